@@ -1,0 +1,1 @@
+//! How it is built: manifest, graph, jobs and toolchains.

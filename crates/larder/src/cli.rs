@@ -1,0 +1,48 @@
+//! Arguments: every command and flag, declared once.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Builds packages by content trace, keeps every artifact in a verified cache, and records what a
+/// package ecosystem built.
+#[derive(Parser)]
+#[command(name = "larder", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args)]
+pub struct Global {
+    /// Work as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Print only errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: ColorChoice,
+    /// Print one JSON event a line on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// When to use colours. `auto` honours `NO_COLOR` and asks whether standard error is a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// One of larder's commands; each has its module in [`crate::commands`].
+#[derive(Subcommand)]
+pub enum Command {}

@@ -1,0 +1,12 @@
+//! The `larder` command line: parses arguments, calls one library function, prints.
+
+mod cli;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::run(cli::Cli::parse())
+}

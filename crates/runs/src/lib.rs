@@ -1,0 +1,1 @@
+//! What happened: run data of a package ecosystem.

@@ -1,0 +1,81 @@
+//! What one build of a target left behind: its outputs, the inputs it discovered, and its log.
+//!
+//! The same description stands in `OUTPUT.trace` files, in the store's mapping entries and in
+//! mappings files, so that a restored target and a built one cannot be told apart by content.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ContentHash;
+
+/// A file that a build produced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutputFile {
+    /// Path in the package's build directory: relative, `/`-separated, without `.` or `..` parts.
+    pub path: String,
+    /// The hash of the content, byte for byte.
+    pub hash: ContentHash,
+    /// Length in bytes.
+    pub size: u64,
+    /// Whether any execute permission bit is set.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub executable: bool,
+}
+
+/// An input that only the build could name, such as a header read by a compiler.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscoveredInput {
+    /// A portable path, the same on every machine: `src/a.h` in the package itself, `@zlib/zlib.h`
+    /// in a dependency, `<build>/gen.h` in the build directory, `/usr/include/stdio.h` elsewhere.
+    /// To the store it is an opaque string.
+    pub path: String,
+    /// The hash of the content when the build read it.
+    pub hash: ContentHash,
+}
+
+/// How much a log line matters. Ordered: `Trace < Info < Warning < Error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Only of interest when larder itself is being looked at, such as the command that was run.
+    Trace,
+    /// Something the build printed.
+    Info,
+    /// A compiler's warning.
+    Warning,
+    /// A compiler's error.
+    Error,
+}
+
+/// One message of a target's build log, replayed whenever the target is up to date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogEntry {
+    /// How much it matters.
+    pub level: Level,
+    /// The text, possibly of several lines, without a final newline.
+    pub message: String,
+}
+
+/// The outputs of a target, with what else is needed to stand in for building it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outputs {
+    /// Every file produced, those inside output directories included, in declaration order and
+    /// sorted by path within a directory.
+    pub outputs: Vec<OutputFile>,
+    /// Output directories and the empty directories inside them, relative as in [`OutputFile`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<String>,
+    /// Inputs found by the build, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discovered: Vec<DiscoveredInput>,
+    /// What the build printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<LogEntry>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
