@@ -1,7 +1,42 @@
 //! What changed: hashes, traces, trace files and the stat index.
+//!
+//! This crate is the behaviour of Lake's `Lake.Build.Trace` and `Lake.Build.Common` as a library
+//! that any build program can call; larder's own engine is one such program.
+//!
+//! - [`ContentHash`] names content; [`compute_file_hash`] takes it from a file.
+//! - [`BuildTrace`] is what an output depends on: one hash, mixed from named parts.
+//! - [`BuildMetadata`] is what `OUTPUT.trace` holds: the trace a finished build was made from.
+//! - [`build_unless_up_to_date`] and [`build_file_unless_up_to_date`] put these together.
+//! - [`StatIndex`] remembers hashes by file status, so that a build with nothing to do reads nothing.
 
+pub mod atomic;
+mod content;
 mod hash;
+mod hash_file;
+mod index;
+mod index_file;
+mod metadata;
+mod mtime;
 mod record;
+mod toolchain;
+mod trace;
+mod up_to_date;
 
+pub use content::{Content, compute_file_hash, hash_reader, hash_text};
 pub use hash::{ContentHash, ParseHashError};
+pub use hash_file::{
+    cache_file_hash, clear_file_hash, fetch_file_hash, fetch_file_trace, hash_file_path,
+};
+pub use index::{Hashed, StatIndex, Vouched};
+pub use metadata::{
+    BuildMetadata, SCHEMA_VERSION, TraceFile, begin_trace_file, clear_trace_file, read_trace_file,
+    write_trace_file,
+};
+pub use mtime::{FileStat, MTime};
 pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs};
+pub use toolchain::{ToolError, Toolchain, host_platform, platform_trace};
+pub use trace::BuildTrace;
+pub use up_to_date::{
+    BuildError, BuildLog, Outcome, Policy, build_file_unless_up_to_date, build_unless_up_to_date,
+    check_hash_up_to_date,
+};

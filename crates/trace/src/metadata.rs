@@ -1,0 +1,127 @@
+//! `OUTPUT.trace`: the record of a finished build, beside what it built.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BuildTrace, ContentHash, Outputs, atomic};
+
+/// The version of the trace file format that this crate writes and the only one it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A trace file larger than this is taken for garbage rather than read into memory.
+const SIZE_LIMIT: u64 = 64 << 20;
+
+/// What a trace file holds: what the outputs were built from, what they were, and what was said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildMetadata {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The hash of the trace: the key of this build in every cache.
+    pub dep_hash: ContentHash,
+    /// The named parts that were mixed into `dep_hash`, in order.
+    pub inputs: Vec<Arc<BuildTrace>>,
+    /// Outputs, discovered inputs and log.
+    #[serde(flatten)]
+    pub outputs: Outputs,
+    /// Whether the outputs were restored from a cache rather than built here.
+    pub synthetic: bool,
+}
+
+impl BuildMetadata {
+    /// The record of a build made from `trace`.
+    pub fn new(trace: &BuildTrace, outputs: Outputs, synthetic: bool) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            dep_hash: trace.hash(),
+            inputs: trace.parts().to_vec(),
+            outputs,
+            synthetic,
+        }
+    }
+}
+
+/// What reading a trace file found.
+#[derive(Debug)]
+pub enum TraceFile {
+    /// The record of a finished build.
+    Finished(Box<BuildMetadata>),
+    /// A build was begun and has not finished: killed, or still running. Its outputs are not to be
+    /// trusted, whatever their modification times say.
+    Unfinished,
+    /// No trace file, or one that cannot be read.
+    Absent,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Unfinished {
+    unfinished: bool,
+}
+
+/// Reads a trace file. One that is corrupt, truncated, too large or of another schema counts as
+/// absent; that is noted at debug level.
+pub fn read_trace_file(path: &Path) -> TraceFile {
+    let text = match read_bounded(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return TraceFile::Absent,
+        Err(error) => return absent(path, &error),
+    };
+    match serde_json::from_slice::<BuildMetadata>(&text) {
+        Ok(metadata) if metadata.schema_version == SCHEMA_VERSION => {
+            TraceFile::Finished(Box::new(metadata))
+        }
+        Ok(metadata) => {
+            let version = metadata.schema_version;
+            absent(path, &format!("its schema version {version} is not {SCHEMA_VERSION}"))
+        }
+        Err(error) => match serde_json::from_slice(&text) {
+            Ok(Unfinished { unfinished: true }) => TraceFile::Unfinished,
+            _ => absent(path, &error),
+        },
+    }
+}
+
+fn absent(path: &Path, why: &dyn std::fmt::Display) -> TraceFile {
+    tracing::debug!("ignoring the trace file {}: {why}", path.display());
+    TraceFile::Absent
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > SIZE_LIMIT {
+        return Err(io::Error::other(format!("{length} bytes are more than any trace has")));
+    }
+    let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(SIZE_LIMIT).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Writes the trace file of a finished build, atomically.
+pub fn write_trace_file(path: &Path, metadata: &BuildMetadata) -> io::Result<()> {
+    atomic::write(path, &serde_json::to_vec(metadata)?)
+}
+
+/// Marks the build whose trace file is `path` as begun. Until [`write_trace_file`] or
+/// [`clear_trace_file`] follows, reading it gives [`TraceFile::Unfinished`].
+///
+/// To be called before the first output is touched: it is what keeps an output that a killed build
+/// left half written from being taken for a finished one by its modification time.
+pub fn begin_trace_file(path: &Path) -> io::Result<()> {
+    atomic::write(
+        path,
+        format!("{{\"schemaVersion\":{SCHEMA_VERSION},\"unfinished\":true}}").as_bytes(),
+    )
+}
+
+/// Removes a trace file, as after a failed build.
+pub fn clear_trace_file(path: &Path) -> io::Result<()> {
+    atomic::remove_if_there(path)
+}
