@@ -1,0 +1,125 @@
+//! Errors in files that people write, pointing at the place.
+
+use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
+
+/// A value from a manifest and where it stands there, as a range of bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its bytes in the manifest.
+    pub span: Range<usize>,
+}
+
+impl<T> std::ops::Deref for Located<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A file that people write, kept to quote from.
+#[derive(Debug, Clone)]
+pub struct SourceText {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: Arc<str>,
+}
+
+/// Something wrong in a manifest, or with what a manifest names.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// The file and the range of bytes that are wrong, where they are known.
+    pub place: Option<(SourceText, Range<usize>)>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A message without a place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into(), help: None }
+    }
+
+    /// The same, with what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, pointing at a range of bytes of a file.
+    #[must_use]
+    pub fn at(mut self, source: &SourceText, span: Range<usize>) -> Self {
+        self.place = Some((source.clone(), span));
+        self
+    }
+
+    /// Line and column of the place, both counted from 1.
+    pub fn line_column(&self) -> Option<(usize, usize)> {
+        let (source, span) = self.place.as_ref()?;
+        let before = source.text.get(..span.start)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+}
+
+/// `FILE:LINE:COLUMN: message`, the line quoted with the place marked, and what to do.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(((source, span), (line, column))) = self.place.as_ref().zip(self.line_column())
+        else {
+            write!(f, "{}", self.message)?;
+            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
+        };
+        write!(f, "{}:{line}:{column}: {}", source.path.display(), self.message)?;
+        let text = source.text.lines().nth(line - 1).unwrap_or("");
+        let width = source.text.get(span.clone()).map_or(1, |marked| {
+            marked.lines().next().map_or(1, |first| first.chars().count().max(1))
+        });
+        let number = line.to_string();
+        let gutter = " ".repeat(number.len());
+        write!(f, "\n {gutter} |\n {number} | {text}\n {gutter} | ")?;
+        write!(f, "{}{}", " ".repeat(column - 1), "^".repeat(width))?;
+        self.help.iter().try_for_each(|help| write!(f, "\n {gutter} = help: {help}"))
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// Everything wrong with a workspace, found in one go. Never empty.
+#[derive(Debug, Clone)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, diagnostic) in self.0.iter().enumerate() {
+            if count > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(vec![diagnostic])
+    }
+}
+
+/// The word of `known` that `word` was probably meant to be.
+pub(crate) fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}

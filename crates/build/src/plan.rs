@@ -1,0 +1,543 @@
+//! The graph of targets: what there is to build, and in which order.
+//!
+//! Targets are dense ids into one vector. The graph is made from manifests alone, without touching
+//! sources or outputs; only what a build asks for is looked at on disk.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Located, suggest},
+    glob::is_inside,
+    manifest::{Compiled, Template},
+    name::{Facet, TargetName},
+    workspace::{Package, Workspace},
+};
+
+/// A target, as an index into [`Plan::targets`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetId(u32);
+
+impl TargetId {
+    /// The index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Which entry of the manifest a target comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Declared {
+    /// `[[library]]`, by index.
+    Library(usize),
+    /// `[[executable]]`, by index.
+    Executable(usize),
+    /// `[[command]]`, by index.
+    Command(usize),
+}
+
+/// Something that can be built.
+#[derive(Debug)]
+pub struct Target {
+    /// The package, as an index into [`Workspace::packages`].
+    pub package: usize,
+    /// Where it is declared.
+    pub declared: Declared,
+    /// The name in the manifest.
+    pub name: String,
+    /// What of it; commands have no facets.
+    pub facet: Option<Facet>,
+    /// How it is shown and asked for: with its package, unless that is the root.
+    pub label: Arc<str>,
+    /// What must be built before, in the order in which it was declared.
+    pub needs: Vec<TargetId>,
+    /// For something linked: the libraries named in its `libraries`.
+    pub links: Vec<TargetId>,
+    /// For objects: whether a shared library will hold them.
+    pub position_independent: bool,
+}
+
+/// All targets of a workspace.
+#[derive(Debug)]
+pub struct Plan {
+    /// The packages.
+    pub workspace: Workspace,
+    /// The targets; see [`TargetId`].
+    pub targets: Vec<Target>,
+    /// Target by package, name and facet.
+    by_name: HashMap<(usize, String), Vec<TargetId>>,
+}
+
+/// Placeholders that stand for something else than a target.
+const BUILT_IN: &[&str] = &["out", "outs", "outdir", "in", "build", "package", "tmp"];
+
+impl Plan {
+    /// Makes the graph of a workspace.
+    ///
+    /// # Errors
+    /// Names that name nothing, targets that share a name or an output, and cycles.
+    pub fn new(workspace: Workspace) -> Result<Self, Diagnostics> {
+        let mut plan = Self { workspace, targets: Vec::new(), by_name: HashMap::new() };
+        let mut errors = Vec::new();
+        for package in 0..plan.workspace.packages.len() {
+            plan.declare(package, &mut errors);
+        }
+        for id in plan.ids() {
+            plan.connect(id, &mut errors);
+        }
+        for (index, package) in plan.workspace.packages.iter().enumerate() {
+            for name in package.manifest.package.default_targets.iter().flatten() {
+                if let Err(diagnostic) = plan.resolve(index, name) {
+                    errors.push(diagnostic.at(&package.manifest.source, name.span.clone()));
+                }
+            }
+        }
+        if errors.is_empty() {
+            plan.check_outputs(&mut errors);
+        }
+        if errors.is_empty() {
+            errors.extend(plan.cycle());
+        }
+        if !errors.is_empty() {
+            return Err(Diagnostics(errors));
+        }
+        plan.mark_position_independent();
+        Ok(plan)
+    }
+
+    /// The target with this id.
+    pub fn target(&self, id: TargetId) -> &Target {
+        &self.targets[id.index()]
+    }
+
+    /// The package of a target.
+    pub fn package_of(&self, target: &Target) -> &Arc<Package> {
+        &self.workspace.packages[target.package]
+    }
+
+    /// What libraries and executables have in common, of a target that is one.
+    pub fn compiled(&self, target: &Target) -> Option<&Compiled> {
+        let manifest = &self.package_of(target).manifest;
+        match target.declared {
+            Declared::Library(index) => Some(&manifest.libraries[index].compiled),
+            Declared::Executable(index) => Some(&manifest.executables[index].compiled),
+            Declared::Command(_) => None,
+        }
+    }
+
+    fn declare(&mut self, index: usize, errors: &mut Vec<Diagnostic>) {
+        let package = self.workspace.packages[index].clone();
+        let mut kinds: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (kind, name, facets, declared) in declarations(&package) {
+            let known = kinds.entry(name).or_default();
+            // A library and an executable may share a name, as `liblua.a` and `lua` do.
+            let clash =
+                |other: &&&str| **other == kind || **other == "command" || kind == "command";
+            if let Some(other) = known.iter().find(clash) {
+                let message = format!("there is already a {other} called `{}`", **name);
+                errors
+                    .push(Diagnostic::new(message).at(&package.manifest.source, name.span.clone()));
+                continue;
+            }
+            known.push(kind);
+            for facet in facets {
+                let full = TargetName {
+                    package: (!package.is_root).then(|| package.name.clone()),
+                    target: Some(name.value.clone()),
+                    facet,
+                };
+                let id = TargetId(self.targets.len() as u32);
+                self.by_name.entry((index, name.value.clone())).or_default().push(id);
+                self.targets.push(Target {
+                    package: index,
+                    declared,
+                    name: name.value.clone(),
+                    facet,
+                    label: full.to_string().into(),
+                    needs: Vec::new(),
+                    links: Vec::new(),
+                    position_independent: false,
+                });
+            }
+        }
+    }
+
+    /// Finds what a target needs.
+    fn connect(&mut self, id: TargetId, errors: &mut Vec<Diagnostic>) {
+        let target = self.target(id);
+        let package = self.package_of(target).clone();
+        let (index, declared, facet) = (target.package, target.declared, target.facet);
+        let mut needs = Vec::new();
+        let mut links = Vec::new();
+        let resolver = Resolver { plan: self, package: index };
+        if let Declared::Command(command) = declared {
+            let command = &package.manifest.commands[command];
+            for template in command.inputs.iter().chain(&command.run) {
+                needs.extend(resolver.holes(template, errors));
+            }
+        } else if let Some(compiled) = self.compiled(target) {
+            match resolver.libraries(compiled) {
+                Ok(found) => links = found,
+                Err(found) if facet == Some(Facet::O) => errors.extend(found),
+                // The same mistake was reported for the objects.
+                Err(_) => {}
+            }
+            if facet == Some(Facet::O) {
+                let templates = [&compiled.sources, &compiled.inputs, &compiled.includes];
+                for template in templates.into_iter().flatten() {
+                    needs.extend(resolver.holes(template, errors));
+                }
+                needs.extend(links.iter().flat_map(|&library| resolver.public_inputs(library)));
+            } else {
+                needs.extend(
+                    self.find(index, &self.target(id).name, Some(Facet::O))
+                        .filter(|&o| self.target(o).declared == declared),
+                );
+                if facet != Some(Facet::Static) {
+                    needs.extend(&links);
+                }
+            }
+        }
+        needs.dedup();
+        let target = &mut self.targets[id.index()];
+        target.needs = needs;
+        target.links = links;
+    }
+
+    /// The targets of a package called `name`, those of one facet or all.
+    fn find(
+        &self,
+        package: usize,
+        name: &str,
+        facet: Option<Facet>,
+    ) -> impl Iterator<Item = TargetId> {
+        let ids = self.by_name.get(&(package, name.to_owned())).map_or(&[][..], Vec::as_slice);
+        ids.iter().copied().filter(move |&id| facet.is_none() || self.target(id).facet == facet)
+    }
+
+    /// The targets that `name` means in `package`. A name without a facet means everything that is
+    /// linked or run, objects only where they are asked for.
+    ///
+    /// # Errors
+    /// What to say when there is none.
+    pub fn resolve(&self, package: usize, name: &TargetName) -> Result<Vec<TargetId>, Diagnostic> {
+        let package = match &name.package {
+            None => package,
+            Some(other) => self.workspace.package_named(other).ok_or_else(|| {
+                let names = self.workspace.packages.iter().map(|package| package.name.as_str());
+                let diagnostic = Diagnostic::new(format!("there is no package `{other}` here"));
+                match suggest(other, names) {
+                    Some(known) => diagnostic.help(format!("did you mean `{known}`?")),
+                    None => diagnostic.help("packages are named in [dependencies]"),
+                }
+            })?,
+        };
+        let Some(target) = &name.target else { return Ok(self.defaults(package)) };
+        let found: Vec<TargetId> = self
+            .find(package, target, name.facet)
+            .filter(|&id| name.facet.is_some() || self.target(id).facet != Some(Facet::O))
+            .collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let package_name = &self.workspace.packages[package].name;
+        if let (Some(facet), Some(_)) = (name.facet, self.find(package, target, None).next()) {
+            let facet = facet.as_str();
+            let facets = self.find(package, target, None).filter_map(|id| self.target(id).facet);
+            let facets: Vec<&str> = facets.map(Facet::as_str).collect();
+            let message =
+                format!("the target `{target}` of `{package_name}` has no facet `{facet}`");
+            return Err(Diagnostic::new(message).help(match facets.is_empty() {
+                true => "it is a command, which has none".to_owned(),
+                false => format!("it has {}", facets.join(", ")),
+            }));
+        }
+        let names = self.targets.iter().filter(|target| target.package == package);
+        let message = format!("there is no target `{target}` in the package `{package_name}`");
+        Err(match suggest(target, names.map(|target| target.name.as_str())) {
+            Some(known) => Diagnostic::new(message).help(format!("did you mean `{known}`?")),
+            None => Diagnostic::new(message).help("`larder graph` lists the targets"),
+        })
+    }
+
+    /// What a package's `default-targets` name, or everything in it but tests' commands.
+    pub fn defaults(&self, package: usize) -> Vec<TargetId> {
+        let manifest = &self.workspace.packages[package].manifest;
+        match &manifest.package.default_targets {
+            // `Plan::new` has resolved them once, so they do.
+            Some(names) => names
+                .iter()
+                .flat_map(|name| self.resolve(package, name).unwrap_or_default())
+                .collect(),
+            None => self
+                .ids()
+                .filter(|&id| {
+                    let target = self.target(id);
+                    let is_bare_test = match target.declared {
+                        Declared::Command(index) => manifest.commands[index].outputs.is_empty(),
+                        _ => false,
+                    };
+                    target.package == package && target.facet != Some(Facet::O) && !is_bare_test
+                })
+                .collect(),
+        }
+    }
+
+    /// All targets.
+    pub fn ids(&self) -> impl Iterator<Item = TargetId> + use<> {
+        (0..self.targets.len() as u32).map(TargetId)
+    }
+
+    /// Everything that `roots` need, themselves included, in an order that has needs first.
+    pub fn closure(&self, roots: &[TargetId]) -> Vec<TargetId> {
+        let mut order = Vec::new();
+        let mut seen = vec![false; self.targets.len()];
+        // Depth first without recursion: a chain may be as long as a manifest.
+        let mut stack: Vec<(TargetId, bool)> = roots.iter().rev().map(|&id| (id, false)).collect();
+        while let Some((id, leaving)) = stack.pop() {
+            if leaving {
+                order.push(id);
+            } else if !std::mem::replace(&mut seen[id.index()], true) {
+                stack.push((id, true));
+                stack.extend(self.target(id).needs.iter().rev().map(|&need| (need, false)));
+            }
+        }
+        order
+    }
+
+    /// The libraries that linking `id` pulls in, each before those it needs itself.
+    pub fn link_order(&self, id: TargetId) -> Vec<TargetId> {
+        let mut order = Vec::new();
+        let mut seen = vec![false; self.targets.len()];
+        let links = |id: TargetId| self.target(id).links.iter().rev().map(|&link| (link, false));
+        let mut stack: Vec<(TargetId, bool)> = links(id).collect();
+        while let Some((id, leaving)) = stack.pop() {
+            if leaving {
+                order.push(id);
+            } else if !std::mem::replace(&mut seen[id.index()], true) {
+                stack.push((id, true));
+                stack.extend(links(id));
+            }
+        }
+        order.reverse();
+        order
+    }
+
+    /// Objects that end up in a shared library are compiled for that.
+    fn mark_position_independent(&mut self) {
+        let shared: Vec<TargetId> =
+            self.ids().filter(|&id| self.target(id).facet == Some(Facet::Shared)).collect();
+        for id in self.closure(&shared) {
+            self.targets[id.index()].position_independent = true;
+        }
+    }
+
+    fn check_outputs(&self, errors: &mut Vec<Diagnostic>) {
+        let mut owners: HashMap<(usize, String), &Target> = HashMap::new();
+        for target in &self.targets {
+            let package = self.package_of(target);
+            let outputs: Vec<_> = match target.declared {
+                Declared::Command(index) => {
+                    let outputs = package.manifest.commands[index].outputs.iter();
+                    outputs.map(|o| (o.trim_end_matches('/').to_owned(), o.span.clone())).collect()
+                }
+                _ => output_name(target)
+                    .map(|name| (name, self.span_of(target)))
+                    .into_iter()
+                    .collect(),
+            };
+            for (output, span) in outputs {
+                let plain = is_inside(&output)
+                    && output.split('/').all(|part| !part.is_empty() && part != ".");
+                if !plain {
+                    let message = format!("the output `{output}` is outside the build directory");
+                    let help = "outputs are paths below it, without `.` and `..`";
+                    let diagnostic = Diagnostic::new(message).help(help);
+                    errors.push(diagnostic.at(&package.manifest.source, span));
+                    continue;
+                }
+                if let Some(other) = owners.insert((target.package, output.clone()), target) {
+                    let message = format!(
+                        "`{}` and `{}` have one output, `{output}`",
+                        other.label, target.label
+                    );
+                    let diagnostic = Diagnostic::new(message).at(&package.manifest.source, span);
+                    errors.push(diagnostic.help("rename one of them"));
+                }
+            }
+        }
+    }
+
+    /// A cycle, when there is one, as the path around it.
+    fn cycle(&self) -> Option<Diagnostic> {
+        // Kahn: what cannot be ordered is on a cycle or needs one.
+        let mut waits: Vec<usize> = self.targets.iter().map(|target| target.needs.len()).collect();
+        let mut users = vec![Vec::new(); self.targets.len()];
+        for id in self.ids() {
+            for need in &self.target(id).needs {
+                users[need.index()].push(id);
+            }
+        }
+        let mut ready: Vec<TargetId> = self.ids().filter(|id| waits[id.index()] == 0).collect();
+        while let Some(id) = ready.pop() {
+            for user in &users[id.index()] {
+                waits[user.index()] -= 1;
+                if waits[user.index()] == 0 {
+                    ready.push(*user);
+                }
+            }
+        }
+        let mut at = self.ids().find(|id| waits[id.index()] > 0)?;
+        let mut path = Vec::new();
+        while !path.contains(&at) {
+            path.push(at);
+            at = *self.target(at).needs.iter().find(|need| waits[need.index()] > 0)?;
+        }
+        let start = path.iter().position(|id| *id == at)?;
+        let mut labels: Vec<&str> =
+            path[start..].iter().map(|id| &*self.target(*id).label).collect();
+        labels.push(labels[0]);
+        let target = self.target(at);
+        let package = self.package_of(target);
+        let message = format!("targets need each other in a cycle: {}", labels.join(" -> "));
+        Some(Diagnostic::new(message).at(&package.manifest.source, self.span_of(target)))
+    }
+
+    /// Where a target's name stands in its manifest.
+    fn span_of(&self, target: &Target) -> std::ops::Range<usize> {
+        let name = match target.declared {
+            Declared::Command(index) => &self.package_of(target).manifest.commands[index].name,
+            Declared::Library(_) | Declared::Executable(_) => match self.compiled(target) {
+                Some(compiled) => &compiled.name,
+                None => return 0..0,
+            },
+        };
+        name.span.clone()
+    }
+}
+
+/// What a library or executable's facet is called in the build directory; objects have many names.
+pub fn output_name(target: &Target) -> Option<String> {
+    match target.facet? {
+        Facet::Static => Some(format!("lib{}.a", target.name)),
+        Facet::Shared => Some(format!("lib{}{}", target.name, std::env::consts::DLL_SUFFIX)),
+        Facet::Exe => Some(target.name.clone()),
+        Facet::O => None,
+    }
+}
+
+type Declaration<'p> = (&'static str, &'p Located<String>, Vec<Option<Facet>>, Declared);
+
+fn declarations(package: &Package) -> Vec<Declaration<'_>> {
+    let manifest = &package.manifest;
+    let libraries = manifest.libraries.iter().enumerate().map(|(index, library)| {
+        let mut facets = vec![Some(Facet::O)];
+        facets.extend(library.is_static.then_some(Some(Facet::Static)));
+        facets.extend(library.is_shared.then_some(Some(Facet::Shared)));
+        ("library", &library.compiled.name, facets, Declared::Library(index))
+    });
+    let executables = manifest.executables.iter().enumerate().map(|(index, executable)| {
+        let facets = vec![Some(Facet::O), Some(Facet::Exe)];
+        ("executable", &executable.compiled.name, facets, Declared::Executable(index))
+    });
+    let commands =
+        manifest.commands.iter().enumerate().map(|(index, command)| {
+            ("command", &command.name, vec![None], Declared::Command(index))
+        });
+    libraries.chain(executables).chain(commands).collect()
+}
+
+/// Resolves names that stand in one package's manifest.
+struct Resolver<'p> {
+    plan: &'p Plan,
+    package: usize,
+}
+
+impl Resolver<'_> {
+    /// The targets that a text's placeholders name.
+    fn holes(&self, template: &Located<Template>, errors: &mut Vec<Diagnostic>) -> Vec<TargetId> {
+        let mut found = Vec::new();
+        for hole in template.holes().filter(|hole| !BUILT_IN.contains(hole)) {
+            let resolved = hole
+                .parse()
+                .map_err(Diagnostic::new)
+                .and_then(|name: TargetName| self.plan.resolve(self.package, &name));
+            match resolved {
+                Ok(ids) => found.extend(ids),
+                Err(mut diagnostic) => {
+                    let braces = format!("for the braces themselves, write {{{{{hole}}}}}");
+                    diagnostic.help = Some(match diagnostic.help {
+                        Some(help) => format!("{help} ({braces})"),
+                        None => braces,
+                    });
+                    let source = &self.plan.workspace.packages[self.package].manifest.source;
+                    errors.push(diagnostic.at(source, template.span.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    /// The library targets that `libraries` names: the static one where there is one.
+    fn libraries(&self, compiled: &Compiled) -> Result<Vec<TargetId>, Vec<Diagnostic>> {
+        let mut found = Vec::new();
+        let mut errors = Vec::new();
+        for library in &compiled.libraries {
+            match self.library(library) {
+                Ok(id) => found.push(id),
+                Err(diagnostic) => {
+                    let source = &self.plan.workspace.packages[self.package].manifest.source;
+                    errors.push(diagnostic.at(source, library.span.clone()));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(found) } else { Err(errors) }
+    }
+
+    fn library(&self, text: &str) -> Result<TargetId, Diagnostic> {
+        let name = match text.split_once('/') {
+            Some((package, library)) => {
+                format!("@{}/{library}", package.strip_prefix('@').unwrap_or(package))
+            }
+            None => text.to_owned(),
+        };
+        let name: TargetName = name.parse().map_err(Diagnostic::new)?;
+        let ids = self.plan.resolve(self.package, &name)?;
+        let is_library = |id: &&TargetId| {
+            matches!(self.plan.target(**id).declared, Declared::Library(_))
+                && self.plan.target(**id).facet != Some(Facet::O)
+        };
+        ids.iter().find(is_library).copied().ok_or_else(|| {
+            Diagnostic::new(format!("`{text}` is not a library"))
+                .help("`libraries` names [[library]] targets, or PACKAGE/LIBRARY of a dependency")
+        })
+    }
+
+    /// What must be there before the headers of `library`, or of what it is linked with, are read.
+    fn public_inputs(&self, library: TargetId) -> Vec<TargetId> {
+        let mut found = Vec::new();
+        let mut seen = vec![library];
+        let mut next = 0;
+        while let Some(&id) = seen.get(next) {
+            next += 1;
+            let target = self.plan.target(id);
+            let resolver = Resolver { plan: self.plan, package: target.package };
+            let Some(compiled) = self.plan.compiled(target) else { continue };
+            for template in compiled.inputs.iter().chain(&compiled.includes) {
+                // Mistakes are reported where the library itself is connected.
+                found.extend(resolver.holes(template, &mut Vec::new()));
+            }
+            for link in resolver.libraries(compiled).unwrap_or_default() {
+                if !seen.contains(&link) {
+                    seen.push(link);
+                }
+            }
+        }
+        found
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
