@@ -1,11 +1,26 @@
 //! How it is built: manifest, graph, jobs and toolchains.
+//!
+//! From the outside in: [`engine`] builds what is asked for; [`plan`] says what there is; [`builds`]
+//! turns targets into jobs made of [`step`]s; [`action`] runs a step's commands.
 
+pub mod action;
+pub mod artifact;
+pub mod builds;
+pub mod context;
 pub mod depfile;
 pub mod diagnostic;
+pub mod engine;
+pub mod event;
 pub mod glob;
 pub mod job;
+pub mod lock;
 pub mod manifest;
 pub mod name;
+pub mod place;
 pub mod plan;
 pub mod process;
+pub mod reason;
+pub mod step;
+pub mod targets;
+pub mod toolchain;
 pub mod workspace;

@@ -68,7 +68,8 @@ pub struct Plan {
 }
 
 /// Placeholders that stand for something else than a target.
-const BUILT_IN: &[&str] = &["out", "outs", "outdir", "in", "build", "package", "tmp"];
+pub(crate) const BUILT_IN: &[&str] =
+    &["out", "outs", "outdir", "in", "inlist", "build", "package", "tmp"];
 
 impl Plan {
     /// Makes the graph of a workspace.
@@ -141,7 +142,7 @@ impl Plan {
             known.push(kind);
             for facet in facets {
                 let full = TargetName {
-                    package: (!package.is_root).then(|| package.name.clone()),
+                    package: (!package.is_root).then(|| package.place.name.clone()),
                     target: Some(name.value.clone()),
                     facet,
                 };
@@ -223,7 +224,8 @@ impl Plan {
         let package = match &name.package {
             None => package,
             Some(other) => self.workspace.package_named(other).ok_or_else(|| {
-                let names = self.workspace.packages.iter().map(|package| package.name.as_str());
+                let names =
+                    self.workspace.packages.iter().map(|package| package.place.name.as_str());
                 let diagnostic = Diagnostic::new(format!("there is no package `{other}` here"));
                 match suggest(other, names) {
                     Some(known) => diagnostic.help(format!("did you mean `{known}`?")),
@@ -239,7 +241,7 @@ impl Plan {
         if !found.is_empty() {
             return Ok(found);
         }
-        let package_name = &self.workspace.packages[package].name;
+        let package_name = &self.workspace.packages[package].place.name;
         if let (Some(facet), Some(_)) = (name.facet, self.find(package, target, None).next()) {
             let facet = facet.as_str();
             let facets = self.find(package, target, None).filter_map(|id| self.target(id).facet);

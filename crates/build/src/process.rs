@@ -1,9 +1,10 @@
 //! Running commands: captured output, a minimal environment, and an end to all of them on demand.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     ffi::OsString,
-    fs,
+    fmt, fs,
     io::{self, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
@@ -174,6 +175,22 @@ impl Spec {
         };
         ProcessError::Start { program: self.program.clone(), reason }
     }
+}
+
+/// The command line as a shell would take it, without the environment.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shell_word(&self.program.to_string_lossy()))?;
+        self.arguments.iter().try_for_each(|argument| write!(f, " {}", shell_word(argument)))
+    }
+}
+
+fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./,:@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
 /// Arguments as GNU and LLVM tools read them from a response file.

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::{self, DependencySource, Manifest},
+    place::Place,
 };
 
 /// Where larder keeps what it makes, below the root package's directory.
@@ -27,14 +28,8 @@ pub struct Workspace {
 /// One package of a workspace.
 #[derive(Debug)]
 pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// Its directory, absolute.
-    pub directory: PathBuf,
-    /// Its directory as seen from the root: empty, or ending in `/`.
-    pub prefix: String,
-    /// Its build directory as seen from the root, ending in `/`.
-    pub build_prefix: String,
+    /// Its name and where it is.
+    pub place: Arc<Place>,
     /// What it is made of.
     pub manifest: Manifest,
     /// Whether it is the root package.
@@ -95,10 +90,11 @@ impl Workspace {
             }
             by_name.insert(name.clone(), directory.clone());
             let user = workspace.packages.len();
-            let package = workspace.package(name, directory, manifest);
+            let place = Arc::new(Place::new(&workspace.root, &name, &directory));
+            let package = Package { place, manifest, is_root: directory == workspace.root };
             for (dependency, declared) in &package.manifest.dependencies {
                 let source = &package.manifest.source;
-                let directory = match locate(&package.directory, dependency, &declared.from) {
+                let directory = match locate(&package.place.directory, dependency, &declared.from) {
                     Ok(directory) => directory,
                     Err(diagnostic) => {
                         errors.push(diagnostic.at(source, declared.span.clone()));
@@ -126,24 +122,9 @@ impl Workspace {
         if errors.is_empty() { Ok(workspace) } else { Err(Diagnostics(errors)) }
     }
 
-    fn package(&self, name: String, directory: PathBuf, manifest: Manifest) -> Package {
-        let is_root = directory == self.root;
-        let prefix = match directory.strip_prefix(&self.root) {
-            Ok(inside) if inside.as_os_str().is_empty() => String::new(),
-            Ok(inside) => format!("{}/", inside.display()),
-            Err(_) => format!("{}/", directory.display()),
-        };
-        let build_prefix = if is_root {
-            format!("{LARDER_DIR}/build/")
-        } else {
-            format!("{LARDER_DIR}/build/@{name}/")
-        };
-        Package { name, directory, prefix, build_prefix, manifest, is_root }
-    }
-
     /// The package called `name`.
     pub fn package_named(&self, name: &str) -> Option<usize> {
-        self.packages.iter().position(|package| package.name == name)
+        self.packages.iter().position(|package| package.place.name == name)
     }
 
     /// `.larder` of the root package, absolute.

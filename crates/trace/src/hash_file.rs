@@ -21,8 +21,8 @@ pub fn cache_file_hash(file: &Path, content: Content) -> io::Result<ContentHash>
     Ok(hash)
 }
 
-/// Saves a hash that is already known; a `.hash` file that cannot be written only costs time later.
-pub(crate) fn save_file_hash(file: &Path, hash: ContentHash) -> io::Result<()> {
+/// Saves a hash of `file` that is already known to its `.hash` file.
+pub fn save_file_hash(file: &Path, hash: ContentHash) -> io::Result<()> {
     atomic::write(&hash_file_path(file), hash.to_string().as_bytes())
 }
 

@@ -26,6 +26,7 @@ pub use content::{Content, compute_file_hash, hash_reader, hash_text};
 pub use hash::{ContentHash, ParseHashError};
 pub use hash_file::{
     cache_file_hash, clear_file_hash, fetch_file_hash, fetch_file_trace, hash_file_path,
+    save_file_hash,
 };
 pub use index::{Hashed, StatIndex, Vouched};
 pub use metadata::{
@@ -34,7 +35,7 @@ pub use metadata::{
 };
 pub use mtime::{FileStat, MTime};
 pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs};
-pub use toolchain::{ToolError, Toolchain, host_platform, platform_trace};
+pub use toolchain::{ToolError, Toolchain, find_tool, host_platform, platform_trace};
 pub use trace::BuildTrace;
 pub use up_to_date::{
     BuildError, BuildLog, Outcome, Policy, build_file_unless_up_to_date, build_unless_up_to_date,

@@ -49,6 +49,12 @@ pub enum ToolError {
         /// The manifest's key for it.
         key: String,
     },
+    /// There is no Lean.
+    #[error(
+        "there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is \
+         (`lean --print-prefix`); install Lean, or set LEAN_SYSROOT to where it is"
+    )]
+    NoLean,
     /// It is there and cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Io {

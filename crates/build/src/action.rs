@@ -1,0 +1,432 @@
+//! Running a step's commands, and taking over what they wrote.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use larder_trace::{
+    BuildLog, BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, Level, LogEntry,
+    MTime, OutputFile, Outputs, begin_trace_file, clear_file_hash, clear_trace_file,
+    compute_file_hash, save_file_hash, write_trace_file,
+};
+
+use crate::{
+    artifact::{Artifact, Made, Output},
+    context::Context,
+    event::{Ended, Status},
+    job::{Built, Failed},
+    process::{self, ProcessError, Spec},
+    reason::Reason,
+    step::{Step, materialize},
+};
+
+/// A step's commands while they run.
+pub struct Action<'a> {
+    /// The build.
+    pub cx: &'a Context,
+    /// The step.
+    pub step: &'a Step,
+    /// Its inputs, on disk.
+    pub inputs: &'a [Artifact],
+    /// Where to write the outputs: absolute; each output at its own path below.
+    pub staging: &'a Path,
+    /// What the commands printed.
+    pub log: BuildLog,
+    /// Inputs the commands told of, as they call them.
+    pub discovered: Vec<String>,
+    command: Option<String>,
+}
+
+/// Why a step's commands did not make its outputs.
+#[derive(Debug)]
+pub enum ActionError {
+    /// The build is being ended; nothing more is to be said.
+    Interrupted,
+    /// What went wrong.
+    Failed(String),
+}
+
+impl ActionError {
+    fn io(path: &Path, error: &io::Error) -> Self {
+        let hint = match error.kind() {
+            io::ErrorKind::StorageFull => " (free some space and build again)",
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                " (larder must be able to write its build directory)"
+            }
+            _ => "",
+        };
+        Self::Failed(format!("{}: {error}{hint}", path.display()))
+    }
+}
+
+impl Action<'_> {
+    /// The path of an output in the staging directory; its directory is made.
+    pub fn staged(&self, output: &Output) -> Result<PathBuf, ActionError> {
+        let path = self.staging.join(&output.path);
+        let parent = if output.directory { &path } else { path.parent().unwrap_or(&path) };
+        if parent != self.staging {
+            fs::create_dir_all(parent).map_err(|error| ActionError::io(parent, &error))?;
+        }
+        Ok(path)
+    }
+
+    /// A path as an argument of a command that runs in the package's directory.
+    pub fn argument(&self, path: &Path) -> String {
+        process::argument_path(path, &self.step.place.directory)
+    }
+
+    /// An artifact's path as an argument.
+    pub fn artifact(&self, artifact: &Artifact) -> String {
+        self.argument(&self.cx.absolute(&artifact.path))
+    }
+
+    /// Runs a command in the package's directory with a minimal environment and `environment` besides.
+    /// What it prints goes into the log.
+    pub fn run(
+        &mut self,
+        program: &Path,
+        arguments: Vec<String>,
+        environment: &[(String, OsString)],
+    ) -> Result<(), ActionError> {
+        let mut all: Vec<(String, OsString)> = Vec::new();
+        for name in ["PATH", "HOME"] {
+            all.extend(std::env::var_os(name).map(|value| (name.to_owned(), value)));
+        }
+        all.push(("LC_ALL".into(), "C.UTF-8".into()));
+        all.push(("TMPDIR".into(), self.staging.into()));
+        all.extend_from_slice(environment);
+        let spec = Spec {
+            program: program.to_owned(),
+            arguments,
+            directory: self.step.place.directory.clone(),
+            environment: all,
+            response_file: Some(self.staging.join("arguments.rsp")),
+        };
+        self.command = Some(spec.to_string());
+        match self.cx.processes.run(&spec) {
+            Ok(ended) => {
+                let text = ended.output.trim_end();
+                if ended.status.success() {
+                    self.log.push(level_of(text), text);
+                    Ok(())
+                } else {
+                    self.log.push(Level::Error, text);
+                    Err(ActionError::Failed(process::describe_failure(ended.status)))
+                }
+            }
+            Err(ProcessError::Interrupted) => Err(ActionError::Interrupted),
+            Err(error) => Err(ActionError::Failed(error.to_string())),
+        }
+    }
+}
+
+/// How much the output of a command that succeeded matters. Compilers and linkers of every make write
+/// `warning:` before what they warn of, some after a colour.
+fn level_of(text: &str) -> Level {
+    let warns =
+        text.lines().any(|line| line.contains("warning: ") || line.contains("warning:\u{1b}"));
+    if warns { Level::Warning } else { Level::Info }
+}
+
+impl Step {
+    /// Runs the commands and takes over their outputs, whatever is there already.
+    pub(crate) fn build(
+        &self,
+        cx: &Context,
+        inputs: &Built<Vec<Artifact>>,
+        reason: Option<&Reason>,
+    ) -> Result<Vec<Artifact>, Failed> {
+        if cx.stopped() {
+            return Err(Failed);
+        }
+        let inputs = materialize(cx, inputs)?;
+        let trace = self.trace(&inputs.trace);
+        cx.started(self.name());
+        let started = Instant::now();
+        let staging = match cx.staging_directory() {
+            Ok(staging) => staging,
+            Err(error) => {
+                self.fail(
+                    cx,
+                    &[],
+                    &format!("cannot make a directory to build in: {error}"),
+                    None,
+                    started,
+                );
+                return Err(Failed);
+            }
+        };
+        let mut action = Action {
+            cx,
+            step: self,
+            inputs: &inputs.value,
+            staging: staging.path(),
+            log: BuildLog::default(),
+            discovered: Vec::new(),
+            command: None,
+        };
+        let result = self.begin(cx).and_then(|()| {
+            let begun = MTime::now();
+            (self.work)(&mut action)?;
+            self.finish(&action, &trace, begun)
+        });
+        let (log, command) = (action.log, action.command);
+        match result {
+            Ok(made) => {
+                let took = started.elapsed();
+                let ended = Ended {
+                    status: Status::Built,
+                    log: &log.0,
+                    reason,
+                    error: None,
+                    command: command.as_deref(),
+                    took,
+                };
+                cx.ended(self.name(), &ended);
+                Ok(self.artifacts(&made, None))
+            }
+            Err(error) => {
+                self.discard(cx);
+                if let ActionError::Failed(message) = error {
+                    self.fail(cx, &log.0, &message, command.as_deref(), started);
+                }
+                Err(Failed)
+            }
+        }
+    }
+
+    fn fail(
+        &self,
+        cx: &Context,
+        log: &[LogEntry],
+        error: &str,
+        command: Option<&str>,
+        started: Instant,
+    ) {
+        let took = started.elapsed();
+        let ended =
+            Ended { status: Status::Failed, log, reason: None, error: Some(error), command, took };
+        cx.ended(self.name(), &ended);
+    }
+
+    /// Marks the step unfinished, then removes what an earlier build made.
+    fn begin(&self, cx: &Context) -> Result<(), ActionError> {
+        let trace_path = cx.absolute(&self.trace_path());
+        let begin = begin_trace_file(&trace_path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                fs::create_dir_all(trace_path.parent().unwrap_or(&cx.root))?;
+                begin_trace_file(&trace_path)
+            }
+            _ => Err(error),
+        });
+        begin.map_err(|error| ActionError::io(&trace_path, &error))?;
+        self.remove_outputs(cx)
+    }
+
+    /// Removes outputs and trace, so that nothing is left of a step that failed.
+    fn discard(&self, cx: &Context) {
+        // What cannot be removed stays marked as unfinished by its trace file.
+        if self.remove_outputs(cx).is_ok() {
+            let _ = clear_trace_file(&cx.absolute(&self.trace_path()));
+        }
+    }
+
+    fn remove_outputs(&self, cx: &Context) -> Result<(), ActionError> {
+        for output in &self.outputs {
+            let path = cx.absolute(&self.place.output(&output.path));
+            let removed = match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(_) if path.is_dir() && output.directory => fs::remove_dir_all(&path),
+                Err(_) if path.is_dir() => {
+                    let message = format!(
+                        "{} is a directory where a file is to be built; remove it",
+                        path.display()
+                    );
+                    return Err(ActionError::Failed(message));
+                }
+                result => result,
+            };
+            let removed = removed.and_then(|()| clear_file_hash(&path));
+            removed.map_err(|error| ActionError::io(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Moves the outputs into place and records them.
+    fn finish(
+        &self,
+        action: &Action<'_>,
+        trace: &BuildTrace,
+        begun: MTime,
+    ) -> Result<Vec<Made>, ActionError> {
+        let cx = action.cx;
+        let (discovered, settled) = self.discovered(action, begun)?;
+        let mut files = Vec::with_capacity(self.outputs.len());
+        let mut directories = Vec::new();
+        for output in &self.outputs {
+            let target = cx.absolute(&self.place.output(&output.path));
+            let source = self.written(action, output, &target)?;
+            if output.directory {
+                directories.push(output.path.clone());
+                list_tree(&source, &output.path, &mut files, &mut directories)?;
+            } else {
+                files.push(describe(&source, output.path.clone())?);
+            }
+            if source != target {
+                let parent = target.parent().unwrap_or(&cx.root);
+                let moved = fs::rename(&source, &target).or_else(|error| match error.kind() {
+                    io::ErrorKind::NotFound => {
+                        fs::create_dir_all(parent)?;
+                        fs::rename(&source, &target)
+                    }
+                    _ => Err(error),
+                });
+                moved.map_err(|error| ActionError::io(&target, &error))?;
+            }
+        }
+        let mut made = Vec::with_capacity(files.len());
+        for file in &files {
+            let path = self.place.output(&file.path);
+            let written = cx.absolute(&path);
+            // Inside an output directory there is nothing but what the command put there.
+            if self.outputs.iter().any(|output| output.path == file.path) {
+                save_file_hash(&written, file.hash)
+                    .map_err(|error| ActionError::io(&written, &error))?;
+            }
+            let hashed = cx.index.record_output(&path, file.hash, None);
+            let hashed = hashed.map_err(|error| ActionError::io(&written, &error))?;
+            made.push(Made { file: file.clone(), mtime: hashed.stat.mtime });
+        }
+        let log = action.log.0.iter().map(|entry| LogEntry {
+            level: entry.level,
+            message: anstream::adapter::strip_str(&entry.message).to_string(),
+        });
+        let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
+        let trace_path = cx.absolute(&self.trace_path());
+        if !settled {
+            // An input changed under the commands: what they made is used, and not trusted next time.
+            let _ = clear_trace_file(&trace_path);
+            let _ = begin_trace_file(&trace_path);
+            return Ok(made);
+        }
+        let has_more = !record.log.is_empty() || !record.directories.is_empty();
+        let found = record.discovered.clone();
+        write_trace_file(&trace_path, &BuildMetadata::new(trace, record, false))
+            .map_err(|error| ActionError::io(&trace_path, &error))?;
+        self.remember(cx, trace.hash(), &made, &found, has_more);
+        Ok(made)
+    }
+
+    /// Where the commands wrote an output: where they were told to, or straight into place.
+    fn written(
+        &self,
+        action: &Action<'_>,
+        output: &Output,
+        target: &Path,
+    ) -> Result<PathBuf, ActionError> {
+        let staged = action.staging.join(&output.path);
+        let found =
+            [staged.as_path(), target].into_iter().find(|path| path.symlink_metadata().is_ok());
+        let Some(found) = found else {
+            let message = format!(
+                "it ended well but did not write its output `{}`; commands write outputs to {{out}}, or below {{outdir}}",
+                output.path
+            );
+            return Err(ActionError::Failed(message));
+        };
+        let metadata = found.symlink_metadata().map_err(|error| ActionError::io(found, &error))?;
+        let wrong = match (output.directory, metadata.is_dir(), metadata.is_file()) {
+            (false, true, _) => {
+                "a directory, and a file was promised; a directory's name ends in `/`"
+            }
+            (true, false, _) => "no directory, as its final `/` promises",
+            (false, _, false) => "neither a file nor a directory",
+            _ => return Ok(found.to_owned()),
+        };
+        Err(ActionError::Failed(format!("its output `{}` is {wrong}", output.path)))
+    }
+
+    /// What the commands found out about their inputs, and whether all of that was unchanged since
+    /// they began.
+    fn discovered(
+        &self,
+        action: &Action<'_>,
+        begun: MTime,
+    ) -> Result<(Vec<DiscoveredInput>, bool), ActionError> {
+        let cx = action.cx;
+        let declared: Vec<&str> = action.inputs.iter().map(|input| &*input.path).collect();
+        let mut settled = true;
+        let mut found = Vec::with_capacity(action.discovered.len());
+        for said in &action.discovered {
+            let mut path = cx.places.from_root(&self.place, said);
+            if declared.contains(&path.as_str()) {
+                continue;
+            }
+            let mut hashed = cx.index.file(&path, Content::of_source(&path));
+            if hashed.is_err() {
+                // The path went through a symbolic link that taking `..` apart has missed.
+                path = self.place.input(said);
+                hashed = cx.index.file(&path, Content::of_source(&path));
+            }
+            let hashed = hashed.map_err(|error| ActionError::io(Path::new(said), &error))?;
+            settled &= hashed.stat.mtime < begun;
+            found.push(DiscoveredInput {
+                path: cx.places.portable(&self.place, &path),
+                hash: hashed.hash,
+            });
+        }
+        found.sort();
+        found.dedup();
+        Ok((found, settled))
+    }
+}
+
+fn describe(file: &Path, path: String) -> Result<OutputFile, ActionError> {
+    let metadata = fs::metadata(file).map_err(|error| ActionError::io(file, &error))?;
+    let hash: ContentHash =
+        compute_file_hash(file, Content::Binary).map_err(|error| ActionError::io(file, &error))?;
+    let executable = metadata.permissions().mode() & 0o111 != 0;
+    Ok(OutputFile { path, hash, size: metadata.len(), executable })
+}
+
+/// Adds all files below `directory`, sorted, and the directories below it that are empty.
+fn list_tree(
+    directory: &Path,
+    path: &str,
+    files: &mut Vec<OutputFile>,
+    empty: &mut Vec<String>,
+) -> Result<(), ActionError> {
+    let failed = |error: io::Error| ActionError::io(directory, &error);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().into_string().map_err(|name| {
+            ActionError::Failed(format!(
+                "its output {path}/{} has a name that is not UTF-8",
+                name.display()
+            ))
+        })?;
+        entries.push((name, entry.file_type().map_err(failed)?));
+    }
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, kind) in entries {
+        let (inner, inner_path) = (directory.join(&name), format!("{path}/{name}"));
+        if kind.is_file() {
+            files.push(describe(&inner, inner_path)?);
+        } else if kind.is_dir() {
+            let before = (files.len(), empty.len());
+            list_tree(&inner, &inner_path, files, empty)?;
+            if before == (files.len(), empty.len()) {
+                empty.push(inner_path);
+            }
+        } else {
+            let message = format!("its output {inner_path} is neither a file nor a directory");
+            return Err(ActionError::Failed(message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Object files.
+
+use std::{path::PathBuf, sync::Arc};
+
+use larder_trace::BuildTrace;
+
+use super::{Owner, one, run_single};
+use crate::{
+    action::{Action, ActionError},
+    artifact::{Artifact, Output},
+    depfile,
+    job::Job,
+};
+
+/// How sources of one kind are compiled; shared by all objects of a target.
+#[derive(Debug, Clone)]
+pub struct Compile {
+    /// The compiler, absolute.
+    pub compiler: PathBuf,
+    /// Whether it takes the options of GCC and Clang for depfiles, colours and path maps. Any other
+    /// compiler is called with the arguments given and nothing else.
+    pub gnu_like: bool,
+    /// Arguments that are not traced.
+    pub weak_args: Vec<String>,
+    /// Arguments that are traced.
+    pub trace_args: Vec<String>,
+    /// What the object depends on besides its source and `trace_args`: compiler, platform, and
+    /// whatever else the caller knows.
+    pub depends_on: BuildTrace,
+}
+
+/// Compiles a source to the object file `o_file` of the build directory (Lake's `buildO`):
+/// `COMPILER -c -o O_FILE SOURCE WEAK… TRACE…`.
+///
+/// Weak arguments are not traced: paths such as `-I` that differ between machines go there. The
+/// headers that the compiler read are traced by content, from its depfile. Lake's `buildLeanO` is
+/// this with `leanc`.
+pub fn build_o(
+    owner: Owner,
+    o_file: impl Into<String>,
+    source: &Job<Artifact>,
+    compile: Arc<Compile>,
+    after: Option<&Job<Vec<Artifact>>>,
+) -> Job<Artifact> {
+    let output = Output::file(o_file);
+    let build = move |source: &crate::job::Built<Artifact>, extra: Option<BuildTrace>| {
+        let mut prefix = compile.depends_on.clone();
+        if !compile.trace_args.is_empty() {
+            prefix = prefix.mix(BuildTrace::list("arguments", &compile.trace_args));
+        }
+        prefix = prefix.mix_all(extra);
+        let discovers = compile.gnu_like;
+        let cx = owner.cx.clone();
+        let work = move |action: &mut Action<'_>| run_compiler(action, &compile);
+        let step = owner.step(vec![output], prefix, discovers, Box::new(work));
+        run_single(step, &cx, &one(source))
+    };
+    match after {
+        None => source.map(move |source| build(source, None)),
+        // What must be there before anything is compiled, such as generated headers, is traced too:
+        // only the depfile of a finished build tells whether it was needed.
+        Some(after) => {
+            let source = source.clone();
+            after.bind(move |after| {
+                let extra = after.trace.clone().named("prerequisites");
+                source.map(move |source| build(source, Some(extra)))
+            })
+        }
+    }
+}
+
+fn run_compiler(action: &mut Action<'_>, compile: &Compile) -> Result<(), ActionError> {
+    let object = action.staged(&action.step.outputs[0])?;
+    let source = action.artifact(&action.inputs[0]);
+    let depfile = action.staging.join("depfile.d");
+    let mut arguments = vec!["-c".into(), "-o".into(), action.argument(&object), source];
+    if compile.gnu_like {
+        arguments.extend(["-MD".into(), "-MF".into(), action.argument(&depfile)]);
+        if action.cx.options.color {
+            arguments.push("-fdiagnostics-color=always".into());
+        }
+    }
+    arguments.extend_from_slice(&compile.weak_args);
+    arguments.extend_from_slice(&compile.trace_args);
+    action.run(&compile.compiler, arguments, &[])?;
+    // A compiler writes none for an assembly file that is not preprocessed.
+    if compile.gnu_like
+        && let Ok(text) = std::fs::read_to_string(&depfile)
+    {
+        action.discovered = depfile::parse(&text);
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Builds what is asked for.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use larder_trace::Level;
+
+use crate::{
+    artifact::Artifact,
+    context::{Context, Mode, Options},
+    diagnostic::Diagnostics,
+    event::{Ended, Event, Progress, Reporter, Status, StepName},
+    job::{Finished, Job, settle},
+    lock::BuildLock,
+    name::TargetName,
+    plan::{Plan, TargetId},
+    process::Processes,
+    reason::Reason,
+    targets::Maker,
+    workspace::Workspace,
+};
+
+/// What is to be built, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// A directory in the root package.
+    pub directory: PathBuf,
+    /// Targets; the package's defaults when there are none.
+    pub targets: Vec<TargetName>,
+    /// How many commands may run at once.
+    pub jobs: usize,
+    /// How to build.
+    pub options: Options,
+}
+
+/// What a build came to.
+pub struct Report {
+    /// The graph it was built from.
+    pub plan: Plan,
+    /// Each target that was asked for, with its outputs if it is up to date.
+    pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
+    /// Steps by how they ended.
+    pub progress: Progress,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it was ended by a signal.
+    pub interrupted: bool,
+}
+
+/// Why a build did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Something is wrong with a manifest or with the targets asked for.
+    #[error(transparent)]
+    Manifest(#[from] Diagnostics),
+    /// The build directory cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Report {
+    /// Whether everything asked for is up to date.
+    pub fn succeeded(&self) -> bool {
+        self.targets.iter().all(|(_, outputs)| outputs.is_some())
+    }
+}
+
+/// Loads the workspace around `directory` and makes its graph.
+///
+/// # Errors
+/// Everything wrong with its manifests.
+pub fn load(directory: &Path) -> Result<Plan, Diagnostics> {
+    let root = Workspace::find_root(directory)?;
+    Plan::new(Workspace::load(&root)?)
+}
+
+/// The targets that `names` mean in the root package; its defaults when there are none.
+///
+/// # Errors
+/// The names that mean nothing.
+pub fn resolve(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetId>, Diagnostics> {
+    if names.is_empty() {
+        return Ok(plan.defaults(0));
+    }
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    for name in names {
+        match plan.resolve(0, name) {
+            Ok(ids) => {
+                found.extend(ids.into_iter().filter(|id| !found.contains(id)).collect::<Vec<_>>())
+            }
+            Err(diagnostic) => errors.push(diagnostic),
+        }
+    }
+    if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors)) }
+}
+
+/// Builds what `request` asks for, telling `reporter` as it goes. `processes` lets a signal handler
+/// end the commands that run.
+///
+/// # Errors
+/// Why it did not begin; a target that fails is part of the report.
+pub fn build(
+    request: &Request,
+    processes: &Arc<Processes>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Report, EngineError> {
+    let started = Instant::now();
+    let plan = load(&request.directory)?;
+    let asked = resolve(&plan, &request.targets)?;
+    build_plan(plan, asked, request, processes, reporter, started)
+}
+
+fn build_plan(
+    plan: Plan,
+    asked: Vec<TargetId>,
+    request: &Request,
+    processes: &Arc<Processes>,
+    reporter: &Arc<dyn Reporter>,
+    started: Instant,
+) -> Result<Report, EngineError> {
+    let larder = plan.workspace.larder_dir();
+    let unusable = |source| EngineError::Directory { path: larder.clone(), source };
+    let _lock = match request.options.mode {
+        Mode::DryRun => None,
+        _ => Some(
+            BuildLock::take(&larder, |holder| reporter.event(&Event::Waiting { holder }))
+                .map_err(unusable)?,
+        ),
+    };
+    if request.options.mode == Mode::Build {
+        // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
+        let _ = std::fs::remove_dir_all(larder.join("tmp"));
+    }
+    let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
+    let root = plan.workspace.root.clone();
+    let cx = Context::new(root, places, request.options, processes.clone(), reporter.clone())
+        .map_err(unusable)?;
+    let result = run(&plan, &asked, request.jobs, &cx);
+    if request.options.mode != Mode::DryRun
+        && let Err(error) = cx.index.save()
+    {
+        let message =
+            format!("cannot write the stat index: {error}; the next build will take longer");
+        cx.report(&Event::Note { level: Level::Warning, message: &message });
+    }
+    cx.clean_up();
+    Ok(Report {
+        targets: asked.into_iter().zip(result?).collect(),
+        plan,
+        progress: cx.progress(),
+        took: started.elapsed(),
+        interrupted: processes.interrupted(),
+    })
+}
+
+/// Makes the jobs for `asked` and everything they need, and runs them.
+fn run(
+    plan: &Plan,
+    asked: &[TargetId],
+    threads: usize,
+    cx: &Arc<Context>,
+) -> Result<Vec<Option<Vec<Artifact>>>, EngineError> {
+    let mut maker = Maker::new(plan, cx, asked);
+    let order = plan.closure(asked);
+    for &id in &order {
+        maker.make(id);
+        if maker.errors.len() > 20 {
+            break;
+        }
+    }
+    if !maker.errors.is_empty() {
+        return Err(Diagnostics(maker.errors).into());
+    }
+    let jobs: Vec<Job<Vec<Artifact>>> =
+        order.iter().filter_map(|&id| maker.job(id)).map(|job| job.all(cx)).collect();
+    drop(maker);
+    let settled = cx.scheduler.run(threads, &settle(&cx.scheduler, jobs.clone()));
+    if settled.is_none() {
+        let message =
+            "the build waits for itself; please report this with the output of `larder graph`";
+        cx.report(&Event::Note { level: Level::Error, message });
+    }
+    let finished: Vec<Option<Finished<Vec<Artifact>>>> = jobs.iter().map(Job::finished).collect();
+    let outcome = |id: TargetId| {
+        let position = order.iter().position(|other| *other == id)?;
+        finished[position].as_ref()?.as_ref().ok().map(|built| built.value.clone())
+    };
+    tell_skipped(plan, &order, &finished, cx);
+    Ok(asked.iter().map(|&id| outcome(id)).collect())
+}
+
+/// Names the targets that were not tried because something they need failed or is out of date.
+fn tell_skipped(
+    plan: &Plan,
+    order: &[TargetId],
+    finished: &[Option<Finished<Vec<Artifact>>>],
+    cx: &Context,
+) {
+    let mut failed = vec![false; plan.targets.len()];
+    for (&id, finished) in order.iter().zip(finished) {
+        failed[id.index()] = !matches!(finished, Some(Ok(_)));
+    }
+    for &id in order.iter().filter(|id| failed[id.index()]) {
+        let target = plan.target(id);
+        let Some(cause) = target.needs.iter().find(|need| failed[need.index()]) else { continue };
+        let reason = Reason::Needs(plan.target(*cause).label.to_string());
+        let status =
+            if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
+        let output = crate::plan::output_name(target).unwrap_or_default();
+        let ended = Ended {
+            status,
+            log: &[],
+            reason: Some(&reason),
+            error: None,
+            command: None,
+            took: Duration::ZERO,
+        };
+        cx.ended(StepName { target: &target.label, output: &output }, &ended);
+    }
+}

@@ -1,0 +1,124 @@
+//! What a build has to tell, as it happens. Printing it is somebody else's work.
+
+use std::time::Duration;
+
+use larder_trace::{Level, LogEntry};
+use serde::Serialize;
+
+use crate::reason::Reason;
+
+/// Whoever listens to a build. Called from many threads.
+pub trait Reporter: Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: &Event<'_>);
+
+    /// Whether events about targets with nothing to tell (up to date, no log) are wanted. There may
+    /// be very many.
+    fn wants_everything(&self) -> bool {
+        false
+    }
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Another larder builds in this build directory; this one waits for it.
+    Waiting {
+        /// The process it waits for, when that has said who it is.
+        holder: Option<u32>,
+    },
+    /// A command starts.
+    Started {
+        /// What is built.
+        step: StepName<'a>,
+        /// How far the build is.
+        progress: Progress,
+    },
+    /// A step of the build ended.
+    Ended {
+        /// What was built.
+        step: StepName<'a>,
+        /// How it ended.
+        ended: &'a Ended<'a>,
+        /// How far the build is.
+        progress: Progress,
+    },
+    /// Something that concerns no single target.
+    Note {
+        /// How much it matters.
+        level: Level,
+        /// The text.
+        message: &'a str,
+    },
+}
+
+/// What a step is called.
+#[derive(Debug, Clone, Copy)]
+pub struct StepName<'a> {
+    /// The target it belongs to, such as `lua:o`.
+    pub target: &'a str,
+    /// What it makes, in the build directory.
+    pub output: &'a str,
+}
+
+/// How a step ended.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// What became of it.
+    pub status: Status,
+    /// What the build printed, now or when it was built.
+    pub log: &'a [LogEntry],
+    /// Why it was not up to date.
+    pub reason: Option<&'a Reason>,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+    /// The command line that failed.
+    pub command: Option<&'a str>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It was up to date; what it once printed is shown again.
+    Replayed,
+    /// Its outputs came from a cache.
+    Restored,
+    /// It was built.
+    Built,
+    /// It is out of date, and nothing was to be built.
+    OutOfDate,
+    /// It failed.
+    Failed,
+    /// Something it needs failed or is out of date.
+    Skipped,
+}
+
+/// How far a build is, in steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Known so far.
+    pub total: usize,
+    /// Up to date.
+    pub replayed: usize,
+    /// Brought back from a cache.
+    pub restored: usize,
+    /// Built.
+    pub built: usize,
+    /// Out of date and not built.
+    pub out_of_date: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not tried, since something they need failed.
+    pub skipped: usize,
+}
+
+impl Progress {
+    /// Steps that have ended.
+    pub fn ended(&self) -> usize {
+        self.replayed + self.restored + self.built + self.out_of_date + self.failed + self.skipped
+    }
+}

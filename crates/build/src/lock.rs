@@ -1,0 +1,47 @@
+//! Only one larder builds in a build directory at a time.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    path::Path,
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Held while building. The kernel gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct BuildLock(#[expect(dead_code, reason = "closing it releases the lock")] File);
+
+impl BuildLock {
+    /// Takes the lock of the `.larder` directory `larder`, which is made if need be. If another
+    /// process holds it, calls `waiting` with that process's id and waits.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or the lock file not be opened.
+    pub fn take(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
+        fs::create_dir_all(larder)?;
+        let path = larder.join("lock");
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            waiting(holder.trim().parse().ok());
+            retry(|| flock(&file, FlockOperation::LockExclusive))?;
+        }
+        // For whoever has to wait; the lock is the lock, whether or not this can be written.
+        let _ = file.rewind();
+        let _ = file.set_len(0);
+        let _ = writeln!(file, "{}", std::process::id());
+        Ok(Self(file))
+    }
+}
+
+fn retry(mut call: impl FnMut() -> rustix::io::Result<()>) -> io::Result<()> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}

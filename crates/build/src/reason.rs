@@ -1,0 +1,136 @@
+//! Why a target is not up to date, down to the input that changed.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use larder_trace::BuildTrace;
+
+/// Why a target is not up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It has never been built, or its record is gone.
+    NotBuilt,
+    /// The build that was to make it did not finish.
+    Interrupted,
+    /// An output is not there.
+    OutputMissing(String),
+    /// An output is not what the build made.
+    OutputChanged(String),
+    /// Named parts of its trace changed.
+    Inputs(Vec<Difference>),
+    /// Inputs that the build found by itself changed: portable paths.
+    Discovered(Vec<String>),
+    /// Something that it needs is out of date.
+    Needs(String),
+}
+
+/// One named part of a trace that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The names from the outside in, such as `toolchain`, `cc`, `driver`.
+    pub path: Vec<String>,
+    /// What changed about it.
+    pub change: Change,
+}
+
+/// How a part of a trace differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was not there before.
+    Added,
+    /// It is not there any more.
+    Removed,
+    /// Its content changed, from and to these values where they are kept.
+    Changed(Option<(String, String)>),
+    /// The same parts in another order.
+    Reordered,
+}
+
+/// The parts that differ between two lists of them, looked into as deep as both go.
+pub fn differences(old: &[Arc<BuildTrace>], new: &[Arc<BuildTrace>]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    descend(&mut Vec::new(), old, new, &mut found);
+    found
+}
+
+fn descend(
+    path: &mut Vec<String>,
+    old: &[Arc<BuildTrace>],
+    new: &[Arc<BuildTrace>],
+    found: &mut Vec<Difference>,
+) {
+    let before: HashMap<&str, &Arc<BuildTrace>> =
+        old.iter().map(|part| (part.name(), part)).collect();
+    let after: HashMap<&str, &Arc<BuildTrace>> =
+        new.iter().map(|part| (part.name(), part)).collect();
+    let known = found.len();
+    let mut push = |path: &[String], name: &str, change| {
+        let mut path = path.to_vec();
+        path.push(name.to_owned());
+        found.push(Difference { path, change });
+    };
+    for part in old.iter().filter(|part| !after.contains_key(part.name())) {
+        push(path, part.name(), Change::Removed);
+    }
+    let mut inner = Vec::new();
+    for part in new {
+        match before.get(part.name()) {
+            None => push(path, part.name(), Change::Added),
+            Some(old) if old.hash() == part.hash() => {}
+            Some(old) if old.parts().is_empty() || part.parts().is_empty() => {
+                let values = old.value().zip(part.value());
+                let values = values.map(|(old, new)| (old.to_owned(), new.to_owned()));
+                push(path, part.name(), Change::Changed(values));
+            }
+            Some(old) => {
+                path.push(part.name().to_owned());
+                descend(path, old.parts(), part.parts(), &mut inner);
+                path.pop();
+            }
+        }
+    }
+    found.append(&mut inner);
+    if found.len() == known && !path.is_empty() {
+        found.push(Difference { path: path.clone(), change: Change::Reordered });
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBuilt => f.write_str("not built yet"),
+            Self::Interrupted => f.write_str("its last build did not finish"),
+            Self::OutputMissing(path) => write!(f, "{path} is missing"),
+            Self::OutputChanged(path) => write!(f, "{path} is not what the build made"),
+            Self::Needs(target) => write!(f, "{target} is out of date"),
+            Self::Discovered(paths) => list(f, paths.iter().map(|path| format!("{path} changed"))),
+            Self::Inputs(differences) => list(f, differences.iter().map(Difference::to_string)),
+        }
+    }
+}
+
+/// The first few of many, and how many more.
+fn list(f: &mut fmt::Formatter<'_>, items: impl ExactSizeIterator<Item = String>) -> fmt::Result {
+    const SHOWN: usize = 4;
+    let hidden = items.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = items.take(SHOWN).collect();
+    f.write_str(&shown.join(", "))?;
+    if hidden > 0 { write!(f, " and {hidden} more") } else { Ok(()) }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The group of input files needs no mention: their names say what they are.
+        let path = match self.path.as_slice() {
+            [group, inner @ ..] if group == "inputs" && !inner.is_empty() => inner,
+            path => path,
+        };
+        let name = path.join(" ");
+        match &self.change {
+            Change::Added => write!(f, "{name} is new"),
+            Change::Removed => write!(f, "{name} is gone"),
+            Change::Reordered => write!(f, "the order of {name} changed"),
+            Change::Changed(None) => write!(f, "{name} changed"),
+            Change::Changed(Some((old, new))) => write!(f, "{name} changed from {old} to {new}"),
+        }
+    }
+}

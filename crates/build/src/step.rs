@@ -1,0 +1,292 @@
+//! One step of a build: is it up to date, can it be restored, else run it.
+//!
+//! A step's commands write into a staging directory of their own. Only when they have succeeded and
+//! every promised output is there are the outputs renamed into place; before the first of them is
+//! touched the trace file is marked unfinished, after the last it records the finished build. So a
+//! larder killed at any instant leaves nothing that a later one would take for finished, and commands
+//! that outlive it write where nobody looks.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use larder_trace::{
+    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, FileStat, LogEntry, MTime,
+    OutputFile, Outputs, TraceFile, read_trace_file,
+};
+
+use crate::{
+    action::{Action, ActionError},
+    artifact::{Artifact, Made, Output},
+    context::{Context, Mode},
+    event::{Ended, Status, StepName},
+    job::{Built, Failed},
+    place::Place,
+    reason::{Reason, differences},
+};
+
+/// What there is to do to make some outputs from some inputs.
+pub struct Step {
+    /// The package it belongs to.
+    pub place: Arc<Place>,
+    /// The target it belongs to, for people.
+    pub target: Arc<str>,
+    /// What it makes; never empty. The trace file lies beside the first.
+    pub outputs: Vec<Output>,
+    /// What the outputs depend on besides the inputs.
+    pub prefix: BuildTrace,
+    /// Whether the commands tell of inputs that nobody declared. Without a record of them, the times
+    /// of files say nothing about such outputs.
+    pub discovers: bool,
+    /// Whether the outputs are wanted on disk even when nothing here needs them there.
+    pub keep: bool,
+    /// Makes the outputs.
+    pub work: Box<Work>,
+}
+
+/// Runs commands that write a step's outputs.
+pub type Work = dyn Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync;
+
+/// Outputs that were left in the store, and how to get them after all.
+pub struct Pending {
+    step: Arc<Step>,
+    inputs: Built<Vec<Artifact>>,
+    fetched: Mutex<Option<Result<Vec<Artifact>, Failed>>>,
+}
+
+/// Outputs that need not be built.
+struct Fresh {
+    made: Vec<Made>,
+    on_disk: bool,
+    log: Vec<LogEntry>,
+}
+
+impl Step {
+    pub(crate) fn name(&self) -> StepName<'_> {
+        StepName { target: &self.target, output: &self.outputs[0].path }
+    }
+
+    pub(crate) fn trace_path(&self) -> String {
+        format!("{}.trace", self.place.output(&self.outputs[0].path))
+    }
+
+    /// The trace of everything the outputs depend on.
+    pub(crate) fn trace(&self, inputs: &BuildTrace) -> BuildTrace {
+        self.prefix.clone().mix(inputs.clone())
+    }
+
+    pub(crate) fn artifacts(&self, made: &[Made], pending: Option<&Arc<Pending>>) -> Vec<Artifact> {
+        self.outputs.iter().map(|output| output.artifact(&self.place, made, pending)).collect()
+    }
+
+    /// Makes sure that the outputs are up to date with `inputs`, in the cheapest way there is.
+    pub fn run(
+        self: Arc<Self>,
+        cx: &Context,
+        inputs: &Built<Vec<Artifact>>,
+    ) -> Result<Vec<Artifact>, Failed> {
+        let started = Instant::now();
+        let trace = self.trace(&inputs.trace);
+        let reason = match self.examine(cx, &trace) {
+            Ok(fresh) if fresh.on_disk || !self.keep => {
+                self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
+                let pending = (!fresh.on_disk).then(|| self.pending(inputs));
+                return Ok(self.artifacts(&fresh.made, pending.as_ref()));
+            }
+            Ok(_) => Reason::OutputMissing(self.outputs[0].path.clone()),
+            Err(reason) => reason,
+        };
+        if cx.options.mode != Mode::Build {
+            self.tell(cx, Status::OutOfDate, &[], Some(&reason), started.elapsed());
+            return Err(Failed);
+        }
+        self.build(cx, inputs, Some(&reason))
+    }
+
+    fn pending(self: &Arc<Self>, inputs: &Built<Vec<Artifact>>) -> Arc<Pending> {
+        let inputs = Built { value: inputs.value.clone(), trace: inputs.trace.clone() };
+        Arc::new(Pending { step: self.clone(), inputs, fetched: Mutex::new(None) })
+    }
+
+    /// Whether the outputs are those of this very trace, or why not.
+    fn examine(&self, cx: &Context, trace: &BuildTrace) -> Result<Fresh, Reason> {
+        let trace_path = self.trace_path();
+        if let Some(vouched) = cx.index.vouch(&trace_path, trace.hash()) {
+            let strip = self.place.build_prefix.len();
+            let made = vouched.outputs.into_iter().map(|(path, hashed)| Made {
+                file: OutputFile {
+                    path: path.get(strip..).unwrap_or_default().to_owned(),
+                    hash: hashed.hash,
+                    size: hashed.stat.size,
+                    executable: hashed.stat.executable,
+                },
+                mtime: hashed.stat.mtime,
+            });
+            let mut fresh =
+                Fresh { made: made.collect(), on_disk: vouched.on_disk, log: Vec::new() };
+            if vouched.read_trace
+                && let TraceFile::Finished(record) = read_trace_file(&cx.absolute(&trace_path))
+            {
+                fresh.log = record.outputs.log;
+            }
+            return Ok(fresh);
+        }
+        match read_trace_file(&cx.absolute(&trace_path)) {
+            TraceFile::Finished(record) if record.dep_hash == trace.hash() => {
+                self.verify(cx, *record)
+            }
+            TraceFile::Finished(record) => self
+                .newer_than(cx, trace, cx.options.old)
+                .ok_or_else(|| Reason::Inputs(differences(&record.inputs, trace.parts()))),
+            TraceFile::Unfinished => Err(Reason::Interrupted),
+            TraceFile::Absent => self
+                .newer_than(cx, trace, cx.options.old || !self.discovers)
+                .ok_or(Reason::NotBuilt),
+        }
+    }
+
+    /// Takes the outputs as they are when `allowed` and they are newer than everything in `trace`.
+    fn newer_than(&self, cx: &Context, trace: &BuildTrace, allowed: bool) -> Option<Fresh> {
+        if !allowed || self.outputs.iter().any(|output| output.directory) {
+            return None;
+        }
+        let mut made = Vec::with_capacity(self.outputs.len());
+        for output in &self.outputs {
+            let hashed = cx.index.file(&self.place.output(&output.path), Content::Binary).ok()?;
+            if hashed.stat.mtime <= trace.mtime() {
+                return None;
+            }
+            let file = OutputFile {
+                path: output.path.clone(),
+                hash: hashed.hash,
+                size: hashed.stat.size,
+                executable: hashed.stat.executable,
+            };
+            made.push(Made { file, mtime: hashed.stat.mtime });
+        }
+        Some(Fresh { made, on_disk: true, log: Vec::new() })
+    }
+
+    /// Whether the outputs and the discovered inputs are as `record` says. Tells the index if so.
+    fn verify(&self, cx: &Context, record: BuildMetadata) -> Result<Fresh, Reason> {
+        let Outputs { outputs, directories, discovered, log } = record.outputs;
+        self.check_discovered(cx, &discovered)?;
+        let mut made = Vec::with_capacity(outputs.len());
+        let mut missing = 0;
+        for file in outputs {
+            let path = self.place.output(&file.path);
+            let mtime = match cx.index.file(&path, Content::Binary) {
+                Ok(hashed) if hashed.hash == file.hash => hashed.stat.mtime,
+                Ok(_) => return Err(Reason::OutputChanged(file.path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && record.synthetic => {
+                    missing += 1;
+                    let stat = FileStat {
+                        size: file.size,
+                        mtime: MTime::NONE,
+                        inode: 0,
+                        executable: file.executable,
+                    };
+                    let _ = cx.index.record_output(&path, file.hash, Some(stat));
+                    MTime::NONE
+                }
+                Err(_) => return Err(Reason::OutputMissing(file.path)),
+            };
+            made.push(Made { file, mtime });
+        }
+        let on_disk = missing == 0;
+        let gone = directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir());
+        if let Some(path) = gone.filter(|_| on_disk) {
+            return Err(Reason::OutputMissing(path.clone()));
+        }
+        if !on_disk && missing < made.len() {
+            return Err(Reason::OutputMissing(self.outputs[0].path.clone()));
+        }
+        let has_more = !log.is_empty() || !directories.is_empty();
+        self.remember(cx, record.dep_hash, &made, &discovered, has_more);
+        Ok(Fresh { made, on_disk, log })
+    }
+
+    /// Whether inputs found by the last build are as they were.
+    fn check_discovered(&self, cx: &Context, discovered: &[DiscoveredInput]) -> Result<(), Reason> {
+        let changed = |input: &&DiscoveredInput| {
+            cx.discovered_hash(&self.place, &input.path)
+                .is_none_or(|(_, hashed)| hashed.hash != input.hash)
+        };
+        let changed: Vec<String> =
+            discovered.iter().filter(changed).map(|input| input.path.clone()).collect();
+        if changed.is_empty() { Ok(()) } else { Err(Reason::Discovered(changed)) }
+    }
+
+    /// Tells the index of a finished step whose trace file is written; `has_more` when that file says
+    /// more than the index can.
+    pub(crate) fn remember(
+        &self,
+        cx: &Context,
+        dep_hash: ContentHash,
+        made: &[Made],
+        discovered: &[DiscoveredInput],
+        has_more: bool,
+    ) {
+        let outputs = made.iter().map(|made| self.place.output(&made.file.path).into());
+        let discovered: Option<Vec<Box<str>>> = discovered
+            .iter()
+            .map(|input| cx.places.locate(&self.place, &input.path).map(Into::into))
+            .collect();
+        if let Some(discovered) = discovered {
+            let trace_path = self.trace_path();
+            cx.index.record_target(&trace_path, dep_hash, outputs.collect(), discovered, has_more);
+        }
+    }
+
+    /// Reports how the step ended.
+    pub(crate) fn tell(
+        &self,
+        cx: &Context,
+        status: Status,
+        log: &[LogEntry],
+        reason: Option<&Reason>,
+        took: Duration,
+    ) {
+        let ended = Ended { status, log, reason, error: None, command: None, took };
+        cx.ended(self.name(), &ended);
+    }
+}
+
+/// The inputs as they are on disk, after fetching those that were left in the store. A step that had
+/// to be built again for that may have made something else than its record said; then so does the
+/// trace that comes back.
+pub fn materialize(
+    cx: &Context,
+    inputs: &Built<Vec<Artifact>>,
+) -> Result<Built<Vec<Artifact>>, Failed> {
+    let mut value = Vec::with_capacity(inputs.value.len());
+    for artifact in &inputs.value {
+        value.push(match &artifact.pending {
+            None => artifact.clone(),
+            Some(pending) => pending.fetch(cx, artifact)?,
+        });
+    }
+    let changed = inputs.value.iter().zip(&value).any(|(before, after)| before.hash != after.hash);
+    let trace = match changed {
+        false => inputs.trace.clone(),
+        true => {
+            let parts = inputs.trace.parts().iter().zip(&value);
+            BuildTrace::nil("inputs")
+                .mix_all(parts.map(|(part, artifact)| artifact.trace(part.name().to_owned())))
+        }
+    };
+    Ok(Built { value, trace })
+}
+
+impl Pending {
+    fn fetch(&self, cx: &Context, wanted: &Artifact) -> Result<Artifact, Failed> {
+        // Whoever comes second waits for the first, on a thread that has nothing else to do.
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = fetched.get_or_insert_with(|| self.step.build(cx, &self.inputs, None));
+        let found =
+            all.as_ref().map_err(|failed| *failed)?.iter().find(|made| made.path == wanted.path);
+        found.cloned().ok_or(Failed)
+    }
+}

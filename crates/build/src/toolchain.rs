@@ -1,0 +1,158 @@
+//! The tools that a package is built with.
+
+use std::{
+    collections::HashMap,
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use larder_trace::{BuildTrace, Content, StatIndex, ToolError, Toolchain, find_tool};
+
+use crate::manifest::{self, ToolchainKind};
+
+/// Tools by what they are needed for; each is looked for once, when it is first needed.
+pub struct Tools<'i> {
+    index: &'i StatIndex,
+    found: HashMap<(String, &'static str), Arc<Toolchain>>,
+}
+
+/// What a tool is for: also its key under `[toolchain]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Compiles C and assembly, and links.
+    Cc,
+    /// Compiles C++, and links what has any.
+    Cxx,
+    /// Makes static libraries.
+    Ar,
+}
+
+impl Role {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Cc => "cc",
+            Self::Cxx => "cxx",
+            Self::Ar => "ar",
+        }
+    }
+}
+
+impl<'i> Tools<'i> {
+    /// Nothing found yet.
+    pub fn new(index: &'i StatIndex) -> Self {
+        Self { index, found: HashMap::new() }
+    }
+
+    /// The tool that a package in `directory` uses as `role`.
+    ///
+    /// # Errors
+    /// When there is none; says where it was looked for.
+    pub fn get(
+        &mut self,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+        directory: &Path,
+    ) -> Result<Arc<Toolchain>, ToolError> {
+        let named = match role {
+            Role::Cc => &toolchain.cc,
+            Role::Cxx => &toolchain.cxx,
+            Role::Ar => &toolchain.ar,
+        };
+        let lean = toolchain.kind == ToolchainKind::Lean;
+        let name = match (named, lean) {
+            // A path is relative to the package.
+            (Some(name), _) if name.contains('/') => {
+                directory.join(name).to_string_lossy().into_owned()
+            }
+            (Some(name), _) => name.clone(),
+            (None, true) if role != Role::Cxx => {
+                let sysroot = lean_sysroot(self.index, directory)?;
+                lean_tool(&sysroot, role).to_string_lossy().into_owned()
+            }
+            (None, _) => match role {
+                Role::Cc => "cc",
+                Role::Cxx => "c++",
+                Role::Ar => "ar",
+            }
+            .to_owned(),
+        };
+        let key = role.key();
+        if let Some(tool) = self.found.get(&(name.clone(), key)) {
+            return Ok(tool.clone());
+        }
+        let mut tool = match role {
+            Role::Ar => Toolchain::tool(&name, key, self.index)?,
+            Role::Cc | Role::Cxx => Toolchain::compiler(&name, key, self.index)?,
+        };
+        if lean {
+            tool.trace = tool.trace.mix(lean_trace(self.index, directory)?);
+        }
+        let tool = Arc::new(tool);
+        self.found.insert((name, key), tool.clone());
+        Ok(tool)
+    }
+
+    /// The program `name` that a command runs, found on `PATH`.
+    pub fn program(&mut self, name: &str) -> Result<Arc<Toolchain>, ToolError> {
+        if let Some(tool) = self.found.get(&(name.to_owned(), "program")) {
+            return Ok(tool.clone());
+        }
+        let tool = Arc::new(Toolchain::tool(name, "program", self.index)?);
+        self.found.insert((name.to_owned(), "program"), tool.clone());
+        Ok(tool)
+    }
+}
+
+/// Where Lean is installed: `LEAN_SYSROOT`, else what the `lean` on `PATH` says.
+fn lean_sysroot(index: &StatIndex, directory: &Path) -> Result<PathBuf, ToolError> {
+    if let Some(sysroot) = env::var_os("LEAN_SYSROOT").filter(|sysroot| !sysroot.is_empty()) {
+        return Ok(sysroot.into());
+    }
+    let missing = || ToolError::NoLean;
+    let lean = find_tool("lean", "lean").map_err(|_| missing())?;
+    let said = ask_lean(index, &lean, "--print-prefix", directory).ok_or_else(missing)?;
+    Ok(said.into())
+}
+
+/// What `lean` answers, remembered for as long as it and the toolchain file that selects it are the
+/// same: under elan, `lean` is one program for many versions.
+fn ask_lean(index: &StatIndex, lean: &Path, argument: &str, directory: &Path) -> Option<String> {
+    let hash =
+        |path: &Path| index.file(&path.to_string_lossy(), Content::Text).ok().map(|h| h.hash);
+    let program = hash(lean)?;
+    let selected = hash(&directory.join("lean-toolchain"));
+    let elan = env::var("ELAN_TOOLCHAIN").unwrap_or_default();
+    let key = format!("lean {argument} {} {program} {selected:?} {elan}", lean.display());
+    if let Some(said) = index.note(&key) {
+        return Some(said);
+    }
+    let mut command = Command::new(lean);
+    let output = command.arg(argument).current_dir(directory).stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    if !output.status.success() || said.is_empty() {
+        return None;
+    }
+    index.set_note(&key, &said);
+    Some(said)
+}
+
+fn lean_tool(sysroot: &Path, role: Role) -> PathBuf {
+    let bin = sysroot.join("bin");
+    match role {
+        Role::Cc | Role::Cxx => bin.join("leanc"),
+        // The archiver that comes with Lean; installations for systems with one of their own have none.
+        Role::Ar if bin.join("llvm-ar").exists() => bin.join("llvm-ar"),
+        Role::Ar => "ar".into(),
+    }
+}
+
+/// Lean's identity: the content of its compiler and what that says of its version.
+fn lean_trace(index: &StatIndex, directory: &Path) -> Result<BuildTrace, ToolError> {
+    let lean = lean_sysroot(index, directory)?.join("bin").join("lean");
+    let tool =
+        Toolchain::tool(&lean.to_string_lossy(), "lean", index).map_err(|_| ToolError::NoLean)?;
+    let version = ask_lean(index, &lean, "--version", directory).unwrap_or_default();
+    Ok(BuildTrace::nil("lean").mix(tool.trace).mix(BuildTrace::text("version", version)))
+}
