@@ -61,7 +61,6 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
         scratch.join("objects.tar.zst"),
         scratch.join("objects.pack"),
     );
-    let out = scratch.join("out");
     let threads = NonZeroUsize::new(2).ok_or("two is not zero")?;
     let options = Options {
         threads,
@@ -69,10 +68,20 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
     };
     let (mut tar, mut untar, mut pack, mut unpack, mut read) =
         (vec![], vec![], vec![], vec![], vec![]);
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
+        // Deleted only at the end: ext4 is slow to create files just after it has deleted as many.
+        let (untarred, unpacked) = (
+            scratch.join(format!("untarred-{round}")),
+            scratch.join(format!("unpacked-{round}")),
+        );
+        fs::create_dir(&untarred)?;
+        fs::create_dir(&unpacked)?;
+        for first in 0..=u8::MAX {
+            fs::create_dir(unpacked.join(format!("{first:02x}")))?;
+        }
         tar.push(timed(|| {
             shell(
-                "tar -C \"$1\" -cf - . | zstd -3 -q -f -o \"$2\"",
+                "tar -C \"$1\" --sort=name -cf - . | zstd -3 -q -f -o \"$2\"",
                 &inputs,
                 &archive,
             )
@@ -82,17 +91,13 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
             pack::create(&packed, entries.clone(), open, None, &options, |_| {})?;
             Ok(())
         })?);
-        fs::create_dir(&out)?;
         untar.push(timed(|| {
-            shell("zstd -dc \"$1\" | tar -C \"$2\" -xf -", &archive, &out)
+            shell("zstd -dc \"$1\" | tar -C \"$2\" -xf -", &archive, &untarred)
         })?);
-        fs::remove_dir_all(&out)?;
-        fs::create_dir(&out)?;
-        unpack.push(timed(|| unpack_into(&packed, &out, threads))?);
-        if fs::read_dir(&out)?.count() != entries.len() {
+        unpack.push(timed(|| unpack_into(&packed, &unpacked, threads))?);
+        if files_under(&unpacked)?.len() != entries.len() {
             return Err("not every artifact came out of the pack".into());
         }
-        fs::remove_dir_all(&out)?;
         for entry in entries.iter().step_by(entries.len().div_ceil(READS)) {
             read.push(timed(|| {
                 let pack = Pack::open(&packed, &Limits::default())?;
@@ -122,17 +127,18 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
     Ok(())
 }
 
-/// As the store does it: every artifact under a temporary name, all renamed when all are verified.
+/// As the store does it: every artifact under a temporary name in its directory, all renamed when all
+/// are verified.
 fn unpack_into(packed: &Path, out: &Path, threads: NonZeroUsize) -> Result<()> {
     let pack = Pack::open(packed, &Limits::default())?;
-    let temporary = |hash: &ContentHash| out.join(format!(".{hash}"));
-    let place = |artifact: &pack::Artifact| File::create_new(temporary(&artifact.hash)).map(Some);
+    let path = |hash: &ContentHash, prefix: &str| {
+        let name = hash.to_string();
+        out.join(&name[..2]).join(format!("{prefix}{name}"))
+    };
+    let place = |artifact: &pack::Artifact| File::create_new(path(&artifact.hash, ".")).map(Some);
     pack.unpack(threads, place, |_| {})?;
     for artifact in pack.index().artifacts() {
-        fs::rename(
-            temporary(&artifact.hash),
-            out.join(artifact.hash.to_string()),
-        )?;
+        fs::rename(path(&artifact.hash, "."), path(&artifact.hash, ""))?;
     }
     Ok(())
 }

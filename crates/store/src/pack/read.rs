@@ -249,9 +249,11 @@ impl Worker<'_> {
                 }
                 if let Some(out) = &mut out {
                     out.write_all(bytes).map_err(unwritable(piece.artifact))?;
-                    if piece.is_last() {
-                        out.flush().map_err(unwritable(piece.artifact))?;
-                    }
+                }
+                if piece.is_last()
+                    && let Some(mut out) = out.take()
+                {
+                    out.flush().map_err(unwritable(piece.artifact))?;
                 }
                 let artifacts = u64::from(piece.is_last() && !is_mappings);
                 progress(Progress {
