@@ -35,65 +35,40 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
     for from in found {
         let content = fs::read(&from)?;
         // Under their own names, as the yardstick's users have them.
-        let name = format!(
-            "{:04}-{}",
-            entries.len(),
-            from.file_name().unwrap_or_default().display()
-        );
+        let name =
+            format!("{:04}-{}", entries.len(), from.file_name().unwrap_or_default().display());
         let hash = ContentHash::of_bytes(&content);
         if entries.len() < OBJECTS && !entries.iter().any(|entry: &Entry| entry.hash == hash) {
             fs::write(inputs.join(&name), &content)?;
-            entries.push(Entry {
-                hash,
-                size: content.len() as u64,
-                hint: name,
-            });
+            entries.push(Entry { hash, size: content.len() as u64, hint: name });
         }
     }
     let total: u64 = entries.iter().map(|entry| entry.size).sum();
-    println!(
-        "packs: {} objects, {:.1} MB",
-        entries.len(),
-        total as f64 / 1e6
-    );
+    println!("packs: {} objects, {:.1} MB", entries.len(), total as f64 / 1e6);
 
-    let (archive, packed) = (
-        scratch.join("objects.tar.zst"),
-        scratch.join("objects.pack"),
-    );
+    let (archive, packed) = (scratch.join("objects.tar.zst"), scratch.join("objects.pack"));
     let threads = NonZeroUsize::new(2).ok_or("two is not zero")?;
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let options = Options { threads, ..Options::default() };
     let (mut tar, mut untar, mut pack, mut unpack, mut read) =
         (vec![], vec![], vec![], vec![], vec![]);
     for round in 0..ROUNDS {
         // Deleted only at the end: ext4 is slow to create files just after it has deleted as many.
-        let (untarred, unpacked) = (
-            scratch.join(format!("untarred-{round}")),
-            scratch.join(format!("unpacked-{round}")),
-        );
+        let (untarred, unpacked) =
+            (scratch.join(format!("untarred-{round}")), scratch.join(format!("unpacked-{round}")));
         fs::create_dir(&untarred)?;
         fs::create_dir(&unpacked)?;
         for first in 0..=u8::MAX {
             fs::create_dir(unpacked.join(format!("{first:02x}")))?;
         }
         tar.push(timed(|| {
-            shell(
-                "tar -C \"$1\" --sort=name -cf - . | zstd -3 -q -f -o \"$2\"",
-                &inputs,
-                &archive,
-            )
+            shell("tar -C \"$1\" --sort=name -cf - . | zstd -3 -q -f -o \"$2\"", &inputs, &archive)
         })?);
         pack.push(timed(|| {
             let open = |entry: &Entry| File::open(inputs.join(&entry.hint));
             pack::create(&packed, entries.clone(), open, None, &options, |_| {})?;
             Ok(())
         })?);
-        untar.push(timed(|| {
-            shell("zstd -dc \"$1\" | tar -C \"$2\" -xf -", &archive, &untarred)
-        })?);
+        untar.push(timed(|| shell("zstd -dc \"$1\" | tar -C \"$2\" -xf -", &archive, &untarred))?);
         unpack.push(timed(|| unpack_into(&packed, &unpacked, threads))?);
         if files_under(&unpacked)?.len() != entries.len() {
             return Err("not every artifact came out of the pack".into());
@@ -101,8 +76,7 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
         for entry in entries.iter().step_by(entries.len().div_ceil(READS)) {
             read.push(timed(|| {
                 let pack = Pack::open(&packed, &Limits::default())?;
-                pack.read(&entry.hash)?
-                    .ok_or("an artifact is missing from the pack")?;
+                pack.read(&entry.hash)?.ok_or("an artifact is missing from the pack")?;
                 Ok(())
             })?);
         }
@@ -110,13 +84,7 @@ pub fn run(objects: Option<&Path>, scratch: &Path) -> Result<()> {
     let (tar, untar, pack, unpack) = (median(tar), median(untar), median(pack), median(unpack));
     row("pack: time", "ms", millis(pack), millis(tar), 1.0);
     row("unpack: time", "ms", millis(unpack), millis(untar), 1.0);
-    row(
-        "pack: size",
-        "MB",
-        megabytes(&packed)?,
-        megabytes(&archive)?,
-        1.0,
-    );
+    row("pack: size", "MB", megabytes(&packed)?, megabytes(&archive)?, 1.0);
     row(
         "one artifact, against unpacking all",
         "ms",
@@ -147,10 +115,7 @@ fn unpack_into(packed: &Path, out: &Path, threads: NonZeroUsize) -> Result<()> {
 fn system_objects(scratch: &Path) -> Result<Vec<PathBuf>> {
     let mut objects = Vec::new();
     for library in files_under(Path::new("/usr/lib"))? {
-        if library
-            .extension()
-            .is_some_and(|extension| extension == "a")
-        {
+        if library.extension().is_some_and(|extension| extension == "a") {
             let directory = scratch.join(library.file_name().ok_or("a library without a name")?);
             fs::create_dir_all(&directory)?;
             // Some `.a` files are linker scripts: no objects come out of those.
@@ -187,16 +152,8 @@ fn files_under(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn shell(script: &str, first: &Path, second: &Path) -> Result<()> {
-    let status = Command::new("sh")
-        .args(["-c", script, "sh"])
-        .arg(first)
-        .arg(second)
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{script}` failed: {status}").into())
-    }
+    let status = Command::new("sh").args(["-c", script, "sh"]).arg(first).arg(second).status()?;
+    if status.success() { Ok(()) } else { Err(format!("`{script}` failed: {status}").into()) }
 }
 
 fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {

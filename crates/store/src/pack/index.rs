@@ -101,10 +101,7 @@ impl Trailer {
         }
         within("its index", declared, limits.index)?;
         let end = file_len - TRAILER_LEN as u64;
-        Ok(Self {
-            index: end - declared..end,
-            checksum,
-        })
+        Ok(Self { index: end - declared..end, checksum })
     }
 }
 
@@ -119,12 +116,10 @@ impl Index {
             return Err(Refusal::IndexChecksum);
         }
         let declared = bytes.len() as u64;
-        let counts = bytes
-            .get(..COUNTS_LEN)
-            .ok_or_else(|| Refusal::IndexLength {
-                declared,
-                actual: format!("its counts alone take {COUNTS_LEN}"),
-            })?;
+        let counts = bytes.get(..COUNTS_LEN).ok_or_else(|| Refusal::IndexLength {
+            declared,
+            actual: format!("its counts alone take {COUNTS_LEN}"),
+        })?;
         let mut counts = Fields(counts);
         let (blocks, artifacts, mappings) = (counts.u32(), counts.u32(), counts.u32());
         let records = u64::from(blocks) + u64::from(artifacts) + u64::from(mappings);
@@ -140,15 +135,10 @@ impl Index {
         let contents = parse_contents(records, mappings == 1, limits)?;
         let (held, needed) = (
             blocks.last().map_or(0, |block: &Block| block.content.end),
-            contents
-                .last()
-                .map_or(0, |artifact: &Artifact| artifact.content.end),
+            contents.last().map_or(0, |artifact: &Artifact| artifact.content.end),
         );
         if held != needed {
-            return Err(Refusal::ContentLength {
-                artifacts: needed,
-                blocks: held,
-            });
+            return Err(Refusal::ContentLength { artifacts: needed, blocks: held });
         }
         let mut by_hash: Vec<u32> = (0..artifacts).collect();
         by_hash.sort_unstable_by_key(|&at| contents[at as usize].hash);
@@ -158,12 +148,7 @@ impl Index {
         {
             return Err(Refusal::Duplicate(contents[pair[0] as usize].hash));
         }
-        Ok(Self {
-            blocks,
-            contents,
-            by_hash,
-            has_mappings: mappings == 1,
-        })
+        Ok(Self { blocks, contents, by_hash, has_mappings: mappings == 1 })
     }
 
     /// The artifacts, in the order of their content.
@@ -183,12 +168,8 @@ impl Index {
 
     /// The artifact named `hash`.
     pub fn find(&self, hash: &ContentHash) -> Option<&Artifact> {
-        let found = self
-            .by_hash
-            .binary_search_by_key(hash, |&at| self.contents[at as usize].hash);
-        found
-            .ok()
-            .map(|at| &self.contents[self.by_hash[at] as usize])
+        let found = self.by_hash.binary_search_by_key(hash, |&at| self.contents[at as usize].hash);
+        found.ok().map(|at| &self.contents[self.by_hash[at] as usize])
     }
 
     /// The numbers of the blocks that hold an artifact of this pack. None for an empty artifact.
@@ -196,12 +177,9 @@ impl Index {
         if artifact.size() == 0 {
             return 0..0;
         }
-        let first = self
-            .blocks
-            .partition_point(|block| block.content.end <= artifact.content.start);
-        let end = self
-            .blocks
-            .partition_point(|block| block.content.start < artifact.content.end);
+        let first =
+            self.blocks.partition_point(|block| block.content.end <= artifact.content.start);
+        let end = self.blocks.partition_point(|block| block.content.start < artifact.content.end);
         first..end.max(first)
     }
 
@@ -216,9 +194,8 @@ impl Index {
 
     /// What `block` holds, in order; empty artifacts are in no block.
     pub fn pieces<'a>(&'a self, block: &'a Block) -> impl Iterator<Item = Piece<'a>> + 'a {
-        let first = self
-            .contents
-            .partition_point(|artifact| artifact.content.end <= block.content.start);
+        let first =
+            self.contents.partition_point(|artifact| artifact.content.end <= block.content.start);
         self.contents[first..]
             .iter()
             .take_while(|artifact| artifact.content.start < block.content.end)
@@ -229,11 +206,7 @@ impl Index {
                 // A block's content is at most MAX_BLOCK long, so these fit any usize.
                 let range =
                     (start - block.content.start) as usize..(end - block.content.start) as usize;
-                Piece {
-                    artifact,
-                    at: start - artifact.content.start,
-                    range,
-                }
+                Piece { artifact, at: start - artifact.content.start, range }
             })
     }
 
@@ -251,9 +224,8 @@ impl Index {
                 .ok_or(Refusal::BlockChecksum(block.stored.start))?;
             stored = rest;
             block.decode(this, &mut decoded)?;
-            for piece in self
-                .pieces(block)
-                .filter(|piece| piece.artifact.content == artifact.content)
+            for piece in
+                self.pieces(block).filter(|piece| piece.artifact.content == artifact.content)
             {
                 content.extend_from_slice(&decoded[piece.range]);
             }
@@ -295,10 +267,7 @@ impl Block {
         // Into a slice: zstd can write no byte more than was declared.
         match zstd::bulk::decompress_to_buffer(stored, content.as_mut_slice()) {
             Ok(length) if length == content.len() => Ok(()),
-            _ => Err(Refusal::BlockContent {
-                offset: self.stored.start,
-                declared,
-            }),
+            _ => Err(Refusal::BlockContent { offset: self.stored.start, declared }),
         }
     }
 }
@@ -326,10 +295,7 @@ fn parse_blocks<'a>(
         blocks.push(block);
     }
     if stored != index_start {
-        return Err(Refusal::BlocksLength {
-            blocks: stored,
-            index: index_start,
-        });
+        return Err(Refusal::BlocksLength { blocks: stored, index: index_start });
     }
     Ok(blocks)
 }
@@ -355,10 +321,7 @@ fn parse_contents<'a>(
         }
         let end = total.saturating_add(size);
         within("its content", end, limits.total)?;
-        contents.push(Artifact {
-            hash,
-            content: total..end,
-        });
+        contents.push(Artifact { hash, content: total..end });
         total = end;
     }
     Ok(contents)
@@ -366,11 +329,7 @@ fn parse_contents<'a>(
 
 fn within(what: &str, declared: u64, limit: u64) -> Result<(), Refusal> {
     if declared > limit {
-        return Err(Refusal::TooLarge {
-            what: what.to_owned(),
-            declared,
-            limit,
-        });
+        return Err(Refusal::TooLarge { what: what.to_owned(), declared, limit });
     }
     Ok(())
 }
@@ -440,9 +399,8 @@ impl Draft {
     pub(super) fn finish(self, has_mappings: bool) -> Option<Vec<u8>> {
         let blocks = u32::try_from(self.blocks.len() / RECORD_LEN).ok()?;
         let mappings = u32::from(has_mappings);
-        let artifacts = u32::try_from(self.contents.len() / RECORD_LEN)
-            .ok()?
-            .checked_sub(mappings)?;
+        let artifacts =
+            u32::try_from(self.contents.len() / RECORD_LEN).ok()?.checked_sub(mappings)?;
         let mut bytes =
             Vec::with_capacity(COUNTS_LEN + self.blocks.len() + self.contents.len() + TRAILER_LEN);
         for count in [blocks, artifacts, mappings] {

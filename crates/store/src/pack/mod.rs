@@ -10,7 +10,7 @@
 //! exactly the length of the file, so entries that overlap, leave gaps or reach outside cannot be
 //! written down at all. Names are raw hashes, so neither can a name that is a path.
 //!
-//! - [`write`] and [`create`] make a pack; equal content makes equal bytes.
+//! - [`write()`] and [`create`] make a pack; equal content makes equal bytes.
 //! - [`Pack`] reads a local file: one artifact, the mappings, or everything.
 //! - [`Trailer`], [`Index`] and [`Block`] do no I/O, for readers that fetch ranges themselves.
 
@@ -65,12 +65,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            index: 256 << 20,
-            artifact: 64 << 30,
-            mappings: 256 << 20,
-            total: 1 << 40,
-        }
+        Self { index: 256 << 20, artifact: 64 << 30, mappings: 256 << 20, total: 1 << 40 }
     }
 }
 

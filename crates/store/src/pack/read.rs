@@ -38,32 +38,22 @@ impl Pack {
         }
         let file = File::open(path).map_err(failed())?;
         let length = file.metadata().map_err(failed())?.len();
-        let refused = |reason| Error::Refused {
-            pack: path.display().to_string(),
-            reason,
-        };
-        let Some(trailer_at) = length
-            .checked_sub(TRAILER_LEN as u64)
-            .filter(|&at| at >= HEADER_LEN as u64)
+        let refused = |reason| Error::Refused { pack: path.display().to_string(), reason };
+        let Some(trailer_at) =
+            length.checked_sub(TRAILER_LEN as u64).filter(|&at| at >= HEADER_LEN as u64)
         else {
             return Err(refused(Refusal::Signature("end")));
         };
         let (mut header, mut trailer) = ([0; HEADER_LEN], [0; TRAILER_LEN]);
         file.read_exact_at(&mut header, 0).map_err(failed())?;
-        file.read_exact_at(&mut trailer, trailer_at)
-            .map_err(failed())?;
+        file.read_exact_at(&mut trailer, trailer_at).map_err(failed())?;
         check_header(&header).map_err(refused)?;
         let trailer = Trailer::parse(&trailer, length, limits).map_err(refused)?;
         // No longer than the file is, and within the limit: the trailer was checked for that.
         let mut bytes = vec![0; (trailer.index.end - trailer.index.start) as usize];
-        file.read_exact_at(&mut bytes, trailer.index.start)
-            .map_err(failed())?;
+        file.read_exact_at(&mut bytes, trailer.index.start).map_err(failed())?;
         let index = Index::parse(&bytes, &trailer, limits).map_err(refused)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            index,
-        })
+        Ok(Self { path: path.to_owned(), file, index })
     }
 
     /// What the pack holds.
@@ -77,10 +67,7 @@ impl Pack {
     /// # Errors
     /// When the file cannot be read, or the artifact's blocks are corrupt.
     pub fn read(&self, hash: &ContentHash) -> Result<Option<Vec<u8>>, Error> {
-        self.index
-            .find(hash)
-            .map(|artifact| self.extract(artifact))
-            .transpose()
+        self.index.find(hash).map(|artifact| self.extract(artifact)).transpose()
     }
 
     /// Reads and verifies the mappings file, or `None` when the pack carries none.
@@ -88,10 +75,7 @@ impl Pack {
     /// # Errors
     /// When the file cannot be read, or the blocks of the mappings file are corrupt.
     pub fn mappings(&self) -> Result<Option<Vec<u8>>, Error> {
-        self.index
-            .mappings()
-            .map(|mappings| self.extract(mappings))
-            .transpose()
+        self.index.mappings().map(|mappings| self.extract(mappings)).transpose()
     }
 
     fn extract(&self, artifact: &Artifact) -> Result<Vec<u8>, Error> {
@@ -99,9 +83,7 @@ impl Pack {
         // The sum of lengths that add up to the length of the file.
         let mut stored = vec![0; (range.end - range.start) as usize];
         self.read_at(&mut stored, range.start)?;
-        self.index
-            .extract(artifact, &stored)
-            .map_err(|reason| self.refused(reason))
+        self.index.extract(artifact, &stored).map_err(|reason| self.refused(reason))
     }
 
     /// Reads and verifies everything, and writes the artifacts to where `place` says: to a temporary
@@ -120,26 +102,14 @@ impl Pack {
         place: impl Fn(&Artifact) -> io::Result<Option<W>> + Sync,
         progress: impl Fn(Progress) + Sync,
     ) -> Result<(), Error> {
-        for artifact in self
-            .index
-            .artifacts()
-            .iter()
-            .filter(|artifact| artifact.size() == 0)
-        {
+        for artifact in self.index.artifacts().iter().filter(|artifact| artifact.size() == 0) {
             place(artifact).map_err(unwritable(artifact))?;
-            progress(Progress {
-                artifacts: 1,
-                bytes: 0,
-            });
+            progress(Progress { artifacts: 1, bytes: 0 });
         }
         let segments = self.segments();
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut worker = Worker {
-                pack: self,
-                stored: Vec::new(),
-                content: Vec::new(),
-            };
+            let mut worker = Worker { pack: self, stored: Vec::new(), content: Vec::new() };
             while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if let Err(error) = worker.unpack(segment, &place, &progress) {
                     // The others stop at the end of their segments.
@@ -154,9 +124,7 @@ impl Pack {
             let others: Vec<_> = others.collect();
             let mut result = work();
             for other in others {
-                let other = other
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 result = result.and(other);
             }
             result
@@ -177,30 +145,18 @@ impl Pack {
 
     /// Runs of blocks that no artifact straddles: what one thread can do on its own.
     fn segments(&self) -> Vec<&[Block]> {
-        let goes_on = |block: &Block| {
-            self.index
-                .pieces(block)
-                .last()
-                .is_some_and(|piece| !piece.is_last())
-        };
-        self.index
-            .blocks()
-            .chunk_by(|block, _| goes_on(block))
-            .collect()
+        let goes_on =
+            |block: &Block| self.index.pieces(block).last().is_some_and(|piece| !piece.is_last());
+        self.index.blocks().chunk_by(|block, _| goes_on(block)).collect()
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<(), Error> {
         let action = || format!("read pack {}", self.path.display());
-        self.file
-            .read_exact_at(bytes, at)
-            .map_err(|error| Error::io(action())(error))
+        self.file.read_exact_at(bytes, at).map_err(|error| Error::io(action())(error))
     }
 
     fn refused(&self, reason: Refusal) -> Error {
-        Error::Refused {
-            pack: self.path.display().to_string(),
-            reason,
-        }
+        Error::Refused { pack: self.path.display().to_string(), reason }
     }
 }
 
@@ -228,9 +184,8 @@ impl Worker<'_> {
                 .decode(&self.stored, &mut self.content)
                 .map_err(|reason| self.pack.refused(reason))?;
             for piece in index.pieces(block) {
-                let is_mappings = index
-                    .mappings()
-                    .is_some_and(|it| std::ptr::eq(it, piece.artifact));
+                let is_mappings =
+                    index.mappings().is_some_and(|it| std::ptr::eq(it, piece.artifact));
                 let bytes = &self.content[piece.range.clone()];
                 hasher.update(bytes);
                 if piece.is_last() {
@@ -256,10 +211,7 @@ impl Worker<'_> {
                     out.flush().map_err(unwritable(piece.artifact))?;
                 }
                 let artifacts = u64::from(piece.is_last() && !is_mappings);
-                progress(Progress {
-                    artifacts,
-                    bytes: bytes.len() as u64,
-                });
+                progress(Progress { artifacts, bytes: bytes.len() as u64 });
             }
         }
         Ok(())

@@ -42,16 +42,15 @@ impl Level {
 
     /// A level from 1 to 19.
     pub fn new(level: i32) -> Option<Self> {
-        (Self::FASTEST.0..=Self::SMALLEST.0)
-            .contains(&level)
-            .then_some(Self(level))
+        (Self::FASTEST.0..=Self::SMALLEST.0).contains(&level).then_some(Self(level))
     }
 
-    /// How much content a block takes, in bytes. Larger blocks compress better and make reading one
-    /// artifact slower: of 2,000 objects (35 MB), 512 KiB makes that 1/64 of unpacking all, 1 MiB makes
-    /// it 1/37 and the pack 1 % smaller. Only who asks for a small pack gets larger ones.
-    fn block(self) -> usize {
-        if self.0 < 10 { 512 << 10 } else { 4 << 20 }
+    /// How much content a block takes, in bytes, in a pack of `total` bytes. Larger blocks compress
+    /// better and make reading one artifact slower: 1/64 keeps that below 1/50 of unpacking all.
+    fn block(self, total: u64) -> usize {
+        const SMALLEST: u64 = 512 << 10;
+        const LARGEST: u64 = 2 << 20;
+        if self.0 < 10 { (total / 64).clamp(SMALLEST, LARGEST) as usize } else { 4 << 20 }
     }
 }
 
@@ -74,18 +73,15 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self {
-            level: Level::default(),
-            threads,
-        }
+        Self { level: Level::default(), threads }
     }
 }
 
 /// Writes a pack to `path`, which appears only when the pack is complete and on disk, and replaces
-/// what was there. Returns its length in bytes. Otherwise as [`write`].
+/// what was there. Returns its length in bytes. Otherwise as [`write()`].
 ///
 /// # Errors
-/// As [`write`]; nothing is left at `path` then that was not there before.
+/// As [`write()`]; nothing is left at `path` then that was not there before.
 pub fn create<R: Read>(
     path: &Path,
     entries: Vec<Entry>,
@@ -104,14 +100,7 @@ pub fn create<R: Read>(
         .permissions(permissions())
         .tempfile_in(directory)
         .map_err(failed())?;
-    let length = write(
-        file.as_file_mut(),
-        entries,
-        open,
-        mappings,
-        options,
-        progress,
-    )?;
+    let length = write(file.as_file_mut(), entries, open, mappings, options, progress)?;
     file.as_file().sync_data().map_err(failed())?;
     file.persist(path).map_err(|error| failed()(error.error))?;
     Ok(length)
@@ -138,24 +127,21 @@ pub fn write<R: Read>(
     mut progress: impl FnMut(Progress),
 ) -> Result<u64, Error> {
     let entries = arrange(entries);
+    let total = entries.iter().fold(0, |total: u64, entry| total.saturating_add(entry.size));
+    let capacity = options.level.block(total);
     thread::scope(|scope| {
-        let mut blocks = Blocks::start(scope, out, options)?;
+        let mut blocks = Blocks::start(scope, out, capacity, options)?;
         for entry in &entries {
-            let wrong = |reason: String| Error::Artifact {
-                hash: entry.hash,
-                reason,
-            };
+            let wrong = |reason: String| Error::Artifact { hash: entry.hash, reason };
             if !blocks.fits(entry.size) {
                 blocks.cut()?;
             }
             let content = open(entry).map_err(|error| wrong(error.to_string()))?;
             let (hash, size) =
-                blocks
-                    .append(content, entry.size, &mut progress)
-                    .map_err(|error| match error {
-                        AppendError::Read(error) => wrong(error.to_string()),
-                        AppendError::Write(error) => error,
-                    })?;
+                blocks.append(content, entry.size, &mut progress).map_err(|error| match error {
+                    AppendError::Read(error) => wrong(error.to_string()),
+                    AppendError::Write(error) => error,
+                })?;
             if size != entry.size {
                 return Err(wrong(format!("it is not {} bytes long", entry.size)));
             }
@@ -163,17 +149,13 @@ pub fn write<R: Read>(
                 return Err(wrong(format!("its content hashes to {hash}")));
             }
             blocks.index.push_content(size, &hash);
-            progress(Progress {
-                artifacts: 1,
-                bytes: 0,
-            });
+            progress(Progress { artifacts: 1, bytes: 0 });
         }
         if let Some(mappings) = mappings {
             blocks.cut()?;
             let size = mappings.len() as u64;
-            let (hash, _) = blocks
-                .append(mappings, size, &mut progress)
-                .map_err(|error| match error {
+            let (hash, _) =
+                blocks.append(mappings, size, &mut progress).map_err(|error| match error {
                     AppendError::Read(error) => Error::io("read mappings")(error),
                     AppendError::Write(error) => error,
                 })?;
@@ -215,11 +197,7 @@ fn compress(content: Vec<u8>, level: Level) -> io::Result<Compressed> {
     // A new context for every block: zstd salts the hash tables of a context used again with what it
     // saw before (`ZSTD_advanceHashSalt`), and which thread sees which blocks is left to chance.
     let stored = zstd::bulk::compress(&content, level.0)?;
-    Ok(Compressed {
-        checksum: blake3::hash(&stored),
-        stored,
-        content,
-    })
+    Ok(Compressed { checksum: blake3::hash(&stored), stored, content })
 }
 
 /// Content being cut into blocks, compressed by worker threads and written in order.
@@ -244,6 +222,7 @@ impl<W: Write> Blocks<W> {
     fn start<'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         mut out: W,
+        capacity: usize,
         options: &Options,
     ) -> Result<Self, Error> {
         let (jobs, queue) = mpsc::channel::<Job>();
@@ -253,10 +232,7 @@ impl<W: Write> Blocks<W> {
             let queue = Arc::clone(&queue);
             scope.spawn(move || {
                 loop {
-                    let job = queue
-                        .lock()
-                        .unwrap_or_else(|poisoned| poisoned.into_inner())
-                        .recv();
+                    let job = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
                     let Ok(job) = job else { return };
                     // The receiver is gone only when writing has failed already.
                     let _ = job.done.send(compress(job.content, level));
@@ -264,14 +240,13 @@ impl<W: Write> Blocks<W> {
             });
         }
         let header = header();
-        out.write_all(&header)
-            .map_err(Error::io("write the pack"))?;
+        out.write_all(&header).map_err(Error::io("write the pack"))?;
         Ok(Self {
             out,
             written: header.len() as u64,
             index: Draft::default(),
             current: Vec::new(),
-            capacity: level.block(),
+            capacity,
             jobs,
             pending: VecDeque::new(),
             most_pending: 2 * threads,
@@ -305,10 +280,7 @@ impl<W: Write> Blocks<W> {
             let read = read.map_err(AppendError::Read)? as u64;
             hasher.update(&self.current[start..]);
             size += read;
-            progress(Progress {
-                artifacts: 0,
-                bytes: read,
-            });
+            progress(Progress { artifacts: 0, bytes: read });
             if read < room || size >= expected {
                 break;
             }
@@ -339,26 +311,18 @@ impl<W: Write> Blocks<W> {
         let Some(compressed) = self.pending.pop_front() else {
             return Ok(());
         };
-        let compressed = compressed
-            .recv()
-            .unwrap_or_else(|gone| Err(io::Error::other(gone)));
-        let Compressed {
-            stored,
-            checksum,
-            mut content,
-        } = compressed.map_err(Error::io("compress a block"))?;
+        let compressed = compressed.recv().unwrap_or_else(|gone| Err(io::Error::other(gone)));
+        let Compressed { stored, checksum, mut content } =
+            compressed.map_err(Error::io("compress a block"))?;
         // Blocks hold at most MAX_BLOCK, and zstd adds little to what it cannot compress.
-        self.index
-            .push_block(stored.len() as u32, content.len() as u32, &checksum);
+        self.index.push_block(stored.len() as u32, content.len() as u32, &checksum);
         content.clear();
         self.spare.push(content);
         self.put(&stored)
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out
-            .write_all(bytes)
-            .map_err(Error::io("write the pack"))?;
+        self.out.write_all(bytes).map_err(Error::io("write the pack"))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -368,13 +332,11 @@ impl<W: Write> Blocks<W> {
         while !self.pending.is_empty() {
             self.write_next()?;
         }
-        let index = std::mem::take(&mut self.index)
-            .finish(has_mappings)
-            .ok_or_else(|| {
-                Error::Capacity(
-                    "more than 4,294,967,295 artifacts or blocks in one file; make several".into(),
-                )
-            })?;
+        let index = std::mem::take(&mut self.index).finish(has_mappings).ok_or_else(|| {
+            Error::Capacity(
+                "more than 4,294,967,295 artifacts or blocks in one file; make several".into(),
+            )
+        })?;
         self.put(&index)?;
         self.out.flush().map_err(Error::io("write the pack"))?;
         Ok(self.written)

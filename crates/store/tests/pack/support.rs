@@ -32,10 +32,7 @@ pub fn entries(contents: &Contents) -> Vec<Entry> {
 }
 
 pub fn options(level: i32, threads: usize) -> Options {
-    Options {
-        level: Level::new(level).unwrap(),
-        threads: NonZeroUsize::new(threads).unwrap(),
-    }
+    Options { level: Level::new(level).unwrap(), threads: NonZeroUsize::new(threads).unwrap() }
 }
 
 pub fn pack(contents: &Contents, mappings: Option<&[u8]>, options: &Options) -> Vec<u8> {
@@ -57,24 +54,22 @@ pub fn pack_in_order(
 
 /// A file that packs are put in, one after the other.
 pub struct Place {
-    pub path: PathBuf,
-    pub limits: Limits,
     pub directory: TempDir,
+    pub limits: Limits,
 }
 
 impl Place {
     pub fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        Self {
-            path: directory.path().join("a.pack"),
-            limits: Limits::default(),
-            directory,
-        }
+        Self { directory: TempDir::new().unwrap(), limits: Limits::default() }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("a.pack")
     }
 
     pub fn open(&self, bytes: &[u8]) -> Result<Pack, Error> {
-        fs::write(&self.path, bytes).unwrap();
-        Pack::open(&self.path, &self.limits)
+        fs::write(self.path(), bytes).unwrap();
+        Pack::open(&self.path(), &self.limits)
     }
 
     /// Opens and unpacks everything, mappings included. Each artifact may be placed once only.
@@ -86,11 +81,7 @@ impl Place {
         let pack = self.open(bytes)?;
         let placed = Mutex::new(Vec::new());
         let place = |artifact: &pack::Artifact| {
-            let slot = Slot {
-                hash: artifact.hash,
-                content: Vec::new(),
-                placed: &placed,
-            };
+            let slot = Slot { hash: artifact.hash, content: Vec::new(), placed: &placed };
             Ok(Some(slot))
         };
         let result = pack.unpack(NonZeroUsize::new(threads).unwrap(), place, |_| {});
@@ -131,10 +122,7 @@ impl Write for Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.placed
-            .lock()
-            .unwrap()
-            .push((self.hash, std::mem::take(&mut self.content)));
+        self.placed.lock().unwrap().push((self.hash, std::mem::take(&mut self.content)));
     }
 }
 
@@ -154,10 +142,7 @@ impl Raw {
     pub fn of(contents: &[&[u8]]) -> Self {
         let content = contents.concat();
         Self {
-            blocks: vec![(
-                zstd::bulk::compress(&content, 3).unwrap(),
-                content.len() as u32,
-            )],
+            blocks: vec![(zstd::bulk::compress(&content, 3).unwrap(), content.len() as u32)],
             contents: contents
                 .iter()
                 .map(|it| (it.len() as u64, ContentHash::of_bytes(it)))
@@ -201,19 +186,13 @@ pub fn unseal(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let trailer = bytes.len() - pack::TRAILER_LEN;
     let length = u64::from_le_bytes(bytes[trailer..trailer + 8].try_into().unwrap()) as usize;
     assert!(trailer - length >= HEADER_LEN);
-    (
-        bytes[..trailer - length].to_vec(),
-        bytes[trailer - length..trailer].to_vec(),
-    )
+    (bytes[..trailer - length].to_vec(), bytes[trailer - length..trailer].to_vec())
 }
 
 /// Bytes that look random and are the same every time.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    blake3::Hasher::new()
-        .update(&seed.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
