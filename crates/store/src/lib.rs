@@ -1,1 +1,3 @@
 //! Where it is kept: the content-addressed store.
+
+pub mod pack;
