@@ -63,7 +63,18 @@ impl ActionError {
     }
 }
 
-impl Action<'_> {
+impl<'a> Action<'a> {
+    /// An action that has not run anything yet.
+    pub(crate) fn new(
+        cx: &'a Context,
+        step: &'a Step,
+        inputs: &'a [Artifact],
+        staging: &'a Path,
+    ) -> Self {
+        let (log, discovered) = (BuildLog::default(), Vec::new());
+        Self { cx, step, inputs, staging, log, discovered, command: None }
+    }
+
     /// The path of an output in the staging directory; its directory is made.
     pub fn staged(&self, output: &Output) -> Result<PathBuf, ActionError> {
         let path = self.staging.join(&output.path);
@@ -92,12 +103,7 @@ impl Action<'_> {
         arguments: Vec<String>,
         environment: &[(String, OsString)],
     ) -> Result<(), ActionError> {
-        let mut all: Vec<(String, OsString)> = Vec::new();
-        for name in ["PATH", "HOME"] {
-            all.extend(std::env::var_os(name).map(|value| (name.to_owned(), value)));
-        }
-        all.push(("LC_ALL".into(), "C.UTF-8".into()));
-        all.push(("TMPDIR".into(), self.staging.into()));
+        let mut all = process::minimal_environment(self.staging);
         all.extend_from_slice(environment);
         let spec = Spec {
             program: program.to_owned(),
@@ -160,15 +166,7 @@ impl Step {
                 return Err(Failed);
             }
         };
-        let mut action = Action {
-            cx,
-            step: self,
-            inputs: &inputs.value,
-            staging: staging.path(),
-            log: BuildLog::default(),
-            discovered: Vec::new(),
-            command: None,
-        };
+        let mut action = Action::new(cx, self, &inputs.value, staging.path());
         let result = self.begin(cx).and_then(|()| {
             let begun = MTime::now();
             (self.work)(&mut action)?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use larder_trace::BuildTrace;
 
+pub(crate) use command::run_command;
 pub use command::{CommandBuild, Word, build_command};
 pub use compile::{Compile, build_o};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};

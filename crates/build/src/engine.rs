@@ -14,13 +14,14 @@ use crate::{
     context::{Context, Mode, Options},
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
-    job::{Finished, Job, settle},
+    job::{Job, settle},
     lock::BuildLock,
     name::TargetName,
     plan::{Plan, TargetId},
     process::Processes,
     reason::Reason,
     targets::Maker,
+    testing,
     workspace::Workspace,
 };
 
@@ -35,6 +36,8 @@ pub struct Request {
     pub jobs: usize,
     /// How to build.
     pub options: Options,
+    /// Whether to run the targets as tests after building them; all tests when there are no targets.
+    pub test: bool,
 }
 
 /// What a build came to.
@@ -43,6 +46,8 @@ pub struct Report {
     pub plan: Plan,
     /// Each target that was asked for, with its outputs if it is up to date.
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
+    /// Each test that was asked for, and whether it passed.
+    pub tests: Vec<(TargetId, bool)>,
     /// Steps by how they ended.
     pub progress: Progress,
     /// How long it took.
@@ -71,6 +76,7 @@ impl Report {
     /// Whether everything asked for is up to date.
     pub fn succeeded(&self) -> bool {
         self.targets.iter().all(|(_, outputs)| outputs.is_some())
+            && self.tests.iter().all(|(_, passed)| *passed)
     }
 }
 
@@ -116,18 +122,14 @@ pub fn build(
 ) -> Result<Report, EngineError> {
     let started = Instant::now();
     let plan = load(&request.directory)?;
-    let asked = resolve(&plan, &request.targets)?;
-    build_plan(plan, asked, request, processes, reporter, started)
-}
-
-fn build_plan(
-    plan: Plan,
-    asked: Vec<TargetId>,
-    request: &Request,
-    processes: &Arc<Processes>,
-    reporter: &Arc<dyn Reporter>,
-    started: Instant,
-) -> Result<Report, EngineError> {
+    let mut asked = resolve(&plan, &request.targets)?;
+    let mut tests = Vec::new();
+    if request.test {
+        tests = testing::select(&plan, &asked, request.targets.is_empty())
+            .map_err(Diagnostics::from)?;
+        // A command that is a test makes nothing; what it needs is built because it needs it.
+        asked = tests.iter().copied().filter(|&id| plan.target(id).facet.is_some()).collect();
+    }
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
     let _lock = match request.options.mode {
@@ -145,7 +147,7 @@ fn build_plan(
     let root = plan.workspace.root.clone();
     let cx = Context::new(root, places, request.options, processes.clone(), reporter.clone())
         .map_err(unusable)?;
-    let result = run(&plan, &asked, request.jobs, &cx);
+    let result = run(&plan, &asked, &tests, request.jobs, &cx);
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
@@ -154,8 +156,10 @@ fn build_plan(
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
+    let (built, passed) = result?;
     Ok(Report {
-        targets: asked.into_iter().zip(result?).collect(),
+        targets: asked.into_iter().zip(built).collect(),
+        tests: tests.into_iter().zip(passed).collect(),
         plan,
         progress: cx.progress(),
         took: started.elapsed(),
@@ -163,56 +167,58 @@ fn build_plan(
     })
 }
 
-/// Makes the jobs for `asked` and everything they need, and runs them.
+/// The outputs of each target that is up to date, and whether each test passed.
+type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<bool>);
+
+/// Makes the jobs for `asked`, `tests` and everything they need, and runs them.
 fn run(
     plan: &Plan,
     asked: &[TargetId],
+    tests: &[TargetId],
     threads: usize,
     cx: &Arc<Context>,
-) -> Result<Vec<Option<Vec<Artifact>>>, EngineError> {
+) -> Result<Outcome, EngineError> {
     let mut maker = Maker::new(plan, cx, asked);
-    let order = plan.closure(asked);
+    let mut roots = asked.to_vec();
+    roots.extend(tests.iter().flat_map(|&id| &plan.target(id).needs));
+    let order = plan.closure(&roots);
     for &id in &order {
         maker.make(id);
         if maker.errors.len() > 20 {
             break;
         }
     }
+    let tests: Vec<Job<Vec<Artifact>>> = match maker.errors.is_empty() {
+        true => tests.iter().filter_map(|&id| maker.test(id)).collect(),
+        false => Vec::new(),
+    };
     if !maker.errors.is_empty() {
         return Err(Diagnostics(maker.errors).into());
     }
-    let jobs: Vec<Job<Vec<Artifact>>> =
-        order.iter().filter_map(|&id| maker.job(id)).map(|job| job.all(cx)).collect();
+    let jobs: Vec<(TargetId, Job<Vec<Artifact>>)> =
+        order.iter().filter_map(|&id| Some((id, maker.job(id)?.all(cx)))).collect();
     drop(maker);
-    let settled = cx.scheduler.run(threads, &settle(&cx.scheduler, jobs.clone()));
-    if settled.is_none() {
+    let everything = jobs.iter().map(|(_, job)| job).chain(&tests).cloned();
+    if cx.scheduler.run(threads, &settle(&cx.scheduler, everything)).is_none() {
         let message =
             "the build waits for itself; please report this with the output of `larder graph`";
         cx.report(&Event::Note { level: Level::Error, message });
     }
-    let finished: Vec<Option<Finished<Vec<Artifact>>>> = jobs.iter().map(Job::finished).collect();
-    let outcome = |id: TargetId| {
-        let position = order.iter().position(|other| *other == id)?;
-        finished[position].as_ref()?.as_ref().ok().map(|built| built.value.clone())
-    };
-    tell_skipped(plan, &order, &finished, cx);
-    Ok(asked.iter().map(|&id| outcome(id)).collect())
+    let mut outcomes: Vec<Option<Vec<Artifact>>> = vec![None; plan.targets.len()];
+    for (id, job) in &jobs {
+        outcomes[id.index()] = job.finished().and_then(Result::ok).map(|built| built.value.clone());
+    }
+    tell_skipped(plan, &order, &outcomes, cx);
+    let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
+    Ok((asked.iter().map(|id| outcomes[id.index()].clone()).collect(), passed))
 }
 
 /// Names the targets that were not tried because something they need failed or is out of date.
-fn tell_skipped(
-    plan: &Plan,
-    order: &[TargetId],
-    finished: &[Option<Finished<Vec<Artifact>>>],
-    cx: &Context,
-) {
-    let mut failed = vec![false; plan.targets.len()];
-    for (&id, finished) in order.iter().zip(finished) {
-        failed[id.index()] = !matches!(finished, Some(Ok(_)));
-    }
-    for &id in order.iter().filter(|id| failed[id.index()]) {
+fn tell_skipped(plan: &Plan, order: &[TargetId], outcomes: &[Option<Vec<Artifact>>], cx: &Context) {
+    let failed = |id: TargetId| outcomes[id.index()].is_none();
+    for &id in order.iter().filter(|id| failed(**id)) {
         let target = plan.target(id);
-        let Some(cause) = target.needs.iter().find(|need| failed[need.index()]) else { continue };
+        let Some(cause) = target.needs.iter().find(|need| failed(**need)) else { continue };
         let reason = Reason::Needs(plan.target(*cause).label.to_string());
         let status =
             if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };

@@ -43,6 +43,17 @@ pub enum Event<'a> {
         /// How far the build is.
         progress: Progress,
     },
+    /// A test was run.
+    Tested {
+        /// The target.
+        target: &'a str,
+        /// What went wrong; nothing, when it passed.
+        failure: Option<&'a str>,
+        /// What it printed.
+        output: &'a str,
+        /// How long it took.
+        took: Duration,
+    },
     /// Something that concerns no single target.
     Note {
         /// How much it matters.

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::{
+    builds::Word,
     diagnostic::{Diagnostic, Diagnostics, Located, suggest},
     glob::is_inside,
     manifest::{Compiled, Template},
@@ -66,10 +67,6 @@ pub struct Plan {
     /// Target by package, name and facet.
     by_name: HashMap<(usize, String), Vec<TargetId>>,
 }
-
-/// Placeholders that stand for something else than a target.
-pub(crate) const BUILT_IN: &[&str] =
-    &["out", "outs", "outdir", "in", "inlist", "build", "package", "tmp"];
 
 impl Plan {
     /// Makes the graph of a workspace.
@@ -458,7 +455,7 @@ impl Resolver<'_> {
     /// The targets that a text's placeholders name.
     fn holes(&self, template: &Located<Template>, errors: &mut Vec<Diagnostic>) -> Vec<TargetId> {
         let mut found = Vec::new();
-        for hole in template.holes().filter(|hole| !BUILT_IN.contains(hole)) {
+        for hole in template.holes().filter(|hole| Word::built_in(hole).is_none()) {
             let resolved = hole
                 .parse()
                 .map_err(Diagnostic::new)

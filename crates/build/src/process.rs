@@ -209,6 +209,17 @@ fn response_text(arguments: &[String]) -> String {
     text
 }
 
+/// What every command has in its environment: where programs and the user's files are, a locale that
+/// is the same everywhere, and a directory for temporary files that goes away with the command.
+pub fn minimal_environment(temporary: &Path) -> Vec<(String, OsString)> {
+    let inherited = ["PATH", "HOME"].into_iter();
+    let mut all: Vec<(String, OsString)> =
+        inherited.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
+    all.push(("LC_ALL".into(), "C.UTF-8".into()));
+    all.push(("TMPDIR".into(), temporary.into()));
+    all
+}
+
 /// How a command that did not succeed ended, for people.
 pub fn describe_failure(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {

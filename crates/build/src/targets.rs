@@ -16,7 +16,8 @@ use crate::{
     job::{Built, Job, collect},
     manifest::{Compiled, Piece, Template},
     name::{Facet, TargetName},
-    plan::{BUILT_IN, Declared, Plan, Target, TargetId, output_name},
+    plan::{Declared, Plan, Target, TargetId, output_name},
+    testing::run_test,
     toolchain::{Role, Tools},
     workspace::Package,
 };
@@ -523,8 +524,50 @@ impl<'a> Maker<'a> {
         Ok(TargetJob::Command(outputs.len(), build_command(owner, outputs, inputs, build)))
     }
 
+    /// The job that runs the test `id`, whose needs have their jobs. Says in [`Self::errors`] what is
+    /// wrong.
+    pub fn test(&mut self, id: TargetId) -> Option<Job<Vec<Artifact>>> {
+        let result = self.test_job(id);
+        result.map_err(|diagnostic| self.errors.push(*diagnostic)).ok()
+    }
+
+    fn test_job(&mut self, id: TargetId) -> Checked<Job<Vec<Artifact>>> {
+        let target = self.plan.target(id);
+        let package = self.plan.package_of(target).clone();
+        let owner = Owner {
+            cx: self.cx.clone(),
+            place: package.place.clone(),
+            target: target.label.clone(),
+            keep: false,
+        };
+        let (command, inputs) = match target.declared {
+            Declared::Command(index) => {
+                self.command_build(target.package, &package, index, &owner)?
+            }
+            Declared::Executable(index) => {
+                let executable = &package.manifest.executables[index];
+                let job = self.job(id).ok_or_else(|| wrong("the test was not built"))?.all(self.cx);
+                let mut command = CommandBuild {
+                    program: None,
+                    arguments: vec![vec![Word::Inputs(0..1)]],
+                    environment: Vec::new(),
+                    declared_inputs: 0,
+                    depends_on: BuildTrace::nil("test"),
+                };
+                let mut inputs = Inputs { jobs: vec![job], count: 1 };
+                for template in &executable.test_args {
+                    let words = self.words(target.package, &package, template, &mut inputs)?;
+                    command.arguments.push(words);
+                }
+                (command, inputs.jobs)
+            }
+            Declared::Library(_) => return Err(wrong("a library is no test")),
+        };
+        Ok(run_test(owner, &flatten(self.cx, inputs), command))
+    }
+
     /// How a command is run, and the jobs of its inputs.
-    pub fn command_build(
+    fn command_build(
         &mut self,
         index: usize,
         package: &Package,
@@ -532,14 +575,12 @@ impl<'a> Maker<'a> {
         owner: &Owner,
     ) -> Checked<CommandJob> {
         let declared = &package.manifest.commands[command];
-        let mut inputs = Vec::new();
-        let mut count = 0;
+        let mut inputs = Inputs::default();
         for input in &declared.inputs {
-            let (job, length) = self.input(index, package, input, declared.text, owner)?;
-            inputs.push(job);
-            count += length;
+            let (job, count) = self.input(index, package, input, declared.text, owner)?;
+            inputs.add(job, count);
         }
-        let declared_inputs = count;
+        let declared_inputs = inputs.count;
         let mut depends_on = BuildTrace::nil("command");
         if !package.manifest.package.platform_independent {
             depends_on = depends_on.mix(platform_trace());
@@ -553,9 +594,8 @@ impl<'a> Maker<'a> {
         let mut words = declared.run.iter();
         if let Some(name) = declared.run[0].as_literal() {
             words.next();
-            let tool = if name.contains('/') {
-                inputs.push(one_file(owner, name));
-                count += 1;
+            program = Some(if name.contains('/') {
+                inputs.add(one_file(owner, name), 1);
                 package.place.directory.join(name)
             } else {
                 let tool = self.tools.program(name).map_err(|error| {
@@ -564,40 +604,11 @@ impl<'a> Maker<'a> {
                 })?;
                 depends_on = depends_on.mix(tool.trace.clone());
                 tool.path.clone()
-            };
-            program = Some(tool);
+            });
         }
         let mut arguments = Vec::new();
         for template in words {
-            let mut argument = Vec::new();
-            for piece in &template.pieces {
-                argument.push(match piece {
-                    Piece::Literal(text) => Word::Literal(text.clone()),
-                    Piece::Hole(hole) => match hole.as_str() {
-                        "out" => Word::Out,
-                        "outs" => Word::Outs,
-                        "outdir" => Word::OutDir,
-                        "in" => Word::In,
-                        "inlist" => Word::InList,
-                        "build" => Word::Build,
-                        "package" => Word::Package,
-                        "tmp" => Word::Tmp,
-                        hole => {
-                            let start = count;
-                            let ids = self.named(index, hole).map_err(|diagnostic| {
-                                diagnostic.at(&package.manifest.source, template.span.clone())
-                            })?;
-                            for id in ids {
-                                let Some(job) = self.job(id) else { continue };
-                                count += job.count();
-                                inputs.push(self.renamed(index, id, job));
-                            }
-                            Word::Inputs(start..count)
-                        }
-                    },
-                });
-            }
-            arguments.push(argument);
+            arguments.push(self.words(index, package, template, &mut inputs)?);
         }
         let mut environment: Vec<(String, OsString)> = Vec::new();
         for (name, value) in &declared.env {
@@ -616,7 +627,43 @@ impl<'a> Maker<'a> {
                 depends_on.mix(BuildTrace::leaf(name_in_trace, hash, larder_trace::MTime::NONE));
             environment.extend(value.map(|value| (name.clone(), value)));
         }
-        Ok((CommandBuild { program, arguments, environment, declared_inputs, depends_on }, inputs))
+        let build = CommandBuild { program, arguments, environment, declared_inputs, depends_on };
+        Ok((build, inputs.jobs))
+    }
+
+    /// The parts of one argument. Targets that it names become inputs.
+    fn words(
+        &self,
+        index: usize,
+        package: &Package,
+        template: &Located<Template>,
+        inputs: &mut Inputs,
+    ) -> Checked<Vec<Word>> {
+        let mut words = Vec::with_capacity(template.pieces.len());
+        for piece in &template.pieces {
+            let hole = match piece {
+                Piece::Literal(text) => {
+                    words.push(Word::Literal(text.clone()));
+                    continue;
+                }
+                Piece::Hole(hole) => hole,
+            };
+            if let Some(word) = Word::built_in(hole) {
+                words.push(word);
+                continue;
+            }
+            let ids = self.named(index, hole).map_err(|diagnostic| {
+                diagnostic.at(&package.manifest.source, template.span.clone())
+            })?;
+            let start = inputs.count;
+            for id in ids {
+                if let Some(job) = self.job(id) {
+                    inputs.add(self.renamed(index, id, job), job.count());
+                }
+            }
+            words.push(Word::Inputs(start..inputs.count));
+        }
+        Ok(words)
     }
 
     /// The job of one entry of `inputs`, and how many artifacts it gives.
@@ -669,7 +716,7 @@ impl<'a> Maker<'a> {
 
     /// The targets that a placeholder in package `index` names.
     fn named(&self, index: usize, hole: &str) -> Result<Vec<TargetId>, Diagnostic> {
-        if BUILT_IN.contains(&hole) {
+        if Word::built_in(hole).is_some() {
             return Ok(Vec::new());
         }
         let name: TargetName = hole.parse().map_err(Diagnostic::new)?;
@@ -708,7 +755,21 @@ type Checked<T> = Result<T, Box<Diagnostic>>;
 type Source = (String, Job<Artifact>, Language);
 
 /// How a command is run, and the jobs of its inputs.
-pub type CommandJob = (CommandBuild, Vec<Job<Vec<Artifact>>>);
+type CommandJob = (CommandBuild, Vec<Job<Vec<Artifact>>>);
+
+/// Groups of inputs, and how many artifacts they give together.
+#[derive(Default)]
+struct Inputs {
+    jobs: Vec<Job<Vec<Artifact>>>,
+    count: usize,
+}
+
+impl Inputs {
+    fn add(&mut self, job: Job<Vec<Artifact>>, count: usize) {
+        self.jobs.push(job);
+        self.count += count;
+    }
+}
 
 fn wrong(message: &str) -> Box<Diagnostic> {
     Box::new(Diagnostic::new(message))

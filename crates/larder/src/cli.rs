@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands;
+
 /// Builds packages by content trace, keeps every artifact in a verified cache, and records what a
 /// package ecosystem built.
 #[derive(Parser)]
@@ -24,7 +26,7 @@ pub struct Global {
     /// Print only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more; twice for everything
+    /// Say more: what is up to date, which commands run and why
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// When to use colours
@@ -45,4 +47,13 @@ pub enum ColorChoice {
 
 /// One of larder's commands; each has its module in [`crate::commands`].
 #[derive(Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Init(commands::scaffold::Init),
+    Build(commands::build::Build),
+    Query(commands::build::Query),
+    Exec(commands::build::Exec),
+    Test(commands::build::Test),
+    Why(commands::build::Why),
+    Graph(commands::graph::Graph),
+    Clean(commands::scaffold::Clean),
+}

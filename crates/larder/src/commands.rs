@@ -1,11 +1,59 @@
 //! One module a command group; each turns arguments into one library call and prints its result.
 
-use std::process::ExitCode;
+pub mod build;
+pub mod graph;
+pub mod scaffold;
 
-use crate::cli::Cli;
+use std::{env, path::Path, process::ExitCode, sync::Arc};
+
+use crate::{
+    cli::{Cli, Command, Global},
+    diagnostics,
+    ui::Ui,
+};
+
+/// Something asked for failed.
+pub const FAILED: u8 = 1;
+/// Wrong usage, or something wrong with a manifest.
+pub const WRONG: u8 = 2;
+/// `--no-build` found something out of date.
+pub const OUT_OF_DATE: u8 = 3;
+
+/// The directory that commands work in, wherever `-C` has put that.
+pub fn here() -> &'static Path {
+    Path::new(".")
+}
+
+/// What every command has at hand.
+pub struct App {
+    /// Options that every command takes.
+    pub global: Global,
+    /// Prints.
+    pub ui: Arc<Ui>,
+}
 
 /// Runs the command that was asked for. Exit codes: 0 done, 1 something failed, 2 wrong usage or
 /// manifest, 3 `--no-build` found something out of date.
 pub fn run(cli: Cli) -> ExitCode {
-    match cli.command {}
+    let ui = Ui::new(&cli.global);
+    let app = App { ui: Arc::new(ui), global: cli.global };
+    diagnostics::install(app.ui.clone(), app.global.verbose);
+    if let Some(directory) = &app.global.directory
+        && let Err(error) = env::set_current_dir(directory)
+    {
+        app.ui.error(&format!("cannot work in {}: {error}", directory.display()));
+        return ExitCode::from(WRONG);
+    }
+    let code = match cli.command {
+        Command::Init(init) => scaffold::init(&app, &init),
+        Command::Clean(clean) => scaffold::clean(&app, &clean),
+        Command::Graph(graph) => graph::graph(&app, &graph),
+        Command::Build(build) => build::build(&app, &build),
+        Command::Query(query) => build::query(&app, &query),
+        Command::Exec(exec) => build::exec(&app, &exec),
+        Command::Test(test) => build::test(&app, &test),
+        Command::Why(why) => build::why(&app, &why),
+    };
+    app.ui.finish();
+    code
 }

@@ -2,6 +2,8 @@
 
 mod cli;
 mod commands;
+mod diagnostics;
+mod ui;
 
 use std::process::ExitCode;
 

@@ -36,6 +36,23 @@ pub enum Word {
     Inputs(std::ops::Range<usize>),
 }
 
+impl Word {
+    /// What a placeholder stands for that names no target.
+    pub fn built_in(name: &str) -> Option<Self> {
+        Some(match name {
+            "out" => Self::Out,
+            "outs" => Self::Outs,
+            "outdir" => Self::OutDir,
+            "in" => Self::In,
+            "inlist" => Self::InList,
+            "build" => Self::Build,
+            "package" => Self::Package,
+            "tmp" => Self::Tmp,
+            _ => return None,
+        })
+    }
+}
+
 /// A command with what it depends on besides its inputs.
 #[derive(Debug, Clone)]
 pub struct CommandBuild {
@@ -73,7 +90,10 @@ pub fn build_command(
     })
 }
 
-fn run_command(action: &mut Action<'_>, command: &CommandBuild) -> Result<(), ActionError> {
+pub(crate) fn run_command(
+    action: &mut Action<'_>,
+    command: &CommandBuild,
+) -> Result<(), ActionError> {
     for output in &action.step.outputs {
         action.staged(output)?;
     }

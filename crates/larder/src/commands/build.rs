@@ -1,0 +1,347 @@
+//! `build` and the commands that build first: `query`, `exec`, `test`; and `why`.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use larder_build::{
+    context::{Mode, Options},
+    engine::{self, EngineError, Report, Request},
+    event::Reporter,
+    name::{Facet, TargetName},
+    process::Processes,
+};
+use larder_trace::Level;
+use rustix::process::Signal;
+use serde_json::json;
+use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
+
+use super::{App, FAILED, OUT_OF_DATE, WRONG, here};
+use crate::ui::seconds;
+
+/// What every command that builds takes.
+#[derive(Args, Default)]
+pub struct BuildOptions {
+    /// How many commands may run at once; as many as there are processors, when absent
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Go on with everything that does not need what failed
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Trust no saved hash: read and hash every file
+    #[arg(short = 'H', long)]
+    rehash: bool,
+    /// Take outputs that are newer than their inputs, though their traces differ
+    #[arg(long)]
+    old: bool,
+    /// Say why each target is not up to date
+    #[arg(long)]
+    explain: bool,
+    /// The least important build output that is shown
+    #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
+    /// The least important build output that makes the build fail
+    #[arg(long, value_name = "L", value_enum)]
+    fail_level: Option<LogLevel>,
+    /// Fail when there are warnings: --fail-level warning
+    #[arg(long, conflicts_with = "fail_level")]
+    wfail: bool,
+    /// Fail when anything is printed: --fail-level info
+    #[arg(long, conflicts_with_all = ["fail_level", "wfail"])]
+    iofail: bool,
+}
+
+/// How much build output matters.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum LogLevel {
+    Trace,
+    #[default]
+    Info,
+    Warning,
+    Error,
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Trace => Self::Trace,
+            LogLevel::Info => Self::Info,
+            LogLevel::Warning => Self::Warning,
+            LogLevel::Error => Self::Error,
+        }
+    }
+}
+
+/// Build what is out of date
+#[derive(Args)]
+pub struct Build {
+    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    #[arg(value_name = "TARGET")]
+    targets: Vec<TargetName>,
+    #[command(flatten)]
+    options: BuildOptions,
+    /// Build nothing; exit with 3 if something is out of date
+    #[arg(long)]
+    no_build: bool,
+    /// Say what would be built, and touch nothing
+    #[arg(long, conflicts_with = "no_build")]
+    dry_run: bool,
+}
+
+/// Build targets and print where their outputs are
+#[derive(Args)]
+pub struct Query {
+    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    #[arg(value_name = "TARGET")]
+    targets: Vec<TargetName>,
+    #[command(flatten)]
+    options: BuildOptions,
+}
+
+/// Build an executable and run it in the current directory
+#[derive(Args)]
+pub struct Exec {
+    /// The executable
+    #[arg(value_name = "TARGET")]
+    target: TargetName,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+    #[command(flatten)]
+    options: BuildOptions,
+}
+
+/// Build and run tests
+#[derive(Args)]
+pub struct Test {
+    /// Tests; all of the package, when there are none
+    #[arg(value_name = "TARGET")]
+    targets: Vec<TargetName>,
+    #[command(flatten)]
+    options: BuildOptions,
+}
+
+/// Say what changed since targets were last built, down to the file
+#[derive(Args)]
+pub struct Why {
+    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    #[arg(value_name = "TARGET")]
+    targets: Vec<TargetName>,
+    /// Trust no saved hash: read and hash every file
+    #[arg(short = 'H', long)]
+    rehash: bool,
+}
+
+/// Runs `larder build`.
+pub fn build(app: &App, arguments: &Build) -> ExitCode {
+    let mode = match (arguments.no_build, arguments.dry_run) {
+        (true, _) => Mode::NoBuild,
+        (_, true) => Mode::DryRun,
+        _ => Mode::Build,
+    };
+    match run(app, &arguments.targets, &arguments.options, mode, false) {
+        Ok((_, code)) | Err(code) => code,
+    }
+}
+
+/// Runs `larder query`.
+pub fn query(app: &App, arguments: &Query) -> ExitCode {
+    let (report, code) = match run(app, &arguments.targets, &arguments.options, Mode::Build, false)
+    {
+        Ok(result) => result,
+        Err(code) => return code,
+    };
+    for (id, outputs) in &report.targets {
+        let target = report.plan.target(*id);
+        let paths = outputs
+            .iter()
+            .flatten()
+            .map(|artifact| report.plan.workspace.root.join(&*artifact.path));
+        let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+        paths.iter().for_each(|path| app.ui.result(path));
+        let hashes: Vec<String> =
+            outputs.iter().flatten().map(|artifact| artifact.hash.to_string()).collect();
+        app.ui.event_json(&json!({
+            "event": "target",
+            "target": &*target.label,
+            "outputs": paths,
+            "hashes": hashes,
+        }));
+    }
+    code
+}
+
+/// Runs `larder exec`.
+pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
+    let mut target = arguments.target.clone();
+    target.facet.get_or_insert(Facet::Exe);
+    let report = match run(app, &[target], &arguments.options, Mode::Build, false) {
+        Ok((report, code)) if code == ExitCode::SUCCESS => report,
+        Ok((_, code)) | Err(code) => return code,
+    };
+    let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
+    let Some(program) =
+        outputs.map(|artifact| report.plan.workspace.root.join(&*artifact.path)).next()
+    else {
+        app.ui.error(&format!("`{}` is not an executable", arguments.target));
+        return ExitCode::from(WRONG);
+    };
+    app.ui.finish();
+    // Only comes back when it could not start.
+    let error = Command::new(&program).args(&arguments.arguments).exec();
+    app.ui.error(&format!("cannot run {}: {error}", program.display()));
+    ExitCode::from(FAILED)
+}
+
+/// Runs `larder test`.
+pub fn test(app: &App, arguments: &Test) -> ExitCode {
+    let (report, code) = match run(app, &arguments.targets, &arguments.options, Mode::Build, true) {
+        Ok(result) => result,
+        Err(code) => return code,
+    };
+    let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
+    let failed = report.tests.len() - passed;
+    app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
+    match report.tests.is_empty() {
+        true => app.ui.status("there are no tests: give an executable or a command `test = true`"),
+        false => app.ui.status(&format!("{passed} passed, {failed} failed")),
+    }
+    code
+}
+
+/// Runs `larder why`.
+pub fn why(app: &App, arguments: &Why) -> ExitCode {
+    let options =
+        BuildOptions { rehash: arguments.rehash, explain: true, ..BuildOptions::default() };
+    match run(app, &arguments.targets, &options, Mode::DryRun, false) {
+        Ok((report, code)) => {
+            if report.succeeded() {
+                app.ui.status("everything is up to date: nothing changed since the last build");
+            }
+            code
+        }
+        Err(code) => code,
+    }
+}
+
+/// Builds, prints how it went, and tells the exit code.
+fn run(
+    app: &App,
+    targets: &[TargetName],
+    options: &BuildOptions,
+    mode: Mode,
+    test: bool,
+) -> Result<(Report, ExitCode), ExitCode> {
+    let mut ui = crate::ui::Ui::new(&app.global);
+    ui.explain = options.explain;
+    ui.log_level = options.log_level.into();
+    let ui = Arc::new(ui);
+    let jobs = options
+        .jobs
+        .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let request = Request {
+        directory: here().to_owned(),
+        targets: targets.to_vec(),
+        jobs,
+        options: Options {
+            mode,
+            keep_going: options.keep_going,
+            rehash: options.rehash,
+            old: options.old,
+            color: ui.color(),
+        },
+        test,
+    };
+    let processes = Arc::new(Processes::default());
+    end_on_signals(processes.clone());
+    let reporter: Arc<dyn Reporter> = ui.clone();
+    let built = engine::build(&request, &processes, &reporter);
+    ui.finish();
+    let report = match built {
+        Ok(report) => report,
+        Err(EngineError::Manifest(diagnostics)) => {
+            ui.diagnostics(&diagnostics);
+            return Err(ExitCode::from(WRONG));
+        }
+        Err(error) => {
+            ui.error(&error.to_string());
+            return Err(ExitCode::from(FAILED));
+        }
+    };
+    let fail_level = match (options.fail_level, options.wfail, options.iofail) {
+        (_, true, _) => Some(Level::Warning),
+        (_, _, true) => Some(Level::Info),
+        (level, ..) => level.map(Level::from),
+    };
+    let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
+    let code = match mode {
+        _ if report.interrupted => 130,
+        Mode::DryRun => 0,
+        Mode::NoBuild if report.progress.out_of_date > 0 && report.progress.failed == 0 => {
+            OUT_OF_DATE
+        }
+        _ if !report.succeeded() || too_loud.is_some() => FAILED,
+        _ => 0,
+    };
+    if report.succeeded()
+        && let Some(level) = too_loud
+    {
+        let level = format!("{level:?}").to_lowercase();
+        ui.error(&format!(
+            "the build printed something of level {level} or above, which is to fail it"
+        ));
+    }
+    summarize(&ui, &report, code);
+    Ok((report, ExitCode::from(code)))
+}
+
+fn summarize(ui: &crate::ui::Ui, report: &Report, code: u8) {
+    let progress = &report.progress;
+    ui.event_json(&json!({
+        "event": "finished",
+        "exitCode": code,
+        "progress": progress,
+        "milliseconds": report.took.as_millis() as u64,
+    }));
+    let parts = [
+        (progress.failed, "failed"),
+        (progress.out_of_date, "out of date"),
+        (progress.built, "built"),
+        (progress.restored, "restored"),
+        (progress.replayed, "up to date"),
+        (progress.skipped, "skipped"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let what = match (report.interrupted, parts.is_empty()) {
+        (true, true) => "interrupted".to_owned(),
+        (true, false) => format!("interrupted: {}", parts.join(", ")),
+        (false, true) => "nothing to build".to_owned(),
+        (false, false) => parts.join(", "),
+    };
+    ui.status(&format!("{what} in {}", seconds(report.took)));
+}
+
+/// Lets Ctrl-C and its like end the commands that run: asked the first time, after two seconds or at
+/// the second time without asking.
+fn end_on_signals(processes: Arc<Processes>) {
+    let Ok(mut signals) = Signals::new(TERM_SIGNALS) else { return };
+    thread::spawn(move || {
+        for (count, _) in signals.forever().enumerate() {
+            processes.interrupt(if count == 0 { Signal::TERM } else { Signal::KILL });
+            let processes = processes.clone();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_secs(2));
+                processes.interrupt(Signal::KILL);
+            });
+        }
+    });
+}

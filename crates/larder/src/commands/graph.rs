@@ -1,0 +1,59 @@
+//! `graph`.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use larder_build::{engine, graph, name::TargetName};
+
+use super::{App, WRONG, here};
+
+/// Show which target needs which
+#[derive(Args)]
+pub struct Graph {
+    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    #[arg(value_name = "TARGET")]
+    targets: Vec<TargetName>,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as --format dot
+    #[arg(long, conflicts_with = "format")]
+    dot: bool,
+}
+
+/// How a graph is shown.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A tree, indented
+    Text,
+    /// Graphviz
+    Dot,
+}
+
+/// Runs `larder graph`.
+pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
+    let loaded = engine::load(here())
+        .and_then(|plan| Ok((engine::resolve(&plan, &arguments.targets)?, plan)));
+    let (roots, plan) = match loaded {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            app.ui.diagnostics(&diagnostics);
+            return ExitCode::from(WRONG);
+        }
+    };
+    for id in plan.closure(&roots) {
+        let target = plan.target(id);
+        let needs: Vec<&str> = target.needs.iter().map(|need| &*plan.target(*need).label).collect();
+        app.ui.event_json(&serde_json::json!({
+            "event": "target",
+            "target": &*target.label,
+            "needs": needs,
+        }));
+    }
+    let text = match arguments.dot || arguments.format == Format::Dot {
+        true => graph::dot(&plan, &roots),
+        false => graph::text(&plan, &roots),
+    };
+    app.ui.result(text.trim_end());
+    ExitCode::SUCCESS
+}

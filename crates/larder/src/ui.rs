@@ -1,0 +1,362 @@
+//! What people and programs get to see: progress and messages on standard error, with `--json` one
+//! event a line on standard output.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use larder_build::{
+    diagnostic::Diagnostics,
+    event::{Ended, Event, Progress, Reporter, Status, StepName},
+};
+use larder_trace::Level;
+use serde_json::{Value, json};
+
+use crate::cli::{ColorChoice, Global};
+
+/// Prints for one command.
+pub struct Ui {
+    json: bool,
+    color: bool,
+    quiet: bool,
+    /// Say what was up to date and which commands were run.
+    verbose: bool,
+    /// Say why things are not up to date.
+    pub explain: bool,
+    /// The least level of build output that is shown.
+    pub log_level: Level,
+    bar: Option<ProgressBar>,
+    out: Mutex<()>,
+    /// The highest level of build output seen so far, as a number.
+    worst: AtomicU8,
+}
+
+/// Colours, as terminals take them.
+mod style {
+    pub const RED: &str = "\x1b[1;31m";
+    pub const YELLOW: &str = "\x1b[1;33m";
+    pub const GREEN: &str = "\x1b[32m";
+    pub const BOLD: &str = "\x1b[1m";
+    pub const DIM: &str = "\x1b[2m";
+    pub const RESET: &str = "\x1b[0m";
+}
+
+impl Ui {
+    /// Prints as the options that every command takes say.
+    pub fn new(global: &Global) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !no_color,
+        };
+        let bar = (terminal && !global.json && !global.quiet).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(15));
+            let style = ProgressStyle::with_template("{wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar
+        });
+        Self {
+            json: global.json,
+            color,
+            quiet: global.quiet,
+            verbose: global.verbose > 0,
+            explain: false,
+            log_level: Level::Info,
+            bar,
+            out: Mutex::new(()),
+            worst: AtomicU8::new(0),
+        }
+    }
+
+    /// Whether colours are wanted.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Whether events go to standard output.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// The highest level of build output so far, replayed output included.
+    pub fn worst_level(&self) -> Option<Level> {
+        [None, Some(Level::Trace), Some(Level::Info), Some(Level::Warning), Some(Level::Error)]
+            [usize::from(self.worst.load(Ordering::Relaxed)).min(4)]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paint(&self, style: &str, text: &str) -> String {
+        if self.color { format!("{style}{text}{}", style::RESET) } else { text.to_owned() }
+    }
+
+    /// Prints lines for people, above the live line.
+    fn say(&self, text: &str) {
+        let _guard = self.lock();
+        let print = || {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn emit(&self, event: &Value) {
+        let _guard = self.lock();
+        let _ = writeln!(io::stdout().lock(), "{event}");
+    }
+
+    /// Prints one line of a result on standard output, unless events go there.
+    pub fn result(&self, line: &str) {
+        if !self.json {
+            let _guard = self.lock();
+            let _ = writeln!(io::stdout().lock(), "{line}");
+        }
+    }
+
+    /// Prints an event of a kind of its own where events are wanted.
+    pub fn event_json(&self, event: &Value) {
+        if self.json {
+            self.emit(event);
+        }
+    }
+
+    /// Says something good or merely useful.
+    pub fn status(&self, text: &str) {
+        if !self.quiet && !self.json {
+            self.say(text);
+        }
+    }
+
+    /// Says what went wrong.
+    pub fn error(&self, message: &str) {
+        if self.json {
+            self.emit(&json!({ "event": "error", "message": message }));
+        } else {
+            self.say(&format!("{} {message}", self.paint(style::RED, "error:")));
+        }
+    }
+
+    /// Says what is wrong with manifests or names, each with its place.
+    pub fn diagnostics(&self, diagnostics: &Diagnostics) {
+        for diagnostic in &diagnostics.0 {
+            if !self.json {
+                self.error(&diagnostic.to_string());
+                continue;
+            }
+            let (line, column) = diagnostic.line_column().unzip();
+            let file =
+                diagnostic.place.as_ref().map(|(source, _)| source.path.display().to_string());
+            self.emit(&json!({
+                "event": "error",
+                "message": diagnostic.message,
+                "help": diagnostic.help,
+                "file": file,
+                "line": line,
+                "column": column,
+            }));
+        }
+    }
+
+    /// Says something that concerns no single target.
+    pub fn note(&self, level: Level, message: &str) {
+        if self.json {
+            self.emit(&json!({ "event": "note", "level": level, "message": message }));
+        } else if level == Level::Error {
+            self.error(message);
+        } else if level == Level::Warning {
+            self.say(&format!("{} {message}", self.paint(style::YELLOW, "warning:")));
+        } else if !self.quiet && (level == Level::Info || self.verbose) {
+            self.say(message);
+        }
+    }
+
+    /// Removes the live line.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn live(&self, progress: &Progress, step: StepName<'_>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!(
+                "[{}/{}] {} {}",
+                progress.ended(),
+                progress.total.max(progress.ended()),
+                step.target,
+                step.output
+            ));
+        }
+    }
+
+    fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &Progress) {
+        self.live(progress, step);
+        let shown: Vec<&str> = ended
+            .log
+            .iter()
+            .filter(|entry| entry.level >= self.log_level || ended.status == Status::Failed)
+            .map(|entry| entry.message.as_str())
+            .collect();
+        let headline = match ended.status {
+            Status::Failed | Status::OutOfDate => true,
+            Status::Skipped => self.verbose,
+            Status::Built | Status::Restored => {
+                self.verbose || self.explain || self.bar.is_none() || !shown.is_empty()
+            }
+            Status::Replayed => self.verbose || !shown.is_empty(),
+        };
+        if self.quiet && ended.status != Status::Failed && ended.status != Status::OutOfDate {
+            return;
+        }
+        if !headline {
+            return;
+        }
+        let (style, word) = match ended.status {
+            Status::Built => (style::GREEN, "built"),
+            Status::Restored => (style::GREEN, "restored"),
+            Status::Replayed if shown.is_empty() => (style::DIM, "up to date"),
+            Status::Replayed => (style::DIM, "replayed"),
+            Status::OutOfDate => (style::YELLOW, "out of date"),
+            Status::Failed => (style::RED, "failed"),
+            Status::Skipped => (style::DIM, "skipped"),
+        };
+        let count = match ended.status {
+            Status::OutOfDate => String::new(),
+            _ => format!("[{}/{}] ", progress.ended(), progress.total.max(progress.ended())),
+        };
+        let mut text = format!(
+            "{count}{} {} {}",
+            self.paint(style, word),
+            self.paint(style::BOLD, step.target),
+            step.output
+        );
+        if let Some(error) = ended.error {
+            text.push_str(&format!(": {error}"));
+        }
+        let explain = self.explain || ended.status == Status::OutOfDate || self.verbose;
+        if let Some(reason) = ended.reason.filter(|_| explain) {
+            text.push_str(&self.paint(style::DIM, &format!(" ({reason})")));
+        }
+        let wants_command = ended.status == Status::Failed || self.verbose;
+        if let Some(command) = ended.command.filter(|_| wants_command) {
+            text.push_str(&format!("\n  {}", self.paint(style::DIM, command)));
+        }
+        for message in shown {
+            text.push('\n');
+            match self.color {
+                true => text.push_str(message),
+                false => text.push_str(&anstream::adapter::strip_str(message).to_string()),
+            }
+        }
+        self.say(&text);
+    }
+
+    fn tested(&self, target: &str, failure: Option<&str>, output: &str, took: Duration) {
+        let took = seconds(took);
+        match failure {
+            None if self.quiet => {}
+            None => {
+                self.say(&format!("{} {target} {took}", self.paint(style::GREEN, "passed")));
+                if self.verbose && !output.is_empty() {
+                    self.say(output);
+                }
+            }
+            Some(failure) => {
+                let word = self.paint(style::RED, "failed");
+                let output = if output.is_empty() { String::new() } else { format!("\n{output}") };
+                self.say(&format!("{word} {target} {took}: {failure}{output}"));
+            }
+        }
+    }
+}
+
+/// A time for people.
+pub fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 10.0 => format!("{seconds:.2} s"),
+        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
+        seconds => format!("{} min {:.0} s", (seconds / 60.0) as u64, seconds % 60.0),
+    }
+}
+
+impl Reporter for Ui {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Ended { ended, .. } = event
+            && let Some(level) = ended.log.iter().map(|entry| entry.level).max()
+        {
+            self.worst.fetch_max(level as u8 + 1, Ordering::Relaxed);
+        }
+        if self.json {
+            self.emit(&event_json(event));
+            return;
+        }
+        match event {
+            Event::Waiting { holder: Some(holder) } => {
+                self.status(&format!(
+                    "waiting for another larder in this build directory (process {holder})"
+                ));
+            }
+            Event::Waiting { holder: None } => {
+                self.status("waiting for another larder in this build directory");
+            }
+            Event::Started { step, progress } => self.live(progress, *step),
+            Event::Ended { step, ended, progress } => self.ended(*step, ended, progress),
+            Event::Tested { target, failure, output, took } => {
+                self.tested(target, *failure, output, *took);
+            }
+            Event::Note { level, message } => self.note(*level, message),
+        }
+    }
+
+    fn wants_everything(&self) -> bool {
+        self.verbose || self.json
+    }
+}
+
+fn event_json(event: &Event<'_>) -> Value {
+    match event {
+        Event::Waiting { holder } => json!({ "event": "waiting", "holder": holder }),
+        Event::Started { step, progress } => json!({
+            "event": "started",
+            "target": step.target,
+            "output": step.output,
+            "progress": progress,
+        }),
+        Event::Ended { step, ended, progress } => json!({
+            "event": "ended",
+            "target": step.target,
+            "output": step.output,
+            "status": ended.status,
+            "reason": ended.reason.map(ToString::to_string),
+            "error": ended.error,
+            "command": ended.command,
+            "log": ended.log,
+            "milliseconds": ended.took.as_millis() as u64,
+            "progress": progress,
+        }),
+        Event::Tested { target, failure, output, took } => json!({
+            "event": "tested",
+            "target": target,
+            "passed": failure.is_none(),
+            "failure": failure,
+            "output": output,
+            "milliseconds": took.as_millis() as u64,
+        }),
+        Event::Note { level, message } => {
+            json!({ "event": "note", "level": level, "message": message })
+        }
+    }
+}
