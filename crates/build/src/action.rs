@@ -18,10 +18,10 @@ use crate::{
     artifact::{Artifact, Made, Output},
     context::Context,
     event::{Ended, Status},
-    job::{Built, Failed},
+    job::Failed,
     process::{self, ProcessError, Spec},
     reason::Reason,
-    step::{Step, materialize},
+    step::{Inputs, Step, materialize},
 };
 
 /// A step's commands while they run.
@@ -143,7 +143,7 @@ impl Step {
     pub(crate) fn build(
         &self,
         cx: &Context,
-        inputs: &Built<Vec<Artifact>>,
+        inputs: Inputs<'_>,
         reason: Option<&Reason>,
     ) -> Result<Vec<Artifact>, Failed> {
         if cx.stopped() {
@@ -174,7 +174,7 @@ impl Step {
         });
         let (log, command) = (action.log, action.command);
         match result {
-            Ok(made) => {
+            Ok(artifacts) => {
                 let took = started.elapsed();
                 let ended = Ended {
                     status: Status::Built,
@@ -185,7 +185,7 @@ impl Step {
                     took,
                 };
                 cx.ended(self.name(), &ended);
-                Ok(self.artifacts(&made, None))
+                Ok(artifacts)
             }
             Err(error) => {
                 self.discard(cx);
@@ -260,7 +260,7 @@ impl Step {
         action: &Action<'_>,
         trace: &BuildTrace,
         begun: MTime,
-    ) -> Result<Vec<Made>, ActionError> {
+    ) -> Result<Vec<Artifact>, ActionError> {
         let cx = action.cx;
         let (discovered, settled) = self.discovered(action, begun)?;
         let mut files = Vec::with_capacity(self.outputs.len());
@@ -286,7 +286,7 @@ impl Step {
                 moved.map_err(|error| ActionError::io(&target, &error))?;
             }
         }
-        let mut made = Vec::with_capacity(files.len());
+        let mut mtimes = Vec::with_capacity(files.len());
         for file in &files {
             let path = self.place.output(&file.path);
             let written = cx.absolute(&path);
@@ -295,28 +295,29 @@ impl Step {
                 save_file_hash(&written, file.hash)
                     .map_err(|error| ActionError::io(&written, &error))?;
             }
-            let hashed = cx.index.record_output(&path, file.hash, None);
-            let hashed = hashed.map_err(|error| ActionError::io(&written, &error))?;
-            made.push(Made { file: file.clone(), mtime: hashed.stat.mtime });
+            let hashed = cx.index.record_output(&path, file.hash);
+            mtimes.push(hashed.map_err(|error| ActionError::io(&written, &error))?.stat.mtime);
         }
         let log = action.log.0.iter().map(|entry| LogEntry {
             level: entry.level,
             message: anstream::adapter::strip_str(&entry.message).to_string(),
         });
+        let made: Vec<Made<'_>> =
+            files.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
+        let artifacts = self.artifacts(&made, None);
         let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
         let trace_path = cx.absolute(&self.trace_path());
         if !settled {
-            // An input changed under the commands: what they made is used, and not trusted next time.
-            let _ = clear_trace_file(&trace_path);
-            let _ = begin_trace_file(&trace_path);
-            return Ok(made);
+            // An input changed under the commands: what they made is used, not trusted next time.
+            return Ok(artifacts);
         }
-        let has_more = !record.log.is_empty() || !record.directories.is_empty();
-        let found = record.discovered.clone();
-        write_trace_file(&trace_path, &BuildMetadata::new(trace, record, false))
+        let metadata = BuildMetadata::new(trace, record, false);
+        write_trace_file(&trace_path, &metadata)
             .map_err(|error| ActionError::io(&trace_path, &error))?;
-        self.remember(cx, trace.hash(), &made, &found, has_more);
-        Ok(made)
+        let Outputs { outputs, directories, discovered, log } = &metadata.outputs;
+        let has_more = !log.is_empty() || !directories.is_empty();
+        self.remember(cx, metadata.dep_hash, outputs, discovered, has_more);
+        Ok(artifacts)
     }
 
     /// Where the commands wrote an output: where they were told to, or straight into place.

@@ -32,13 +32,21 @@ impl Artifact {
     }
 }
 
-/// One file among the outputs of a step, with what is known of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Made {
-    /// Path in the build directory, hash, size and mode.
-    pub file: OutputFile,
-    /// When it was last changed.
+/// One file among the outputs of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made<'a> {
+    /// Path in the build directory.
+    pub path: &'a str,
+    pub hash: ContentHash,
+    pub executable: bool,
     pub mtime: MTime,
+}
+
+impl<'a> Made<'a> {
+    /// An output as a record describes it, last changed at `mtime`.
+    pub fn of(file: &'a OutputFile, mtime: MTime) -> Self {
+        Self { path: &file.path, hash: file.hash, executable: file.executable, mtime }
+    }
 }
 
 /// An output that a step promises.
@@ -60,24 +68,23 @@ impl Output {
     pub(crate) fn artifact(
         &self,
         place: &Place,
-        made: &[Made],
+        made: &[Made<'_>],
         pending: Option<&Arc<Pending>>,
     ) -> Artifact {
         let path: Arc<str> = place.output(&self.path).into();
         let pending = pending.cloned();
         if !self.directory {
-            let own = made.iter().find(|made| made.file.path == self.path);
-            let (hash, mtime) = own.map_or((BuildTrace::nil("").hash(), MTime::NONE), |made| {
-                (made.file.hash, made.mtime)
-            });
+            let own = made.iter().find(|made| made.path == self.path);
+            let (hash, mtime) = own
+                .map_or((BuildTrace::nil("").hash(), MTime::NONE), |made| (made.hash, made.mtime));
             return Artifact { path, hash, mtime, pending };
         }
         let mut tree = BuildTrace::nil("directory");
         for made in made {
-            let inside = made.file.path.strip_prefix(&self.path).and_then(|p| p.strip_prefix('/'));
+            let inside = made.path.strip_prefix(&self.path).and_then(|p| p.strip_prefix('/'));
             if let Some(inside) = inside {
-                let name = format!("{inside}{}", if made.file.executable { "*" } else { "" });
-                tree = tree.mix(BuildTrace::leaf(name, made.file.hash, made.mtime));
+                let name = format!("{inside}{}", if made.executable { "*" } else { "" });
+                tree = tree.mix(BuildTrace::leaf(name, made.hash, made.mtime));
             }
         }
         Artifact { path, hash: tree.hash(), mtime: tree.mtime(), pending }

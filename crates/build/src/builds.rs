@@ -25,7 +25,7 @@ use crate::{
     context::Context,
     job::{Built, Failed, Job, collect},
     place::Place,
-    step::{Step, Work},
+    step::{Inputs, Step, Work},
 };
 
 /// The target that a build belongs to: what common builds need to know besides inputs and outputs.
@@ -45,22 +45,18 @@ impl Owner {
     fn step(
         &self,
         outputs: Vec<Output>,
-        prefix: BuildTrace,
+        prefix: impl Into<Arc<BuildTrace>>,
         discovers: bool,
         work: Box<Work>,
     ) -> Step {
-        self.cx.expect(1);
         let (place, target) = (self.place.clone(), self.target.clone());
+        let prefix = prefix.into();
         Step { place, target, outputs, prefix, discovers, keep: self.keep, work }
     }
 }
 
 /// Runs a step on inputs that are there.
-fn run_step(
-    step: Step,
-    cx: &Context,
-    inputs: &Built<Vec<Artifact>>,
-) -> Result<Built<Vec<Artifact>>, Failed> {
+fn run_step(step: Step, cx: &Context, inputs: Inputs<'_>) -> Result<Built<Vec<Artifact>>, Failed> {
     let step = Arc::new(step);
     let value = step.clone().run(cx, inputs)?;
     let parts = step.outputs.iter().zip(&value);
@@ -70,21 +66,11 @@ fn run_step(
 }
 
 /// [`run_step`] for a step with one output.
-fn run_single(
-    step: Step,
-    cx: &Context,
-    inputs: &Built<Vec<Artifact>>,
-) -> Result<Built<Artifact>, Failed> {
+fn run_single(step: Step, cx: &Context, inputs: Inputs<'_>) -> Result<Built<Artifact>, Failed> {
     let step = Arc::new(step);
     let value = step.clone().run(cx, inputs)?.into_iter().next().ok_or(Failed)?;
     let trace = value.trace(step.outputs[0].path.clone());
     Ok(Built { value, trace })
-}
-
-/// A single input as a list of inputs.
-fn one(built: &Built<Artifact>) -> Built<Vec<Artifact>> {
-    let trace = BuildTrace::nil("inputs").mix(built.trace.clone());
-    Built { value: vec![built.value.clone()], trace }
 }
 
 /// Builds `file` after `dep`, when the trace of the dependency or of `extra` has changed (Lake's
@@ -97,9 +83,10 @@ pub fn build_file_after_dep(
     work: impl Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync + 'static,
 ) -> Job<Artifact> {
     let output = Output::file(file);
+    owner.cx.expect(1);
     dep.map(move |dep| {
         let step = owner.step(vec![output], extra(), false, Box::new(work));
-        run_single(step, &owner.cx, &one(dep))
+        run_single(step, &owner.cx, dep.into())
     })
 }
 
@@ -113,8 +100,9 @@ pub fn build_file_after_deps(
     work: impl Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync + 'static,
 ) -> Job<Artifact> {
     let output = Output::file(file);
+    owner.cx.expect(1);
     collect(&owner.cx.scheduler.clone(), deps).map(move |deps| {
         let step = owner.step(vec![output], extra(), false, Box::new(work));
-        run_single(step, &owner.cx, deps)
+        run_single(step, &owner.cx, deps.into())
     })
 }

@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_trace::Level;
+use larder_trace::{BuildTrace, Level};
 
 use crate::{
     artifact::Artifact,
     context::{Context, Mode, Options},
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
-    job::{Job, settle},
+    job::{Built, Job, settle},
     lock::BuildLock,
     name::TargetName,
     plan::{Plan, TargetId},
@@ -195,27 +195,43 @@ fn run(
     if !maker.errors.is_empty() {
         return Err(Diagnostics(maker.errors).into());
     }
-    let jobs: Vec<(TargetId, Job<Vec<Artifact>>)> =
-        order.iter().filter_map(|&id| Some((id, maker.job(id)?.all(cx)))).collect();
+    let made = || order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
+    let ends: Vec<(TargetId, Job<()>)> = made().map(|(id, job)| (id, job.ended(cx))).collect();
+    let outputs: Vec<Option<Job<Vec<Artifact>>>> =
+        asked.iter().map(|&id| Some(maker.job(id)?.all(cx))).collect();
     drop(maker);
-    let everything = jobs.iter().map(|(_, job)| job).chain(&tests).cloned();
+    let everything = [
+        nothing_more(cx, ends.iter().map(|(_, end)| end)),
+        nothing_more(cx, outputs.iter().flatten()),
+        nothing_more(cx, &tests),
+    ];
     if cx.scheduler.run(threads, &settle(&cx.scheduler, everything)).is_none() {
         let message =
             "the build waits for itself; please report this with the output of `larder graph`";
         cx.report(&Event::Note { level: Level::Error, message });
     }
-    let mut outcomes: Vec<Option<Vec<Artifact>>> = vec![None; plan.targets.len()];
-    for (id, job) in &jobs {
-        outcomes[id.index()] = job.finished().and_then(Result::ok).map(|built| built.value.clone());
+    let mut failed = vec![false; plan.targets.len()];
+    for (id, end) in &ends {
+        failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
     }
-    tell_skipped(plan, &order, &outcomes, cx);
+    tell_skipped(plan, &order, &failed, cx);
+    let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
-    Ok((asked.iter().map(|id| outcomes[id.index()].clone()).collect(), passed))
+    Ok((outputs.into_iter().map(built).collect(), passed))
+}
+
+/// A job that is done when all of `jobs` are, whichever way.
+fn nothing_more<'j, T: Send + Sync + 'static>(
+    cx: &Context,
+    jobs: impl IntoIterator<Item = &'j Job<T>>,
+) -> Job<()> {
+    settle(&cx.scheduler, jobs.into_iter().cloned())
+        .map(|_| Ok(Built { value: (), trace: BuildTrace::nil("ended") }))
 }
 
 /// Names the targets that were not tried because something they need failed or is out of date.
-fn tell_skipped(plan: &Plan, order: &[TargetId], outcomes: &[Option<Vec<Artifact>>], cx: &Context) {
-    let failed = |id: TargetId| outcomes[id.index()].is_none();
+fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) {
+    let failed = |id: TargetId| failed[id.index()];
     for &id in order.iter().filter(|id| failed(**id)) {
         let target = plan.target(id);
         let Some(cause) = target.needs.iter().find(|need| failed(**need)) else { continue };

@@ -96,7 +96,7 @@ impl Globber {
         let mut below = Vec::new();
         for (name, is_directory) in self.directories.get(directory).into_iter().flatten() {
             let path =
-                if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
+                if directory.is_empty() { name.clone() } else { [directory, "/", name].concat() };
             if *is_directory {
                 if depth > 1 {
                     below.push(path);

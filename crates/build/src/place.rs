@@ -36,12 +36,12 @@ impl Place {
 
     /// A file of the package, from the root.
     pub fn input(&self, local: &str) -> String {
-        if local.starts_with('/') { local.to_owned() } else { format!("{}{local}", self.prefix) }
+        if local.starts_with('/') { local.to_owned() } else { [&self.prefix, local].concat() }
     }
 
     /// A file in its build directory, from the root.
     pub fn output(&self, local: &str) -> String {
-        format!("{}{local}", self.build_prefix)
+        [&self.build_prefix, local].concat()
     }
 }
 

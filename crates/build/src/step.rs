@@ -13,8 +13,8 @@ use std::{
 };
 
 use larder_trace::{
-    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, FileStat, LogEntry, MTime,
-    OutputFile, Outputs, TraceFile, read_trace_file,
+    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, LogEntry, MTime, OutputFile,
+    Outputs, TraceFile, read_trace_file,
 };
 
 use crate::{
@@ -36,7 +36,7 @@ pub struct Step {
     /// What it makes; never empty. The trace file lies beside the first.
     pub outputs: Vec<Output>,
     /// What the outputs depend on besides the inputs.
-    pub prefix: BuildTrace,
+    pub prefix: Arc<BuildTrace>,
     /// Whether the commands tell of inputs that nobody declared. Without a record of them, the times
     /// of files say nothing about such outputs.
     pub discovers: bool,
@@ -49,6 +49,28 @@ pub struct Step {
 /// Runs commands that write a step's outputs.
 pub type Work = dyn Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync;
 
+/// What a step works on: artifacts, and the trace of all of them. The trace is that of the artifact
+/// where there is one, else a group with one part an artifact, in order.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The artifacts.
+    pub artifacts: &'a [Artifact],
+    /// Their trace.
+    pub trace: &'a BuildTrace,
+}
+
+impl<'a> From<&'a Built<Vec<Artifact>>> for Inputs<'a> {
+    fn from(built: &'a Built<Vec<Artifact>>) -> Self {
+        Self { artifacts: &built.value, trace: &built.trace }
+    }
+}
+
+impl<'a> From<&'a Built<Artifact>> for Inputs<'a> {
+    fn from(built: &'a Built<Artifact>) -> Self {
+        Self { artifacts: std::slice::from_ref(&built.value), trace: &built.trace }
+    }
+}
+
 /// Outputs that were left in the store, and how to get them after all.
 pub struct Pending {
     step: Arc<Step>,
@@ -58,44 +80,50 @@ pub struct Pending {
 
 /// Outputs that need not be built.
 struct Fresh {
-    made: Vec<Made>,
+    /// The outputs, as if on disk.
+    artifacts: Vec<Artifact>,
     on_disk: bool,
     log: Vec<LogEntry>,
 }
 
 impl Step {
     pub(crate) fn name(&self) -> StepName<'_> {
-        StepName { target: &self.target, output: &self.outputs[0].path }
+        let output = self.outputs.first().map_or("", |output| &output.path);
+        StepName { target: &self.target, output }
     }
 
     pub(crate) fn trace_path(&self) -> String {
-        format!("{}.trace", self.place.output(&self.outputs[0].path))
+        [&self.place.build_prefix, self.name().output, ".trace"].concat()
     }
 
     /// The trace of everything the outputs depend on.
     pub(crate) fn trace(&self, inputs: &BuildTrace) -> BuildTrace {
-        self.prefix.clone().mix(inputs.clone())
+        (*self.prefix).clone().mix(inputs.clone())
     }
 
-    pub(crate) fn artifacts(&self, made: &[Made], pending: Option<&Arc<Pending>>) -> Vec<Artifact> {
+    pub(crate) fn artifacts(
+        &self,
+        made: &[Made<'_>],
+        pending: Option<&Arc<Pending>>,
+    ) -> Vec<Artifact> {
         self.outputs.iter().map(|output| output.artifact(&self.place, made, pending)).collect()
     }
 
     /// Makes sure that the outputs are up to date with `inputs`, in the cheapest way there is.
-    pub fn run(
-        self: Arc<Self>,
-        cx: &Context,
-        inputs: &Built<Vec<Artifact>>,
-    ) -> Result<Vec<Artifact>, Failed> {
+    pub fn run(self: Arc<Self>, cx: &Context, inputs: Inputs<'_>) -> Result<Vec<Artifact>, Failed> {
         let started = Instant::now();
-        let trace = self.trace(&inputs.trace);
-        let reason = match self.examine(cx, &trace) {
-            Ok(fresh) if fresh.on_disk || !self.keep => {
+        let reason = match self.examine(cx, inputs) {
+            Ok(mut fresh) if fresh.on_disk || !self.keep => {
                 self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
-                let pending = (!fresh.on_disk).then(|| self.pending(inputs));
-                return Ok(self.artifacts(&fresh.made, pending.as_ref()));
+                if !fresh.on_disk {
+                    let pending = self.pending(inputs);
+                    for artifact in &mut fresh.artifacts {
+                        artifact.pending = Some(pending.clone());
+                    }
+                }
+                return Ok(fresh.artifacts);
             }
-            Ok(_) => Reason::OutputMissing(self.outputs[0].path.clone()),
+            Ok(_) => Reason::OutputMissing(self.name().output.to_owned()),
             Err(reason) => reason,
         };
         if cx.options.mode != Mode::Build {
@@ -105,68 +133,64 @@ impl Step {
         self.build(cx, inputs, Some(&reason))
     }
 
-    fn pending(self: &Arc<Self>, inputs: &Built<Vec<Artifact>>) -> Arc<Pending> {
-        let inputs = Built { value: inputs.value.clone(), trace: inputs.trace.clone() };
+    fn pending(self: &Arc<Self>, inputs: Inputs<'_>) -> Arc<Pending> {
+        let inputs = Built { value: inputs.artifacts.to_vec(), trace: inputs.trace.clone() };
         Arc::new(Pending { step: self.clone(), inputs, fetched: Mutex::new(None) })
     }
 
-    /// Whether the outputs are those of this very trace, or why not.
-    fn examine(&self, cx: &Context, trace: &BuildTrace) -> Result<Fresh, Reason> {
+    /// Whether the outputs are those of these very inputs, or why not.
+    fn examine(&self, cx: &Context, inputs: Inputs<'_>) -> Result<Fresh, Reason> {
         let trace_path = self.trace_path();
-        if let Some(vouched) = cx.index.vouch(&trace_path, trace.hash()) {
+        // With nothing to do, this is all that happens: the whole trace is not even put together.
+        let dep_hash = self.prefix.hash_with(inputs.trace);
+        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash) {
             let strip = self.place.build_prefix.len();
-            let made = vouched.outputs.into_iter().map(|(path, hashed)| Made {
-                file: OutputFile {
-                    path: path.get(strip..).unwrap_or_default().to_owned(),
-                    hash: hashed.hash,
-                    size: hashed.stat.size,
-                    executable: hashed.stat.executable,
-                },
+            let made = vouched.outputs.iter().map(|(path, hashed)| Made {
+                path: path.get(strip..).unwrap_or_default(),
+                hash: hashed.hash,
+                executable: hashed.stat.executable,
                 mtime: hashed.stat.mtime,
             });
-            let mut fresh =
-                Fresh { made: made.collect(), on_disk: vouched.on_disk, log: Vec::new() };
-            if vouched.read_trace
-                && let TraceFile::Finished(record) = read_trace_file(&cx.absolute(&trace_path))
-            {
-                fresh.log = record.outputs.log;
-            }
-            return Ok(fresh);
+            let made: Vec<Made<'_>> = made.collect();
+            let log = match vouched.read_trace.then(|| read_trace_file(&cx.absolute(&trace_path))) {
+                Some(TraceFile::Finished(record)) => record.outputs.log,
+                _ => Vec::new(),
+            };
+            let artifacts = self.artifacts(&made, None);
+            return Ok(Fresh { artifacts, on_disk: vouched.on_disk, log });
         }
+        let newest = self.prefix.mtime().max(inputs.trace.mtime());
         match read_trace_file(&cx.absolute(&trace_path)) {
-            TraceFile::Finished(record) if record.dep_hash == trace.hash() => {
-                self.verify(cx, *record)
+            TraceFile::Finished(record) if record.dep_hash == dep_hash => self.verify(cx, *record),
+            TraceFile::Finished(record) => {
+                self.newer_than(cx, newest, cx.options.old).ok_or_else(|| {
+                    let trace = self.trace(inputs.trace);
+                    Reason::Inputs(differences(&record.inputs, trace.parts()))
+                })
             }
-            TraceFile::Finished(record) => self
-                .newer_than(cx, trace, cx.options.old)
-                .ok_or_else(|| Reason::Inputs(differences(&record.inputs, trace.parts()))),
             TraceFile::Unfinished => Err(Reason::Interrupted),
-            TraceFile::Absent => self
-                .newer_than(cx, trace, cx.options.old || !self.discovers)
-                .ok_or(Reason::NotBuilt),
+            TraceFile::Absent => {
+                let allowed = cx.options.old || !self.discovers;
+                self.newer_than(cx, newest, allowed).ok_or(Reason::NotBuilt)
+            }
         }
     }
 
-    /// Takes the outputs as they are when `allowed` and they are newer than everything in `trace`.
-    fn newer_than(&self, cx: &Context, trace: &BuildTrace, allowed: bool) -> Option<Fresh> {
+    /// Takes the outputs as they are when `allowed` and they are newer than the `newest` input.
+    fn newer_than(&self, cx: &Context, newest: MTime, allowed: bool) -> Option<Fresh> {
         if !allowed || self.outputs.iter().any(|output| output.directory) {
             return None;
         }
         let mut made = Vec::with_capacity(self.outputs.len());
         for output in &self.outputs {
             let hashed = cx.index.file(&self.place.output(&output.path), Content::Binary).ok()?;
-            if hashed.stat.mtime <= trace.mtime() {
+            let (hash, mtime) = (hashed.hash, hashed.stat.mtime);
+            if mtime <= newest {
                 return None;
             }
-            let file = OutputFile {
-                path: output.path.clone(),
-                hash: hashed.hash,
-                size: hashed.stat.size,
-                executable: hashed.stat.executable,
-            };
-            made.push(Made { file, mtime: hashed.stat.mtime });
+            made.push(Made { path: &output.path, hash, executable: hashed.stat.executable, mtime });
         }
-        Some(Fresh { made, on_disk: true, log: Vec::new() })
+        Some(Fresh { artifacts: self.artifacts(&made, None), on_disk: true, log: Vec::new() })
     }
 
     /// Whether the outputs and the discovered inputs are as `record` says. Tells the index if so.
@@ -175,25 +199,19 @@ impl Step {
         self.check_discovered(cx, &discovered)?;
         let mut made = Vec::with_capacity(outputs.len());
         let mut missing = 0;
-        for file in outputs {
+        for file in &outputs {
             let path = self.place.output(&file.path);
             let mtime = match cx.index.file(&path, Content::Binary) {
                 Ok(hashed) if hashed.hash == file.hash => hashed.stat.mtime,
-                Ok(_) => return Err(Reason::OutputChanged(file.path)),
+                Ok(_) => return Err(Reason::OutputChanged(file.path.clone())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound && record.synthetic => {
                     missing += 1;
-                    let stat = FileStat {
-                        size: file.size,
-                        mtime: MTime::NONE,
-                        inode: 0,
-                        executable: file.executable,
-                    };
-                    let _ = cx.index.record_output(&path, file.hash, Some(stat));
+                    cx.index.record_elided(&path, file);
                     MTime::NONE
                 }
-                Err(_) => return Err(Reason::OutputMissing(file.path)),
+                Err(_) => return Err(Reason::OutputMissing(file.path.clone())),
             };
-            made.push(Made { file, mtime });
+            made.push(Made::of(file, mtime));
         }
         let on_disk = missing == 0;
         let gone = directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir());
@@ -201,11 +219,11 @@ impl Step {
             return Err(Reason::OutputMissing(path.clone()));
         }
         if !on_disk && missing < made.len() {
-            return Err(Reason::OutputMissing(self.outputs[0].path.clone()));
+            return Err(Reason::OutputMissing(self.name().output.to_owned()));
         }
         let has_more = !log.is_empty() || !directories.is_empty();
-        self.remember(cx, record.dep_hash, &made, &discovered, has_more);
-        Ok(Fresh { made, on_disk, log })
+        self.remember(cx, record.dep_hash, &outputs, &discovered, has_more);
+        Ok(Fresh { artifacts: self.artifacts(&made, None), on_disk, log })
     }
 
     /// Whether inputs found by the last build are as they were.
@@ -225,11 +243,11 @@ impl Step {
         &self,
         cx: &Context,
         dep_hash: ContentHash,
-        made: &[Made],
+        outputs: &[OutputFile],
         discovered: &[DiscoveredInput],
         has_more: bool,
     ) {
-        let outputs = made.iter().map(|made| self.place.output(&made.file.path).into());
+        let outputs = outputs.iter().map(|file| self.place.output(&file.path).into());
         let discovered: Option<Vec<Box<str>>> = discovered
             .iter()
             .map(|input| cx.places.locate(&self.place, &input.path).map(Into::into))
@@ -257,24 +275,23 @@ impl Step {
 /// The inputs as they are on disk, after fetching those that were left in the store. A step that had
 /// to be built again for that may have made something else than its record said; then so does the
 /// trace that comes back.
-pub fn materialize(
-    cx: &Context,
-    inputs: &Built<Vec<Artifact>>,
-) -> Result<Built<Vec<Artifact>>, Failed> {
-    let mut value = Vec::with_capacity(inputs.value.len());
-    for artifact in &inputs.value {
+pub fn materialize(cx: &Context, inputs: Inputs<'_>) -> Result<Built<Vec<Artifact>>, Failed> {
+    let mut value = Vec::with_capacity(inputs.artifacts.len());
+    for artifact in inputs.artifacts {
         value.push(match &artifact.pending {
             None => artifact.clone(),
             Some(pending) => pending.fetch(cx, artifact)?,
         });
     }
-    let changed = inputs.value.iter().zip(&value).any(|(before, after)| before.hash != after.hash);
-    let trace = match changed {
-        false => inputs.trace.clone(),
-        true => {
-            let parts = inputs.trace.parts().iter().zip(&value);
+    let before = inputs.artifacts.iter();
+    let changed = before.zip(&value).any(|(before, after)| before.hash != after.hash);
+    let trace = match (changed, value.as_slice()) {
+        (false, _) => inputs.trace.clone(),
+        (true, [one]) if inputs.trace.parts().is_empty() => one.trace(inputs.trace.name()),
+        (true, all) => {
+            let parts = inputs.trace.parts().iter().zip(all);
             BuildTrace::nil("inputs")
-                .mix_all(parts.map(|(part, artifact)| artifact.trace(part.name().to_owned())))
+                .mix_all(parts.map(|(part, artifact)| artifact.trace(part.name())))
         }
     };
     Ok(Built { value, trace })
@@ -284,7 +301,7 @@ impl Pending {
     fn fetch(&self, cx: &Context, wanted: &Artifact) -> Result<Artifact, Failed> {
         // Whoever comes second waits for the first, on a thread that has nothing else to do.
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = fetched.get_or_insert_with(|| self.step.build(cx, &self.inputs, None));
+        let all = fetched.get_or_insert_with(|| self.step.build(cx, (&self.inputs).into(), None));
         let found =
             all.as_ref().map_err(|failed| *failed)?.iter().find(|made| made.path == wanted.path);
         found.cloned().ok_or(Failed)

@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     diagnostic::{Diagnostic, Located},
     glob::{Globber, is_pattern},
-    job::{Built, Job, collect},
+    job::{Built, Job, collect, settle},
     manifest::{Compiled, Piece, Template},
     name::{Facet, TargetName},
     plan::{Declared, Plan, Target, TargetId, output_name},
@@ -43,6 +43,24 @@ impl TargetJob {
                 Ok(Built { value: vec![built.value.clone()], trace })
             }),
             Self::Command(_, job) => job.clone(),
+        }
+    }
+
+    /// A job that is done when the target is, and fails when it does. It puts no traces together.
+    pub fn ended(&self, cx: &Context) -> Job<()> {
+        let nothing = || Ok(Built { value: (), trace: BuildTrace::nil("ended") });
+        match self {
+            Self::Objects(objects) => {
+                settle(&cx.scheduler, objects.iter().cloned()).map(move |settled| {
+                    settled
+                        .value
+                        .iter()
+                        .find_map(|end| end.as_ref().err())
+                        .map_or_else(nothing, |failed| Err(*failed))
+                })
+            }
+            Self::Single(job) => job.map(move |_| nothing()),
+            Self::Command(_, job) => job.map(move |_| nothing()),
         }
     }
 
@@ -173,7 +191,7 @@ impl<'a> Maker<'a> {
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
-            let object = format!("{prefix}/{name}.o");
+            let object = [&prefix, "/", &name, ".o"].concat();
             objects.push(build_o(owner.clone(), object, &job, compile, after.as_ref()));
         }
         Ok(TargetJob::Objects(objects))
@@ -207,7 +225,7 @@ impl<'a> Maker<'a> {
         if !names.is_empty() {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
-        Ok(Compile { compiler: tool.path.clone(), gnu_like, weak_args, trace_args, depends_on })
+        Ok(Compile::new(tool.path.clone(), gnu_like, weak_args, trace_args, depends_on))
     }
 
     /// The sources of a target: what each is called among objects, its job and its language.

@@ -61,7 +61,7 @@ pub(crate) fn run_test(
 ) -> Job<Vec<Artifact>> {
     inputs.map(move |inputs| {
         let cx = &owner.cx;
-        let inputs = materialize(cx, inputs)?;
+        let inputs = materialize(cx, inputs.into())?;
         if cx.stopped() {
             return Err(Failed);
         }
@@ -70,7 +70,7 @@ pub(crate) fn run_test(
             place: owner.place.clone(),
             target: owner.target.clone(),
             outputs: Vec::new(),
-            prefix: BuildTrace::nil("test"),
+            prefix: BuildTrace::nil("test").into(),
             discovers: false,
             keep: false,
             work: Box::new(|_| Ok(())),

@@ -81,11 +81,6 @@ impl Ui {
         self.color
     }
 
-    /// Whether events go to standard output.
-    pub fn json(&self) -> bool {
-        self.json
-    }
-
     /// The highest level of build output so far, replayed output included.
     pub fn worst_level(&self) -> Option<Level> {
         [None, Some(Level::Trace), Some(Level::Info), Some(Level::Warning), Some(Level::Error)]

@@ -21,8 +21,8 @@ use hashbrown::HashMap;
 use rustix::fs::{Mode, OFlags};
 
 use crate::{
-    Content, ContentHash, FileStat, MTime, atomic, hash_reader,
-    index_file::{FileEntry, Span, Tables, TargetEntry},
+    Content, ContentHash, FileStat, MTime, OutputFile, atomic, hash_reader,
+    index_file::{FileEntry, IndexFile, Span, Tables, TargetEntry},
 };
 
 /// A file's hash and the status it was found with.
@@ -36,9 +36,9 @@ pub struct Hashed {
 
 /// A target that the index knows to be up to date.
 #[derive(Debug)]
-pub struct Vouched {
+pub struct Vouched<'a> {
     /// Each output with its path from the root, in the order they were recorded.
-    pub outputs: Vec<(String, Hashed)>,
+    pub outputs: Vec<(&'a str, Hashed)>,
     /// Whether every output is on disk; else they were left in the store.
     pub on_disk: bool,
     /// Whether the trace file holds more that is needed, such as a log to replay.
@@ -50,7 +50,7 @@ pub struct StatIndex {
     root: OwnedFd,
     file: PathBuf,
     rehash: bool,
-    base: Tables,
+    base: IndexFile,
     /// For each file of `base`: what this run has found about it.
     checked: Vec<AtomicU8>,
     learned: Mutex<Learned>,
@@ -95,14 +95,14 @@ impl StatIndex {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
         let base = std::fs::read(file).ok().and_then(|bytes| {
-            let tables = Tables::decode(&bytes);
-            if tables.is_none() {
+            let index = IndexFile::decode(bytes);
+            if index.is_none() {
                 tracing::debug!("ignoring the stat index {}: it is damaged", file.display());
             }
-            tables
+            index
         });
         let base = base.unwrap_or_default();
-        let checked = base.files.iter().map(|_| AtomicU8::new(UNCHECKED)).collect();
+        let checked = (0..base.files).map(|_| AtomicU8::new(UNCHECKED)).collect();
         let learned = Mutex::default();
         Ok(Self {
             root,
@@ -133,7 +133,7 @@ impl StatIndex {
     }
 
     fn loaded_file(&self, slot: u32) -> io::Result<Hashed> {
-        let entry = &self.base.files[slot as usize];
+        let entry = self.base.file(slot);
         let checked = &self.checked[slot as usize];
         let path = self.base.text(entry.path);
         match checked.load(Ordering::Acquire) {
@@ -146,7 +146,7 @@ impl StatIndex {
             checked.store(SAME, Ordering::Release);
             return Ok(Hashed { hash: entry.hash, stat });
         }
-        let hashed = self.learned_file(path, entry.content, Some(entry));
+        let hashed = self.learned_file(path, entry.content, Some(&entry));
         checked.store(CHANGED, Ordering::Release);
         hashed
     }
@@ -181,7 +181,7 @@ impl StatIndex {
     /// the trace file, the outputs and the discovered inputs are all as they were recorded.
     ///
     /// `None` means only that it does not know: the trace file decides.
-    pub fn vouch(&self, trace_file: &str, dep_hash: ContentHash) -> Option<Vouched> {
+    pub fn vouch(&self, trace_file: &str, dep_hash: ContentHash) -> Option<Vouched<'_>> {
         if self.rehash {
             return None;
         }
@@ -191,15 +191,15 @@ impl StatIndex {
         {
             return None;
         }
-        let (outputs, discovered) = self.base.slots_of(target)?;
+        let mut slots = self.base.slots(&target);
         let mut digest = blake3::Hasher::new();
         let mut vouched = Vouched {
-            outputs: Vec::with_capacity(outputs.len()),
+            outputs: Vec::with_capacity(target.outputs as usize),
             on_disk: true,
             read_trace: target.read_trace,
         };
-        for &slot in outputs {
-            let entry = &self.base.files[slot as usize];
+        for slot in slots.by_ref().take(target.outputs as usize) {
+            let entry = self.base.file(slot);
             let hashed = match self.loaded_file(slot) {
                 Ok(hashed) => hashed,
                 Err(error) if entry.elided && error.kind() == io::ErrorKind::NotFound => {
@@ -209,9 +209,9 @@ impl StatIndex {
                 Err(_) => return None,
             };
             digest.update(hashed.hash.as_bytes());
-            vouched.outputs.push((self.base.text(entry.path).to_owned(), hashed));
+            vouched.outputs.push((self.base.text(entry.path), hashed));
         }
-        for &slot in discovered {
+        for slot in slots {
             digest.update(self.loaded_file(slot).ok()?.hash.as_bytes());
         }
         (ContentHash::from(digest.finalize()) == target.digest).then_some(vouched)
@@ -219,28 +219,29 @@ impl StatIndex {
 
     /// Takes note of an output just written or verified: later looks in this run see this hash.
     ///
-    /// With `elided`, the output is known by hash and was left in the store.
-    ///
     /// # Errors
-    /// When it is not elided and cannot be looked at.
-    pub fn record_output(
-        &self,
-        path: &str,
-        hash: ContentHash,
-        elided: Option<FileStat>,
-    ) -> io::Result<Hashed> {
-        let stat = match elided {
-            Some(stat) => stat,
-            None => FileStat::at(self.root.as_fd(), path)?,
-        };
-        let settled = elided.is_some() || stat.is_settled(MTime::now());
-        let fact = Fact { hashed: Hashed { hash, stat }, settled, elided: elided.is_some() };
+    /// When it cannot be looked at.
+    pub fn record_output(&self, path: &str, hash: ContentHash) -> io::Result<Hashed> {
+        let stat = FileStat::at(self.root.as_fd(), path)?;
+        let settled = stat.is_settled(MTime::now());
+        let hashed = Hashed { hash, stat };
+        self.record(path, Fact { hashed, settled, elided: false });
+        Ok(hashed)
+    }
+
+    /// Takes note of an output that is known by its hash and was left in the store.
+    pub fn record_elided(&self, path: &str, file: &OutputFile) {
+        let OutputFile { hash, size, executable, .. } = *file;
+        let stat = FileStat { size, mtime: MTime::NONE, inode: 0, executable };
+        self.record(path, Fact { hashed: Hashed { hash, stat }, settled: true, elided: true });
+    }
+
+    fn record(&self, path: &str, fact: Fact) {
         self.learned().files[Content::Binary as usize].insert(path.into(), fact);
         if let Some(slot) = self.base.find_file(path, Content::Binary) {
             self.checked[slot as usize].store(CHANGED, Ordering::Release);
         }
         self.dirty.store(true, Ordering::Relaxed);
-        Ok(fact.hashed)
     }
 
     /// Remembers a finished target. Its outputs must have been given to [`Self::record_output`] or
@@ -267,8 +268,8 @@ impl StatIndex {
         if let Some(value) = self.learned().notes.get(key) {
             return Some(value.clone());
         }
-        let found = self.base.notes.iter().find(|(name, _)| self.base.text(*name) == key)?;
-        Some(self.base.text(found.1).to_owned())
+        let mut notes = (0..self.base.notes).map(|slot| self.base.note(slot));
+        notes.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
     }
 
     /// Remembers a text under a key.
@@ -295,20 +296,23 @@ impl StatIndex {
 }
 
 /// What was loaded and is still so, with what was learned over it.
-fn merge(base: &Tables, checked: &[AtomicU8], learned: &Learned) -> Tables {
+fn merge(base: &IndexFile, checked: &[AtomicU8], learned: &Learned) -> Tables {
     let mut tables = Tables::default();
     let used = checked.iter().filter(|state| state.load(Ordering::Relaxed) != UNCHECKED).count()
         + learned.files.iter().map(HashMap::len).sum::<usize>();
-    let keep_unused = base.files.len() < 2 * used + 4096;
-    let mut moved = vec![None; base.files.len()];
-    for (slot, entry) in base.files.iter().enumerate() {
-        let state = checked[slot].load(Ordering::Relaxed);
+    let keep_unused = (base.files as usize) < 2 * used + 4096;
+    // Where each file that was loaded has gone.
+    let mut moved = vec![None; base.files as usize];
+    for slot in 0..base.files {
+        let entry = base.file(slot);
+        let state = checked[slot as usize].load(Ordering::Relaxed);
         let path = base.text(entry.path);
         let replaced = learned.files[entry.content as usize].contains_key(path);
         if !replaced && (state == SAME || state == UNCHECKED && keep_unused) {
-            moved[slot] = Some(tables.add_file(path, *entry));
+            moved[slot as usize] = Some(tables.add_file(path, entry));
         }
     }
+    let mut added: [HashMap<&str, u32>; 2] = Default::default();
     let facts = [Content::Text, Content::Binary].into_iter().flat_map(|content| {
         learned.files[content as usize].iter().map(move |(path, fact)| (path, content, *fact))
     });
@@ -322,27 +326,31 @@ fn merge(base: &Tables, checked: &[AtomicU8], learned: &Learned) -> Tables {
             hash: hashed.hash,
         };
         let slot = tables.add_file(path, entry);
+        added[content as usize].insert(path, slot);
         if let Some(old) = base.find_file(path, content) {
             moved[old as usize] = Some(slot);
         }
     }
-    for target in &base.targets {
+    let slot_of = |path: &str, content: Content| match added[content as usize].get(path) {
+        Some(slot) => Some(*slot),
+        None => moved[base.find_file(path, content)? as usize],
+    };
+    for target in (0..base.targets).map(|slot| base.target(slot)) {
         let path = base.text(target.path);
         if learned.targets.contains_key(path) {
             continue;
         }
-        let Some((outputs, discovered)) = base.slots_of(target) else { continue };
-        let slots = outputs.iter().chain(discovered).map(|&slot| moved[slot as usize]);
+        let slots = base.slots(&target).map(|slot| *moved.get(slot as usize)?);
         if let Some(slots) = slots.collect::<Option<Vec<u32>>>() {
             let first_slot = tables.slots.len() as u32;
             tables.slots.extend(slots);
-            tables.add_target(path, TargetEntry { first_slot, ..*target });
+            tables.add_target(path, TargetEntry { first_slot, ..target });
         }
     }
     for (path, target) in &learned.targets {
-        let outputs = target.outputs.iter().map(|path| tables.find_file(path, Content::Binary));
+        let outputs = target.outputs.iter().map(|path| slot_of(path, Content::Binary));
         let discovered =
-            target.discovered.iter().map(|path| tables.find_file(path, Content::of_source(path)));
+            target.discovered.iter().map(|path| slot_of(path, Content::of_source(path)));
         let Some(slots) = outputs.chain(discovered).collect::<Option<Vec<u32>>>() else { continue };
         let mut digest = blake3::Hasher::new();
         for &slot in &slots {
@@ -361,13 +369,12 @@ fn merge(base: &Tables, checked: &[AtomicU8], learned: &Learned) -> Tables {
         tables.slots.extend(slots);
         tables.add_target(path, entry);
     }
-    let mut notes: Vec<(&str, &str)> =
-        base.notes.iter().map(|&(key, value)| (base.text(key), base.text(value))).collect();
-    notes.retain(|(key, _)| !learned.notes.contains_key(*key));
-    notes.extend(learned.notes.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-    for (key, value) in notes {
-        let note = (tables.intern(key), tables.intern(value));
-        tables.notes.push(note);
+    let old_notes = (0..base.notes).map(|slot| base.note(slot));
+    for (key, value) in old_notes.filter(|(key, _)| !learned.notes.contains_key(*key)) {
+        tables.add_note(key, value);
+    }
+    for (key, value) in &learned.notes {
+        tables.add_note(key, value);
     }
     tables
 }

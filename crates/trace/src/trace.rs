@@ -60,15 +60,20 @@ impl BuildTrace {
     #[must_use]
     pub fn mix(mut self, part: impl Into<Arc<BuildTrace>>) -> Self {
         let part = part.into();
+        self.hash = self.hash_with(&part);
+        self.mtime = self.mtime.max(part.mtime);
+        self.parts.push(part);
+        self
+    }
+
+    /// The hash that mixing in `part` would give.
+    pub fn hash_with(&self, part: &BuildTrace) -> ContentHash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.hash.as_bytes());
         hasher.update(&(part.name.len() as u64).to_le_bytes());
         hasher.update(part.name.as_bytes());
         hasher.update(part.hash.as_bytes());
-        self.hash = hasher.finalize().into();
-        self.mtime = self.mtime.max(part.mtime);
-        self.parts.push(part);
-        self
+        hasher.finalize().into()
     }
 
     /// This trace with every part of `parts` mixed in, in order.

@@ -76,6 +76,7 @@ pub fn build_command(
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     command: CommandBuild,
 ) -> Job<Vec<Artifact>> {
+    owner.cx.expect(1);
     let groups = collect(&owner.cx.scheduler.clone(), inputs);
     groups.map(move |groups| {
         let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
@@ -86,7 +87,7 @@ pub fn build_command(
         let depends_on = command.depends_on.clone();
         let work = move |action: &mut Action<'_>| run_command(action, &command);
         let step = owner.step(outputs, depends_on, false, Box::new(work));
-        run_step(step, &owner.cx, &inputs)
+        run_step(step, &owner.cx, (&inputs).into())
     })
 }
 

@@ -4,12 +4,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use larder_trace::BuildTrace;
 
-use super::{Owner, one, run_single};
+use super::{Owner, run_single};
 use crate::{
     action::{Action, ActionError},
     artifact::{Artifact, Output},
     depfile,
-    job::Job,
+    job::{Built, Job},
 };
 
 /// How sources of one kind are compiled; shared by all objects of a target.
@@ -24,9 +24,24 @@ pub struct Compile {
     pub weak_args: Vec<String>,
     /// Arguments that are traced.
     pub trace_args: Vec<String>,
-    /// What the object depends on besides its source and `trace_args`: compiler, platform, and
-    /// whatever else the caller knows.
-    pub depends_on: BuildTrace,
+    /// What objects depend on besides their sources: `trace_args`, and what [`Self::new`] was given.
+    depends_on: Arc<BuildTrace>,
+}
+
+impl Compile {
+    /// Compiles with `compiler`; objects depend on `depends_on`, such as the compiler's identity and
+    /// the platform, and on `trace_args`.
+    pub fn new(
+        compiler: PathBuf,
+        gnu_like: bool,
+        weak_args: Vec<String>,
+        trace_args: Vec<String>,
+        depends_on: BuildTrace,
+    ) -> Self {
+        let arguments = BuildTrace::list("arguments", &trace_args);
+        let depends_on = Arc::new(depends_on.mix(arguments));
+        Self { compiler, gnu_like, weak_args, trace_args, depends_on }
+    }
 }
 
 /// Compiles a source to the object file `o_file` of the build directory (Lake's `buildO`):
@@ -43,17 +58,17 @@ pub fn build_o(
     after: Option<&Job<Vec<Artifact>>>,
 ) -> Job<Artifact> {
     let output = Output::file(o_file);
-    let build = move |source: &crate::job::Built<Artifact>, extra: Option<BuildTrace>| {
-        let mut prefix = compile.depends_on.clone();
-        if !compile.trace_args.is_empty() {
-            prefix = prefix.mix(BuildTrace::list("arguments", &compile.trace_args));
-        }
-        prefix = prefix.mix_all(extra);
+    owner.cx.expect(1);
+    let build = move |source: &Built<Artifact>, prerequisites: Option<BuildTrace>| {
+        let prefix = match prerequisites {
+            None => compile.depends_on.clone(),
+            Some(trace) => Arc::new((*compile.depends_on).clone().mix(trace)),
+        };
         let discovers = compile.gnu_like;
         let cx = owner.cx.clone();
         let work = move |action: &mut Action<'_>| run_compiler(action, &compile);
         let step = owner.step(vec![output], prefix, discovers, Box::new(work));
-        run_single(step, &cx, &one(source))
+        run_single(step, &cx, source.into())
     };
     match after {
         None => source.map(move |source| build(source, None)),

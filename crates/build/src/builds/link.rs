@@ -46,6 +46,7 @@ pub fn build_static_lib(
     archive: Archive,
 ) -> Job<Artifact> {
     let output = Output::file(file);
+    owner.cx.expect(1);
     collect(&owner.cx.scheduler.clone(), objects).map(move |objects| {
         let Archive { archiver, depends_on } = archive;
         let work = move |action: &mut Action<'_>| {
@@ -57,7 +58,7 @@ pub fn build_static_lib(
             action.run(&archiver, arguments, &[])
         };
         let step = owner.step(vec![output], depends_on, false, Box::new(work));
-        run_single(step, &owner.cx, objects)
+        run_single(step, &owner.cx, objects.into())
     })
 }
 
@@ -119,6 +120,7 @@ fn linked(
     flags: Vec<String>,
     around: [Option<&'static str>; 2],
 ) -> Job<Artifact> {
+    owner.cx.expect(1);
     collect(&owner.cx.scheduler.clone(), inputs).map(move |inputs| {
         let traced = [&flags[..], &link.trace_args, &link.link_args].concat();
         let prefix = link.depends_on.clone().mix(BuildTrace::list("arguments", &traced));
@@ -135,7 +137,7 @@ fn linked(
             action.run(&link.linker, arguments, &[])
         };
         let step = owner.step(vec![Output::file(file)], prefix, false, Box::new(work));
-        run_single(step, &owner.cx, inputs)
+        run_single(step, &owner.cx, inputs.into())
     })
 }
 
