@@ -1,0 +1,5 @@
+//! `cargo xtask demo`.
+/// Runs it.
+pub fn run() -> anyhow::Result<()> {
+    Ok(())
+}
