@@ -18,12 +18,19 @@ const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package, probe: &[] }
 }
 
-/// What the tests and the examples run.
+/// What the tests run.
 pub const TESTS: &[Need] = &[
+    need("cc", "gcc"),
+    need("ar", "binutils"),
+    need("git", "git"),
+    need("python3", "python3-minimal"),
+];
+
+/// What the examples are built with.
+pub const EXAMPLES: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
     need("ar", "binutils"),
-    need("git", "git"),
     need("python3", "python3-minimal"),
 ];
 

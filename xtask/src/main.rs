@@ -5,6 +5,7 @@ mod cargo;
 mod demo;
 mod examples;
 mod install;
+mod sources;
 mod test;
 
 use std::process::ExitCode;
