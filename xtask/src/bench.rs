@@ -1,16 +1,22 @@
 //! `cargo xtask bench`: larder beside what people use today, on the same inputs, in one run.
 //!
-//! Each group of rows is a module with `pub fn run(bench: &Bench, name: &str) -> Result<Vec<Row>>`,
-//! listed in [`ROWS`].
+//! Each row is a function `fn(&Bench, &str) -> Result<Vec<Row>>`, listed in [`ROWS`]. Generated
+//! projects are kept in `target/bench` between runs.
 
-pub mod harness;
+mod engine;
+mod harness;
+mod hashing;
+mod objects;
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::cargo::{self, Profile};
+use crate::{
+    cargo::{self, Profile},
+    install,
+};
 use harness::{Bench, Row, Unit};
 
 /// Arguments of `cargo xtask bench`.
@@ -31,7 +37,14 @@ pub struct Arguments {
 type Measure = fn(&Bench, &str) -> Result<Vec<Row>>;
 
 /// All rows, in the order of the table.
-const ROWS: &[(&str, Measure)] = &[];
+const ROWS: &[(&str, Measure)] = &[
+    ("noop", engine::noop),
+    ("first", engine::first),
+    ("touched", engine::touched),
+    ("edited", engine::edited),
+    ("restore", engine::restore),
+    ("hash", hashing::hash),
+];
 
 /// Runs the rows asked for and prints the table.
 ///
@@ -44,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             bail!("there is no row `{name}`; the rows are {}", known.join(", "));
         }
     }
+    install::install(install::BENCH)?;
     let directory = cargo::target().join("bench");
     fs::create_dir_all(&directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;

@@ -26,8 +26,20 @@ impl Bench {
     /// larder's command line, with a store of the benchmarks' own.
     pub fn larder(&self) -> Command {
         let mut command = Command::new(&self.larder);
-        command.env("LARDER_CACHE_DIR", self.directory.join("store"));
+        command.env("LARDER_CACHE_DIR", self.store());
         command
+    }
+
+    /// Empties the store that [`Self::larder`] uses.
+    ///
+    /// # Errors
+    /// When something in it stays.
+    pub fn clear_store(&self) -> Result<()> {
+        remove(&self.store())
+    }
+
+    fn store(&self) -> PathBuf {
+        self.directory.join("store")
     }
 }
 
@@ -81,6 +93,21 @@ pub struct Medians {
     pub ours: f64,
     /// The yardstick's.
     pub theirs: f64,
+}
+
+impl Medians {
+    /// The row that they make.
+    pub fn row(&self, name: &str, work: &str, yardstick: &str, limit: f64) -> Row {
+        Row {
+            name: name.to_owned(),
+            work: work.to_owned(),
+            yardstick: yardstick.to_owned(),
+            unit: Unit::Seconds,
+            ours: self.ours,
+            theirs: self.theirs,
+            limit,
+        }
+    }
 }
 
 /// Runs both sides `runs` times, one after the other, each first in half of the rounds. `prepare` is
