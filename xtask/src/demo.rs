@@ -1,10 +1,10 @@
 //! `cargo xtask demo`: a real package, built, touched and edited; what each step costs, and why.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -26,43 +26,46 @@ pub fn run() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let package = scratch.path().join("lua");
     copy_package(&cargo::root().join("examples/lua"), &package)?;
-    let demo = Demo { larder, package, store: scratch.path().join("store") };
+    let mut demo = Demo { larder, package, store: scratch.path().join("store"), times: Vec::new() };
 
     demo.say("A first build: the library, static and shared, and the interpreter");
-    demo.larder(&["build"])?;
-    demo.say("The interpreter runs a script");
+    demo.build("first build")?;
     demo.larder(&["exec", "lua", "--", "test/hello.lua"])?;
 
     demo.say("Nothing changed");
-    demo.larder(&["build"])?;
+    demo.build("nothing changed")?;
 
     demo.say("A header that everything includes is touched: new time, same content");
     let header = demo.package.join("src/lua.h");
     let text = fs::read_to_string(&header).context("cannot read lua.h")?;
     demo.shell("touch src/lua.h");
     fs::write(&header, &text).context("cannot touch lua.h")?;
-    demo.larder(&["build"])?;
+    demo.build("header touched")?;
 
-    demo.say("A comment is added to a source: one object is compiled, and comes out as it was");
+    demo.say("A comment is added to a source: its object comes out as it was, and nothing follows");
     demo.append("src/lmathlib.c", "/* only a comment */")?;
     demo.larder(&["why", "lua"])?;
-    demo.larder(&["build"])?;
+    demo.build("comment added to one source")?;
 
-    demo.say("Now the header is edited");
+    demo.say("The header is edited");
     demo.shell("sed -i 's/\"Lua \"/\"Larder Lua \"/' src/lua.h");
     fs::write(&header, text.replace("\"Lua \"", "\"Larder Lua \"")).context("cannot edit lua.h")?;
     demo.larder(&["why", "lua"])?;
-    demo.larder(&["build"])?;
+    demo.build("header edited")?;
     demo.larder(&["exec", "lua", "--", "-e", "print(_VERSION)"])?;
 
-    demo.say("The edit is taken back, and the build directory deleted: all comes from the store");
-    demo.shell("git checkout src; rm -r .larder");
+    demo.say("The edit is taken back, and everything that was built is deleted");
+    demo.shell("sed -i 's/\"Larder Lua \"/\"Lua \"/' src/lua.h; rm -r .larder");
     fs::write(&header, &text).context("cannot restore lua.h")?;
     fs::remove_dir_all(demo.package.join(".larder")).context("cannot remove .larder")?;
-    demo.larder(&["build"])?;
+    demo.build("edit taken back, .larder deleted")?;
 
+    println!("\n# What each build took");
+    for (what, time) in &demo.times {
+        println!("{what:<34}{:>9.3} s", time.as_secs_f64());
+    }
     println!(
-        "\nTo go on: `cargo xtask examples` builds more projects, README.md tells how to write a manifest."
+        "\nREADME.md tells how to write a larder.toml; `cargo xtask examples` builds more projects."
     );
     Ok(())
 }
@@ -71,6 +74,8 @@ struct Demo {
     larder: PathBuf,
     package: PathBuf,
     store: PathBuf,
+    /// What each build was for, and how long it took.
+    times: Vec<(&'static str, Duration)>,
 }
 
 impl Demo {
@@ -90,23 +95,52 @@ impl Demo {
         fs::write(&path, format!("{text}{line}\n")).with_context(|| format!("cannot edit {file}"))
     }
 
-    /// Runs larder, and shows what it prints and how long it took.
-    fn larder(&self, arguments: &[&str]) -> Result<()> {
+    fn build(&mut self, what: &'static str) -> Result<()> {
+        let time = self.larder(&["build"])?;
+        self.times.push((what, time));
+        Ok(())
+    }
+
+    /// Runs larder, shows the beginning and the end of what it prints, and gives its wall time.
+    fn larder(&self, arguments: &[&str]) -> Result<Duration> {
         println!("$ larder {}", arguments.join(" "));
+        let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&self.larder);
         command
             .current_dir(&self.package)
             .args(arguments)
             .env("LARDER_CACHE_DIR", &self.store)
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer);
         let start = Instant::now();
-        let status = command.status().with_context(|| format!("cannot run {}", shown(&command)))?;
+        let mut child =
+            command.spawn().with_context(|| format!("cannot run {}", shown(&command)))?;
+        // It holds the writing ends; without it, the pipe ends when larder does.
+        drop(command);
+        let printed = io::read_to_string(reader)?;
+        let status = child.wait()?;
+        let time = start.elapsed();
         if !status.success() {
-            bail!("`larder {}` failed ({status})", arguments.join(" "));
+            bail!("`larder {}` failed ({status}):\n{printed}", arguments.join(" "));
         }
-        println!("  ({:.0} ms)", start.elapsed().as_secs_f64() * 1e3);
-        Ok(())
+        print!("{}", abridged(&printed));
+        Ok(time)
     }
+}
+
+/// A text whose middle is left out where it is long.
+fn abridged(text: &str) -> String {
+    const FIRST: usize = 3;
+    const LAST: usize = 3;
+    let lines: Vec<&str> = text.lines().collect();
+    let left_out = lines.len().saturating_sub(FIRST + LAST);
+    if left_out < 2 {
+        return lines.iter().map(|line| format!("  {line}\n")).collect();
+    }
+    let (first, rest) = lines.split_at(FIRST);
+    let shown = |lines: &[&str]| lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
+    format!("{}  … {left_out} lines\n{}", shown(first), shown(&rest[left_out..]))
 }
 
 /// Copies a package without what larder made of it.
