@@ -123,3 +123,23 @@ fn figure(unit: Unit, value: f64) -> String {
         Unit::Requests => format!("{value}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_whether_its_limit_holds() {
+        let medians = harness::Medians { ours: 0.5, theirs: 2.0 };
+        let rows = [medians.row("a", "work", "tool", 0.3), medians.row("b", "more", "tool", 0.1)];
+        let text = table(&rows);
+        assert!(
+            text.contains("| work | tool | 500.0 ms | 2.00 s | 0.250 | 0.3 | holds |"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("| more | tool | 500.0 ms | 2.00 s | 0.250 | 0.1 | missed |\n"),
+            "{text}"
+        );
+    }
+}

@@ -157,3 +157,18 @@ fn copy_package(from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::abridged;
+
+    #[test]
+    fn long_output_loses_its_middle() {
+        let lines = |numbers: std::ops::RangeInclusive<u32>| {
+            numbers.map(|number| format!("{number}\n")).collect::<String>()
+        };
+        assert_eq!(abridged(&lines(1..=3)), "  1\n  2\n  3\n");
+        assert_eq!(abridged(&lines(1..=7)).lines().count(), 7);
+        assert_eq!(abridged(&lines(1..=9)), "  1\n  2\n  3\n  … 3 lines\n  7\n  8\n  9\n");
+    }
+}
