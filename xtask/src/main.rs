@@ -1,2 +1,49 @@
 //! The project's own chores.
-fn main() {}
+
+mod bench;
+mod cargo;
+mod demo;
+mod examples;
+mod install;
+mod sources;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own chores
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what the tests need, then run all of them and the examples
+    Test(test::Arguments),
+    /// Build a real package, touch it, edit it, and show the times and why
+    Demo,
+    /// Fetch the examples' sources through cargo, build them and run their tests
+    Examples(examples::Arguments),
+    /// Measure larder beside what people use today
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().chore {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Demo => demo::run(),
+        Chore::Examples(arguments) => examples::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

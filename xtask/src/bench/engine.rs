@@ -1,0 +1,111 @@
+//! The rows of the build engine, against Ninja.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::{
+    harness::{Bench, Row, Unit, alternate, peak_memory, time},
+    objects::{Compiler, Project},
+};
+
+const LARGE: usize = 10_000;
+const SMALL: usize = 2_000;
+
+/// Nothing to do: time and memory.
+pub fn noop(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let project = Project::generate(bench, LARGE)?;
+    project.build_both(bench)?;
+    let mut ours = project.larder(bench);
+    let mut theirs = project.ninja_command(Compiler::Plain);
+    // Both have seen the files once when the clock starts.
+    time(&mut ours)?;
+    time(&mut theirs)?;
+    let medians =
+        alternate(bench.runs.max(5), |_| Ok(()), || time(&mut ours), || time(&mut theirs))?;
+    let work = "nothing to do, 10,000 objects";
+    Ok(vec![
+        medians.row(name, work, "ninja", 0.8),
+        Row {
+            name: format!("{name}-memory"),
+            work: format!("{work}: peak memory"),
+            yardstick: "ninja".to_owned(),
+            unit: Unit::Bytes,
+            ours: peak_memory(&project.larder(bench))?,
+            theirs: peak_memory(&project.ninja_command(Compiler::Plain))?,
+            limit: 1.5,
+        },
+    ])
+}
+
+/// A first build, of nothing but sources.
+pub fn first(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let project = Project::generate(bench, SMALL)?;
+    let medians = alternate(
+        bench.runs,
+        |_| {
+            project.clean_ours()?;
+            project.clean_theirs(Compiler::Plain)?;
+            bench.clear_store()
+        },
+        || time(&mut project.larder(bench)),
+        || time(&mut project.ninja_command(Compiler::Plain)),
+    )?;
+    project.compare(Compiler::Plain)?;
+    Ok(vec![medians.row(name, "first build, 2,000 objects", "ninja -j2", 1.05)])
+}
+
+/// A header that 100 of the objects include is touched.
+pub fn touched(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let project = Project::generate(bench, LARGE)?;
+    project.build_both(bench)?;
+    let header = project.header();
+    let text = fs::read(&header).context("cannot read a header")?;
+    let medians = alternate(
+        bench.runs,
+        |_| fs::write(&header, &text).context("cannot touch a header"),
+        || time(&mut project.larder(bench)),
+        || time(&mut project.ninja_command(Compiler::Plain)),
+    )?;
+    project.compare(Compiler::Plain)?;
+    Ok(vec![medians.row(name, "header of 100 of 10,000 objects touched", "ninja", 0.1)])
+}
+
+/// A header that 100 of the objects include is edited.
+pub fn edited(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let project = Project::generate(bench, LARGE)?;
+    project.build_both(bench)?;
+    // Contents that no earlier build has seen, so that no cache can have the objects.
+    let fresh = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs() % 1_000_000) as usize;
+    let medians = alternate(
+        bench.runs,
+        |round| project.edit_header(fresh + round + 1),
+        || time(&mut project.larder(bench)),
+        || time(&mut project.ninja_command(Compiler::Plain)),
+    )?;
+    project.compare(Compiler::Plain)?;
+    Ok(vec![medians.row(name, "header of 100 of 10,000 objects edited", "ninja", 1.0)])
+}
+
+/// The build directory is gone, everything is in the store; against Ninja through a warm ccache.
+pub fn restore(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let project = Project::generate(bench, SMALL)?;
+    project.clean_ours()?;
+    bench.clear_store()?;
+    time(&mut project.larder(bench))?;
+    time(&mut project.ninja_command(Compiler::Cached))?;
+    let medians = alternate(
+        bench.runs,
+        |_| {
+            project.clean_ours()?;
+            project.clean_theirs(Compiler::Cached)
+        },
+        || time(&mut project.larder(bench)),
+        || time(&mut project.ninja_command(Compiler::Cached)),
+    )?;
+    project.compare(Compiler::Cached)?;
+    let work = "build directory deleted, 2,000 objects restored";
+    Ok(vec![medians.row(name, work, "ninja, warm ccache", 0.1)])
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask examples`: real projects, built by larder, and their tests.
+
+use std::{fs, path::PathBuf, process::Command, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    cargo::{self, Profile},
+    install, sources,
+};
+
+/// Arguments of `cargo xtask examples`.
+#[derive(clap::Args, Default)]
+pub struct Arguments {
+    /// Which examples; all of them, when none is named
+    #[arg(value_name = "EXAMPLE")]
+    examples: Vec<String>,
+    /// Only bring in the sources
+    #[arg(long)]
+    fetch_only: bool,
+}
+
+/// Fetches, builds and tests examples. One that fails does not keep the others from being tried.
+///
+/// # Errors
+/// Names those that failed.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let known = all()?;
+    if let Some(unknown) = arguments.examples.iter().find(|name| !known.contains(name)) {
+        bail!("there is no example `{unknown}`; there are {}", known.join(", "));
+    }
+    let asked = |name: &&String| arguments.examples.is_empty() || arguments.examples.contains(name);
+    // All sources first: an example may depend on another.
+    for name in &known {
+        sources::fetch(name).with_context(|| format!("cannot fetch the sources of {name}"))?;
+    }
+    if arguments.fetch_only {
+        return Ok(());
+    }
+    install::install(install::EXAMPLES)?;
+    let larder = cargo::build_larder(Profile::Debug)?;
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for name in known.iter().filter(asked) {
+        let start = Instant::now();
+        eprintln!("\n--- {name}");
+        match check(&larder, name) {
+            Ok(()) => {
+                passed += 1;
+                eprintln!("--- {name}: passed in {:.1} s", start.elapsed().as_secs_f64());
+            }
+            Err(error) => {
+                eprintln!("--- {name}: {error:#}");
+                failed.push(name.as_str());
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("examples failed: {}", failed.join(", "));
+    }
+    eprintln!("\nexamples: {passed} built and tested");
+    Ok(())
+}
+
+/// Builds an example, runs its tests, and sees that nothing is left to do.
+fn check(larder: &PathBuf, name: &str) -> Result<()> {
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(larder);
+        command
+            .current_dir(cargo::root().join("examples").join(name))
+            .args(arguments)
+            .env("LARDER_CACHE_DIR", cargo::target().join("examples/store"));
+        command
+    };
+    cargo::run(&mut command(&["build"]))?;
+    cargo::run(&mut command(&["test"]))?;
+    cargo::run(&mut command(&["--quiet", "build", "--no-build"]))
+        .context("built, but not up to date")
+}
+
+/// The examples' names, in order.
+fn all() -> Result<Vec<String>> {
+    let directory = cargo::root().join("examples");
+    let mut names = Vec::new();
+    for entry in
+        fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?
+    {
+        let entry = entry?;
+        if entry.path().join("larder.toml").is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}

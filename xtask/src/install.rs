@@ -1,0 +1,97 @@
+//! What the project's chores need that cargo does not bring, from Debian's packages.
+
+use std::{env, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::cargo::{capture, run};
+
+/// A program and the Debian package that has it.
+pub struct Need {
+    program: &'static str,
+    package: &'static str,
+    /// Arguments with which it succeeds only where it is whole; none when being on `PATH` is enough.
+    probe: &'static [&'static str],
+}
+
+const fn need(program: &'static str, package: &'static str) -> Need {
+    Need { program, package, probe: &[] }
+}
+
+/// What the tests run.
+pub const TESTS: &[Need] = &[
+    need("cc", "gcc"),
+    need("ar", "binutils"),
+    need("git", "git"),
+    need("python3", "python3-minimal"),
+];
+
+/// What the examples are built with.
+pub const EXAMPLES: &[Need] = &[
+    need("cc", "gcc"),
+    need("c++", "g++"),
+    need("ar", "binutils"),
+    need("python3", "python3-minimal"),
+];
+
+/// What `cargo xtask bench` measures against, and with.
+pub const BENCH: &[Need] = &[
+    need("gcc", "gcc"),
+    need("ninja", "ninja-build"),
+    need("ccache", "ccache"),
+    need("b3sum", "b3sum"),
+    need("zstd", "zstd"),
+    need("tar", "tar"),
+    need("curl", "curl"),
+    need("time", "time"),
+];
+
+/// Installs those of `needs` that are missing.
+///
+/// # Errors
+/// When some are missing and this is not Debian, or not run by root; says what to install.
+pub fn install(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_there()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let list = packages.join(" ");
+    if !on_path("apt-get") {
+        bail!("please install {list} (these are Debian's names) and start again");
+    }
+    if capture(Command::new("id").arg("-u"))?.trim() != "0" {
+        bail!("please install what is missing: sudo apt-get install {list}");
+    }
+    eprintln!("installing {list}");
+    run(Command::new("apt-get").args(["-q", "update"]))?;
+    run(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-q", "install", "-y", "--no-install-recommends"])
+        .args(&packages))?;
+    match needs.iter().find(|need| !need.is_there()) {
+        Some(need) => {
+            bail!("{} is still missing after {} was installed", need.program, need.package)
+        }
+        None => Ok(()),
+    }
+}
+
+impl Need {
+    fn is_there(&self) -> bool {
+        on_path(self.program)
+            && (self.probe.is_empty()
+                || Command::new(self.program)
+                    .args(self.probe)
+                    .output()
+                    .is_ok_and(|output| output.status.success()))
+    }
+}
+
+/// Whether a program of this name is on `PATH`.
+pub fn on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
