@@ -264,6 +264,11 @@ impl Store {
         })
     }
 
+    /// [`is_intact`](Self::is_intact), by hashing it whatever its stat says.
+    pub fn rehash(&self, hash: &ContentHash, size: u64) -> bool {
+        self.local.check_with(hash, Some(size), true).is_ok()
+    }
+
     /// Restores one artifact at `destination`, verified, replacing in one step what is there (a
     /// directory excepted). Its parent directories are made. The new file may be a hard link to
     /// the store's: read-only, to be unlinked, not opened, by whoever wants to change it.
@@ -343,10 +348,15 @@ impl Store {
         self.local.import(hash, size, executable, content)
     }
 
-    /// Takes over the file at [`Layout::partial`], if it has this hash. Otherwise leaves it, and
-    /// the answer is false.
-    pub fn adopt_partial(&self, hash: &ContentHash, executable: bool) -> Result<bool, StoreError> {
-        self.local.adopt(&self.layout().partial(hash), hash, executable)
+    /// Takes over the file at `source`, on the store's file system, if it has this hash. Otherwise
+    /// leaves it, and the answer is false.
+    pub fn adopt(
+        &self,
+        source: &Path,
+        hash: &ContentHash,
+        executable: bool,
+    ) -> Result<bool, StoreError> {
+        self.local.adopt(source, hash, executable)
     }
 
     /// Records what the build of `dep_hash` left, before older candidates. To be called when the
