@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::commands;
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Builds packages by content trace, keeps every artifact in a verified cache, and records what a
@@ -45,4 +47,8 @@ pub enum ColorChoice {
 
 /// One of larder's commands; each has its module in [`crate::commands`].
 #[derive(Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Carry artifacts between stores, staging directories and services
+    #[command(subcommand)]
+    Cache(commands::cache::Command),
+}

@@ -13,6 +13,7 @@ mod credentials;
 mod error;
 mod fetch;
 mod get;
+pub mod git;
 mod known;
 
 mod on_demand;
@@ -21,6 +22,7 @@ mod plan;
 mod put;
 mod retry;
 mod service;
+mod source;
 mod throttle;
 
 pub use catalogue::{Catalogue, CatalogueError, RemotePack};
@@ -30,5 +32,6 @@ pub use error::RemoteError;
 pub use fetch::{Missing, Progress};
 pub use get::{Get, GetReport, get, get_mappings};
 pub use on_demand::{Origin, add, on_demand};
-pub use put::{Overwrite, PutReport, Upload, put};
+pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};
 pub use service::{Access, Service};
+pub use source::{Destination, StagedError, put_staged, put_stored};

@@ -57,6 +57,8 @@ pub struct Upload<'a> {
     pub open: &'a OpenArtifact<'a>,
     /// What to do with what is there.
     pub overwrite: Overwrite,
+    /// Write no revision when an artifact is missing.
+    pub all_or_nothing: bool,
     /// Called from one thread.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -118,6 +120,9 @@ impl Upload<'_> {
             }
         }
         drop(sending);
+        if self.all_or_nothing && !report.missing.is_empty() {
+            return Ok(report);
+        }
 
         let complete: Mappings = self
             .mappings

@@ -37,6 +37,16 @@ impl Tier {
     pub const ALL: [Self; 3] = [Self::Local, Self::Offline, Self::Service];
 }
 
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "in the store",
+            Self::Offline => "in an offline store",
+            Self::Service => "on a service",
+        })
+    }
+}
+
 /// Why a lookup or a restore found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

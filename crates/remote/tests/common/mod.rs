@@ -5,8 +5,7 @@ mod proxy;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io,
+    fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -16,7 +15,8 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use larder_remote::{
-    Access, Get, GetReport, Key, Overwrite, PutReport, RemoteError, Service, ServiceConfig, Upload,
+    Access, Destination, Get, GetReport, Key, Overwrite, PutReport, RemoteError, Service,
+    ServiceConfig,
 };
 use larder_store::{Mappings, Revision, Scope, Store};
 use larder_trace::{ContentHash, OutputFile, Outputs};
@@ -171,26 +171,15 @@ impl Built {
         rev: &str,
         overwrite: Overwrite,
     ) -> Result<PutReport, RemoteError> {
-        let artifacts = self.mappings.artifacts();
-        let open = |hash: &ContentHash| -> io::Result<File> {
-            let artifact = artifacts.get(hash).ok_or(io::ErrorKind::NotFound)?;
-            let file = OutputFile {
-                path: String::new(),
-                hash: *hash,
-                size: artifact.size,
-                executable: artifact.executable,
-            };
-            self.store.open_artifact(&file).map_err(io::Error::other)
-        };
-        larder_remote::put(&Upload {
+        let (scope, revision) = (scope(), revision(rev));
+        let to = Destination {
             service,
-            scope: &scope(),
-            revision: &revision(rev),
-            mappings: &self.mappings,
-            open: &open,
+            scope: &scope,
+            revision: &revision,
             overwrite,
             progress: &|_| (),
-        })
+        };
+        larder_remote::put_stored(&to, &self.store, &self.mappings)
     }
 
     pub fn put(&self, service: &Service, rev: &str) -> PutReport {
