@@ -9,10 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, RetryConfig, WriteMultipart, aws::AmazonS3Builder,
+    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt,
+    PutMode, PutOptions, PutPayload, RetryConfig, WriteMultipart, aws::AmazonS3Builder,
     azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, http::HttpBuilder,
     local::LocalFileSystem, path::Path,
 };
@@ -148,13 +148,19 @@ impl Service {
         &self,
         object: &str,
         range: Range<u64>,
-    ) -> object_store::Result<impl StreamExt<Item = object_store::Result<Bytes>> + Unpin> {
+    ) -> object_store::Result<BoxStream<'static, object_store::Result<Bytes>>> {
         let path = paths::below(&self.prefix, object);
-        let options = object_store::GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            ..Default::default()
-        };
-        Ok(self.objects.get_opts(&path, options).await?.into_stream())
+        let options =
+            GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
+        match self.objects.get_opts(&path, options).await {
+            Ok(got) => Ok(got.into_stream()),
+            // A plain HTTP server may know no ranges, and send the whole object.
+            Err(error) if describe(&error).contains("non-partial") => {
+                let whole = self.objects.get(&path).await?.into_stream();
+                Ok(skip(whole, range.start).boxed())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The objects directly in `directory`.
@@ -276,6 +282,22 @@ impl Service {
             reason: describe(error),
         }
     }
+}
+
+/// Leaves out the first `unwanted` bytes of a stream.
+fn skip(
+    content: BoxStream<'static, object_store::Result<Bytes>>,
+    unwanted: u64,
+) -> impl Stream<Item = object_store::Result<Bytes>> {
+    let mut unwanted = unwanted;
+    content.map(move |bytes| {
+        bytes.map(|bytes| {
+            let dropped = unwanted.min(bytes.len() as u64);
+            unwanted -= dropped;
+            // At most the length of what is at hand.
+            bytes.slice(dropped as usize..)
+        })
+    })
 }
 
 fn backoff() -> BackoffConfig {

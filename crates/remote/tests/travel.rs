@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Built, Faults, Proxy, S3, config_at, hash, object, open, scope};
-use larder_remote::{Access, Config, GetReport, Overwrite};
+use common::{Built, Faults, FileServer, Proxy, S3, config_at, hash, object, open, scope};
+use larder_remote::{Access, Catalogue, Config, GetReport, Overwrite};
 use larder_store::{Lookup, Store, Tier};
 use tempfile::TempDir;
 
@@ -280,6 +280,50 @@ fn artifacts_come_on_demand_with_their_neighbours() {
 }
 
 #[test]
+fn a_plain_web_server_serves_what_was_put_into_a_directory() {
+    let directory = TempDir::new().unwrap();
+    let mut config = config_at("127.0.0.1:1".parse().unwrap());
+    config.endpoint = None;
+    config.url = format!("file://{}", directory.path().display());
+    let mut here = Built::new(1, 50, 3000);
+    here.add("large.so", &object(1, 999, 5 << 20));
+    here.put(&open(&config, Access::Write), "r1");
+    for ranges in [true, false] {
+        let server = FileServer::start(directory.path(), ranges);
+        config.url = format!("http://{}/", server.address);
+        config.anonymous_reads = true;
+        let there = Built::empty();
+        let report = there.get(&open(&config, Access::Read), "r1");
+        assert_eq!((report.fetched, report.missing.len()), (51, 0), "ranges: {ranges}");
+        assert_eq!(there.try_get(&open(&config, Access::Read), &["r2", "r3"]).unwrap(), None);
+    }
+}
+
+#[test]
+fn no_flipped_bit_in_a_revision_goes_unnoticed() {
+    let directory = TempDir::new().unwrap();
+    let mut config = config_at("127.0.0.1:1".parse().unwrap());
+    config.endpoint = None;
+    config.url = format!("file://{}", directory.path().display());
+    let here = Built::new(1, 3, 300);
+    here.put(&open(&config, Access::Write), "r1");
+    let catalogue = directory.path().join("revisions/owner/pkg/r1.packs");
+    let good = fs::read(&catalogue).unwrap();
+    let mappings = hash(&fs::read(directory.path().join("revisions/owner/pkg/r1.jsonl")).unwrap());
+    let sound = Catalogue::parse(&good).unwrap();
+    assert_eq!(sound.mappings, mappings);
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        if let Ok(read) = Catalogue::parse(&bad) {
+            let same = read.mappings == mappings
+                && read.packs.iter().all(|pack| sound.packs.iter().any(|p| p.id == pack.id));
+            assert!(!same || read.to_text().as_bytes() == good, "byte {at}");
+        }
+    }
+}
+
+#[test]
 fn many_small_artifacts_take_few_requests() {
     let s3 = S3::start();
     let here = Built::new(1, 1200, 14 << 10);
@@ -294,4 +338,56 @@ fn many_small_artifacts_take_few_requests() {
     println!("1,200 artifacts in {took:?}, {requests} requests, {} bytes", proxy.sent());
     assert_eq!(report.fetched, 1200);
     assert!(requests <= 60, "{requests}");
+}
+
+/// `cargo test --release -p larder-remote --test travel -- --ignored --nocapture beside_curl`
+#[test]
+#[ignore = "a measurement"]
+fn beside_curl() {
+    let s3 = S3::start();
+    let here = Built::new(1, 1200, 14 << 10);
+    here.put(&open(&s3.config(), Access::Write), "r1");
+    let faults = Faults { delay: Duration::from_millis(40), ..Faults::default() };
+    let proxy = Proxy::start(s3.address, faults, 0);
+    let uploads = open(&s3.config(), Access::Write);
+    drop(uploads);
+    let bucket = s3.objects().into_values().next().unwrap();
+    let bucket = bucket.ancestors().find(|path| path.ends_with("bucket")).unwrap().to_owned();
+    let out = TempDir::new().unwrap();
+    let mut config = String::new();
+    for hash in here.mappings.artifacts().keys() {
+        fs::copy(here.store.layout().artifact(hash), bucket.join(hash.to_string())).unwrap();
+        let target = out.path().join(hash.to_string());
+        config.push_str(&format!(
+            "url = \"http://{}/bucket/{hash}\"\noutput = \"{}\"\n",
+            proxy.address,
+            target.display()
+        ));
+    }
+    let list = out.path().join("list");
+    fs::write(&list, config).unwrap();
+    for round in 0..3 {
+        proxy.requests();
+        let begin = Instant::now();
+        let status = std::process::Command::new("curl")
+            .args(["--parallel", "--silent", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
+            .arg(format!("{}:{}", common::KEY.0, common::KEY.1))
+            .arg("--config")
+            .arg(&list)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let (curl, curl_requests) = (begin.elapsed(), proxy.requests());
+        let there = Built::empty();
+        let begin = Instant::now();
+        let service = open(&config_at(proxy.address), Access::Read);
+        let report = there.get(&service, "r1");
+        let (larder, larder_requests) = (begin.elapsed(), proxy.requests());
+        assert_eq!(report.fetched, 1200);
+        println!(
+            "{round}: curl {curl:?} in {curl_requests} requests; larder {larder:?} in \
+             {larder_requests}: {:.2} of the time",
+            larder.as_secs_f64() / curl.as_secs_f64()
+        );
+    }
 }

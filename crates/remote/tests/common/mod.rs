@@ -1,6 +1,7 @@
 //! A real S3 server over a socket, and a proxy that delays, breaks and forges what passes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod files;
 mod proxy;
 
 use std::{
@@ -24,6 +25,8 @@ use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
+#[allow(unused_imports, reason = "not every test file wants one")]
+pub use files::FileServer;
 pub use proxy::{Faults, Proxy};
 
 /// The key that [`S3`] wants.
