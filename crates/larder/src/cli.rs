@@ -56,4 +56,7 @@ pub enum Command {
     Why(commands::build::Why),
     Graph(commands::graph::Graph),
     Clean(commands::scaffold::Clean),
+    /// Carry artifacts between stores, staging directories and services
+    #[command(subcommand)]
+    Cache(commands::cache::Command),
 }

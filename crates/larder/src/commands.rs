@@ -1,6 +1,7 @@
 //! One module a command group; each turns arguments into one library call and prints its result.
 
 pub mod build;
+pub mod cache;
 pub mod graph;
 pub mod scaffold;
 
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Exec(exec) => build::exec(&app, &exec),
         Command::Test(test) => build::test(&app, &test),
         Command::Why(why) => build::why(&app, &why),
+        Command::Cache(command) => cache::run(command, &app.global),
     };
     app.ui.finish();
     code

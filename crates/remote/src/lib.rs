@@ -1,1 +1,37 @@
 //! How it travels: remote cache services.
+//!
+//! A [`Service`] is an object store that [`Config`] names: S3 and what speaks like it, Google Cloud
+//! Storage, Azure, plain HTTP, a directory. [`get`] brings a revision's mappings and artifacts into
+//! a local store, [`put`] sends them, [`on_demand`] fetches single artifacts while a build runs.
+//! Artifacts travel in packs, read by ranges; `docs/formats-cache.md` has the layout.
+//!
+//! All functions block; what runs concurrently inside is this crate's own business.
+
+mod catalogue;
+mod config;
+mod credentials;
+mod error;
+mod fetch;
+mod get;
+pub mod git;
+mod known;
+
+mod on_demand;
+mod paths;
+mod plan;
+mod put;
+mod retry;
+mod service;
+mod source;
+mod throttle;
+
+pub use catalogue::{Catalogue, CatalogueError, RemotePack};
+pub use config::{CacheConfig, Config, ConfigError, ServiceConfig};
+pub use credentials::Key;
+pub use error::RemoteError;
+pub use fetch::{Missing, Progress};
+pub use get::{Get, GetReport, get, get_mappings};
+pub use on_demand::{Origin, add, on_demand};
+pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};
+pub use service::{Access, Service};
+pub use source::{Destination, StagedError, put_staged, put_stored};

@@ -1,3 +1,29 @@
 //! Where it is kept: the content-addressed store.
+//!
+//! A [`Store`] holds artifacts under the hash of their content and mappings from dep hashes to
+//! output descriptions. Everything read back is verified before anyone sees it; what is corrupt is
+//! absent. A [`Mappings`] file carries mappings between machines, a [`staging`] directory carries
+//! them together with their artifacts.
 
+mod artifacts;
+mod candidates;
+mod error;
+mod files;
+pub mod gc;
+mod layout;
+mod mappings;
+mod names;
 pub mod pack;
+mod seal;
+mod session;
+pub mod staging;
+pub mod stats;
+mod store;
+pub mod verify;
+
+pub use artifacts::{How, Miss};
+pub use error::StoreError;
+pub use layout::Layout;
+pub use mappings::{Artifact, MAPPINGS_SCHEMA, Mappings, MappingsError, MappingsReason};
+pub use names::{ArtifactName, NameError, Revision, Scope, check_outputs, check_path};
+pub use store::{Fetch, Hit, Lookup, MissReason, Store, Tier, Upstream};

@@ -1,0 +1,366 @@
+//! `larder cache`: carries artifacts between stores, staging directories and services.
+
+mod local;
+mod measure;
+mod report;
+mod travel;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use larder_build::{manifest::Manifest, workspace::Workspace};
+use larder_remote::{Config, ConfigError, RemoteError, ServiceConfig, git};
+use larder_store::{NameError, Revision, Scope, Store, StoreError};
+
+use crate::cli::Global;
+
+use report::Reporter;
+
+/// The commands of the group.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Fetch a revision's mappings and artifacts from a service
+    Get(Get),
+    /// Upload mappings and their artifacts from the store to a service
+    Put(Put),
+    /// Record mappings whose artifacts a build then fetches on demand
+    Add(Add),
+    /// Copy mappings and their artifacts from the store into a flat directory
+    Stage(Stage),
+    /// Bring what was staged in a directory into the store
+    Unstage(Unstage),
+    /// Upload a staging directory, reading no manifest and running nothing
+    PutStaged(PutStaged),
+    /// Check every entry of a store, staging directory or pack
+    Verify(Verify),
+    /// Remove what was least recently used
+    Gc(Gc),
+    /// Delete everything in the store
+    Clean,
+    /// Show sizes, hit rates and why misses missed
+    Stats,
+    /// List the configured services
+    Services,
+}
+
+/// Which service, and where on it.
+#[derive(Args)]
+pub struct Place {
+    /// The service, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+/// Under which scope a service files mappings.
+#[derive(Args)]
+pub struct ScopeArgs {
+    /// The scope on the service [default: the package's name]
+    #[arg(long, conflicts_with_all = ["repo", "toolchain", "platform"])]
+    scope: Option<Scope>,
+    /// The repository, as the scope
+    #[arg(long, value_name = "OWNER/NAME")]
+    repo: Option<String>,
+    /// With --repo: the toolchain that the artifacts depend on
+    #[arg(long, requires = "repo")]
+    toolchain: Option<String>,
+    /// With --repo: the platform that the artifacts depend on
+    #[arg(long, requires = "repo")]
+    platform: Option<String>,
+}
+
+/// Fetch a revision's mappings and artifacts from a service.
+#[derive(Args)]
+pub struct Get {
+    /// Fetch the artifacts of this mappings file instead of a revision's
+    mappings: Option<PathBuf>,
+    /// The revision [default: the Git commit, or the nearest one before it that the service has]
+    #[arg(long, value_name = "REV", conflicts_with = "mappings")]
+    rev: Option<Revision>,
+    /// How many commits to walk back; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_revs: usize,
+    /// Fetch no artifacts; builds fetch those they need
+    #[arg(long)]
+    mappings_only: bool,
+    /// Rehash what the store has, and fetch again what is not intact
+    #[arg(long, conflicts_with = "mappings_only")]
+    force_download: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    package: PackageArgs,
+}
+
+/// Upload mappings and their artifacts.
+#[derive(Args)]
+pub struct Put {
+    /// What `larder build -o` wrote
+    mappings: PathBuf,
+    /// The revision [default: the Git commit that is checked out]
+    #[arg(long, value_name = "REV")]
+    rev: Option<Revision>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    package: PackageArgs,
+}
+
+/// What to do with what the service has.
+#[derive(Args)]
+pub struct OverwriteArgs {
+    /// Upload everything anew, replacing what the service has
+    #[arg(long, conflicts_with = "no_overwrite")]
+    force_overwrite: bool,
+    /// Leave a revision that the service has as it is
+    #[arg(long)]
+    no_overwrite: bool,
+}
+
+/// Record mappings for fetching on demand.
+#[derive(Args)]
+pub struct Add {
+    /// The mappings file
+    mappings: PathBuf,
+    /// The revision whose artifacts they are [default: whatever the service's newest ones have]
+    #[arg(long, value_name = "REV")]
+    rev: Option<Revision>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    package: PackageArgs,
+}
+
+/// Copy out of the store.
+#[derive(Args)]
+pub struct Stage {
+    /// What `larder build -o` wrote
+    mappings: PathBuf,
+    /// The directory to make
+    #[arg(value_name = "DIR")]
+    staged: PathBuf,
+}
+
+/// Bring back into the store.
+#[derive(Args)]
+pub struct Unstage {
+    /// The directory that `larder cache stage` made
+    #[arg(value_name = "DIR")]
+    staged: PathBuf,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    package: PackageArgs,
+}
+
+/// Upload what was staged.
+#[derive(Args)]
+pub struct PutStaged {
+    /// The directory that `larder cache stage` made
+    #[arg(value_name = "DIR")]
+    staged: PathBuf,
+    /// The revision
+    #[arg(long, value_name = "REV")]
+    rev: Revision,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Check every entry.
+#[derive(Args)]
+pub struct Verify {
+    /// A store, staging directory or pack [default: the user's store]
+    path: Option<PathBuf>,
+    /// Hash even what has not changed since it was last verified
+    #[arg(long)]
+    rehash: bool,
+}
+
+/// Remove what was least recently used.
+#[derive(Args)]
+pub struct Gc {
+    /// Keep at most so much, such as 10G
+    #[arg(long, value_name = "SIZE", value_parser = measure::size)]
+    max_size: Option<u64>,
+    /// Remove what was not used for so long, such as 30d
+    #[arg(long, value_name = "AGE", value_parser = measure::age)]
+    max_age: Option<Duration>,
+    /// Keep all that this fetched revision mentions; may be repeated
+    #[arg(long, value_name = "REV")]
+    keep_rev: Vec<Revision>,
+}
+
+/// Which package's builds look mappings up.
+#[derive(Args)]
+pub struct PackageArgs {
+    /// The package that the mappings are of [default: the one of the manifest]
+    #[arg(long, value_name = "NAME")]
+    package: Option<Scope>,
+}
+
+/// Why a command did not do what it should.
+pub enum Failure {
+    /// Wrong usage, manifest or configuration: exit code 2.
+    Usage(String),
+    /// It was tried, and failed: exit code 1.
+    Failed(String),
+    /// Part of it failed, and has been reported: exit code 1.
+    Reported,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Config(error) => error.into(),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<git::GitError> for Failure {
+    fn from(error: git::GitError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Runs a command of the group.
+pub fn run(command: Command, global: &Global) -> ExitCode {
+    let here = Here { directory: global.directory.clone().unwrap_or_else(|| ".".into()) };
+    let reporter = Reporter::new(global);
+    let done = match command {
+        Command::Get(args) => travel::get(&here, &reporter, args),
+        Command::Put(args) => travel::put(&here, &reporter, args),
+        Command::Add(args) => travel::add(&here, &reporter, args),
+        Command::PutStaged(args) => travel::put_staged(&here, &reporter, args),
+        Command::Services => travel::services(&reporter),
+        Command::Stage(args) => local::stage(&here, &reporter, args),
+        Command::Unstage(args) => local::unstage(&here, &reporter, args),
+        Command::Verify(args) => local::verify(&here, &reporter, args),
+        Command::Gc(args) => local::gc(&reporter, args),
+        Command::Clean => local::clean(&reporter),
+        Command::Stats => local::stats(&reporter),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Reported) => ExitCode::from(1),
+        Err(Failure::Failed(message)) => {
+            reporter.error(&message);
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(message)) => {
+            reporter.error(&message);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Where the command runs.
+pub struct Here {
+    directory: PathBuf,
+}
+
+impl Here {
+    /// A path of the command line, which is relative to the directory that -C names.
+    fn path(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// The name of the package in this directory or above. The one place where this group reads
+    /// the manifest.
+    fn package_name(&self) -> Result<Scope, Failure> {
+        let failed = |error: larder_build::diagnostic::Diagnostics| {
+            Failure::Usage(format!("{error}\nor name the package with --package"))
+        };
+        let root = Workspace::find_root(&self.directory).map_err(failed)?;
+        let manifest = Manifest::read(&root).map_err(failed)?;
+        Ok(manifest.package.name.value.parse()?)
+    }
+
+    /// The scopes on the service and in the store. A scope that is spelled out stands for the
+    /// package where there is no manifest.
+    fn scopes(&self, scope: &ScopeArgs, package: &PackageArgs) -> Result<Scopes, Failure> {
+        let remote = scope.spelled_out()?;
+        let local = match (&package.package, &remote) {
+            (Some(package), _) => package.clone(),
+            (None, Some(scope)) => self.package_name().unwrap_or_else(|_| scope.clone()),
+            (None, None) => self.package_name()?,
+        };
+        Ok(Scopes { remote: remote.unwrap_or_else(|| local.clone()), local })
+    }
+}
+
+/// Under which scope mappings are filed.
+struct Scopes {
+    /// On the service.
+    remote: Scope,
+    /// In the store, where builds look.
+    local: Scope,
+}
+
+impl ScopeArgs {
+    /// The scope that the arguments name, if they name one.
+    fn spelled_out(&self) -> Result<Option<Scope>, Failure> {
+        match (&self.scope, &self.repo) {
+            (Some(scope), _) => Ok(Some(scope.clone())),
+            (None, Some(repo)) => {
+                let (toolchain, platform) = (self.toolchain.as_deref(), self.platform.as_deref());
+                Ok(Some(Scope::of_repo(repo, toolchain, platform)?))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl OverwriteArgs {
+    fn policy(&self) -> larder_remote::Overwrite {
+        if self.force_overwrite {
+            larder_remote::Overwrite::Everything
+        } else if self.no_overwrite {
+            larder_remote::Overwrite::Nothing
+        } else {
+            larder_remote::Overwrite::Mappings
+        }
+    }
+}
+
+/// Opens the user's store, with the offline store behind it where there is one.
+fn open_store() -> Result<Store, Failure> {
+    let store = Store::open(Store::default_directory()?)?;
+    Ok(match env::var_os("LARDER_OFFLINE_STORE").filter(|value| !value.is_empty()) {
+        Some(directory) => store.with_offline(directory),
+        None => store,
+    })
+}
+
+/// The service to read from.
+fn read_service(config: &Config, place: &Place) -> Result<ServiceConfig, Failure> {
+    Ok(config.service(place.service.as_deref())?.clone())
+}

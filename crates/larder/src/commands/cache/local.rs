@@ -1,0 +1,217 @@
+//! The commands that need no service.
+
+use std::{num::NonZeroUsize, path::Path, thread};
+
+use larder_store::{
+    Mappings, Store, gc, pack,
+    staging::{self, MAPPINGS_NAME, Refusal, StagingDirectory},
+    verify,
+};
+use serde_json::json;
+
+use super::{
+    Failure, Gc, Here, Stage, Unstage, Verify, open_store,
+    report::{Reporter, bytes, count},
+};
+
+/// `cache stage`.
+pub fn stage(here: &Here, reporter: &Reporter, args: Stage) -> Result<(), Failure> {
+    let mappings = Mappings::read(&here.path(&args.mappings))?;
+    let report = staging::stage(&open_store()?, &mappings, &here.path(&args.staged))?;
+    carried(reporter, "staged", &report)
+}
+
+/// `cache unstage`.
+pub fn unstage(here: &Here, reporter: &Reporter, args: Unstage) -> Result<(), Failure> {
+    let scopes = here.scopes(&args.scope, &args.package)?;
+    let report = staging::unstage(&open_store()?, &scopes.local, &here.path(&args.staged))?;
+    carried(reporter, "unstaged", &report)
+}
+
+fn carried(reporter: &Reporter, done: &str, report: &staging::Report) -> Result<(), Failure> {
+    let text = format!(
+        "{done} {} and {} ({})",
+        count(report.mappings, "mapping"),
+        count(report.artifacts, "artifact"),
+        bytes(report.bytes)
+    );
+    let event = json!({
+        "event": done,
+        "mappings": report.mappings,
+        "artifacts": report.artifacts,
+        "bytes": report.bytes,
+        "missing": report.missing.len(),
+    });
+    reporter.done(text, event);
+    refused(reporter, &format!("not {done}"), &report.missing)
+}
+
+fn refused(reporter: &Reporter, what: &str, refusals: &[Refusal]) -> Result<(), Failure> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let refusals: Vec<_> = refusals
+        .iter()
+        .map(|refusal| (refusal.name.escape_debug().to_string(), refusal.reason.to_string()))
+        .collect();
+    reporter.failures(what, &refusals);
+    Err(Failure::Reported)
+}
+
+/// `cache verify`, of whatever stands at the path.
+pub fn verify(here: &Here, reporter: &Reporter, args: Verify) -> Result<(), Failure> {
+    let Some(path) = args.path.map(|path| here.path(&path)) else {
+        return verify_store(reporter, &Store::open(Store::default_directory()?)?, args.rehash);
+    };
+    if path.is_file() {
+        verify_pack(reporter, &path)
+    } else if path.join(MAPPINGS_NAME).symlink_metadata().is_ok() {
+        let contents = StagingDirectory::open(&path)?.verify()?;
+        let (mappings, artifacts) = (contents.mappings.len(), contents.artifacts.len());
+        let text =
+            format!("{} and {} in order", count(mappings, "mapping"), count(artifacts, "artifact"));
+        let event = json!({
+            "event": "verified",
+            "mappings": mappings,
+            "artifacts": artifacts,
+            "corrupt": contents.refusals.len(),
+        });
+        reporter.result(text, event);
+        refused(reporter, "not in order", &contents.refusals)
+    } else if path.is_dir() {
+        verify_store(reporter, &Store::open(path)?, args.rehash)
+    } else {
+        let path = path.display();
+        Err(Failure::Usage(format!("{path} is no store, staging directory or pack")))
+    }
+}
+
+fn verify_store(reporter: &Reporter, store: &Store, rehash: bool) -> Result<(), Failure> {
+    let report = verify::verify(store, rehash)?;
+    let text = format!(
+        "{} ({}) and {} in order",
+        count(report.artifacts, "artifact"),
+        bytes(report.bytes),
+        count(report.mappings + report.revisions, "mapping file")
+    );
+    let event = json!({
+        "event": "verified",
+        "artifacts": report.artifacts,
+        "bytes": report.bytes,
+        "mappings": report.mappings,
+        "revisions": report.revisions,
+        "absent": report.absent.len(),
+        "corrupt": report.corrupt.len(),
+    });
+    reporter.result(text, event);
+    if !report.absent.is_empty() {
+        let absent = count(report.absent.len(), "artifact");
+        reporter.done(
+            format!("{absent} that mappings mention: collected, or not fetched yet"),
+            json!({ "event": "absent", "artifacts": report.absent }),
+        );
+    }
+    if report.corrupt.is_empty() {
+        return Ok(());
+    }
+    let corrupt: Vec<_> = report
+        .corrupt
+        .iter()
+        .map(|corrupt| (corrupt.path.display().to_string(), corrupt.reason.clone()))
+        .collect();
+    let quarantine = store.layout().quarantine();
+    reporter.failures(&format!("corrupt, moved to {}", quarantine.display()), &corrupt);
+    Err(Failure::Reported)
+}
+
+fn verify_pack(reporter: &Reporter, path: &Path) -> Result<(), Failure> {
+    let failed = |error: pack::Error| Failure::Failed(error.to_string());
+    let pack = pack::Pack::open(path, &pack::Limits::default()).map_err(failed)?;
+    let artifacts = pack.index().artifacts().len();
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    pack.verify(threads, |_| ()).map_err(failed)?;
+    let text = format!("{} in order", count(artifacts, "artifact"));
+    reporter.result(text, json!({ "event": "verified", "artifacts": artifacts, "corrupt": 0 }));
+    Ok(())
+}
+
+/// `cache gc`.
+pub fn gc(reporter: &Reporter, args: Gc) -> Result<(), Failure> {
+    if args.max_size.is_none() && args.max_age.is_none() {
+        reporter.warning("without --max-size or --max-age, only leftovers are removed");
+    }
+    let policy = gc::Policy { max_size: args.max_size, max_age: args.max_age, keep: args.keep_rev };
+    let store = open_store()?;
+    let report = gc::collect(&store, &policy, || {
+        reporter.done(
+            "waiting for another `larder cache gc` on this store",
+            json!({ "event": "waiting", "for": "larder cache gc" }),
+        );
+    })?;
+    let spared = match report.spared {
+        0 => String::new(),
+        spared => format!("; {} in use and spared", bytes(spared)),
+    };
+    let text = format!(
+        "removed {} and {}, {}; {} left{spared}",
+        count(report.artifacts, "artifact"),
+        count(report.mappings, "mapping"),
+        bytes(report.freed),
+        bytes(report.left),
+    );
+    let event = json!({
+        "event": "collected",
+        "artifacts": report.artifacts,
+        "mappings": report.mappings,
+        "freed": report.freed,
+        "left": report.left,
+        "spared": report.spared,
+    });
+    reporter.result(text, event);
+    Ok(())
+}
+
+/// `cache clean`.
+pub fn clean(reporter: &Reporter) -> Result<(), Failure> {
+    let store = Store::open(Store::default_directory()?)?;
+    let root = store.layout().root().display().to_string();
+    store.clean()?;
+    reporter.done(format!("deleted {root}"), json!({ "event": "cleaned", "store": root }));
+    Ok(())
+}
+
+/// `cache stats`.
+pub fn stats(reporter: &Reporter) -> Result<(), Failure> {
+    let store = open_store()?;
+    let stats = store.stats()?;
+    let mut event = serde_json::to_value(&stats).unwrap_or_default();
+    if let Some(event) = event.as_object_mut() {
+        event.insert("store".to_owned(), json!(store.layout().root()));
+        event.insert("hitRate".to_owned(), json!(stats.counters.hit_rate()));
+    }
+    let mut lines = vec![
+        format!("store        {}", store.layout().root().display()),
+        format!("artifacts    {} ({})", stats.artifacts, bytes(stats.artifact_bytes)),
+        format!("mappings     {} ({})", stats.mappings, bytes(stats.mapping_bytes)),
+        format!("revisions    {}", stats.revisions),
+        format!("quarantined  {}", stats.quarantined),
+        format!(
+            "restored     {} ({})",
+            stats.counters.restored,
+            bytes(stats.counters.restored_bytes)
+        ),
+    ];
+    let rate = stats.counters.hit_rate();
+    lines.push(match rate {
+        Some(rate) => format!("hit rate     {:.1} %", rate * 100.0),
+        None => "hit rate     no lookups yet".to_owned(),
+    });
+    for (tier, hits) in &stats.counters.hits {
+        lines.push(format!("  hits       {hits:>8}  {tier}"));
+    }
+    for (reason, misses) in &stats.counters.misses {
+        lines.push(format!("  misses     {misses:>8}  {reason}"));
+    }
+    reporter.result(lines.join("\n"), event);
+    Ok(())
+}

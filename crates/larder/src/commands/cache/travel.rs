@@ -1,0 +1,241 @@
+//! The commands that talk to services.
+
+use larder_remote::{
+    Access, Config, Destination, GetReport, Missing, Origin, PutReport, Service, StagedError, git,
+};
+use larder_store::Mappings;
+use serde_json::json;
+
+use super::{
+    Add, Failure, Get, Here, Put, PutStaged, open_store, read_service,
+    report::{Reporter, bytes, count},
+};
+
+/// `cache get`.
+pub fn get(here: &Here, reporter: &Reporter, args: Get) -> Result<(), Failure> {
+    let scopes = here.scopes(&args.place.scope, &args.package)?;
+    let config = Config::load()?;
+    let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
+    let store = open_store()?;
+    let bar = reporter.bar();
+    let progress = |progress| bar.advance(progress);
+    let request = larder_remote::Get {
+        service: &service,
+        store: &store,
+        scope: &scopes.remote,
+        local_scope: &scopes.local,
+        mappings_only: args.mappings_only,
+        force: args.force_download,
+        progress: &progress,
+    };
+    let report = match (&args.mappings, args.rev) {
+        (Some(_), _) if args.mappings_only => {
+            return Err(Failure::Usage(
+                "with MAPPINGS at hand, `larder cache add` records them".to_owned(),
+            ));
+        }
+        (Some(mappings), _) => {
+            larder_remote::get_mappings(&request, &Mappings::read(&here.path(mappings))?)?
+        }
+        (None, rev) => {
+            let revisions = match rev {
+                Some(rev) => vec![rev],
+                None => git::history(&here.directory, args.max_revs)?,
+            };
+            larder_remote::get(&request, &revisions)?.ok_or_else(|| {
+                let asked = match revisions.as_slice() {
+                    [only] => format!("revision {only}"),
+                    _ => format!("any of {}", count(revisions.len(), "revision")),
+                };
+                let (service, scope) = (service.name(), &scopes.remote);
+                Failure::Failed(format!("service {service} does not have {asked} of {scope}"))
+            })?
+        }
+    };
+    bar.finish();
+    say_got(reporter, &report, args.mappings_only);
+    missing(reporter, "did not arrive", &report.missing)
+}
+
+fn say_got(reporter: &Reporter, report: &GetReport, mappings_only: bool) {
+    let mappings = count(report.mappings, "mapping");
+    let from = match &report.revision {
+        Some(revision) => format!(" of {revision}"),
+        None => String::new(),
+    };
+    let artifacts = count(report.fetched, "artifact");
+    let text = match mappings_only {
+        true => format!("got {mappings}{from}; their artifacts are fetched on demand"),
+        false => format!("got {mappings}{from}, {artifacts} ({} present)", report.present),
+    };
+    let event = json!({
+        "event": "got",
+        "revision": report.revision,
+        "mappings": report.mappings,
+        "fetched": report.fetched,
+        "present": report.present,
+        "missing": report.missing.len(),
+    });
+    reporter.done(text, event);
+}
+
+/// `cache put`.
+pub fn put(here: &Here, reporter: &Reporter, args: Put) -> Result<(), Failure> {
+    let scopes = here.scopes(&args.place.scope, &args.package)?;
+    let mappings = Mappings::read(&here.path(&args.mappings))?;
+    let revision = match args.rev {
+        Some(rev) => rev,
+        None => git::head(&here.directory)?,
+    };
+    if git::is_dirty(&here.directory).unwrap_or(false) {
+        reporter.warning(&format!(
+            "the work tree has changes that are not committed; what is uploaded as {revision} may \
+             not be what that revision builds"
+        ));
+    }
+    let config = Config::load()?;
+    let service = config.upload_service(args.place.service.as_deref())?;
+    let service = Service::open(service, Access::Write)?;
+    let bar = reporter.bar();
+    let to = Destination {
+        service: &service,
+        scope: &scopes.remote,
+        revision: &revision,
+        overwrite: args.overwrite.policy(),
+        progress: &|progress| bar.advance(progress),
+    };
+    let report = larder_remote::put_stored(&to, &open_store()?, &mappings)?;
+    bar.finish();
+    say_put(reporter, revision.as_str(), &report);
+    missing(reporter, "could not be uploaded", &report.missing)
+}
+
+/// `cache put-staged`: reads no manifest and runs nothing.
+pub fn put_staged(here: &Here, reporter: &Reporter, args: PutStaged) -> Result<(), Failure> {
+    let scope = args.place.scope.spelled_out()?.ok_or_else(|| {
+        Failure::Usage("put-staged reads no manifest: give --scope or --repo".to_owned())
+    })?;
+    let config = Config::load()?;
+    let service = config.upload_service(args.place.service.as_deref())?;
+    let service = Service::open(service, Access::Write)?;
+    let bar = reporter.bar();
+    let to = Destination {
+        service: &service,
+        scope: &scope,
+        revision: &args.rev,
+        overwrite: args.overwrite.policy(),
+        progress: &|progress| bar.advance(progress),
+    };
+    match larder_remote::put_staged(&to, &here.path(&args.staged)) {
+        Ok(report) => {
+            bar.finish();
+            say_put(reporter, args.rev.as_str(), &report);
+            Ok(())
+        }
+        Err(error) => {
+            bar.finish();
+            match &error {
+                StagedError::Remote(_) => {}
+                StagedError::Refused(refusals) => {
+                    let refusals: Vec<_> = refusals
+                        .iter()
+                        .map(|r| (r.name.escape_debug().to_string(), r.reason.to_string()))
+                        .collect();
+                    reporter.failures("refused", &refusals);
+                }
+                StagedError::Changed(report) => {
+                    _ = missing(reporter, "changed", &report.missing);
+                }
+            }
+            Err(match error {
+                StagedError::Remote(error) => error.into(),
+                other => Failure::Failed(other.to_string()),
+            })
+        }
+    }
+}
+
+fn say_put(reporter: &Reporter, revision: &str, report: &PutReport) {
+    let text = if report.left_alone {
+        format!("{revision} is there already; left as it is")
+    } else {
+        format!(
+            "put {} as {revision}: {} sent ({}), {} there already",
+            count(report.mappings, "mapping"),
+            count(report.sent, "artifact"),
+            bytes(report.sent_bytes),
+            report.reused,
+        )
+    };
+    let event = json!({
+        "event": "put",
+        "revision": revision,
+        "leftAlone": report.left_alone,
+        "mappings": report.mappings,
+        "sent": report.sent,
+        "sentBytes": report.sent_bytes,
+        "reused": report.reused,
+        "missing": report.missing.len(),
+    });
+    reporter.done(text, event);
+}
+
+fn missing(reporter: &Reporter, what: &str, missing: &Missing) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().map(|(h, r)| (h.to_string(), r.clone())).collect();
+    let noun = if missing.len() == 1 { "artifact" } else { "artifacts" };
+    reporter.failures(&format!("{noun} {what}"), &missing);
+    Err(Failure::Reported)
+}
+
+/// `cache add`.
+pub fn add(here: &Here, reporter: &Reporter, args: Add) -> Result<(), Failure> {
+    let scopes = here.scopes(&args.place.scope, &args.package)?;
+    let mappings = Mappings::read(&here.path(&args.mappings))?;
+    let config = Config::load()?;
+    let service = read_service(&config, &args.place)?.name;
+    let store = open_store()?;
+    let origin = Origin { service: service.clone(), scope: scopes.remote, revision: args.rev };
+    larder_remote::add(&store, &origin, &mappings, None)?;
+    store.record_all(&scopes.local, &mappings)?;
+    let text = format!(
+        "added {}; their artifacts are fetched from {service} on demand",
+        count(mappings.len(), "mapping")
+    );
+    let event = json!({ "event": "added", "mappings": mappings.len(), "service": service });
+    reporter.done(text, event);
+    Ok(())
+}
+
+/// `cache services`.
+pub fn services(reporter: &Reporter) -> Result<(), Failure> {
+    let config = Config::load()?;
+    let default = config.service(None).ok().map(|service| service.name.clone());
+    let upload = config.upload_service(None).ok().map(|service| service.name.clone());
+    if config.cache.services.is_empty() {
+        let path = Config::path();
+        reporter.warning(&format!("no service is configured in {}", path.display()));
+    }
+    let width = config.cache.services.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    for service in &config.cache.services {
+        let is = |name: &Option<String>| name.as_ref() == Some(&service.name);
+        let mut notes = Vec::new();
+        notes.extend(is(&default).then_some("default"));
+        notes.extend(is(&upload).then_some("uploads"));
+        notes.extend(service.anonymous_reads.then_some("anonymous reads"));
+        let notes = notes.join(", ");
+        let text = format!("{:width$}  {}  {notes}", service.name, service.url);
+        let event = json!({
+            "name": service.name,
+            "url": service.url,
+            "endpoint": service.endpoint,
+            "default": is(&default),
+            "defaultUpload": is(&upload),
+            "anonymousReads": service.anonymous_reads,
+        });
+        reporter.result(text.trim_end(), event);
+    }
+    Ok(())
+}

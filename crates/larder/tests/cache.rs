@@ -1,0 +1,519 @@
+//! `larder cache` as people and jobs call it, against a real S3 server.
+
+#[path = "../../remote/tests/common/mod.rs"]
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use common::{Built, Faults, KEY, Proxy, S3, hash, object};
+use larder_store::{Mappings, Store, verify};
+use tempfile::TempDir;
+
+/// A machine: a store, a configuration, a work tree.
+struct Machine {
+    dir: TempDir,
+}
+
+impl Machine {
+    fn new(s3: std::net::SocketAddr) -> Self {
+        let dir = TempDir::new().unwrap();
+        let machine = Self { dir };
+        machine.configure(s3, 10);
+        fs::create_dir(machine.work()).unwrap();
+        machine
+    }
+
+    fn configure(&self, s3: std::net::SocketAddr, timeout: u64) {
+        let config = format!(
+            "[cache]\ndefault-service = \"team\"\n[[cache.service]]\nname = \"team\"\n\
+             url = \"s3://bucket/prefix\"\nendpoint = \"http://{s3}\"\ntimeout-seconds = {timeout}\n"
+        );
+        fs::write(self.path("config.toml"), config).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn work(&self) -> PathBuf {
+        self.path("work")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("larder"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("LARDER_CACHE_DIR", self.path("store"))
+            .env("LARDER_CONFIG", self.path("config.toml"))
+            .env("LARDER_CACHE_KEY", format!("{}:{}", KEY.0, KEY.1))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CEILING_DIRECTORIES", self.dir.path())
+            .current_dir(self.work())
+            .arg("cache")
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        let (out, err) = text(&output);
+        assert!(!out.contains(KEY.1) && !err.contains(KEY.1), "the key shows: {out}{err}");
+        output
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output).1);
+        text(&output)
+    }
+
+    fn fail(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output).1);
+        text(&output).1
+    }
+
+    /// Puts what was built elsewhere into this machine's store; writes the mappings file.
+    fn takes(&self, built: &Built) {
+        let staged = self.path("import");
+        larder_store::staging::stage(&built.store, &built.mappings, &staged).unwrap();
+        self.succeed(&["unstage", staged.to_str().unwrap(), "--package", "pkg"]);
+        built.mappings.write(&self.work().join("outputs.jsonl")).unwrap();
+        fs::remove_dir_all(staged).unwrap();
+    }
+
+    fn store(&self) -> Store {
+        Store::open(self.path("store")).unwrap()
+    }
+
+    /// How many artifacts of `mappings` the store has; nothing in it is wrong.
+    fn holds(&self, mappings: &Mappings) -> usize {
+        let store = self.store();
+        let report = verify::verify(&store, true).unwrap();
+        assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
+        mappings.artifacts().keys().filter(|hash| store.holds(hash)).count()
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let status = Command::new("git")
+            .arg("-C")
+            .arg(self.work())
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.unwrap().success(), "{arguments:?}");
+    }
+
+    fn commit(&self, content: &str) {
+        fs::write(self.work().join("a.c"), content).unwrap();
+        self.git(&["add", "."]);
+        self.git(&["commit", "-m", content]);
+    }
+}
+
+fn text(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+const MANIFEST: &str = "[package]\nname = \"pkg\"\nversion = \"1\"\n";
+
+#[test]
+fn a_team_shares_what_it_built() {
+    let s3 = S3::start();
+    let here = Machine::new(s3.address);
+    let built = Built::new(1, 20, 2000);
+    here.takes(&built);
+    fs::write(here.work().join("larder.toml"), MANIFEST).unwrap();
+    here.git(&["init", "-q"]);
+    here.commit("one");
+    let (_, said) = here.succeed(&["put", "outputs.jsonl"]);
+    assert!(said.contains("20 artifacts sent"), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    fs::write(here.work().join("a.c"), "changed").unwrap();
+    let (_, said) = here.succeed(&["put", "outputs.jsonl"]);
+    assert!(said.contains("not committed") && said.contains("20 there already"), "{said}");
+    here.commit("two");
+    here.commit("three");
+
+    // Another work tree of the same history, two commits later.
+    fs::remove_dir_all(here.path("store")).unwrap();
+    let (_, said) = here.succeed(&["get"]);
+    assert!(said.contains("got 20 mappings"), "{said}");
+    assert_eq!(here.holds(&built.mappings), 20);
+    let said = here.fail(1, &["get", "--max-revs", "2"]);
+    assert!(said.contains("does not have any of 2 revisions"), "{said}");
+    fs::remove_dir_all(here.path("store")).unwrap();
+    here.succeed(&["get", "outputs.jsonl"]);
+    assert_eq!(here.holds(&built.mappings), 20);
+
+    let (stats, _) = here.succeed(&["--json", "stats"]);
+    assert!(stats.contains("\"artifacts\":20"), "{stats}");
+    let (services, _) = here.succeed(&["services"]);
+    assert_eq!(services, "team  s3://bucket/prefix  default, uploads\n");
+    here.succeed(&["clean"]);
+    assert!(!here.path("store").exists());
+}
+
+#[test]
+fn a_job_with_the_key_uploads_what_another_staged() {
+    let s3 = S3::start();
+    let (building, uploading, using) =
+        (Machine::new(s3.address), Machine::new(s3.address), Machine::new(s3.address));
+    let built = Built::new(2, 10, 500);
+    building.takes(&built);
+    let staged = building.path("staged");
+    let staged = staged.to_str().unwrap();
+    building.succeed(&["stage", "outputs.jsonl", staged]);
+    building.succeed(&["verify", staged]);
+    // No manifest, no Git, nothing to run.
+    uploading.fail(2, &["put-staged", staged]);
+    uploading.fail(2, &["put-staged", staged, "--rev", "v1"]);
+    uploading.fail(2, &["put-staged", staged, "--rev", "../v1", "--scope", "pkg"]);
+    let place = ["--repo", "owner/pkg", "--toolchain", "gcc:14", "--platform", "linux"];
+    let put = [&["put-staged", staged, "--rev", "v1"][..], &place].concat();
+    let output = uploading.command(&put).env("PATH", "/nonexistent").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output).1);
+    assert!(
+        s3.objects()
+            .keys()
+            .any(|key| { key == "prefix/revisions/owner/pkg/tc/gcc---14/pt/linux/v1.jsonl" })
+    );
+    using.succeed(&[&["get", "--rev", "v1", "--package", "pkg"][..], &place].concat());
+    assert_eq!(using.holds(&built.mappings), 10);
+}
+
+#[test]
+fn a_tampered_staging_directory_uploads_nothing() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    machine.takes(&Built::new(3, 3, 500));
+    type Tampering = fn(&Path, &str);
+    let tamperings: [(Tampering, &str); 9] = [
+        (|d, _| std::os::unix::fs::symlink("/proc/self/environ", d.join("x")).unwrap(), "symbolic"),
+        (
+            |d, n| replace(d, n, |p| std::os::unix::fs::symlink("/etc/passwd", p).unwrap()),
+            "symbolic",
+        ),
+        (
+            |d, _| assert!(Command::new("mkfifo").arg(d.join("f")).status().unwrap().success()),
+            "FIFO",
+        ),
+        (|d, _| fs::create_dir(d.join("sub")).unwrap(), "directory"),
+        (|d, _| fs::write(d.join("..x"), "").unwrap(), "not an artifact name"),
+        (|d, _| fs::write(d.join(hash(b"x").to_string()), "x").unwrap(), "no mapping"),
+        (|d, n| fs::remove_file(d.join(n)).unwrap(), "not in the directory"),
+        (|d, n| replace(d, n, |p| fs::write(p, "short").unwrap()), "bytes long"),
+        (|d, n| replace(d, n, |p| fs::write(p, object(9, 9, 500)).unwrap()), "hash|bytes long"),
+    ];
+    for (at, (tamper, reason)) in tamperings.into_iter().enumerate() {
+        let staged = machine.path(&format!("staged{at}"));
+        machine.succeed(&["stage", "outputs.jsonl", staged.to_str().unwrap()]);
+        let listing = fs::read_dir(&staged).unwrap();
+        let name = listing
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .find(|name| name.ends_with(".o"))
+            .unwrap();
+        tamper(&staged, &name);
+        let put = ["put-staged", staged.to_str().unwrap(), "--rev", "v1", "--scope", "pkg"];
+        let said = machine.fail(1, &put);
+        assert!(reason.split('|').any(|reason| said.contains(reason)), "{reason}: {said}");
+        assert!(said.contains("nothing was uploaded"), "{said}");
+        machine.fail(1, &["verify", staged.to_str().unwrap()]);
+    }
+    assert!(s3.objects().is_empty(), "{:?}", s3.objects());
+}
+
+fn replace(directory: &Path, name: &str, with: impl FnOnce(PathBuf)) {
+    fs::remove_file(directory.join(name)).unwrap();
+    with(directory.join(name));
+}
+
+#[test]
+fn what_is_missing_is_listed_and_the_rest_is_kept() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let mut built = Built::new(4, 5, 500);
+    built.add("large.so", &object(4, 99, 5 << 20));
+    machine.takes(&built);
+    let place = ["--rev", "v1", "--package", "pkg"];
+    machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
+    let packs = s3.objects_ending(".pack");
+    let small = packs.iter().min_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let mut bytes = fs::read(small).unwrap();
+    bytes[100] ^= 1;
+    fs::write(small, bytes).unwrap();
+    machine.succeed(&["clean"]);
+    let said = machine.fail(1, &[&["get"][..], &place].concat());
+    assert!(said.contains("5 artifacts did not arrive"), "{said}");
+    assert!(said.contains("corrupt on the service"), "{said}");
+    assert_eq!(machine.holds(&built.mappings), 1);
+    machine.takes(&built);
+    machine.succeed(&[&["put", "outputs.jsonl", "--force-overwrite"][..], &place].concat());
+    machine.succeed(&["clean"]);
+    machine.succeed(&[&["get"][..], &place].concat());
+    assert_eq!(machine.holds(&built.mappings), 6);
+}
+
+#[test]
+fn mappings_only_and_add_leave_artifacts_for_later() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let built = Built::new(5, 5, 500);
+    machine.takes(&built);
+    let place = ["--rev", "v1", "--package", "pkg"];
+    machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
+    machine.succeed(&["clean"]);
+    machine.succeed(&[&["get", "--mappings-only"][..], &place].concat());
+    assert_eq!(machine.holds(&built.mappings), 0);
+    assert_eq!(machine.store().stats().unwrap().mappings, 5);
+    machine.succeed(&["clean"]);
+    machine.succeed(&["add", "outputs.jsonl", "--package", "pkg"]);
+    assert_eq!(machine.store().stats().unwrap().mappings, 5);
+}
+
+#[test]
+fn corruption_is_found_and_collected() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let built = Built::new(6, 5, 500);
+    machine.takes(&built);
+    let victim = *built.mappings.artifacts().keys().next().unwrap();
+    let path = machine.store().layout().artifact(&victim);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "broken").unwrap();
+    let said = machine.fail(1, &["verify"]);
+    assert!(said.contains("1 corrupt") && said.contains(&victim.to_string()), "{said}");
+    machine.succeed(&["verify", "--rehash"]);
+    let (said, _) = machine.succeed(&["gc", "--max-size", "0"]);
+    assert!(said.contains("removed 4 artifacts and 5 mappings"), "{said}");
+    assert_eq!(machine.holds(&built.mappings), 0);
+    machine.fail(2, &["gc", "--max-size", "lots"]);
+    machine.fail(2, &["get", "--rev", "v1", "--service", "nowhere", "--package", "pkg"]);
+}
+
+/// Runs a command again and again, killing it at random instants, until it has run to its end.
+fn kill_at_random(machine: &Machine, arguments: &[&str], seed: u64) -> u32 {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let begin = Instant::now();
+    let output = machine.run(arguments);
+    assert!(output.status.success(), "{}", text(&output).1);
+    let whole = begin.elapsed();
+    let mut killed = 0;
+    for _ in 0..12 {
+        machine.succeed(&["clean"]);
+        for _ in 0..3 {
+            let mut child = machine
+                .command(arguments)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let patience = whole.mul_f64(rng.f64());
+            thread::sleep(patience);
+            if child.try_wait().unwrap().is_none() {
+                killed += 1;
+                child.kill().unwrap();
+            }
+            child.wait().unwrap();
+            let report = verify::verify(&machine.store(), true).unwrap();
+            assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
+        }
+        machine.succeed(arguments);
+    }
+    killed
+}
+
+#[test]
+fn a_killed_get_leaves_nothing_wrong() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let mut built = Built::new(7, 200, 5000);
+    built.add("large.so", &object(7, 999, 5 << 20));
+    machine.takes(&built);
+    let place = ["--rev", "v1", "--package", "pkg"];
+    machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
+    let killed = kill_at_random(&machine, &[&["get"][..], &place].concat(), 7);
+    assert!(killed > 3, "{killed}");
+    assert_eq!(machine.holds(&built.mappings), 201);
+    // What the dead left behind goes with the next collection.
+    machine.succeed(&["gc", "--max-age", "30d"]);
+    // Who was killed before locking its file may, for a minute, still be about to.
+    let running = fs::read_dir(machine.path("store/running")).unwrap();
+    let running = running.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(running.into_iter().all(|name| name.starts_with(".tmp-")));
+    let mut left = Vec::new();
+    temporaries(&machine.path("store/artifacts"), &mut left);
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(machine.holds(&built.mappings), 201);
+}
+
+fn temporaries(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            temporaries(&path, found);
+        } else if path.file_name().unwrap().to_string_lossy().starts_with('.') {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_killed_put_shows_nothing_half_done() {
+    let s3 = S3::start();
+    let (machine, reader) = (Machine::new(s3.address), Machine::new(s3.address));
+    let mut built = Built::new(8, 200, 5000);
+    built.add("large.so", &object(8, 999, 12 << 20));
+    machine.takes(&built);
+    let mut rng = fastrand::Rng::with_seed(8);
+    for n in 0..12 {
+        let revision = format!("v{n}");
+        let place = ["--rev", &revision, "--scope", &format!("s{n}"), "--package", "pkg"];
+        let put = [&["put", "outputs.jsonl"][..], &place].concat();
+        let mut child =
+            machine.command(&put).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(rng.u64(..400)));
+        _ = child.kill();
+        child.wait().unwrap();
+        let get = [&["get"][..], &place].concat();
+        // There whole, or not there.
+        let output = reader.run(&get);
+        if !output.status.success() {
+            assert!(text(&output).1.contains("does not have revision"), "{}", text(&output).1);
+        }
+        machine.succeed(&put);
+        reader.succeed(&["clean"]);
+        reader.succeed(&get);
+        assert_eq!(reader.holds(&built.mappings), 201);
+    }
+}
+
+#[test]
+fn a_killed_gc_leaves_nothing_wrong() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let built = Built::new(12, 300, 2000);
+    let mut rng = fastrand::Rng::with_seed(12);
+    for _ in 0..6 {
+        machine.takes(&built);
+        let mut child = machine
+            .command(&["gc", "--max-size", "100K"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(rng.u64(..30)));
+        _ = child.kill();
+        child.wait().unwrap();
+        machine.holds(&built.mappings);
+        // The lock of the dead holds nobody.
+        machine.succeed(&["gc", "--max-size", "100K"]);
+        assert!(machine.holds(&built.mappings) < 60);
+    }
+}
+
+#[test]
+fn eight_processes_get_and_collect_at_once() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let built = Built::new(9, 150, 4000);
+    machine.takes(&built);
+    let place = ["--rev", "v1", "--package", "pkg"];
+    machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
+    machine.succeed(&["clean"]);
+    let get = [&["get"][..], &place].concat();
+    let commands: [&[&str]; 8] = [
+        &get,
+        &["gc", "--max-size", "0"],
+        &get,
+        &["verify"],
+        &["gc", "--max-size", "100K"],
+        &get,
+        &["stats"],
+        &get,
+    ];
+    thread::scope(|scope| {
+        for command in commands {
+            let machine = &machine;
+            scope.spawn(move || {
+                for _ in 0..4 {
+                    machine.succeed(command);
+                }
+            });
+        }
+    });
+    machine.succeed(&get);
+    assert_eq!(machine.holds(&built.mappings), 150);
+}
+
+#[test]
+fn a_full_disk_keeps_what_arrived() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let built = Built::new(10, 300, 14_000);
+    machine.takes(&built);
+    let place = ["--rev", "v1", "--package", "pkg"];
+    machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
+    machine.succeed(&["clean"]);
+    let small = machine.path("small");
+    fs::create_dir(&small).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
+        .arg(&small)
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        eprintln!("skipped: mounting is not permitted here");
+        return;
+    }
+    let get = [&["get"][..], &place].concat();
+    let output = machine.command(&get).env("LARDER_CACHE_DIR", small.join("store")).output();
+    let output = output.unwrap();
+    let store = Store::open(small.join("store")).unwrap();
+    let report = verify::verify(&store, true).unwrap();
+    drop(store);
+    let unmounted = Command::new("umount").arg(&small).status();
+    assert!(unmounted.unwrap().success());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output).1);
+    let said = text(&output).1;
+    assert!(said.contains("No space left") || said.contains("no storage space"), "{said}");
+    assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
+    assert!(report.artifacts > 20, "{}", report.artifacts);
+}
+
+#[test]
+fn everything_arrives_through_a_bad_network() {
+    let s3 = S3::start();
+    let machine = Machine::new(s3.address);
+    let built = Built::new(11, 200, 8000);
+    machine.takes(&built);
+    let place = ["--rev", "v1", "--package", "pkg"];
+    machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
+    machine.succeed(&["clean"]);
+    let faults = Faults {
+        too_many: 0.05,
+        unavailable: 0.05,
+        reset: 0.05,
+        stall: 0.03,
+        truncate: 0.06,
+        forge: 0.06,
+        ..Faults::default()
+    };
+    let proxy = Proxy::start(s3.address, faults, 11);
+    machine.configure(proxy.address, 1);
+    machine.succeed(&[&["get"][..], &place].concat());
+    assert_eq!(machine.holds(&built.mappings), 200);
+}

@@ -1,0 +1,243 @@
+//! Artifacts fetched one by one, when a build wants them, after their mappings were got or added
+//! without them.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use larder_store::{Layout, Mappings, Revision, Scope, Store, StoreError, Upstream};
+use larder_trace::{ContentHash, OutputFile};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Access, Catalogue, Config, RemoteError, Service,
+    catalogue::RemotePack,
+    fetch::Fetch,
+    known::known_packs,
+    paths::{self, CATALOGUE},
+    plan::Wanted,
+};
+
+/// Where the artifacts of a mappings file can be fetched. Stands beside it, as `<rev>.origin`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The service's name in the configuration.
+    pub service: String,
+    /// The scope on the service.
+    pub scope: Scope,
+    /// The revision there; `None` for mappings that came from elsewhere.
+    pub revision: Option<Revision>,
+}
+
+const ORIGIN: &str = "origin";
+
+/// Notes that the artifacts of `mappings` can be fetched from `origin`. Does not record the
+/// mappings themselves.
+pub fn add(
+    store: &Store,
+    origin: &Origin,
+    mappings: &Mappings,
+    catalogue: Option<&Catalogue>,
+) -> Result<(), RemoteError> {
+    let text = mappings.to_text();
+    let name = match &origin.revision {
+        Some(revision) => revision.clone(),
+        None => {
+            let hash = ContentHash::of_bytes(&text).to_string();
+            format!("added-{}", &hash[..16]).parse().map_err(StoreError::Name)?
+        }
+    };
+    let file = store.layout().revision(&origin.scope, &name);
+    if let Some(catalogue) = catalogue {
+        write(&beside(&file, CATALOGUE), catalogue.to_text().as_bytes())?;
+    }
+    let json = serde_json::to_vec(origin).map_err(|error| RemoteError::Local {
+        action: "write an origin".to_owned(),
+        source: error.into(),
+    })?;
+    write(&beside(&file, &format!(".{ORIGIN}")), &json)?;
+    Ok(mappings.write(&file)?)
+}
+
+fn beside(mappings: &Path, ending: &str) -> PathBuf {
+    let mut name = mappings.file_stem().unwrap_or_default().to_owned();
+    name.push(ending);
+    mappings.with_file_name(name)
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), RemoteError> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
+        .and_then(|()| larder_trace::atomic::write_if_changed(path, content))
+        .map(|_| ())
+        .map_err(|source| RemoteError::Local {
+            action: format!("write {}", path.display()),
+            source,
+        })
+}
+
+/// What fetches on demand for the store at `layout`; `None` when nothing was ever added to it.
+/// Reads no more than the names of files until it is asked for something.
+pub fn on_demand(config: Config, layout: &Layout) -> Option<Upstream> {
+    let mut files = Vec::new();
+    find_origins(&layout.revisions(), &mut files);
+    if files.is_empty() {
+        return None;
+    }
+    files.sort();
+    let sources = Arc::new(Sources { config, files, known: OnceLock::new() });
+    let same = Arc::clone(&sources);
+    Some(Upstream {
+        knows: Box::new(move |hash| sources.known().artifacts.contains_key(hash)),
+        fetch: Box::new(move |store, file| same.fetch(store, file)),
+    })
+}
+
+fn find_origins(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            find_origins(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == ORIGIN) {
+            found.push(path);
+        }
+    }
+}
+
+struct Sources {
+    config: Config,
+    files: Vec<PathBuf>,
+    known: OnceLock<Known>,
+}
+
+/// Everything that was added.
+#[derive(Default)]
+struct Known {
+    sources: Vec<Source>,
+    /// Which source has an artifact.
+    artifacts: HashMap<ContentHash, usize>,
+}
+
+/// One mappings file with an origin.
+struct Source {
+    origin: Origin,
+    catalogue: PathBuf,
+    wanted: Wanted,
+    /// Opened at the first artifact. One fetch at a time: each brings the neighbours of what was
+    /// asked for, which the next one is likely to want.
+    open: Mutex<Option<Result<Arc<Open>, String>>>,
+}
+
+struct Open {
+    service: Service,
+    packs: Vec<RemotePack>,
+}
+
+impl Sources {
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| {
+            let mut known = Known::default();
+            for file in &self.files {
+                match read_source(file) {
+                    Ok(source) => {
+                        let at = known.sources.len();
+                        known.artifacts.extend(source.wanted.keys().map(|hash| (*hash, at)));
+                        known.sources.push(source);
+                    }
+                    Err(error) => {
+                        let path = file.display();
+                        tracing::info!(%path, error, "corrupt origin: treated as absent");
+                    }
+                }
+            }
+            known
+        })
+    }
+
+    fn fetch(&self, store: &Store, file: &OutputFile) -> Result<(), String> {
+        let known = self.known();
+        let source = known
+            .artifacts
+            .get(&file.hash)
+            .and_then(|at| known.sources.get(*at))
+            .ok_or("no service is known to have it")?;
+        let mut open = source.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.is_intact(&file.hash, file.size) {
+            return Ok(());
+        }
+        let opened = open.get_or_insert_with(|| source.open(&self.config).map(Arc::new)).clone()?;
+        let wanted = source.neighbourhood(&opened.packs, store, &file.hash);
+        let fetch = Fetch {
+            service: &opened.service,
+            scope: &source.origin.scope,
+            store,
+            wanted: &wanted,
+            progress: &|_| (),
+        };
+        match fetch.run(&opened.packs).remove(&file.hash) {
+            None => Ok(()),
+            Some(reason) => Err(reason),
+        }
+    }
+}
+
+impl Source {
+    fn open(&self, config: &Config) -> Result<Open, String> {
+        let config = config.service(Some(&self.origin.service)).map_err(|e| e.to_string())?;
+        let service = Service::open(config, Access::Read).map_err(|error| error.to_string())?;
+        let kept = fs::read(&self.catalogue).ok().and_then(|text| Catalogue::parse(&text).ok());
+        let packs = match (kept, &self.origin.revision) {
+            (Some(catalogue), _) => catalogue.packs,
+            (None, Some(revision)) => {
+                let object = paths::catalogue(&self.origin.scope, revision);
+                let text = service.block_on(service.read(&object)).map_err(|e| e.to_string())?;
+                let text = text.ok_or("the service no longer has the revision")?;
+                Catalogue::parse(&text).map_err(|error| error.to_string())?.packs
+            }
+            (None, None) => service
+                .block_on(known_packs(&service, &self.origin.scope))
+                .map_err(|error| error.to_string())?
+                .into_values()
+                .collect(),
+        };
+        Ok(Open { service, packs })
+    }
+
+    /// The artifact, and what else the store lacks that comes with it in the same blocks.
+    fn neighbourhood(&self, packs: &[RemotePack], store: &Store, hash: &ContentHash) -> Wanted {
+        let mut wanted = Wanted::new();
+        let mut want = |hash: &ContentHash| {
+            if let Some(artifact) = self.wanted.get(hash) {
+                wanted.insert(*hash, artifact.clone());
+            }
+        };
+        want(hash);
+        for index in packs.iter().map(|pack| &pack.index) {
+            let Some(artifact) = index.find(hash) else { continue };
+            for block in index.blocks().get(index.blocks_of(artifact)).unwrap_or_default() {
+                for piece in index.pieces(block) {
+                    let whole = piece.range.len() as u64 == piece.artifact.size();
+                    if whole && !store.holds(&piece.artifact.hash) {
+                        want(&piece.artifact.hash);
+                    }
+                }
+            }
+        }
+        wanted
+    }
+}
+
+fn read_source(file: &Path) -> Result<Source, String> {
+    let origin = fs::read(file).map_err(|error| error.to_string())?;
+    let origin: Origin =
+        serde_json::from_slice(&origin).map_err(|error| io::Error::from(error).to_string())?;
+    let mappings = Mappings::read(&beside(file, ".jsonl")).map_err(|error| error.to_string())?;
+    Ok(Source {
+        origin,
+        catalogue: beside(file, CATALOGUE),
+        wanted: mappings.artifacts(),
+        open: Mutex::new(None),
+    })
+}

@@ -1,0 +1,467 @@
+//! One service: an object store below a URL.
+
+use std::{
+    fmt, fs,
+    future::Future,
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt,
+    PutMode, PutOptions, PutPayload, RetryConfig, WriteMultipart, aws::AmazonS3Builder,
+    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, http::HttpBuilder,
+    local::LocalFileSystem, path::Path,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    ConfigError, RemoteError, ServiceConfig,
+    credentials::Key,
+    paths,
+    retry::{Attempts, Health, describe, is_transient},
+    throttle::{Connector, Throttle},
+};
+
+/// From what size on an upload is sent in parts, and how large a part is, in bytes.
+const PART: usize = 8 << 20;
+
+/// What a service is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads; without credentials where the configuration says so.
+    Read,
+    /// Reads and writes.
+    Write,
+}
+
+/// An open service. Its connections are reused; its requests share one view of whether the service
+/// answers and when it wants to be asked again.
+pub struct Service {
+    name: String,
+    prefix: Path,
+    objects: Arc<dyn ObjectStore>,
+    /// The same, for uploads in parts, whose parts it retries by itself.
+    uploads: Arc<dyn ObjectStore>,
+    runtime: Runtime,
+    throttle: Throttle,
+    pub(crate) health: Health,
+    pub(crate) connections: usize,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Service({})", self.name)
+    }
+}
+
+/// An object's name and when it was last written.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The last part of its path.
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub modified: i64,
+}
+
+impl Service {
+    /// Opens the service of `config`, with the credentials in the environment. Sends no request.
+    pub fn open(config: &ServiceConfig, access: Access) -> Result<Self, RemoteError> {
+        let key = Key::from_env().map_err(|_| ConfigError::Service {
+            name: config.name.clone(),
+            reason: "LARDER_CACHE_KEY is not of the form id:secret".to_owned(),
+        })?;
+        Self::open_with(config, access, key)
+    }
+
+    /// Opens the service of `config`, with `key` in the place of `LARDER_CACHE_KEY`.
+    pub fn open_with(
+        config: &ServiceConfig,
+        access: Access,
+        key: Option<Key>,
+    ) -> Result<Self, RemoteError> {
+        let wrong = |reason: String| ConfigError::Service { name: config.name.clone(), reason };
+        install_tls_provider();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .thread_name("larder-remote")
+            .build()
+            .map_err(|source| RemoteError::Local { action: "start threads".to_owned(), source })?;
+        let throttle = Throttle::default();
+        let opener = Opener { config, access, key, throttle: throttle.clone() };
+        let never = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+        let often = RetryConfig { max_retries: 10, backoff: backoff(), ..RetryConfig::default() };
+        // Some of the builders look for the runtime.
+        let _entered = runtime.enter();
+        let (objects, prefix) = opener.build(never).map_err(wrong)?;
+        let (uploads, _) = match access {
+            Access::Write => opener.build(often).map_err(wrong)?,
+            Access::Read => (Arc::clone(&objects), Path::default()),
+        };
+        drop(_entered);
+        Ok(Self {
+            name: config.name.clone(),
+            prefix,
+            objects,
+            uploads,
+            runtime,
+            throttle,
+            health: Health::default(),
+            connections: config.connections(),
+        })
+    }
+
+    /// The name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many HTTP requests have been sent so far.
+    pub fn requests(&self) -> u64 {
+        self.throttle.requests()
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Reads a whole object; `None` where there is none.
+    pub(crate) async fn read(&self, object: &str) -> Result<Option<Bytes>, RemoteError> {
+        let path = paths::below(&self.prefix, object);
+        let read = || async { self.objects.get(&path).await?.bytes().await };
+        self.absent_as_none("read", object, self.retried(read).await)
+    }
+
+    /// The object's length in bytes; `None` where there is none.
+    pub(crate) async fn length(&self, object: &str) -> Result<Option<u64>, RemoteError> {
+        let path = paths::below(&self.prefix, object);
+        let head = || async { Ok(self.objects.head(&path).await?.size) };
+        self.absent_as_none("look up", object, self.retried(head).await)
+    }
+
+    /// Streams `range` of an object. One attempt: the caller knows how to go on from where it broke.
+    pub(crate) async fn stream(
+        &self,
+        object: &str,
+        range: Range<u64>,
+    ) -> object_store::Result<BoxStream<'static, object_store::Result<Bytes>>> {
+        let path = paths::below(&self.prefix, object);
+        let options =
+            GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
+        match self.objects.get_opts(&path, options).await {
+            Ok(got) => Ok(got.into_stream()),
+            // A plain HTTP server may know no ranges, and send the whole object.
+            Err(error) if describe(&error).contains("non-partial") => {
+                let whole = self.objects.get(&path).await?.into_stream();
+                Ok(skip(whole, range.start).boxed())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The objects directly in `directory`.
+    pub(crate) async fn list(&self, directory: &str) -> Result<Vec<Listed>, RemoteError> {
+        let path = paths::below(&self.prefix, directory);
+        let list = || async { self.objects.list_with_delimiter(Some(&path)).await };
+        let listed = self.absent_as_none("list", directory, self.retried(list).await)?;
+        let listed = listed.map(|listed| listed.objects).unwrap_or_default().into_iter();
+        let listed = listed.filter_map(|object| {
+            let name = object.location.filename()?.to_owned();
+            Some(Listed { name, modified: object.last_modified.timestamp_millis() })
+        });
+        Ok(listed.collect())
+    }
+
+    /// Writes a small object whole. With `replace` unset, one that is there is left alone, and the
+    /// answer is false.
+    pub(crate) async fn write(
+        &self,
+        object: &str,
+        content: Bytes,
+        replace: bool,
+    ) -> Result<bool, RemoteError> {
+        let path = paths::below(&self.prefix, object);
+        let put = |mode: PutMode| {
+            let payload = PutPayload::from_bytes(content.clone());
+            let options = PutOptions { mode, ..PutOptions::default() };
+            let path = &path;
+            async move { self.objects.put_opts(path, payload, options).await.map(|_| ()) }
+        };
+        if !replace {
+            match self.retried(|| put(PutMode::Create)).await {
+                Ok(()) => return Ok(true),
+                Err(
+                    object_store::Error::AlreadyExists { .. }
+                    | object_store::Error::Precondition { .. },
+                ) => return Ok(false),
+                // A store without conditional writes. That it was not there a moment ago must do.
+                Err(object_store::Error::NotImplemented { .. }) => {}
+                Err(error) => return Err(self.failed("write", object, &error)),
+            }
+        }
+        let written = self.retried(|| put(PutMode::Overwrite)).await;
+        written.map(|()| true).map_err(|error| self.failed("write", object, &error))
+    }
+
+    /// Writes a file's content, in parts where it is large.
+    pub(crate) async fn upload(
+        &self,
+        object: &str,
+        mut file: fs::File,
+        length: u64,
+    ) -> Result<(), RemoteError> {
+        use std::io::Read;
+        let local = |source| RemoteError::Local { action: "read a pack".to_owned(), source };
+        if length <= PART as u64 {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).map_err(local)?;
+            return self.write(object, content.into(), true).await.map(|_| ());
+        }
+        let path = paths::below(&self.prefix, object);
+        let failed = |error| self.failed("write", object, &error);
+        let upload = self.uploads.put_multipart(&path).await.map_err(failed)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        loop {
+            let mut part = Vec::with_capacity(PART);
+            if file.by_ref().take(PART as u64).read_to_end(&mut part).map_err(local)? == 0 {
+                break;
+            }
+            upload.wait_for_capacity(3).await.map_err(failed)?;
+            upload.put(part.into());
+        }
+        upload.finish().await.map(|_| ()).map_err(failed)
+    }
+
+    /// Retries `request` while the failure may pass.
+    async fn retried<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        request: impl Fn() -> F,
+    ) -> object_store::Result<T> {
+        let mut attempts = Attempts::default();
+        loop {
+            match request().await {
+                Ok(done) => {
+                    attempts.succeeded(&self.health);
+                    return Ok(done);
+                }
+                Err(error) if is_transient(&error) && attempts.failed(&self.health).await => {
+                    tracing::debug!(service = self.name, error = describe(&error), "retrying");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn absent_as_none<T>(
+        &self,
+        action: &'static str,
+        object: &str,
+        result: object_store::Result<T>,
+    ) -> Result<Option<T>, RemoteError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(action, object, &error)),
+        }
+    }
+
+    fn failed(
+        &self,
+        action: &'static str,
+        object: &str,
+        error: &object_store::Error,
+    ) -> RemoteError {
+        RemoteError::Request {
+            service: self.name.clone(),
+            action,
+            object: object.to_owned(),
+            reason: describe(error),
+        }
+    }
+}
+
+/// Leaves out the first `unwanted` bytes of a stream.
+fn skip(
+    content: BoxStream<'static, object_store::Result<Bytes>>,
+    unwanted: u64,
+) -> impl Stream<Item = object_store::Result<Bytes>> {
+    let mut unwanted = unwanted;
+    content.map(move |bytes| {
+        bytes.map(|bytes| {
+            let dropped = unwanted.min(bytes.len() as u64);
+            unwanted -= dropped;
+            // At most the length of what is at hand.
+            bytes.slice(dropped as usize..)
+        })
+    })
+}
+
+fn backoff() -> BackoffConfig {
+    use std::time::Duration;
+    BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(10),
+        base: 2.0,
+    }
+}
+
+/// reqwest is built without a TLS provider of its own; the process has one.
+fn install_tls_provider() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    // An error says that the program has chosen one already, which is as good.
+    ONCE.get_or_init(|| _ = rustls::crypto::ring::default_provider().install_default());
+}
+
+struct Opener<'a> {
+    config: &'a ServiceConfig,
+    access: Access,
+    key: Option<Key>,
+    throttle: Throttle,
+}
+
+type Opened = (Arc<dyn ObjectStore>, Path);
+
+impl Opener<'_> {
+    fn build(&self, retry: RetryConfig) -> Result<Opened, String> {
+        let url = &self.config.url;
+        let (scheme, rest) =
+            url.split_once("://").ok_or_else(|| format!("{url:?} is not a URL"))?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err("the URL carries credentials; put them in LARDER_CACHE_KEY".to_owned());
+        }
+        match scheme {
+            "s3" => self.s3(rest, retry),
+            "gs" => self.gcs(rest, retry),
+            "az" => self.azure(rest, retry),
+            "http" | "https" => {
+                let store = HttpBuilder::new()
+                    .with_url(url)
+                    .with_retry(retry)
+                    .with_client_options(self.client()?)
+                    .with_http_connector(self.connector())
+                    .build()
+                    .map_err(|error| describe(&error))?;
+                Ok((Arc::new(store), Path::default()))
+            }
+            "file" => self.directory(rest),
+            _ => Err(format!(
+                "{scheme}:// is not supported; use s3://, gs://, az://, https://, http:// or file:///"
+            )),
+        }
+    }
+
+    fn s3(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
+        let (bucket, prefix) = bucket_and_prefix(rest)?;
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_retry(retry)
+            .with_client_options(self.client()?)
+            .with_http_connector(self.connector());
+        if let Some(region) = &self.config.region {
+            builder = builder.with_region(region);
+        }
+        if let Some(endpoint) = &self.config.endpoint {
+            builder = builder.with_endpoint(endpoint).with_allow_http(true);
+        }
+        if self.is_anonymous() {
+            builder = builder.with_skip_signature(true);
+        } else if let Some(key) = &self.key {
+            builder = builder.with_access_key_id(&key.id).with_secret_access_key(&key.secret);
+        }
+        Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
+    }
+
+    fn gcs(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
+        let (bucket, prefix) = bucket_and_prefix(rest)?;
+        let mut builder = GoogleCloudStorageBuilder::from_env()
+            .with_bucket_name(bucket)
+            .with_retry(retry)
+            .with_client_options(self.client()?)
+            .with_http_connector(self.connector());
+        if let Some(endpoint) = &self.config.endpoint {
+            builder = builder.with_base_url(endpoint);
+        }
+        if self.is_anonymous() {
+            builder = builder.with_skip_signature(true);
+        }
+        Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
+    }
+
+    fn azure(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
+        let (container, prefix) = bucket_and_prefix(rest)?;
+        let mut builder = MicrosoftAzureBuilder::from_env()
+            .with_container_name(container)
+            .with_retry(retry)
+            .with_client_options(self.client()?)
+            .with_http_connector(self.connector());
+        if let Some(endpoint) = &self.config.endpoint {
+            builder = builder.with_endpoint(endpoint.clone()).with_allow_http(true);
+        }
+        if let Some(key) = &self.key {
+            builder = builder.with_account(&key.id).with_access_key(&key.secret);
+        }
+        if self.is_anonymous() {
+            builder = builder.with_skip_signature(true);
+        }
+        Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
+    }
+
+    fn directory(&self, rest: &str) -> Result<Opened, String> {
+        let directory = PathBuf::from(rest);
+        if !directory.is_absolute() {
+            return Err("file:// wants an absolute path: file:///srv/cache".to_owned());
+        }
+        if self.access == Access::Write {
+            fs::create_dir_all(&directory)
+                .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+        }
+        let store = LocalFileSystem::new_with_prefix(&directory)
+            .map_err(|error| format!("{}: {}", directory.display(), describe(&error)))?;
+        Ok((Arc::new(store), Path::default()))
+    }
+
+    fn is_anonymous(&self) -> bool {
+        self.config.anonymous_reads && self.access == Access::Read
+    }
+
+    fn connector(&self) -> Connector {
+        Connector { throttle: self.throttle.clone() }
+    }
+
+    fn client(&self) -> Result<ClientOptions, String> {
+        let timeout = self.config.timeout();
+        let mut options = ClientOptions::new()
+            .with_timeout_disabled()
+            .with_read_timeout(timeout)
+            .with_connect_timeout(timeout.min(std::time::Duration::from_secs(10)))
+            .with_pool_max_idle_per_host(self.config.connections())
+            .with_allow_http(self.config.url.starts_with("http://"));
+        if let Some(file) = &self.config.ca_certificates {
+            let pem = fs::read(file)
+                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .map_err(|error| format!("{}: {}", file.display(), describe(&error)))?;
+            if certificates.is_empty() {
+                return Err(format!("{} holds no PEM certificate", file.display()));
+            }
+            for certificate in certificates {
+                options = options.with_root_certificate(certificate);
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn bucket_and_prefix(rest: &str) -> Result<(&str, Path), String> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() {
+        return Err("the URL names no bucket".to_owned());
+    }
+    let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|error| error.to_string())?;
+    Ok((bucket, prefix))
+}

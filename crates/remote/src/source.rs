@@ -1,0 +1,83 @@
+//! Putting from a store, and from a staging directory.
+
+use std::{fs::File, io, path::Path};
+
+use larder_store::{
+    Mappings, Revision, Scope, Store,
+    staging::{Refusal, StagingDirectory},
+};
+use larder_trace::{ContentHash, OutputFile};
+
+use crate::{Overwrite, Progress, PutReport, RemoteError, Service, Upload, put};
+
+/// Where a revision is put, and how.
+pub struct Destination<'a> {
+    /// To which service, open for writing.
+    pub service: &'a Service,
+    /// Under which scope.
+    pub scope: &'a Scope,
+    /// Under which revision.
+    pub revision: &'a Revision,
+    /// What to do with what is there.
+    pub overwrite: Overwrite,
+    /// Called while it goes on.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Puts `mappings` and the artifacts that `store` has of them.
+pub fn put_stored(
+    to: &Destination<'_>,
+    store: &Store,
+    mappings: &Mappings,
+) -> Result<PutReport, RemoteError> {
+    let artifacts = mappings.artifacts();
+    let open = |hash: &ContentHash| -> io::Result<File> {
+        let artifact = artifacts.get(hash).ok_or(io::ErrorKind::NotFound)?;
+        let path = artifact.name.to_string();
+        let (size, executable) = (artifact.size, artifact.executable);
+        let file = OutputFile { path, hash: *hash, size, executable };
+        store.open_artifact(&file).map_err(io::Error::other)
+    };
+    put(&upload(to, mappings, &open, false))
+}
+
+/// Why a staging directory was not put.
+#[derive(Debug, thiserror::Error)]
+pub enum StagedError {
+    /// It is not as it should be. Nothing was sent.
+    #[error("the staging directory is refused; nothing was uploaded")]
+    Refused(Vec<Refusal>),
+    /// It changed while it was being sent. No mappings were written, so nobody sees what was sent.
+    #[error("the staging directory changed while it was uploaded; no revision was written")]
+    Changed(PutReport),
+    /// The exchange with the service failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+}
+
+/// Puts the staging directory at `directory`, of which nothing is trusted: all of it is checked
+/// before the first request, and each file again as it is sent. Runs nothing, and reads nothing
+/// else.
+pub fn put_staged(to: &Destination<'_>, directory: &Path) -> Result<PutReport, StagedError> {
+    let staging = StagingDirectory::open(directory).map_err(RemoteError::from)?;
+    let contents = staging.verify().map_err(RemoteError::from)?;
+    if !contents.refusals.is_empty() {
+        return Err(StagedError::Refused(contents.refusals));
+    }
+    let open = |hash: &ContentHash| -> io::Result<File> {
+        let artifact = contents.artifacts.get(hash).ok_or(io::ErrorKind::NotFound)?;
+        staging.open_artifact(artifact).map_err(io::Error::other)
+    };
+    let report = put(&upload(to, &contents.mappings, &open, true))?;
+    if report.missing.is_empty() { Ok(report) } else { Err(StagedError::Changed(report)) }
+}
+
+fn upload<'a>(
+    to: &Destination<'a>,
+    mappings: &'a Mappings,
+    open: &'a crate::put::OpenArtifact<'a>,
+    all_or_nothing: bool,
+) -> Upload<'a> {
+    let Destination { service, scope, revision, overwrite, progress } = *to;
+    Upload { service, scope, revision, mappings, open, overwrite, all_or_nothing, progress }
+}

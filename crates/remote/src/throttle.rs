@@ -1,0 +1,126 @@
+//! What a service says about being asked too much, heard by every request to it.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use async_trait::async_trait;
+use object_store::{
+    ClientOptions, Result,
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
+        ReqwestConnector,
+    },
+};
+
+/// The longest `Retry-After` that is obeyed in full.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Shared by all requests to one service: until when they shall wait, and how many there were.
+#[derive(Debug, Clone, Default)]
+pub struct Throttle(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    until: Mutex<Option<Instant>>,
+    requests: AtomicU64,
+}
+
+impl Throttle {
+    /// How many requests have been sent.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    fn hold(&self, delay: Duration) {
+        let until = Instant::now() + delay.min(LONGEST);
+        let mut held = self.0.until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if held.is_none_or(|held| held < until) {
+            *held = Some(until);
+        }
+    }
+
+    /// Waits until the service wants to be asked again; then a little more, each request for
+    /// itself, so that they don't all come at once.
+    async fn wait(&self) {
+        loop {
+            let held = *self.0.until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            match held.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(left) if !left.is_zero() => {
+                    let jitter = left.min(Duration::from_secs(1)).mul_f64(fastrand::f64() / 4.0);
+                    tokio::time::sleep(left + jitter).await;
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Makes HTTP clients that obey `throttle`.
+#[derive(Debug)]
+pub struct Connector {
+    pub throttle: Throttle,
+}
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> Result<HttpClient> {
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Throttled { client, throttle: self.throttle.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct Throttled {
+    client: HttpClient,
+    throttle: Throttle,
+}
+
+#[async_trait]
+impl HttpService for Throttled {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.throttle.wait().await;
+        self.throttle.0.requests.fetch_add(1, Ordering::Relaxed);
+        let response = self.client.execute(request).await?;
+        if !response.status().is_client_error() && !response.status().is_server_error() {
+            return Ok(response);
+        }
+        if let Some(delay) = response.headers().get("retry-after")
+            && let Some(delay) = delay.to_str().ok().and_then(retry_after)
+        {
+            self.throttle.hold(delay);
+        }
+        // What a server says of an error may quote the request, its signature and key included.
+        let (parts, _) = response.into_parts();
+        Ok(HttpResponse::from_parts(parts, String::new().into()))
+    }
+}
+
+/// A `Retry-After`: seconds, or a date.
+fn retry_after(value: &str) -> Option<Duration> {
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(value).ok()?;
+            Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+        assert!(retry_after(&soon).is_some_and(|delay| delay > Duration::from_secs(25)));
+        assert_eq!(retry_after("soon"), None);
+        assert_eq!(retry_after("-1"), None);
+    }
+}

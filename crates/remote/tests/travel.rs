@@ -1,0 +1,393 @@
+//! Putting and getting through a real S3 server, over a network that is as bad as we make it.
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use common::{Built, Faults, FileServer, Proxy, S3, config_at, hash, object, open, scope};
+use larder_remote::{Access, Catalogue, Config, GetReport, Overwrite};
+use larder_store::{Lookup, Store, Tier};
+use tempfile::TempDir;
+
+#[test]
+fn what_is_put_comes_back() {
+    let s3 = S3::start();
+    let service = open(&s3.config(), Access::Write);
+    let mut here = Built::new(1, 50, 3000);
+    here.add("empty.o", b"");
+    here.add("tool.sh", b"#!/bin/sh\n");
+    here.add("large.so", &object(1, 999, 5 << 20));
+    let report = here.put(&service, "r1");
+    assert_eq!((report.mappings, report.sent, report.reused), (53, 53, 0));
+
+    let there = Built::empty();
+    let report = there.get(&open(&s3.config(), Access::Read), "r1");
+    assert_eq!((report.mappings, report.fetched, report.missing.len()), (53, 53, 0));
+    assert_eq!(there.verified(&here.mappings), 53);
+    for (dep_hash, outputs) in here.mappings.iter() {
+        let Lookup::Hit(hit) = there.store.lookup(&scope(), dep_hash, |_| true) else { panic!() };
+        assert_eq!(&hit.outputs, outputs);
+        let file = &outputs.outputs[0];
+        let path = there.dir.path().join("out").join(&file.path);
+        there.store.restore(file, &path).unwrap();
+        assert_eq!(hash(&fs::read(&path).unwrap()), file.hash);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o111 != 0, file.executable);
+    }
+    let again = there.get(&service, "r1");
+    assert_eq!((again.fetched, again.present), (0, 53));
+    assert_eq!(there.try_get(&service, &["r2"]).unwrap(), None);
+}
+
+#[test]
+fn a_get_walks_back_to_a_revision_that_is_there() {
+    let s3 = S3::start();
+    let service = open(&s3.config(), Access::Write);
+    let here = Built::new(1, 3, 100);
+    here.put(&service, "old");
+    let there = Built::empty();
+    let mut revisions: Vec<_> = (0..60).map(|n| format!("r{n}")).collect();
+    revisions.push("old".to_owned());
+    let revisions: Vec<_> = revisions.iter().map(String::as_str).collect();
+    let report = there.try_get(&service, &revisions).unwrap().unwrap();
+    assert_eq!(report.revision.unwrap().as_str(), "old");
+}
+
+#[test]
+fn an_incremental_put_sends_what_is_new() {
+    let s3 = S3::start();
+    let proxy = Proxy::start(s3.address, Faults::default(), 0);
+    let service = open(&config_at(proxy.address), Access::Write);
+    let mut here = Built::new(1, 100, 20_000);
+    here.put(&service, "r0");
+    let first = proxy.received();
+    let mut sent = 0;
+    for n in 1..=40 {
+        here.add(&format!("new{n}.o"), &object(7, n, 20_000));
+        let report = here.put(&service, &format!("r{n}"));
+        assert_eq!(report.sent + report.reused, 100 + n);
+        sent += report.sent;
+    }
+    // Packs that grew too many are sent again, together, now and then.
+    assert!(sent <= 80, "{sent}");
+    let later = proxy.received();
+    assert!(later < first * 2, "{first} bytes, then {later}");
+    let same = here.put(&service, "r41");
+    assert_eq!((same.sent, same.reused), (0, 140));
+    // And the last revision still comes in few requests.
+    proxy.requests();
+    let there = Built::empty();
+    there.get(&open(&config_at(proxy.address), Access::Read), "r40");
+    assert_eq!(there.verified(&here.mappings), 140);
+    let requests = proxy.requests();
+    assert!(requests <= 40, "{requests}");
+}
+
+#[test]
+fn a_broken_off_put_is_taken_up_and_never_shows() {
+    let s3 = S3::start();
+    let mut here = Built::new(1, 20, 2000);
+    here.add("large.so", &object(1, 999, 6 << 20));
+    let service = open(&s3.config(), Access::Write);
+    here.put(&service, "r1");
+    let full = s3.objects().len();
+    // As if killed before the mappings, then before the catalogue.
+    for ending in [".jsonl", ".packs"] {
+        for path in s3.objects_ending(ending) {
+            fs::remove_file(path).unwrap();
+        }
+        let there = Built::empty();
+        assert_eq!(there.try_get(&service, &["r1"]).unwrap(), None);
+    }
+    let proxy = Proxy::start(s3.address, Faults::default(), 0);
+    here.put(&open(&config_at(proxy.address), Access::Write), "r1");
+    assert!(proxy.received() < 100_000, "nothing large is sent twice");
+    assert_eq!(s3.objects().len(), full);
+}
+
+#[test]
+fn revisions_can_be_left_replaced_and_mended() {
+    let s3 = S3::start();
+    let service = open(&s3.config(), Access::Write);
+    let here = Built::new(1, 10, 1000);
+    here.put(&service, "r1");
+    let other = Built::new(2, 4, 1000);
+    let report = other.try_put(&service, "r1", Overwrite::Nothing).unwrap();
+    assert!(report.left_alone);
+    assert_eq!(Built::empty().get(&service, "r1").mappings, 10);
+    other.put(&service, "r1");
+    assert_eq!(Built::empty().get(&service, "r1").mappings, 4);
+
+    // Somebody's upload, or the disk beneath, is broken: a miss for others, and mended by force.
+    for path in s3.objects_ending(".pack") {
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let there = Built::empty();
+    let report = there.get(&service, "r1");
+    assert_eq!((report.fetched, report.missing.len()), (0, 4));
+    assert_eq!(there.verified(&other.mappings), 0);
+    other.try_put(&service, "r1", Overwrite::Everything).unwrap();
+    let report = there.get(&service, "r1");
+    assert_eq!((report.fetched, report.missing.len()), (4, 0));
+}
+
+#[test]
+fn missing_artifacts_cost_only_the_mappings_that_mention_them() {
+    let s3 = S3::start();
+    let service = open(&s3.config(), Access::Write);
+    let here = Built::new(1, 10, 1000);
+    let lost = *here.mappings.artifacts().keys().next().unwrap();
+    fs::remove_file(here.store.layout().artifact(&lost)).unwrap();
+    let report = here.try_put(&service, "r1", Overwrite::default()).unwrap();
+    assert_eq!((report.mappings, report.sent, report.missing.len()), (9, 9, 1));
+    assert_eq!(Built::empty().get(&service, "r1").fetched, 9);
+}
+
+fn arrives(faults: Faults, seed: u64) -> GetReport {
+    let s3 = S3::start();
+    let mut here = Built::new(seed, 300, 14_000);
+    here.add("large.so", &object(seed, 999, 5 << 20));
+    here.put(&open(&s3.config(), Access::Write), "r1");
+    let proxy = Proxy::start(s3.address, faults, seed);
+    let there = Built::empty();
+    let report = there.get(&open(&config_at(proxy.address), Access::Read), "r1");
+    assert_eq!(there.verified(&here.mappings), 301, "{:?}", report.missing);
+    report
+}
+
+#[test]
+fn everything_arrives_through_429() {
+    arrives(Faults { too_many: 0.3, retry_after: 1, ..Faults::default() }, 11);
+}
+
+#[test]
+fn everything_arrives_through_503() {
+    arrives(Faults { unavailable: 0.3, ..Faults::default() }, 12);
+}
+
+#[test]
+fn everything_arrives_through_resets() {
+    arrives(Faults { reset: 0.3, ..Faults::default() }, 13);
+}
+
+#[test]
+fn everything_arrives_through_stalls() {
+    arrives(Faults { stall: 0.15, ..Faults::default() }, 14);
+}
+
+#[test]
+fn everything_arrives_through_truncation() {
+    arrives(Faults { truncate: 0.3, ..Faults::default() }, 15);
+}
+
+#[test]
+fn everything_arrives_through_forgery() {
+    arrives(Faults { forge: 0.3, ..Faults::default() }, 16);
+}
+
+#[test]
+fn puts_survive_a_bad_network() {
+    let s3 = S3::start();
+    let faults = Faults {
+        unavailable: 0.15,
+        reset: 0.1,
+        too_many: 0.05,
+        truncate: 0.1,
+        ..Faults::default()
+    };
+    let proxy = Proxy::start(s3.address, faults, 21);
+    let mut here = Built::new(1, 100, 14_000);
+    here.add("large.so", &object(1, 999, 20 << 20));
+    here.put(&open(&config_at(proxy.address), Access::Write), "r1");
+    let there = Built::empty();
+    there.get(&open(&s3.config(), Access::Read), "r1");
+    assert_eq!(there.verified(&here.mappings), 101);
+}
+
+#[test]
+fn a_dead_service_is_given_up_soon() {
+    let s3 = S3::start();
+    let proxy = Proxy::start(s3.address, Faults::default(), 0);
+    let service = open(&config_at(proxy.address), Access::Write);
+    let here = Built::new(1, 100, 14_000);
+    here.put(&service, "r1");
+    proxy.set(Faults { unavailable: 1.0, ..Faults::default() });
+    let begin = Instant::now();
+    let error = Built::empty().try_get(&service, &["r1"]).unwrap_err().to_string();
+    assert!(error.contains("503"), "{error}");
+    assert!(!error.contains("Slow down"), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_wrong_key_is_said_so_and_not_shown() {
+    let s3 = S3::start();
+    let key = larder_remote::Key { id: "AKWRONG".to_owned(), secret: "hunter2".to_owned() };
+    let service =
+        larder_remote::Service::open_with(&s3.config(), Access::Write, Some(key)).unwrap();
+    let error = Built::new(1, 1, 10).try_put(&service, "r", Overwrite::default()).unwrap_err();
+    let error = format!("{error} {error:?}");
+    assert!(error.contains("access denied"), "{error}");
+    assert!(!error.contains("AKWRONG") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn artifacts_come_on_demand_with_their_neighbours() {
+    let s3 = S3::start();
+    let proxy = Proxy::start(s3.address, Faults::default(), 0);
+    let mut here = Built::new(1, 200, 10_000);
+    here.add("large.so", &object(1, 999, 5 << 20));
+    here.put(&open(&s3.config(), Access::Write), "r1");
+
+    let mut config = config_at(proxy.address);
+    config.anonymous_reads = false;
+    let there = Built::empty();
+    let service = open(&config, Access::Read);
+    let request = larder_remote::Get { mappings_only: true, ..there.request(&service) };
+    let report = larder_remote::get(&request, &[common::revision("r1")]).unwrap().unwrap();
+    assert_eq!((report.mappings, report.fetched), (201, 0));
+    assert_eq!(there.verified(&here.mappings), 0);
+    proxy.requests();
+
+    // The environment's key is not ours to set, so the on-demand service is a directory.
+    let directory = TempDir::new().unwrap();
+    let local = larder_remote::ServiceConfig {
+        url: format!("file://{}", directory.path().display()),
+        endpoint: None,
+        ..config
+    };
+    here.put(&open(&local, Access::Write), "r1");
+    let mut config = Config::default();
+    config.cache.services.push(local);
+    let root = there.store.layout().root().to_owned();
+    let upstream = larder_remote::on_demand(config, there.store.layout()).unwrap();
+    let store = Store::open(root).unwrap().with_upstream(upstream);
+    let mut hits = 0;
+    for (dep_hash, outputs) in here.mappings.iter() {
+        let Lookup::Hit(hit) = store.lookup(&scope(), dep_hash, |_| true) else { panic!() };
+        hits += usize::from(hit.tier == Tier::Service);
+        let path = there.dir.path().join("out").join(&outputs.outputs[0].path);
+        store.restore(&outputs.outputs[0], &path).unwrap();
+    }
+    assert!(hits < 20, "neighbours come along: {hits}");
+    assert_eq!(there.verified(&here.mappings), 201);
+}
+
+#[test]
+fn a_plain_web_server_serves_what_was_put_into_a_directory() {
+    let directory = TempDir::new().unwrap();
+    let mut config = config_at("127.0.0.1:1".parse().unwrap());
+    config.endpoint = None;
+    config.url = format!("file://{}", directory.path().display());
+    let mut here = Built::new(1, 50, 3000);
+    here.add("large.so", &object(1, 999, 5 << 20));
+    here.put(&open(&config, Access::Write), "r1");
+    for ranges in [true, false] {
+        let server = FileServer::start(directory.path(), ranges);
+        config.url = format!("http://{}/", server.address);
+        config.anonymous_reads = true;
+        let there = Built::empty();
+        let report = there.get(&open(&config, Access::Read), "r1");
+        assert_eq!((report.fetched, report.missing.len()), (51, 0), "ranges: {ranges}");
+        assert_eq!(there.try_get(&open(&config, Access::Read), &["r2", "r3"]).unwrap(), None);
+    }
+}
+
+#[test]
+fn no_flipped_bit_in_a_revision_goes_unnoticed() {
+    let directory = TempDir::new().unwrap();
+    let mut config = config_at("127.0.0.1:1".parse().unwrap());
+    config.endpoint = None;
+    config.url = format!("file://{}", directory.path().display());
+    let here = Built::new(1, 3, 300);
+    here.put(&open(&config, Access::Write), "r1");
+    let catalogue = directory.path().join("revisions/owner/pkg/r1.packs");
+    let good = fs::read(&catalogue).unwrap();
+    let mappings = hash(&fs::read(directory.path().join("revisions/owner/pkg/r1.jsonl")).unwrap());
+    let sound = Catalogue::parse(&good).unwrap();
+    assert_eq!(sound.mappings, mappings);
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        if let Ok(read) = Catalogue::parse(&bad) {
+            let same = read.mappings == mappings
+                && read.packs.iter().all(|pack| sound.packs.iter().any(|p| p.id == pack.id));
+            assert!(!same || read.to_text().as_bytes() == good, "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn many_small_artifacts_take_few_requests() {
+    let s3 = S3::start();
+    let here = Built::new(1, 1200, 14 << 10);
+    here.put(&open(&s3.config(), Access::Write), "r1");
+    let faults = Faults { delay: Duration::from_millis(40), ..Faults::default() };
+    let proxy = Proxy::start(s3.address, faults, 0);
+    let service = open(&config_at(proxy.address), Access::Read);
+    let there = Built::empty();
+    let begin = Instant::now();
+    let report = there.get(&service, "r1");
+    let (took, requests) = (begin.elapsed(), proxy.requests());
+    println!("1,200 artifacts in {took:?}, {requests} requests, {} bytes", proxy.sent());
+    assert_eq!(report.fetched, 1200);
+    assert!(requests <= 60, "{requests}");
+}
+
+/// `cargo test --release -p larder-remote --test travel -- --ignored --nocapture beside_curl`
+#[test]
+#[ignore = "a measurement"]
+fn beside_curl() {
+    let s3 = S3::start();
+    let here = Built::new(1, 1200, 14 << 10);
+    here.put(&open(&s3.config(), Access::Write), "r1");
+    let faults = Faults { delay: Duration::from_millis(40), ..Faults::default() };
+    let proxy = Proxy::start(s3.address, faults, 0);
+    let uploads = open(&s3.config(), Access::Write);
+    drop(uploads);
+    let bucket = s3.objects().into_values().next().unwrap();
+    let bucket = bucket.ancestors().find(|path| path.ends_with("bucket")).unwrap().to_owned();
+    let out = TempDir::new().unwrap();
+    let mut config = String::new();
+    for hash in here.mappings.artifacts().keys() {
+        fs::copy(here.store.layout().artifact(hash), bucket.join(hash.to_string())).unwrap();
+        let target = out.path().join(hash.to_string());
+        config.push_str(&format!(
+            "url = \"http://{}/bucket/{hash}\"\noutput = \"{}\"\n",
+            proxy.address,
+            target.display()
+        ));
+    }
+    let list = out.path().join("list");
+    fs::write(&list, config).unwrap();
+    for round in 0..3 {
+        proxy.requests();
+        let begin = Instant::now();
+        let status = std::process::Command::new("curl")
+            .args(["--parallel", "--silent", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
+            .arg(format!("{}:{}", common::KEY.0, common::KEY.1))
+            .arg("--config")
+            .arg(&list)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let (curl, curl_requests) = (begin.elapsed(), proxy.requests());
+        let there = Built::empty();
+        let begin = Instant::now();
+        let service = open(&config_at(proxy.address), Access::Read);
+        let report = there.get(&service, "r1");
+        let (larder, larder_requests) = (begin.elapsed(), proxy.requests());
+        assert_eq!(report.fetched, 1200);
+        println!(
+            "{round}: curl {curl:?} in {curl_requests} requests; larder {larder:?} in \
+             {larder_requests}: {:.2} of the time",
+            larder.as_secs_f64() / curl.as_secs_f64()
+        );
+    }
+}

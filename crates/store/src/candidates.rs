@@ -1,0 +1,85 @@
+//! Mapping entries on disk: for one dep hash, what builds with different discovered inputs left.
+
+use std::{fs, io, path::Path};
+
+use larder_trace::{ContentHash, Outputs};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{MAPPINGS_SCHEMA, StoreError, check_outputs, files};
+
+/// How many candidates are kept for one dep hash.
+const MOST: usize = 16;
+
+/// `outputs/<scope>/<dep hash>.json`. The checksum covers the dep hash and the text of `entries`,
+/// so that a flipped bit in a path or a log is found as surely as one in a hash.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OnDisk<'a> {
+    schema_version: &'a str,
+    checksum: ContentHash,
+    #[serde(borrow)]
+    entries: &'a RawValue,
+}
+
+fn checksum(dep_hash: &ContentHash, entries: &str) -> ContentHash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(dep_hash.as_bytes()).update(entries.as_bytes());
+    hasher.finalize().into()
+}
+
+/// What a candidates file turned out to be.
+pub enum Found {
+    /// Intact, newest first.
+    Candidates(Vec<Outputs>),
+    /// There is none.
+    Nothing,
+    /// Damaged, or not readable, for the given reason.
+    Corrupt(String),
+}
+
+/// Reads the candidates at `path`.
+pub fn read(path: &Path, dep_hash: &ContentHash) -> Found {
+    match fs::read(path) {
+        Ok(text) => parse(&text, dep_hash).map_or_else(Found::Corrupt, Found::Candidates),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+        Err(error) => Found::Corrupt(error.to_string()),
+    }
+}
+
+fn parse(text: &[u8], dep_hash: &ContentHash) -> Result<Vec<Outputs>, String> {
+    let file: OnDisk<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if file.schema_version != MAPPINGS_SCHEMA {
+        return Err(format!("schema version {:?}", file.schema_version));
+    }
+    if checksum(dep_hash, file.entries.get()) != file.checksum {
+        return Err("wrong checksum".to_owned());
+    }
+    let entries: Vec<Outputs> =
+        serde_json::from_str(file.entries.get()).map_err(|error| error.to_string())?;
+    for outputs in &entries {
+        check_outputs(outputs).map_err(|error| error.to_string())?;
+    }
+    Ok(entries)
+}
+
+/// Puts `outputs` before the other candidates at `path`, in place of one with the same discovered
+/// inputs.
+pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<(), StoreError> {
+    let mut candidates = match read(path, dep_hash) {
+        Found::Candidates(candidates) => candidates,
+        Found::Nothing | Found::Corrupt(_) => Vec::new(),
+    };
+    if candidates.first() == Some(outputs) {
+        return Ok(());
+    }
+    candidates.retain(|candidate| candidate.discovered != outputs.discovered);
+    candidates.insert(0, outputs.clone());
+    candidates.truncate(MOST);
+    let failed = |error: serde_json::Error| StoreError::io("write", path)(error.into());
+    let entries = serde_json::value::to_raw_value(&candidates).map_err(failed)?;
+    let checksum = checksum(dep_hash, entries.get());
+    let file = OnDisk { schema_version: MAPPINGS_SCHEMA, checksum, entries: &entries };
+    let text = serde_json::to_vec(&file).map_err(failed)?;
+    files::write_atomically(path, &text)
+}

@@ -1,0 +1,46 @@
+//! What can go wrong with a store itself. A single entry that is absent or corrupt is not an error
+//! but a [`Miss`](crate::Miss).
+
+use std::{io, path::PathBuf};
+
+use crate::{MappingsError, NameError};
+
+/// An operation on a store or staging directory that could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done, as a verb: "read", "write", "create".
+        action: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// No store directory was named and the platform names no cache directory.
+    #[error("no directory for the store: set LARDER_CACHE_DIR")]
+    NoDirectory,
+    /// A name from outside broke its grammar.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A mappings file was refused.
+    #[error("{}: {source}", path.display())]
+    Mappings {
+        /// The mappings file.
+        path: PathBuf,
+        /// Why it was refused, with the line.
+        source: MappingsError,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: an I/O error with what was being done to which file.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,288 @@
+//! Mappings files: dep hashes to outputs, as JSON Lines that travel between machines.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use larder_trace::{ContentHash, Outputs};
+
+use crate::{ArtifactName, NameError, StoreError, check_outputs, files};
+
+/// The schema version that line 1 of a mappings file carries.
+pub const MAPPINGS_SCHEMA: &str = "1";
+
+/// Why a mappings file is refused, with the line, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct MappingsError {
+    /// The offending line.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: MappingsReason,
+}
+
+/// What is wrong with a line of a mappings file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingsReason {
+    /// Line 1 is missing or is not a JSON string.
+    #[error("expected the schema version, a JSON string such as {MAPPINGS_SCHEMA:?}")]
+    NoSchema,
+    /// Written by a newer larder.
+    #[error(
+        "schema version {0:?} is newer than {MAPPINGS_SCHEMA:?}, which this larder reads: \
+         use the larder that wrote it, or a later one"
+    )]
+    FutureSchema(String),
+    /// Not UTF-8, or not `["<dep hash>", <outputs>]`.
+    #[error("{0}")]
+    Malformed(String),
+    /// An output path breaks the grammar.
+    #[error(transparent)]
+    Path(#[from] NameError),
+    /// The dep hash stands on an earlier line, with the same outputs.
+    #[error("duplicate of line {0}")]
+    Duplicate(usize),
+    /// The dep hash stands on an earlier line, with other outputs.
+    #[error("conflicts with line {0}: same dep hash, other outputs")]
+    Conflict(usize),
+    /// One artifact is given two sizes.
+    #[error("artifact {0} has another size than on an earlier line")]
+    SizeConflict(ContentHash),
+}
+
+/// The content of a mappings file: for each dep hash, the outputs of the target that was built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mappings {
+    entries: BTreeMap<ContentHash, Outputs>,
+}
+
+/// What the mappings say of one artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its name in a staging directory.
+    pub name: ArtifactName,
+    /// Length in bytes.
+    pub size: u64,
+    /// Whether some output with this content is executable.
+    pub executable: bool,
+}
+
+impl Mappings {
+    /// Sets the outputs of `dep_hash`.
+    pub fn insert(&mut self, dep_hash: ContentHash, outputs: Outputs) {
+        self.entries.insert(dep_hash, outputs);
+    }
+
+    /// The outputs of `dep_hash`.
+    pub fn get(&self, dep_hash: &ContentHash) -> Option<&Outputs> {
+        self.entries.get(dep_hash)
+    }
+
+    /// All entries, by dep hash.
+    pub fn iter(&self) -> impl Iterator<Item = (&ContentHash, &Outputs)> {
+        self.entries.iter()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes over every entry of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
+    /// Every artifact mentioned, once. Of the names that outputs with the same content lend it, the
+    /// smallest.
+    pub fn artifacts(&self) -> BTreeMap<ContentHash, Artifact> {
+        let mut artifacts = BTreeMap::<_, Artifact>::new();
+        for file in self.entries.values().flat_map(|outputs| &outputs.outputs) {
+            let name = ArtifactName::of_output(file.hash, &file.path);
+            artifacts
+                .entry(file.hash)
+                .and_modify(|artifact| {
+                    artifact.executable |= file.executable;
+                    if name < artifact.name {
+                        artifact.name = name.clone();
+                    }
+                })
+                .or_insert(Artifact { name, size: file.size, executable: file.executable });
+        }
+        artifacts
+    }
+
+    /// Parses a mappings file. Refuses anything of which it is not sure.
+    pub fn parse(text: &[u8]) -> Result<Self, MappingsError> {
+        let mut lines = text.split(|byte| *byte == b'\n').zip(1..);
+        let version =
+            lines.next().and_then(|(line, _)| serde_json::from_slice::<String>(line).ok());
+        match version {
+            Some(version) if version == MAPPINGS_SCHEMA => {}
+            Some(version) => {
+                return Err(MappingsError {
+                    line: 1,
+                    reason: MappingsReason::FutureSchema(version),
+                });
+            }
+            None => {
+                return Err(MappingsError { line: 1, reason: MappingsReason::NoSchema });
+            }
+        }
+        let mut entries = BTreeMap::<ContentHash, (usize, Outputs)>::new();
+        let mut sizes = BTreeMap::new();
+        for (text, line) in lines {
+            if text.is_empty() {
+                continue;
+            }
+            let refused = |reason| MappingsError { line, reason };
+            let (dep_hash, outputs): (ContentHash, Outputs) = serde_json::from_slice(text)
+                .map_err(|error| {
+                    // The error's own line is always 1.
+                    let text = error.to_string().replace(" at line 1 column", " at column");
+                    refused(MappingsReason::Malformed(text))
+                })?;
+            check_outputs(&outputs).map_err(|error| refused(error.into()))?;
+            for file in &outputs.outputs {
+                if *sizes.entry(file.hash).or_insert(file.size) != file.size {
+                    return Err(refused(MappingsReason::SizeConflict(file.hash)));
+                }
+            }
+            if let Some((earlier, other)) = entries.get(&dep_hash) {
+                return Err(refused(if *other == outputs {
+                    MappingsReason::Duplicate(*earlier)
+                } else {
+                    MappingsReason::Conflict(*earlier)
+                }));
+            }
+            entries.insert(dep_hash, (line, outputs));
+        }
+        let entries = entries.into_iter().map(|(hash, (_, outputs))| (hash, outputs)).collect();
+        Ok(Self { entries })
+    }
+
+    /// The text of the mappings file: the same for the same entries.
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = format!("{MAPPINGS_SCHEMA:?}\n").into_bytes();
+        for entry in &self.entries {
+            // Strings, numbers and lists of them: writing them to memory cannot fail.
+            if serde_json::to_writer(&mut text, &entry).is_ok() {
+                text.push(b'\n');
+            }
+        }
+        text
+    }
+
+    /// Reads the mappings file at `path`.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let text = fs::read(path).map_err(StoreError::io("read", path))?;
+        Self::parse(&text).map_err(|source| StoreError::Mappings { path: path.to_owned(), source })
+    }
+
+    /// [`read`](Self::read), but `None` where there is no file.
+    pub fn read_if_present(path: &Path) -> Result<Option<Self>, StoreError> {
+        match Self::read(path) {
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+
+    /// Writes the mappings file at `path`, in one step; leaves it alone where nothing would change.
+    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        files::write_atomically(path, &self.to_text())
+    }
+}
+
+impl FromIterator<(ContentHash, Outputs)> for Mappings {
+    fn from_iter<I: IntoIterator<Item = (ContentHash, Outputs)>>(entries: I) -> Self {
+        Self { entries: entries.into_iter().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use larder_trace::OutputFile;
+    use proptest::prelude::*;
+
+    fn outputs(paths: &[&str]) -> Outputs {
+        let file = |path: &&str| OutputFile {
+            path: path.to_string(),
+            hash: ContentHash::of_bytes(path.as_bytes()),
+            size: path.len() as u64,
+            executable: false,
+        };
+        Outputs { outputs: paths.iter().map(file).collect(), ..Outputs::default() }
+    }
+
+    fn line(key: &str, outputs: &Outputs) -> String {
+        serde_json::to_string(&(ContentHash::of_bytes(key.as_bytes()), outputs)).unwrap()
+    }
+
+    fn refusal(lines: &[&str]) -> String {
+        Mappings::parse(lines.join("\n").as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refuses_with_line_and_reason() {
+        let (a, b) = (line("k", &outputs(&["a"])), line("k", &outputs(&["b"])));
+        let big = {
+            let mut outputs = outputs(&["a"]);
+            outputs.outputs[0].size = 99;
+            line("other", &outputs)
+        };
+        let path = |path| line("k", &outputs(&[path]));
+        let refusals = [
+            refusal(&[]),
+            refusal(&[&a]),
+            refusal(&["\"2\"", &a]),
+            refusal(&["\"1\"", &a, "", &a]),
+            refusal(&["\"1\"", &a, &b]),
+            refusal(&["\"1\"", &a, &big]),
+            refusal(&["\"1\"", "nonsense"]),
+            refusal(&["\"1\"", "[\"../../etc/passwd\", {\"outputs\":[]}]"]),
+            refusal(&["\"1\"", &path("../x")]),
+            refusal(&["\"1\"", &path("/etc/passwd")]),
+            refusal(&["\"1\"", &path("a\0b")]),
+            refusal(&["\"1\"", &line("k", &outputs(&["a", "a/b"]))]),
+            refusal(&["\"1\"", &line("k", &outputs(&["a", "a"]))]),
+        ];
+        insta::assert_snapshot!(refusals.join("\n"), @r#"
+        line 1: expected the schema version, a JSON string such as "1"
+        line 1: expected the schema version, a JSON string such as "1"
+        line 1: schema version "2" is newer than "1", which this larder reads: use the larder that wrote it, or a later one
+        line 4: duplicate of line 2
+        line 3: conflicts with line 2: same dep hash, other outputs
+        line 3: artifact 17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f has another size than on an earlier line
+        line 2: expected ident at column 2
+        line 2: a hash is 64 lowercase hex digits at column 19
+        line 2: output path "../x" leaves the build directory with `..`
+        line 2: output path "/etc/passwd" is absolute
+        line 2: output path "a\0b" contains a NUL
+        line 2: output path "a" is both a file and a directory
+        line 2: output path "a" is listed twice
+        "#);
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips_in_one_order(keys in proptest::collection::vec("[a-z]{1,4}", 0..20)) {
+            let entry = |key: &String| (ContentHash::of_bytes(key.as_bytes()), outputs(&[key]));
+            let mappings: Mappings = keys.iter().map(entry).collect();
+            let reversed: Mappings = keys.iter().rev().map(entry).collect();
+            prop_assert_eq!(mappings.to_text(), reversed.to_text());
+            prop_assert_eq!(Mappings::parse(&mappings.to_text()), Ok(mappings));
+        }
+
+        #[test]
+        fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            _ = Mappings::parse(&text);
+            _ = Mappings::parse(&[b"\"1\"\n", text.as_slice()].concat());
+        }
+    }
+}

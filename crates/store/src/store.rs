@@ -1,0 +1,421 @@
+//! The store: one directory of ours, read-only ones behind it, and behind those whoever fetches.
+
+use std::{
+    env, fmt,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use larder_trace::{ContentHash, DiscoveredInput, OutputFile, Outputs};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    How, Layout, Mappings, Miss, Scope, StoreError,
+    artifacts::Artifacts,
+    candidates::{self, Found},
+    check_outputs, files,
+    session::Session,
+    stats::Live,
+};
+
+/// Where an answer was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Tier {
+    /// The store itself.
+    Local,
+    /// A read-only store behind it.
+    Offline,
+    /// The mapping is known here, its artifacts are to be fetched from a service.
+    Service,
+}
+
+impl Tier {
+    /// Every tier, in the order of lookup.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Offline, Self::Service];
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "in the store",
+            Self::Offline => "in an offline store",
+            Self::Service => "on a service",
+        })
+    }
+}
+
+/// Why a lookup or a restore found nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MissReason {
+    /// The dep hash was never recorded.
+    NotRecorded,
+    /// It was, but with discovered inputs (headers) of other content.
+    InputsDiffer,
+    /// It was, but an artifact has been collected or was never fetched.
+    ArtifactAbsent,
+    /// It was, but an artifact is damaged.
+    ArtifactCorrupt,
+    /// The mapping entry is damaged.
+    MappingCorrupt,
+    /// An artifact could not be fetched.
+    NotFetched,
+}
+
+impl MissReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::NotRecorded,
+        Self::InputsDiffer,
+        Self::ArtifactAbsent,
+        Self::ArtifactCorrupt,
+        Self::MappingCorrupt,
+        Self::NotFetched,
+    ];
+}
+
+impl fmt::Display for MissReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotRecorded => "never built with these inputs",
+            Self::InputsDiffer => "a discovered input has other content",
+            Self::ArtifactAbsent => "an artifact is not in the store",
+            Self::ArtifactCorrupt => "an artifact was corrupt",
+            Self::MappingCorrupt => "the mapping entry was corrupt",
+            Self::NotFetched => "an artifact could not be fetched",
+        })
+    }
+}
+
+/// The answer to [`Store::lookup`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// What a build would leave.
+    Hit(Hit),
+    /// Nothing that fits.
+    Miss(MissReason),
+}
+
+/// Outputs whose discovered inputs match and whose artifacts can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// What a build would leave.
+    pub outputs: Outputs,
+    /// Where it was found.
+    pub tier: Tier,
+}
+
+/// See [`Upstream::fetch`].
+pub type Fetch = dyn Fn(&Store, &OutputFile) -> Result<(), String> + Send + Sync;
+
+/// Fetches artifacts that the store lacks. Both functions are called from many threads.
+pub struct Upstream {
+    /// Whether the artifact can probably be fetched. Fast: asks nobody.
+    pub knows: Box<dyn Fn(&ContentHash) -> bool + Send + Sync>,
+    /// Fetches the artifact into the given store, or says why not.
+    pub fetch: Box<Fetch>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upstream")
+    }
+}
+
+/// A content-addressed store, safe to use from many threads and many processes at once.
+#[derive(Debug)]
+pub struct Store {
+    local: Artifacts,
+    offline: Vec<Artifacts>,
+    upstream: Option<Upstream>,
+    session: Option<Session>,
+    live: Live,
+}
+
+impl Store {
+    /// The directory of the user's store: `$LARDER_CACHE_DIR`, else `larder` in the platform's
+    /// cache directory.
+    pub fn default_directory() -> Result<PathBuf, StoreError> {
+        match env::var_os("LARDER_CACHE_DIR").filter(|value| !value.is_empty()) {
+            Some(directory) => Ok(directory.into()),
+            None => {
+                dirs::cache_dir().map(|cache| cache.join("larder")).ok_or(StoreError::NoDirectory)
+            }
+        }
+    }
+
+    /// Opens the store at `directory`, creating it where it is missing. Until the `Store` is
+    /// dropped, collections in other processes spare what it uses.
+    pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let layout = Layout::new(directory);
+        fs::create_dir_all(layout.root()).map_err(StoreError::io("create", layout.root()))?;
+        // A store on a full or read-only disk still serves what it has.
+        let session = Session::begin(&layout.running())
+            .inspect_err(|error| tracing::debug!(%error, "store not writable"))
+            .ok();
+        let opened = session.as_ref().map_or_else(SystemTime::now, Session::began);
+        Ok(Self {
+            local: Artifacts::new(layout, true, opened),
+            offline: Vec::new(),
+            upstream: None,
+            session,
+            live: Live::default(),
+        })
+    }
+
+    /// Puts a read-only store behind this one. Nothing is written to it or linked from it, and it
+    /// may belong to somebody else. One that does not exist is empty.
+    #[must_use]
+    pub fn with_offline(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.offline.push(Artifacts::new(Layout::new(directory), false, SystemTime::now()));
+        self
+    }
+
+    /// Lets artifacts that are nowhere here be fetched on demand.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// Where things lie in this store.
+    pub fn layout(&self) -> &Layout {
+        &self.local.layout
+    }
+
+    pub(crate) fn local(&self) -> &Artifacts {
+        &self.local
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    fn levels(&self) -> impl Iterator<Item = (Tier, &Artifacts)> {
+        let offline = self.offline.iter().map(|level| (Tier::Offline, level));
+        std::iter::once((Tier::Local, &self.local)).chain(offline)
+    }
+
+    /// Looks for outputs recorded under `dep_hash`: the first candidate, newest first, local store
+    /// before offline stores, whose discovered inputs all satisfy `is_current` and whose artifacts
+    /// are here or can be fetched. Restores nothing. `is_current` may be asked about one input
+    /// several times.
+    pub fn lookup(
+        &self,
+        scope: &Scope,
+        dep_hash: &ContentHash,
+        mut is_current: impl FnMut(&DiscoveredInput) -> bool,
+    ) -> Lookup {
+        let mut reason = MissReason::NotRecorded;
+        for (tier, level) in self.levels() {
+            let path = level.layout.candidates(scope, dep_hash);
+            let candidates = match candidates::read(&path, dep_hash) {
+                Found::Candidates(candidates) => candidates,
+                Found::Nothing => continue,
+                Found::Corrupt(error) => {
+                    tracing::info!(path = %path.display(), error, "corrupt mapping: treated as absent");
+                    level.quarantine(&path);
+                    reason = reason.max(MissReason::MappingCorrupt);
+                    continue;
+                }
+            };
+            for outputs in candidates {
+                if !outputs.discovered.iter().all(&mut is_current) {
+                    reason = reason.max(MissReason::InputsDiffer);
+                    continue;
+                }
+                let tier = match self.availability(&outputs) {
+                    None => {
+                        reason = reason.max(MissReason::ArtifactAbsent);
+                        continue;
+                    }
+                    Some(Tier::Service) => Tier::Service,
+                    Some(_) => tier,
+                };
+                level.touch_path(&path);
+                self.live.hit(tier);
+                return Lookup::Hit(Hit { outputs, tier });
+            }
+        }
+        self.live.miss(reason);
+        Lookup::Miss(reason)
+    }
+
+    /// The farthest tier from which an artifact of `outputs` has to come; `None` when one of them
+    /// is nowhere.
+    fn availability(&self, outputs: &Outputs) -> Option<Tier> {
+        let tier_of = |file: &OutputFile| {
+            if let Some((tier, _)) = self.levels().find(|(_, level)| level.uses(&file.hash)) {
+                return Some(tier);
+            }
+            let upstream = self.upstream.as_ref()?;
+            (upstream.knows)(&file.hash).then_some(Tier::Service)
+        };
+        outputs.outputs.iter().try_fold(Tier::Local, |tier, file| Some(tier.max(tier_of(file)?)))
+    }
+
+    /// Whether the artifact is in the store or in an offline one. One `stat` each; not verified.
+    pub fn holds(&self, hash: &ContentHash) -> bool {
+        self.levels().any(|(_, level)| level.holds(hash))
+    }
+
+    /// Whether the artifact is in the local store, intact.
+    pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        self.local.check(hash, Some(size)).is_ok_and(|(path, metadata)| {
+            self.local.touch(&path, &metadata);
+            true
+        })
+    }
+
+    /// [`is_intact`](Self::is_intact), by hashing it whatever its stat says.
+    pub fn rehash(&self, hash: &ContentHash, size: u64) -> bool {
+        self.local.check_with(hash, Some(size), true).is_ok()
+    }
+
+    /// Restores one artifact at `destination`, verified, replacing in one step what is there (a
+    /// directory excepted). Its parent directories are made. The new file may be a hard link to
+    /// the store's: read-only, to be unlinked, not opened, by whoever wants to change it.
+    pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
+        let restored = self.attempt(file, |level| level.restore(file, destination));
+        match &restored {
+            Ok(_) => self.live.restored(file.size),
+            Err(miss) => {
+                tracing::debug!(hash = %file.hash, path = file.path, %miss, "not restored");
+                match miss {
+                    Miss::Absent => self.live.miss(MissReason::ArtifactAbsent),
+                    Miss::Corrupt | Miss::WrongSize { .. } | Miss::Unreadable { .. } => {
+                        self.live.miss(MissReason::ArtifactCorrupt);
+                    }
+                    Miss::NotFetched(_) => self.live.miss(MissReason::NotFetched),
+                    Miss::Unwritable { .. } => {}
+                }
+            }
+        }
+        restored
+    }
+
+    /// Opens one artifact for reading, verified.
+    pub fn open_artifact(&self, file: &OutputFile) -> Result<File, Miss> {
+        self.attempt(file, |level| {
+            let (path, metadata) = level.check(&file.hash, Some(file.size))?;
+            level.touch(&path, &metadata);
+            files::open_regular(&path).map_err(|source| Miss::Unreadable { path, source })
+        })
+    }
+
+    /// Tries the local store, the offline ones, then the local one again after a fetch.
+    fn attempt<T>(
+        &self,
+        file: &OutputFile,
+        mut from: impl FnMut(&Artifacts) -> Result<T, Miss>,
+    ) -> Result<T, Miss> {
+        let mut miss = Miss::Absent;
+        for (_, level) in self.levels() {
+            match from(level) {
+                // No other copy would fit in either.
+                done @ (Ok(_) | Err(Miss::Unwritable { .. })) => return done,
+                Err(Miss::Absent) => {}
+                Err(other) => miss = other,
+            }
+        }
+        match &self.upstream {
+            Some(upstream) if (upstream.knows)(&file.hash) => {
+                (upstream.fetch)(self, file).map_err(Miss::NotFetched)?;
+                from(&self.local)
+            }
+            _ => Err(miss),
+        }
+    }
+
+    /// Puts the file at `source` in, whose content the caller has just hashed. Where the file
+    /// system cannot clone it, `source` becomes a hard link to the entry and read-only; a file that
+    /// has other names already is copied.
+    pub fn insert(
+        &self,
+        source: &Path,
+        hash: &ContentHash,
+        executable: bool,
+    ) -> Result<How, StoreError> {
+        self.local.insert(source, hash, executable)
+    }
+
+    /// Puts in what `content` yields, if it has this size and hash. Otherwise nothing is left of
+    /// it, and the answer is false.
+    pub fn import(
+        &self,
+        hash: &ContentHash,
+        size: u64,
+        executable: bool,
+        content: impl Read,
+    ) -> Result<bool, StoreError> {
+        self.local.import(hash, size, executable, content)
+    }
+
+    /// Takes over the file at `source`, on the store's file system, if it has this hash. Otherwise
+    /// leaves it, and the answer is false.
+    pub fn adopt(
+        &self,
+        source: &Path,
+        hash: &ContentHash,
+        executable: bool,
+    ) -> Result<bool, StoreError> {
+        self.local.adopt(source, hash, executable)
+    }
+
+    /// Records what the build of `dep_hash` left, before older candidates. To be called when the
+    /// artifacts are in, so that nobody finds a mapping without them.
+    pub fn record(
+        &self,
+        scope: &Scope,
+        dep_hash: &ContentHash,
+        outputs: &Outputs,
+    ) -> Result<(), StoreError> {
+        check_outputs(outputs)?;
+        candidates::record(&self.layout().candidates(scope, dep_hash), dep_hash, outputs)
+    }
+
+    /// Records every entry of `mappings`.
+    pub fn record_all(&self, scope: &Scope, mappings: &Mappings) -> Result<(), StoreError> {
+        mappings.iter().try_for_each(|(dep_hash, outputs)| self.record(scope, dep_hash, outputs))
+    }
+
+    /// Deletes everything in the store.
+    pub fn clean(self) -> Result<(), StoreError> {
+        let root = self.layout().root().to_owned();
+        let layout = self.layout().clone();
+        drop(self);
+        for directory in [
+            layout.artifacts(),
+            layout.outputs(),
+            layout.revisions(),
+            layout.quarantine(),
+            layout.partials(),
+        ] {
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("delete", directory)(error));
+                }
+                _ => {}
+            }
+        }
+        _ = fs::remove_file(layout.stats());
+        _ = fs::remove_file(layout.gc_lock());
+        // Not when another process is using the store, or somebody keeps other files there.
+        _ = fs::remove_dir(layout.running());
+        _ = fs::remove_dir(root);
+        Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.live.flush(&self.local.layout);
+    }
+}

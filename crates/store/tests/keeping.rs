@@ -1,0 +1,313 @@
+//! Staging, verification and collection.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use larder_store::{
+    Lookup, Mappings, Scope, Store, gc,
+    staging::{self, StagingDirectory},
+    verify,
+};
+use larder_trace::{ContentHash, OutputFile, Outputs};
+use tempfile::TempDir;
+
+struct Fixture {
+    dir: TempDir,
+    store: Store,
+    mappings: Mappings,
+}
+
+fn scope() -> Scope {
+    "pkg".parse().unwrap()
+}
+
+fn hash(text: &str) -> ContentHash {
+    ContentHash::of_bytes(text.as_bytes())
+}
+
+impl Fixture {
+    /// A store that holds `contents`, each as the output of a target of its own.
+    fn holding(contents: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = Store::open(dir.path().join("store")).unwrap();
+        let mut mappings = Mappings::default();
+        for content in contents {
+            let file = OutputFile {
+                path: format!("{content}.o"),
+                hash: hash(content),
+                size: content.len() as u64,
+                executable: false,
+            };
+            assert!(store.import(&file.hash, file.size, false, content.as_bytes()).unwrap());
+            let outputs = Outputs { outputs: vec![file], ..Outputs::default() };
+            store.record(&scope(), &hash(&format!("dep {content}")), &outputs).unwrap();
+            mappings.insert(hash(&format!("dep {content}")), outputs);
+        }
+        Self { dir, store, mappings }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn staged(&self) -> PathBuf {
+        let report = staging::stage(&self.store, &self.mappings, &self.path("staged")).unwrap();
+        assert!(report.missing.is_empty(), "{:?}", report.missing);
+        self.path("staged")
+    }
+
+    /// Makes everything in the store look as if last used `age` ago.
+    fn age(&self, content: &str, age: Duration) {
+        let then = SystemTime::now() - age;
+        for path in [
+            self.store.layout().artifact(&hash(content)),
+            self.store.layout().candidates(&scope(), &hash(&format!("dep {content}"))),
+        ] {
+            let file = fs::File::open(&path).unwrap();
+            file.set_times(fs::FileTimes::new().set_accessed(then)).unwrap();
+        }
+    }
+
+    fn held(&self) -> Vec<&str> {
+        ["a", "b", "c"].into_iter().filter(|name| self.store.holds(&hash(name))).collect()
+    }
+}
+
+#[test]
+fn what_is_staged_can_be_unstaged() {
+    let f = Fixture::holding(&["a", "b"]);
+    let staged = f.staged();
+    let again = f.staged();
+    assert_eq!(staged, again);
+    let other = Fixture::holding(&[]);
+    let report = staging::unstage(&other.store, &scope(), &staged).unwrap();
+    assert_eq!((report.mappings, report.artifacts, report.bytes), (2, 2, 2));
+    assert!(report.missing.is_empty());
+    assert!(matches!(other.store.lookup(&scope(), &hash("dep a"), |_| true), Lookup::Hit(_)));
+}
+
+#[test]
+fn staging_leaves_out_what_the_store_lacks() {
+    let f = Fixture::holding(&["a", "b"]);
+    fs::remove_file(f.store.layout().artifact(&hash("b"))).unwrap();
+    let report = staging::stage(&f.store, &f.mappings, &f.path("staged")).unwrap();
+    assert_eq!((report.mappings, report.artifacts, report.missing.len()), (1, 1, 1));
+    let contents = StagingDirectory::open(&f.path("staged")).unwrap().verify().unwrap();
+    assert!(contents.refusals.is_empty(), "{:?}", contents.refusals);
+}
+
+#[test]
+fn each_intruder_in_a_staging_directory_is_refused_with_its_reason() {
+    let f = Fixture::holding(&["a", "b", "c"]);
+    let staged = f.staged();
+    let name =
+        |content: &str, extension: &str| staged.join(format!("{}{extension}", hash(content)));
+    let symlink = |to: &str, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
+    fs::remove_file(name("a", ".o")).unwrap();
+    symlink("/proc/self/environ", name("a", ".o"));
+    fs::remove_file(name("b", ".o")).unwrap();
+    fs::remove_file(name("c", ".o")).unwrap();
+    fs::write(name("c", ".o"), "C").unwrap();
+    fs::write(name("c", ".obj"), "c").unwrap();
+    fs::write(name("unlisted", ""), "unlisted").unwrap();
+    fs::create_dir(staged.join("sub")).unwrap();
+    fs::write(staged.join("README"), "").unwrap();
+    fs::write(staged.join("..hidden"), "").unwrap();
+    let fifo = Command::new("mkfifo").arg(staged.join("pipe")).status().unwrap();
+    assert!(fifo.success());
+    let _socket = UnixListener::bind(staged.join("socket")).unwrap();
+    let contents = StagingDirectory::open(&staged).unwrap().verify().unwrap();
+    assert!(contents.artifacts.is_empty());
+    let refusals: Vec<_> = contents.refusals.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(refusals.join("\n"), @r#"
+    ..hidden: "..hidden" is not an artifact name: 64 lowercase hex digits, then at most one extension of letters, digits, `_` and `-` with single dots between
+    10e5cf3d3c8a4f9f3468c8cc58eea84892a22fdadbc1acb22410190044c1d553.o: mentioned in outputs.jsonl, but not in the directory
+    17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f.o: is a symbolic link; only regular files are accepted
+    1a989a4e6d125ddc824e76b237ebb1cdb30ad6e98c4d9ff76e4c2ca1b8476026: no mapping in outputs.jsonl mentions it
+    README: "README" is not an artifact name: 64 lowercase hex digits, then at most one extension of letters, digits, `_` and `-` with single dots between
+    ea7aa1fc9efdbe106dbb70369a75e9671fa29d52bd55536711bf197477b8f021.o: its content does not hash to its name
+    ea7aa1fc9efdbe106dbb70369a75e9671fa29d52bd55536711bf197477b8f021.obj: the same artifact as ea7aa1fc9efdbe106dbb70369a75e9671fa29d52bd55536711bf197477b8f021.o
+    pipe: is a FIFO; only regular files are accepted
+    socket: is a socket or other special file; only regular files are accepted
+    sub: is a directory; a staging directory is flat
+    "#);
+}
+
+#[test]
+fn a_staging_directory_without_sound_mappings_is_refused() {
+    let f = Fixture::holding(&["a"]);
+    let staged = f.staged();
+    let mut reasons = Vec::new();
+    let mut check = || {
+        let contents = StagingDirectory::open(&staged).unwrap().verify().unwrap();
+        reasons.push(
+            contents.refusals.iter().find(|r| r.name == "outputs.jsonl").unwrap().to_string(),
+        );
+    };
+    let mappings = staged.join("outputs.jsonl");
+    fs::write(&mappings, "\"2\"\n").unwrap();
+    check();
+    fs::remove_file(&mappings).unwrap();
+    check();
+    std::os::unix::fs::symlink("/etc/passwd", &mappings).unwrap();
+    check();
+    insta::assert_snapshot!(reasons.join("\n"), @r#"
+    outputs.jsonl: line 1: schema version "2" is newer than "1", which this larder reads: use the larder that wrote it, or a later one
+    outputs.jsonl: not in the directory, which makes it no staging directory
+    outputs.jsonl: is a symbolic link; only regular files are accepted
+    "#);
+}
+
+#[test]
+fn unstaging_keeps_what_is_good() {
+    let f = Fixture::holding(&["a", "b"]);
+    let staged = f.staged();
+    let bad = staged.join(format!("{}.o", hash("b")));
+    fs::remove_file(&bad).unwrap();
+    fs::write(&bad, "B").unwrap();
+    let other = Fixture::holding(&[]);
+    let report = staging::unstage(&other.store, &scope(), &staged).unwrap();
+    assert_eq!((report.mappings, report.artifacts, report.missing.len()), (1, 1, 1));
+    assert_eq!(other.held(), ["a"]);
+}
+
+#[test]
+fn verification_finds_what_no_stat_shows_only_by_rehashing() {
+    let f = Fixture::holding(&["a", "b"]);
+    let entry = f.store.layout().artifact(&hash("a"));
+    let times = entry.metadata().unwrap().modified().unwrap();
+    fs::set_permissions(&entry, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&entry, "A").unwrap();
+    fs::File::open(&entry).unwrap().set_modified(times).unwrap();
+    let quick = verify::verify(&f.store, false).unwrap();
+    assert_eq!((quick.artifacts, quick.mappings, quick.corrupt.len()), (2, 2, 0));
+    let full = verify::verify(&f.store, true).unwrap();
+    assert_eq!((full.artifacts, full.corrupt.len()), (1, 1));
+    assert_eq!(full.absent.into_iter().collect::<Vec<_>>(), [hash("a")]);
+    assert_eq!(f.held(), ["b"]);
+    assert!(verify::verify(&f.store, true).unwrap().corrupt.is_empty());
+}
+
+#[test]
+fn verification_finds_strays_and_damaged_mappings() {
+    let f = Fixture::holding(&["a"]);
+    let layout = f.store.layout();
+    fs::write(layout.artifacts().join("stray"), "x").unwrap();
+    fs::write(layout.candidates(&scope(), &hash("dep a")), "{}").unwrap();
+    let report = verify::verify(&f.store, false).unwrap();
+    assert_eq!((report.artifacts, report.mappings, report.corrupt.len()), (1, 0, 2));
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn collection_removes_the_least_recently_used_first() {
+    let f = Fixture::holding(&["a", "b", "c"]);
+    for (name, hours) in [("a", 2), ("b", 3), ("c", 1)] {
+        f.age(name, HOUR * hours);
+    }
+    let all = f.store.stats().unwrap();
+    let one = 1 + all.mapping_bytes / 3;
+    let policy = gc::Policy { max_size: Some(2 * one), ..gc::Policy::default() };
+    let report = gc::collect(&f.store, &policy, || ()).unwrap();
+    assert_eq!(f.held(), ["a", "c"]);
+    assert_eq!(report.left, 2 * one);
+    let policy = gc::Policy { max_age: Some(HOUR * 3 / 2), ..gc::Policy::default() };
+    gc::collect(&f.store, &policy, || ()).unwrap();
+    assert_eq!(f.held(), ["c"]);
+    let policy = gc::Policy { max_size: Some(0), ..gc::Policy::default() };
+    let report = gc::collect(&f.store, &policy, || ()).unwrap();
+    assert_eq!((f.held().len(), report.left), (0, 0));
+    assert_eq!(f.store.stats().unwrap().mappings, 0);
+}
+
+#[test]
+fn lookups_and_restores_count_as_use() {
+    let f = Fixture::holding(&["a", "b", "c"]);
+    for name in ["a", "b", "c"] {
+        f.age(name, HOUR * 9);
+    }
+    f.store.lookup(&scope(), &hash("dep a"), |_| true);
+    let file = &f.mappings.get(&hash("dep b")).unwrap().outputs[0];
+    f.store.restore(file, &f.path("b.o")).unwrap();
+    let policy = gc::Policy { max_age: Some(HOUR), ..gc::Policy::default() };
+    gc::collect(&f.store, &policy, || ()).unwrap();
+    assert_eq!(f.held(), ["a", "b"]);
+}
+
+#[test]
+fn kept_revisions_stay() {
+    let f = Fixture::holding(&["a", "b"]);
+    let revision = "v1".parse().unwrap();
+    let mut kept = f.mappings.clone();
+    kept =
+        kept.iter().filter(|(k, _)| **k == hash("dep a")).map(|(k, v)| (*k, v.clone())).collect();
+    kept.write(&f.store.layout().revision(&scope(), &revision)).unwrap();
+    let policy =
+        gc::Policy { max_size: Some(0), max_age: Some(Duration::ZERO), keep: vec![revision] };
+    gc::collect(&f.store, &policy, || ()).unwrap();
+    assert_eq!(f.held(), ["a"]);
+    assert!(matches!(f.store.lookup(&scope(), &hash("dep a"), |_| true), Lookup::Hit(_)));
+}
+
+#[test]
+fn leftovers_of_the_dead_are_removed() {
+    let f = Fixture::holding(&["a"]);
+    let shard = f.store.layout().artifact(&hash("a"));
+    let left = shard.with_file_name(".tmp-1-1");
+    fs::write(&left, "half").unwrap();
+    gc::collect(&f.store, &gc::Policy::default(), || ()).unwrap();
+    assert!(!left.exists());
+    assert_eq!(f.held(), ["a"]);
+}
+
+/// Another process that uses the store, as far as a collection can tell.
+struct Neighbour(Child);
+
+impl Neighbour {
+    fn of(store: &Store) -> Self {
+        let running = store.layout().root().join("running/1-1-1");
+        fs::write(&running, "").unwrap();
+        let mut child = Command::new("flock")
+            .arg(running)
+            .args(["sh", "-c", "echo locked; read end"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0; 7];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        _ = self.0.stdin.take().unwrap().write_all(b"end\n");
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_a_running_build_uses_is_spared() {
+    let f = Fixture::holding(&["a", "b"]);
+    f.age("a", HOUR);
+    let neighbour = Neighbour::of(&f.store);
+    fs::File::open(f.store.layout().artifact(&hash("b")))
+        .unwrap()
+        .set_times(fs::FileTimes::new().set_accessed(SystemTime::now() + HOUR))
+        .unwrap();
+    let policy = gc::Policy { max_size: Some(0), ..gc::Policy::default() };
+    let report = gc::collect(&f.store, &policy, || ()).unwrap();
+    assert_eq!(f.held(), ["b"]);
+    assert!(report.spared > 0);
+    drop(neighbour);
+    gc::collect(&f.store, &policy, || ()).unwrap();
+    assert!(f.held().is_empty());
+}
