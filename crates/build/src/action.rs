@@ -51,7 +51,7 @@ pub enum ActionError {
 }
 
 impl ActionError {
-    fn io(path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull => " (free some space and build again)",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -212,7 +212,7 @@ impl Step {
     }
 
     /// Marks the step unfinished, then removes what an earlier build made.
-    fn begin(&self, cx: &Context) -> Result<(), ActionError> {
+    pub(crate) fn begin(&self, cx: &Context) -> Result<(), ActionError> {
         let trace_path = cx.absolute(&self.trace_path());
         let begin = begin_trace_file(&trace_path).or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -226,7 +226,7 @@ impl Step {
     }
 
     /// Removes outputs and trace, so that nothing is left of a step that failed.
-    fn discard(&self, cx: &Context) {
+    pub(crate) fn discard(&self, cx: &Context) {
         // What cannot be removed stays marked as unfinished by its trace file.
         if self.remove_outputs(cx).is_ok() {
             let _ = clear_trace_file(&cx.absolute(&self.trace_path()));
@@ -286,8 +286,16 @@ impl Step {
                 moved.map_err(|error| ActionError::io(&target, &error))?;
             }
         }
-        let mut mtimes = Vec::with_capacity(files.len());
-        for file in &files {
+        let log = action.log.0.iter().map(|entry| LogEntry {
+            level: entry.level,
+            message: anstream::adapter::strip_str(&entry.message).to_string(),
+        });
+        let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
+        if settled {
+            self.keep_in_store(cx, &trace.hash(), &record);
+        }
+        let mut mtimes = Vec::with_capacity(record.outputs.len());
+        for file in &record.outputs {
             let path = self.place.output(&file.path);
             let written = cx.absolute(&path);
             // Inside an output directory there is nothing but what the command put there.
@@ -298,14 +306,9 @@ impl Step {
             let hashed = cx.index.record_output(&path, file.hash);
             mtimes.push(hashed.map_err(|error| ActionError::io(&written, &error))?.stat.mtime);
         }
-        let log = action.log.0.iter().map(|entry| LogEntry {
-            level: entry.level,
-            message: anstream::adapter::strip_str(&entry.message).to_string(),
-        });
         let made: Vec<Made<'_>> =
-            files.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
+            record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
         let artifacts = self.artifacts(&made, None);
-        let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
         let trace_path = cx.absolute(&self.trace_path());
         if !settled {
             // An input changed under the commands: what they made is used, not trusted next time.

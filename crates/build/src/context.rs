@@ -12,6 +12,7 @@ use std::{
 use larder_trace::{Content, Policy, StatIndex};
 
 use crate::{
+    cache::Cache,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
     job::Scheduler,
     place::{Place, Places},
@@ -55,6 +56,8 @@ pub struct Context {
     pub scheduler: Arc<Scheduler>,
     /// Remembers hashes.
     pub index: StatIndex,
+    /// Keeps artifacts.
+    pub cache: Cache,
     /// Runs commands.
     pub processes: Arc<Processes>,
     /// Where the packages are.
@@ -75,6 +78,7 @@ impl Context {
         root: PathBuf,
         places: Vec<Place>,
         options: Options,
+        cache: Cache,
         processes: Arc<Processes>,
         reporter: Arc<dyn Reporter>,
     ) -> io::Result<Arc<Self>> {
@@ -87,6 +91,7 @@ impl Context {
             options,
             scheduler: Scheduler::new(),
             index,
+            cache,
             processes,
             reporter,
             staged: AtomicU64::new(0),

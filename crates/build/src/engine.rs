@@ -7,10 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use larder_store::Mappings;
 use larder_trace::{BuildTrace, Level};
 
 use crate::{
     artifact::Artifact,
+    cache::{Cache, CacheOptions},
     context::{Context, Mode, Options},
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
@@ -36,6 +38,8 @@ pub struct Request {
     pub jobs: usize,
     /// How to build.
     pub options: Options,
+    /// How to use the artifact cache.
+    pub cache: CacheOptions,
     /// Whether to run the targets as tests after building them; all tests when there are no targets.
     pub test: bool,
 }
@@ -48,6 +52,8 @@ pub struct Report {
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
     /// Each test that was asked for, and whether it passed.
     pub tests: Vec<(TargetId, bool)>,
+    /// The mappings of all targets touched, where they were to be collected.
+    pub mappings: Option<Mappings>,
     /// Steps by how they ended.
     pub progress: Progress,
     /// How long it took.
@@ -145,8 +151,10 @@ pub fn build(
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
-    let cx = Context::new(root, places, request.options, processes.clone(), reporter.clone())
-        .map_err(unusable)?;
+    let cache = Cache::new(&plan.workspace, &request.cache);
+    let cx =
+        Context::new(root, places, request.options, cache, processes.clone(), reporter.clone())
+            .map_err(unusable)?;
     let result = run(&plan, &asked, &tests, request.jobs, &cx);
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
@@ -161,6 +169,7 @@ pub fn build(
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(passed).collect(),
         plan,
+        mappings: cx.cache.mappings(),
         progress: cx.progress(),
         took: started.elapsed(),
         interrupted: processes.interrupted(),

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod artifact;
 pub mod builds;
+pub mod cache;
 pub mod context;
 pub mod depfile;
 pub mod diagnostic;
@@ -21,6 +22,7 @@ pub mod place;
 pub mod plan;
 pub mod process;
 pub mod reason;
+mod restore;
 pub mod scaffold;
 pub mod step;
 pub mod targets;

@@ -116,16 +116,25 @@ impl Step {
             Ok(mut fresh) if fresh.on_disk || !self.keep => {
                 self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
                 if !fresh.on_disk {
-                    let pending = self.pending(inputs);
-                    for artifact in &mut fresh.artifacts {
-                        artifact.pending = Some(pending.clone());
-                    }
+                    self.leave_pending(inputs, &mut fresh.artifacts);
+                }
+                if cx.cache.collects() {
+                    self.collect(cx, inputs);
                 }
                 return Ok(fresh.artifacts);
             }
             Ok(_) => Reason::OutputMissing(self.name().output.to_owned()),
             Err(reason) => reason,
         };
+        if cx.options.mode != Mode::DryRun
+            && let Some(mut restored) = self.restore(cx, inputs, self.keep)
+        {
+            self.tell_restored(cx, &restored, &reason, started);
+            if !restored.on_disk {
+                self.leave_pending(inputs, &mut restored.artifacts);
+            }
+            return Ok(restored.artifacts);
+        }
         if cx.options.mode != Mode::Build {
             self.tell(cx, Status::OutOfDate, &[], Some(&reason), started.elapsed());
             return Err(Failed);
@@ -133,9 +142,13 @@ impl Step {
         self.build(cx, inputs, Some(&reason))
     }
 
-    fn pending(self: &Arc<Self>, inputs: Inputs<'_>) -> Arc<Pending> {
+    /// Notes on artifacts that are not on disk how to get them there.
+    fn leave_pending(self: &Arc<Self>, inputs: Inputs<'_>, artifacts: &mut [Artifact]) {
         let inputs = Built { value: inputs.artifacts.to_vec(), trace: inputs.trace.clone() };
-        Arc::new(Pending { step: self.clone(), inputs, fetched: Mutex::new(None) })
+        let pending = Arc::new(Pending { step: self.clone(), inputs, fetched: Mutex::new(None) });
+        for artifact in artifacts {
+            artifact.pending = Some(pending.clone());
+        }
     }
 
     /// Whether the outputs are those of these very inputs, or why not.
@@ -301,7 +314,11 @@ impl Pending {
     fn fetch(&self, cx: &Context, wanted: &Artifact) -> Result<Artifact, Failed> {
         // Whoever comes second waits for the first, on a thread that has nothing else to do.
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = fetched.get_or_insert_with(|| self.step.build(cx, (&self.inputs).into(), None));
+        let inputs = Inputs::from(&self.inputs);
+        let all = fetched.get_or_insert_with(|| match self.step.restore(cx, inputs, true) {
+            Some(restored) => Ok(restored.artifacts),
+            None => self.step.build(cx, inputs, None),
+        });
         let found =
             all.as_ref().map_err(|failed| *failed)?.iter().find(|made| made.path == wanted.path);
         found.cloned().ok_or(Failed)

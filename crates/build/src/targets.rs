@@ -10,6 +10,7 @@ use crate::{
         Archive, CommandBuild, Compile, Link, Owner, Word, build_command, build_exe, build_o,
         build_shared_lib, build_static_lib, input_bin_file, input_dir, input_file, input_text_file,
     },
+    cache::restore_everything,
     context::Context,
     diagnostic::{Diagnostic, Located},
     glob::{Globber, is_pattern},
@@ -79,6 +80,7 @@ pub struct Maker<'a> {
     cx: &'a Arc<Context>,
     /// By target: whether its outputs are asked for.
     asked: Vec<bool>,
+    restore_everything: bool,
     jobs: Vec<Option<TargetJob>>,
     tools: Tools<'a>,
     globbers: HashMap<usize, Globber>,
@@ -120,6 +122,7 @@ impl<'a> Maker<'a> {
             plan,
             cx,
             asked: is_asked,
+            restore_everything: restore_everything(),
             jobs: vec![None; plan.targets.len()],
             tools: Tools::new(&cx.index),
             globbers: HashMap::new(),
@@ -137,7 +140,9 @@ impl<'a> Maker<'a> {
             cx: self.cx.clone(),
             place: package.place.clone(),
             target: target.label.clone(),
-            keep: self.asked[id.index()] || package.manifest.package.restore_all_artifacts,
+            keep: self.asked[id.index()]
+                || self.restore_everything
+                || package.manifest.package.restore_all_artifacts,
         };
         let result = match (target.declared, target.facet) {
             (Declared::Command(index), _) => self.command(&package, index, owner),

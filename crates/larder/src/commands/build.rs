@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Command, ExitCode},
     sync::Arc,
     thread,
@@ -10,6 +11,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use larder_build::{
+    cache::CacheOptions,
     context::{Mode, Options},
     engine::{self, EngineError, Report, Request},
     event::Reporter,
@@ -42,6 +44,9 @@ pub struct BuildOptions {
     /// Say why each target is not up to date
     #[arg(long)]
     explain: bool,
+    /// Neither take artifacts from the cache nor keep any in it
+    #[arg(long)]
+    no_cache: bool,
     /// The least important build output that is shown
     #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
     log_level: LogLevel,
@@ -91,6 +96,9 @@ pub struct Build {
     /// Say what would be built, and touch nothing
     #[arg(long, conflicts_with = "no_build")]
     dry_run: bool,
+    /// Write the mappings of all targets touched, for `larder cache stage` and `put`
+    #[arg(short, long = "outputs", value_name = "FILE", conflicts_with = "dry_run")]
+    outputs: Option<PathBuf>,
 }
 
 /// Build targets and print where their outputs are
@@ -144,18 +152,28 @@ pub fn build(app: &App, arguments: &Build) -> ExitCode {
         (_, true) => Mode::DryRun,
         _ => Mode::Build,
     };
-    match run(app, &arguments.targets, &arguments.options, mode, false) {
-        Ok((_, code)) | Err(code) => code,
+    let collect = arguments.outputs.is_some();
+    let (report, code) =
+        match run(app, &arguments.targets, &arguments.options, mode, false, collect) {
+            Ok(result) => result,
+            Err(code) => return code,
+        };
+    if let (Some(file), Some(mappings)) = (&arguments.outputs, &report.mappings)
+        && let Err(error) = mappings.write(file)
+    {
+        app.ui.error(&error.to_string());
+        return ExitCode::from(FAILED);
     }
+    code
 }
 
 /// Runs `larder query`.
 pub fn query(app: &App, arguments: &Query) -> ExitCode {
-    let (report, code) = match run(app, &arguments.targets, &arguments.options, Mode::Build, false)
-    {
-        Ok(result) => result,
-        Err(code) => return code,
-    };
+    let (report, code) =
+        match run(app, &arguments.targets, &arguments.options, Mode::Build, false, false) {
+            Ok(result) => result,
+            Err(code) => return code,
+        };
     for (id, outputs) in &report.targets {
         let target = report.plan.target(*id);
         let paths = outputs
@@ -180,7 +198,7 @@ pub fn query(app: &App, arguments: &Query) -> ExitCode {
 pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
     let mut target = arguments.target.clone();
     target.facet.get_or_insert(Facet::Exe);
-    let report = match run(app, &[target], &arguments.options, Mode::Build, false) {
+    let report = match run(app, &[target], &arguments.options, Mode::Build, false, false) {
         Ok((report, code)) if code == ExitCode::SUCCESS => report,
         Ok((_, code)) | Err(code) => return code,
     };
@@ -200,10 +218,11 @@ pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
 
 /// Runs `larder test`.
 pub fn test(app: &App, arguments: &Test) -> ExitCode {
-    let (report, code) = match run(app, &arguments.targets, &arguments.options, Mode::Build, true) {
-        Ok(result) => result,
-        Err(code) => return code,
-    };
+    let (report, code) =
+        match run(app, &arguments.targets, &arguments.options, Mode::Build, true, false) {
+            Ok(result) => result,
+            Err(code) => return code,
+        };
     let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
     let failed = report.tests.len() - passed;
     app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
@@ -218,7 +237,7 @@ pub fn test(app: &App, arguments: &Test) -> ExitCode {
 pub fn why(app: &App, arguments: &Why) -> ExitCode {
     let options =
         BuildOptions { rehash: arguments.rehash, explain: true, ..BuildOptions::default() };
-    match run(app, &arguments.targets, &options, Mode::DryRun, false) {
+    match run(app, &arguments.targets, &options, Mode::DryRun, false, false) {
         Ok((report, code)) => {
             if report.succeeded() {
                 app.ui.status("everything is up to date: nothing changed since the last build");
@@ -236,6 +255,7 @@ fn run(
     options: &BuildOptions,
     mode: Mode,
     test: bool,
+    collect: bool,
 ) -> Result<(Report, ExitCode), ExitCode> {
     let mut ui = crate::ui::Ui::new(&app.global);
     ui.explain = options.explain;
@@ -255,6 +275,7 @@ fn run(
             old: options.old,
             color: ui.color(),
         },
+        cache: CacheOptions { off: options.no_cache, collect },
         test,
     };
     let processes = Arc::new(Processes::default());

@@ -1,0 +1,162 @@
+//! Bringing a step's outputs back from the cache, or leaving them there until somebody needs them.
+
+use std::{fs, time::Instant};
+
+use larder_trace::{
+    BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, read_trace_file,
+    write_trace_file,
+};
+
+use crate::{
+    action::ActionError,
+    artifact::{Artifact, Made},
+    context::Context,
+    event::Status,
+    reason::Reason,
+    step::{Inputs, Step},
+};
+
+/// Outputs that came from the cache.
+pub(crate) struct Restored {
+    /// The outputs, as if on disk.
+    pub artifacts: Vec<Artifact>,
+    /// Whether they are; else only their trace file is.
+    pub on_disk: bool,
+    record: Outputs,
+}
+
+impl Step {
+    /// Restores the outputs that the cache has for these inputs; `None` is a miss. With `on_disk` they
+    /// are put in place, otherwise only the record of them is, and nothing is copied or linked.
+    pub(crate) fn restore(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        on_disk: bool,
+    ) -> Option<Restored> {
+        let cache = &cx.cache;
+        cache.store(&self.place.name)?;
+        let dep_hash = self.prefix.hash_with(inputs.trace);
+        let record = cache.lookup(&self.place.name, &dep_hash, |input| {
+            cx.discovered_hash(&self.place, &input.path)
+                .is_some_and(|(_, hashed)| hashed.hash == input.hash)
+        })?;
+        if !self.promises(&record) {
+            tracing::info!("the cache has other outputs for {}; not used", self.target);
+            return None;
+        }
+        match self.put_in_place(cx, inputs, record, on_disk) {
+            Ok(restored) => Some(restored),
+            Err(error) => {
+                if let ActionError::Failed(message) = error {
+                    tracing::debug!("{} was not restored: {message}", self.target);
+                }
+                self.discard(cx);
+                None
+            }
+        }
+    }
+
+    /// Whether a record describes exactly what this step makes.
+    fn promises(&self, record: &Outputs) -> bool {
+        let known = |path: &str| {
+            self.outputs.iter().any(|output| match output.directory {
+                true => path.strip_prefix(&output.path).is_some_and(|rest| rest.starts_with('/')),
+                false => path == output.path,
+            })
+        };
+        let all_files = record.outputs.iter().all(|file| known(&file.path));
+        let all_promised = self.outputs.iter().all(|output| match output.directory {
+            true => record.directories.contains(&output.path),
+            false => record.outputs.iter().any(|file| file.path == output.path),
+        });
+        all_files && all_promised
+    }
+
+    fn put_in_place(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        record: Outputs,
+        on_disk: bool,
+    ) -> Result<Restored, ActionError> {
+        let trace_path = cx.absolute(&self.trace_path());
+        self.begin(cx)?;
+        let mut mtimes = vec![MTime::NONE; record.outputs.len()];
+        if on_disk {
+            let store = cx.cache.store(&self.place.name).ok_or(ActionError::Interrupted)?;
+            for (file, mtime) in record.outputs.iter().zip(&mut mtimes) {
+                let path = self.place.output(&file.path);
+                let target = cx.absolute(&path);
+                store
+                    .restore(file, &target)
+                    .map_err(|miss| ActionError::Failed(format!("{}: {miss}", file.path)))?;
+                let hashed = cx.index.record_output(&path, file.hash);
+                *mtime = hashed.map_err(|error| ActionError::io(&target, &error))?.stat.mtime;
+            }
+            for path in &record.directories {
+                let directory = cx.absolute(&self.place.output(path));
+                fs::create_dir_all(&directory)
+                    .map_err(|error| ActionError::io(&directory, &error))?;
+            }
+        } else {
+            for file in &record.outputs {
+                cx.index.record_elided(&self.place.output(&file.path), file);
+            }
+        }
+        let metadata = BuildMetadata::new(&self.trace(inputs.trace), record, true);
+        write_trace_file(&trace_path, &metadata)
+            .map_err(|error| ActionError::io(&trace_path, &error))?;
+        let record = metadata.outputs;
+        cx.cache.collect(&metadata.dep_hash, &record);
+        let has_more = !record.log.is_empty() || !record.directories.is_empty();
+        self.remember(cx, metadata.dep_hash, &record.outputs, &record.discovered, has_more);
+        let made: Vec<Made<'_>> =
+            record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
+        Ok(Restored { artifacts: self.artifacts(&made, None), on_disk, record })
+    }
+
+    /// Reports outputs that were restored.
+    pub(crate) fn tell_restored(
+        &self,
+        cx: &Context,
+        restored: &Restored,
+        reason: &Reason,
+        started: Instant,
+    ) {
+        self.tell(cx, Status::Restored, &restored.record.log, Some(reason), started.elapsed());
+    }
+
+    /// Puts what lies in the build directory into the store, and files its mapping once all of it is
+    /// there. A store that cannot take it is no failure.
+    pub(crate) fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
+        if let Some(store) = cx.cache.store(&self.place.name) {
+            let refused = record.outputs.iter().find_map(|file| {
+                let path = cx.absolute(&self.place.output(&file.path));
+                store.insert(&path, &file.hash, file.executable).err()
+            });
+            match refused {
+                None => cx.cache.record(&self.place.name, dep_hash, record),
+                Some(error) => tracing::debug!("not kept in the store: {error}"),
+            }
+        }
+        cx.cache.collect(dep_hash, record);
+    }
+
+    /// Adds the mapping of outputs that were up to date to those collected, and makes sure that the
+    /// store has what it mentions, for whoever stages or uploads it.
+    pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>) {
+        let dep_hash = self.prefix.hash_with(inputs.trace);
+        let trace_path = cx.absolute(&self.trace_path());
+        let TraceFile::Finished(record) = read_trace_file(&trace_path) else { return };
+        if record.dep_hash != dep_hash {
+            return;
+        }
+        let store = cx.cache.store(&self.place.name);
+        let here = |file: &OutputFile| store.is_none_or(|store| store.holds(&file.hash));
+        match record.outputs.outputs.iter().all(here) {
+            true => cx.cache.collect(&dep_hash, &record.outputs),
+            false => self.keep_in_store(cx, &dep_hash, &record.outputs),
+        }
+    }
+}
