@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Exec(exec) => build::exec(&app, &exec),
         Command::Test(test) => build::test(&app, &test),
         Command::Why(why) => build::why(&app, &why),
-        Command::Cache(command) => cache::run(command, &app.global),
+        Command::Cache(command) => cache::run(&app, command),
     };
     app.ui.finish();
     code

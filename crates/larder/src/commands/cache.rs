@@ -5,20 +5,14 @@ mod measure;
 mod report;
 mod travel;
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 use larder_build::{manifest::Manifest, workspace::Workspace};
 use larder_remote::{Config, ConfigError, RemoteError, ServiceConfig, git};
 use larder_store::{NameError, Revision, Scope, Store, StoreError};
 
-use crate::cli::Global;
-
+use super::{App, FAILED, WRONG, here};
 use report::Reporter;
 
 /// The commands of the group.
@@ -252,69 +246,55 @@ impl From<NameError> for Failure {
 }
 
 /// Runs a command of the group.
-pub fn run(command: Command, global: &Global) -> ExitCode {
-    let here = Here { directory: global.directory.clone().unwrap_or_else(|| ".".into()) };
-    let reporter = Reporter::new(global);
+pub fn run(app: &App, command: Command) -> ExitCode {
+    let reporter = Reporter::new(app);
     let done = match command {
-        Command::Get(args) => travel::get(&here, &reporter, args),
-        Command::Put(args) => travel::put(&here, &reporter, args),
-        Command::Add(args) => travel::add(&here, &reporter, args),
-        Command::PutStaged(args) => travel::put_staged(&here, &reporter, args),
+        Command::Get(args) => travel::get(&reporter, args),
+        Command::Put(args) => travel::put(&reporter, args),
+        Command::Add(args) => travel::add(&reporter, args),
+        Command::PutStaged(args) => travel::put_staged(&reporter, args),
         Command::Services => travel::services(&reporter),
-        Command::Stage(args) => local::stage(&here, &reporter, args),
-        Command::Unstage(args) => local::unstage(&here, &reporter, args),
-        Command::Verify(args) => local::verify(&here, &reporter, args),
+        Command::Stage(args) => local::stage(&reporter, args),
+        Command::Unstage(args) => local::unstage(&reporter, args),
+        Command::Verify(args) => local::verify(&reporter, args),
         Command::Gc(args) => local::gc(&reporter, args),
         Command::Clean => local::clean(&reporter),
         Command::Stats => local::stats(&reporter),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Reported) => ExitCode::from(1),
+        Err(Failure::Reported) => ExitCode::from(FAILED),
         Err(Failure::Failed(message)) => {
-            reporter.error(&message);
-            ExitCode::from(1)
+            app.ui.error(&message);
+            ExitCode::from(FAILED)
         }
         Err(Failure::Usage(message)) => {
-            reporter.error(&message);
-            ExitCode::from(2)
+            app.ui.error(&message);
+            ExitCode::from(WRONG)
         }
     }
 }
 
-/// Where the command runs.
-pub struct Here {
-    directory: PathBuf,
+/// The name of the package here or above. The one place where this group reads the manifest.
+fn package_name() -> Result<Scope, Failure> {
+    let failed = |error: larder_build::diagnostic::Diagnostics| {
+        Failure::Usage(format!("{error}\nor name the package with --package"))
+    };
+    let root = Workspace::find_root(here()).map_err(failed)?;
+    let manifest = Manifest::read(&root).map_err(failed)?;
+    Ok(manifest.package.name.value.parse()?)
 }
 
-impl Here {
-    /// A path of the command line, which is relative to the directory that -C names.
-    fn path(&self, path: &Path) -> PathBuf {
-        self.directory.join(path)
-    }
-
-    /// The name of the package in this directory or above. The one place where this group reads
-    /// the manifest.
-    fn package_name(&self) -> Result<Scope, Failure> {
-        let failed = |error: larder_build::diagnostic::Diagnostics| {
-            Failure::Usage(format!("{error}\nor name the package with --package"))
-        };
-        let root = Workspace::find_root(&self.directory).map_err(failed)?;
-        let manifest = Manifest::read(&root).map_err(failed)?;
-        Ok(manifest.package.name.value.parse()?)
-    }
-
-    /// The scopes on the service and in the store. A scope that is spelled out stands for the
-    /// package where there is no manifest.
-    fn scopes(&self, scope: &ScopeArgs, package: &PackageArgs) -> Result<Scopes, Failure> {
-        let remote = scope.spelled_out()?;
-        let local = match (&package.package, &remote) {
-            (Some(package), _) => package.clone(),
-            (None, Some(scope)) => self.package_name().unwrap_or_else(|_| scope.clone()),
-            (None, None) => self.package_name()?,
-        };
-        Ok(Scopes { remote: remote.unwrap_or_else(|| local.clone()), local })
-    }
+/// The scopes on the service and in the store. A scope that is spelled out stands for the package
+/// where there is no manifest.
+fn scopes(scope: &ScopeArgs, package: &PackageArgs) -> Result<Scopes, Failure> {
+    let remote = scope.spelled_out()?;
+    let local = match (&package.package, &remote) {
+        (Some(package), _) => package.clone(),
+        (None, Some(scope)) => package_name().unwrap_or_else(|_| scope.clone()),
+        (None, None) => package_name()?,
+    };
+    Ok(Scopes { remote: remote.unwrap_or_else(|| local.clone()), local })
 }
 
 /// Under which scope mappings are filed.

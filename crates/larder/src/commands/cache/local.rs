@@ -10,25 +10,26 @@ use larder_store::{
 use serde_json::json;
 
 use super::{
-    Failure, Gc, Here, Stage, Unstage, Verify, open_store,
+    Failure, Gc, Stage, Unstage, Verify, open_store,
     report::{Reporter, bytes, count},
+    scopes,
 };
 
 /// `cache stage`.
-pub fn stage(here: &Here, reporter: &Reporter, args: Stage) -> Result<(), Failure> {
-    let mappings = Mappings::read(&here.path(&args.mappings))?;
-    let report = staging::stage(&open_store()?, &mappings, &here.path(&args.staged))?;
+pub fn stage(reporter: &Reporter<'_>, args: Stage) -> Result<(), Failure> {
+    let mappings = Mappings::read(&args.mappings)?;
+    let report = staging::stage(&open_store()?, &mappings, &args.staged)?;
     carried(reporter, "staged", &report)
 }
 
 /// `cache unstage`.
-pub fn unstage(here: &Here, reporter: &Reporter, args: Unstage) -> Result<(), Failure> {
-    let scopes = here.scopes(&args.scope, &args.package)?;
-    let report = staging::unstage(&open_store()?, &scopes.local, &here.path(&args.staged))?;
+pub fn unstage(reporter: &Reporter<'_>, args: Unstage) -> Result<(), Failure> {
+    let scopes = scopes(&args.scope, &args.package)?;
+    let report = staging::unstage(&open_store()?, &scopes.local, &args.staged)?;
     carried(reporter, "unstaged", &report)
 }
 
-fn carried(reporter: &Reporter, done: &str, report: &staging::Report) -> Result<(), Failure> {
+fn carried(reporter: &Reporter<'_>, done: &str, report: &staging::Report) -> Result<(), Failure> {
     let text = format!(
         "{done} {} and {} ({})",
         count(report.mappings, "mapping"),
@@ -46,7 +47,7 @@ fn carried(reporter: &Reporter, done: &str, report: &staging::Report) -> Result<
     refused(reporter, &format!("not {done}"), &report.missing)
 }
 
-fn refused(reporter: &Reporter, what: &str, refusals: &[Refusal]) -> Result<(), Failure> {
+fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Result<(), Failure> {
     if refusals.is_empty() {
         return Ok(());
     }
@@ -59,8 +60,8 @@ fn refused(reporter: &Reporter, what: &str, refusals: &[Refusal]) -> Result<(), 
 }
 
 /// `cache verify`, of whatever stands at the path.
-pub fn verify(here: &Here, reporter: &Reporter, args: Verify) -> Result<(), Failure> {
-    let Some(path) = args.path.map(|path| here.path(&path)) else {
+pub fn verify(reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
+    let Some(path) = args.path else {
         return verify_store(reporter, &Store::open(Store::default_directory()?)?, args.rehash);
     };
     if path.is_file() {
@@ -86,7 +87,7 @@ pub fn verify(here: &Here, reporter: &Reporter, args: Verify) -> Result<(), Fail
     }
 }
 
-fn verify_store(reporter: &Reporter, store: &Store, rehash: bool) -> Result<(), Failure> {
+fn verify_store(reporter: &Reporter<'_>, store: &Store, rehash: bool) -> Result<(), Failure> {
     let report = verify::verify(store, rehash)?;
     let text = format!(
         "{} ({}) and {} in order",
@@ -124,7 +125,7 @@ fn verify_store(reporter: &Reporter, store: &Store, rehash: bool) -> Result<(), 
     Err(Failure::Reported)
 }
 
-fn verify_pack(reporter: &Reporter, path: &Path) -> Result<(), Failure> {
+fn verify_pack(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
     let failed = |error: pack::Error| Failure::Failed(error.to_string());
     let pack = pack::Pack::open(path, &pack::Limits::default()).map_err(failed)?;
     let artifacts = pack.index().artifacts().len();
@@ -136,7 +137,7 @@ fn verify_pack(reporter: &Reporter, path: &Path) -> Result<(), Failure> {
 }
 
 /// `cache gc`.
-pub fn gc(reporter: &Reporter, args: Gc) -> Result<(), Failure> {
+pub fn gc(reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
     if args.max_size.is_none() && args.max_age.is_none() {
         reporter.warning("without --max-size or --max-age, only leftovers are removed");
     }
@@ -172,7 +173,7 @@ pub fn gc(reporter: &Reporter, args: Gc) -> Result<(), Failure> {
 }
 
 /// `cache clean`.
-pub fn clean(reporter: &Reporter) -> Result<(), Failure> {
+pub fn clean(reporter: &Reporter<'_>) -> Result<(), Failure> {
     let store = Store::open(Store::default_directory()?)?;
     let root = store.layout().root().display().to_string();
     store.clean()?;
@@ -181,7 +182,7 @@ pub fn clean(reporter: &Reporter) -> Result<(), Failure> {
 }
 
 /// `cache stats`.
-pub fn stats(reporter: &Reporter) -> Result<(), Failure> {
+pub fn stats(reporter: &Reporter<'_>) -> Result<(), Failure> {
     let store = open_store()?;
     let stats = store.stats()?;
     let mut event = serde_json::to_value(&stats).unwrap_or_default();

@@ -2,68 +2,45 @@
 
 use std::{
     fmt::Display,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use larder_remote::Progress;
-use serde_json::Value;
+use larder_trace::Level;
+use serde_json::{Value, json};
 
-use crate::cli::Global;
+use super::super::App;
 
-/// Prints for people on standard error, and with --json for programs on standard output.
-pub struct Reporter {
-    quiet: bool,
-    json: bool,
+/// Prints what a cache command did.
+pub struct Reporter<'a> {
+    app: &'a App,
 }
 
 /// How many artifacts that are missing are listed by name, when not asked for more.
 const LISTED: usize = 20;
 
-impl Reporter {
-    pub fn new(global: &Global) -> Self {
-        Self { quiet: global.quiet, json: global.json }
-    }
-
-    /// What went wrong as a whole.
-    pub fn error(&self, message: &str) {
-        if self.json {
-            self.print(&serde_json::json!({ "event": "error", "message": message }));
-        }
-        eprintln!("error: {message}");
+impl<'a> Reporter<'a> {
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
     }
 
     pub fn warning(&self, message: &str) {
-        if self.json {
-            self.print(&serde_json::json!({ "event": "warning", "message": message }));
-        }
-        if !self.quiet {
-            eprintln!("warning: {message}");
-        }
+        self.app.ui.note(Level::Warning, message);
     }
 
     /// What was done, for people on standard error and for programs on standard output.
     pub fn done(&self, text: impl Display, event: Value) {
-        if self.json {
-            self.print(&event);
-        } else if !self.quiet {
-            eprintln!("{text}");
-        }
+        self.app.ui.event_json(&event);
+        self.app.ui.status(&text.to_string());
     }
 
     /// What was asked for, on standard output either way.
     pub fn result(&self, text: impl Display, event: Value) {
-        if self.json {
-            self.print(&event);
-        } else {
-            // Whoever reads may have had enough.
-            _ = writeln!(io::stdout(), "{text}");
-        }
-    }
-
-    fn print(&self, event: &Value) {
-        _ = writeln!(io::stdout(), "{event}");
+        self.app.ui.event_json(&event);
+        self.app.ui.result(&text.to_string());
     }
 
     /// Things that failed, each with its reason: the first few, and how many more there are.
@@ -71,26 +48,27 @@ impl Reporter {
         if failures.is_empty() {
             return;
         }
-        if self.json {
-            for (name, reason) in failures {
-                self.print(&serde_json::json!({
-                    "event": "missing", "artifact": name, "reason": reason
-                }));
-            }
+        for (name, reason) in failures {
+            self.app.ui.event_json(&json!({
+                "event": "missing", "artifact": name, "reason": reason
+            }));
         }
-        eprintln!("error: {} {what}:", failures.len());
+        let mut text = format!("{} {what}:", failures.len());
         for (name, reason) in failures.iter().take(LISTED) {
-            eprintln!("  {name}: {reason}");
+            text.push_str(&format!("\n  {name}: {reason}"));
         }
         if failures.len() > LISTED {
-            eprintln!("  and {} more; --json lists them all", failures.len() - LISTED);
+            let more = failures.len() - LISTED;
+            text.push_str(&format!("\n  and {more} more; --json lists them all"));
         }
+        self.app.ui.error(&text);
     }
 
     /// A progress bar for a transfer: a live line on a terminal, nothing elsewhere.
     pub fn bar(&self) -> Bar {
         let bar = ProgressBar::no_length();
-        if self.quiet || self.json || !io::stderr().is_terminal() {
+        let global = &self.app.global;
+        if global.quiet || global.json || !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         // The template is a constant.
@@ -100,20 +78,19 @@ impl Reporter {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Bar { bar, artifacts: Default::default(), planned: Default::default() }
+        Bar { bar, artifacts: AtomicU64::new(0), planned: AtomicU64::new(0) }
     }
 }
 
 /// The progress of a transfer.
 pub struct Bar {
     bar: ProgressBar,
-    artifacts: std::sync::atomic::AtomicU64,
-    planned: std::sync::atomic::AtomicU64,
+    artifacts: AtomicU64,
+    planned: AtomicU64,
 }
 
 impl Bar {
     pub fn advance(&self, progress: Progress) {
-        use std::sync::atomic::Ordering::Relaxed;
         match progress {
             Progress::Planned { artifacts, bytes } => {
                 self.planned.fetch_add(artifacts, Relaxed);

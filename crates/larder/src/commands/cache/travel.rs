@@ -7,13 +7,15 @@ use larder_store::Mappings;
 use serde_json::json;
 
 use super::{
-    Add, Failure, Get, Here, Put, PutStaged, open_store, read_service,
+    super::here,
+    Add, Failure, Get, Put, PutStaged, open_store, read_service,
     report::{Reporter, bytes, count},
+    scopes,
 };
 
 /// `cache get`.
-pub fn get(here: &Here, reporter: &Reporter, args: Get) -> Result<(), Failure> {
-    let scopes = here.scopes(&args.place.scope, &args.package)?;
+pub fn get(reporter: &Reporter<'_>, args: Get) -> Result<(), Failure> {
+    let scopes = scopes(&args.place.scope, &args.package)?;
     let config = Config::load()?;
     let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
     let store = open_store()?;
@@ -34,13 +36,11 @@ pub fn get(here: &Here, reporter: &Reporter, args: Get) -> Result<(), Failure> {
                 "with MAPPINGS at hand, `larder cache add` records them".to_owned(),
             ));
         }
-        (Some(mappings), _) => {
-            larder_remote::get_mappings(&request, &Mappings::read(&here.path(mappings))?)?
-        }
+        (Some(mappings), _) => larder_remote::get_mappings(&request, &Mappings::read(mappings)?)?,
         (None, rev) => {
             let revisions = match rev {
                 Some(rev) => vec![rev],
-                None => git::history(&here.directory, args.max_revs)?,
+                None => git::history(here(), args.max_revs)?,
             };
             larder_remote::get(&request, &revisions)?.ok_or_else(|| {
                 let asked = match revisions.as_slice() {
@@ -57,7 +57,7 @@ pub fn get(here: &Here, reporter: &Reporter, args: Get) -> Result<(), Failure> {
     missing(reporter, "did not arrive", &report.missing)
 }
 
-fn say_got(reporter: &Reporter, report: &GetReport, mappings_only: bool) {
+fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
     let mappings = count(report.mappings, "mapping");
     let from = match &report.revision {
         Some(revision) => format!(" of {revision}"),
@@ -80,14 +80,14 @@ fn say_got(reporter: &Reporter, report: &GetReport, mappings_only: bool) {
 }
 
 /// `cache put`.
-pub fn put(here: &Here, reporter: &Reporter, args: Put) -> Result<(), Failure> {
-    let scopes = here.scopes(&args.place.scope, &args.package)?;
-    let mappings = Mappings::read(&here.path(&args.mappings))?;
+pub fn put(reporter: &Reporter<'_>, args: Put) -> Result<(), Failure> {
+    let scopes = scopes(&args.place.scope, &args.package)?;
+    let mappings = Mappings::read(&args.mappings)?;
     let revision = match args.rev {
         Some(rev) => rev,
-        None => git::head(&here.directory)?,
+        None => git::head(here())?,
     };
-    if git::is_dirty(&here.directory).unwrap_or(false) {
+    if git::is_dirty(here()).unwrap_or(false) {
         reporter.warning(&format!(
             "the work tree has changes that are not committed; what is uploaded as {revision} may \
              not be what that revision builds"
@@ -111,7 +111,7 @@ pub fn put(here: &Here, reporter: &Reporter, args: Put) -> Result<(), Failure> {
 }
 
 /// `cache put-staged`: reads no manifest and runs nothing.
-pub fn put_staged(here: &Here, reporter: &Reporter, args: PutStaged) -> Result<(), Failure> {
+pub fn put_staged(reporter: &Reporter<'_>, args: PutStaged) -> Result<(), Failure> {
     let scope = args.place.scope.spelled_out()?.ok_or_else(|| {
         Failure::Usage("put-staged reads no manifest: give --scope or --repo".to_owned())
     })?;
@@ -126,7 +126,7 @@ pub fn put_staged(here: &Here, reporter: &Reporter, args: PutStaged) -> Result<(
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
-    match larder_remote::put_staged(&to, &here.path(&args.staged)) {
+    match larder_remote::put_staged(&to, &args.staged) {
         Ok(report) => {
             bar.finish();
             say_put(reporter, args.rev.as_str(), &report);
@@ -155,7 +155,7 @@ pub fn put_staged(here: &Here, reporter: &Reporter, args: PutStaged) -> Result<(
     }
 }
 
-fn say_put(reporter: &Reporter, revision: &str, report: &PutReport) {
+fn say_put(reporter: &Reporter<'_>, revision: &str, report: &PutReport) {
     let text = if report.left_alone {
         format!("{revision} is there already; left as it is")
     } else {
@@ -180,7 +180,7 @@ fn say_put(reporter: &Reporter, revision: &str, report: &PutReport) {
     reporter.done(text, event);
 }
 
-fn missing(reporter: &Reporter, what: &str, missing: &Missing) -> Result<(), Failure> {
+fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -191,9 +191,9 @@ fn missing(reporter: &Reporter, what: &str, missing: &Missing) -> Result<(), Fai
 }
 
 /// `cache add`.
-pub fn add(here: &Here, reporter: &Reporter, args: Add) -> Result<(), Failure> {
-    let scopes = here.scopes(&args.place.scope, &args.package)?;
-    let mappings = Mappings::read(&here.path(&args.mappings))?;
+pub fn add(reporter: &Reporter<'_>, args: Add) -> Result<(), Failure> {
+    let scopes = scopes(&args.place.scope, &args.package)?;
+    let mappings = Mappings::read(&args.mappings)?;
     let config = Config::load()?;
     let service = read_service(&config, &args.place)?.name;
     let store = open_store()?;
@@ -210,7 +210,7 @@ pub fn add(here: &Here, reporter: &Reporter, args: Add) -> Result<(), Failure> {
 }
 
 /// `cache services`.
-pub fn services(reporter: &Reporter) -> Result<(), Failure> {
+pub fn services(reporter: &Reporter<'_>) -> Result<(), Failure> {
     let config = Config::load()?;
     let default = config.service(None).ok().map(|service| service.name.clone());
     let upload = config.upload_service(None).ok().map(|service| service.name.clone());
