@@ -47,7 +47,12 @@ impl Paths {
     fn of(live: &Path) -> Paths {
         let name = live.file_name().unwrap_or_default().to_string_lossy();
         let beside = |suffix: &str| live.with_file_name(format!(".{name}.{suffix}"));
-        Paths { live: live.to_owned(), new: beside("new"), old: beside("old"), lock: beside("lock") }
+        Paths {
+            live: live.to_owned(),
+            new: beside("new"),
+            old: beside("old"),
+            lock: beside("lock"),
+        }
     }
 }
 
@@ -70,7 +75,9 @@ impl Swap {
     pub fn begin(live: &Path) -> Result<Swap> {
         let paths = Paths::of(live);
         file::create_dirs(live.parent().unwrap_or(live))?;
-        let lock = LockFile::acquire(&paths.lock, || tracing::info!("waiting for another writer of {}", live.display()))?;
+        let lock = LockFile::acquire(&paths.lock, || {
+            tracing::info!("waiting for another writer of {}", live.display())
+        })?;
         repair(&paths)?;
         fs::create_dir(&paths.new).context("create the directory", &paths.new)?;
         Ok(Swap { paths, _lock: lock })
@@ -108,9 +115,11 @@ fn commit_with(paths: &Paths, method: Method) -> Result<()> {
         return file::remove_tree(&paths.new);
     }
     step_aside(paths)?;
-    fs::rename(&paths.new, &paths.live).context("rename", &paths.new).inspect_err(|_| {
-        let _ = fs::rename(&paths.old, &paths.live);
-    })?;
+    fs::rename(&paths.new, &paths.live)
+        .context("rename", &paths.new)
+        .inspect_err(|_| {
+            let _ = fs::rename(&paths.old, &paths.live);
+        })?;
     file::remove_tree(&paths.old)
 }
 
@@ -137,7 +146,10 @@ fn step_aside(paths: &Paths) -> Result<()> {
 /// [`crate::Error::Io`] when the repair fails; nothing is lost then.
 pub fn recover(live: &Path) -> Result<Recovered> {
     let paths = Paths::of(live);
-    if ![&paths.new, &paths.old, &paths.lock].into_iter().any(|path| path.symlink_metadata().is_ok()) {
+    if ![&paths.new, &paths.old, &paths.lock]
+        .into_iter()
+        .any(|path| path.symlink_metadata().is_ok())
+    {
         return Ok(Recovered::Clean);
     }
     match LockFile::try_acquire(&paths.lock)? {
@@ -152,7 +164,11 @@ fn repair(paths: &Paths) -> Result<Recovered> {
     let there = |path: &Path| path.symlink_metadata().is_ok();
     let halved = there(&paths.old) && !there(&paths.live);
     if halved {
-        let successor = if there(&paths.new) { &paths.new } else { &paths.old };
+        let successor = if there(&paths.new) {
+            &paths.new
+        } else {
+            &paths.old
+        };
         fs::rename(successor, &paths.live).context("rename", successor)?;
     }
     let leftovers = there(&paths.new) || there(&paths.old);
@@ -211,11 +227,27 @@ mod tests {
     fn every_crash_is_repaired() {
         let cases: [(&[(&str, &str)], Option<&str>, Recovered); 7] = [
             (&[("live", "A")], Some("A"), Recovered::Clean),
-            (&[("live", "A"), (".live.new", "half")], Some("A"), Recovered::Removed),
+            (
+                &[("live", "A"), (".live.new", "half")],
+                Some("A"),
+                Recovered::Removed,
+            ),
             (&[(".live.new", "half")], None, Recovered::Removed),
-            (&[("live", "B"), (".live.new", "A")], Some("B"), Recovered::Removed),
-            (&[(".live.old", "A"), (".live.new", "B")], Some("B"), Recovered::Completed),
-            (&[("live", "B"), (".live.old", "A")], Some("B"), Recovered::Removed),
+            (
+                &[("live", "B"), (".live.new", "A")],
+                Some("B"),
+                Recovered::Removed,
+            ),
+            (
+                &[(".live.old", "A"), (".live.new", "B")],
+                Some("B"),
+                Recovered::Completed,
+            ),
+            (
+                &[("live", "B"), (".live.old", "A")],
+                Some("B"),
+                Recovered::Removed,
+            ),
             (&[(".live.old", "A")], Some("A"), Recovered::Completed),
         ];
         for (before, after, recovered) in cases {
@@ -230,7 +262,10 @@ mod tests {
                 None => assert!(!live.exists(), "{before:?}"),
             }
             let names = file::names(root.path()).unwrap();
-            assert!(names.iter().all(|name| name == "live"), "{before:?}: {names:?}");
+            assert!(
+                names.iter().all(|name| name == "live"),
+                "{before:?}: {names:?}"
+            );
         }
     }
 

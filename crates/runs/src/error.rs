@@ -27,7 +27,9 @@ pub enum Error {
         reason: &'static str,
     },
     /// A progress phase was to follow one it does not follow.
-    #[error("phase {to} cannot follow {from}: the order is solving, blessings, building, gc, completed")]
+    #[error(
+        "phase {to} cannot follow {from}: the order is solving, blessings, building, gc, completed"
+    )]
     PhaseOrder {
         /// The phase the run is in.
         from: crate::progress::Phase,
@@ -65,8 +67,12 @@ fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     match error.kind() {
-        io::ErrorKind::StorageFull => format!("{text}: free some space (`larder gc`) and try again"),
-        io::ErrorKind::PermissionDenied => format!("{text}: check the owner and mode of the data directory"),
+        io::ErrorKind::StorageFull => {
+            format!("{text}: free some space (`larder gc`) and try again")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("{text}: check the owner and mode of the data directory")
+        }
         _ => text.to_owned(),
     }
 }
@@ -78,7 +84,11 @@ pub(crate) trait Context<T> {
 
 impl<T> Context<T> for io::Result<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| Error::Io { action, path: path.to_owned(), source })
+        self.map_err(|source| Error::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        })
     }
 }
 

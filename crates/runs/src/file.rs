@@ -46,38 +46,67 @@ pub fn write_if_changed(path: &Path, content: &[u8], durability: Durability) -> 
 /// build cannot publish another file of the machine under its log's name.
 pub(crate) fn copy_log(source: &Path, path: &Path) -> Result<()> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut log = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(source).map_err(|error| {
-        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-            return Error::NotAFile { path: source.to_owned() };
-        }
-        Error::Io { action: "read", path: source.to_owned(), source: error }
-    })?;
+    let mut log = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(source)
+        .map_err(|error| {
+            if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+                return Error::NotAFile {
+                    path: source.to_owned(),
+                };
+            }
+            Error::Io {
+                action: "read",
+                path: source.to_owned(),
+                source: error,
+            }
+        })?;
     if !log.metadata().context("read", source)?.is_file() {
-        return Err(Error::NotAFile { path: source.to_owned() });
+        return Err(Error::NotAFile {
+            path: source.to_owned(),
+        });
     }
-    publish(path, Durability::Process, |file| io::copy(&mut log, file).map(|_| ()))
+    publish(path, Durability::Process, |file| {
+        io::copy(&mut log, file).map(|_| ())
+    })
 }
 
 /// Writes a temporary file beside `path` and renames it there; removes it when that fails.
-fn publish(path: &Path, durability: Durability, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+fn publish(
+    path: &Path,
+    durability: Durability,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
     let temporary = temporary_for(path);
-    let written = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(|mut file| {
-        fill(&mut file)?;
-        if durability == Durability::Power {
-            file.sync_all()?;
-        }
-        Ok(())
-    });
-    written.and_then(|()| fs::rename(&temporary, path)).context("write", path).inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)
+        .and_then(|mut file| {
+            fill(&mut file)?;
+            if durability == Durability::Power {
+                file.sync_all()?;
+            }
+            Ok(())
+        });
+    written
+        .and_then(|()| fs::rename(&temporary, path))
+        .context("write", path)
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&temporary);
+        })
 }
 
 /// A name no other thread or process uses: `.NAME.PID.COUNT.tmp`.
 fn temporary_for(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{}.tmp", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+    path.with_file_name(format!(
+        ".{name}.{}.{}.tmp",
+        process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    ))
 }
 
 /// Whether a file name is one that [`write_atomic`] gives a file it has not finished.
@@ -101,7 +130,10 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T
     match serde_json::from_slice(&content) {
         Ok(value) => Some(value),
         Err(error) => {
-            tracing::info!("{} is malformed and treated as absent: {error}", path.display());
+            tracing::info!(
+                "{} is malformed and treated as absent: {error}",
+                path.display()
+            );
             None
         }
     }
@@ -185,7 +217,10 @@ mod tests {
         std::os::unix::fs::symlink(&secret, &link).unwrap();
         let error = copy_log(&link, &dir.path().join("copy")).unwrap_err();
         assert!(matches!(error, Error::NotAFile { .. }), "{error}");
-        assert!(matches!(copy_log(dir.path(), &dir.path().join("copy")), Err(Error::NotAFile { .. })));
+        assert!(matches!(
+            copy_log(dir.path(), &dir.path().join("copy")),
+            Err(Error::NotAFile { .. })
+        ));
     }
 
     #[test]
@@ -202,7 +237,8 @@ mod tests {
 
     #[test]
     fn an_error_names_the_file_and_no_number() {
-        let error = write_atomic(Path::new("/nonexistent/x.json"), b"", Durability::Process).unwrap_err();
+        let error =
+            write_atomic(Path::new("/nonexistent/x.json"), b"", Durability::Process).unwrap_err();
         insta::assert_snapshot!(error, @"cannot write /nonexistent/x.json: No such file or directory");
     }
 }

@@ -114,7 +114,9 @@ const REFERENCES: &str = "references.json";
 /// [`crate::Error::Io`] when it cannot be written; the run must not reuse anything then.
 pub fn publish_references(data: &DataDir, run: &Run, references: &References) -> Result<()> {
     let path = run.dir().join(REFERENCES);
-    let json = serde_json::to_vec(references).map_err(io::Error::from).context("write", &path)?;
+    let json = serde_json::to_vec(references)
+        .map_err(io::Error::from)
+        .context("write", &path)?;
     let locks = data.locks();
     file::create_dirs(&locks)?;
     let _lock = FileLock::shared(&locks.join("gc.lock"))?;
@@ -135,8 +137,12 @@ pub fn current_references(data: &DataDir) -> Result<Option<References>> {
     let runs_dir = data.runs();
     for run in run_log::list_runs(&runs_dir)?.into_iter().rev() {
         let path = runs_dir.join(run.run_id.as_str()).join(REFERENCES);
-        let Some(json) = file::read_optional(&path)? else { continue };
-        let references: References = serde_json::from_slice(&json).map_err(io::Error::from).context("read", &path)?;
+        let Some(json) = file::read_optional(&path)? else {
+            continue;
+        };
+        let references: References = serde_json::from_slice(&json)
+            .map_err(io::Error::from)
+            .context("read", &path)?;
         let running = run.state == RunState::Running;
         let finished = run.state == RunState::Finished;
         let current = current.get_or_insert_default();
@@ -157,9 +163,14 @@ pub fn current_references(data: &DataDir) -> Result<Option<References>> {
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the layers cannot be listed.
-pub fn gc_layers(layers_dir: &Path, referenced: &BTreeSet<HashName>, dry_run: bool) -> Result<Collected> {
+pub fn gc_layers(
+    layers_dir: &Path,
+    referenced: &BTreeSet<HashName>,
+    dry_run: bool,
+) -> Result<Collected> {
     let referenced: BTreeSet<&str> = referenced.iter().map(HashName::as_str).collect();
-    sweep(layers_dir, |name| referenced.contains(name), dry_run).map(|doomed| doomed.finish(dry_run))
+    sweep(layers_dir, |name| referenced.contains(name), dry_run)
+        .map(|doomed| doomed.finish(dry_run))
 }
 
 /// Removes the documentation universes under `html_dir/u` that no published page leads to and that are
@@ -167,11 +178,19 @@ pub fn gc_layers(layers_dir: &Path, referenced: &BTreeSet<HashName>, dry_run: bo
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the published tree cannot be read: rather no collection than a wrong one.
-pub fn gc_universes(html_dir: &Path, also_referenced: &BTreeSet<HashName>, dry_run: bool) -> Result<Collected> {
+pub fn gc_universes(
+    html_dir: &Path,
+    also_referenced: &BTreeSet<HashName>,
+    dry_run: bool,
+) -> Result<Collected> {
     doomed_universes(html_dir, also_referenced, dry_run).map(|doomed| doomed.finish(dry_run))
 }
 
-fn doomed_universes(html_dir: &Path, also_referenced: &BTreeSet<HashName>, dry_run: bool) -> Result<Doomed> {
+fn doomed_universes(
+    html_dir: &Path,
+    also_referenced: &BTreeSet<HashName>,
+    dry_run: bool,
+) -> Result<Doomed> {
     let mut kept = collect_referenced_universes(html_dir)?;
     kept.extend(also_referenced.iter().map(|name| name.as_str().to_owned()));
     sweep(&html_dir.join("u"), |name| kept.contains(name), dry_run)
@@ -217,13 +236,25 @@ fn decide(data: &DataDir, dry_run: bool) -> Result<(Doomed, Doomed)> {
     let references = current_references(data)?;
     let layers = match &references {
         Some(references) => {
-            let mut kept: BTreeSet<String> = references.layers.iter().map(|name| name.to_string()).collect();
-            kept.extend(build_lock::list_active(&locks)?.into_iter().map(|lock| lock.target));
+            let mut kept: BTreeSet<String> = references
+                .layers
+                .iter()
+                .map(|name| name.to_string())
+                .collect();
+            kept.extend(
+                build_lock::list_active(&locks)?
+                    .into_iter()
+                    .map(|lock| lock.target),
+            );
             sweep(&data.layers(), |name| kept.contains(name), dry_run)?
         }
         None => Doomed::skipped("no run has recorded which layers its solutions refer to"),
     };
-    let universes = doomed_universes(&data.html(), &references.unwrap_or_default().universes, dry_run)?;
+    let universes = doomed_universes(
+        &data.html(),
+        &references.unwrap_or_default().universes,
+        dry_run,
+    )?;
     Ok((layers, universes))
 }
 
@@ -232,14 +263,21 @@ fn gc_leftovers(data: &DataDir, dry_run: bool) -> Result<Collected> {
     let mut collected = Collected::default();
     let mut directories = vec![data.root().to_owned(), data.runs()];
     for parent in [data.runs(), data.packages()] {
-        directories.extend(file::names(&parent)?.into_iter().map(|name| parent.join(name)));
+        directories.extend(
+            file::names(&parent)?
+                .into_iter()
+                .map(|name| parent.join(name)),
+        );
     }
     for run in run_log::run_ids(&data.runs())? {
         let dir = data.runs().join(run.as_str());
         directories.extend([dir.join("build"), dir.join("docs")]);
     }
     for directory in directories.iter().filter(|directory| directory.is_dir()) {
-        for name in file::names(directory)?.into_iter().filter(|name| file::is_temporary(name)) {
+        for name in file::names(directory)?
+            .into_iter()
+            .filter(|name| file::is_temporary(name))
+        {
             let path = directory.join(&name);
             if is_older(&path, LEFTOVER_AGE) {
                 collected.remove(&path, name, dry_run);
@@ -251,7 +289,11 @@ fn gc_leftovers(data: &DataDir, dry_run: bool) -> Result<Collected> {
 
 fn is_older(path: &Path, age: Duration) -> bool {
     let modified = fs::symlink_metadata(path).and_then(|meta| meta.modified());
-    modified.is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|passed| passed > age))
+    modified.is_ok_and(|modified| {
+        SystemTime::now()
+            .duration_since(modified)
+            .is_ok_and(|passed| passed > age)
+    })
 }
 
 /// What is out of sight and will be removed.
@@ -264,7 +306,13 @@ struct Doomed {
 
 impl Doomed {
     fn skipped(reason: &str) -> Doomed {
-        Doomed { collected: Collected { skipped: Some(reason.to_owned()), ..Collected::default() }, ..Doomed::default() }
+        Doomed {
+            collected: Collected {
+                skipped: Some(reason.to_owned()),
+                ..Collected::default()
+            },
+            ..Doomed::default()
+        }
     }
 
     fn finish(mut self, dry_run: bool) -> Collected {
@@ -279,7 +327,11 @@ impl Doomed {
 impl Collected {
     fn remove(&mut self, path: &Path, name: String, dry_run: bool) {
         let bytes = size::freed_by(path);
-        match if dry_run { Ok(()) } else { file::remove_tree(path) } {
+        match if dry_run {
+            Ok(())
+        } else {
+            file::remove_tree(path)
+        } {
             Ok(()) => {
                 self.removed.push(name);
                 self.bytes += bytes;
@@ -305,7 +357,9 @@ fn sweep(directory: &Path, keep: impl Fn(&str) -> bool, dry_run: bool) -> Result
             doomed.paths.push((path, name));
         } else {
             let hidden = directory.join(format!("{DOOMED}{name}"));
-            match file::remove_tree(&hidden).and_then(|()| fs::rename(&path, &hidden).context("rename", &path)) {
+            match file::remove_tree(&hidden)
+                .and_then(|()| fs::rename(&path, &hidden).context("rename", &path))
+            {
                 Ok(()) => doomed.paths.push((hidden, name)),
                 Err(error) => doomed.collected.failed.push(error.to_string()),
             }

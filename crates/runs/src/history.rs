@@ -52,7 +52,11 @@ pub struct Entry {
     #[serde(default, alias = "failed_dep", skip_serializing_if = "Option::is_none")]
     pub failed_dep: Option<String>,
     /// That dependency's build.
-    #[serde(default, alias = "failed_dep_hash", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "failed_dep_hash",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub failed_dep_hash: Option<String>,
 }
 
@@ -99,23 +103,31 @@ pub fn path(packages_dir: &Path, package: &PackageName) -> PathBuf {
 /// that did fit is taken back.
 pub fn append(packages_dir: &Path, package: &PackageName, entry: &Entry) -> Result<()> {
     let path = path(packages_dir, package);
-    let mut line = serde_json::to_vec(entry).map_err(io::Error::from).context("write", &path)?;
+    let mut line = serde_json::to_vec(entry)
+        .map_err(io::Error::from)
+        .context("write", &path)?;
     line.push(b'\n');
     let _lock = lock_creating_dirs(&path)?;
     append_line(&path, line).context("append to", &path)
 }
 
 fn append_line(path: &Path, mut line: Vec<u8>) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
     let end = file.metadata()?.len();
     if ends_torn(&file, end)? {
         line.insert(0, b'\n');
     }
-    let result = file.write(&line).and_then(|written| match written == line.len() {
-        true => Ok(()),
-        // A short write to a file means that it could not grow; writing the rest says why.
-        false => file.write_all(line.get(written..).unwrap_or_default()),
-    });
+    let result = file
+        .write(&line)
+        .and_then(|written| match written == line.len() {
+            true => Ok(()),
+            // A short write to a file means that it could not grow; writing the rest says why.
+            false => file.write_all(line.get(written..).unwrap_or_default()),
+        });
     result.inspect_err(|_| {
         let _ = file.set_len(end);
     })
@@ -171,7 +183,9 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
     let mut seen = HashSet::new();
     let mut latest: Vec<Entry> = Vec::new();
     for line in lines(&content).rev() {
-        let Ok(key) = serde_json::from_slice::<Key<'_>>(line) else { continue };
+        let Ok(key) = serde_json::from_slice::<Key<'_>>(line) else {
+            continue;
+        };
         if seen.contains(&key.build_hash) {
             continue;
         }
@@ -190,7 +204,10 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
 /// As [`read`].
 pub fn read_blessed(packages_dir: &Path, package: &PackageName) -> Result<Option<Entry>> {
     let content = content(packages_dir, package)?;
-    Ok(lines(&content).rev().filter_map(|line| serde_json::from_slice::<Entry>(line).ok()).find(|entry| entry.blessed))
+    Ok(lines(&content)
+        .rev()
+        .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
+        .find(|entry| entry.blessed))
 }
 
 /// Removes the entries that are older than `max_age_days` days at `now`, and broken lines. The last
@@ -199,7 +216,12 @@ pub fn read_blessed(packages_dir: &Path, package: &PackageName) -> Result<Option
 ///
 /// # Errors
 /// [`crate::Error::Io`]; the history is then as it was.
-pub fn compact(packages_dir: &Path, package: &PackageName, max_age_days: u32, now: Timestamp) -> Result<Compacted> {
+pub fn compact(
+    packages_dir: &Path,
+    package: &PackageName,
+    max_age_days: u32,
+    now: Timestamp,
+) -> Result<Compacted> {
     let path = path(packages_dir, package);
     let mut report = Compacted::default();
     if !path.exists() {
@@ -215,7 +237,8 @@ pub fn compact(packages_dir: &Path, package: &PackageName, max_age_days: u32, no
             report.broken += 1;
             continue;
         };
-        let old = time::parse_time(&entry.ts).is_some_and(|ts| ts <= now && time::seconds_between(ts, now) >= max_age);
+        let old = time::parse_time(&entry.ts)
+            .is_some_and(|ts| ts <= now && time::seconds_between(ts, now) >= max_age);
         let last = last_of_build.insert(entry.build_hash);
         if old && (max_age_days == 0 || !last) {
             report.removed += 1;
@@ -241,7 +264,10 @@ pub fn compact(packages_dir: &Path, package: &PackageName, max_age_days: u32, no
 /// # Errors
 /// [`crate::Error::Io`] when the directory cannot be listed.
 pub fn packages(packages_dir: &Path) -> Result<Vec<PackageName>> {
-    Ok(file::names(packages_dir)?.iter().filter_map(|name| name.parse().ok()).collect())
+    Ok(file::names(packages_dir)?
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect())
 }
 
 fn content(packages_dir: &Path, package: &PackageName) -> Result<Vec<u8>> {
@@ -250,7 +276,9 @@ fn content(packages_dir: &Path, package: &PackageName) -> Result<Vec<u8>> {
 
 /// The lines of a history that are not blank.
 pub(crate) fn lines(content: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    content.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+    content
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
 }
 
 /// Whether a package has a history file.

@@ -60,7 +60,10 @@ impl LockFile {
                 return Ok(None);
             }
             if names_file(path, &file) {
-                return Ok(Some(LockFile { path: path.to_owned(), file }));
+                return Ok(Some(LockFile {
+                    path: path.to_owned(),
+                    file,
+                }));
             }
         }
     }
@@ -78,7 +81,10 @@ impl LockFile {
             let file = open(path).context("open the lock", path)?;
             retry(|| file.lock()).context("lock", path)?;
             if names_file(path, &file) {
-                return Ok(LockFile { path: path.to_owned(), file });
+                return Ok(LockFile {
+                    path: path.to_owned(),
+                    file,
+                });
             }
         }
     }
@@ -114,7 +120,12 @@ pub fn is_held(path: &Path) -> Result<bool> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
 }
 
 fn names_file(path: &Path, file: &File) -> bool {

@@ -47,7 +47,11 @@ macro_rules! name {
             fn from_str(name: &str) -> Result<Self, Error> {
                 match $check(name) {
                     Ok(()) => Ok($type(name.to_owned())),
-                    Err(reason) => Err(Error::Name { what: $what, name: name.to_owned(), reason }),
+                    Err(reason) => Err(Error::Name {
+                        what: $what,
+                        name: name.to_owned(),
+                        reason,
+                    }),
                 }
             }
         }
@@ -111,14 +115,20 @@ pub fn run_order(a: &str, b: &str) -> Ordering {
     }
     let (a_second, a_count) = split_run(a);
     let (b_second, b_count) = split_run(b);
-    a_second.cmp(b_second).then(a_count.cmp(&b_count)).then_with(|| a.cmp(b))
+    a_second
+        .cmp(b_second)
+        .then(a_count.cmp(&b_count))
+        .then_with(|| a.cmp(b))
 }
 
 /// The length of `YYYY-MM-DD-HHMMSS`.
 pub(crate) const SECOND: usize = 17;
 
 fn split_run(id: &str) -> (&str, u64) {
-    match (id.get(..SECOND), id.get(SECOND..).and_then(|rest| rest.strip_prefix('-'))) {
+    match (
+        id.get(..SECOND),
+        id.get(SECOND..).and_then(|rest| rest.strip_prefix('-')),
+    ) {
         (Some(second), Some(count)) => match count.parse() {
             Ok(count) => (second, count),
             Err(_) => (id, 1),
@@ -168,7 +178,10 @@ fn check_hash(name: &str) -> Result<(), &'static str> {
     if name.starts_with('-') {
         return Err("it starts with `-`");
     }
-    match name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+    match name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+    {
         true => Ok(()),
         false => Err("it may hold only letters, digits, `_` and `-`"),
     }
@@ -185,10 +198,16 @@ fn check_run(id: &str) -> Result<(), &'static str> {
         });
     let counted = match bytes.get(SECOND..) {
         Some([]) => true,
-        Some([b'-', b'1'..=b'9', rest @ ..]) => rest.len() < 9 && rest.iter().all(u8::is_ascii_digit),
+        Some([b'-', b'1'..=b'9', rest @ ..]) => {
+            rest.len() < 9 && rest.iter().all(u8::is_ascii_digit)
+        }
         _ => false,
     };
-    if dated && counted { Ok(()) } else { Err(REASON) }
+    if dated && counted {
+        Ok(())
+    } else {
+        Err(REASON)
+    }
 }
 
 #[cfg(test)]
@@ -197,13 +216,40 @@ mod tests {
 
     #[test]
     fn package_names_are_never_paths() {
-        for good in ["zlib.1.3.1", "ocaml-base-compiler.5.2.0~rc1", "0install.2.18", "conf-g++.1.0", "a._x"] {
+        for good in [
+            "zlib.1.3.1",
+            "ocaml-base-compiler.5.2.0~rc1",
+            "0install.2.18",
+            "conf-g++.1.0",
+            "a._x",
+        ] {
             assert!(good.parse::<PackageName>().is_ok(), "{good}");
         }
         let long = format!("a.{}", "1".repeat(LONGEST));
         for bad in [
-            "", ".", "..", "../etc/passwd", "a/b.1", "a.1/../../x", "fmt", ".git", "a.", "a..1", "a.1.", "a.1..2",
-            "-rf.1", "a.-1", "a.1\n", "a.1\0", "a b.1", "a.1 ", "ä.1", "a\\b.1", "C:.1", "a.~1", &long,
+            "",
+            ".",
+            "..",
+            "../etc/passwd",
+            "a/b.1",
+            "a.1/../../x",
+            "fmt",
+            ".git",
+            "a.",
+            "a..1",
+            "a.1.",
+            "a.1..2",
+            "-rf.1",
+            "a.-1",
+            "a.1\n",
+            "a.1\0",
+            "a b.1",
+            "a.1 ",
+            "ä.1",
+            "a\\b.1",
+            "C:.1",
+            "a.~1",
+            &long,
         ] {
             assert!(bad.parse::<PackageName>().is_err(), "{bad:?}");
         }
@@ -219,11 +265,22 @@ mod tests {
 
     #[test]
     fn run_ids_compare_by_count() {
-        let order = ["2026-03-01-120000", "2026-03-01-120000-2", "2026-03-01-120000-10", "2026-03-01-120001"];
+        let order = [
+            "2026-03-01-120000",
+            "2026-03-01-120000-2",
+            "2026-03-01-120000-10",
+            "2026-03-01-120001",
+        ];
         for pair in order.windows(2) {
             assert!(pair[0].parse::<RunId>().unwrap() < pair[1].parse::<RunId>().unwrap());
         }
-        for bad in ["2026-03-01-120000-", "2026-03-01-120000-0", "2026-03-01-120000-x", "2026-03-01", "2026-03-01-120000/.."] {
+        for bad in [
+            "2026-03-01-120000-",
+            "2026-03-01-120000-0",
+            "2026-03-01-120000-x",
+            "2026-03-01",
+            "2026-03-01-120000/..",
+        ] {
             assert!(bad.parse::<RunId>().is_err(), "{bad}");
         }
         assert_eq!(run_order("a", "b"), Ordering::Less);

@@ -232,15 +232,20 @@ struct FileKey(u64, i64, u64);
 impl StatusIndex {
     /// Every failing build with its package, blessed ones first.
     pub fn failures(&self) -> Vec<(&str, &Failing)> {
-        let mut failures: Vec<_> =
-            self.packages.iter().flat_map(|(name, p)| p.failures.iter().map(move |f| (name.as_str(), f))).collect();
+        let mut failures: Vec<_> = self
+            .packages
+            .iter()
+            .flat_map(|(name, p)| p.failures.iter().map(move |f| (name.as_str(), f)))
+            .collect();
         failures.sort_by_key(|(_, failing)| !failing.blessed);
         failures
     }
 
     /// Every flaky build with its package.
     pub fn flaky(&self) -> impl Iterator<Item = (&str, &Flaky)> {
-        self.packages.iter().flat_map(|(name, p)| p.flaky.iter().map(move |flaky| (name.as_str(), flaky)))
+        self.packages
+            .iter()
+            .flat_map(|(name, p)| p.flaky.iter().map(move |flaky| (name.as_str(), flaky)))
     }
 
     /// Makes the next [`generate`] read every history again.
@@ -260,7 +265,11 @@ impl StatusIndex {
 /// # Errors
 /// [`crate::Error::Io`] when `packages_dir` cannot be listed. A history that cannot be read is said at
 /// warning and left out: it is one package's failure.
-pub fn generate(packages_dir: &Path, run_id: Option<&str>, previous: Option<StatusIndex>) -> Result<StatusIndex> {
+pub fn generate(
+    packages_dir: &Path,
+    run_id: Option<&str>,
+    previous: Option<StatusIndex>,
+) -> Result<StatusIndex> {
     let names = package_names(packages_dir)?;
     let (packages, before) = match previous {
         Some(mut previous) => (std::mem::take(&mut previous.packages), Some(previous)),
@@ -270,7 +279,10 @@ pub fn generate(packages_dir: &Path, run_id: Option<&str>, previous: Option<Stat
     if !records.is_empty() {
         refresh(packages_dir, &mut records)?;
     }
-    let packages = records.into_iter().filter_map(|(name, status)| Some((name, status?))).collect();
+    let packages = records
+        .into_iter()
+        .filter_map(|(name, status)| Some((name, status?)))
+        .collect();
     Ok(assemble(packages_dir, packages, vanished, run_id, before))
 }
 
@@ -286,7 +298,9 @@ fn match_up(
         while let Some((gone, _)) = known.next_if(|(old, _)| *old < name) {
             vanished.push(gone);
         }
-        let status = known.next_if(|(old, _)| *old == name).map(|(_, status)| status);
+        let status = known
+            .next_if(|(old, _)| *old == name)
+            .map(|(_, status)| status);
         records.push((name, status));
     }
     vanished.extend(known.map(|(gone, _)| gone));
@@ -336,10 +350,16 @@ fn refresh_one(
         return;
     }
     *status = match read_history(directory, &path, buffer) {
-        Ok(key) => standing::derive(name, buffer).map(|status| PackageStatus { file: key, ..status }),
+        Ok(key) => standing::derive(name, buffer).map(|status| PackageStatus {
+            file: key,
+            ..status
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
-            tracing::warn!("{} is left out of the status: {error}", packages_dir.join(path).display());
+            tracing::warn!(
+                "{} is left out of the status: {error}",
+                packages_dir.join(path).display()
+            );
             None
         }
     };
@@ -348,7 +368,12 @@ fn refresh_one(
 /// Reads a history into `buffer`. Its key is taken before, so that an append meanwhile shows later.
 fn read_history(directory: &File, path: &str, buffer: &mut Vec<u8>) -> io::Result<Option<FileKey>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(directory, path, flags, rustix::fs::Mode::empty())?);
+    let mut file = File::from(rustix::fs::openat(
+        directory,
+        path,
+        flags,
+        rustix::fs::Mode::empty(),
+    )?);
     let meta = file.metadata()?;
     buffer.clear();
     file.read_to_end(buffer)?;
@@ -359,7 +384,11 @@ fn read_history(directory: &File, path: &str, buffer: &mut Vec<u8>) -> io::Resul
 /// Whether a later change of a file is sure to have another time than this one. Kernels stamp files with
 /// the time of their last tick, at most 10 ms ago; some file systems keep whole seconds only.
 fn is_settled(mtime: i64) -> bool {
-    let granularity = if mtime % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
+    let granularity = if mtime % 1_000_000_000 == 0 {
+        2_000_000_000
+    } else {
+        20_000_000
+    };
     let now = jiff::Timestamp::now().as_nanosecond();
     now - i128::from(mtime) > granularity
 }
@@ -371,13 +400,20 @@ fn assemble(
     run_id: Option<&str>,
     previous: Option<StatusIndex>,
 ) -> StatusIndex {
-    let run_id = run_id.map(str::to_owned).or_else(|| newest_run(&packages, None));
+    let run_id = run_id
+        .map(str::to_owned)
+        .or_else(|| newest_run(&packages, None));
     let since = match &previous {
         Some(previous) if previous.run_id != run_id => previous.run_id.clone(),
         Some(previous) => previous.since.clone(),
-        None => run_id.as_deref().and_then(|run| newest_run(&packages, Some(run))),
+        None => run_id
+            .as_deref()
+            .and_then(|run| newest_run(&packages, Some(run))),
     };
-    if let Some(previous) = previous.as_ref().filter(|previous| previous.run_id == run_id) {
+    if let Some(previous) = previous
+        .as_ref()
+        .filter(|previous| previous.run_id == run_id)
+    {
         vanished.extend(previous.vanished_packages.iter().cloned());
         vanished.sort_unstable();
         vanished.dedup();
@@ -402,7 +438,9 @@ fn assemble(
             index.blessed.add(&blessed.status, &blessed.category, 1);
         }
         for others in &package.others {
-            index.other.add(&others.status, &others.category, others.count);
+            index
+                .other
+                .add(&others.status, &others.category, others.count);
         }
         index.broken_lines += package.broken_lines;
     }
@@ -415,7 +453,10 @@ fn assemble(
 
 /// The newest run that any history mentions, or the newest before `limit`.
 fn newest_run(packages: &BTreeMap<String, PackageStatus>, limit: Option<&str>) -> Option<String> {
-    let runs = packages.values().flat_map(|p| [Some(&p.last_run), p.previous_run.as_ref()]).flatten();
+    let runs = packages
+        .values()
+        .flat_map(|p| [Some(&p.last_run), p.previous_run.as_ref()])
+        .flatten();
     let within = runs.filter(|run| limit.is_none_or(|limit| run_order(run, limit).is_lt()));
     within.max_by(|a, b| run_order(a, b)).cloned()
 }
@@ -431,13 +472,25 @@ pub fn compare(packages_dir: &Path, index: &mut StatusIndex, since: String) {
             index.new_packages.push(name.clone());
         } else if run_order(&package.last_run, &since).is_le() {
             // Nothing newer.
-        } else if package.previous_run.as_ref().is_none_or(|run| run_order(run, &since).is_le()) {
+        } else if package
+            .previous_run
+            .as_ref()
+            .is_none_or(|run| run_order(run, &since).is_le())
+        {
             index.changes.extend(package.changes.iter().cloned());
         } else if let Ok(content) = std::fs::read(packages_dir.join(name).join(history::FILE)) {
-            index.changes.extend(standing::changes_since(name, &content, &since));
+            index
+                .changes
+                .extend(standing::changes_since(name, &content, &since));
         }
     }
-    index.changes.sort_by_cached_key(|change| (!change.blessed, change.package.clone(), change.build_hash.clone()));
+    index.changes.sort_by_cached_key(|change| {
+        (
+            !change.blessed,
+            change.package.clone(),
+            change.build_hash.clone(),
+        )
+    });
     index.since = Some(since);
 }
 
@@ -447,8 +500,13 @@ pub fn compare(packages_dir: &Path, index: &mut StatusIndex, since: String) {
 /// [`crate::Error::Io`] when it cannot be written; the old one is then still there.
 pub fn write(dir: &Path, index: &StatusIndex) -> Result<bool> {
     let path = dir.join(FILE);
-    let json = serde_json::to_vec(index).map_err(io::Error::from).context("write", &path)?;
-    let same = file::read_optional(&path).ok().flatten().is_some_and(|old| same_but_for_time(&old, &json));
+    let json = serde_json::to_vec(index)
+        .map_err(io::Error::from)
+        .context("write", &path)?;
+    let same = file::read_optional(&path)
+        .ok()
+        .flatten()
+        .is_some_and(|old| same_but_for_time(&old, &json));
     if !same {
         file::write_atomic(&path, &json, Durability::Power)?;
     }
@@ -457,7 +515,12 @@ pub fn write(dir: &Path, index: &StatusIndex) -> Result<bool> {
 
 /// Compares two serialised indexes without their `generated`, which stands near the start of both.
 fn same_but_for_time(old: &[u8], new: &[u8]) -> bool {
-    let time = |json: &[u8]| json.windows(13).take(64).position(|w| w == br#""generated":""#).map(|at| at + 13);
+    let time = |json: &[u8]| {
+        json.windows(13)
+            .take(64)
+            .position(|w| w == br#""generated":""#)
+            .map(|at| at + 13)
+    };
     let length = "2026-03-01T12:00:00Z".len();
     old.len() == new.len()
         && match (time(old), time(new)) {
@@ -470,5 +533,6 @@ fn same_but_for_time(old: &[u8], new: &[u8]) -> bool {
 
 /// Reads `status.json` in `dir`. Missing, malformed and of another version all mean that there is none.
 pub fn read(dir: &Path) -> Option<StatusIndex> {
-    file::read_json(&dir.join(FILE)).filter(|index: &StatusIndex| index.schema_version == SCHEMA_VERSION)
+    file::read_json(&dir.join(FILE))
+        .filter(|index: &StatusIndex| index.schema_version == SCHEMA_VERSION)
 }

@@ -20,14 +20,21 @@ use crate::name::HashName;
 /// [`crate::Error::Io`] when a page cannot be read: what it links to would be lost.
 pub fn collect_referenced_universes(html_dir: &Path) -> Result<BTreeSet<String>> {
     let universes = html_dir.join("u");
-    let present: HashSet<Vec<u8>> = file::names(&universes)?.into_iter().map(String::into_bytes).collect();
+    let present: HashSet<Vec<u8>> = file::names(&universes)?
+        .into_iter()
+        .map(String::into_bytes)
+        .collect();
     let mut referenced = BTreeSet::new();
     scan_tree(&html_dir.join("p"), &present, &mut referenced)?;
     let mut unseen: Vec<String> = referenced.iter().cloned().collect();
     while let Some(universe) = unseen.pop() {
         let mut found = BTreeSet::new();
         scan_tree(&universes.join(&universe), &present, &mut found)?;
-        unseen.extend(found.into_iter().filter(|name| referenced.insert(name.clone())));
+        unseen.extend(
+            found
+                .into_iter()
+                .filter(|name| referenced.insert(name.clone())),
+        );
     }
     Ok(referenced)
 }
@@ -59,10 +66,15 @@ fn scan_tree(path: &Path, present: &HashSet<Vec<u8>>, found: &mut BTreeSet<Strin
 
 fn scan(content: &[u8], present: &HashSet<Vec<u8>>, found: &mut BTreeSet<String>) {
     let mut segments = content.split(|byte| *byte == b'/');
-    let (Some(mut before), Some(mut segment)) = (segments.next(), segments.next()) else { return };
+    let (Some(mut before), Some(mut segment)) = (segments.next(), segments.next()) else {
+        return;
+    };
     // The last segment has no slash after it and is none.
     for after in segments {
-        let in_universes = matches!(before, [b'u'] | [.., b'"' | b'\'' | b'=' | b'(' | b' ', b'u']);
+        let in_universes = matches!(
+            before,
+            [b'u'] | [.., b'"' | b'\'' | b'=' | b'(' | b' ', b'u']
+        );
         if (in_universes || present.contains(segment))
             && let Ok(name) = std::str::from_utf8(segment)
             && name.parse::<HashName>().is_ok()

@@ -16,7 +16,9 @@ pub(super) fn freed_by(path: &Path) -> u64 {
 
 /// `linked`: the links seen so far of each file that has several.
 fn add(path: &Path, bytes: &mut u64, linked: &mut HashMap<(u64, u64), u64>) {
-    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return;
+    };
     let allocated = meta.blocks() * 512;
     if meta.is_dir() {
         *bytes += allocated;

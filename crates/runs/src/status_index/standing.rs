@@ -59,7 +59,13 @@ struct Course<'v> {
 
 impl<'v> Course<'v> {
     fn start(view: &'v View<'v>) -> Course<'v> {
-        let mut course = Course { last: view, failing_since: view, times: 0, transitions: 0, own: None };
+        let mut course = Course {
+            last: view,
+            failing_since: view,
+            times: 0,
+            transitions: 0,
+            own: None,
+        };
         course.push(view);
         course
     }
@@ -114,7 +120,11 @@ impl<'v> Standing<'v> {
                     None => standing.blessed = Some(Course::start(view)),
                 }
             }
-            standing.builds.entry(&view.build_hash).and_modify(|c| c.push(view)).or_insert_with(|| Course::start(view));
+            standing
+                .builds
+                .entry(&view.build_hash)
+                .and_modify(|c| c.push(view))
+                .or_insert_with(|| Course::start(view));
         }
         standing
     }
@@ -167,7 +177,11 @@ pub(super) fn derive(package: &str, content: &[u8]) -> Option<PackageStatus> {
     let runs = Runs::of(&views)?;
     let now = Standing::after(views.iter());
     let before = Standing::after(views.iter().filter(|view| view.run != runs.last));
-    let mut failures: Vec<_> = now.blessed.iter().filter_map(|course| course.failing(true)).collect();
+    let mut failures: Vec<_> = now
+        .blessed
+        .iter()
+        .filter_map(|course| course.failing(true))
+        .collect();
     failures.extend(now.others().filter_map(|course| course.failing(false)));
     Some(PackageStatus {
         blessed: now.blessed.as_ref().map(|course| status_of(course.last)),
@@ -187,7 +201,11 @@ pub(super) fn derive(package: &str, content: &[u8]) -> Option<PackageStatus> {
 /// What changed in a package after run `since`, by the content of its history.
 pub(super) fn changes_since(package: &str, content: &[u8], since: &str) -> Vec<Change> {
     let (views, _) = parse(content);
-    let before = Standing::after(views.iter().filter(|view| run_order(&view.run, since).is_le()));
+    let before = Standing::after(
+        views
+            .iter()
+            .filter(|view| run_order(&view.run, since).is_le()),
+    );
     Standing::after(views.iter()).changes_from(&before, package)
 }
 
@@ -201,14 +219,21 @@ struct Runs<'v> {
 impl<'v> Runs<'v> {
     fn of(views: &'v [View<'v>]) -> Option<Runs<'v>> {
         let run = &*views.first()?.run;
-        let mut runs = Runs { first: run, previous: None, last: run };
+        let mut runs = Runs {
+            first: run,
+            previous: None,
+            last: run,
+        };
         for view in views {
             let run = &*view.run;
             if run == runs.last {
             } else if run_order(run, runs.last).is_gt() {
                 runs.previous = Some(std::mem::replace(&mut runs.last, run));
             } else {
-                if runs.previous.is_none_or(|previous| run_order(run, previous).is_gt()) {
+                if runs
+                    .previous
+                    .is_none_or(|previous| run_order(run, previous).is_gt())
+                {
                     runs.previous = Some(run);
                 }
                 if run_order(run, runs.first).is_lt() {
@@ -233,21 +258,43 @@ fn status_of(view: &View<'_>) -> BuildStatus {
 fn count<'c, 'v: 'c>(courses: impl Iterator<Item = &'c Course<'v>>) -> Vec<Count> {
     let mut counts = BTreeMap::new();
     for course in courses {
-        *counts.entry((&*course.last.status, &*course.last.category)).or_insert(0) += 1;
+        *counts
+            .entry((&*course.last.status, &*course.last.category))
+            .or_insert(0) += 1;
     }
     let counts = counts.into_iter();
-    counts.map(|((status, category), count)| Count { status: status.into(), category: category.into(), count }).collect()
+    counts
+        .map(|((status, category), count)| Count {
+            status: status.into(),
+            category: category.into(),
+            count,
+        })
+        .collect()
 }
 
 fn flaky(standing: &Standing<'_>) -> Vec<Flaky> {
-    let flaky = standing.builds.values().filter(|course| course.transitions >= 2);
-    flaky.map(|c| Flaky { build_hash: c.last.build_hash.to_string(), transitions: c.transitions }).collect()
+    let flaky = standing
+        .builds
+        .values()
+        .filter(|course| course.transitions >= 2);
+    flaky
+        .map(|c| Flaky {
+            build_hash: c.last.build_hash.to_string(),
+            transitions: c.transitions,
+        })
+        .collect()
 }
 
 fn recent(views: &[View<'_>]) -> String {
     let any_blessed = views.iter().any(|view| view.blessed);
-    let shown = views.iter().rev().filter(|view| view.blessed || !any_blessed).take(RECENT);
-    let mut results: Vec<char> = shown.map(|view| if view.is_success() { '+' } else { '-' }).collect();
+    let shown = views
+        .iter()
+        .rev()
+        .filter(|view| view.blessed || !any_blessed)
+        .take(RECENT);
+    let mut results: Vec<char> = shown
+        .map(|view| if view.is_success() { '+' } else { '-' })
+        .collect();
     results.reverse();
     results.into_iter().collect()
 }
