@@ -2,7 +2,7 @@
 //! outside may, and stand in the directory of the file they become.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -125,9 +125,13 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// Reads and parses a JSON file. Missing and malformed both mean `None`; malformed is said at info.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
-    let mut content = Vec::new();
-    File::open(path).ok()?.read_to_end(&mut content).ok()?;
-    match serde_json::from_slice(&content) {
+    let content = fs::read(path).ok()?;
+    // Checked as text once, not string by string.
+    let value = match std::str::from_utf8(&content) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(&content),
+    };
+    match value {
         Ok(value) => Some(value),
         Err(error) => {
             tracing::info!(

@@ -160,9 +160,9 @@ pub fn read(packages_dir: &Path, package: &PackageName) -> Result<History> {
     let content = content(packages_dir, package)?;
     let mut history = History::default();
     for line in lines(&content) {
-        match serde_json::from_slice(line) {
-            Ok(entry) => history.entries.push(entry),
-            Err(_) => history.broken += 1,
+        match parse(line) {
+            Some(entry) => history.entries.push(entry),
+            None => history.broken += 1,
         }
     }
     Ok(history)
@@ -182,14 +182,14 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
     let content = content(packages_dir, package)?;
     let mut seen = HashSet::new();
     let mut latest: Vec<Entry> = Vec::new();
-    for line in lines(&content).rev() {
-        let Ok(key) = serde_json::from_slice::<Key<'_>>(line) else {
+    for line in lines_from_end(&content) {
+        let Some(key) = parse::<Key<'_>>(line) else {
             continue;
         };
         if seen.contains(&key.build_hash) {
             continue;
         }
-        if let Ok(entry) = serde_json::from_slice(line) {
+        if let Some(entry) = parse(line) {
             latest.push(entry);
             seen.insert(key.build_hash);
         }
@@ -204,9 +204,8 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
 /// As [`read`].
 pub fn read_blessed(packages_dir: &Path, package: &PackageName) -> Result<Option<Entry>> {
     let content = content(packages_dir, package)?;
-    Ok(lines(&content)
-        .rev()
-        .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
+    Ok(lines_from_end(&content)
+        .filter_map(parse::<Entry>)
         .find(|entry| entry.blessed))
 }
 
@@ -232,8 +231,8 @@ pub fn compact(
     let max_age = u64::from(max_age_days) * 24 * 60 * 60;
     let mut last_of_build = HashSet::new();
     let mut kept: Vec<&[u8]> = Vec::new();
-    for line in lines(&content).rev() {
-        let Ok(entry) = serde_json::from_slice::<Entry>(line) else {
+    for line in lines_from_end(&content) {
+        let Some(entry) = parse::<Entry>(line) else {
             report.broken += 1;
             continue;
         };
@@ -274,11 +273,35 @@ fn content(packages_dir: &Path, package: &PackageName) -> Result<Vec<u8>> {
     Ok(file::read_optional(&path(packages_dir, package))?.unwrap_or_default())
 }
 
-/// The lines of a history that are not blank.
-pub(crate) fn lines(content: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    content
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty())
+/// The lines of a history that are not blank, first to last.
+pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', content).chain([content.len()]);
+    let lines = ends.map(move |end| {
+        content
+            .get(std::mem::replace(&mut start, end + 1)..end)
+            .unwrap_or_default()
+    });
+    lines.filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// The lines of a history that are not blank, last to first.
+fn lines_from_end(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut end = content.len();
+    let starts = memchr::memrchr_iter(b'\n', content)
+        .map(|newline| newline + 1)
+        .chain([0]);
+    let lines = starts.map(move |start| {
+        content
+            .get(start..std::mem::replace(&mut end, start.saturating_sub(1)))
+            .unwrap_or_default()
+    });
+    lines.filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// Parses a line. As text, once it is known to be that: serde_json then need not look at each string.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(line).ok()?).ok()
 }
 
 /// Whether a package has a history file.

@@ -137,6 +137,11 @@ fn split_run(id: &str) -> (&str, u64) {
     }
 }
 
+/// Whether a name is a [`PackageName`].
+pub(crate) fn is_package(name: &str) -> bool {
+    check_package(name).is_ok()
+}
+
 fn check_length(name: &str) -> Result<(), &'static str> {
     match name.len() {
         0 => Err("it is empty"),

@@ -11,7 +11,7 @@
 mod standing;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
 use crate::history;
-use crate::name::{PackageName, run_order};
+use crate::name::{self, run_order};
 use crate::time::{format_time, now};
 
 /// The version of the file's form; a file of another version is as good as none.
@@ -121,12 +121,12 @@ impl Change {
 }
 
 /// Where one package stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageStatus {
-    /// Its blessed build's last entry.
+    /// How its blessed build ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blessed: Option<BuildStatus>,
+    pub blessed: Option<Ending>,
     /// How many other builds ended how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Count>,
@@ -157,36 +157,25 @@ pub struct PackageStatus {
     file: Option<FileKey>,
 }
 
+impl PackageStatus {
+    /// Whether there is no readable entry.
+    fn is_empty(&self) -> bool {
+        self.last_run.is_empty()
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// One build's last result.
+/// How a build ended: the status, such as `success`, and the category. In JSON an array of the two,
+/// because there are thousands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BuildStatus {
-    /// Which build.
-    pub build_hash: String,
-    /// How it ended.
-    pub status: String,
-    /// The kind of result.
-    pub category: String,
-    /// The compiler's package.
-    pub compiler: String,
-    /// When: RFC 3339, UTC.
-    pub ts: String,
-}
+pub struct Ending(pub String, pub String);
 
-/// A number of builds with one result.
+/// How many builds ended in one way: status, category, count. In JSON an array of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Count {
-    /// How they ended.
-    pub status: String,
-    /// The kind of result.
-    pub category: String,
-    /// How many.
-    pub count: u64,
-}
+pub struct Count(pub String, pub String, pub u64);
 
 /// A build that fails now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,61 +259,66 @@ pub fn generate(
     run_id: Option<&str>,
     previous: Option<StatusIndex>,
 ) -> Result<StatusIndex> {
-    let names = package_names(packages_dir)?;
-    let (packages, before) = match previous {
+    let (mut packages, before) = match previous {
         Some(mut previous) => (std::mem::take(&mut previous.packages), Some(previous)),
         None => (BTreeMap::new(), None),
     };
-    let (mut records, vanished) = match_up(names, packages);
-    if !records.is_empty() {
-        refresh(packages_dir, &mut records)?;
-    }
-    let packages = records
-        .into_iter()
-        .filter_map(|(name, status)| Some((name, status?)))
-        .collect();
+    let mut vanished = Vec::new();
+    let new = unknown_names(packages_dir, &packages)?;
+    packages.extend(
+        new.iter()
+            .map(|name| (name.clone(), PackageStatus::default())),
+    );
+    refresh(packages_dir, &mut packages)?;
+    packages.retain(|name, status| {
+        if status.is_empty() && new.binary_search(name).is_err() {
+            vanished.push(name.clone());
+        }
+        !status.is_empty()
+    });
     Ok(assemble(packages_dir, packages, vanished, run_id, before))
 }
 
-/// Pairs each package there is with what was known of it; the rest has vanished. Both sides are sorted.
-fn match_up(
-    names: Vec<String>,
-    known: BTreeMap<String, PackageStatus>,
-) -> (Vec<(String, Option<PackageStatus>)>, Vec<String>) {
-    let mut records = Vec::with_capacity(names.len());
-    let mut vanished = Vec::new();
-    let mut known = known.into_iter().peekable();
-    for name in names {
-        while let Some((gone, _)) = known.next_if(|(old, _)| *old < name) {
-            vanished.push(gone);
-        }
-        let status = known
-            .next_if(|(old, _)| *old == name)
-            .map(|(_, status)| status);
-        records.push((name, status));
-    }
-    vanished.extend(known.map(|(gone, _)| gone));
-    (records, vanished)
-}
-
-fn package_names(packages_dir: &Path) -> Result<Vec<String>> {
+/// The packages that have a directory and are not yet known, sorted.
+fn unknown_names(
+    packages_dir: &Path,
+    known: &BTreeMap<String, PackageStatus>,
+) -> Result<Vec<String>> {
     let mut names = file::names(packages_dir)?;
-    names.retain(|name| name.parse::<PackageName>().is_ok());
+    // Both are sorted: one walk along both tells which are known.
+    let mut known = known.keys().peekable();
+    names.retain(|name| {
+        while known.next_if(|known| *known < name).is_some() {}
+        known.next_if(|known| *known == name).is_none() && name::is_package(name)
+    });
     Ok(names)
 }
 
-/// Brings every record up to date, on all processors. Records of packages without a history become `None`.
-fn refresh(packages_dir: &Path, records: &mut [(String, Option<PackageStatus>)]) -> Result<()> {
-    let directory = File::open(packages_dir).context("open", packages_dir)?;
+/// Brings every package up to date, on all processors. Those without a history become empty.
+fn refresh(packages_dir: &Path, packages: &mut BTreeMap<String, PackageStatus>) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let directory = match File::open(packages_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            packages
+                .values_mut()
+                .for_each(|status| *status = PackageStatus::default());
+            return Ok(());
+        }
+        other => other.context("open", packages_dir)?,
+    };
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = records.len().div_ceil(workers).max(1);
+    let mut packages: Vec<_> = packages.iter_mut().collect();
+    let share = packages.len().div_ceil(workers).max(1);
     std::thread::scope(|scope| {
-        for share in records.chunks_mut(share) {
-            let directory = &directory;
-            scope.spawn(move || {
-                let mut buffer = Vec::new();
+        for share in packages.chunks_mut(share) {
+            scope.spawn(|| {
+                let (mut path, mut buffer) = (String::new(), Vec::new());
                 for (name, status) in share {
-                    refresh_one(directory, packages_dir, name, status, &mut buffer);
+                    path.clear();
+                    path.extend([name.as_str(), "/", history::FILE]);
+                    refresh_one(&directory, &path, name, status, &mut buffer);
                 }
             });
         }
@@ -334,33 +328,30 @@ fn refresh(packages_dir: &Path, records: &mut [(String, Option<PackageStatus>)])
 
 fn refresh_one(
     directory: &File,
-    packages_dir: &Path,
+    path: &str,
     name: &str,
-    status: &mut Option<PackageStatus>,
+    status: &mut PackageStatus,
     buffer: &mut Vec<u8>,
 ) {
-    let path = format!("{name}/{}", history::FILE);
     // A path relative to an open directory, and no open of the file: this is all an unchanged package costs.
-    if let Some(key) = status.as_ref().and_then(|status| status.file)
-        && rustix::fs::statat(directory, &path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+    if let Some(known) = status.file
+        && rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
             let mtime = stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec as i64;
-            key == FileKey(stat.st_size as u64, mtime, stat.st_ino)
+            known == FileKey(stat.st_size as u64, mtime, stat.st_ino)
         })
     {
         return;
     }
-    *status = match read_history(directory, &path, buffer) {
-        Ok(key) => standing::derive(name, buffer).map(|status| PackageStatus {
-            file: key,
-            ..status
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+    *status = match read_history(directory, path, buffer) {
+        Ok(file) => PackageStatus {
+            file,
+            ..standing::derive(name, buffer)
+        },
         Err(error) => {
-            tracing::warn!(
-                "{} is left out of the status: {error}",
-                packages_dir.join(path).display()
-            );
-            None
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!("{path} is left out of the status: {error}");
+            }
+            PackageStatus::default()
         }
     };
 }
@@ -434,13 +425,11 @@ fn assemble(
         packages,
     };
     for package in index.packages.values() {
-        if let Some(blessed) = &package.blessed {
-            index.blessed.add(&blessed.status, &blessed.category, 1);
+        if let Some(Ending(status, category)) = &package.blessed {
+            index.blessed.add(status, category, 1);
         }
-        for others in &package.others {
-            index
-                .other
-                .add(&others.status, &others.category, others.count);
+        for Count(status, category, count) in &package.others {
+            index.other.add(status, category, *count);
         }
         index.broken_lines += package.broken_lines;
     }
@@ -478,7 +467,7 @@ pub fn compare(packages_dir: &Path, index: &mut StatusIndex, since: String) {
             .is_none_or(|run| run_order(run, &since).is_le())
         {
             index.changes.extend(package.changes.iter().cloned());
-        } else if let Ok(content) = std::fs::read(packages_dir.join(name).join(history::FILE)) {
+        } else if let Ok(content) = fs::read(packages_dir.join(name).join(history::FILE)) {
             index
                 .changes
                 .extend(standing::changes_since(name, &content, &since));
@@ -495,20 +484,22 @@ pub fn compare(packages_dir: &Path, index: &mut StatusIndex, since: String) {
 }
 
 /// Writes `status.json` in `dir`, unless it says the same already but for the time. Says whether it wrote.
+/// Not synced to the disk: it can be generated again.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when it cannot be written; the old one is then still there.
 pub fn write(dir: &Path, index: &StatusIndex) -> Result<bool> {
     let path = dir.join(FILE);
-    let json = serde_json::to_vec(index)
+    let old_size = fs::metadata(&path).map_or(0, |meta| meta.len());
+    // Megabytes for thousands of packages, and about as many as last time.
+    let mut json = Vec::with_capacity(usize::try_from(old_size).unwrap_or(0) + 4096);
+    serde_json::to_writer(&mut json, index)
         .map_err(io::Error::from)
         .context("write", &path)?;
-    let same = file::read_optional(&path)
-        .ok()
-        .flatten()
-        .is_some_and(|old| same_but_for_time(&old, &json));
+    let same = old_size == json.len() as u64
+        && fs::read(&path).is_ok_and(|old| same_but_for_time(&old, &json));
     if !same {
-        file::write_atomic(&path, &json, Durability::Power)?;
+        file::write_atomic(&path, &json, Durability::Process)?;
     }
     Ok(!same)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BuildStatus, Change, Count, Failing, Flaky, PackageStatus};
+use super::{Change, Count, Ending, Failing, Flaky, PackageStatus};
 use crate::classify::{DEPENDENCY_FAILURE, SUCCESS};
 use crate::history;
 use crate::name::run_order;
@@ -164,17 +164,19 @@ impl<'v> Standing<'v> {
 fn parse(content: &[u8]) -> (Vec<View<'_>>, u64) {
     let mut broken = 0;
     let views = history::lines(content).filter_map(|line| {
-        let view = serde_json::from_slice(line);
-        broken += u64::from(view.is_err());
-        view.ok()
+        let view = history::parse(line);
+        broken += u64::from(view.is_none());
+        view
     });
     (views.collect(), broken)
 }
 
-/// Where a package stands by the content of its history; `None` when that has no readable entry.
-pub(super) fn derive(package: &str, content: &[u8]) -> Option<PackageStatus> {
+/// Where a package stands by the content of its history; empty when that has no readable entry.
+pub(super) fn derive(package: &str, content: &[u8]) -> PackageStatus {
     let (views, broken_lines) = parse(content);
-    let runs = Runs::of(&views)?;
+    let Some(runs) = Runs::of(&views) else {
+        return PackageStatus::default();
+    };
     let now = Standing::after(views.iter());
     let before = Standing::after(views.iter().filter(|view| view.run != runs.last));
     let mut failures: Vec<_> = now
@@ -183,8 +185,8 @@ pub(super) fn derive(package: &str, content: &[u8]) -> Option<PackageStatus> {
         .filter_map(|course| course.failing(true))
         .collect();
     failures.extend(now.others().filter_map(|course| course.failing(false)));
-    Some(PackageStatus {
-        blessed: now.blessed.as_ref().map(|course| status_of(course.last)),
+    PackageStatus {
+        blessed: now.blessed.as_ref().map(|course| ending(course.last)),
         others: count(now.others()),
         failures,
         flaky: flaky(&now),
@@ -195,7 +197,7 @@ pub(super) fn derive(package: &str, content: &[u8]) -> Option<PackageStatus> {
         changes: now.changes_from(&before, package),
         broken_lines,
         file: None,
-    })
+    }
 }
 
 /// What changed in a package after run `since`, by the content of its history.
@@ -245,14 +247,8 @@ impl<'v> Runs<'v> {
     }
 }
 
-fn status_of(view: &View<'_>) -> BuildStatus {
-    BuildStatus {
-        build_hash: view.build_hash.to_string(),
-        status: view.status.to_string(),
-        category: view.category.to_string(),
-        compiler: view.compiler.to_string(),
-        ts: view.ts.to_string(),
-    }
+fn ending(view: &View<'_>) -> Ending {
+    Ending(view.status.to_string(), view.category.to_string())
 }
 
 fn count<'c, 'v: 'c>(courses: impl Iterator<Item = &'c Course<'v>>) -> Vec<Count> {
@@ -264,11 +260,7 @@ fn count<'c, 'v: 'c>(courses: impl Iterator<Item = &'c Course<'v>>) -> Vec<Count
     }
     let counts = counts.into_iter();
     counts
-        .map(|((status, category), count)| Count {
-            status: status.into(),
-            category: category.into(),
-            count,
-        })
+        .map(|((status, category), count)| Count(status.into(), category.into(), count))
         .collect()
 }
 
