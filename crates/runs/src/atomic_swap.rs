@@ -225,7 +225,8 @@ mod tests {
     /// Every state a crash can leave, for either method, and what must come of it.
     #[test]
     fn every_crash_is_repaired() {
-        let cases: [(&[(&str, &str)], Option<&str>, Recovered); 7] = [
+        type Files<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Files<'_>, Option<&str>, Recovered); 7] = [
             (&[("live", "A")], Some("A"), Recovered::Clean),
             (
                 &[("live", "A"), (".live.new", "half")],
