@@ -103,9 +103,8 @@ impl Message {
         const CUT: &str = "\n… (cut)";
         let mut text = format!("{}\n\n{}", self.subject, self.body.trim_end());
         if text.len() > limit {
-            let end = (0..=limit.saturating_sub(CUT.len()))
-                .rev()
-                .find(|end| text.is_char_boundary(*end));
+            let end =
+                (0..=limit.saturating_sub(CUT.len())).rev().find(|end| text.is_char_boundary(*end));
             text.truncate(end.unwrap_or(0));
             text.push_str(CUT);
         }

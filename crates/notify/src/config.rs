@@ -58,13 +58,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [
-        Kind::Slack,
-        Kind::Zulip,
-        Kind::Telegram,
-        Kind::Email,
-        Kind::Stdout,
-    ];
+    pub const ALL: [Kind; 5] =
+        [Kind::Slack, Kind::Zulip, Kind::Telegram, Kind::Email, Kind::Stdout];
 
     /// Its name, as in the settings file and on the command line.
     pub fn name(self) -> &'static str {
@@ -153,20 +148,13 @@ impl Channels {
         let path = directory.join(FILE);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            other => other.map_err(|error| Error::File {
-                path: path.clone(),
-                reason: chain(&error),
-            })?,
+            other => {
+                other.map_err(|error| Error::File { path: path.clone(), reason: chain(&error) })?
+            }
         };
         let parsed: std::result::Result<Channels, _> = toml::from_str(&text);
-        let channels = parsed.map_err(|error| Error::File {
-            path,
-            reason: error.to_string(),
-        })?;
-        Ok(Channels {
-            directory: directory.to_owned(),
-            ..channels
-        })
+        let channels = parsed.map_err(|error| Error::File { path, reason: error.to_string() })?;
+        Ok(Channels { directory: directory.to_owned(), ..channels })
     }
 
     /// The channels that have settings.
@@ -188,14 +176,8 @@ impl Channels {
 
     /// How to deliver.
     pub fn delivery(&self) -> Delivery {
-        let ca_certificates = self
-            .ca_certificates
-            .as_ref()
-            .map(|path| self.directory.join(path));
-        Delivery {
-            ca_certificates,
-            ..Delivery::default()
-        }
+        let ca_certificates = self.ca_certificates.as_ref().map(|path| self.directory.join(path));
+        Delivery { ca_certificates, ..Delivery::default() }
     }
 
     /// A channel with its settings and its secret. Slack needs no settings but the secret.
@@ -214,13 +196,8 @@ impl Channels {
         Ok(match kind {
             Kind::Stdout => Channel::Stdout,
             Kind::Slack => {
-                let file = self
-                    .slack
-                    .as_ref()
-                    .and_then(|table| table.secret_file.clone());
-                Channel::Slack(Slack {
-                    webhook: secret("LARDER_SLACK_WEBHOOK", &file)?,
-                })
+                let file = self.slack.as_ref().and_then(|table| table.secret_file.clone());
+                Channel::Slack(Slack { webhook: secret("LARDER_SLACK_WEBHOOK", &file)? })
             }
             Kind::Zulip => {
                 let table = self.zulip.as_ref().ok_or_else(missing)?;
@@ -246,10 +223,9 @@ impl Channels {
             Kind::Email => {
                 let table = self.email.as_ref().ok_or_else(missing)?;
                 let login = match &table.username {
-                    Some(user) => Some((
-                        user.clone(),
-                        secret("LARDER_SMTP_PASSWORD", &table.secret_file)?,
-                    )),
+                    Some(user) => {
+                        Some((user.clone(), secret("LARDER_SMTP_PASSWORD", &table.secret_file)?))
+                    }
                     None => None,
                 };
                 let port = table.port.unwrap_or(match table.security {

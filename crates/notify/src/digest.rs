@@ -39,10 +39,7 @@ pub fn digest(index: &StatusIndex, template: &str, fold: usize) -> Option<Messag
     let mut lines = lines.into_iter();
     let subject = lines.next().unwrap_or_default();
     let body: Vec<String> = lines.collect();
-    Some(Message {
-        subject,
-        body: body.join("\n").trim().to_owned() + "\n",
-    })
+    Some(Message { subject, body: body.join("\n").trim().to_owned() + "\n" })
 }
 
 /// One line with its fields replaced. What a field brings in is not looked at again.
@@ -72,19 +69,11 @@ fn field(index: &StatusIndex, name: &str, fold: usize) -> Option<String> {
     let changes = |blessed: bool, recovery: bool| {
         let wanted =
             move |change: &&Change| change.blessed == blessed && change.is_recovery() == recovery;
-        index
-            .changes
-            .iter()
-            .filter(wanted)
-            .map(|change| describe(index, change))
-            .collect()
+        index.changes.iter().filter(wanted).map(|change| describe(index, change)).collect()
     };
     let names = |names: &[String]| names.to_vec();
     let flaky = || {
-        index
-            .flaky()
-            .map(|(name, flaky)| format!("{name} ({} times)", flaky.transitions))
-            .collect()
+        index.flaky().map(|(name, flaky)| format!("{name} ({} times)", flaky.transitions)).collect()
     };
     Some(match name {
         "run" => index.run_id.clone().unwrap_or_default(),
@@ -103,11 +92,7 @@ fn field(index: &StatusIndex, name: &str, fold: usize) -> Option<String> {
 
 fn summary(index: &StatusIndex) -> String {
     let count = |recovery| {
-        index
-            .changes
-            .iter()
-            .filter(|c| c.blessed && c.is_recovery() == recovery)
-            .count()
+        index.changes.iter().filter(|c| c.blessed && c.is_recovery() == recovery).count()
     };
     let works = index.blessed.status(larder_runs::classify::SUCCESS);
     format!(
@@ -121,10 +106,7 @@ fn summary(index: &StatusIndex) -> String {
 /// A changed build: what it is, and for a failure why and because of what.
 fn describe(index: &StatusIndex, change: &Change) -> String {
     let failing: Option<&Failing> = index.packages.get(&change.package).and_then(|package| {
-        package
-            .failures
-            .iter()
-            .find(|failing| failing.build_hash == change.build_hash)
+        package.failures.iter().find(|failing| failing.build_hash == change.build_hash)
     });
     let mut text = change.package.clone();
     if let Some(failing) = failing {

@@ -42,15 +42,10 @@ pub(crate) fn deliver(email: &Email, message: &Message, delivery: &Delivery) -> 
             || error.is_response();
         let again = error.is_transient() || !final_word;
         let reason = chain(&error);
-        let reason = email
-            .login
-            .as_ref()
-            .map_or(reason.clone(), |(_, password)| password.scrub(&reason));
+        let reason =
+            email.login.as_ref().map_or(reason.clone(), |(_, password)| password.scrub(&reason));
         if !again || attempts == 0 {
-            return Err(Error::Delivery {
-                channel: CHANNEL,
-                reason,
-            });
+            return Err(Error::Delivery { channel: CHANNEL, reason });
         }
         tracing::debug!("{CHANNEL}: {reason}; again in {pause:?}");
         thread::sleep(pause);
@@ -64,11 +59,8 @@ fn letter(email: &Email, message: &Message) -> Result<lettre::Message> {
         letter = letter.to(mailbox(to)?);
     }
     // A subject is one line, whatever it was made from.
-    let subject: String = message
-        .subject
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let subject: String =
+        message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     letter
         .subject(subject)
         .header(ContentType::TEXT_PLAIN)
@@ -104,10 +96,7 @@ fn transport(email: &Email, delivery: &Delivery) -> Result<SmtpTransport> {
 fn tls(email: &Email, delivery: &Delivery) -> Result<TlsParameters> {
     let mut builder = TlsParameters::builder(email.host.clone());
     if let Some(path) = &delivery.ca_certificates {
-        let wrong = |reason: String| Error::File {
-            path: path.clone(),
-            reason,
-        };
+        let wrong = |reason: String| Error::File { path: path.clone(), reason };
         let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
         let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(chain(&error)))?;
         builder = builder.add_root_certificate(certificate);
@@ -116,8 +105,5 @@ fn tls(email: &Email, delivery: &Delivery) -> Result<TlsParameters> {
 }
 
 fn config(reason: String) -> Error {
-    Error::Config {
-        channel: CHANNEL,
-        reason,
-    }
+    Error::Config { channel: CHANNEL, reason }
 }

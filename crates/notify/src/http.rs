@@ -26,43 +26,27 @@ pub(crate) fn slack(slack: &Slack, message: &Message, delivery: &Delivery) -> Re
     let exchange = Exchange::new("slack", &slack.webhook, delivery)?;
     let url = exchange.url(slack.webhook.reveal())?;
     // These three are all of Slack's markup: escaped, no name can mention or link anything.
-    let text = message
-        .text(SLACK_LIMIT)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let text =
+        message.text(SLACK_LIMIT).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let body = json!({ "text": text });
     exchange.run(|client| client.post(url.clone()).json(&body))
 }
 
 pub(crate) fn zulip(zulip: &Zulip, message: &Message, delivery: &Delivery) -> Result<()> {
     let exchange = Exchange::new("zulip", &zulip.api_key, delivery)?;
-    let url = exchange.url(&format!(
-        "{}/api/v1/messages",
-        zulip.site.trim_end_matches('/')
-    ))?;
+    let url = exchange.url(&format!("{}/api/v1/messages", zulip.site.trim_end_matches('/')))?;
     let content = fenced(&message.text(ZULIP_LIMIT));
-    let form = [
-        ("type", "stream"),
-        ("to", &zulip.stream),
-        ("topic", &zulip.topic),
-        ("content", &content),
-    ];
+    let form =
+        [("type", "stream"), ("to", &zulip.stream), ("topic", &zulip.topic), ("content", &content)];
     exchange.run(|client| {
-        client
-            .post(url.clone())
-            .basic_auth(&zulip.email, Some(zulip.api_key.reveal()))
-            .form(&form)
+        client.post(url.clone()).basic_auth(&zulip.email, Some(zulip.api_key.reveal())).form(&form)
     })
 }
 
 pub(crate) fn telegram(telegram: &Telegram, message: &Message, delivery: &Delivery) -> Result<()> {
     let exchange = Exchange::new("telegram", &telegram.token, delivery)?;
     let server = telegram.server.trim_end_matches('/');
-    let url = exchange.url(&format!(
-        "{server}/bot{}/sendMessage",
-        telegram.token.reveal()
-    ))?;
+    let url = exchange.url(&format!("{server}/bot{}/sendMessage", telegram.token.reveal()))?;
     // Without a parse mode the text is only text.
     let body = json!({
         "chat_id": telegram.chat,
@@ -108,10 +92,7 @@ impl<'a> Exchange<'a> {
             // Following one would show the secret to whomever it names.
             .redirect(redirect::Policy::none());
         if let Some(path) = &delivery.ca_certificates {
-            let wrong = |reason: String| Error::File {
-                path: path.clone(),
-                reason,
-            };
+            let wrong = |reason: String| Error::File { path: path.clone(), reason };
             let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
             let certificates =
                 Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
@@ -119,34 +100,21 @@ impl<'a> Exchange<'a> {
                 .into_iter()
                 .fold(builder, |builder, one| builder.add_root_certificate(one));
         }
-        let client = builder.build().map_err(|error| Error::Config {
-            channel,
-            reason: chain(&error),
-        })?;
-        Ok(Exchange {
-            channel,
-            secret,
-            delivery,
-            client,
-        })
+        let client =
+            builder.build().map_err(|error| Error::Config { channel, reason: chain(&error) })?;
+        Ok(Exchange { channel, secret, delivery, client })
     }
 
     /// A URL that the secret may be sent to: encrypted, or on this machine.
     fn url(&self, text: &str) -> Result<Url> {
-        let wrong = |reason: &str| Error::Config {
-            channel: self.channel,
-            reason: reason.to_owned(),
-        };
-        let url: Url = text
-            .parse()
-            .map_err(|_| wrong("the address is not a URL"))?;
+        let wrong =
+            |reason: &str| Error::Config { channel: self.channel, reason: reason.to_owned() };
+        let url: Url = text.parse().map_err(|_| wrong("the address is not a URL"))?;
         let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match url.scheme() {
             "https" => Ok(url),
             "http" if local => Ok(url),
-            _ => Err(wrong(
-                "the address must start with https://, because a secret goes there",
-            )),
+            _ => Err(wrong("the address must start with https://, because a secret goes there")),
         }
     }
 
@@ -206,10 +174,8 @@ fn attempt(request: RequestBuilder) -> Attempt {
 }
 
 fn retry_after(response: &Response) -> Duration {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let seconds =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or(0)).min(LONGEST_PAUSE)
 }
 
@@ -238,10 +204,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = error.source();
     }
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// Makes ring the cryptography of this process's TLS, unless another has been chosen.
@@ -259,9 +222,6 @@ mod tests {
     #[test]
     fn no_text_leaves_its_fence() {
         assert_eq!(fenced("a"), "```text\na\n```");
-        assert_eq!(
-            fenced("a ```` @**all**"),
-            "`````text\na ```` @**all**\n`````"
-        );
+        assert_eq!(fenced("a ```` @**all**"), "`````text\na ```` @**all**\n`````");
     }
 }

@@ -33,11 +33,7 @@ impl Secret {
 
     /// A text in which the secret is replaced, should a server or a library have repeated it.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            text.to_owned()
-        } else {
-            text.replace(&self.0, "…")
-        }
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") }
     }
 
     /// The secret of a channel: from the environment variable, else from the file, which only its owner
@@ -48,10 +44,7 @@ impl Secret {
         file: Option<&Path>,
     ) -> Result<Secret> {
         if let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) {
-            let wrong = || Error::Config {
-                channel,
-                reason: format!("${variable} is not text"),
-            };
+            let wrong = || Error::Config { channel, reason: format!("${variable} is not text") };
             return value.into_string().map(Secret).map_err(|_| wrong());
         }
         match file {
@@ -72,10 +65,7 @@ impl Secret {
         };
         // Looked at before it is opened, because opening a pipe waits; what counts is what was opened.
         let regular = fs::metadata(path).map_err(unreadable)?.is_file();
-        let file = regular
-            .then(|| File::open(path))
-            .transpose()
-            .map_err(unreadable)?;
+        let file = regular.then(|| File::open(path)).transpose().map_err(unreadable)?;
         let Some(file) = file else {
             return Err(wrong(format!("{} is not a regular file", path.display())));
         };
@@ -111,13 +101,9 @@ mod tests {
         fs::write(&path, "s3cret\n").unwrap();
         for mode in [0o644, 0o640, 0o604] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let error = Secret::find("zulip", "LARDER_TEST_UNSET", Some(&path))
-                .unwrap_err()
-                .to_string();
-            assert!(
-                error.contains("chmod 600") && !error.contains("s3cret"),
-                "{error}"
-            );
+            let error =
+                Secret::find("zulip", "LARDER_TEST_UNSET", Some(&path)).unwrap_err().to_string();
+            assert!(error.contains("chmod 600") && !error.contains("s3cret"), "{error}");
         }
         for mode in [0o600, 0o400] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -125,9 +111,7 @@ mod tests {
             assert_eq!(secret.reveal(), "s3cret");
             assert_eq!(format!("{secret:?}"), "Secret(…)");
         }
-        let error = Secret::find("zulip", "LARDER_TEST_UNSET", None)
-            .unwrap_err()
-            .to_string();
+        let error = Secret::find("zulip", "LARDER_TEST_UNSET", None).unwrap_err().to_string();
         insta::assert_snapshot!(error, @"zulip: no secret: set $LARDER_TEST_UNSET, or `secret-file` to a file of mode 600");
         assert!(Secret::find("zulip", "LARDER_TEST_UNSET", Some(dir.path())).is_err());
     }

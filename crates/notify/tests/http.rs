@@ -30,18 +30,12 @@ fn delivery() -> Delivery {
 }
 
 fn slack(server: &Server) -> Channel {
-    Channel::Slack(Slack {
-        webhook: Secret::new(format!("{}/services/T0/B0/s3cret", server.url)),
-    })
+    Channel::Slack(Slack { webhook: Secret::new(format!("{}/services/T0/B0/s3cret", server.url)) })
 }
 
 fn telegram(server: &Server) -> Channel {
     let (server, token) = (server.url.clone(), Secret::new("123:s3cret"));
-    Channel::Telegram(Telegram {
-        server,
-        token,
-        chat: "-100".into(),
-    })
+    Channel::Telegram(Telegram { server, token, chat: "-100".into() })
 }
 
 fn zulip(site: &str) -> Channel {
@@ -70,20 +64,14 @@ fn zulip_gets_a_form_with_a_code_block() {
     deliver(&zulip(&server.url), &message(), &delivery()).unwrap();
     let request = &server.requests()[0];
     assert_eq!(request.line, "POST /api/v1/messages");
-    assert_eq!(
-        request.header("authorization"),
-        "Basic Ym90QGV4YW1wbGUub3JnOnMzY3JldA=="
-    );
+    assert_eq!(request.header("authorization"), "Basic Ym90QGV4YW1wbGUub3JnOnMzY3JldA==");
     insta::assert_snapshot!(request.body, @"type=stream&to=ci&topic=a+topic+%26+more&content=%60%60%60%60text%0Alarder+R2%3A+1+broken%0A%0ABroken+%281%29%3A%0A++a.1%3A+error%3A+%3C%21channel%3E+%26+%40**all**+%60%60%60%0A%60%60%60%60");
 }
 
 #[test]
 fn telegram_gets_plain_text_that_fits() {
     let server = Server::start(vec![OK]);
-    let long = Message {
-        subject: "s".into(),
-        body: "ä".repeat(10_000),
-    };
+    let long = Message { subject: "s".into(), body: "ä".repeat(10_000) };
     deliver(&telegram(&server), &long, &delivery()).unwrap();
     let request = &server.requests()[0];
     assert_eq!(request.line, "POST /bot123:s3cret/sendMessage");
@@ -107,10 +95,8 @@ fn busy_and_failing_servers_are_asked_again() {
 
 #[test]
 fn retry_after_is_heeded() {
-    let server = Server::start(vec![
-        Answer::Status("429 Too Many Requests", "Retry-After: 1\r\n", ""),
-        OK,
-    ]);
+    let server =
+        Server::start(vec![Answer::Status("429 Too Many Requests", "Retry-After: 1\r\n", ""), OK]);
     let start = std::time::Instant::now();
     deliver(&slack(&server), &message(), &delivery()).unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1));
@@ -120,28 +106,16 @@ fn retry_after_is_heeded() {
 fn what_is_refused_is_not_sent_again() {
     for (answer, reason) in [
         (
-            Answer::Status(
-                "403 Forbidden",
-                "",
-                "invalid_token s3cret-of-the-caller\n\u{1b}[2J",
-            ),
+            Answer::Status("403 Forbidden", "", "invalid_token s3cret-of-the-caller\n\u{1b}[2J"),
             "403 Forbidden: invalid_token",
         ),
-        (
-            Answer::Status("302 Found", "Location: http://127.0.0.1:9/\r\n", ""),
-            "302 Found",
-        ),
+        (Answer::Status("302 Found", "Location: http://127.0.0.1:9/\r\n", ""), "302 Found"),
         (Answer::Garbage, "slack: not delivered"),
         (Answer::Close, "slack: not delivered"),
     ] {
         let server = Server::start(vec![answer]);
-        let error = deliver(&slack(&server), &message(), &delivery())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(reason) && !error.contains('\u{1b}'),
-            "{error}"
-        );
+        let error = deliver(&slack(&server), &message(), &delivery()).unwrap_err().to_string();
+        assert!(error.contains(reason) && !error.contains('\u{1b}'), "{error}");
         assert!(
             !error.contains("/services/") && !error.contains(&server.url),
             "the secret's URL: {error}"
@@ -153,28 +127,15 @@ fn what_is_refused_is_not_sent_again() {
 #[test]
 fn a_silent_server_is_given_up() {
     let server = Server::start(vec![Answer::Hang]);
-    let delivery = Delivery {
-        timeout: Duration::from_millis(200),
-        ..delivery()
-    };
-    let error = deliver(&telegram(&server), &message(), &delivery)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("timed out") && !error.contains("s3cret"),
-        "{error}"
-    );
+    let delivery = Delivery { timeout: Duration::from_millis(200), ..delivery() };
+    let error = deliver(&telegram(&server), &message(), &delivery).unwrap_err().to_string();
+    assert!(error.contains("timed out") && !error.contains("s3cret"), "{error}");
 }
 
 #[test]
 fn an_unreachable_server_is_an_exit_code() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let channel = Channel::Slack(Slack {
-        webhook: Secret::new(format!("http://{gone}/s3cret")),
-    });
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let channel = Channel::Slack(Slack { webhook: Secret::new(format!("http://{gone}/s3cret")) });
     let error = deliver(&channel, &message(), &delivery()).unwrap_err();
     assert!(!error.to_string().contains("s3cret"), "{error}");
     assert_eq!(error.exit_code(), 1);
@@ -191,11 +152,7 @@ fn secrets_go_only_where_they_are_encrypted() {
 
 #[test]
 fn what_a_server_repeats_of_a_secret_is_not_shown() {
-    let server = Server::start(vec![Answer::Status(
-        "401 Unauthorized",
-        "",
-        "bad key s3cret",
-    )]);
+    let server = Server::start(vec![Answer::Status("401 Unauthorized", "", "bad key s3cret")]);
     let error = deliver(&zulip(&server.url), &message(), &delivery()).unwrap_err();
     insta::assert_snapshot!(error, @"zulip: not delivered: the server answered 401 Unauthorized: bad key …");
 }
@@ -218,20 +175,9 @@ fn channels_are_read_from_settings_and_secret_files() {
     assert_eq!(channels.configured(), [Kind::Telegram]);
     fs::write(dir.path().join("token"), "9:s3cret\n").unwrap();
     fs::set_permissions(dir.path().join("token"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(
-        channels
-            .channel(Kind::Telegram)
-            .unwrap_err()
-            .to_string()
-            .contains("chmod 600")
-    );
+    assert!(channels.channel(Kind::Telegram).unwrap_err().to_string().contains("chmod 600"));
     fs::set_permissions(dir.path().join("token"), fs::Permissions::from_mode(0o600)).unwrap();
-    deliver(
-        &channels.channel(Kind::Telegram).unwrap(),
-        &message(),
-        &delivery(),
-    )
-    .unwrap();
+    deliver(&channels.channel(Kind::Telegram).unwrap(), &message(), &delivery()).unwrap();
     assert_eq!(server.requests()[0].line, "POST /bot9:s3cret/sendMessage");
 
     assert!(
@@ -244,13 +190,7 @@ fn channels_are_read_from_settings_and_secret_files() {
     let error = settings(dir.path(), "[email]\nhost = \"h\"\npassword = \"s3cret\"\n")
         .unwrap_err()
         .to_string();
-    assert!(
-        error.contains("line 3") && error.contains("password"),
-        "{error}"
-    );
+    assert!(error.contains("line 3") && error.contains("password"), "{error}");
     let bad: Result<Kind, _> = "irc".parse();
-    assert_eq!(
-        bad.unwrap_err(),
-        "the channels are slack, zulip, telegram, email, stdout"
-    );
+    assert_eq!(bad.unwrap_err(), "the channels are slack, zulip, telegram, email, stdout");
 }

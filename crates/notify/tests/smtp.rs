@@ -20,33 +20,28 @@ fn python() -> Option<PathBuf> {
     fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let _lock = FileLock::exclusive(&directory.with_extension("lock")).unwrap();
     let works = |python: &Path| {
-        let import = Command::new(python)
-            .args(["-c", "import aiosmtpd"])
-            .stderr(Stdio::null())
-            .status();
+        let import =
+            Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
         import.is_ok_and(|status| status.success())
     };
     if !works(&python) {
         let run = |command: &mut Command| {
             let output = command.output().map_err(|error| error.to_string())?;
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.success() {
-                Ok(())
-            } else {
-                Err(said)
-            }
+            if output.status.success() { Ok(()) } else { Err(said) }
         };
-        let made = run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&directory))
-        .and_then(|()| {
-            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"]))
-        });
+        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))
+            .and_then(|()| {
+                run(Command::new(&python).args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "aiosmtpd==1.4.6",
+                ]))
+            });
         if let Err(reason) = made {
-            assert!(
-                env::var_os("CI").is_none(),
-                "aiosmtpd cannot be installed: {reason}"
-            );
+            assert!(env::var_os("CI").is_none(), "aiosmtpd cannot be installed: {reason}");
             eprintln!("skipped: aiosmtpd cannot be installed: {reason}");
             return None;
         }
@@ -65,10 +60,8 @@ struct Server {
 impl Server {
     fn start(mode: &str) -> Option<Server> {
         let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) = (
-            directory.path().join("cert.pem"),
-            directory.path().join("key.pem"),
-        );
+        let (certificate, key) =
+            (directory.path().join("cert.pem"), directory.path().join("key.pem"));
         let made =
             rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
                 .unwrap();
@@ -76,9 +69,7 @@ impl Server {
         fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smtp_server.py");
         let mut command = Command::new(python()?);
-        command
-            .arg(script)
-            .args([mode.as_ref(), certificate.as_os_str(), key.as_os_str()]);
+        command.arg(script).args([mode.as_ref(), certificate.as_os_str(), key.as_os_str()]);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -90,13 +81,7 @@ impl Server {
         let mut port = String::new();
         output.read_line(&mut port).unwrap();
         let port = port.trim().parse().expect("the server prints its port");
-        Some(Server {
-            child,
-            output,
-            port,
-            certificate,
-            _directory: directory,
-        })
+        Some(Server { child, output, port, certificate, _directory: directory })
     }
 
     fn received(&mut self) -> serde_json::Value {
@@ -137,28 +122,18 @@ impl Drop for Server {
 fn message() -> Message {
     let body =
         "Broken (1):\n  ä.1: error\n.\n..dots at the start of a line\nfrom the end\n".to_owned();
-    Message {
-        subject: "larder R2: 1 broken\r\nBcc: evil@example.org".into(),
-        body,
-    }
+    Message { subject: "larder R2: 1 broken\r\nBcc: evil@example.org".into(), body }
 }
 
 #[test]
 fn mail_arrives_under_every_protection() {
-    for (mode, security) in [
-        ("none", Security::None),
-        ("starttls", Security::StartTls),
-        ("tls", Security::Tls),
-    ] {
+    for (mode, security) in
+        [("none", Security::None), ("starttls", Security::StartTls), ("tls", Security::Tls)]
+    {
         let Some(mut server) = Server::start(mode) else {
             return;
         };
-        deliver(
-            &Channel::Email(server.email(security)),
-            &message(),
-            &server.delivery(),
-        )
-        .unwrap();
+        deliver(&Channel::Email(server.email(security)), &message(), &server.delivery()).unwrap();
         let mail = server.received();
         assert_eq!(mail["from"], "larder@example.org");
         assert_eq!(
@@ -184,10 +159,7 @@ fn mail_arrives_under_every_protection() {
             "{headers}"
         );
         let lines: Vec<&str> = body.lines().collect();
-        assert!(
-            lines.contains(&".") && lines.contains(&"..dots at the start of a line"),
-            "{body}"
-        );
+        assert!(lines.contains(&".") && lines.contains(&"..dots at the start of a line"), "{body}");
     }
 }
 
@@ -197,10 +169,7 @@ fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
         return;
     };
     let to = |address: &str| {
-        Channel::Email(Email {
-            to: vec![address.to_owned()],
-            ..server.email(Security::None)
-        })
+        Channel::Email(Email { to: vec![address.to_owned()], ..server.email(Security::None) })
     };
     let (busy, nobody) = (to("busy@example.org"), to("nobody@example.org"));
     deliver(&busy, &message(), &server.delivery()).unwrap();
@@ -219,35 +188,21 @@ fn a_wrong_password_and_an_unknown_certificate_deliver_nothing() {
         login: Some(("larder".into(), Secret::new("wr0ng"))),
         ..server.email(Security::StartTls)
     };
-    let error = deliver(&Channel::Email(wrong), &message(), &server.delivery())
+    let error =
+        deliver(&Channel::Email(wrong), &message(), &server.delivery()).unwrap_err().to_string();
+    assert!(error.contains("email: not delivered") && !error.contains("wr0ng"), "{error}");
+
+    let stranger = Delivery { ca_certificates: None, ..server.delivery() };
+    let error = deliver(&Channel::Email(server.email(Security::StartTls)), &message(), &stranger)
         .unwrap_err()
         .to_string();
-    assert!(
-        error.contains("email: not delivered") && !error.contains("wr0ng"),
-        "{error}"
-    );
-
-    let stranger = Delivery {
-        ca_certificates: None,
-        ..server.delivery()
-    };
-    let error = deliver(
-        &Channel::Email(server.email(Security::StartTls)),
-        &message(),
-        &stranger,
-    )
-    .unwrap_err()
-    .to_string();
     assert!(error.to_lowercase().contains("certificate"), "{error}");
 }
 
 #[test]
 fn without_tls_no_password_leaves_this_machine() {
     let login = Some(("larder".to_owned(), Secret::new("s3cret")));
-    let (from, to) = (
-        "larder@example.org".to_owned(),
-        vec!["one@example.org".to_owned()],
-    );
+    let (from, to) = ("larder@example.org".to_owned(), vec!["one@example.org".to_owned()]);
     let email = Email {
         host: "smtp.example.org".into(),
         port: 25,
@@ -256,19 +211,11 @@ fn without_tls_no_password_leaves_this_machine() {
         from,
         to,
     };
-    let error = deliver(
-        &Channel::Email(email.clone()),
-        &message(),
-        &Delivery::default(),
-    )
-    .unwrap_err();
+    let error =
+        deliver(&Channel::Email(email.clone()), &message(), &Delivery::default()).unwrap_err();
     insta::assert_snapshot!(error, @"email: the password would be sent in the clear: set `security` to starttls or tls");
     let error = deliver(
-        &Channel::Email(Email {
-            login: None,
-            from: "nobody".into(),
-            ..email
-        }),
+        &Channel::Email(Email { login: None, from: "nobody".into(), ..email }),
         &message(),
         &Delivery::default(),
     )
@@ -278,10 +225,7 @@ fn without_tls_no_password_leaves_this_machine() {
 
 #[test]
 fn no_server_is_an_error() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let email = Email {
         host: "127.0.0.1".into(),
         port: gone.port(),
@@ -290,13 +234,7 @@ fn no_server_is_an_error() {
         from: "larder@example.org".into(),
         to: vec!["one@example.org".into()],
     };
-    let delivery = Delivery {
-        attempts: 2,
-        pause: Duration::from_millis(1),
-        ..Delivery::default()
-    };
-    let error = deliver(&Channel::Email(email), &message(), &delivery)
-        .unwrap_err()
-        .to_string();
+    let delivery = Delivery { attempts: 2, pause: Duration::from_millis(1), ..Delivery::default() };
+    let error = deliver(&Channel::Email(email), &message(), &delivery).unwrap_err().to_string();
     assert!(error.contains("refused"), "{error}");
 }

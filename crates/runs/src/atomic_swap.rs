@@ -115,11 +115,9 @@ fn commit_with(paths: &Paths, method: Method) -> Result<()> {
         return file::remove_tree(&paths.new);
     }
     step_aside(paths)?;
-    fs::rename(&paths.new, &paths.live)
-        .context("rename", &paths.new)
-        .inspect_err(|_| {
-            let _ = fs::rename(&paths.old, &paths.live);
-        })?;
+    fs::rename(&paths.new, &paths.live).context("rename", &paths.new).inspect_err(|_| {
+        let _ = fs::rename(&paths.old, &paths.live);
+    })?;
     file::remove_tree(&paths.old)
 }
 
@@ -164,11 +162,7 @@ fn repair(paths: &Paths) -> Result<Recovered> {
     let there = |path: &Path| path.symlink_metadata().is_ok();
     let halved = there(&paths.old) && !there(&paths.live);
     if halved {
-        let successor = if there(&paths.new) {
-            &paths.new
-        } else {
-            &paths.old
-        };
+        let successor = if there(&paths.new) { &paths.new } else { &paths.old };
         fs::rename(successor, &paths.live).context("rename", successor)?;
     }
     let leftovers = there(&paths.new) || there(&paths.old);
@@ -228,27 +222,11 @@ mod tests {
         type Files<'a> = &'a [(&'a str, &'a str)];
         let cases: [(Files<'_>, Option<&str>, Recovered); 7] = [
             (&[("live", "A")], Some("A"), Recovered::Clean),
-            (
-                &[("live", "A"), (".live.new", "half")],
-                Some("A"),
-                Recovered::Removed,
-            ),
+            (&[("live", "A"), (".live.new", "half")], Some("A"), Recovered::Removed),
             (&[(".live.new", "half")], None, Recovered::Removed),
-            (
-                &[("live", "B"), (".live.new", "A")],
-                Some("B"),
-                Recovered::Removed,
-            ),
-            (
-                &[(".live.old", "A"), (".live.new", "B")],
-                Some("B"),
-                Recovered::Completed,
-            ),
-            (
-                &[("live", "B"), (".live.old", "A")],
-                Some("B"),
-                Recovered::Removed,
-            ),
+            (&[("live", "B"), (".live.new", "A")], Some("B"), Recovered::Removed),
+            (&[(".live.old", "A"), (".live.new", "B")], Some("B"), Recovered::Completed),
+            (&[("live", "B"), (".live.old", "A")], Some("B"), Recovered::Removed),
             (&[(".live.old", "A")], Some("A"), Recovered::Completed),
         ];
         for (before, after, recovered) in cases {
@@ -263,10 +241,7 @@ mod tests {
                 None => assert!(!live.exists(), "{before:?}"),
             }
             let names = file::names(root.path()).unwrap();
-            assert!(
-                names.iter().all(|name| name == "live"),
-                "{before:?}: {names:?}"
-            );
+            assert!(names.iter().all(|name| name == "live"), "{before:?}: {names:?}");
         }
     }
 

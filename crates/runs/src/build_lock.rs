@@ -59,11 +59,7 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "process {} on {}, since {}",
-            self.pid, self.host, self.since
-        )
+        write!(f, "process {} on {}, since {}", self.pid, self.host, self.since)
     }
 }
 
@@ -105,9 +101,8 @@ pub fn acquire(
 ) -> Result<BuildLock> {
     let path = path(locks_dir, stage, target)?;
     file::create_dirs(locks_dir)?;
-    let lock = LockFile::acquire(&path, || {
-        waiting(&info(&path, stage, target.to_owned(), false, now()))
-    })?;
+    let lock =
+        LockFile::acquire(&path, || waiting(&info(&path, stage, target.to_owned(), false, now())))?;
     held(&path, lock)
 }
 
@@ -118,24 +113,14 @@ pub fn acquire(
 pub fn try_acquire(locks_dir: &Path, stage: Stage, target: &str) -> Result<Option<BuildLock>> {
     let path = path(locks_dir, stage, target)?;
     file::create_dirs(locks_dir)?;
-    LockFile::try_acquire(&path)?
-        .map(|lock| held(&path, lock))
-        .transpose()
+    LockFile::try_acquire(&path)?.map(|lock| held(&path, lock)).transpose()
 }
 
 fn held(path: &Path, lock: LockFile) -> Result<BuildLock> {
-    let holder = Holder {
-        pid: process::id(),
-        host: host(),
-        since: format_time(now()),
-    };
-    let json = serde_json::to_vec(&holder)
-        .map_err(std::io::Error::from)
-        .context("write", path)?;
+    let holder = Holder { pid: process::id(), host: host(), since: format_time(now()) };
+    let json = serde_json::to_vec(&holder).map_err(std::io::Error::from).context("write", path)?;
     let file = lock.file();
-    file.set_len(0)
-        .and_then(|()| file.write_all_at(&json, 0))
-        .context("write", path)?;
+    file.set_len(0).and_then(|()| file.write_all_at(&json, 0)).context("write", path)?;
     Ok(BuildLock { _lock: lock })
 }
 
@@ -144,10 +129,7 @@ fn held(path: &Path, lock: LockFile) -> Result<BuildLock> {
 /// # Errors
 /// [`Error::Io`] when the directory cannot be listed; a missing one has no locks.
 pub fn list_active(locks_dir: &Path) -> Result<Vec<LockInfo>> {
-    Ok(list(locks_dir)?
-        .into_iter()
-        .filter(|lock| !lock.stale)
-        .collect())
+    Ok(list(locks_dir)?.into_iter().filter(|lock| !lock.stale).collect())
 }
 
 /// All lock files, held or left behind, by stage and target.
@@ -190,9 +172,8 @@ fn lock_files(locks_dir: &Path) -> Result<Vec<(Stage, String, PathBuf)>> {
     for name in file::names(locks_dir)? {
         for stage in Stage::ALL {
             let prefix = format!("{stage}-");
-            if let Some(target) = name
-                .strip_prefix(&prefix)
-                .and_then(|rest| rest.strip_suffix(".lock"))
+            if let Some(target) =
+                name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".lock"))
             {
                 files.push((stage, target.to_owned(), locks_dir.join(&name)));
             }
@@ -202,21 +183,12 @@ fn lock_files(locks_dir: &Path) -> Result<Vec<(Stage, String, PathBuf)>> {
 }
 
 fn info(path: &Path, stage: Stage, target: String, stale: bool, now: Timestamp) -> LockInfo {
-    let holder: Option<Holder> = fs::read(path)
-        .ok()
-        .and_then(|json| serde_json::from_slice(&json).ok());
-    let since = holder
-        .as_ref()
-        .and_then(|holder| parse_time(&holder.since))
-        .or_else(|| modified(path));
+    let holder: Option<Holder> =
+        fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let since =
+        holder.as_ref().and_then(|holder| parse_time(&holder.since)).or_else(|| modified(path));
     let age_seconds = since.map_or(0, |since| seconds_between(since, now));
-    LockInfo {
-        stage,
-        target,
-        holder,
-        age_seconds,
-        stale,
-    }
+    LockInfo { stage, target, holder, age_seconds, stale }
 }
 
 fn modified(path: &Path) -> Option<Timestamp> {
@@ -225,13 +197,7 @@ fn modified(path: &Path) -> Option<Timestamp> {
 }
 
 fn path(locks_dir: &Path, stage: Stage, target: &str) -> Result<PathBuf> {
-    let refuse = |reason| {
-        Err(Error::Name {
-            what: "lock target",
-            name: target.to_owned(),
-            reason,
-        })
-    };
+    let refuse = |reason| Err(Error::Name { what: "lock target", name: target.to_owned(), reason });
     if target.is_empty() || target.len() > 200 {
         return refuse("it must have 1 to 200 bytes");
     }
@@ -255,20 +221,10 @@ mod tests {
     fn a_waiter_learns_for_whom_it_waits() {
         let dir = tempfile::tempdir().unwrap();
         let locks = dir.path().join("locks");
-        let held = acquire(&locks, Stage::Build, "zlib.1.3.1", |_| {
-            panic!("nobody holds it")
-        })
-        .unwrap();
-        assert!(
-            try_acquire(&locks, Stage::Build, "zlib.1.3.1")
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            try_acquire(&locks, Stage::Doc, "zlib.1.3.1")
-                .unwrap()
-                .is_some()
-        );
+        let held =
+            acquire(&locks, Stage::Build, "zlib.1.3.1", |_| panic!("nobody holds it")).unwrap();
+        assert!(try_acquire(&locks, Stage::Build, "zlib.1.3.1").unwrap().is_none());
+        assert!(try_acquire(&locks, Stage::Doc, "zlib.1.3.1").unwrap().is_some());
         let (said, heard) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -293,25 +249,15 @@ mod tests {
         fs::write(dir.path().join("doc-fmt.0.9.0.lock"), "").unwrap();
         fs::write(dir.path().join("gc.lock"), "").unwrap();
 
-        let active: Vec<_> = list_active(dir.path())
-            .unwrap()
-            .into_iter()
-            .map(|lock| lock.target)
-            .collect();
+        let active: Vec<_> =
+            list_active(dir.path()).unwrap().into_iter().map(|lock| lock.target).collect();
         assert_eq!(active, ["odoc"]);
         let removed = cleanup_stale(dir.path()).unwrap();
         assert_eq!(removed.len(), 2);
         assert_eq!(removed[0].holder.as_ref().unwrap().host, "elsewhere");
         assert!(removed[0].age_seconds > 24 * 60 * 60);
-        assert_eq!(
-            file::names(dir.path()).unwrap(),
-            ["gc.lock", "tool-odoc.lock"]
-        );
-        assert!(
-            cleanup_stale(&dir.path().join("missing"))
-                .unwrap()
-                .is_empty()
-        );
+        assert_eq!(file::names(dir.path()).unwrap(), ["gc.lock", "tool-odoc.lock"]);
+        assert!(cleanup_stale(&dir.path().join("missing")).unwrap().is_empty());
     }
 
     #[test]
@@ -327,10 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for target in ["", "../x", "a/b", ".x", "a\nb"] {
             assert!(
-                matches!(
-                    try_acquire(dir.path(), Stage::Build, target),
-                    Err(Error::Name { .. })
-                ),
+                matches!(try_acquire(dir.path(), Stage::Build, target), Err(Error::Name { .. })),
                 "{target:?}"
             );
         }

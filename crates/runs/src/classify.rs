@@ -126,10 +126,7 @@ impl Rules {
         let (mut rules, mut compilers, mut sources, mut rule_of) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (path, text) in files {
-            let wrong = |reason: String| Error::Rules {
-                path: path.to_path_buf(),
-                reason,
-            };
+            let wrong = |reason: String| Error::Rules { path: path.to_path_buf(), reason };
             let file: RulesFile = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
             compilers.extend(file.compilers);
             for rule in file.rules {
@@ -140,11 +137,7 @@ impl Rules {
                     sources.push(source);
                     rule_of.push(rules.len());
                 }
-                rules.push(Rule {
-                    status: rule.status,
-                    category: rule.category,
-                    patterns,
-                });
+                rules.push(Rule { status: rule.status, category: rule.category, patterns });
             }
         }
         let patterns = RegexSetBuilder::new(sources)
@@ -153,16 +146,9 @@ impl Rules {
             .unicode(false)
             .build();
         let first = files.first().map_or(Path::new(""), |(path, _)| path);
-        let patterns = patterns.map_err(|error| Error::Rules {
-            path: first.to_owned(),
-            reason: error.to_string(),
-        })?;
-        Ok(Rules {
-            rules,
-            patterns,
-            rule_of,
-            compilers,
-        })
+        let patterns = patterns
+            .map_err(|error| Error::Rules { path: first.to_owned(), reason: error.to_string() })?;
+        Ok(Rules { rules, patterns, rule_of, compilers })
     }
 
     /// What a log says happened, when nothing else is known: a log in which no rule finds anything is
@@ -185,10 +171,9 @@ impl Rules {
             Exit::Code(code @ (137 | 143)) => {
                 ("killed", format!("killed by signal {}", code - 128))
             }
-            Exit::Code(code) => (
-                BUILD_FAILURE,
-                last_line(log).unwrap_or_else(|| format!("exit code {code}")),
-            ),
+            Exit::Code(code) => {
+                (BUILD_FAILURE, last_line(log).unwrap_or_else(|| format!("exit code {code}")))
+            }
         };
         match found {
             // A log that only shows ordinary errors does not explain a signal or a timeout.
@@ -205,13 +190,8 @@ impl Rules {
     fn first_match(&self, log: &[u8]) -> Option<(&Rule, String)> {
         let plain = without_escapes(log);
         let matching = self.patterns.matches(&plain);
-        let rule = self
-            .rules
-            .get(*self.rule_of.get(matching.iter().next()?)?)?;
-        let found = rule
-            .patterns
-            .iter()
-            .filter_map(|pattern| pattern.find(&plain));
+        let rule = self.rules.get(*self.rule_of.get(matching.iter().next()?)?)?;
+        let found = rule.patterns.iter().filter_map(|pattern| pattern.find(&plain));
         // The end, because `^\s*` may begin on the lines before.
         let end = found.min_by_key(|found| found.start())?.end();
         Some((rule, line_at(&plain, end.saturating_sub(1))))
@@ -227,13 +207,8 @@ impl Rules {
             let name = package.split_once('.').map_or(package, |(name, _)| name);
             self.compilers.iter().position(|compiler| compiler == name)
         };
-        let ranked = dependencies
-            .into_iter()
-            .filter_map(|package| Some((rank(package)?, package)));
-        ranked
-            .min()
-            .map(|(_, package)| package.to_owned())
-            .unwrap_or_default()
+        let ranked = dependencies.into_iter().filter_map(|package| Some((rank(package)?, package)));
+        ranked.min().map(|(_, package)| package.to_owned()).unwrap_or_default()
     }
 }
 
@@ -246,41 +221,25 @@ pub fn classify_build_log(log: &[u8]) -> Classification {
 pub fn contains_substring_ci(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     pattern.is_empty()
-        || text
-            .windows(pattern.len())
-            .any(|window| window.eq_ignore_ascii_case(pattern))
+        || text.windows(pattern.len()).any(|window| window.eq_ignore_ascii_case(pattern))
 }
 
 /// Whether `text` contains any of the patterns, whatever the case of ASCII letters.
 pub fn matches_any<P: AsRef<str>>(patterns: &[P], text: &str) -> bool {
-    patterns
-        .iter()
-        .any(|pattern| contains_substring_ci(pattern.as_ref(), text))
+    patterns.iter().any(|pattern| contains_substring_ci(pattern.as_ref(), text))
 }
 
 fn compile(source: &str) -> std::result::Result<Regex, regex::Error> {
-    RegexBuilder::new(source)
-        .case_insensitive(true)
-        .multi_line(true)
-        .unicode(false)
-        .build()
+    RegexBuilder::new(source).case_insensitive(true).multi_line(true).unicode(false).build()
 }
 
 fn success() -> Classification {
-    Classification {
-        status: SUCCESS.to_owned(),
-        category: SUCCESS.to_owned(),
-        error: None,
-    }
+    Classification { status: SUCCESS.to_owned(), category: SUCCESS.to_owned(), error: None }
 }
 
 fn failed(status: &str, category: &str, error: String) -> Classification {
     let error = (status != SUCCESS).then_some(error);
-    Classification {
-        status: status.to_owned(),
-        category: category.to_owned(),
-        error,
-    }
+    Classification { status: status.to_owned(), category: category.to_owned(), error }
 }
 
 /// The log without terminal escapes (`ESC [ … letter`), which tools put between `error` and `:`, and
@@ -293,10 +252,8 @@ fn without_escapes(log: &[u8]) -> Vec<u8> {
         match byte {
             0x1b => {
                 let parameters = after.strip_prefix(b"[").unwrap_or_default();
-                let length = parameters
-                    .iter()
-                    .take_while(|byte| (0x20..0x40).contains(*byte))
-                    .count();
+                let length =
+                    parameters.iter().take_while(|byte| (0x20..0x40).contains(*byte)).count();
                 rest = parameters.get(length + 1..).unwrap_or(after);
             }
             b'\r' => {}
@@ -308,10 +265,7 @@ fn without_escapes(log: &[u8]) -> Vec<u8> {
 
 fn line_at(log: &[u8], position: usize) -> String {
     let (before, after) = log.split_at_checked(position).unwrap_or((log, &[]));
-    let start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     let end = after
         .iter()
         .position(|byte| *byte == b'\n')
@@ -321,23 +275,15 @@ fn line_at(log: &[u8], position: usize) -> String {
 
 fn last_line(log: &[u8]) -> Option<String> {
     let plain = without_escapes(log);
-    plain
-        .split(|byte| *byte == b'\n')
-        .rfind(|line| !line.trim_ascii().is_empty())
-        .map(excerpt)
+    plain.split(|byte| *byte == b'\n').rfind(|line| !line.trim_ascii().is_empty()).map(excerpt)
 }
 
 /// A line fit for a table: valid text without control characters, cut to [`LONGEST_ERROR`].
 fn excerpt(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line.trim_ascii());
-    let mut text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > LONGEST_ERROR {
-        let cut = (0..=LONGEST_ERROR - '…'.len_utf8())
-            .rev()
-            .find(|at| text.is_char_boundary(*at));
+        let cut = (0..=LONGEST_ERROR - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at));
         text.truncate(cut.unwrap_or(0));
         text.push('…');
     }
@@ -366,10 +312,7 @@ mod tests {
     fn compilers_are_recognised_among_dependencies() {
         let rules = Rules::built_in();
         let deps = ["zlib.1.3", "ocaml.5.2.0", "ocaml-base-compiler.5.2.0"];
-        assert_eq!(
-            rules.extract_compiler_from_deps(deps),
-            "ocaml-base-compiler.5.2.0"
-        );
+        assert_eq!(rules.extract_compiler_from_deps(deps), "ocaml-base-compiler.5.2.0");
         assert_eq!(rules.extract_compiler_from_deps(["zlib.1.3"]), "");
     }
 
@@ -378,18 +321,10 @@ mod tests {
         let rules = Rules::built_in();
         let noisy = b"test: error: expected failure\nall tests passed\n";
         assert_eq!(rules.classify_exit(Exit::Code(0), noisy), success());
+        assert_eq!(rules.classify_exit(Exit::TimedOut, noisy).category, "timeout");
+        assert_eq!(rules.classify_exit(Exit::Signal(9), noisy).category, "killed");
         assert_eq!(
-            rules.classify_exit(Exit::TimedOut, noisy).category,
-            "timeout"
-        );
-        assert_eq!(
-            rules.classify_exit(Exit::Signal(9), noisy).category,
-            "killed"
-        );
-        assert_eq!(
-            rules
-                .classify_exit(Exit::Code(137), b"cc1: out of memory\n")
-                .category,
+            rules.classify_exit(Exit::Code(137), b"cc1: out of memory\n").category,
             "out_of_memory"
         );
         let silent = rules.classify_exit(Exit::Code(3), b"step one\nstep two\n\n");
@@ -397,65 +332,38 @@ mod tests {
             (silent.category.as_str(), silent.error.as_deref()),
             (BUILD_FAILURE, Some("step two"))
         );
-        assert_eq!(
-            rules.classify_exit(Exit::Code(3), b"").error.as_deref(),
-            Some("exit code 3")
-        );
+        assert_eq!(rules.classify_exit(Exit::Code(3), b"").error.as_deref(), Some("exit code 3"));
     }
 
     #[test]
     fn colours_do_not_hide_an_error() {
         let log = b"\x1b[1m\x1b[31merror\x1b[0m\x1b[1m: no such thing\x1b[0m\r\n";
-        assert_eq!(
-            classify_build_log(log).error.as_deref(),
-            Some("error: no such thing")
-        );
+        assert_eq!(classify_build_log(log).error.as_deref(), Some("error: no such thing"));
     }
 
     #[test]
     fn a_user_extends_the_rules() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rules.toml");
-        fs::write(
-            &path,
-            "[[rule]]\ncategory = \"licence\"\ncontains = [\"Licence expired\"]\n",
-        )
-        .unwrap();
+        fs::write(&path, "[[rule]]\ncategory = \"licence\"\ncontains = [\"Licence expired\"]\n")
+            .unwrap();
         let rules = Rules::with_file(&path).unwrap();
-        assert_eq!(
-            rules.classify_build_log(b"error: licence EXPIRED").category,
-            "licence"
-        );
-        assert_eq!(
-            rules.classify_build_log(b"error: else").category,
-            BUILD_FAILURE
-        );
+        assert_eq!(rules.classify_build_log(b"error: licence EXPIRED").category, "licence");
+        assert_eq!(rules.classify_build_log(b"error: else").category, BUILD_FAILURE);
 
         fs::write(&path, "[[rule]]\ncategory = \"x\"\nregex = [\"(\"]\n").unwrap();
         let error = Rules::with_file(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("rules.toml") && error.contains("unclosed group"),
-            "{error}"
-        );
+        assert!(error.contains("rules.toml") && error.contains("unclosed group"), "{error}");
         fs::write(&path, "[[rule]]\ncategory = \"x\"\ncontain = [\"(\"]\n").unwrap();
         let error = Rules::with_file(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("line 3") && error.contains("contain"),
-            "{error}"
-        );
+        assert!(error.contains("line 3") && error.contains("contain"), "{error}");
     }
 
     #[test]
     fn any_bytes_can_be_classified() {
         let long = "error: ".to_owned() + &"ä".repeat(1000);
         assert!(classify_build_log(long.as_bytes()).error.unwrap().len() <= LONGEST_ERROR);
-        for log in [
-            &b""[..],
-            b"\x1b",
-            b"\x1b[",
-            b"\xff\xfe error: \xff\n",
-            b"\n\n",
-        ] {
+        for log in [&b""[..], b"\x1b", b"\x1b[", b"\xff\xfe error: \xff\n", b"\n\n"] {
             classify_build_log(log);
         }
     }

@@ -46,30 +46,19 @@ pub fn write_if_changed(path: &Path, content: &[u8], durability: Durability) -> 
 /// build cannot publish another file of the machine under its log's name.
 pub(crate) fn copy_log(source: &Path, path: &Path) -> Result<()> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut log = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(source)
-        .map_err(|error| {
-            if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-                return Error::NotAFile {
-                    path: source.to_owned(),
-                };
-            }
-            Error::Io {
-                action: "read",
-                path: source.to_owned(),
-                source: error,
-            }
-        })?;
+    let mut log =
+        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(source).map_err(
+            |error| {
+                if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+                    return Error::NotAFile { path: source.to_owned() };
+                }
+                Error::Io { action: "read", path: source.to_owned(), source: error }
+            },
+        )?;
     if !log.metadata().context("read", source)?.is_file() {
-        return Err(Error::NotAFile {
-            path: source.to_owned(),
-        });
+        return Err(Error::NotAFile { path: source.to_owned() });
     }
-    publish(path, Durability::Process, |file| {
-        io::copy(&mut log, file).map(|_| ())
-    })
+    publish(path, Durability::Process, |file| io::copy(&mut log, file).map(|_| ()))
 }
 
 /// Writes a temporary file beside `path` and renames it there; removes it when that fails.
@@ -79,23 +68,17 @@ fn publish(
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<()> {
     let temporary = temporary_for(path);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&temporary)
-        .and_then(|mut file| {
+    let written =
+        OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(|mut file| {
             fill(&mut file)?;
             if durability == Durability::Power {
                 file.sync_all()?;
             }
             Ok(())
         });
-    written
-        .and_then(|()| fs::rename(&temporary, path))
-        .context("write", path)
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
-        })
+    written.and_then(|()| fs::rename(&temporary, path)).context("write", path).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// A name no other thread or process uses: `.NAME.PID.COUNT.tmp`.
@@ -134,10 +117,7 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T
     match value {
         Ok(value) => Some(value),
         Err(error) => {
-            tracing::info!(
-                "{} is malformed and treated as absent: {error}",
-                path.display()
-            );
+            tracing::info!("{} is malformed and treated as absent: {error}", path.display());
             None
         }
     }

@@ -114,9 +114,7 @@ const REFERENCES: &str = "references.json";
 /// [`crate::Error::Io`] when it cannot be written; the run must not reuse anything then.
 pub fn publish_references(data: &DataDir, run: &Run, references: &References) -> Result<()> {
     let path = run.dir().join(REFERENCES);
-    let json = serde_json::to_vec(references)
-        .map_err(io::Error::from)
-        .context("write", &path)?;
+    let json = serde_json::to_vec(references).map_err(io::Error::from).context("write", &path)?;
     let locks = data.locks();
     file::create_dirs(&locks)?;
     let _lock = FileLock::shared(&locks.join("gc.lock"))?;
@@ -140,9 +138,8 @@ pub fn current_references(data: &DataDir) -> Result<Option<References>> {
         let Some(json) = file::read_optional(&path)? else {
             continue;
         };
-        let references: References = serde_json::from_slice(&json)
-            .map_err(io::Error::from)
-            .context("read", &path)?;
+        let references: References =
+            serde_json::from_slice(&json).map_err(io::Error::from).context("read", &path)?;
         let running = run.state == RunState::Running;
         let finished = run.state == RunState::Finished;
         let current = current.get_or_insert_default();
@@ -236,25 +233,15 @@ fn decide(data: &DataDir, dry_run: bool) -> Result<(Doomed, Doomed)> {
     let references = current_references(data)?;
     let layers = match &references {
         Some(references) => {
-            let mut kept: BTreeSet<String> = references
-                .layers
-                .iter()
-                .map(|name| name.to_string())
-                .collect();
-            kept.extend(
-                build_lock::list_active(&locks)?
-                    .into_iter()
-                    .map(|lock| lock.target),
-            );
+            let mut kept: BTreeSet<String> =
+                references.layers.iter().map(|name| name.to_string()).collect();
+            kept.extend(build_lock::list_active(&locks)?.into_iter().map(|lock| lock.target));
             sweep(&data.layers(), |name| kept.contains(name), dry_run)?
         }
         None => Doomed::skipped("no run has recorded which layers its solutions refer to"),
     };
-    let universes = doomed_universes(
-        &data.html(),
-        &references.unwrap_or_default().universes,
-        dry_run,
-    )?;
+    let universes =
+        doomed_universes(&data.html(), &references.unwrap_or_default().universes, dry_run)?;
     Ok((layers, universes))
 }
 
@@ -263,21 +250,14 @@ fn gc_leftovers(data: &DataDir, dry_run: bool) -> Result<Collected> {
     let mut collected = Collected::default();
     let mut directories = vec![data.root().to_owned(), data.runs()];
     for parent in [data.runs(), data.packages()] {
-        directories.extend(
-            file::names(&parent)?
-                .into_iter()
-                .map(|name| parent.join(name)),
-        );
+        directories.extend(file::names(&parent)?.into_iter().map(|name| parent.join(name)));
     }
     for run in run_log::run_ids(&data.runs())? {
         let dir = data.runs().join(run.as_str());
         directories.extend([dir.join("build"), dir.join("docs")]);
     }
     for directory in directories.iter().filter(|directory| directory.is_dir()) {
-        for name in file::names(directory)?
-            .into_iter()
-            .filter(|name| file::is_temporary(name))
-        {
+        for name in file::names(directory)?.into_iter().filter(|name| file::is_temporary(name)) {
             let path = directory.join(&name);
             if is_older(&path, LEFTOVER_AGE) {
                 collected.remove(&path, name, dry_run);
@@ -290,9 +270,7 @@ fn gc_leftovers(data: &DataDir, dry_run: bool) -> Result<Collected> {
 fn is_older(path: &Path, age: Duration) -> bool {
     let modified = fs::symlink_metadata(path).and_then(|meta| meta.modified());
     modified.is_ok_and(|modified| {
-        SystemTime::now()
-            .duration_since(modified)
-            .is_ok_and(|passed| passed > age)
+        SystemTime::now().duration_since(modified).is_ok_and(|passed| passed > age)
     })
 }
 
@@ -307,10 +285,7 @@ struct Doomed {
 impl Doomed {
     fn skipped(reason: &str) -> Doomed {
         Doomed {
-            collected: Collected {
-                skipped: Some(reason.to_owned()),
-                ..Collected::default()
-            },
+            collected: Collected { skipped: Some(reason.to_owned()), ..Collected::default() },
             ..Doomed::default()
         }
     }
@@ -327,11 +302,7 @@ impl Doomed {
 impl Collected {
     fn remove(&mut self, path: &Path, name: String, dry_run: bool) {
         let bytes = size::freed_by(path);
-        match if dry_run {
-            Ok(())
-        } else {
-            file::remove_tree(path)
-        } {
+        match if dry_run { Ok(()) } else { file::remove_tree(path) } {
             Ok(()) => {
                 self.removed.push(name);
                 self.bytes += bytes;

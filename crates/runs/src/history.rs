@@ -52,11 +52,7 @@ pub struct Entry {
     #[serde(default, alias = "failed_dep", skip_serializing_if = "Option::is_none")]
     pub failed_dep: Option<String>,
     /// That dependency's build.
-    #[serde(
-        default,
-        alias = "failed_dep_hash",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, alias = "failed_dep_hash", skip_serializing_if = "Option::is_none")]
     pub failed_dep_hash: Option<String>,
 }
 
@@ -103,31 +99,23 @@ pub fn path(packages_dir: &Path, package: &PackageName) -> PathBuf {
 /// that did fit is taken back.
 pub fn append(packages_dir: &Path, package: &PackageName, entry: &Entry) -> Result<()> {
     let path = path(packages_dir, package);
-    let mut line = serde_json::to_vec(entry)
-        .map_err(io::Error::from)
-        .context("write", &path)?;
+    let mut line = serde_json::to_vec(entry).map_err(io::Error::from).context("write", &path)?;
     line.push(b'\n');
     let _lock = lock_creating_dirs(&path)?;
     append_line(&path, line).context("append to", &path)
 }
 
 fn append_line(path: &Path, mut line: Vec<u8>) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     let end = file.metadata()?.len();
     if ends_torn(&file, end)? {
         line.insert(0, b'\n');
     }
-    let result = file
-        .write(&line)
-        .and_then(|written| match written == line.len() {
-            true => Ok(()),
-            // A short write to a file means that it could not grow; writing the rest says why.
-            false => file.write_all(line.get(written..).unwrap_or_default()),
-        });
+    let result = file.write(&line).and_then(|written| match written == line.len() {
+        true => Ok(()),
+        // A short write to a file means that it could not grow; writing the rest says why.
+        false => file.write_all(line.get(written..).unwrap_or_default()),
+    });
     result.inspect_err(|_| {
         let _ = file.set_len(end);
     })
@@ -204,9 +192,7 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
 /// As [`read`].
 pub fn read_blessed(packages_dir: &Path, package: &PackageName) -> Result<Option<Entry>> {
     let content = content(packages_dir, package)?;
-    Ok(lines_from_end(&content)
-        .filter_map(parse::<Entry>)
-        .find(|entry| entry.blessed))
+    Ok(lines_from_end(&content).filter_map(parse::<Entry>).find(|entry| entry.blessed))
 }
 
 /// Removes the entries that are older than `max_age_days` days at `now`, and broken lines. The last
@@ -263,10 +249,7 @@ pub fn compact(
 /// # Errors
 /// [`crate::Error::Io`] when the directory cannot be listed.
 pub fn packages(packages_dir: &Path) -> Result<Vec<PackageName>> {
-    Ok(file::names(packages_dir)?
-        .iter()
-        .filter_map(|name| name.parse().ok())
-        .collect())
+    Ok(file::names(packages_dir)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 fn content(packages_dir: &Path, package: &PackageName) -> Result<Vec<u8>> {
@@ -278,9 +261,7 @@ pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', content).chain([content.len()]);
     let lines = ends.map(move |end| {
-        content
-            .get(std::mem::replace(&mut start, end + 1)..end)
-            .unwrap_or_default()
+        content.get(std::mem::replace(&mut start, end + 1)..end).unwrap_or_default()
     });
     lines.filter(|line| !line.trim_ascii().is_empty())
 }
@@ -288,13 +269,9 @@ pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The lines of a history that are not blank, last to first.
 fn lines_from_end(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut end = content.len();
-    let starts = memchr::memrchr_iter(b'\n', content)
-        .map(|newline| newline + 1)
-        .chain([0]);
+    let starts = memchr::memrchr_iter(b'\n', content).map(|newline| newline + 1).chain([0]);
     let lines = starts.map(move |start| {
-        content
-            .get(start..std::mem::replace(&mut end, start.saturating_sub(1)))
-            .unwrap_or_default()
+        content.get(start..std::mem::replace(&mut end, start.saturating_sub(1))).unwrap_or_default()
     });
     lines.filter(|line| !line.trim_ascii().is_empty())
 }

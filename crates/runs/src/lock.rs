@@ -60,10 +60,7 @@ impl LockFile {
                 return Ok(None);
             }
             if names_file(path, &file) {
-                return Ok(Some(LockFile {
-                    path: path.to_owned(),
-                    file,
-                }));
+                return Ok(Some(LockFile { path: path.to_owned(), file }));
             }
         }
     }
@@ -81,10 +78,7 @@ impl LockFile {
             let file = open(path).context("open the lock", path)?;
             retry(|| file.lock()).context("lock", path)?;
             if names_file(path, &file) {
-                return Ok(LockFile {
-                    path: path.to_owned(),
-                    file,
-                });
+                return Ok(LockFile { path: path.to_owned(), file });
             }
         }
     }
@@ -120,12 +114,7 @@ pub fn is_held(path: &Path) -> Result<bool> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 fn names_file(path: &Path, file: &File) -> bool {

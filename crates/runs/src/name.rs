@@ -47,11 +47,7 @@ macro_rules! name {
             fn from_str(name: &str) -> Result<Self, Error> {
                 match $check(name) {
                     Ok(()) => Ok($type(name.to_owned())),
-                    Err(reason) => Err(Error::Name {
-                        what: $what,
-                        name: name.to_owned(),
-                        reason,
-                    }),
+                    Err(reason) => Err(Error::Name { what: $what, name: name.to_owned(), reason }),
                 }
             }
         }
@@ -115,20 +111,14 @@ pub fn run_order(a: &str, b: &str) -> Ordering {
     }
     let (a_second, a_count) = split_run(a);
     let (b_second, b_count) = split_run(b);
-    a_second
-        .cmp(b_second)
-        .then(a_count.cmp(&b_count))
-        .then_with(|| a.cmp(b))
+    a_second.cmp(b_second).then(a_count.cmp(&b_count)).then_with(|| a.cmp(b))
 }
 
 /// The length of `YYYY-MM-DD-HHMMSS`.
 pub(crate) const SECOND: usize = 17;
 
 fn split_run(id: &str) -> (&str, u64) {
-    match (
-        id.get(..SECOND),
-        id.get(SECOND..).and_then(|rest| rest.strip_prefix('-')),
-    ) {
+    match (id.get(..SECOND), id.get(SECOND..).and_then(|rest| rest.strip_prefix('-'))) {
         (Some(second), Some(count)) => match count.parse() {
             Ok(count) => (second, count),
             Err(_) => (id, 1),
@@ -183,10 +173,7 @@ fn check_hash(name: &str) -> Result<(), &'static str> {
     if name.starts_with('-') {
         return Err("it starts with `-`");
     }
-    match name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-    {
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
         true => Ok(()),
         false => Err("it may hold only letters, digits, `_` and `-`"),
     }
@@ -208,11 +195,7 @@ fn check_run(id: &str) -> Result<(), &'static str> {
         }
         _ => false,
     };
-    if dated && counted {
-        Ok(())
-    } else {
-        Err(REASON)
-    }
+    if dated && counted { Ok(()) } else { Err(REASON) }
 }
 
 #[cfg(test)]
@@ -221,13 +204,9 @@ mod tests {
 
     #[test]
     fn package_names_are_never_paths() {
-        for good in [
-            "zlib.1.3.1",
-            "ocaml-base-compiler.5.2.0~rc1",
-            "0install.2.18",
-            "conf-g++.1.0",
-            "a._x",
-        ] {
+        for good in
+            ["zlib.1.3.1", "ocaml-base-compiler.5.2.0~rc1", "0install.2.18", "conf-g++.1.0", "a._x"]
+        {
             assert!(good.parse::<PackageName>().is_ok(), "{good}");
         }
         let long = format!("a.{}", "1".repeat(LONGEST));

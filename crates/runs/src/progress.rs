@@ -29,13 +29,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 5] = [
-        Phase::Solving,
-        Phase::Blessings,
-        Phase::Building,
-        Phase::Gc,
-        Phase::Completed,
-    ];
+    pub const ALL: [Phase; 5] =
+        [Phase::Solving, Phase::Blessings, Phase::Building, Phase::Gc, Phase::Completed];
 
     /// The phase that follows; `None` after the last.
     pub fn next(self) -> Option<Phase> {
@@ -109,10 +104,7 @@ impl Progress {
     /// [`Error::PhaseOrder`] when `phase` is any other than the one that follows; nothing changes then.
     pub fn set_phase(&mut self, phase: Phase) -> Result<()> {
         if self.phase.next() != Some(phase) {
-            return Err(Error::PhaseOrder {
-                from: self.phase,
-                to: phase,
-            });
+            return Err(Error::PhaseOrder { from: self.phase, to: phase });
         }
         self.phase = phase;
         Ok(())
@@ -141,9 +133,7 @@ pub const FILE: &str = "progress.json";
 /// [`Error::Io`] when the run's directory cannot be written.
 pub fn write(run_dir: &Path, progress: &Progress) -> Result<()> {
     let path = run_dir.join(FILE);
-    let json = serde_json::to_vec(progress)
-        .map_err(io::Error::from)
-        .context("write", &path)?;
+    let json = serde_json::to_vec(progress).map_err(io::Error::from).context("write", &path)?;
     file::write_atomic(&path, &json, Durability::Process)
 }
 
@@ -180,12 +170,7 @@ mod tests {
     fn phases_follow_one_order() {
         let mut progress = progress();
         assert!(progress.set_phase(Phase::Building).is_err());
-        for phase in [
-            Phase::Blessings,
-            Phase::Building,
-            Phase::Gc,
-            Phase::Completed,
-        ] {
+        for phase in [Phase::Blessings, Phase::Building, Phase::Gc, Phase::Completed] {
             assert!(progress.set_phase(Phase::Solving).is_err());
             progress.set_phase(phase).unwrap();
             assert_eq!(progress.phase(), phase);
@@ -214,14 +199,7 @@ mod tests {
     #[test]
     fn malformed_progress_is_no_progress() {
         let dir = tempfile::tempdir().unwrap();
-        for content in [
-            "",
-            "{",
-            "null",
-            r#"{"phase":"dreaming"}"#,
-            "\u{0}\u{1}",
-            "[1,2]",
-        ] {
+        for content in ["", "{", "null", r#"{"phase":"dreaming"}"#, "\u{0}\u{1}", "[1,2]"] {
             fs::write(dir.path().join(FILE), content).unwrap();
             assert_eq!(read(dir.path()), None, "{content:?}");
         }

@@ -179,11 +179,7 @@ pub fn start_run(runs_dir: &Path) -> Result<Run> {
 }
 
 fn start_in(runs_dir: &Path, staging: &Path, start: Timestamp) -> Result<Run> {
-    let info = RunInfo {
-        start: format_time(start),
-        pid: process::id(),
-        host: host(),
-    };
+    let info = RunInfo { start: format_time(start), pid: process::id(), host: host() };
     write_json(&staging.join(INFO), &info)?;
     let lock_path = staging.join(LOCK);
     let lock = OpenOptions::new()
@@ -200,12 +196,7 @@ fn start_in(runs_dir: &Path, staging: &Path, start: Timestamp) -> Result<Run> {
         // Renaming onto a directory fails unless that one is empty, and a run's never is.
         match fs::rename(staging, &dir) {
             Ok(()) => {
-                return Ok(Run {
-                    id,
-                    dir,
-                    start,
-                    _lock: lock,
-                });
+                return Ok(Run { id, dir, start, _lock: lock });
             }
             Err(error) if is_taken(&error) => candidate.count += 1,
             Err(error) => return Err(error).context("create the run directory", &dir),
@@ -241,24 +232,13 @@ impl std::fmt::Display for Candidate {
 fn first_candidate(runs_dir: &Path, start: Timestamp) -> Result<Candidate> {
     let second = start.strftime("%Y-%m-%d-%H%M%S").to_string();
     let newest = run_ids(runs_dir)?.into_iter().next_back();
-    Ok(
-        match newest
-            .as_ref()
-            .and_then(|id| id.as_str().split_at_checked(crate::name::SECOND))
-        {
-            Some((newest_second, rest)) if newest_second >= second.as_str() => {
-                let count = rest
-                    .strip_prefix('-')
-                    .and_then(|count| count.parse().ok())
-                    .unwrap_or(1);
-                Candidate {
-                    second: newest_second.to_owned(),
-                    count: count + 1,
-                }
-            }
-            _ => Candidate { second, count: 1 },
-        },
-    )
+    Ok(match newest.as_ref().and_then(|id| id.as_str().split_at_checked(crate::name::SECOND)) {
+        Some((newest_second, rest)) if newest_second >= second.as_str() => {
+            let count = rest.strip_prefix('-').and_then(|count| count.parse().ok()).unwrap_or(1);
+            Candidate { second: newest_second.to_owned(), count: count + 1 }
+        }
+        _ => Candidate { second, count: 1 },
+    })
 }
 
 fn staging_dir(runs_dir: &Path) -> Result<PathBuf> {
@@ -272,10 +252,7 @@ fn staging_dir(runs_dir: &Path) -> Result<PathBuf> {
 
 /// The name of this machine.
 pub(crate) fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 impl Run {
@@ -332,11 +309,7 @@ impl Run {
         file::create_dirs(log.parent().unwrap_or(&self.dir))?;
         // The layer first: a log that is there has its layer.
         let layer_path = layer_path(&self.dir, kind, package);
-        file::write_atomic(
-            &layer_path,
-            format!("{layer}\n").as_bytes(),
-            Durability::Process,
-        )?;
+        file::write_atomic(&layer_path, format!("{layer}\n").as_bytes(), Durability::Process)?;
         file::copy_log(source, &log)
     }
 }
@@ -358,33 +331,24 @@ pub fn finish_run(run: Run, outcome: Outcome) -> Result<Summary> {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut json = serde_json::to_vec_pretty(value)
-        .map_err(io::Error::from)
-        .context("write", path)?;
+    let mut json =
+        serde_json::to_vec_pretty(value).map_err(io::Error::from).context("write", path)?;
     json.push(b'\n');
     file::write_atomic(path, &json, Durability::Power)
 }
 
 /// Where a package's log is in a run's directory, if it has one.
 pub fn log_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
-    run_dir
-        .join(kind.directory())
-        .join(format!("{package}.log"))
+    run_dir.join(kind.directory()).join(format!("{package}.log"))
 }
 
 fn layer_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
-    run_dir
-        .join(kind.directory())
-        .join(format!("{package}.layer"))
+    run_dir.join(kind.directory()).join(format!("{package}.layer"))
 }
 
 /// The hash of the layer that came with a package's log; `None` when there is no such log.
 pub fn read_layer(run_dir: &Path, kind: LogKind, package: &PackageName) -> Option<HashName> {
-    fs::read_to_string(layer_path(run_dir, kind, package))
-        .ok()?
-        .trim_end()
-        .parse()
-        .ok()
+    fs::read_to_string(layer_path(run_dir, kind, package)).ok()?.trim_end().parse().ok()
 }
 
 /// The packages that have a log of this kind in a run, sorted.
@@ -393,10 +357,7 @@ pub fn read_layer(run_dir: &Path, kind: LogKind, package: &PackageName) -> Optio
 /// [`crate::Error::Io`] when the directory cannot be listed.
 pub fn logged_packages(run_dir: &Path, kind: LogKind) -> Result<Vec<PackageName>> {
     let names = file::names(&run_dir.join(kind.directory()))?;
-    Ok(names
-        .iter()
-        .filter_map(|name| name.strip_suffix(".log")?.parse().ok())
-        .collect())
+    Ok(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect())
 }
 
 /// The ids of all runs, oldest first.
@@ -404,10 +365,8 @@ pub fn logged_packages(run_dir: &Path, kind: LogKind) -> Result<Vec<PackageName>
 /// # Errors
 /// [`crate::Error::Io`] when the directory cannot be listed; a missing one has no runs.
 pub fn run_ids(runs_dir: &Path) -> Result<Vec<RunId>> {
-    let mut ids: Vec<RunId> = file::names(runs_dir)?
-        .iter()
-        .filter_map(|name| name.parse().ok())
-        .collect();
+    let mut ids: Vec<RunId> =
+        file::names(runs_dir)?.iter().filter_map(|name| name.parse().ok()).collect();
     ids.sort();
     Ok(ids)
 }
@@ -429,11 +388,7 @@ pub fn read_run(runs_dir: &Path, id: &RunId) -> Result<Option<RunRecord>> {
         (None, true) => RunState::Running,
         (None, false) => RunState::Died,
     };
-    let progress = if summary.is_some() {
-        None
-    } else {
-        progress::read(&dir)
-    };
+    let progress = if summary.is_some() { None } else { progress::read(&dir) };
     Ok(Some(RunRecord {
         run_id: id.clone(),
         state,

@@ -265,10 +265,7 @@ pub fn generate(
     };
     let mut vanished = Vec::new();
     let new = unknown_names(packages_dir, &packages)?;
-    packages.extend(
-        new.iter()
-            .map(|name| (name.clone(), PackageStatus::default())),
-    );
+    packages.extend(new.iter().map(|name| (name.clone(), PackageStatus::default())));
     refresh(packages_dir, &mut packages)?;
     packages.retain(|name, status| {
         if status.is_empty() && new.binary_search(name).is_err() {
@@ -301,9 +298,7 @@ fn refresh(packages_dir: &Path, packages: &mut BTreeMap<String, PackageStatus>) 
     }
     let directory = match File::open(packages_dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            packages
-                .values_mut()
-                .for_each(|status| *status = PackageStatus::default());
+            packages.values_mut().for_each(|status| *status = PackageStatus::default());
             return Ok(());
         }
         other => other.context("open", packages_dir)?,
@@ -343,10 +338,7 @@ fn refresh_one(
         return;
     }
     *status = match read_history(directory, path, buffer) {
-        Ok(file) => PackageStatus {
-            file,
-            ..standing::derive(name, buffer)
-        },
+        Ok(file) => PackageStatus { file, ..standing::derive(name, buffer) },
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::warn!("{path} is left out of the status: {error}");
@@ -359,12 +351,8 @@ fn refresh_one(
 /// Reads a history into `buffer`. Its key is taken before, so that an append meanwhile shows later.
 fn read_history(directory: &File, path: &str, buffer: &mut Vec<u8>) -> io::Result<Option<FileKey>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(
-        directory,
-        path,
-        flags,
-        rustix::fs::Mode::empty(),
-    )?);
+    let mut file =
+        File::from(rustix::fs::openat(directory, path, flags, rustix::fs::Mode::empty())?);
     let meta = file.metadata()?;
     buffer.clear();
     file.read_to_end(buffer)?;
@@ -375,11 +363,7 @@ fn read_history(directory: &File, path: &str, buffer: &mut Vec<u8>) -> io::Resul
 /// Whether a later change of a file is sure to have another time than this one. Kernels stamp files with
 /// the time of their last tick, at most 10 ms ago; some file systems keep whole seconds only.
 fn is_settled(mtime: i64) -> bool {
-    let granularity = if mtime % 1_000_000_000 == 0 {
-        2_000_000_000
-    } else {
-        20_000_000
-    };
+    let granularity = if mtime % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
     let now = jiff::Timestamp::now().as_nanosecond();
     now - i128::from(mtime) > granularity
 }
@@ -391,20 +375,13 @@ fn assemble(
     run_id: Option<&str>,
     previous: Option<StatusIndex>,
 ) -> StatusIndex {
-    let run_id = run_id
-        .map(str::to_owned)
-        .or_else(|| newest_run(&packages, None));
+    let run_id = run_id.map(str::to_owned).or_else(|| newest_run(&packages, None));
     let since = match &previous {
         Some(previous) if previous.run_id != run_id => previous.run_id.clone(),
         Some(previous) => previous.since.clone(),
-        None => run_id
-            .as_deref()
-            .and_then(|run| newest_run(&packages, Some(run))),
+        None => run_id.as_deref().and_then(|run| newest_run(&packages, Some(run))),
     };
-    if let Some(previous) = previous
-        .as_ref()
-        .filter(|previous| previous.run_id == run_id)
-    {
+    if let Some(previous) = previous.as_ref().filter(|previous| previous.run_id == run_id) {
         vanished.extend(previous.vanished_packages.iter().cloned());
         vanished.sort_unstable();
         vanished.dedup();
@@ -442,10 +419,8 @@ fn assemble(
 
 /// The newest run that any history mentions, or the newest before `limit`.
 fn newest_run(packages: &BTreeMap<String, PackageStatus>, limit: Option<&str>) -> Option<String> {
-    let runs = packages
-        .values()
-        .flat_map(|p| [Some(&p.last_run), p.previous_run.as_ref()])
-        .flatten();
+    let runs =
+        packages.values().flat_map(|p| [Some(&p.last_run), p.previous_run.as_ref()]).flatten();
     let within = runs.filter(|run| limit.is_none_or(|limit| run_order(run, limit).is_lt()));
     within.max_by(|a, b| run_order(a, b)).cloned()
 }
@@ -461,24 +436,14 @@ pub fn compare(packages_dir: &Path, index: &mut StatusIndex, since: String) {
             index.new_packages.push(name.clone());
         } else if run_order(&package.last_run, &since).is_le() {
             // Nothing newer.
-        } else if package
-            .previous_run
-            .as_ref()
-            .is_none_or(|run| run_order(run, &since).is_le())
-        {
+        } else if package.previous_run.as_ref().is_none_or(|run| run_order(run, &since).is_le()) {
             index.changes.extend(package.changes.iter().cloned());
         } else if let Ok(content) = fs::read(packages_dir.join(name).join(history::FILE)) {
-            index
-                .changes
-                .extend(standing::changes_since(name, &content, &since));
+            index.changes.extend(standing::changes_since(name, &content, &since));
         }
     }
     index.changes.sort_by_cached_key(|change| {
-        (
-            !change.blessed,
-            change.package.clone(),
-            change.build_hash.clone(),
-        )
+        (!change.blessed, change.package.clone(), change.build_hash.clone())
     });
     index.since = Some(since);
 }
@@ -493,9 +458,7 @@ pub fn write(dir: &Path, index: &StatusIndex) -> Result<bool> {
     let old_size = fs::metadata(&path).map_or(0, |meta| meta.len());
     // Megabytes for thousands of packages, and about as many as last time.
     let mut json = Vec::with_capacity(usize::try_from(old_size).unwrap_or(0) + 4096);
-    serde_json::to_writer(&mut json, index)
-        .map_err(io::Error::from)
-        .context("write", &path)?;
+    serde_json::to_writer(&mut json, index).map_err(io::Error::from).context("write", &path)?;
     let same = old_size == json.len() as u64
         && fs::read(&path).is_ok_and(|old| same_but_for_time(&old, &json));
     if !same {
@@ -507,10 +470,7 @@ pub fn write(dir: &Path, index: &StatusIndex) -> Result<bool> {
 /// Compares two serialised indexes without their `generated`, which stands near the start of both.
 fn same_but_for_time(old: &[u8], new: &[u8]) -> bool {
     let time = |json: &[u8]| {
-        json.windows(13)
-            .take(64)
-            .position(|w| w == br#""generated":""#)
-            .map(|at| at + 13)
+        json.windows(13).take(64).position(|w| w == br#""generated":""#).map(|at| at + 13)
     };
     let length = "2026-03-01T12:00:00Z".len();
     old.len() == new.len()

@@ -13,9 +13,8 @@ fn real_logs_are_classified() {
     for entry in fs::read_dir(logs).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let Some((what, expected)) = name
-            .strip_suffix(".log")
-            .and_then(|name| name.split_once('.'))
+        let Some((what, expected)) =
+            name.strip_suffix(".log").and_then(|name| name.split_once('.'))
         else {
             continue;
         };
@@ -26,9 +25,7 @@ fn real_logs_are_classified() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for tool in [
-        "gcc", "clang", "make", "cmake", "cargo", "opam", "dune", "lean", "npm",
-    ] {
+    for tool in ["gcc", "clang", "make", "cmake", "cargo", "opam", "dune", "lean", "npm"] {
         assert!(tools.iter().any(|t| t == tool), "no log of {tool}");
     }
 }

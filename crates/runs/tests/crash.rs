@@ -27,9 +27,7 @@ const INSTANTS: usize = 100;
 
 /// Says that `done` is complete, in one write, on a line of its own (the harness leaves one unfinished).
 fn acknowledge(done: impl std::fmt::Display) {
-    std::io::stdout()
-        .write_all(format!("\ndone {done}\n").as_bytes())
-        .unwrap();
+    std::io::stdout().write_all(format!("\ndone {done}\n").as_bytes()).unwrap();
 }
 
 /// Runs the child of test `name` on `directory`, kills it after up to 12 ms of work, and returns what it
@@ -47,10 +45,7 @@ fn killed(name: &str, directory: &Path) -> Vec<String> {
     let mut line = String::new();
     while !line.starts_with("done") {
         line.clear();
-        assert!(
-            output.read_line(&mut line).unwrap() > 0,
-            "the child ended before it began"
-        );
+        assert!(output.read_line(&mut line).unwrap() > 0, "the child ended before it began");
     }
     let random = RandomState::new().build_hasher().finish();
     std::thread::sleep(Duration::from_micros(random % 12_000));
@@ -59,18 +54,11 @@ fn killed(name: &str, directory: &Path) -> Vec<String> {
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
     let all = line + &rest;
-    all.lines()
-        .filter_map(|line| line.strip_prefix("done ").map(str::to_owned))
-        .collect()
+    all.lines().filter_map(|line| line.strip_prefix("done ").map(str::to_owned)).collect()
 }
 
 fn numbered(number: usize) -> larder_runs::history::Entry {
-    let mut entry = entry(
-        "2026-03-01-120000",
-        &format!("h{}", number % 7),
-        "build_failure",
-        false,
-    );
+    let mut entry = entry("2026-03-01-120000", &format!("h{}", number % 7), "build_failure", false);
     // Several pages: a write of one page is not cut.
     entry.error = Some(format!("{number} {}", "x".repeat(20_000)));
     entry
@@ -91,22 +79,13 @@ fn killed_in_append() {
         append(packages.path(), &fmt, &numbered(usize::MAX)).unwrap();
         let history = read(packages.path(), &fmt).unwrap();
         let (last, entries) = history.entries.split_last().unwrap();
-        assert_eq!(
-            last,
-            &numbered(usize::MAX),
-            "the append after the crash is whole"
-        );
+        assert_eq!(last, &numbered(usize::MAX), "the append after the crash is whole");
         assert!(
             (done..=done + 1).contains(&entries.len()),
             "{done} acknowledged, {} there",
             entries.len()
         );
-        assert!(
-            entries
-                .iter()
-                .enumerate()
-                .all(|(number, entry)| *entry == numbered(number))
-        );
+        assert!(entries.iter().enumerate().all(|(number, entry)| *entry == numbered(number)));
         assert!(history.broken <= 1);
     }
 }
@@ -125,33 +104,20 @@ fn killed_in_compact() {
     }
     for _ in 0..INSTANTS {
         let packages = tempfile::tempdir().unwrap();
-        let done: usize = killed("killed_in_compact", packages.path())
-            .last()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let done: usize =
+            killed("killed_in_compact", packages.path()).last().unwrap().parse().unwrap();
         let latest = read_latest(packages.path(), &fmt).unwrap();
         for number in (0..=done).rev().take(7) {
             let found = latest
                 .iter()
                 .find(|entry| entry.build_hash == numbered(number).build_hash)
                 .unwrap();
-            let found: usize = found
-                .error
-                .as_ref()
-                .unwrap()
-                .split(' ')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap();
+            let found: usize =
+                found.error.as_ref().unwrap().split(' ').next().unwrap().parse().unwrap();
             assert!(found >= number, "build of {number} last seen at {found}");
         }
         compact(packages.path(), &fmt, 1, now()).unwrap();
-        assert_eq!(
-            read(packages.path(), &fmt).unwrap().entries.len(),
-            latest.len()
-        );
+        assert_eq!(read(packages.path(), &fmt).unwrap().entries.len(), latest.len());
     }
 }
 
@@ -189,12 +155,7 @@ fn killed_in_swap() {
         });
         assert_ne!(recover(&live).unwrap(), Recovered::Busy);
         let versions: Vec<usize> = (0..FILES)
-            .map(|file| {
-                fs::read_to_string(live.join(file.to_string()))
-                    .unwrap()
-                    .parse()
-                    .unwrap()
-            })
+            .map(|file| fs::read_to_string(live.join(file.to_string())).unwrap().parse().unwrap())
             .collect();
         assert!(
             versions
@@ -202,20 +163,13 @@ fn killed_in_swap() {
                 .all(|version| *version == versions[0] && (done..=done + 1).contains(version)),
             "{versions:?} after {done}"
         );
-        assert_eq!(
-            fs::read_dir(root.path()).unwrap().count(),
-            1,
-            "nothing left beside it"
-        );
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing left beside it");
     }
 }
 
 #[test]
 fn killed_in_gc() {
-    let options = Options {
-        dry_run: false,
-        keep_runs: 10,
-    };
+    let options = Options { dry_run: false, keep_runs: 10 };
     let layer = |data: &DataDir, name: &str| {
         let dir = data.layers().join(name);
         fs::create_dir_all(&dir).unwrap();
@@ -226,18 +180,8 @@ fn killed_in_gc() {
     if let Some((_, root)) = role() {
         let data = DataDir::new(root);
         let run = start_run(&data.runs()).unwrap();
-        let layers = (0..5)
-            .map(|number| format!("kept{number}").parse().unwrap())
-            .collect();
-        publish_references(
-            &data,
-            &run,
-            &References {
-                layers,
-                ..References::default()
-            },
-        )
-        .unwrap();
+        let layers = (0..5).map(|number| format!("kept{number}").parse().unwrap()).collect();
+        publish_references(&data, &run, &References { layers, ..References::default() }).unwrap();
         (0..5).for_each(|number| layer(&data, &format!("kept{number}")));
         for number in 0.. {
             (0..5).for_each(|unused| layer(&data, &format!("unused{unused}")));
@@ -255,10 +199,8 @@ fn killed_in_gc() {
         assert!((0..5).all(|number| whole(&format!("kept{number}"))));
         let report = gc_all(&data, &options).unwrap();
         assert!(report.is_complete());
-        let mut left: Vec<_> = fs::read_dir(data.layers())
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
+        let mut left: Vec<_> =
+            fs::read_dir(data.layers()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["kept0", "kept1", "kept2", "kept3", "kept4"]);
     }
@@ -272,19 +214,11 @@ fn killed_in_finish() {
         fs::write(&source, "log\n").unwrap();
         loop {
             let run = start_run(&root.join("runs")).unwrap();
-            run.add_build_log(&zlib, &source, &"abc".parse().unwrap())
-                .unwrap();
+            run.add_build_log(&zlib, &source, &"abc".parse().unwrap()).unwrap();
             let progress =
                 Progress::create(run.id().clone(), String::new(), vec!["x".repeat(10_000)]);
             progress::write(run.dir(), &progress).unwrap();
-            let summary = finish_run(
-                run,
-                Outcome {
-                    requested: 7,
-                    ..Outcome::default()
-                },
-            )
-            .unwrap();
+            let summary = finish_run(run, Outcome { requested: 7, ..Outcome::default() }).unwrap();
             acknowledge(summary.run_id);
         }
     }
@@ -292,23 +226,10 @@ fn killed_in_finish() {
         let root = tempfile::tempdir().unwrap();
         let done = killed("killed_in_finish", root.path());
         let runs = list_runs(&root.path().join("runs")).unwrap();
-        assert!(
-            runs.iter()
-                .all(|run| run.info.is_some() && run.state != RunState::Running)
-        );
-        let finished: Vec<_> = runs
-            .iter()
-            .filter(|run| run.state == RunState::Finished)
-            .collect();
-        assert!(
-            finished
-                .iter()
-                .all(|run| run.summary.as_ref().unwrap().outcome.requested == 7)
-        );
-        assert!(
-            done.iter()
-                .all(|id| finished.iter().any(|run| run.run_id.as_str() == id))
-        );
+        assert!(runs.iter().all(|run| run.info.is_some() && run.state != RunState::Running));
+        let finished: Vec<_> = runs.iter().filter(|run| run.state == RunState::Finished).collect();
+        assert!(finished.iter().all(|run| run.summary.as_ref().unwrap().outcome.requested == 7));
+        assert!(done.iter().all(|id| finished.iter().any(|run| run.run_id.as_str() == id)));
         assert!((done.len()..=done.len() + 1).contains(&finished.len()));
         assert!(runs.len() <= finished.len() + 1);
     }

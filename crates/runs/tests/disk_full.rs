@@ -80,10 +80,7 @@ fn a_full_disk_loses_nothing_that_was_there() {
 
     let before = fs::read(path(root, &fmt)).unwrap();
     let error = append(root, &fmt, &large(50_000)).unwrap_err().to_string();
-    assert!(
-        error.contains("history.jsonl: No space left on device: free some space"),
-        "{error}"
-    );
+    assert!(error.contains("history.jsonl: No space left on device: free some space"), "{error}");
     assert_eq!(
         fs::read(path(root, &fmt)).unwrap(),
         before,
@@ -103,20 +100,14 @@ fn a_full_disk_loses_nothing_that_was_there() {
         ..Outcome::default()
     };
     assert!(finish_run(run, outcome).is_err());
-    assert_eq!(
-        read_run(&root.join("runs"), &id).unwrap().unwrap().state,
-        RunState::Died
-    );
+    assert_eq!(read_run(&root.join("runs"), &id).unwrap().unwrap().state, RunState::Died);
     assert_eq!(status_index::read(root), Some(index));
     let temporary = |dir: &Path| {
         fs::read_dir(dir)
             .unwrap()
             .any(|e| e.unwrap().file_name().to_string_lossy().ends_with(".tmp"))
     };
-    assert!(
-        !temporary(root) && !temporary(&run_dir),
-        "nothing half-made is left"
-    );
+    assert!(!temporary(root) && !temporary(&run_dir), "nothing half-made is left");
 }
 
 /// Runs everywhere: a limit on the size of files cuts a write short just as a full disk does.
@@ -130,11 +121,7 @@ fn a_write_cut_short_is_taken_back() {
         return;
     }
     let packages = tempfile::tempdir().unwrap();
-    let inner = child(
-        "a_write_cut_short_is_taken_back",
-        "limited",
-        packages.path(),
-    );
+    let inner = child("a_write_cut_short_is_taken_back", "limited", packages.path());
     // 8 blocks of 512 bytes or of 1 KiB, by the shell; and no signal for exceeding them.
     let mut limited = Command::new("sh");
     limited
@@ -142,16 +129,9 @@ fn a_write_cut_short_is_taken_back() {
         .arg(inner.get_program())
         .args(inner.get_args());
     limited
-        .envs(
-            inner
-                .get_envs()
-                .filter_map(|(key, value)| Some((key, value?))),
-        )
+        .envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))))
         .stdout(Stdio::null());
     assert!(limited.status().unwrap().success());
     let history = read(packages.path(), &fmt).unwrap();
-    assert_eq!(
-        (history.entries, history.broken),
-        (vec![large(10), large(10)], 0)
-    );
+    assert_eq!((history.entries, history.broken), (vec![large(10), large(10)], 0));
 }

@@ -35,10 +35,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 fn options() -> Options {
-    Options {
-        dry_run: false,
-        keep_runs: 100,
-    }
+    Options { dry_run: false, keep_runs: 100 }
 }
 
 #[test]
@@ -51,17 +48,11 @@ fn layers_without_a_reference_go() {
     assert_eq!(names(root.path()).len(), 4);
     let done = gc_layers(root.path(), &hashes(&["kept", "elsewhere"]), false).unwrap();
     assert_eq!(dry, done);
-    assert_eq!(
-        (done.removed, done.kept),
-        (vec!["earlier".to_owned(), "unused".to_owned()], 1)
-    );
+    assert_eq!((done.removed, done.kept), (vec!["earlier".to_owned(), "unused".to_owned()], 1));
     assert!(done.bytes >= 2 * 8192, "{}", done.bytes);
     assert_eq!(names(root.path()), [".staging", "kept"]);
     assert!(
-        gc_layers(&root.path().join("missing"), &hashes(&[]), false)
-            .unwrap()
-            .removed
-            .is_empty()
+        gc_layers(&root.path().join("missing"), &hashes(&[]), false).unwrap().removed.is_empty()
     );
 }
 
@@ -69,16 +60,10 @@ fn layers_without_a_reference_go() {
 fn universes_that_published_pages_lead_to_stay() {
     let root = tempfile::tempdir().unwrap();
     let html = root.path();
-    file(
-        &html.join("p/fmt/0.9.0/index.html"),
-        r#"<a href="../../../u/linked/fmt/0.9.0/">"#,
-    );
+    file(&html.join("p/fmt/0.9.0/index.html"), r#"<a href="../../../u/linked/fmt/0.9.0/">"#);
     fs::create_dir_all(html.join("p/zlib")).unwrap();
     symlink("../../u/pointed/zlib/1.3", html.join("p/zlib/1.3")).unwrap();
-    file(
-        &html.join("u/linked/fmt/0.9.0/index.html"),
-        r#"<a href="../../../indirect/a/1/">"#,
-    );
+    file(&html.join("u/linked/fmt/0.9.0/index.html"), r#"<a href="../../../indirect/a/1/">"#);
     for universe in ["pointed", "indirect", "unlinked", "running"] {
         file(
             &html.join("u").join(universe).join("a/1/index.html"),
@@ -87,25 +72,15 @@ fn universes_that_published_pages_lead_to_stay() {
     }
     file(&html.join("u/pointed/a/1/index.html"), "no links");
     file(&html.join("u/indirect/a/1/index.html"), "no links");
-    file(
-        &html.join("u/unlinked/a/1/index.html"),
-        r#"<a href="/u/unlinked/">"#,
-    );
+    file(&html.join("u/unlinked/a/1/index.html"), r#"<a href="/u/unlinked/">"#);
 
     assert_eq!(
-        collect_referenced_universes(html)
-            .unwrap()
-            .into_iter()
-            .collect::<Vec<_>>(),
+        collect_referenced_universes(html).unwrap().into_iter().collect::<Vec<_>>(),
         ["indirect", "linked", "pointed"]
     );
     let done = gc_universes(html, &hashes(&["running"]), false).unwrap();
     assert_eq!((done.removed, done.kept), (vec!["unlinked".to_owned()], 4));
-    assert!(
-        collect_referenced_universes(&html.join("missing"))
-            .unwrap()
-            .is_empty()
-    );
+    assert!(collect_referenced_universes(&html.join("missing")).unwrap().is_empty());
 }
 
 #[test]
@@ -126,10 +101,7 @@ fn what_runs_refer_to_stays() {
         publish_references(
             &data,
             &run,
-            &References {
-                layers: hashes(layers),
-                universes: hashes(&[]),
-            },
+            &References { layers: hashes(layers), universes: hashes(&[]) },
         )
         .unwrap();
         run
@@ -154,10 +126,7 @@ fn what_runs_refer_to_stays() {
 
     fs::write(running.dir().join("references.json"), "{").unwrap();
     let error = gc_all(&data, &options()).unwrap_err().to_string();
-    assert!(
-        error.contains("references.json"),
-        "rather none than a wrong one: {error}"
-    );
+    assert!(error.contains("references.json"), "rather none than a wrong one: {error}");
 }
 
 #[test]
@@ -170,11 +139,7 @@ fn old_runs_go_but_not_running_ones() {
     let done = gc_runs(root.path(), 2, false).unwrap();
     assert_eq!((done.removed.len(), done.kept), (2, 3));
     assert!(run_ids(root.path()).unwrap().contains(running.id()));
-    assert_eq!(
-        gc_runs(root.path(), 0, false).unwrap().removed.len(),
-        1,
-        "the newest always stays"
-    );
+    assert_eq!(gc_runs(root.path(), 0, false).unwrap().removed.len(), 1, "the newest always stays");
 }
 
 #[test]
@@ -184,25 +149,15 @@ fn what_cannot_be_removed_does_not_keep_the_rest() {
         file(&root.path().join(layer).join("x"), "x");
     }
     // A name that cannot be renamed to: its place is taken by something that cannot be removed.
-    let status = std::process::Command::new("chattr")
-        .arg("+i")
-        .arg(root.path().join("a"))
-        .status();
+    let status = std::process::Command::new("chattr").arg("+i").arg(root.path().join("a")).status();
     if !status.is_ok_and(|status| status.success()) {
         eprintln!("skipped: chattr +i is not possible here");
         return;
     }
     let done = gc_layers(root.path(), &hashes(&[]), false);
-    std::process::Command::new("chattr")
-        .arg("-i")
-        .arg(root.path().join("a"))
-        .status()
-        .unwrap();
+    std::process::Command::new("chattr").arg("-i").arg(root.path().join("a")).status().unwrap();
     let done = done.unwrap();
-    assert_eq!(
-        (done.removed.as_slice(), done.failed.len()),
-        (&["b".to_owned()][..], 1)
-    );
+    assert_eq!((done.removed.as_slice(), done.failed.len()), (&["b".to_owned()][..], 1));
 }
 
 #[test]
@@ -215,15 +170,7 @@ fn unfinished_files_go_when_they_are_old() {
         file(path, "half");
     }
     let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 60 * 60);
-    fs::File::options()
-        .write(true)
-        .open(&old)
-        .unwrap()
-        .set_modified(yesterday)
-        .unwrap();
-    assert_eq!(
-        gc_all(&data, &options()).unwrap().leftovers.removed.len(),
-        1
-    );
+    fs::File::options().write(true).open(&old).unwrap().set_modified(yesterday).unwrap();
+    assert_eq!(gc_all(&data, &options()).unwrap().leftovers.removed.len(), 1);
     assert!(young.exists() && !old.exists());
 }

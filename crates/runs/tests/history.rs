@@ -16,23 +16,14 @@ use proptest::prelude::*;
 fn add_bytes(packages: &Path, bytes: &[u8]) {
     let path = history::path(packages, &package("fmt.0.9.0"));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap()
-        .write_all(bytes)
-        .unwrap();
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(bytes).unwrap();
 }
 
 #[test]
 fn entries_come_back_in_order() {
     let packages = tempfile::tempdir().unwrap();
     let fmt = package("fmt.0.9.0");
-    assert_eq!(
-        read(packages.path(), &fmt).unwrap(),
-        history::History::default()
-    );
+    assert_eq!(read(packages.path(), &fmt).unwrap(), history::History::default());
     let mut third = entry("2026-03-03-120000", "h1", "dependency_failure", true);
     third.failed_dep = Some("zlib.1.3.1".into());
     third.failed_dep_hash = Some("z".into());
@@ -46,10 +37,7 @@ fn entries_come_back_in_order() {
     }
     assert_eq!(read(packages.path(), &fmt).unwrap().entries, entries);
     assert_eq!(read_latest(packages.path(), &fmt).unwrap(), entries[1..]);
-    assert_eq!(
-        read_blessed(packages.path(), &fmt).unwrap().as_ref(),
-        Some(&entries[2])
-    );
+    assert_eq!(read_blessed(packages.path(), &fmt).unwrap().as_ref(), Some(&entries[2]));
     assert_eq!(history::packages(packages.path()).unwrap(), [fmt]);
 }
 
@@ -68,17 +56,9 @@ fn a_line_looks_like_this_and_day11_lines_are_read() {
         packages.path(),
         br#"{"ts":"t","run":"r","build_hash":"h2","status":"failure","category":"c","compiler":"","blessed":false,"error":null,"failed_dep":"a.1","failed_dep_hash":"x","more":1}"#,
     );
-    let last = read(packages.path(), &package("fmt.0.9.0"))
-        .unwrap()
-        .entries
-        .pop()
-        .unwrap();
+    let last = read(packages.path(), &package("fmt.0.9.0")).unwrap().entries.pop().unwrap();
     assert_eq!(
-        (
-            last.build_hash.as_str(),
-            last.failed_dep.as_deref(),
-            last.failed_dep_hash.as_deref()
-        ),
+        (last.build_hash.as_str(), last.failed_dep.as_deref(), last.failed_dep_hash.as_deref()),
         ("h2", Some("a.1"), Some("x"))
     );
 }
@@ -91,24 +71,15 @@ fn broken_lines_are_skipped_and_counted() {
     assert!(read(packages.path(), &fmt).unwrap().entries.is_empty());
     let first = entry("2026-03-01-120000", "h1", "success", true);
     append(packages.path(), &fmt, &first).unwrap();
-    add_bytes(
-        packages.path(),
-        b"not json\n\xff\xfe\n\n{\"ts\":1}\n{\"ts\":\"2026-03-02T1",
-    );
+    add_bytes(packages.path(), b"not json\n\xff\xfe\n\n{\"ts\":1}\n{\"ts\":\"2026-03-02T1");
     let history = read(packages.path(), &fmt).unwrap();
-    assert_eq!(
-        (history.entries.as_slice(), history.broken),
-        (&[first.clone()][..], 4)
-    );
+    assert_eq!((history.entries.as_slice(), history.broken), (&[first.clone()][..], 4));
 
     // The torn last line does not swallow the next entry.
     let second = entry("2026-03-02-120000", "h1", "timeout", true);
     append(packages.path(), &fmt, &second).unwrap();
     let history = read(packages.path(), &fmt).unwrap();
-    assert_eq!(
-        (history.entries, history.broken),
-        (vec![first, second.clone()], 4)
-    );
+    assert_eq!((history.entries, history.broken), (vec![first, second.clone()], 4));
     assert_eq!(read_latest(packages.path(), &fmt).unwrap(), [second]);
 }
 
@@ -121,10 +92,8 @@ fn compact_keeps_the_last_entry_of_each_build() {
     let old_last = entry("2026-02-02-120000", "h2", "success", false);
     let young = entry("2026-03-05-120000", "h1", "timeout", true);
     let future = entry("2999-01-01-000000", "h3", "success", false);
-    let undated = Entry {
-        ts: "yesterday".into(),
-        ..entry("2026-02-01-130000", "h1", "success", true)
-    };
+    let undated =
+        Entry { ts: "yesterday".into(), ..entry("2026-02-01-130000", "h1", "success", true) };
     for entry in [&old_lost, &old_last, &undated, &young, &future] {
         append(packages.path(), &fmt, entry).unwrap();
     }
@@ -147,16 +116,8 @@ fn compact_keeps_the_last_entry_of_each_build() {
 
     // 0 days: everything up to now goes, last or not.
     assert_eq!(compact(packages.path(), &fmt, 0, now).unwrap().removed, 2);
-    assert_eq!(
-        read(packages.path(), &fmt).unwrap().entries,
-        [undated, future]
-    );
-    assert_eq!(
-        compact(packages.path(), &package("none.1"), 0, now)
-            .unwrap()
-            .kept,
-        0
-    );
+    assert_eq!(read(packages.path(), &fmt).unwrap().entries, [undated, future]);
+    assert_eq!(compact(packages.path(), &package("none.1"), 0, now).unwrap().kept, 0);
 }
 
 const CHILDREN: usize = 8;
@@ -211,10 +172,7 @@ fn eight_processes_of_eight_threads_append_to_one_history() {
     );
 
     let history = read(packages.path(), &fmt).unwrap();
-    assert_eq!(
-        (history.entries.len(), history.broken),
-        (CHILDREN * THREADS * APPENDS, 0)
-    );
+    assert_eq!((history.entries.len(), history.broken), (CHILDREN * THREADS * APPENDS, 0));
     // All there, and each thread's in the order in which it appended them.
     let mut next: HashMap<String, usize> = HashMap::new();
     for entry in history.entries {

@@ -21,22 +21,14 @@ fn a_run_goes_from_running_to_finished() {
     assert!(run.dir().join("run.json").is_file());
     let id = run.id().clone();
     let record = read_run(&runs, &id).unwrap().unwrap();
-    assert_eq!(
-        (record.state, record.info.unwrap().pid),
-        (RunState::Running, std::process::id())
-    );
+    assert_eq!((record.state, record.info.unwrap().pid), (RunState::Running, std::process::id()));
 
     let source = root.path().join("log");
     fs::write(&source, "building\n").unwrap();
     let zlib = package("zlib.1.3.1");
-    run.add_build_log(&zlib, &source, &"abc123".parse().unwrap())
-        .unwrap();
-    run.add_doc_log(&zlib, &source, &"def456".parse().unwrap())
-        .unwrap();
-    assert!(
-        run.add_build_log(&zlib, &root.path().join("missing"), &"a".parse().unwrap())
-            .is_err()
-    );
+    run.add_build_log(&zlib, &source, &"abc123".parse().unwrap()).unwrap();
+    run.add_doc_log(&zlib, &source, &"def456".parse().unwrap()).unwrap();
+    assert!(run.add_build_log(&zlib, &root.path().join("missing"), &"a".parse().unwrap()).is_err());
     progress::write(
         run.dir(),
         &Progress::create(id.clone(), "2026-03-01T12:00:00Z".into(), vec![]),
@@ -59,25 +51,13 @@ fn a_run_goes_from_running_to_finished() {
         ..Outcome::default()
     };
     let summary = finish_run(run, outcome.clone()).unwrap();
-    assert_eq!(
-        (summary.run_id.clone(), summary.outcome.clone()),
-        (id.clone(), outcome)
-    );
+    assert_eq!((summary.run_id.clone(), summary.outcome.clone()), (id.clone(), outcome));
 
     let record = read_run(&runs, &id).unwrap().unwrap();
-    assert_eq!(
-        (record.state, record.summary),
-        (RunState::Finished, Some(summary))
-    );
+    assert_eq!((record.state, record.summary), (RunState::Finished, Some(summary)));
     assert_eq!(progress::read(&dir), None);
-    assert_eq!(
-        fs::read_to_string(log_path(&dir, LogKind::Build, &zlib)).unwrap(),
-        "building\n"
-    );
-    assert_eq!(
-        read_layer(&dir, LogKind::Docs, &zlib).unwrap().as_str(),
-        "def456"
-    );
+    assert_eq!(fs::read_to_string(log_path(&dir, LogKind::Build, &zlib)).unwrap(), "building\n");
+    assert_eq!(read_layer(&dir, LogKind::Docs, &zlib).unwrap().as_str(), "def456");
     assert_eq!(logged_packages(&dir, LogKind::Build).unwrap(), [zlib]);
 }
 
@@ -87,19 +67,10 @@ fn a_run_without_a_process_has_died() {
     let run = start_run(root.path()).unwrap();
     let id = run.id().clone();
     drop(run);
-    assert_eq!(
-        read_run(root.path(), &id).unwrap().unwrap().state,
-        RunState::Died
-    );
+    assert_eq!(read_run(root.path(), &id).unwrap().unwrap().state, RunState::Died);
     fs::write(root.path().join(id.as_str()).join("summary.json"), "{").unwrap();
-    assert_eq!(
-        read_run(root.path(), &id).unwrap().unwrap().state,
-        RunState::Died
-    );
-    assert_eq!(
-        read_run(root.path(), &"2020-01-01-000000".parse().unwrap()).unwrap(),
-        None
-    );
+    assert_eq!(read_run(root.path(), &id).unwrap().unwrap().state, RunState::Died);
+    assert_eq!(read_run(root.path(), &"2020-01-01-000000".parse().unwrap()).unwrap(), None);
     assert!(list_runs(&root.path().join("missing")).unwrap().is_empty());
 }
 
@@ -110,14 +81,8 @@ fn a_later_run_never_sorts_before_an_earlier_one() {
     for id in ["2999-01-01-000000", "2999-01-01-000000-9"] {
         fs::create_dir_all(root.path().join(id).join("x")).unwrap();
     }
-    assert_eq!(
-        start_run(root.path()).unwrap().id().as_str(),
-        "2999-01-01-000000-10"
-    );
-    assert_eq!(
-        start_run(root.path()).unwrap().id().as_str(),
-        "2999-01-01-000000-11"
-    );
+    assert_eq!(start_run(root.path()).unwrap().id().as_str(), "2999-01-01-000000-10");
+    assert_eq!(start_run(root.path()).unwrap().id().as_str(), "2999-01-01-000000-11");
 }
 
 #[test]
@@ -133,21 +98,9 @@ fn ids_are_unique_across_processes_and_threads() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let start = || {
-        child(
-            "ids_are_unique_across_processes_and_threads",
-            "start",
-            root.path(),
-        )
-    };
-    let children: Vec<_> = (0..6)
-        .map(|_| {
-            start()
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
+    let start = || child("ids_are_unique_across_processes_and_threads", "start", root.path());
+    let children: Vec<_> =
+        (0..6).map(|_| start().stdout(std::process::Stdio::piped()).spawn().unwrap()).collect();
     let mut ids = BTreeSet::new();
     for child in children {
         let output = child.wait_with_output().unwrap();
@@ -159,8 +112,5 @@ fn ids_are_unique_across_processes_and_threads() {
         }
     }
     assert_eq!(ids.len(), 6 * 4 * 5);
-    assert_eq!(
-        run_ids(root.path()).unwrap(),
-        ids.into_iter().collect::<Vec<_>>()
-    );
+    assert_eq!(run_ids(root.path()).unwrap(), ids.into_iter().collect::<Vec<_>>());
 }

@@ -17,12 +17,7 @@ const R2: &str = "2026-03-02-120000";
 const R3: &str = "2026-03-03-120000";
 
 fn add(packages: &Path, name: &str, run: &str, hash: &str, category: &str, blessed: bool) {
-    append(
-        packages,
-        &package(name),
-        &entry(run, hash, category, blessed),
-    )
-    .unwrap();
+    append(packages, &package(name), &entry(run, hash, category, blessed)).unwrap();
 }
 
 /// An index without when and from which files it was made.
@@ -134,21 +129,14 @@ fn a_previous_index_tells_changes_new_and_vanished() {
     // A run later the news is old.
     add(packages, "a.1", R3, "a2", "success", true);
     let mut third = generate(packages, None, Some(second)).unwrap();
-    assert_eq!(
-        (third.run_id.as_deref(), third.since.as_deref()),
-        (Some(R3), Some(R2))
-    );
+    assert_eq!((third.run_id.as_deref(), third.since.as_deref()), (Some(R3), Some(R2)));
     assert!(
         third.changes[0].is_recovery()
             && third.new_packages.is_empty()
             && third.vanished_packages.is_empty()
     );
     compare(packages, &mut third, R1.to_owned());
-    assert!(
-        third.changes.is_empty(),
-        "broken and mended since: {:?}",
-        third.changes
-    );
+    assert!(third.changes.is_empty(), "broken and mended since: {:?}", third.changes);
     assert_eq!(third.new_packages, ["new.1"]);
 }
 
@@ -156,11 +144,9 @@ fn a_previous_index_tells_changes_new_and_vanished() {
 fn failures_have_a_beginning_and_flaky_builds_are_known() {
     let root = tempfile::tempdir().unwrap();
     let packages = root.path();
-    for (run, hash, category) in [
-        (R1, "h1", "success"),
-        (R2, "h2", "build_failure"),
-        (R3, "h3", "timeout"),
-    ] {
+    for (run, hash, category) in
+        [(R1, "h1", "success"), (R2, "h2", "build_failure"), (R3, "h3", "timeout")]
+    {
         add(packages, "a.1", run, hash, category, true);
     }
     for (run, category) in [(R1, "success"), (R2, "network"), (R3, "success")] {
@@ -173,14 +159,8 @@ fn failures_have_a_beginning_and_flaky_builds_are_known() {
     let index = generate(packages, None, None).unwrap();
     let failures = index.failures();
     assert_eq!(failures.len(), 1);
-    assert_eq!(
-        (failures[0].1.since_run.as_str(), failures[0].1.times),
-        (R2, 2)
-    );
-    let flaky: Vec<_> = index
-        .flaky()
-        .map(|(name, flaky)| (name, flaky.transitions))
-        .collect();
+    assert_eq!((failures[0].1.since_run.as_str(), failures[0].1.times), (R2, 2));
+    let flaky: Vec<_> = index.flaky().map(|(name, flaky)| (name, flaky.transitions)).collect();
     assert_eq!(flaky, [("flaky.1", 2)]);
 }
 
@@ -188,34 +168,18 @@ fn failures_have_a_beginning_and_flaky_builds_are_known() {
 fn nothing_there_is_an_empty_index() {
     let root = tempfile::tempdir().unwrap();
     let index = generate(&root.path().join("missing"), None, None).unwrap();
-    assert_eq!(
-        (index.blessed.total, index.other.total, index.run_id),
-        (0, 0, None)
-    );
+    assert_eq!((index.blessed.total, index.other.total, index.run_id), (0, 0, None));
 }
 
 #[test]
 fn an_index_is_written_once_and_read_back() {
     let root = tempfile::tempdir().unwrap();
-    add(
-        &root.path().join("packages"),
-        "a.1",
-        R1,
-        "a",
-        "timeout",
-        true,
-    );
+    add(&root.path().join("packages"), "a.1", R1, "a", "timeout", true);
     let index = generate(&root.path().join("packages"), None, None).unwrap();
     assert!(write(root.path(), &index).unwrap());
     assert_eq!(read(root.path()).as_ref(), Some(&index));
-    let later = StatusIndex {
-        generated: "2999-01-01T00:00:00Z".into(),
-        ..index
-    };
-    assert!(
-        !write(root.path(), &later).unwrap(),
-        "only the time differs"
-    );
+    let later = StatusIndex { generated: "2999-01-01T00:00:00Z".into(), ..index };
+    assert!(!write(root.path(), &later).unwrap(), "only the time differs");
     for content in ["", "{", "[]", r#"{"schemaVersion":2}"#] {
         fs::write(root.path().join(FILE), content).unwrap();
         assert_eq!(read(root.path()), None);
@@ -234,17 +198,9 @@ fn a_history_that_cannot_be_read_is_one_packages_failure() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append {
-        package: usize,
-        hash: usize,
-        category: usize,
-        blessed: bool,
-    },
+    Append { package: usize, hash: usize, category: usize, blessed: bool },
     Garbage(usize),
-    Compact {
-        package: usize,
-        days: u32,
-    },
+    Compact { package: usize, days: u32 },
     Remove(usize),
     NextRun,
     Index,
@@ -252,12 +208,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let append = (0..4usize, 0..3usize, 0..3usize, any::<bool>()).prop_map(
-        |(package, hash, category, blessed)| Step::Append {
-            package,
-            hash,
-            category,
-            blessed,
-        },
+        |(package, hash, category, blessed)| Step::Append { package, hash, category, blessed },
     );
     prop_oneof![
         8 => append,

@@ -114,13 +114,7 @@ mod tests {
     fn only_lowercase_hex_of_full_length_is_a_hash() {
         let good = ContentHash::of_bytes(b"").to_string();
         assert!(good.parse::<ContentHash>().is_ok());
-        for bad in [
-            &good[1..],
-            &format!("{good}0"),
-            &good.to_uppercase(),
-            "",
-            &"g".repeat(64),
-        ] {
+        for bad in [&good[1..], &format!("{good}0"), &good.to_uppercase(), "", &"g".repeat(64)] {
             assert_eq!(bad.parse::<ContentHash>(), Err(ParseHashError), "{bad}");
         }
     }

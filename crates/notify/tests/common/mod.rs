@@ -19,10 +19,7 @@ pub struct Request {
 
 impl Request {
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map_or("", |(_, value)| value)
+        self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }
 }
 
@@ -56,11 +53,8 @@ impl Server {
         let recorded = requests.clone();
         thread::spawn(move || {
             for (count, connection) in listener.incoming().enumerate() {
-                let answer = answers
-                    .get(count)
-                    .or(answers.last())
-                    .cloned()
-                    .unwrap_or(Answer::Close);
+                let answer =
+                    answers.get(count).or(answers.last()).cloned().unwrap_or(Answer::Close);
                 let recorded = recorded.clone();
                 thread::spawn(move || connection.map(|stream| serve(stream, &answer, &recorded)));
             }
@@ -90,19 +84,10 @@ fn serve(
             None => break,
         }
     }
-    let line = line
-        .rsplit_once(' ')
-        .map_or("", |(line, _)| line)
-        .to_owned();
-    let mut request = Request {
-        line,
-        headers,
-        body: String::new(),
-    };
+    let line = line.rsplit_once(' ').map_or("", |(line, _)| line).to_owned();
+    let mut request = Request { line, headers, body: String::new() };
     let length: u64 = request.header("content-length").parse().unwrap_or(0);
-    (&mut reader)
-        .take(length)
-        .read_to_string(&mut request.body)?;
+    (&mut reader).take(length).read_to_string(&mut request.body)?;
     recorded.lock().unwrap().push(request);
     let mut stream = stream;
     match answer {

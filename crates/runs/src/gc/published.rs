@@ -20,21 +20,15 @@ use crate::name::HashName;
 /// [`crate::Error::Io`] when a page cannot be read: what it links to would be lost.
 pub fn collect_referenced_universes(html_dir: &Path) -> Result<BTreeSet<String>> {
     let universes = html_dir.join("u");
-    let present: HashSet<Vec<u8>> = file::names(&universes)?
-        .into_iter()
-        .map(String::into_bytes)
-        .collect();
+    let present: HashSet<Vec<u8>> =
+        file::names(&universes)?.into_iter().map(String::into_bytes).collect();
     let mut referenced = BTreeSet::new();
     scan_tree(&html_dir.join("p"), &present, &mut referenced)?;
     let mut unseen: Vec<String> = referenced.iter().cloned().collect();
     while let Some(universe) = unseen.pop() {
         let mut found = BTreeSet::new();
         scan_tree(&universes.join(&universe), &present, &mut found)?;
-        unseen.extend(
-            found
-                .into_iter()
-                .filter(|name| referenced.insert(name.clone())),
-        );
+        unseen.extend(found.into_iter().filter(|name| referenced.insert(name.clone())));
     }
     Ok(referenced)
 }
@@ -71,10 +65,7 @@ fn scan(content: &[u8], present: &HashSet<Vec<u8>>, found: &mut BTreeSet<String>
     };
     // The last segment has no slash after it and is none.
     for after in segments {
-        let in_universes = matches!(
-            before,
-            [b'u'] | [.., b'"' | b'\'' | b'=' | b'(' | b' ', b'u']
-        );
+        let in_universes = matches!(before, [b'u'] | [.., b'"' | b'\'' | b'=' | b'(' | b' ', b'u']);
         if (in_universes || present.contains(segment))
             && let Ok(name) = std::str::from_utf8(segment)
             && name.parse::<HashName>().is_ok()

@@ -59,13 +59,8 @@ struct Course<'v> {
 
 impl<'v> Course<'v> {
     fn start(view: &'v View<'v>) -> Course<'v> {
-        let mut course = Course {
-            last: view,
-            failing_since: view,
-            times: 0,
-            transitions: 0,
-            own: None,
-        };
+        let mut course =
+            Course { last: view, failing_since: view, times: 0, transitions: 0, own: None };
         course.push(view);
         course
     }
@@ -179,11 +174,8 @@ pub(super) fn derive(package: &str, content: &[u8]) -> PackageStatus {
     };
     let now = Standing::after(views.iter());
     let before = Standing::after(views.iter().filter(|view| view.run != runs.last));
-    let mut failures: Vec<_> = now
-        .blessed
-        .iter()
-        .filter_map(|course| course.failing(true))
-        .collect();
+    let mut failures: Vec<_> =
+        now.blessed.iter().filter_map(|course| course.failing(true)).collect();
     failures.extend(now.others().filter_map(|course| course.failing(false)));
     PackageStatus {
         blessed: now.blessed.as_ref().map(|course| ending(course.last)),
@@ -203,11 +195,7 @@ pub(super) fn derive(package: &str, content: &[u8]) -> PackageStatus {
 /// What changed in a package after run `since`, by the content of its history.
 pub(super) fn changes_since(package: &str, content: &[u8], since: &str) -> Vec<Change> {
     let (views, _) = parse(content);
-    let before = Standing::after(
-        views
-            .iter()
-            .filter(|view| run_order(&view.run, since).is_le()),
-    );
+    let before = Standing::after(views.iter().filter(|view| run_order(&view.run, since).is_le()));
     Standing::after(views.iter()).changes_from(&before, package)
 }
 
@@ -221,21 +209,14 @@ struct Runs<'v> {
 impl<'v> Runs<'v> {
     fn of(views: &'v [View<'v>]) -> Option<Runs<'v>> {
         let run = &*views.first()?.run;
-        let mut runs = Runs {
-            first: run,
-            previous: None,
-            last: run,
-        };
+        let mut runs = Runs { first: run, previous: None, last: run };
         for view in views {
             let run = &*view.run;
             if run == runs.last {
             } else if run_order(run, runs.last).is_gt() {
                 runs.previous = Some(std::mem::replace(&mut runs.last, run));
             } else {
-                if runs
-                    .previous
-                    .is_none_or(|previous| run_order(run, previous).is_gt())
-                {
+                if runs.previous.is_none_or(|previous| run_order(run, previous).is_gt()) {
                     runs.previous = Some(run);
                 }
                 if run_order(run, runs.first).is_lt() {
@@ -254,39 +235,24 @@ fn ending(view: &View<'_>) -> Ending {
 fn count<'c, 'v: 'c>(courses: impl Iterator<Item = &'c Course<'v>>) -> Vec<Count> {
     let mut counts = BTreeMap::new();
     for course in courses {
-        *counts
-            .entry((&*course.last.status, &*course.last.category))
-            .or_insert(0) += 1;
+        *counts.entry((&*course.last.status, &*course.last.category)).or_insert(0) += 1;
     }
     let counts = counts.into_iter();
-    counts
-        .map(|((status, category), count)| Count(status.into(), category.into(), count))
-        .collect()
+    counts.map(|((status, category), count)| Count(status.into(), category.into(), count)).collect()
 }
 
 fn flaky(standing: &Standing<'_>) -> Vec<Flaky> {
-    let flaky = standing
-        .builds
-        .values()
-        .filter(|course| course.transitions >= 2);
+    let flaky = standing.builds.values().filter(|course| course.transitions >= 2);
     flaky
-        .map(|c| Flaky {
-            build_hash: c.last.build_hash.to_string(),
-            transitions: c.transitions,
-        })
+        .map(|c| Flaky { build_hash: c.last.build_hash.to_string(), transitions: c.transitions })
         .collect()
 }
 
 fn recent(views: &[View<'_>]) -> String {
     let any_blessed = views.iter().any(|view| view.blessed);
-    let shown = views
-        .iter()
-        .rev()
-        .filter(|view| view.blessed || !any_blessed)
-        .take(RECENT);
-    let mut results: Vec<char> = shown
-        .map(|view| if view.is_success() { '+' } else { '-' })
-        .collect();
+    let shown = views.iter().rev().filter(|view| view.blessed || !any_blessed).take(RECENT);
+    let mut results: Vec<char> =
+        shown.map(|view| if view.is_success() { '+' } else { '-' }).collect();
     results.reverse();
     results.into_iter().collect()
 }

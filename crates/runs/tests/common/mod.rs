@@ -17,13 +17,7 @@ pub fn package(name: &str) -> PackageName {
 pub fn entry(run: &str, hash: &str, category: &str, blessed: bool) -> Entry {
     let success = category == "success";
     Entry {
-        ts: format!(
-            "{}T{}:{}:{}Z",
-            &run[..10],
-            &run[11..13],
-            &run[13..15],
-            &run[15..17]
-        ),
+        ts: format!("{}T{}:{}:{}Z", &run[..10], &run[11..13], &run[13..15], &run[15..17]),
         run: run.to_owned(),
         build_hash: hash.to_owned(),
         status: if success { "success" } else { "failure" }.to_owned(),
@@ -42,10 +36,7 @@ const DIRECTORY: &str = "LARDER_RUNS_TEST_DIRECTORY";
 pub fn child(name: &str, role: &str, directory: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
-    command
-        .env(ROLE, role)
-        .env(DIRECTORY, directory)
-        .stdin(Stdio::null());
+    command.env(ROLE, role).env(DIRECTORY, directory).stdin(Stdio::null());
     command
 }
 
