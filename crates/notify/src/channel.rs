@@ -101,7 +101,10 @@ impl Message {
     /// Subject and body in one text of at most `limit` bytes; what is cut off is said to be.
     pub(crate) fn text(&self, limit: usize) -> String {
         const CUT: &str = "\n… (cut)";
-        let mut text = format!("{}\n\n{}", self.subject, self.body.trim_end());
+        let mut text = match self.body.trim_end() {
+            "" => self.subject.clone(),
+            body => format!("{}\n\n{body}", self.subject),
+        };
         if text.len() > limit {
             let end =
                 (0..=limit.saturating_sub(CUT.len())).rev().find(|end| text.is_char_boundary(*end));

@@ -113,11 +113,16 @@ fn describe(index: &StatusIndex, change: &Change) -> String {
         text += &format!(": {}", failing.category);
         match (&failing.failed_dep, &failing.error) {
             (Some(dependency), _) => text += &format!(" of {dependency}"),
-            (None, Some(error)) => text += &format!(": {error}"),
+            (None, Some(error)) => text += &format!(": {}", printable(error)),
             (None, None) => {}
         }
     }
     text
+}
+
+/// A line of a log without what would move a cursor or break the line.
+fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn list(heading: &str, items: Vec<String>, fold: usize) -> String {

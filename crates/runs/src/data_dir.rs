@@ -8,7 +8,23 @@ pub struct DataDir {
     root: PathBuf,
 }
 
+/// The file that makes a directory that of a package set.
+const SET: &str = "larder-set.toml";
+
 impl DataDir {
+    /// The data directory that a command uses: the one `given`, else `$LARDER_DATA_DIR`, else
+    /// `.larder/data` beside the `larder-set.toml` of `start` or the nearest directory above it.
+    /// `None` when there is none of these.
+    pub fn find(given: Option<&Path>, start: &Path) -> Option<DataDir> {
+        let variable = || std::env::var_os("LARDER_DATA_DIR").filter(|value| !value.is_empty());
+        if let Some(root) = given.map(PathBuf::from).or_else(|| variable().map(PathBuf::from)) {
+            return Some(DataDir { root });
+        }
+        let start = std::path::absolute(start).ok()?;
+        let set = start.ancestors().find(|directory| directory.join(SET).is_file())?;
+        Some(DataDir { root: set.join(".larder/data") })
+    }
+
     /// The data in this directory, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> DataDir {
         DataDir { root: root.into() }

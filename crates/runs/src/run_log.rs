@@ -11,10 +11,12 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -307,10 +309,10 @@ impl Run {
     ) -> Result<()> {
         let log = log_path(&self.dir, kind, package);
         file::create_dirs(log.parent().unwrap_or(&self.dir))?;
-        // The layer first: a log that is there has its layer.
+        file::copy_log(source, &log)?;
+        // The log first: one that has its layer is complete.
         let layer_path = layer_path(&self.dir, kind, package);
-        file::write_atomic(&layer_path, format!("{layer}\n").as_bytes(), Durability::Process)?;
-        file::copy_log(source, &log)
+        file::write_atomic(&layer_path, format!("{layer}\n").as_bytes(), Durability::Process)
     }
 }
 
@@ -349,6 +351,45 @@ fn layer_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
 /// The hash of the layer that came with a package's log; `None` when there is no such log.
 pub fn read_layer(run_dir: &Path, kind: LogKind, package: &PackageName) -> Option<HashName> {
     fs::read_to_string(layer_path(run_dir, kind, package)).ok()?.trim_end().parse().ok()
+}
+
+/// Writes a package's log to `output` as it grows, until it is complete or the run has ended. Waits for
+/// a log that is not there yet; looks five times a second.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the log cannot be read or `output` not written.
+pub fn follow_log(
+    runs_dir: &Path,
+    id: &RunId,
+    kind: LogKind,
+    package: &PackageName,
+    output: &mut impl Write,
+) -> Result<()> {
+    let run_dir = runs_dir.join(id.as_str());
+    let log = log_path(&run_dir, kind, package);
+    let mut shown = 0;
+    loop {
+        // Asked before the log is read: what it says then is all.
+        let running = read_run(runs_dir, id)?.is_some_and(|run| run.state == RunState::Running);
+        let complete = read_layer(&run_dir, kind, package).is_some();
+        match File::open(&log) {
+            Ok(mut file) => {
+                // A finished log takes the place of the growing one, and continues it.
+                if file.metadata().context("read", &log)?.len() < shown {
+                    shown = 0;
+                }
+                file.seek(SeekFrom::Start(shown)).context("read", &log)?;
+                shown += io::copy(&mut file, output).context("show", &log)?;
+                output.flush().context("show", &log)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && running => {}
+            Err(error) => return Err(error).context("read", &log),
+        }
+        if complete || !running {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// The packages that have a log of this kind in a run, sorted.

@@ -20,6 +20,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, OFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::DataDir;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
 use crate::history;
@@ -274,6 +275,14 @@ pub fn generate(
         !status.is_empty()
     });
     Ok(assemble(packages_dir, packages, vanished, run_id, before))
+}
+
+/// The index as of now: the one that was written last, brought up to date. Writes nothing.
+///
+/// # Errors
+/// As [`generate`].
+pub fn current(data: &DataDir) -> Result<StatusIndex> {
+    generate(&data.packages(), None, read(data.root()))
 }
 
 /// The packages that have a directory and are not yet known, sorted.

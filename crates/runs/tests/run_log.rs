@@ -9,8 +9,8 @@ use common::{child, package, role};
 use larder_runs::name::RunId;
 use larder_runs::progress::{self, Progress};
 use larder_runs::run_log::{
-    Failure, LogKind, Outcome, RunState, finish_run, list_runs, log_path, logged_packages,
-    read_layer, read_run, run_ids, start_run,
+    Failure, LogKind, Outcome, RunState, finish_run, follow_log, list_runs, log_path,
+    logged_packages, read_layer, read_run, run_ids, start_run,
 };
 
 #[test]
@@ -113,4 +113,38 @@ fn ids_are_unique_across_processes_and_threads() {
     }
     assert_eq!(ids.len(), 6 * 4 * 5);
     assert_eq!(run_ids(root.path()).unwrap(), ids.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_log_is_followed_until_it_is_complete() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = root.path().join("runs");
+    let run = start_run(&runs).unwrap();
+    let zlib = package("zlib.1.3.1");
+    let log = log_path(run.dir(), LogKind::Build, &zlib);
+    let (mut end, output) = std::io::pipe().unwrap();
+    std::thread::scope(|scope| {
+        let id = run.id().clone();
+        let (runs, zlib) = (&runs, &zlib);
+        scope.spawn(move || {
+            let mut output = output;
+            follow_log(runs, &id, LogKind::Build, zlib, &mut output).unwrap();
+        });
+        let mut read = |expected: &str| {
+            let mut found = vec![0; expected.len()];
+            std::io::Read::read_exact(&mut end, &mut found).unwrap();
+            assert_eq!(String::from_utf8(found).unwrap(), expected);
+        };
+        fs::create_dir_all(log.parent().unwrap()).unwrap();
+        fs::write(&log, "one\n").unwrap();
+        read("one\n");
+        let whole = root.path().join("whole");
+        fs::write(&whole, "one\ntwo\n").unwrap();
+        run.add_build_log(zlib, &whole, &"abc".parse().unwrap()).unwrap();
+        read("two\n");
+    });
+    let id = run.id().clone();
+    drop(run);
+    let error = follow_log(&runs, &id, LogKind::Docs, &zlib, &mut Vec::new()).unwrap_err();
+    assert!(error.is_missing(), "the run is over and has no such log: {error}");
 }
