@@ -1,15 +1,21 @@
-//! Run data: the status index against `cat` of the same histories, appends from many processes, and
-//! the latest results of a long history.
+//! Run data: the status index against `cat` of the same histories, appends from many processes
+//! against as many from one, and the latest results of a long history.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use larder_runs::history::{self, Entry};
-use larder_runs::name::PackageName;
-use larder_runs::status_index;
+use anyhow::{Context, Result, bail};
+use larder_runs::{
+    history::{self, Entry},
+    name::PackageName,
+    status_index,
+};
+
+use super::harness::{Bench, Row, alternate, remove, time};
 
 /// How many packages, and entries in each one's history.
 const PACKAGES: usize = 5_000;
@@ -22,144 +28,137 @@ const CHANGED: usize = 10;
 const APPENDS: usize = 100_000;
 const PROCESSES: usize = 8;
 
-/// How often each thing is measured; the median counts.
-const ROUNDS: usize = 7;
-
-/// The environment variable that makes a process one of the appending ones.
-const APPENDER: &str = "LARDER_BENCH_APPENDER";
-
-/// One row: medians in seconds.
-pub struct Figures {
-    /// What was done.
-    pub work: &'static str,
-    /// Larder's time.
-    pub ours: f64,
-    /// That of `cat` of the same files.
-    pub cat: f64,
-    /// The most that `ours / cat` may be.
-    pub limit: f64,
-}
-
-/// Measures in `dir`, which it fills, and prints a line for each row: what, measured, yardstick,
-/// ratio, limit; then rates without one. True when every limit is held.
-///
-/// Starts this program again with the arguments `again`, which must lead to [`appender`].
-///
-/// # Errors
-/// Whatever keeps something from being measured.
-pub fn run(dir: &Path, again: &[&str]) -> io::Result<bool> {
-    let rows = index(dir, ROUNDS)?;
-    for row in &rows {
-        let ratio = row.ours / row.cat;
-        println!(
-            "{}: {:.1} ms; cat {:.1} ms; ratio {ratio:.2}, limit {}",
-            row.work,
-            row.ours * 1e3,
-            row.cat * 1e3,
-            row.limit
-        );
-    }
-    appends(dir, again)?;
-    latest(dir)?;
-    Ok(rows.iter().all(|row| row.ours <= row.limit * row.cat))
-}
-
-/// The status index, from nothing and after ten packages changed: the index that was written last is
-/// read, brought up to date and written. A tenth of what the first may take is the second's limit.
-///
-/// # Errors
-/// As [`run`].
-pub fn index(dir: &Path, rounds: usize) -> io::Result<[Figures; 2]> {
-    let packages = dir.join("packages");
+/// The status index from nothing, and after ten packages changed: as at the end of a batch, the index
+/// that was written last is read, brought up to date and written.
+pub fn status(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let data = bench.directory.join("runs");
+    remove(&data)?;
+    let packages = data.join("packages");
     let files = generate(&packages)?;
-    let (mut cat, mut full, mut incremental) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..rounds {
-        cat.push(time(|| {
-            let status = Command::new("cat").args(&files).stdout(Stdio::null()).status()?;
-            status.success().then_some(()).ok_or_else(|| io::Error::other("cat failed"))
-        })?);
-        let _ = fs::remove_file(dir.join(status_index::FILE));
-        full.push(time(|| refresh(dir, &packages))?);
-        for package in (0..PACKAGES).step_by(PACKAGES / CHANGED) {
-            let run = format!("2026-05-{:02}-120000", round % 28 + 1);
-            let entry = entry(package, 0, &run);
-            history::append(&packages, &name(package)?, &entry).map_err(io::Error::other)?;
-        }
-        incremental.push(time(|| refresh(dir, &packages))?);
-    }
-    let (cat, full, incremental) = (median(cat), median(full), median(incremental));
-    Ok([
-        Figures { work: "status index, all packages read", ours: full, cat, limit: 4.0 },
-        Figures { work: "status index, ten packages changed", ours: incremental, cat, limit: 0.4 },
+    let cat = || time(Command::new("cat").args(&files));
+    let full = alternate(
+        bench.runs,
+        |_| remove_file(&data.join(status_index::FILE)),
+        || timed(|| refresh(&data, &packages)),
+        cat,
+    )?;
+    let changed = alternate(
+        bench.runs,
+        |round| {
+            for package in (0..PACKAGES).step_by(PACKAGES / CHANGED) {
+                let run = format!("2026-05-{:02}-120000", round % 28 + 1);
+                history::append(&packages, &package_name(package)?, &entry(package, 0, &run))?;
+            }
+            Ok(())
+        },
+        || timed(|| refresh(&data, &packages)),
+        cat,
+    )?;
+    let what = format!("status index of {PACKAGES} packages with {ENTRIES} entries each");
+    let ten = format!("the same after {CHANGED} packages changed");
+    Ok(vec![
+        full.row(name, &what, "cat", 4.0),
+        changed.row(&format!("{name}-again"), &ten, "cat", 0.4),
     ])
 }
 
-/// What a batch does at its end.
-fn refresh(dir: &Path, packages: &Path) -> io::Result<()> {
-    let previous = status_index::read(dir);
-    let index = status_index::generate(packages, None, previous).map_err(io::Error::other)?;
-    status_index::write(dir, &index).map_err(io::Error::other)?;
+fn refresh(data: &Path, packages: &Path) -> Result<()> {
+    let index = status_index::generate(packages, None, status_index::read(data))?;
+    status_index::write(data, &index)?;
     Ok(())
 }
 
-/// The rate of appends from several processes, to a history each and all to one.
-fn appends(dir: &Path, again: &[&str]) -> io::Result<()> {
-    for (what, shared) in [("to a history each", false), ("all to one history", true)] {
-        let packages = dir.join(format!("appended-{shared}"));
-        let program = std::env::current_exe()?;
-        let seconds = time(|| {
-            let start = |number: usize| {
-                let number = if shared { 0 } else { number };
-                let task = format!("{number} {} {}", APPENDS / PROCESSES, packages.display());
-                Command::new(&program).args(again).env(APPENDER, task).spawn()
-            };
-            let children: Vec<_> = (0..PROCESSES).map(start).collect::<io::Result<_>>()?;
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Appends from several processes, to a history each and all to one, against as many from one process:
+/// were they to form a convoy behind each other's lock, they would take far longer. Rates are said.
+pub fn append(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (suffix, what, shared, limit) in
+        [("", "a history each", false, 1.2), ("-shared", "all to one history", true, 1.5)]
+    {
+        let directory = bench.directory.join("appended");
+        let appended = |processes: usize| {
+            remove(&directory)?;
+            let start = Instant::now();
+            let children: Vec<_> = (0..processes)
+                .map(|number| {
+                    let mut command = Command::new(env::current_exe()?);
+                    let number = if shared { 0 } else { number };
+                    command.arg("append").arg(&directory);
+                    command.args([number.to_string(), (APPENDS / processes).to_string()]);
+                    Ok(command.stdin(Stdio::null()).spawn()?)
+                })
+                .collect::<Result<_>>()?;
             for mut child in children {
-                child.wait()?.success().then_some(()).ok_or_else(|| io::Error::other("an appender failed"))?;
+                if !child.wait()?.success() {
+                    bail!("an appending process failed");
+                }
             }
-            Ok(())
-        })?;
-        let rate = APPENDS as f64 / seconds.as_secs_f64();
-        println!("{APPENDS} appends from {PROCESSES} processes, {what}: {rate:.0} a second");
+            Ok(start.elapsed())
+        };
+        let medians = alternate(bench.runs, |_| Ok(()), || appended(PROCESSES), || appended(1))?;
+        let rate = APPENDS as f64 / medians.ours;
+        eprintln!("{PROCESSES} processes, {what}: {rate:.0} appends a second");
+        let work = format!("{APPENDS} history entries from {PROCESSES} processes, {what}");
+        rows.push(medians.row(&format!("{name}{suffix}"), &work, "one process", limit));
+    }
+    Ok(rows)
+}
+
+/// Arguments of the processes that [`append`] starts.
+#[derive(clap::Args)]
+pub struct Append {
+    packages: PathBuf,
+    number: usize,
+    count: usize,
+}
+
+/// Appends, as one of several processes.
+///
+/// # Errors
+/// When an entry cannot be appended.
+pub fn append_some(arguments: &Append) -> Result<()> {
+    let package = package_name(arguments.number)?;
+    for count in 0..arguments.count {
+        let entry = entry(arguments.number, count, "2026-03-01-120000");
+        history::append(&arguments.packages, &package, &entry)?;
     }
     Ok(())
 }
 
-/// To be called first of all: in a process that [`run`] started to append, appends and returns true.
-pub fn appender() -> io::Result<bool> {
-    let Ok(task) = std::env::var(APPENDER) else { return Ok(false) };
-    let mut words = task.splitn(3, ' ');
-    let (Some(number), Some(count), Some(packages)) = (words.next(), words.next(), words.next()) else {
-        return Err(io::Error::other(format!("{APPENDER} is no task: {task}")));
-    };
-    let number: usize = number.parse().map_err(io::Error::other)?;
-    for count in 0..count.parse().map_err(io::Error::other)? {
-        let entry = entry(number, count, "2026-03-01-120000");
-        history::append(Path::new(packages), &name(number)?, &entry).map_err(io::Error::other)?;
-    }
-    Ok(true)
-}
-
-/// `read_latest` of a long history against `cat` of it.
-fn latest(dir: &Path) -> io::Result<()> {
-    let packages = dir.join("long");
+/// The last result of each build in one long history, against reading all of it.
+pub fn latest(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let packages = bench.directory.join("long");
+    let package = package_name(0)?;
     let mut content = String::new();
     for count in 0..APPENDS {
         line(&mut content, &entry(0, count % 500, "2026-03-01-120000"))?;
     }
-    let file = history::path(&packages, &name(0)?);
-    write(&file, &content)?;
-    let cat = time(|| Command::new("cat").arg(&file).stdout(Stdio::null()).status().map(drop))?;
-    let latest = time(|| history::read_latest(&packages, &name(0)?).map(drop).map_err(io::Error::other))?;
-    let all = time(|| history::read(&packages, &name(0)?).map(drop).map_err(io::Error::other))?;
-    let latest = latest.as_secs_f64() * 1e3;
-    let (cat, all) = (cat.as_secs_f64() * 1e3, all.as_secs_f64() * 1e3);
-    println!("read_latest of {APPENDS} entries: {latest:.0} ms; cat {cat:.0} ms, read {all:.0} ms");
-    Ok(())
+    write(&history::path(&packages, &package), &content)?;
+    let medians = alternate(
+        bench.runs,
+        |_| Ok(()),
+        || timed(|| Ok(_ = history::read_latest(&packages, &package)?)),
+        || timed(|| Ok(_ = history::read(&packages, &package)?)),
+    )?;
+    let work = format!("last result of each build in a history of {APPENDS} entries");
+    Ok(vec![medians.row(name, &work, "all entries", 1.0)])
+}
+
+fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
 }
 
 /// Writes the histories; returns their files.
-fn generate(packages: &Path) -> io::Result<Vec<PathBuf>> {
+fn generate(packages: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::with_capacity(PACKAGES);
     for package in 0..PACKAGES {
         let mut content = String::new();
@@ -167,29 +166,29 @@ fn generate(packages: &Path) -> io::Result<Vec<PathBuf>> {
             let run = format!("2026-{:02}-{:02}-120000", 3 + count / 28, 1 + count % 28);
             line(&mut content, &entry(package, count, &run))?;
         }
-        let file = history::path(packages, &name(package)?);
+        let file = history::path(packages, &package_name(package)?);
         write(&file, &content)?;
         files.push(file);
     }
     Ok(files)
 }
 
-fn write(file: &Path, content: &str) -> io::Result<()> {
+fn write(file: &Path, content: &str) -> Result<()> {
     fs::create_dir_all(file.parent().unwrap_or(file))?;
-    fs::write(file, content)
+    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn line(content: &mut String, entry: &Entry) -> io::Result<()> {
+fn line(content: &mut String, entry: &Entry) -> Result<()> {
     content.push_str(&serde_json::to_string(entry)?);
     content.push('\n');
     Ok(())
 }
 
-fn name(package: usize) -> io::Result<PackageName> {
-    format!("package-{package}.1.0").parse().map_err(io::Error::other)
+fn package_name(package: usize) -> Result<PackageName> {
+    Ok(format!("package-{package}.1.0").parse()?)
 }
 
-/// An entry as an ecosystem has them: two compilers, build hashes that change every five runs and with
+/// An entry as an ecosystem has them: two compilers, build hashes that change every ten runs and with
 /// them the result, one build in six failing, one package in a hundred flaky.
 fn entry(package: usize, count: usize, run: &str) -> Entry {
     let flaky = package.is_multiple_of(100) && count.is_multiple_of(3);
@@ -197,23 +196,21 @@ fn entry(package: usize, count: usize, run: &str) -> Entry {
     Entry {
         ts: format!("{}T12:00:00Z", run.get(..10).unwrap_or(run)),
         run: run.to_owned(),
-        build_hash: format!("{:064x}", (package as u128) << 64 | (count / 10 * 2 + count % 2) as u128),
+        build_hash: format!(
+            "{:064x}",
+            (package as u128) << 64 | (count / 10 * 2 + count % 2) as u128
+        ),
         status: if success { "success" } else { "failure" }.to_owned(),
         category: if success { "success" } else { "build_failure" }.to_owned(),
-        compiler: if count.is_multiple_of(2) { "ocaml-base-compiler.5.2.0" } else { "ocaml-base-compiler.4.14.2" }.to_owned(),
+        compiler: if count.is_multiple_of(2) {
+            "ocaml-base-compiler.5.2.0"
+        } else {
+            "ocaml-base-compiler.4.14.2"
+        }
+        .to_owned(),
         blessed: count.is_multiple_of(2),
-        error: (!success).then(|| "Error: This expression has type string but int was expected".to_owned()),
+        error: (!success)
+            .then(|| "Error: This expression has type string but int was expected".to_owned()),
         ..Entry::default()
     }
-}
-
-fn time(work: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed())
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64)
 }
