@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use crate::DataDir;
 use crate::error::{Context, Error, Result};
 
 /// The status, and the category, of a build that worked.
@@ -110,6 +111,19 @@ impl Rules {
                 }
             })
         })
+    }
+
+    /// The rules of an ecosystem: those of `DATA/rules.toml`, if it is there, followed by larder's own.
+    ///
+    /// # Errors
+    /// As [`Rules::with_file`].
+    pub fn load(data: &DataDir) -> Result<Rules> {
+        match Rules::with_file(&data.rules()) {
+            Err(error) if error.is_missing() => {
+                Rules::parse(&[(Path::new("rules.toml"), BUILT_IN)])
+            }
+            other => other,
+        }
     }
 
     /// The rules of a user's file, followed by larder's own.
@@ -350,6 +364,10 @@ mod tests {
         let rules = Rules::with_file(&path).unwrap();
         assert_eq!(rules.classify_build_log(b"error: licence EXPIRED").category, "licence");
         assert_eq!(rules.classify_build_log(b"error: else").category, BUILD_FAILURE);
+        let loaded = Rules::load(&DataDir::new(dir.path())).unwrap();
+        assert_eq!(loaded.classify_build_log(b"error: licence EXPIRED").category, "licence");
+        let without = Rules::load(&DataDir::new(dir.path().join("missing"))).unwrap();
+        assert_eq!(without.classify_build_log(b"error: licence EXPIRED").category, BUILD_FAILURE);
 
         fs::write(&path, "[[rule]]\ncategory = \"x\"\nregex = [\"(\"]\n").unwrap();
         let error = Rules::with_file(&path).unwrap_err().to_string();

@@ -55,6 +55,11 @@ impl DataDir {
         self.root.join("html")
     }
 
+    /// `rules.toml`: the ecosystem's own classification rules.
+    pub fn rules(&self) -> PathBuf {
+        self.root.join("rules.toml")
+    }
+
     /// `locks`.
     pub fn locks(&self) -> PathBuf {
         self.root.join("locks")
