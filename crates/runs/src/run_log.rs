@@ -10,13 +10,13 @@
 //! summary.json            what came of it: present once it has finished
 //! ```
 
+mod logs;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
 use crate::lock;
-use crate::name::{HashName, PackageName, RunId};
+use crate::name::RunId;
 use crate::progress::{self, Progress};
 use crate::time::{format_time, now, parse_time, seconds_between};
+
+pub use logs::{LogKind, follow_log, log_path, logged_packages, read_layer};
 
 const INFO: &str = "run.json";
 const LOCK: &str = "run.lock";
@@ -53,24 +55,6 @@ pub struct RunInfo {
     pub pid: u32,
     /// The machine of that process.
     pub host: String,
-}
-
-/// Which kind of log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogKind {
-    /// Of building a package.
-    Build,
-    /// Of building its documentation.
-    Docs,
-}
-
-impl LogKind {
-    fn directory(self) -> &'static str {
-        match self {
-            LogKind::Build => "build",
-            LogKind::Docs => "docs",
-        }
-    }
 }
 
 /// What a batch has to tell when it ends: all counts are of packages.
@@ -272,48 +256,6 @@ impl Run {
     pub fn start_time(&self) -> Timestamp {
         self.start
     }
-
-    /// Copies a package's build log into the run, with the hash of the layer that the build made.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotAFile`] when the log is a link or no regular file; [`crate::Error::Io`] when it
-    /// cannot be read or copied.
-    pub fn add_build_log(
-        &self,
-        package: &PackageName,
-        source_log: &Path,
-        layer_hash: &HashName,
-    ) -> Result<()> {
-        self.add_log(LogKind::Build, package, source_log, layer_hash)
-    }
-
-    /// Copies a package's documentation log into the run, with the hash of its layer.
-    ///
-    /// # Errors
-    /// As [`Run::add_build_log`].
-    pub fn add_doc_log(
-        &self,
-        package: &PackageName,
-        source_log: &Path,
-        layer_hash: &HashName,
-    ) -> Result<()> {
-        self.add_log(LogKind::Docs, package, source_log, layer_hash)
-    }
-
-    fn add_log(
-        &self,
-        kind: LogKind,
-        package: &PackageName,
-        source: &Path,
-        layer: &HashName,
-    ) -> Result<()> {
-        let log = log_path(&self.dir, kind, package);
-        file::create_dirs(log.parent().unwrap_or(&self.dir))?;
-        file::copy_log(source, &log)?;
-        // The log first: one that has its layer is complete.
-        let layer_path = layer_path(&self.dir, kind, package);
-        file::write_atomic(&layer_path, format!("{layer}\n").as_bytes(), Durability::Process)
-    }
 }
 
 /// Ends a run: writes its summary, removes its progress and lets go of its lock.
@@ -337,68 +279,6 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
         serde_json::to_vec_pretty(value).map_err(io::Error::from).context("write", path)?;
     json.push(b'\n');
     file::write_atomic(path, &json, Durability::Power)
-}
-
-/// Where a package's log is in a run's directory, if it has one.
-pub fn log_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
-    run_dir.join(kind.directory()).join(format!("{package}.log"))
-}
-
-fn layer_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
-    run_dir.join(kind.directory()).join(format!("{package}.layer"))
-}
-
-/// The hash of the layer that came with a package's log; `None` when there is no such log.
-pub fn read_layer(run_dir: &Path, kind: LogKind, package: &PackageName) -> Option<HashName> {
-    fs::read_to_string(layer_path(run_dir, kind, package)).ok()?.trim_end().parse().ok()
-}
-
-/// Writes a package's log to `output` as it grows, until it is complete or the run has ended. Waits for
-/// a log that is not there yet; looks five times a second.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the log cannot be read or `output` not written.
-pub fn follow_log(
-    runs_dir: &Path,
-    id: &RunId,
-    kind: LogKind,
-    package: &PackageName,
-    output: &mut impl Write,
-) -> Result<()> {
-    let run_dir = runs_dir.join(id.as_str());
-    let log = log_path(&run_dir, kind, package);
-    let mut shown = 0;
-    loop {
-        // Asked before the log is read: what it says then is all.
-        let running = read_run(runs_dir, id)?.is_some_and(|run| run.state == RunState::Running);
-        let complete = read_layer(&run_dir, kind, package).is_some();
-        match File::open(&log) {
-            Ok(mut file) => {
-                // A finished log takes the place of the growing one, and continues it.
-                if file.metadata().context("read", &log)?.len() < shown {
-                    shown = 0;
-                }
-                file.seek(SeekFrom::Start(shown)).context("read", &log)?;
-                shown += io::copy(&mut file, output).context("show", &log)?;
-                output.flush().context("show", &log)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && running => {}
-            Err(error) => return Err(error).context("read", &log),
-        }
-        if complete || !running {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
-}
-
-/// The packages that have a log of this kind in a run, sorted.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the directory cannot be listed.
-pub fn logged_packages(run_dir: &Path, kind: LogKind) -> Result<Vec<PackageName>> {
-    let names = file::names(&run_dir.join(kind.directory()))?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect())
 }
 
 /// The ids of all runs, oldest first.
