@@ -8,6 +8,7 @@ mod harness;
 mod hashing;
 mod objects;
 mod packs;
+mod runs;
 
 use std::{env, fs, path::PathBuf};
 
@@ -19,6 +20,7 @@ use crate::{
     install,
 };
 use harness::{Bench, Row, Unit};
+pub use runs::{Append, append_some};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -46,6 +48,9 @@ const ROWS: &[(&str, Measure)] = &[
     ("restore", engine::restore),
     ("hash", hashing::hash),
     ("pack", packs::pack),
+    ("status", runs::status),
+    ("append", runs::append),
+    ("latest", runs::latest),
 ];
 
 /// Runs the rows asked for and prints the table, in a release build.

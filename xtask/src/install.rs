@@ -24,6 +24,8 @@ pub const TESTS: &[Need] = &[
     need("ar", "binutils"),
     need("git", "git"),
     need("python3", "python3-minimal"),
+    // The SMTP server that notifications are tested against is installed into an environment.
+    Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
 ];
 
 /// What the examples are built with.

@@ -30,6 +30,9 @@ enum Chore {
     Examples(examples::Arguments),
     /// Measure larder beside what people use today
     Bench(bench::Arguments),
+    /// A part of the bench's row `append`
+    #[command(hide = true)]
+    Append(bench::Append),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Examples(arguments) => examples::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Append(arguments) => bench::append_some(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

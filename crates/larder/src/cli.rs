@@ -59,4 +59,13 @@ pub enum Command {
     /// Carry artifacts between stores, staging directories and services
     #[command(subcommand)]
     Cache(commands::cache::Command),
+    Runs(commands::runs::Runs),
+    Status(commands::status::Status),
+    Changes(commands::status::Changes),
+    Failures(commands::status::Failures),
+    History(commands::status::History),
+    Log(commands::runs::Log),
+    Locks(commands::upkeep::Locks),
+    Gc(commands::upkeep::Gc),
+    Notify(commands::upkeep::Notify),
 }

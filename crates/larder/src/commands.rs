@@ -3,7 +3,10 @@
 pub mod build;
 pub mod cache;
 pub mod graph;
+pub mod runs;
 pub mod scaffold;
+pub mod status;
+pub mod upkeep;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc};
 
@@ -55,6 +58,15 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Test(test) => build::test(&app, &test),
         Command::Why(why) => build::why(&app, &why),
         Command::Cache(command) => cache::run(&app, command),
+        Command::Runs(arguments) => runs::runs(&app, &arguments),
+        Command::Status(arguments) => status::status(&app, &arguments),
+        Command::Changes(arguments) => status::changes(&app, &arguments),
+        Command::Failures(arguments) => status::failures(&app, &arguments),
+        Command::History(arguments) => status::history(&app, &arguments),
+        Command::Log(arguments) => runs::log(&app, &arguments),
+        Command::Locks(arguments) => upkeep::locks(&app, &arguments),
+        Command::Gc(arguments) => upkeep::gc(&app, &arguments),
+        Command::Notify(arguments) => upkeep::notify(&app, &arguments),
     };
     app.ui.finish();
     code

@@ -23,6 +23,7 @@ use crate::cli::{ColorChoice, Global};
 /// Prints for one command.
 pub struct Ui {
     json: bool,
+    color_choice: ColorChoice,
     color: bool,
     quiet: bool,
     /// Say what was up to date and which commands were run.
@@ -51,12 +52,6 @@ impl Ui {
     /// Prints as the options that every command takes say.
     pub fn new(global: &Global) -> Self {
         let terminal = io::stderr().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = match global.color {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            ColorChoice::Auto => terminal && !no_color,
-        };
         let bar = (terminal && !global.json && !global.quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(15));
             let style = ProgressStyle::with_template("{wide_msg}");
@@ -65,7 +60,8 @@ impl Ui {
         });
         Self {
             json: global.json,
-            color,
+            color_choice: global.color,
+            color: wants_color(global.color, terminal),
             quiet: global.quiet,
             verbose: global.verbose > 0,
             explain: false,
@@ -79,6 +75,16 @@ impl Ui {
     /// Whether colours are wanted.
     pub fn color(&self) -> bool {
         self.color
+    }
+
+    /// Whether colours are wanted in what goes to standard output, given whether that is a terminal.
+    pub fn color_of(&self, terminal: bool) -> bool {
+        wants_color(self.color_choice, terminal)
+    }
+
+    /// Whether events go to standard output.
+    pub fn json(&self) -> bool {
+        self.json
     }
 
     /// The highest level of build output so far, replayed output included.
@@ -275,6 +281,15 @@ impl Ui {
                 self.say(&format!("{word} {target} {took}: {failure}{output}"));
             }
         }
+    }
+}
+
+fn wants_color(choice: ColorChoice, terminal: bool) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => terminal && !no_color,
     }
 }
 

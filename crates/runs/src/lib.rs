@@ -1,1 +1,42 @@
-//! What happened: run data of a package ecosystem.
+//! What happened: the run data of a package ecosystem.
+//!
+//! A pure data library: it reads and writes the files under `DATA` and knows nothing of builds, stores
+//! or networks, so that other programs can read run data with it. Its modules are those of the `lib`
+//! library of day11, the OCaml documentation CI:
+//!
+//! | module | files | what it keeps |
+//! |---|---|---|
+//! | [`run_log`] | `runs/<run id>/` | each execution of a batch: its logs, what came of it |
+//! | [`progress`] | `runs/<run id>/progress.json` | how far a running one has come |
+//! | [`history`] | `packages/<pkg>/history.jsonl` | every build of a package, append-only |
+//! | [`status_index`] | `status.json` | where every package stands, and what changed |
+//! | [`gc`] | `layers/`, `html/u/`, `runs/` | removes what nothing refers to |
+//! | [`build_lock`] | `locks/` | who works on what |
+//! | [`atomic_swap`] | any directory | one directory replaced by another in one step |
+//! | [`classify`] | logs | what a log says went wrong |
+//!
+//! # Conventions
+//!
+//! Times are UTC in RFC 3339 (`2026-03-01T12:00:00Z`), durations and ages in seconds, sizes in bytes.
+//! Files appear whole or not at all. Readers never fail on content: what is malformed is skipped,
+//! counted and said through `tracing` at info. Names that become file names are types of [`name`],
+//! which cannot hold a path. Locks are `flock`: they hold between threads and between processes and end
+//! with their holder.
+
+pub mod atomic_swap;
+pub mod build_lock;
+pub mod classify;
+mod data_dir;
+mod error;
+pub mod file;
+pub mod gc;
+pub mod history;
+pub mod lock;
+pub mod name;
+pub mod progress;
+pub mod run_log;
+pub mod status_index;
+pub mod time;
+
+pub use data_dir::DataDir;
+pub use error::{Error, Result};

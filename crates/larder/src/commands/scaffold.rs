@@ -15,7 +15,7 @@ use super::{App, FAILED, WRONG, here};
 #[derive(Args)]
 pub struct Init {
     /// Where; made if it is not there
-    #[arg(default_value = ".")]
+    #[arg(id = "package-directory", value_name = "DIR", default_value = ".")]
     directory: PathBuf,
     /// The package's name; the directory's, when absent
     #[arg(long)]

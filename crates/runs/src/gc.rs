@@ -1,0 +1,343 @@
+//! Removes what nothing refers to any more: layers, documentation universes, old runs.
+//!
+//! # Safe beside a running batch
+//!
+//! A batch tells with [`publish_references`] which layers and universes its solutions refer to, **before**
+//! it looks whether they are there. That and a collection's decision exclude each other with `flock` on
+//! `locks/gc.lock`. So a collection either sees the references and keeps what they name, or is over before
+//! the batch looks, which then finds nothing and builds. What a collection decides to remove it renames
+//! to `.gc-<name>` at once and deletes after the lock is given back; a crash in between leaves only such
+//! names, which the next collection removes.
+
+mod published;
+mod size;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::DataDir;
+use crate::build_lock;
+use crate::error::{Context, Result};
+use crate::file::{self, Durability};
+use crate::lock::FileLock;
+use crate::name::HashName;
+use crate::run_log::{self, Run, RunState};
+
+pub use published::collect_referenced_universes;
+
+/// What a run's solutions refer to: the content of `references.json` in its directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct References {
+    /// Build hashes: the names of layers.
+    pub layers: BTreeSet<HashName>,
+    /// The names of documentation universes.
+    pub universes: BTreeSet<HashName>,
+}
+
+/// What a collection may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Only tell what would be removed.
+    pub dry_run: bool,
+    /// How many runs to keep, the newest; running ones are kept in any case. At least 1.
+    pub keep_runs: usize,
+}
+
+/// What one collection did, or with `dry_run` would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Collected {
+    /// The names of what was removed, sorted.
+    pub removed: Vec<String>,
+    /// How much space that freed, in bytes on the disk: files with other links free nothing.
+    pub bytes: u64,
+    /// How many were kept.
+    pub kept: usize,
+    /// What could not be removed, each with the reason. The rest was removed all the same.
+    pub failed: Vec<String>,
+    /// Why nothing was collected, where that was not for want of garbage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+}
+
+/// What [`gc_all`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Report {
+    /// Layers.
+    pub layers: Collected,
+    /// Documentation universes.
+    pub universes: Collected,
+    /// Runs.
+    pub runs: Collected,
+    /// Files and directories that killed processes had not finished.
+    pub leftovers: Collected,
+}
+
+impl Report {
+    /// Each collection with the name of what it collects.
+    pub fn parts(&self) -> [(&'static str, &Collected); 4] {
+        [
+            ("layers", &self.layers),
+            ("universes", &self.universes),
+            ("runs", &self.runs),
+            ("leftovers", &self.leftovers),
+        ]
+    }
+
+    /// All space freed, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.parts().iter().map(|(_, part)| part.bytes).sum()
+    }
+
+    /// Whether everything that should have been removed was.
+    pub fn is_complete(&self) -> bool {
+        self.parts().iter().all(|(_, part)| part.failed.is_empty())
+    }
+}
+
+/// What stands before the name of something that is being removed.
+const DOOMED: &str = ".gc-";
+
+/// How old an unfinished file must be before it counts as left behind.
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+const REFERENCES: &str = "references.json";
+
+/// Tells what a run's solutions refer to. To be called before the run looks whether any of it is there.
+///
+/// # Errors
+/// [`crate::Error::Io`] when it cannot be written; the run must not reuse anything then.
+pub fn publish_references(data: &DataDir, run: &Run, references: &References) -> Result<()> {
+    let path = run.dir().join(REFERENCES);
+    let json = serde_json::to_vec(references).map_err(io::Error::from).context("write", &path)?;
+    let locks = data.locks();
+    file::create_dirs(&locks)?;
+    let _lock = FileLock::shared(&locks.join("gc.lock"))?;
+    file::write_atomic(&path, &json, Durability::Power)
+}
+
+/// What the runs there are protect, or `None` when no run has ever told.
+///
+/// That is what the running ones refer to, and for layers the newest run that told and the newest of
+/// these that finished: a batch that died is likely to be started again.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the runs cannot be listed or references cannot be read: rather no
+/// collection than a wrong one.
+pub fn current_references(data: &DataDir) -> Result<Option<References>> {
+    let mut current: Option<References> = None;
+    let (mut newest, mut newest_finished) = (false, false);
+    let runs_dir = data.runs();
+    for run in run_log::list_runs(&runs_dir)?.into_iter().rev() {
+        let path = runs_dir.join(run.run_id.as_str()).join(REFERENCES);
+        let Some(json) = file::read_optional(&path)? else {
+            continue;
+        };
+        let references: References =
+            serde_json::from_slice(&json).map_err(io::Error::from).context("read", &path)?;
+        let running = run.state == RunState::Running;
+        let finished = run.state == RunState::Finished;
+        let current = current.get_or_insert_default();
+        if running {
+            current.universes.extend(references.universes);
+        }
+        if running || !newest || (finished && !newest_finished) {
+            current.layers.extend(references.layers);
+        }
+        newest = true;
+        newest_finished |= finished;
+    }
+    Ok(current)
+}
+
+/// Removes the layers under `layers_dir` that are not in `referenced`. [`gc_all`] counts those that
+/// somebody is building as referenced.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the layers cannot be listed.
+pub fn gc_layers(
+    layers_dir: &Path,
+    referenced: &BTreeSet<HashName>,
+    dry_run: bool,
+) -> Result<Collected> {
+    let referenced: BTreeSet<&str> = referenced.iter().map(HashName::as_str).collect();
+    sweep(layers_dir, |name| referenced.contains(name), dry_run)
+        .map(|doomed| doomed.finish(dry_run))
+}
+
+/// Removes the documentation universes under `html_dir/u` that no published page leads to and that are
+/// not in `also_referenced`.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the published tree cannot be read: rather no collection than a wrong one.
+pub fn gc_universes(
+    html_dir: &Path,
+    also_referenced: &BTreeSet<HashName>,
+    dry_run: bool,
+) -> Result<Collected> {
+    doomed_universes(html_dir, also_referenced, dry_run).map(|doomed| doomed.finish(dry_run))
+}
+
+fn doomed_universes(
+    html_dir: &Path,
+    also_referenced: &BTreeSet<HashName>,
+    dry_run: bool,
+) -> Result<Doomed> {
+    let mut kept = collect_referenced_universes(html_dir)?;
+    kept.extend(also_referenced.iter().map(|name| name.as_str().to_owned()));
+    sweep(&html_dir.join("u"), |name| kept.contains(name), dry_run)
+}
+
+/// Removes all runs but the newest `keep_runs` and those that are running.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the runs cannot be listed.
+pub fn gc_runs(runs_dir: &Path, keep_runs: usize, dry_run: bool) -> Result<Collected> {
+    let runs = run_log::list_runs(runs_dir)?;
+    let old = runs.len().saturating_sub(keep_runs.max(1));
+    let removed: BTreeSet<_> = runs
+        .iter()
+        .take(old)
+        .filter(|run| run.state != RunState::Running)
+        .map(|run| run.run_id.as_str().to_owned())
+        .collect();
+    sweep(runs_dir, |name| !removed.contains(name), dry_run).map(|doomed| doomed.finish(dry_run))
+}
+
+/// Collects layers, universes, runs and leftovers of an ecosystem. Layers are left alone, and the report
+/// says so, as long as no run has told what its solutions refer to.
+///
+/// # Errors
+/// [`crate::Error::Io`] when something cannot be listed or read; what was collected before is gone.
+pub fn gc_all(data: &DataDir, options: &Options) -> Result<Report> {
+    let dry_run = options.dry_run;
+    let (layers, universes) = decide(data, dry_run)?;
+    Ok(Report {
+        layers: layers.finish(dry_run),
+        universes: universes.finish(dry_run),
+        runs: gc_runs(&data.runs(), options.keep_runs, dry_run)?,
+        leftovers: gc_leftovers(data, dry_run)?,
+    })
+}
+
+/// Decides what layers and universes go and puts them out of sight, while no run publishes references.
+fn decide(data: &DataDir, dry_run: bool) -> Result<(Doomed, Doomed)> {
+    let locks = data.locks();
+    file::create_dirs(&locks)?;
+    let _lock = FileLock::exclusive(&locks.join("gc.lock"))?;
+    let references = current_references(data)?;
+    let layers = match &references {
+        Some(references) => {
+            let mut kept: BTreeSet<String> =
+                references.layers.iter().map(|name| name.to_string()).collect();
+            kept.extend(build_lock::list_active(&locks)?.into_iter().map(|lock| lock.target));
+            sweep(&data.layers(), |name| kept.contains(name), dry_run)?
+        }
+        None => Doomed::skipped("no run has recorded which layers its solutions refer to"),
+    };
+    let universes =
+        doomed_universes(&data.html(), &references.unwrap_or_default().universes, dry_run)?;
+    Ok((layers, universes))
+}
+
+/// Removes what killed processes left: unfinished files and directories older than a day, by their name.
+fn gc_leftovers(data: &DataDir, dry_run: bool) -> Result<Collected> {
+    let mut collected = Collected::default();
+    let mut directories = vec![data.root().to_owned(), data.runs()];
+    for parent in [data.runs(), data.packages()] {
+        directories.extend(file::names(&parent)?.into_iter().map(|name| parent.join(name)));
+    }
+    for run in run_log::run_ids(&data.runs())? {
+        let dir = data.runs().join(run.as_str());
+        directories.extend([dir.join("build"), dir.join("docs")]);
+    }
+    for directory in directories.iter().filter(|directory| directory.is_dir()) {
+        for name in file::names(directory)?.into_iter().filter(|name| file::is_temporary(name)) {
+            let path = directory.join(&name);
+            if is_older(&path, LEFTOVER_AGE) {
+                collected.remove(&path, name, dry_run);
+            }
+        }
+    }
+    Ok(collected)
+}
+
+fn is_older(path: &Path, age: Duration) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|meta| meta.modified());
+    modified.is_ok_and(|modified| {
+        SystemTime::now().duration_since(modified).is_ok_and(|passed| passed > age)
+    })
+}
+
+/// What is out of sight and will be removed.
+#[derive(Default)]
+struct Doomed {
+    /// Where each is now, with the name it had.
+    paths: Vec<(std::path::PathBuf, String)>,
+    collected: Collected,
+}
+
+impl Doomed {
+    fn skipped(reason: &str) -> Doomed {
+        Doomed {
+            collected: Collected { skipped: Some(reason.to_owned()), ..Collected::default() },
+            ..Doomed::default()
+        }
+    }
+
+    fn finish(mut self, dry_run: bool) -> Collected {
+        for (path, name) in self.paths {
+            self.collected.remove(&path, name, dry_run);
+        }
+        self.collected.removed.sort_unstable();
+        self.collected
+    }
+}
+
+impl Collected {
+    fn remove(&mut self, path: &Path, name: String, dry_run: bool) {
+        let bytes = size::freed_by(path);
+        match if dry_run { Ok(()) } else { file::remove_tree(path) } {
+            Ok(()) => {
+                self.removed.push(name);
+                self.bytes += bytes;
+            }
+            Err(error) => self.failed.push(error.to_string()),
+        }
+    }
+}
+
+/// Puts out of sight every entry of a directory that is not to be kept, and takes up what an earlier
+/// collection left. Other names with a dot are not entries: somebody is making them.
+fn sweep(directory: &Path, keep: impl Fn(&str) -> bool, dry_run: bool) -> Result<Doomed> {
+    let mut doomed = Doomed::default();
+    for name in file::names(directory)? {
+        let path = directory.join(&name);
+        if let Some(earlier) = name.strip_prefix(DOOMED) {
+            doomed.paths.push((path, earlier.to_owned()));
+        } else if name.starts_with('.') {
+            continue;
+        } else if keep(&name) {
+            doomed.collected.kept += 1;
+        } else if dry_run {
+            doomed.paths.push((path, name));
+        } else {
+            let hidden = directory.join(format!("{DOOMED}{name}"));
+            match file::remove_tree(&hidden)
+                .and_then(|()| fs::rename(&path, &hidden).context("rename", &path))
+            {
+                Ok(()) => doomed.paths.push((hidden, name)),
+                Err(error) => doomed.collected.failed.push(error.to_string()),
+            }
+        }
+    }
+    // A name that an earlier collection left may have been doomed again since: once is enough.
+    doomed.paths.sort_unstable();
+    doomed.paths.dedup_by(|a, b| a.0 == b.0);
+    Ok(doomed)
+}

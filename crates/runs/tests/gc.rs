@@ -1,0 +1,176 @@
+//! Collections remove what nothing refers to, and nothing else.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use larder_runs::DataDir;
+use larder_runs::build_lock::{Stage, acquire};
+use larder_runs::gc::{
+    Options, References, collect_referenced_universes, current_references, gc_all, gc_layers,
+    gc_runs, gc_universes, publish_references,
+};
+use larder_runs::name::HashName;
+use larder_runs::run_log::{Outcome, finish_run, run_ids, start_run};
+
+fn hashes(names: &[&str]) -> BTreeSet<HashName> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn file(path: &Path, content: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn options() -> Options {
+    Options { dry_run: false, keep_runs: 100 }
+}
+
+#[test]
+fn layers_without_a_reference_go() {
+    let root = tempfile::tempdir().unwrap();
+    for layer in ["kept", "unused", ".gc-earlier", ".staging"] {
+        file(&root.path().join(layer).join("lib/a"), &"x".repeat(5000));
+    }
+    let dry = gc_layers(root.path(), &hashes(&["kept", "elsewhere"]), true).unwrap();
+    assert_eq!(names(root.path()).len(), 4);
+    let done = gc_layers(root.path(), &hashes(&["kept", "elsewhere"]), false).unwrap();
+    assert_eq!(dry, done);
+    assert_eq!((done.removed, done.kept), (vec!["earlier".to_owned(), "unused".to_owned()], 1));
+    assert!(done.bytes >= 2 * 8192, "{}", done.bytes);
+    assert_eq!(names(root.path()), [".staging", "kept"]);
+    assert!(
+        gc_layers(&root.path().join("missing"), &hashes(&[]), false).unwrap().removed.is_empty()
+    );
+}
+
+#[test]
+fn universes_that_published_pages_lead_to_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let html = root.path();
+    file(&html.join("p/fmt/0.9.0/index.html"), r#"<a href="../../../u/linked/fmt/0.9.0/">"#);
+    fs::create_dir_all(html.join("p/zlib")).unwrap();
+    symlink("../../u/pointed/zlib/1.3", html.join("p/zlib/1.3")).unwrap();
+    file(&html.join("u/linked/fmt/0.9.0/index.html"), r#"<a href="../../../indirect/a/1/">"#);
+    for universe in ["pointed", "indirect", "unlinked", "running"] {
+        file(
+            &html.join("u").join(universe).join("a/1/index.html"),
+            r#"<a href="/u/unlinked/">"#.trim_start_matches('<'),
+        );
+    }
+    file(&html.join("u/pointed/a/1/index.html"), "no links");
+    file(&html.join("u/indirect/a/1/index.html"), "no links");
+    file(&html.join("u/unlinked/a/1/index.html"), r#"<a href="/u/unlinked/">"#);
+
+    assert_eq!(
+        collect_referenced_universes(html).unwrap().into_iter().collect::<Vec<_>>(),
+        ["indirect", "linked", "pointed"]
+    );
+    let done = gc_universes(html, &hashes(&["running"]), false).unwrap();
+    assert_eq!((done.removed, done.kept), (vec!["unlinked".to_owned()], 4));
+    assert!(collect_referenced_universes(&html.join("missing")).unwrap().is_empty());
+}
+
+#[test]
+fn what_runs_refer_to_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    for layer in ["one", "two", "three", "four", "building"] {
+        file(&data.layers().join(layer).join("a"), "a");
+    }
+    let skipped = gc_all(&data, &options()).unwrap().layers;
+    assert!(
+        skipped.skipped.is_some() && skipped.removed.is_empty(),
+        "nothing is known: nothing goes"
+    );
+
+    let publish = |layers: &[&str]| {
+        let run = start_run(&data.runs()).unwrap();
+        publish_references(
+            &data,
+            &run,
+            &References { layers: hashes(layers), universes: hashes(&[]) },
+        )
+        .unwrap();
+        run
+    };
+    let running = publish(&["one"]);
+    finish_run(publish(&["four"]), Outcome::default()).unwrap();
+    finish_run(publish(&["two"]), Outcome::default()).unwrap();
+    drop(publish(&["three"]));
+    let _building = acquire(&data.locks(), Stage::Build, "building", |_| {}).unwrap();
+
+    // The running one's, the newest finished one's, and the one's that died last.
+    assert_eq!(
+        current_references(&data).unwrap().unwrap().layers,
+        hashes(&["one", "two", "three"])
+    );
+    let report = gc_all(&data, &options()).unwrap();
+    assert_eq!(
+        (report.layers.removed.as_slice(), report.layers.kept),
+        (&["four".to_owned()][..], 4)
+    );
+    assert!(report.is_complete());
+
+    fs::write(running.dir().join("references.json"), "{").unwrap();
+    let error = gc_all(&data, &options()).unwrap_err().to_string();
+    assert!(error.contains("references.json"), "rather none than a wrong one: {error}");
+}
+
+#[test]
+fn old_runs_go_but_not_running_ones() {
+    let root = tempfile::tempdir().unwrap();
+    let running = start_run(root.path()).unwrap();
+    for _ in 0..4 {
+        finish_run(start_run(root.path()).unwrap(), Outcome::default()).unwrap();
+    }
+    let done = gc_runs(root.path(), 2, false).unwrap();
+    assert_eq!((done.removed.len(), done.kept), (2, 3));
+    assert!(run_ids(root.path()).unwrap().contains(running.id()));
+    assert_eq!(gc_runs(root.path(), 0, false).unwrap().removed.len(), 1, "the newest always stays");
+}
+
+#[test]
+fn what_cannot_be_removed_does_not_keep_the_rest() {
+    let root = tempfile::tempdir().unwrap();
+    for layer in ["a", "b"] {
+        file(&root.path().join(layer).join("x"), "x");
+    }
+    // A name that cannot be renamed to: its place is taken by something that cannot be removed.
+    let status = std::process::Command::new("chattr").arg("+i").arg(root.path().join("a")).status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: chattr +i is not possible here");
+        return;
+    }
+    let done = gc_layers(root.path(), &hashes(&[]), false);
+    std::process::Command::new("chattr").arg("-i").arg(root.path().join("a")).status().unwrap();
+    let done = done.unwrap();
+    assert_eq!((done.removed.as_slice(), done.failed.len()), (&["b".to_owned()][..], 1));
+}
+
+#[test]
+fn unfinished_files_go_when_they_are_old() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let old = data.packages().join("fmt.0.9.0/.history.jsonl.1.0.tmp");
+    let young = data.root().join(".status.json.1.0.tmp");
+    for path in [&old, &young] {
+        file(path, "half");
+    }
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 60 * 60);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(yesterday).unwrap();
+    assert_eq!(gc_all(&data, &options()).unwrap().leftovers.removed.len(), 1);
+    assert!(young.exists() && !old.exists());
+}
