@@ -212,16 +212,10 @@ impl Step {
     }
 
     /// Marks the step unfinished, then removes what an earlier build made.
-    pub(crate) fn begin(&self, cx: &Context) -> Result<(), ActionError> {
+    fn begin(&self, cx: &Context) -> Result<(), ActionError> {
         let trace_path = cx.absolute(&self.trace_path());
-        let begin = begin_trace_file(&trace_path).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                fs::create_dir_all(trace_path.parent().unwrap_or(&cx.root))?;
-                begin_trace_file(&trace_path)
-            }
-            _ => Err(error),
-        });
-        begin.map_err(|error| ActionError::io(&trace_path, &error))?;
+        with_parent(&trace_path, || begin_trace_file(&trace_path))
+            .map_err(|error| ActionError::io(&trace_path, &error))?;
         self.remove_outputs(cx)
     }
 
@@ -233,7 +227,7 @@ impl Step {
         }
     }
 
-    fn remove_outputs(&self, cx: &Context) -> Result<(), ActionError> {
+    pub(crate) fn remove_outputs(&self, cx: &Context) -> Result<(), ActionError> {
         for output in &self.outputs {
             let path = cx.absolute(&self.place.output(&output.path));
             let removed = match fs::remove_file(&path) {
@@ -275,15 +269,8 @@ impl Step {
                 files.push(describe(&source, output.path.clone())?);
             }
             if source != target {
-                let parent = target.parent().unwrap_or(&cx.root);
-                let moved = fs::rename(&source, &target).or_else(|error| match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        fs::create_dir_all(parent)?;
-                        fs::rename(&source, &target)
-                    }
-                    _ => Err(error),
-                });
-                moved.map_err(|error| ActionError::io(&target, &error))?;
+                with_parent(&target, || fs::rename(&source, &target))
+                    .map_err(|error| ActionError::io(&target, &error))?;
             }
         }
         let log = action.log.0.iter().map(|entry| LogEntry {
@@ -384,6 +371,17 @@ impl Step {
         found.sort();
         found.dedup();
         Ok((found, settled))
+    }
+}
+
+/// Writes to `path`; where its directory is not there yet, makes that and tries again.
+pub(crate) fn with_parent(path: &Path, write: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    match (write(), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent)?;
+            write()
+        }
+        (result, _) => result,
     }
 }
 

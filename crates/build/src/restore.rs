@@ -8,7 +8,7 @@ use larder_trace::{
 };
 
 use crate::{
-    action::ActionError,
+    action::{ActionError, with_parent},
     artifact::{Artifact, Made},
     context::Context,
     event::Status,
@@ -80,8 +80,9 @@ impl Step {
         record: Outputs,
         on_disk: bool,
     ) -> Result<Restored, ActionError> {
-        let trace_path = cx.absolute(&self.trace_path());
-        self.begin(cx)?;
+        // No mark of an unfinished build is needed: each file appears whole or not at all, and until
+        // the trace file is written there are outputs missing or there is an old trace.
+        self.remove_outputs(cx)?;
         let mut mtimes = vec![MTime::NONE; record.outputs.len()];
         if on_disk {
             let store = cx.cache.store(&self.place.name).ok_or(ActionError::Interrupted)?;
@@ -105,7 +106,8 @@ impl Step {
             }
         }
         let metadata = BuildMetadata::new(&self.trace(inputs.trace), record, true);
-        write_trace_file(&trace_path, &metadata)
+        let trace_path = cx.absolute(&self.trace_path());
+        with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ActionError::io(&trace_path, &error))?;
         let record = metadata.outputs;
         cx.cache.collect(&metadata.dep_hash, &record);
