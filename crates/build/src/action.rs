@@ -18,6 +18,7 @@ use crate::{
     artifact::{Artifact, Made, Output},
     context::Context,
     event::{Ended, Status},
+    fault,
     job::Failed,
     process::{self, ProcessError, Spec},
     reason::Reason,
@@ -52,14 +53,7 @@ pub enum ActionError {
 
 impl ActionError {
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
-        let hint = match error.kind() {
-            io::ErrorKind::StorageFull => " (free some space and build again)",
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                " (larder must be able to write its build directory)"
-            }
-            _ => "",
-        };
-        Self::Failed(format!("{}: {error}{hint}", path.display()))
+        Self::Failed(format!("{}: {}", path.display(), fault::describe(error)))
     }
 }
 
@@ -95,6 +89,12 @@ impl<'a> Action<'a> {
         self.argument(&self.cx.absolute(&artifact.path))
     }
 
+    /// Runs a compiler, linker or archiver, as [`Self::run`] does. Arguments that are too many for a
+    /// command line reach it through a response file.
+    pub fn run_tool(&mut self, program: &Path, arguments: Vec<String>) -> Result<(), ActionError> {
+        self.start(program, arguments, &[], Some(self.staging.join("arguments.rsp")))
+    }
+
     /// Runs a command in the package's directory with a minimal environment and `environment` besides.
     /// What it prints goes into the log.
     pub fn run(
@@ -103,6 +103,16 @@ impl<'a> Action<'a> {
         arguments: Vec<String>,
         environment: &[(String, OsString)],
     ) -> Result<(), ActionError> {
+        self.start(program, arguments, environment, None)
+    }
+
+    fn start(
+        &mut self,
+        program: &Path,
+        arguments: Vec<String>,
+        environment: &[(String, OsString)],
+        response_file: Option<PathBuf>,
+    ) -> Result<(), ActionError> {
         let mut all = process::minimal_environment(self.staging);
         all.extend_from_slice(environment);
         let spec = Spec {
@@ -110,7 +120,7 @@ impl<'a> Action<'a> {
             arguments,
             directory: self.step.place.directory.clone(),
             environment: all,
-            response_file: Some(self.staging.join("arguments.rsp")),
+            response_file,
         };
         self.command = Some(spec.to_string());
         match self.cx.processes.run(&spec) {
@@ -156,13 +166,9 @@ impl Step {
         let staging = match cx.staging_directory() {
             Ok(staging) => staging,
             Err(error) => {
-                self.fail(
-                    cx,
-                    &[],
-                    &format!("cannot make a directory to build in: {error}"),
-                    None,
-                    started,
-                );
+                let error = fault::describe(&error);
+                let message = format!("cannot make a directory to build in: {error}");
+                self.fail(cx, &[], &message, None, started);
                 return Err(Failed);
             }
         };

@@ -16,6 +16,7 @@ use crate::{
     context::{Context, Mode, Options},
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
+    fault,
     job::{Built, Job, settle},
     lock::BuildLock,
     name::TargetName,
@@ -69,7 +70,7 @@ pub enum EngineError {
     #[error(transparent)]
     Manifest(#[from] Diagnostics),
     /// The build directory cannot be used.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {}", path.display(), fault::describe(source))]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -159,8 +160,11 @@ pub fn build(
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
-        let message =
-            format!("cannot write the stat index: {error}; the next build will take longer");
+        let message = format!(
+            "cannot write {}: {}; the next build will take longer",
+            larder.join("index").display(),
+            fault::describe(&error)
+        );
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
