@@ -25,6 +25,9 @@ pub fn here() -> &'static Path {
     Path::new(".")
 }
 
+/// Ended by a signal, as a shell says it of Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+
 /// What every command has at hand.
 pub struct App {
     /// Options that every command takes.
