@@ -219,6 +219,7 @@ impl Step {
 
     /// Marks the step unfinished, then removes what an earlier build made.
     pub(crate) fn begin(&self, cx: &Context) -> Result<(), ActionError> {
+        self.refuse_links(cx)?;
         let trace_path = cx.absolute(&self.trace_path());
         let begin = begin_trace_file(&trace_path).or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -231,10 +232,26 @@ impl Step {
         self.remove_outputs(cx)
     }
 
+    /// Refuses outputs whose directories are symbolic links: they would lead out of the build directory.
+    pub(crate) fn refuse_links(&self, cx: &Context) -> Result<(), ActionError> {
+        for output in &self.outputs {
+            for (end, _) in output.path.match_indices('/') {
+                let directory = cx.absolute(&self.place.output(&output.path[..end]));
+                if directory.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+                    return Err(ActionError::Failed(format!(
+                        "{} is a symbolic link, and outputs stay in the build directory; remove it",
+                        directory.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Removes outputs and trace, so that nothing is left of a step that failed.
     pub(crate) fn discard(&self, cx: &Context) {
         // What cannot be removed stays marked as unfinished by its trace file.
-        if self.remove_outputs(cx).is_ok() {
+        if self.refuse_links(cx).is_ok() && self.remove_outputs(cx).is_ok() {
             let _ = clear_trace_file(&cx.absolute(&self.trace_path()));
         }
     }

@@ -191,7 +191,8 @@ impl Step {
 
     /// Takes the outputs as they are when `allowed` and they are newer than the `newest` input.
     fn newer_than(&self, cx: &Context, newest: MTime, allowed: bool) -> Option<Fresh> {
-        if !allowed || self.outputs.iter().any(|output| output.directory) {
+        let has_directory = self.outputs.iter().any(|output| output.directory);
+        if !allowed || has_directory || self.refuse_links(cx).is_err() {
             return None;
         }
         let mut made = Vec::with_capacity(self.outputs.len());

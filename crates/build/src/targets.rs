@@ -13,7 +13,7 @@ use crate::{
     cache::restore_everything,
     context::Context,
     diagnostic::{Diagnostic, Located},
-    glob::{Globber, is_pattern},
+    glob::{GlobError, Globber, is_pattern},
     job::{Built, Job, collect, settle},
     manifest::{Compiled, Piece, Template},
     name::{Facet, TargetName},
@@ -787,8 +787,15 @@ impl<'a> Maker<'a> {
         };
         let directory = &package.place.directory;
         let globber = self.globbers.entry(index).or_insert_with(|| Globber::new(directory.clone()));
-        let found =
-            globber.expand(pattern).map_err(|error| at(Diagnostic::new(error.to_string())))?;
+        let found = globber.expand(pattern).map_err(|error| {
+            let diagnostic = Diagnostic::new(error.to_string());
+            at(match &error {
+                GlobError::Outside(_) | GlobError::LinkOutside(_) => diagnostic.help(
+                    "a package is built from its own files: copy it in, or make a package of what it is in and depend on that",
+                ),
+                _ => diagnostic,
+            })
+        })?;
         if found.is_empty() {
             let diagnostic = Diagnostic::new(format!("`{}` matches no file", **pattern));
             return Err(at(diagnostic.help(format!("patterns start in {}", directory.display()))));

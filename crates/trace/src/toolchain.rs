@@ -49,6 +49,11 @@ pub enum ToolError {
         /// The manifest's key for it.
         key: String,
     },
+    /// No such executable for a command.
+    #[error(
+        "`{0}` was not found on PATH; install it, or name a file of the package by a path with a `/`"
+    )]
+    NoProgram(String),
     /// There is no Lean.
     #[error(
         "there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is \
