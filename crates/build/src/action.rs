@@ -11,14 +11,13 @@ use std::{
 use larder_trace::{
     BuildLog, BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, Level, LogEntry,
     MTime, OutputFile, Outputs, begin_trace_file, clear_file_hash, clear_trace_file,
-    compute_file_hash, save_file_hash, write_trace_file,
+    compute_file_hash, describe_io, hash_file_path, save_file_hash, write_trace_file,
 };
 
 use crate::{
     artifact::{Artifact, Made, Output},
     context::Context,
     event::{Ended, Status},
-    fault,
     job::Failed,
     process::{self, ProcessError, Spec},
     reason::Reason,
@@ -53,7 +52,7 @@ pub enum ActionError {
 
 impl ActionError {
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
-        Self::Failed(format!("{}: {}", path.display(), fault::describe(error)))
+        Self::Failed(format!("{}: {}", path.display(), describe_io(error)))
     }
 }
 
@@ -166,7 +165,7 @@ impl Step {
         let staging = match cx.staging_directory() {
             Ok(staging) => staging,
             Err(error) => {
-                let error = fault::describe(&error);
+                let error = describe_io(&error);
                 let message = format!("cannot make a directory to build in: {error}");
                 self.fail(cx, &[], &message, None, started);
                 return Err(Failed);
@@ -271,8 +270,9 @@ impl Step {
                 }
                 result => result,
             };
-            let removed = removed.and_then(|()| clear_file_hash(&path));
             removed.map_err(|error| ActionError::io(&path, &error))?;
+            clear_file_hash(&path)
+                .map_err(|error| ActionError::io(&hash_file_path(&path), &error))?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use larder_store::Mappings;
-use larder_trace::{BuildTrace, Level};
+use larder_trace::{BuildTrace, Level, describe_io};
 
 use crate::{
     artifact::Artifact,
@@ -16,7 +16,6 @@ use crate::{
     context::{Context, Mode, Options},
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
-    fault,
     job::{Built, Job, settle},
     lock::BuildLock,
     name::TargetName,
@@ -70,7 +69,7 @@ pub enum EngineError {
     #[error(transparent)]
     Manifest(#[from] Diagnostics),
     /// The build directory cannot be used.
-    #[error("cannot use {}: {}", path.display(), fault::describe(source))]
+    #[error("cannot use {}: {}", path.display(), describe_io(source))]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -148,7 +147,10 @@ pub fn build(
     };
     if request.options.mode == Mode::Build {
         // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
-        let _ = std::fs::remove_dir_all(larder.join("tmp"));
+        let left = larder.join("tmp");
+        if std::fs::remove_dir_all(&left).is_err() {
+            let _ = std::fs::remove_file(&left);
+        }
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
@@ -163,7 +165,7 @@ pub fn build(
         let message = format!(
             "cannot write {}: {}; the next build will take longer",
             larder.join("index").display(),
-            fault::describe(&error)
+            describe_io(&error)
         );
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }

@@ -12,7 +12,6 @@ pub mod depfile;
 pub mod diagnostic;
 pub mod engine;
 pub mod event;
-pub mod fault;
 pub mod glob;
 pub mod graph;
 pub mod job;

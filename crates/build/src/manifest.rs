@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub use template::{Piece, Template};
 
+use larder_trace::describe_io;
+
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     name::TargetName,
@@ -179,7 +181,9 @@ impl Manifest {
                 Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
                     .help("move it away; `larder init` then writes a manifest")
             }
-            _ => Diagnostic::new(format!("cannot read {}: {error}", path.display())),
+            _ => {
+                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
+            }
         })?;
         let text = String::from_utf8(text).map_err(|error| {
             let at = error.utf8_error().valid_up_to();

@@ -58,7 +58,7 @@ impl Step {
     }
 
     /// Whether a record describes exactly what this step makes.
-    fn promises(&self, record: &Outputs) -> bool {
+    pub(crate) fn promises(&self, record: &Outputs) -> bool {
         let known = |path: &str| {
             self.outputs.iter().any(|output| match output.directory {
                 true => path.strip_prefix(&output.path).is_some_and(|rest| rest.starts_with('/')),

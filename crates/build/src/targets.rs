@@ -1,6 +1,6 @@
 //! From targets of a manifest to jobs made of common builds.
 
-use std::{collections::HashMap, ffi::OsString, sync::Arc};
+use std::{collections::HashMap, ffi::OsString, path::PathBuf, sync::Arc};
 
 use larder_trace::{BuildTrace, Toolchain, platform_trace};
 
@@ -218,8 +218,7 @@ impl<'a> Maker<'a> {
         let gnu_like = tool.triple.is_some() && language != Language::Plain;
         let mut weak_args = Vec::new();
         if gnu_like {
-            // Debug information names the package's directory by what is the same everywhere.
-            weak_args.push(format!("-ffile-prefix-map={}=.", package.place.directory.display()));
+            weak_args.extend(self.path_maps(package));
         }
         weak_args.extend(includes.iter().map(|(_, path)| format!("-I{path}")));
         weak_args.extend_from_slice(&compiled.weak_args);
@@ -234,6 +233,26 @@ impl<'a> Maker<'a> {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
         Ok(Compile::new(tool.path.clone(), gnu_like, weak_args, trace_args, depends_on))
+    }
+
+    /// Has the compiler call directories by what is the same everywhere, in debug information and in
+    /// `__FILE__`. The last map that fits counts.
+    fn path_maps(&self, package: &Package) -> Vec<String> {
+        let packages = &self.plan.workspace.packages;
+        let place = &package.place;
+        let other = |other: &&Arc<Package>| !Arc::ptr_eq(&other.place, place);
+        let mut maps: Vec<(PathBuf, String)> = packages
+            .iter()
+            .filter(other)
+            .map(|other| (other.place.directory.clone(), format!("@{}", other.place.name)))
+            .collect();
+        maps.push((place.directory.clone(), ".".to_owned()));
+        // As it is called where the package is the root.
+        maps.push((self.cx.absolute(&place.build_prefix), ".larder/build/".to_owned()));
+        maps.sort_by_key(|(directory, _)| directory.as_os_str().len());
+        let argument =
+            |(from, to): &(PathBuf, String)| format!("-ffile-prefix-map={}={to}", from.display());
+        maps.iter().map(argument).collect()
     }
 
     /// The sources of a target: what each is called among objects, its job and its language.

@@ -7,6 +7,8 @@ pub mod scaffold;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc};
 
+use larder_trace::describe_io;
+
 use crate::{
     cli::{Cli, Command, Global},
     diagnostics,
@@ -45,7 +47,7 @@ pub fn run(cli: Cli) -> ExitCode {
     if let Some(directory) = &app.global.directory
         && let Err(error) = env::set_current_dir(directory)
     {
-        app.ui.error(&format!("cannot work in {}: {error}", directory.display()));
+        app.ui.error(&format!("cannot work in {}: {}", directory.display(), describe_io(&error)));
         return ExitCode::from(WRONG);
     }
     let code = match cli.command {

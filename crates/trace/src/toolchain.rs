@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{BuildTrace, Content, ContentHash, MTime, StatIndex};
+use crate::{BuildTrace, Content, ContentHash, MTime, StatIndex, describe_io};
 
 /// The platform larder runs on, such as `x86_64-linux`.
 pub fn host_platform() -> &'static str {
@@ -61,7 +61,7 @@ pub enum ToolError {
     )]
     NoLean,
     /// It is there and cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {}", path.display(), describe_io(source))]
     Io {
         /// The executable.
         path: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, time::Instant};
 
-use larder_trace::{BuildTrace, Content};
+use larder_trace::{BuildTrace, Content, describe_io};
 
 use super::Owner;
 use crate::{
@@ -98,7 +98,7 @@ fn unreadable(owner: &Owner, path: &str, error: &io::Error) -> Failed {
     let message = match error.kind() {
         io::ErrorKind::NotFound => format!("the input {shown} is not there"),
         io::ErrorKind::IsADirectory => format!("the input {shown} is a directory, not a file"),
-        _ => format!("cannot read the input {shown}: {error}"),
+        _ => format!("cannot read the input {shown}: {}", describe_io(error)),
     };
     let ended = Ended {
         status: Status::Failed,

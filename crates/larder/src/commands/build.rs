@@ -19,7 +19,7 @@ use larder_build::{
     process::Processes,
     why,
 };
-use larder_trace::Level;
+use larder_trace::{Level, describe_io};
 use rustix::process::Signal;
 use serde_json::json;
 use signal_hook::{
@@ -225,7 +225,7 @@ pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
     app.ui.finish();
     // Only comes back when it could not start.
     let error = Command::new(&program).args(&arguments.arguments).exec();
-    app.ui.error(&format!("cannot run {}: {error}", program.display()));
+    app.ui.error(&format!("cannot run {}: {}", program.display(), describe_io(&error)));
     ExitCode::from(FAILED)
 }
 

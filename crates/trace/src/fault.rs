@@ -3,7 +3,7 @@
 use std::io;
 
 /// What went wrong and what to do about it, without the system's own numbers.
-pub fn describe(error: &io::Error) -> String {
+pub fn describe_io(error: &io::Error) -> String {
     let said = error.to_string();
     let said = said.split(" (os error ").next().unwrap_or(&said);
     let help = match error.kind() {
@@ -11,7 +11,7 @@ pub fn describe(error: &io::Error) -> String {
             "free some space and try again; what is built stays built"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "larder must be able to write it: see who owns it, and how it is mounted"
+            "larder needs access to it: see who owns it, and how it is mounted"
         }
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
             "a file is where a directory should be: move it away"
