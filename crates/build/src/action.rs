@@ -11,7 +11,7 @@ use std::{
 use larder_trace::{
     BuildLog, BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, Level, LogEntry,
     MTime, OutputFile, Outputs, begin_trace_file, clear_file_hash, clear_trace_file,
-    compute_file_hash, save_file_hash, write_trace_file,
+    compute_file_hash, describe_io, hash_file_path, save_file_hash, write_trace_file,
 };
 
 use crate::{
@@ -52,14 +52,7 @@ pub enum ActionError {
 
 impl ActionError {
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
-        let hint = match error.kind() {
-            io::ErrorKind::StorageFull => " (free some space and build again)",
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                " (larder must be able to write its build directory)"
-            }
-            _ => "",
-        };
-        Self::Failed(format!("{}: {error}{hint}", path.display()))
+        Self::Failed(format!("{}: {}", path.display(), describe_io(error)))
     }
 }
 
@@ -95,6 +88,12 @@ impl<'a> Action<'a> {
         self.argument(&self.cx.absolute(&artifact.path))
     }
 
+    /// Runs a compiler, linker or archiver, as [`Self::run`] does. Arguments that are too many for a
+    /// command line reach it through a response file.
+    pub fn run_tool(&mut self, program: &Path, arguments: Vec<String>) -> Result<(), ActionError> {
+        self.start(program, arguments, &[], Some(self.staging.join("arguments.rsp")))
+    }
+
     /// Runs a command in the package's directory with a minimal environment and `environment` besides.
     /// What it prints goes into the log.
     pub fn run(
@@ -103,6 +102,16 @@ impl<'a> Action<'a> {
         arguments: Vec<String>,
         environment: &[(String, OsString)],
     ) -> Result<(), ActionError> {
+        self.start(program, arguments, environment, None)
+    }
+
+    fn start(
+        &mut self,
+        program: &Path,
+        arguments: Vec<String>,
+        environment: &[(String, OsString)],
+        response_file: Option<PathBuf>,
+    ) -> Result<(), ActionError> {
         let mut all = process::minimal_environment(self.staging);
         all.extend_from_slice(environment);
         let spec = Spec {
@@ -110,7 +119,7 @@ impl<'a> Action<'a> {
             arguments,
             directory: self.step.place.directory.clone(),
             environment: all,
-            response_file: Some(self.staging.join("arguments.rsp")),
+            response_file,
         };
         self.command = Some(spec.to_string());
         match self.cx.processes.run(&spec) {
@@ -156,13 +165,9 @@ impl Step {
         let staging = match cx.staging_directory() {
             Ok(staging) => staging,
             Err(error) => {
-                self.fail(
-                    cx,
-                    &[],
-                    &format!("cannot make a directory to build in: {error}"),
-                    None,
-                    started,
-                );
+                let error = describe_io(&error);
+                let message = format!("cannot make a directory to build in: {error}");
+                self.fail(cx, &[], &message, None, started);
                 return Err(Failed);
             }
         };
@@ -213,16 +218,33 @@ impl Step {
 
     /// Marks the step unfinished, then removes what an earlier build made.
     fn begin(&self, cx: &Context) -> Result<(), ActionError> {
+        self.refuse_links(cx)?;
         let trace_path = cx.absolute(&self.trace_path());
         with_parent(&trace_path, || begin_trace_file(&trace_path))
             .map_err(|error| ActionError::io(&trace_path, &error))?;
         self.remove_outputs(cx)
     }
 
+    /// Refuses outputs whose directories are symbolic links: they would lead out of the build directory.
+    pub(crate) fn refuse_links(&self, cx: &Context) -> Result<(), ActionError> {
+        for output in &self.outputs {
+            for (end, _) in output.path.match_indices('/') {
+                let directory = cx.absolute(&self.place.output(&output.path[..end]));
+                if directory.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+                    return Err(ActionError::Failed(format!(
+                        "{} is a symbolic link, and outputs stay in the build directory; remove it",
+                        directory.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Removes outputs and trace, so that nothing is left of a step that failed.
     pub(crate) fn discard(&self, cx: &Context) {
         // What cannot be removed stays marked as unfinished by its trace file.
-        if self.remove_outputs(cx).is_ok() {
+        if self.refuse_links(cx).is_ok() && self.remove_outputs(cx).is_ok() {
             let _ = clear_trace_file(&cx.absolute(&self.trace_path()));
         }
     }
@@ -242,8 +264,9 @@ impl Step {
                 }
                 result => result,
             };
-            let removed = removed.and_then(|()| clear_file_hash(&path));
             removed.map_err(|error| ActionError::io(&path, &error))?;
+            clear_file_hash(&path)
+                .map_err(|error| ActionError::io(&hash_file_path(&path), &error))?;
         }
         Ok(())
     }

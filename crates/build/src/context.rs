@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -42,6 +42,8 @@ pub struct Options {
     pub rehash: bool,
     /// An output newer than its inputs counts as up to date.
     pub old: bool,
+    /// Look at the trace file of every target, even where the stat index knows better.
+    pub check_traces: bool,
     /// Ask compilers for colours.
     pub color: bool,
 }
@@ -66,6 +68,7 @@ pub struct Context {
     staging: PathBuf,
     staged: AtomicU64,
     stopped: AtomicBool,
+    gate: Gate,
     counts: [AtomicUsize; 7],
 }
 
@@ -96,6 +99,7 @@ impl Context {
             reporter,
             staged: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            gate: Gate::default(),
             counts: Default::default(),
         }))
     }
@@ -117,6 +121,28 @@ impl Context {
     /// Whether no further command is to start.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || self.processes.interrupted()
+    }
+
+    /// Lets steps change things on disk, or tells them that they never will: something is wrong with
+    /// what was asked for.
+    pub fn decide(&self, go: bool) {
+        *self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
+        self.gate.changed.notify_all();
+    }
+
+    /// Whether steps may change things on disk; waits until [`Self::decide`] was called. Looking at
+    /// what is there needs no leave.
+    pub fn may_change(&self) -> bool {
+        let mut decided = self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *decided {
+                Some(go) => return go,
+                None => {
+                    decided =
+                        self.gate.changed.wait(decided).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
     }
 
     /// A new, empty directory for one command to write into: whatever it leaves there is removed with
@@ -187,6 +213,13 @@ impl Context {
         let hashed = self.index.file(&path, Content::of_source(&path)).ok()?;
         Some((path, hashed))
     }
+}
+
+/// Whether steps may change things on disk, once that is known.
+#[derive(Default)]
+struct Gate {
+    decided: Mutex<Option<bool>>,
+    changed: Condvar,
 }
 
 /// A directory that is removed with all it holds when it is dropped.

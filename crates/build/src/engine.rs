@@ -8,7 +8,7 @@ use std::{
 };
 
 use larder_store::Mappings;
-use larder_trace::{BuildTrace, Level};
+use larder_trace::{BuildTrace, Level, describe_io};
 
 use crate::{
     artifact::Artifact,
@@ -69,7 +69,7 @@ pub enum EngineError {
     #[error(transparent)]
     Manifest(#[from] Diagnostics),
     /// The build directory cannot be used.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {}", path.display(), describe_io(source))]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -147,7 +147,10 @@ pub fn build(
     };
     if request.options.mode == Mode::Build {
         // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
-        let _ = std::fs::remove_dir_all(larder.join("tmp"));
+        let left = larder.join("tmp");
+        if std::fs::remove_dir_all(&left).is_err() {
+            let _ = std::fs::remove_file(&left);
+        }
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
@@ -159,8 +162,11 @@ pub fn build(
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
-        let message =
-            format!("cannot write the stat index: {error}; the next build will take longer");
+        let message = format!(
+            "cannot write {}: {}; the next build will take longer",
+            larder.join("index").display(),
+            describe_io(&error)
+        );
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
@@ -187,38 +193,29 @@ fn run(
     threads: usize,
     cx: &Arc<Context>,
 ) -> Result<Outcome, EngineError> {
-    let mut maker = Maker::new(plan, cx, asked);
     let mut roots = asked.to_vec();
     roots.extend(tests.iter().flat_map(|&id| &plan.target(id).needs));
     let order = plan.closure(&roots);
-    for &id in &order {
-        maker.make(id);
-        if maker.errors.len() > 20 {
-            break;
-        }
-    }
-    let tests: Vec<Job<Vec<Artifact>>> = match maker.errors.is_empty() {
-        true => tests.iter().filter_map(|&id| maker.test(id)).collect(),
-        false => Vec::new(),
-    };
-    if !maker.errors.is_empty() {
-        return Err(Diagnostics(maker.errors).into());
-    }
-    let made = || order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
-    let ends: Vec<(TargetId, Job<()>)> = made().map(|(id, job)| (id, job.ended(cx))).collect();
-    let outputs: Vec<Option<Job<Vec<Artifact>>>> =
-        asked.iter().map(|&id| Some(maker.job(id)?.all(cx))).collect();
-    drop(maker);
-    let everything = [
-        nothing_more(cx, ends.iter().map(|(_, end)| end)),
-        nothing_more(cx, outputs.iter().flatten()),
-        nothing_more(cx, &tests),
-    ];
-    if cx.scheduler.run(threads, &settle(&cx.scheduler, everything)).is_none() {
+    let mut made = None;
+    // Other threads already look at what is there while jobs are still being made; nothing is changed
+    // before all of them are.
+    let everything = cx.scheduler.run(threads, || {
+        let jobs = make(plan, asked, tests, &order, cx);
+        cx.decide(jobs.is_ok());
+        let jobs = made.insert(jobs?);
+        let everything = [
+            nothing_more(cx, jobs.ends.iter().map(|(_, end)| end)),
+            nothing_more(cx, jobs.outputs.iter().flatten()),
+            nothing_more(cx, &jobs.tests),
+        ];
+        Ok::<_, Diagnostics>(settle(&cx.scheduler, everything))
+    })?;
+    if everything.finished().is_none() {
         let message =
             "the build waits for itself; please report this with the output of `larder graph`";
         cx.report(&Event::Note { level: Level::Error, message });
     }
+    let Some(Jobs { ends, outputs, tests }) = made else { return Ok(Outcome::default()) };
     let mut failed = vec![false; plan.targets.len()];
     for (id, end) in &ends {
         failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
@@ -227,6 +224,44 @@ fn run(
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
     Ok((outputs.into_iter().map(built).collect(), passed))
+}
+
+/// The jobs of a build.
+struct Jobs {
+    /// For every target, when it has ended.
+    ends: Vec<(TargetId, Job<()>)>,
+    /// For what was asked for, its outputs.
+    outputs: Vec<Option<Job<Vec<Artifact>>>>,
+    tests: Vec<Job<Vec<Artifact>>>,
+}
+
+/// Makes the jobs of all targets of `order`, which has needs first.
+fn make(
+    plan: &Plan,
+    asked: &[TargetId],
+    tests: &[TargetId],
+    order: &[TargetId],
+    cx: &Arc<Context>,
+) -> Result<Jobs, Diagnostics> {
+    const ENOUGH_ERRORS: usize = 20;
+    let mut maker = Maker::new(plan, cx, asked);
+    for &id in order {
+        maker.make(id);
+        if maker.errors.len() > ENOUGH_ERRORS {
+            break;
+        }
+    }
+    let tests: Vec<Job<Vec<Artifact>>> = match maker.errors.is_empty() {
+        true => tests.iter().filter_map(|&id| maker.test(id)).collect(),
+        false => Vec::new(),
+    };
+    if !maker.errors.is_empty() {
+        return Err(Diagnostics(maker.errors));
+    }
+    let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
+    let ends = made.map(|(id, job)| (id, job.ended(cx))).collect();
+    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.all(cx))).collect();
+    Ok(Jobs { ends, outputs, tests })
 }
 
 /// A job that is done when all of `jobs` are, whichever way.

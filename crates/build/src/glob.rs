@@ -7,6 +7,7 @@ use std::{
 };
 
 use fast_glob::glob_match;
+use larder_trace::describe_io;
 
 /// Why a glob does not give a list of files.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum GlobError {
     #[error("the file name {0:?} is not UTF-8; rename it, or exclude it")]
     NotUtf8(PathBuf),
     /// A directory could not be listed.
-    #[error("cannot list {}: {source}", directory.display())]
+    #[error("cannot list {}: {}", directory.display(), describe_io(source))]
     Unreadable {
         /// The directory.
         directory: PathBuf,

@@ -7,8 +7,12 @@ use crate::{
     plan::{Declared, Plan, Target, TargetId},
 };
 
+/// Indentation beyond this many levels helps nobody, and of a chain as long as a manifest it would be
+/// most of the text.
+const DEEPEST: usize = 40;
+
 /// Everything that `roots` need, as an indented tree. A target that was shown before is named again
-/// without what it needs, with `(*)`.
+/// without what it needs, with `(*)`. What is very deep is not indented further but numbered.
 pub fn text(plan: &Plan, roots: &[TargetId]) -> String {
     let mut out = String::new();
     let mut shown = vec![false; plan.targets.len()];
@@ -19,7 +23,10 @@ pub fn text(plan: &Plan, roots: &[TargetId]) -> String {
         let again = std::mem::replace(&mut shown[id.index()], true) && !target.needs.is_empty();
         // Writing to a string cannot fail.
         let mark = if again { " (*)" } else { "" };
-        let _ = writeln!(out, "{}{}{mark}", "  ".repeat(depth), target.label);
+        let _ = match depth {
+            0..=DEEPEST => writeln!(out, "{}{}{mark}", "  ".repeat(depth), target.label),
+            _ => writeln!(out, "{}[{depth}] {}{mark}", "  ".repeat(DEEPEST), target.label),
+        };
         if !again {
             stack.extend(target.needs.iter().rev().map(|&need| (need, depth + 1)));
         }

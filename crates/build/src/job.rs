@@ -79,23 +79,32 @@ impl Scheduler {
         }
     }
 
-    /// Runs tasks on `threads` threads until `job` is done, and gives its result. `None` when it can
-    /// never be done because a job waits for itself.
-    pub fn run<T: Send + Sync + 'static>(
+    /// Calls `plan` on this thread, while others already run the tasks that it queues; then runs tasks
+    /// on `threads` threads until the job that it gave is done, and gives that. What is left when
+    /// `plan` fails is dropped. The job has not finished if it waits for itself.
+    ///
+    /// # Errors
+    /// That of `plan`.
+    pub fn run<T: Send + Sync + 'static, E>(
         self: &Arc<Self>,
         threads: usize,
-        job: &Job<T>,
-    ) -> Option<Finished<T>> {
-        let scheduler = self.clone();
-        job.when_done(Box::new(move |_| scheduler.close()));
-        thread::scope(|scope| {
+        plan: impl FnOnce() -> Result<Job<T>, E>,
+    ) -> Result<Job<T>, E> {
+        let planned = thread::scope(|scope| {
             for _ in 1..threads {
                 scope.spawn(|| self.work(threads));
             }
+            let planned = plan();
+            let scheduler = self.clone();
+            match &planned {
+                Ok(job) => job.when_done(Box::new(move |_| scheduler.close())),
+                Err(_) => scheduler.close(),
+            }
             self.work(threads);
+            planned
         });
         *lock(&self.queue) = Queue::default();
-        job.finished()
+        planned
     }
 
     fn close(&self) {
@@ -327,7 +336,8 @@ mod tests {
     }
 
     fn run<T: Send + Sync + 'static>(scheduler: &Arc<Scheduler>, job: &Job<T>) -> Finished<T> {
-        scheduler.run(3, job).expect("no job waits for itself")
+        let Ok(job) = scheduler.run::<T, ()>(3, || Ok(job.clone())) else { unreachable!() };
+        job.finished().expect("no job waits for itself")
     }
 
     proptest! {
@@ -393,7 +403,9 @@ mod tests {
     fn a_job_that_waits_for_itself_is_noticed() {
         let scheduler = Scheduler::new();
         let never: Job<u32> = Job::pending(&scheduler);
-        assert!(scheduler.run(2, &never.map(|_| Err::<Built<u32>, _>(Failed))).is_none());
+        let waits = never.map(|_| Err::<Built<u32>, _>(Failed));
+        let Ok(ended) = scheduler.run::<u32, ()>(2, || Ok(waits)) else { unreachable!() };
+        assert!(ended.finished().is_none());
     }
 
     #[test]

@@ -28,4 +28,5 @@ pub mod step;
 pub mod targets;
 pub mod testing;
 pub mod toolchain;
+pub mod why;
 pub mod workspace;

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub use template::{Piece, Template};
 
+use larder_trace::describe_io;
+
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     name::TargetName,
@@ -177,12 +179,16 @@ impl Manifest {
                 .help("`larder init` writes one; -C names another directory"),
             io::ErrorKind::IsADirectory => {
                 Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
+                    .help("move it away; `larder init` then writes a manifest")
             }
-            _ => Diagnostic::new(format!("cannot read {}: {error}", path.display())),
+            _ => {
+                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
+            }
         })?;
         let text = String::from_utf8(text).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             Diagnostic::new(format!("{} is not UTF-8 text (byte {at})", path.display()))
+                .help("save it as UTF-8")
         })?;
         Self::parse(SourceText { path, text: text.into() })
     }

@@ -3,7 +3,7 @@
 //! Targets are dense ids into one vector. The graph is made from manifests alone, without touching
 //! sources or outputs; only what a build asks for is looked at on disk.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
 
 use crate::{
     builds::Word,
@@ -64,8 +64,10 @@ pub struct Plan {
     pub workspace: Workspace,
     /// The targets; see [`TargetId`].
     pub targets: Vec<Target>,
-    /// Target by package, name and facet.
+    /// Targets by package and name.
     by_name: HashMap<(usize, String), Vec<TargetId>>,
+    /// By package and path in its build directory: the target, and which of its outputs.
+    by_output: HashMap<(usize, String), (TargetId, usize)>,
 }
 
 impl Plan {
@@ -74,11 +76,18 @@ impl Plan {
     /// # Errors
     /// Names that name nothing, targets that share a name or an output, and cycles.
     pub fn new(workspace: Workspace) -> Result<Self, Diagnostics> {
-        let mut plan = Self { workspace, targets: Vec::new(), by_name: HashMap::new() };
+        let mut plan = Self {
+            workspace,
+            targets: Vec::new(),
+            by_name: HashMap::new(),
+            by_output: HashMap::new(),
+        };
         let mut errors = Vec::new();
         for package in 0..plan.workspace.packages.len() {
             plan.declare(package, &mut errors);
         }
+        plan.tell_objects_apart();
+        plan.claim_outputs(&mut errors);
         for id in plan.ids() {
             plan.connect(id, &mut errors);
         }
@@ -88,9 +97,6 @@ impl Plan {
                     errors.push(diagnostic.at(&package.manifest.source, name.span.clone()));
                 }
             }
-        }
-        if errors.is_empty() {
-            plan.check_outputs(&mut errors);
         }
         if errors.is_empty() {
             errors.extend(plan.cycle());
@@ -169,7 +175,10 @@ impl Plan {
         let resolver = Resolver { plan: self, package: index };
         if let Declared::Command(command) = declared {
             let command = &package.manifest.commands[command];
-            for template in command.inputs.iter().chain(&command.run) {
+            for template in &command.inputs {
+                needs.extend(resolver.inputs(template, errors));
+            }
+            for template in &command.run {
                 needs.extend(resolver.holes(template, errors));
             }
         } else if let Some(compiled) = self.compiled(target) {
@@ -180,8 +189,10 @@ impl Plan {
                 Err(_) => {}
             }
             if facet == Some(Facet::O) {
-                let templates = [&compiled.sources, &compiled.inputs, &compiled.includes];
-                for template in templates.into_iter().flatten() {
+                for template in compiled.sources.iter().chain(&compiled.inputs) {
+                    needs.extend(resolver.inputs(template, errors));
+                }
+                for template in &compiled.includes {
                     needs.extend(resolver.holes(template, errors));
                 }
                 needs.extend(links.iter().flat_map(|&library| resolver.public_inputs(library)));
@@ -330,49 +341,103 @@ impl Plan {
         }
     }
 
-    fn check_outputs(&self, errors: &mut Vec<Diagnostic>) {
-        let mut owners: HashMap<(usize, String), &Target> = HashMap::new();
-        for target in &self.targets {
-            let package = self.package_of(target);
-            let outputs: Vec<_> = match target.declared {
-                Declared::Command(index) => {
-                    let outputs = package.manifest.commands[index].outputs.iter();
-                    outputs.map(|o| (o.trim_end_matches('/').to_owned(), o.span.clone())).collect()
-                }
-                _ => output_name(target)
-                    .map(|name| (name, self.span_of(target)))
-                    .into_iter()
-                    .collect(),
+    /// The objects of a library and of an executable of one name: `lua:o` asks for both, but each is
+    /// shown as what it is.
+    fn tell_objects_apart(&mut self) {
+        for ids in self.by_name.values() {
+            let is_object = |id: &&TargetId| self.targets[id.index()].facet == Some(Facet::O);
+            let objects: Vec<TargetId> = ids.iter().filter(is_object).copied().collect();
+            if objects.len() < 2 {
+                continue;
+            }
+            for id in objects {
+                let target = &mut self.targets[id.index()];
+                let kind = match target.declared {
+                    Declared::Library(_) => "library",
+                    _ => "executable",
+                };
+                target.label = format!("{} ({kind})", target.label).into();
+            }
+        }
+    }
+
+    /// Finds out which target makes which output.
+    fn claim_outputs(&mut self, errors: &mut Vec<Diagnostic>) {
+        let mut claims = Claims::default();
+        for id in self.ids() {
+            let target = &self.targets[id.index()];
+            let package = &self.workspace.packages[target.package];
+            let at = |diagnostic: Diagnostic, span: &Range<usize>| {
+                diagnostic.at(&package.manifest.source, span.clone())
             };
-            for (output, span) in outputs {
+            for (position, (output, span)) in self.outputs_of(target).into_iter().enumerate() {
                 let plain = is_inside(&output)
                     && output.split('/').all(|part| !part.is_empty() && part != ".");
                 if !plain {
                     let message = format!("the output `{output}` is outside the build directory");
                     let help = "outputs are paths below it, without `.` and `..`";
-                    let diagnostic = Diagnostic::new(message).help(help);
-                    errors.push(diagnostic.at(&package.manifest.source, span));
+                    errors.push(at(Diagnostic::new(message).help(help), &span));
                     continue;
                 }
-                if let Some(other) = owners.insert((target.package, output.clone()), target) {
-                    let message = format!(
-                        "`{}` and `{}` have one output, `{output}`",
-                        other.label, target.label
-                    );
-                    let diagnostic = Diagnostic::new(message).at(&package.manifest.source, span);
-                    errors.push(diagnostic.help("rename one of them"));
+                if let Some((other, theirs)) = claims.claim(package.place.output(&output), id) {
+                    let other = self.target(other);
+                    let theirs = theirs.strip_prefix(&package.place.build_prefix);
+                    let diagnostic = clash(target, other, &output, theirs.unwrap_or(&output));
+                    errors.push(at(diagnostic, &span));
+                    continue;
+                }
+                if target.facet != Some(Facet::O) {
+                    self.by_output.insert((target.package, output), (id, position));
                 }
             }
         }
     }
 
-    /// A cycle, when there is one, as the path around it.
+    /// What a target makes in its package's build directory, and where that is declared. Objects count
+    /// as the directory they are in.
+    fn outputs_of(&self, target: &Target) -> Vec<(String, Range<usize>)> {
+        match target.declared {
+            Declared::Command(index) => {
+                let outputs = self.package_of(target).manifest.commands[index].outputs.iter();
+                outputs.map(|o| (o.trim_end_matches('/').to_owned(), o.span.clone())).collect()
+            }
+            _ => {
+                let name = output_name(target).unwrap_or_else(|| object_directory(target));
+                vec![(name, self.span_of(target))]
+            }
+        }
+    }
+
+    /// The target of a package that makes `path` in its build directory, and which of its outputs
+    /// that is.
+    ///
+    /// # Errors
+    /// What to say when there is none.
+    pub fn maker_of(&self, package: usize, path: &str) -> Result<(TargetId, usize), Diagnostic> {
+        let key = (package, path.trim_end_matches('/').to_owned());
+        self.by_output.get(&key).copied().ok_or_else(|| {
+            let message =
+                format!("no target of this package makes `{path}` in the build directory");
+            let outputs = self.by_output.keys().filter(|(owner, _)| *owner == package);
+            Diagnostic::new(message).help(match suggest(path, outputs.map(|(_, path)| &**path)) {
+                Some(known) => format!("did you mean {{build}}/{known}?"),
+                None => "name it among the `outputs` of the [[command]] that writes it".to_owned(),
+            })
+        })
+    }
+
+    /// A cycle, when there is one, as the path around it. Libraries that are linked with each other
+    /// count, though a static one could be made before those it is linked with.
     fn cycle(&self) -> Option<Diagnostic> {
+        let needs = |id: TargetId| {
+            let target = self.target(id);
+            target.needs.iter().chain(&target.links).copied()
+        };
         // Kahn: what cannot be ordered is on a cycle or needs one.
-        let mut waits: Vec<usize> = self.targets.iter().map(|target| target.needs.len()).collect();
+        let mut waits: Vec<usize> = self.ids().map(|id| needs(id).count()).collect();
         let mut users = vec![Vec::new(); self.targets.len()];
         for id in self.ids() {
-            for need in &self.target(id).needs {
+            for need in needs(id) {
                 users[need.index()].push(id);
             }
         }
@@ -387,18 +452,38 @@ impl Plan {
         }
         let mut at = self.ids().find(|id| waits[id.index()] > 0)?;
         let mut path = Vec::new();
-        while !path.contains(&at) {
+        let mut seen = vec![false; self.targets.len()];
+        while !std::mem::replace(&mut seen[at.index()], true) {
             path.push(at);
-            at = *self.target(at).needs.iter().find(|need| waits[need.index()] > 0)?;
+            at = needs(at).find(|need| waits[need.index()] > 0)?;
         }
         let start = path.iter().position(|id| *id == at)?;
-        let mut labels: Vec<&str> =
-            path[start..].iter().map(|id| &*self.target(*id).label).collect();
-        labels.push(labels[0]);
+        let mut steps = path[start..].to_vec();
+        steps.push(steps[0]);
+        // A library's objects and the library are one step for people.
+        steps.dedup_by_key(|id| (self.target(*id).package, self.target(*id).declared));
+        if let [only] = steps[..] {
+            steps.push(only);
+        }
+        let label = |id: &TargetId| self.target(*id).label.split(':').next().unwrap_or_default();
+        let labels: Vec<&str> = steps.iter().map(label).collect();
+        // Of a cycle as long as a manifest, the ends are enough.
+        const SHOWN: usize = 10;
+        let way = match labels.len() {
+            length if length > 2 * SHOWN + 1 => format!(
+                "{} -> ({} more) -> {}",
+                labels[..SHOWN].join(" -> "),
+                length - 2 * SHOWN,
+                labels[length - SHOWN..].join(" -> ")
+            ),
+            _ => labels.join(" -> "),
+        };
         let target = self.target(at);
         let package = self.package_of(target);
-        let message = format!("targets need each other in a cycle: {}", labels.join(" -> "));
-        Some(Diagnostic::new(message).at(&package.manifest.source, self.span_of(target)))
+        let message = format!("targets need each other in a cycle: {way}");
+        let help = "take one of these steps out: what two targets both need can be a third";
+        let diagnostic = Diagnostic::new(message).help(help);
+        Some(diagnostic.at(&package.manifest.source, self.span_of(target)))
     }
 
     /// Where a target's name stands in its manifest.
@@ -422,6 +507,73 @@ pub fn output_name(target: &Target) -> Option<String> {
         Facet::Exe => Some(target.name.clone()),
         Facet::O => None,
     }
+}
+
+/// Where the objects of a library or executable are, in the build directory.
+pub fn object_directory(target: &Target) -> String {
+    match target.declared {
+        Declared::Library(_) => format!("obj/lib{}", target.name),
+        _ => format!("obj/{}", target.name),
+    }
+}
+
+/// Which path from the root belongs to which target.
+#[derive(Default)]
+struct Claims {
+    owners: HashMap<String, TargetId>,
+    /// Every directory that something claimed is in, with one of these things.
+    parents: HashMap<String, String>,
+}
+
+impl Claims {
+    /// Gives `path` to `id`, unless another has it, has something in it, or has what it is in: then
+    /// tells who that is and what it has.
+    fn claim(&mut self, path: String, id: TargetId) -> Option<(TargetId, String)> {
+        let around = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let above = around.clone().find(|parent| self.owners.contains_key(*parent));
+        let taken = match above {
+            Some(parent) => Some(parent.to_owned()),
+            None if self.owners.contains_key(&path) => Some(path.clone()),
+            // What larder keeps beside outputs.
+            None => [".trace", ".hash"].into_iter().find_map(|extension| {
+                let stem = path.strip_suffix(extension).map(str::to_owned);
+                let beside = [&path, extension].concat();
+                stem.into_iter().chain([beside]).find(|other| self.owners.contains_key(other))
+            }),
+        };
+        let taken = taken.or_else(|| self.parents.get(&path).cloned());
+        if let Some(taken) = taken {
+            return Some((self.owners[&taken], taken));
+        }
+        for parent in around {
+            if !self.parents.contains_key(parent) {
+                self.parents.insert(parent.to_owned(), path.clone());
+            }
+        }
+        self.owners.insert(path, id);
+        None
+    }
+}
+
+/// Two targets cannot both have what they make.
+fn clash(target: &Target, other: &Target, output: &str, theirs: &str) -> Diagnostic {
+    let (mine, other) = (&target.label, &other.label);
+    let (short, long) =
+        if output.len() < theirs.len() { (output, theirs) } else { (theirs, output) };
+    let (message, help) = if short == long {
+        (format!("`{other}` and `{mine}` have one output, `{output}`"), "rename one of them")
+    } else if long[short.len()..].starts_with('.') {
+        let message = format!(
+            "the output `{output}` of `{mine}` and `{theirs}` of `{other}`: in `{long}` larder keeps its own record of `{short}`"
+        );
+        (message, "rename one of them")
+    } else {
+        let message = format!(
+            "the output `{long}` is inside `{short}`, and `{other}` and `{mine}` each make one of them"
+        );
+        (message, "a directory belongs to one target with everything in it: rename one of them")
+    };
+    Diagnostic::new(message).help(help)
 }
 
 type Declaration<'p> = (&'static str, &'p Located<String>, Vec<Option<Facet>>, Declared);
@@ -452,6 +604,19 @@ struct Resolver<'p> {
 }
 
 impl Resolver<'_> {
+    /// The targets that an entry of `sources` or `inputs` names.
+    fn inputs(&self, template: &Located<Template>, errors: &mut Vec<Diagnostic>) -> Vec<TargetId> {
+        let Some(path) = template.as_built() else { return self.holes(template, errors) };
+        match self.plan.maker_of(self.package, path) {
+            Ok((id, _)) => vec![id],
+            Err(diagnostic) => {
+                let source = &self.plan.workspace.packages[self.package].manifest.source;
+                errors.push(diagnostic.at(source, template.span.clone()));
+                Vec::new()
+            }
+        }
+    }
+
     /// The targets that a text's placeholders name.
     fn holes(&self, template: &Located<Template>, errors: &mut Vec<Diagnostic>) -> Vec<TargetId> {
         let mut found = Vec::new();
@@ -521,9 +686,13 @@ impl Resolver<'_> {
             let target = self.plan.target(id);
             let resolver = Resolver { plan: self.plan, package: target.package };
             let Some(compiled) = self.plan.compiled(target) else { continue };
-            for template in compiled.inputs.iter().chain(&compiled.includes) {
-                // Mistakes are reported where the library itself is connected.
-                found.extend(resolver.holes(template, &mut Vec::new()));
+            // Mistakes are reported where the library itself is connected.
+            let mut known = Vec::new();
+            for template in &compiled.inputs {
+                found.extend(resolver.inputs(template, &mut known));
+            }
+            for template in &compiled.includes {
+                found.extend(resolver.holes(template, &mut known));
             }
             for link in resolver.libraries(compiled).unwrap_or_default() {
                 if !seen.contains(&link) {

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use larder_trace::describe_io;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 /// A command to run.
@@ -57,7 +58,7 @@ pub enum ProcessError {
         reason: String,
     },
     /// Talking to it failed.
-    #[error("lost `{}` while it ran: {source}", program.display())]
+    #[error("lost `{}` while it ran: {}", program.display(), describe_io(source))]
     Lost {
         /// The program.
         program: PathBuf,
@@ -146,7 +147,8 @@ impl Spec {
         match &self.response_file {
             Some(file) if length > COMMAND_LINE_LIMIT => {
                 fs::write(file, response_text(&self.arguments)).map_err(|error| {
-                    let reason = format!("cannot write {}: {error}", file.display());
+                    let reason =
+                        format!("cannot write {}: {}", file.display(), describe_io(&error));
                     ProcessError::Start { program: self.program.clone(), reason }
                 })?;
                 command.arg(format!("@{}", file.display()));
@@ -171,7 +173,7 @@ impl Spec {
                 "no such program (or its interpreter is missing)".to_owned()
             }
             Some(rustix::io::Errno::ACCESS) => "it is not an executable file".to_owned(),
-            _ => error.to_string(),
+            _ => describe_io(error),
         };
         ProcessError::Start { program: self.program.clone(), reason }
     }

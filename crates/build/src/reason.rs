@@ -94,27 +94,32 @@ fn descend(
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Reason {
+    /// Each thing that makes the target out of date, by itself.
+    pub fn causes(&self) -> Vec<String> {
         match self {
-            Self::NotBuilt => f.write_str("not built yet"),
-            Self::Interrupted => f.write_str("its last build did not finish"),
-            Self::OutputMissing(path) => write!(f, "{path} is missing"),
-            Self::OutputChanged(path) => write!(f, "{path} is not what the build made"),
-            Self::Needs(target) => write!(f, "{target} is out of date"),
-            Self::Discovered(paths) => list(f, paths.iter().map(|path| format!("{path} changed"))),
-            Self::Inputs(differences) => list(f, differences.iter().map(Difference::to_string)),
+            Self::Discovered(paths) => paths.iter().map(|path| format!("{path} changed")).collect(),
+            Self::Inputs(differences) => differences.iter().map(Difference::to_string).collect(),
+            Self::NotBuilt => vec!["not built yet".to_owned()],
+            Self::Interrupted => vec!["its last build did not finish".to_owned()],
+            Self::OutputMissing(path) => vec![format!("{path} is missing")],
+            Self::OutputChanged(path) => vec![format!("{path} is not what the build made")],
+            Self::Needs(target) => vec![format!("{target} is out of date")],
         }
     }
 }
 
-/// The first few of many, and how many more.
-fn list(f: &mut fmt::Formatter<'_>, items: impl ExactSizeIterator<Item = String>) -> fmt::Result {
-    const SHOWN: usize = 4;
-    let hidden = items.len().saturating_sub(SHOWN);
-    let shown: Vec<String> = items.take(SHOWN).collect();
-    f.write_str(&shown.join(", "))?;
-    if hidden > 0 { write!(f, " and {hidden} more") } else { Ok(()) }
+/// The first few of all causes, and how many more.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        let causes = self.causes();
+        f.write_str(&causes[..causes.len().min(SHOWN)].join(", "))?;
+        match causes.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            hidden => write!(f, " and {hidden} more"),
+        }
+    }
 }
 
 impl fmt::Display for Difference {

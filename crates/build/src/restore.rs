@@ -58,7 +58,7 @@ impl Step {
     }
 
     /// Whether a record describes exactly what this step makes.
-    fn promises(&self, record: &Outputs) -> bool {
+    pub(crate) fn promises(&self, record: &Outputs) -> bool {
         let known = |path: &str| {
             self.outputs.iter().any(|output| match output.directory {
                 true => path.strip_prefix(&output.path).is_some_and(|rest| rest.starts_with('/')),
@@ -82,6 +82,7 @@ impl Step {
     ) -> Result<Restored, ActionError> {
         // No mark of an unfinished build is needed: each file appears whole or not at all, and until
         // the trace file is written there are outputs missing or there is an old trace.
+        self.refuse_links(cx)?;
         self.remove_outputs(cx)?;
         let mut mtimes = vec![MTime::NONE; record.outputs.len()];
         if on_disk {

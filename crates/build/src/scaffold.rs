@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use larder_trace::describe_io;
+
 use crate::{lock::BuildLock, manifest::FILE_NAME, name::is_name, workspace::LARDER_DIR};
 
 /// Why a package was not set up or cleaned.
@@ -17,7 +19,7 @@ pub enum ScaffoldError {
     #[error("`{0}` cannot name a package; give one with --name")]
     Name(String),
     /// A file could not be written or removed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), describe_io(source))]
     Io {
         /// The file.
         path: PathBuf,

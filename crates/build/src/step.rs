@@ -126,6 +126,9 @@ impl Step {
             Ok(_) => Reason::OutputMissing(self.name().output.to_owned()),
             Err(reason) => reason,
         };
+        if !cx.may_change() {
+            return Err(Failed);
+        }
         if cx.options.mode != Mode::DryRun
             && let Some(mut restored) = self.restore(cx, inputs, self.keep)
         {
@@ -156,7 +159,7 @@ impl Step {
         let trace_path = self.trace_path();
         // With nothing to do, this is all that happens: the whole trace is not even put together.
         let dep_hash = self.prefix.hash_with(inputs.trace);
-        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash) {
+        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash, cx.options.check_traces) {
             let strip = self.place.build_prefix.len();
             let made = vouched.outputs.iter().map(|(path, hashed)| Made {
                 path: path.get(strip..).unwrap_or_default(),
@@ -165,12 +168,18 @@ impl Step {
                 mtime: hashed.stat.mtime,
             });
             let made: Vec<Made<'_>> = made.collect();
-            let log = match vouched.read_trace.then(|| read_trace_file(&cx.absolute(&trace_path))) {
-                Some(TraceFile::Finished(record)) => record.outputs.log,
-                _ => Vec::new(),
+            let more = match vouched.read_trace.then(|| read_trace_file(&cx.absolute(&trace_path)))
+            {
+                Some(TraceFile::Finished(record)) => record.outputs,
+                _ => Outputs::default(),
             };
+            if vouched.on_disk
+                && let Some(path) = self.gone(cx, &more.directories)
+            {
+                return Err(Reason::OutputMissing(path.clone()));
+            }
             let artifacts = self.artifacts(&made, None);
-            return Ok(Fresh { artifacts, on_disk: vouched.on_disk, log });
+            return Ok(Fresh { artifacts, on_disk: vouched.on_disk, log: more.log });
         }
         let newest = self.prefix.mtime().max(inputs.trace.mtime());
         match read_trace_file(&cx.absolute(&trace_path)) {
@@ -191,7 +200,8 @@ impl Step {
 
     /// Takes the outputs as they are when `allowed` and they are newer than the `newest` input.
     fn newer_than(&self, cx: &Context, newest: MTime, allowed: bool) -> Option<Fresh> {
-        if !allowed || self.outputs.iter().any(|output| output.directory) {
+        let has_directory = self.outputs.iter().any(|output| output.directory);
+        if !allowed || has_directory || self.refuse_links(cx).is_err() {
             return None;
         }
         let mut made = Vec::with_capacity(self.outputs.len());
@@ -208,6 +218,10 @@ impl Step {
 
     /// Whether the outputs and the discovered inputs are as `record` says. Tells the index if so.
     fn verify(&self, cx: &Context, record: BuildMetadata) -> Result<Fresh, Reason> {
+        // A record of something else cannot vouch for anything.
+        if !self.promises(&record.outputs) {
+            return Err(Reason::NotBuilt);
+        }
         let Outputs { outputs, directories, discovered, log } = record.outputs;
         self.check_discovered(cx, &discovered)?;
         let mut made = Vec::with_capacity(outputs.len());
@@ -227,8 +241,7 @@ impl Step {
             made.push(Made::of(file, mtime));
         }
         let on_disk = missing == 0;
-        let gone = directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir());
-        if let Some(path) = gone.filter(|_| on_disk) {
+        if on_disk && let Some(path) = self.gone(cx, &directories) {
             return Err(Reason::OutputMissing(path.clone()));
         }
         if !on_disk && missing < made.len() {
@@ -237,6 +250,11 @@ impl Step {
         let has_more = !log.is_empty() || !directories.is_empty();
         self.remember(cx, record.dep_hash, &outputs, &discovered, has_more);
         Ok(Fresh { artifacts: self.artifacts(&made, None), on_disk, log })
+    }
+
+    /// The first of some output directories that is not there.
+    fn gone<'d>(&self, cx: &Context, directories: &'d [String]) -> Option<&'d String> {
+        directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir())
     }
 
     /// Whether inputs found by the last build are as they were.

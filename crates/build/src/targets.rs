@@ -1,6 +1,6 @@
 //! From targets of a manifest to jobs made of common builds.
 
-use std::{collections::HashMap, ffi::OsString, sync::Arc};
+use std::{collections::HashMap, ffi::OsString, path::PathBuf, sync::Arc};
 
 use larder_trace::{BuildTrace, Toolchain, platform_trace};
 
@@ -13,11 +13,11 @@ use crate::{
     cache::restore_everything,
     context::Context,
     diagnostic::{Diagnostic, Located},
-    glob::{Globber, is_pattern},
+    glob::{GlobError, Globber, is_pattern},
     job::{Built, Job, collect, settle},
     manifest::{Compiled, Piece, Template},
     name::{Facet, TargetName},
-    plan::{Declared, Plan, Target, TargetId, output_name},
+    plan::{Declared, Plan, Target, TargetId, object_directory, output_name},
     testing::run_test,
     toolchain::{Role, Tools},
     workspace::Package,
@@ -101,6 +101,8 @@ enum Language {
     Plain,
 }
 
+const SOURCES_END: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";
+
 impl Language {
     fn of(path: &str) -> Option<Self> {
         Some(match path.rsplit_once('.')?.1 {
@@ -135,6 +137,10 @@ impl<'a> Maker<'a> {
     pub fn make(&mut self, id: TargetId) {
         let plan = self.plan;
         let target = plan.target(id);
+        // Something it needs was refused, and that has been said.
+        if target.needs.iter().any(|need| self.job(*need).is_none()) {
+            return;
+        }
         let package = plan.package_of(target).clone();
         let owner = Owner {
             cx: self.cx.clone(),
@@ -178,10 +184,7 @@ impl<'a> Maker<'a> {
         let plan = self.plan;
         let target = plan.target(id);
         let compiled = plan.compiled(target).ok_or_else(|| wrong("no sources here"))?;
-        let prefix = match target.declared {
-            Declared::Library(_) => format!("obj/lib{}", target.name),
-            _ => format!("obj/{}", target.name),
-        };
+        let prefix = object_directory(target);
         let sources = self.sources(target.package, package, compiled, &owner)?;
         let after = self.prerequisites(target, package, &owner)?;
         let includes = self.includes(id)?;
@@ -215,8 +218,7 @@ impl<'a> Maker<'a> {
         let gnu_like = tool.triple.is_some() && language != Language::Plain;
         let mut weak_args = Vec::new();
         if gnu_like {
-            // Debug information names the package's directory by what is the same everywhere.
-            weak_args.push(format!("-ffile-prefix-map={}=.", package.place.directory.display()));
+            weak_args.extend(self.path_maps(package));
         }
         weak_args.extend(includes.iter().map(|(_, path)| format!("-I{path}")));
         weak_args.extend_from_slice(&compiled.weak_args);
@@ -231,6 +233,26 @@ impl<'a> Maker<'a> {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
         Ok(Compile::new(tool.path.clone(), gnu_like, weak_args, trace_args, depends_on))
+    }
+
+    /// Has the compiler call directories by what is the same everywhere, in debug information and in
+    /// `__FILE__`. The last map that fits counts.
+    fn path_maps(&self, package: &Package) -> Vec<String> {
+        let packages = &self.plan.workspace.packages;
+        let place = &package.place;
+        let other = |other: &&Arc<Package>| !Arc::ptr_eq(&other.place, place);
+        let mut maps: Vec<(PathBuf, String)> = packages
+            .iter()
+            .filter(other)
+            .map(|other| (other.place.directory.clone(), format!("@{}", other.place.name)))
+            .collect();
+        maps.push((place.directory.clone(), ".".to_owned()));
+        // As it is called where the package is the root.
+        maps.push((self.cx.absolute(&place.build_prefix), ".larder/build/".to_owned()));
+        maps.sort_by_key(|(directory, _)| directory.as_os_str().len());
+        let argument =
+            |(from, to): &(PathBuf, String)| format!("-ffile-prefix-map={}={to}", from.display());
+        maps.iter().map(argument).collect()
     }
 
     /// The sources of a target: what each is called among objects, its job and its language.
@@ -251,8 +273,9 @@ impl<'a> Maker<'a> {
             let at = |diagnostic: Diagnostic| {
                 Box::new(diagnostic.at(&package.manifest.source, source.span.clone()))
             };
-            if let Some(hole) = source.as_hole() {
-                found.extend(self.generated(index, hole, &at)?);
+            if source.as_hole().is_some() || source.as_built().is_some() {
+                let generated = self.generated(index, source).map_err(at)?;
+                found.extend(generated.into_iter().filter(|(name, ..)| seen.insert(name.clone())));
                 continue;
             }
             let pattern = literal(package, source)?;
@@ -271,8 +294,7 @@ impl<'a> Maker<'a> {
                     None => {
                         let message =
                             format!("`{path}` is neither C, C++ nor assembly by its extension");
-                        let help = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";
-                        return Err(at(Diagnostic::new(message).help(help)));
+                        return Err(at(Diagnostic::new(message).help(SOURCES_END)));
                     }
                 }
             }
@@ -284,27 +306,35 @@ impl<'a> Maker<'a> {
         Ok(found)
     }
 
-    /// The sources among the outputs of the targets that a placeholder names.
-    fn generated(
-        &self,
-        index: usize,
-        hole: &str,
-        at: &dyn Fn(Diagnostic) -> Box<Diagnostic>,
-    ) -> Checked<Vec<Source>> {
+    /// The sources that commands make: one output, or those among all that a placeholder names.
+    fn generated(&self, index: usize, source: &Template) -> Result<Vec<Source>, Diagnostic> {
+        let chosen: Vec<(TargetId, Option<usize>)> = match source.as_built() {
+            Some(path) => {
+                let (id, position) = self.plan.maker_of(index, path)?;
+                vec![(id, Some(position))]
+            }
+            None => {
+                let ids = self.named(index, source.as_hole().unwrap_or_default())?;
+                ids.into_iter().map(|id| (id, None)).collect()
+            }
+        };
         let mut found = Vec::new();
-        for id in self.named(index, hole).map_err(at)? {
+        for (id, only) in chosen {
             let (Declared::Command(command), Some(TargetJob::Command(_, job))) =
                 (self.plan.target(id).declared, self.job(id))
             else {
-                let message = format!("`{{{hole}}}` makes no sources");
-                return Err(at(
+                let message = format!("`{}` makes no sources", source.text);
+                return Err(
                     Diagnostic::new(message).help("sources are generated by [[command]] targets")
-                ));
+                );
             };
             let outputs =
                 &self.plan.package_of(self.plan.target(id)).manifest.commands[command].outputs;
             for (position, output) in outputs.iter().enumerate() {
                 let Some(language) = Language::of(output) else { continue };
+                if only.is_some_and(|only| only != position) {
+                    continue;
+                }
                 let name = output.value.clone();
                 let source = job.map(move |built| {
                     let value = built.value[position].clone();
@@ -314,7 +344,8 @@ impl<'a> Maker<'a> {
             }
         }
         if found.is_empty() {
-            return Err(at(Diagnostic::new(format!("`{{{hole}}}` makes no sources"))));
+            let message = format!("`{}` makes no sources", source.text);
+            return Err(Diagnostic::new(message).help(SOURCES_END));
         }
         Ok(found)
     }
@@ -329,7 +360,10 @@ impl<'a> Maker<'a> {
     ) -> Checked<Option<Job<Vec<Artifact>>>> {
         let mut groups = Vec::new();
         if let Some(compiled) = self.plan.compiled(target) {
-            for input in compiled.inputs.iter().filter(|input| input.as_hole().is_none()) {
+            let made = |input: &&Located<Template>| {
+                input.as_hole().is_some() || input.as_built().is_some()
+            };
+            for input in compiled.inputs.iter().filter(|input| !made(input)) {
                 groups.push(self.input(target.package, package, input, true, owner)?.0);
             }
         }
@@ -349,10 +383,12 @@ impl<'a> Maker<'a> {
     fn is_source_of(&self, target: &Target, id: TargetId) -> bool {
         let Some(compiled) = self.plan.compiled(target) else { return false };
         let names = |templates: &[Located<Template>]| {
-            templates
-                .iter()
-                .flat_map(|template| template.holes())
-                .any(|hole| self.named(target.package, hole).is_ok_and(|ids| ids.contains(&id)))
+            templates.iter().any(|template| match template.as_built() {
+                Some(path) => self.plan.maker_of(target.package, path).is_ok_and(|m| m.0 == id),
+                None => template.holes().any(|hole| {
+                    self.named(target.package, hole).is_ok_and(|ids| ids.contains(&id))
+                }),
+            })
         };
         let only_sources = self.outputs_are_sources(id);
         only_sources
@@ -467,7 +503,6 @@ impl<'a> Maker<'a> {
         }) else {
             return Err(wrong("its objects are not known"));
         };
-        // Its objects were refused, and that has been said.
         let Some(TargetJob::Objects(objects)) = self.job(objects_id).cloned() else {
             return Err(wrong(&format!("`{}` has no objects", target.label)));
         };
@@ -708,6 +743,19 @@ impl<'a> Maker<'a> {
             let jobs: Vec<_> = jobs.iter().map(|(id, job)| self.renamed(index, *id, job)).collect();
             return Ok((flatten(self.cx, jobs), count));
         }
+        if let Some(path) = input.as_built() {
+            let (id, position) = self.plan.maker_of(index, path).map_err(|diagnostic| {
+                diagnostic.at(&package.manifest.source, input.span.clone())
+            })?;
+            let job =
+                self.job(id).ok_or_else(|| wrong(&format!("`{}` is not built", input.text)))?;
+            let one = self.renamed(index, id, job).map(move |built| {
+                let part = built.trace.parts()[position].clone();
+                let value = vec![built.value[position].clone()];
+                Ok(Built { value, trace: BuildTrace::nil("outputs").mix(part) })
+            });
+            return Ok((one, 1));
+        }
         let pattern = literal(package, input)?;
         let paths = self.expand(index, package, &pattern)?;
         let count = paths.len();
@@ -758,8 +806,15 @@ impl<'a> Maker<'a> {
         };
         let directory = &package.place.directory;
         let globber = self.globbers.entry(index).or_insert_with(|| Globber::new(directory.clone()));
-        let found =
-            globber.expand(pattern).map_err(|error| at(Diagnostic::new(error.to_string())))?;
+        let found = globber.expand(pattern).map_err(|error| {
+            let diagnostic = Diagnostic::new(error.to_string());
+            at(match &error {
+                GlobError::Outside(_) | GlobError::LinkOutside(_) => diagnostic.help(
+                    "a package is built from its own files: copy it in, or make a package of what it is in and depend on that",
+                ),
+                _ => diagnostic,
+            })
+        })?;
         if found.is_empty() {
             let diagnostic = Diagnostic::new(format!("`{}` matches no file", **pattern));
             return Err(at(diagnostic.help(format!("patterns start in {}", directory.display()))));
@@ -804,8 +859,7 @@ fn literal(package: &Package, text: &Located<Template>) -> Checked<Located<Strin
         Some(literal) => Ok(Located { value: literal.to_owned(), span: text.span.clone() }),
         None => {
             let message = format!("`{}` mixes a path and a placeholder", text.text);
-            let help =
-                "write a path or pattern in the package, or {TARGET} for what a target makes";
+            let help = "write a path or pattern in the package, {TARGET} for what a target makes, or {build}/PATH for one of its outputs";
             let diagnostic = Diagnostic::new(message).help(help);
             Err(Box::new(diagnostic.at(&package.manifest.source, text.span.clone())))
         }

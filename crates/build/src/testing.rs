@@ -62,7 +62,7 @@ pub(crate) fn run_test(
     inputs.map(move |inputs| {
         let cx = &owner.cx;
         let inputs = materialize(cx, inputs.into())?;
-        if cx.stopped() {
+        if !cx.may_change() || cx.stopped() {
             return Err(Failed);
         }
         let started = Instant::now();

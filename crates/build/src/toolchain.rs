@@ -99,7 +99,11 @@ impl<'i> Tools<'i> {
         if let Some(tool) = self.found.get(&(name.to_owned(), "program")) {
             return Ok(tool.clone());
         }
-        let tool = Arc::new(Toolchain::tool(name, "program", self.index)?);
+        let tool = Toolchain::tool(name, "program", self.index).map_err(|error| match error {
+            ToolError::NotFound { name, .. } => ToolError::NoProgram(name),
+            error => error,
+        })?;
+        let tool = Arc::new(tool);
         self.found.insert((name.to_owned(), "program"), tool.clone());
         Ok(tool)
     }

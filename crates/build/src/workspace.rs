@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use larder_trace::describe_io;
+
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::{self, DependencySource, Manifest},
@@ -40,7 +42,11 @@ impl Workspace {
     /// Finds the package that `start` is in: the nearest directory upwards with a manifest.
     pub fn find_root(start: &Path) -> Result<PathBuf, Diagnostics> {
         let absolute = std::path::absolute(start).map_err(|error| {
-            Diagnostic::new(format!("cannot tell where {} is: {error}", start.display()))
+            Diagnostic::new(format!(
+                "cannot tell where {} is: {}",
+                start.display(),
+                describe_io(&error)
+            ))
         })?;
         let found =
             absolute.ancestors().find(|directory| directory.join(manifest::FILE_NAME).exists());
@@ -59,7 +65,7 @@ impl Workspace {
     /// Everything wrong with any of them.
     pub fn load(root: &Path) -> Result<Self, Diagnostics> {
         let root = root.canonicalize().map_err(|error| {
-            Diagnostic::new(format!("cannot enter {}: {error}", root.display()))
+            Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
         })?;
         let mut workspace = Self { packages: Vec::new(), root };
         let mut by_name: HashMap<String, PathBuf> = HashMap::new();
@@ -68,6 +74,13 @@ impl Workspace {
         let mut next = 0;
         while let Some((directory, needed_by)) = queue.get(next).cloned() {
             next += 1;
+            if directory.to_str().is_none() {
+                let message = format!("the path {} is not UTF-8", directory.display());
+                errors.push(
+                    Diagnostic::new(message).help("move the package, or rename what it is in"),
+                );
+                continue;
+            }
             let manifest = match Manifest::read(&directory) {
                 Ok(manifest) => manifest,
                 Err(found) => {
@@ -136,7 +149,10 @@ impl Workspace {
 fn locate(from: &Path, name: &str, source: &DependencySource) -> Result<PathBuf, Diagnostic> {
     match source {
         DependencySource::Path(path) => from.join(path).canonicalize().map_err(|error| {
-            Diagnostic::new(format!("cannot find the dependency `{name}` at {path}: {error}"))
+            Diagnostic::new(format!(
+                "cannot find the dependency `{name}` at {path}: {}",
+                describe_io(&error)
+            ))
         }),
         DependencySource::Git { .. } | DependencySource::Version(_) => {
             let packages = env::var_os("LARDER_PKG_DIR").map(PathBuf::from);

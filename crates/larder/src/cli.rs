@@ -21,7 +21,7 @@ pub struct Cli {
 #[derive(Args)]
 pub struct Global {
     /// Work as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(short = 'C', id = "work-in", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
     /// Print only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]

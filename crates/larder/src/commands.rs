@@ -10,6 +10,8 @@ pub mod upkeep;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc};
 
+use larder_trace::describe_io;
+
 use crate::{
     cli::{Cli, Command, Global},
     diagnostics,
@@ -28,6 +30,9 @@ pub fn here() -> &'static Path {
     Path::new(".")
 }
 
+/// Ended by a signal, as a shell says it of Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+
 /// What every command has at hand.
 pub struct App {
     /// Options that every command takes.
@@ -45,7 +50,7 @@ pub fn run(cli: Cli) -> ExitCode {
     if let Some(directory) = &app.global.directory
         && let Err(error) = env::set_current_dir(directory)
     {
-        app.ui.error(&format!("cannot work in {}: {error}", directory.display()));
+        app.ui.error(&format!("cannot work in {}: {}", directory.display(), describe_io(&error)));
         return ExitCode::from(WRONG);
     }
     let code = match cli.command {

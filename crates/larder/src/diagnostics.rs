@@ -37,24 +37,87 @@ impl<S: Subscriber> Layer<S> for ToUi {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut message = Message(String::new());
-        event.record(&mut message);
+        let mut said = Said::default();
+        event.record(&mut said);
         let level = match *event.metadata().level() {
             tracing::Level::ERROR => Level::Error,
             tracing::Level::WARN => Level::Warning,
             tracing::Level::INFO => Level::Info,
             _ => Level::Trace,
         };
-        self.ui.note(level, &message.0);
+        self.ui.note(level, &said.to_string());
     }
 }
 
-struct Message(String);
+/// An event's fields, shown as `MESSAGE (NAME: VALUE, …)`.
+#[derive(Default)]
+struct Said {
+    message: String,
+    fields: Vec<String>,
+}
 
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
+impl Said {
+    fn add(&mut self, field: &Field, value: String) {
+        match field.name() {
+            "message" => self.message = value,
+            name => self.fields.push(format!("{name}: {value}")),
         }
+    }
+}
+
+impl Visit for Said {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.add(field, value.to_string());
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.message.as_str(), self.fields.as_slice()) {
+            (message, []) => f.write_str(message),
+            ("", fields) => f.write_str(&fields.join(", ")),
+            (message, fields) => write!(f, "{message} ({})", fields.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    struct Collect(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Collect {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut said = Said::default();
+            event.record(&mut said);
+            self.0.lock().unwrap().push(said.to_string());
+        }
+    }
+
+    #[test]
+    fn fields_follow_the_message() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = Registry::default().with(Collect(said.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("plain");
+            tracing::info!(artifact = "ab12", size = 3, why = %"a \"b\"", "corrupt");
+            tracing::info!(path = ?"a b");
+        });
+        let said = said.lock().unwrap();
+        assert_eq!(
+            *said,
+            ["plain", "corrupt (artifact: ab12, size: 3, why: a \"b\")", "path: \"a b\""]
+        );
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod atomic;
 mod content;
+mod fault;
 mod hash;
 mod hash_file;
 mod index;
@@ -23,6 +24,7 @@ mod trace;
 mod up_to_date;
 
 pub use content::{Content, compute_file_hash, hash_reader, hash_text};
+pub use fault::describe_io;
 pub use hash::{ContentHash, ParseHashError};
 pub use hash_file::{
     cache_file_hash, clear_file_hash, fetch_file_hash, fetch_file_trace, hash_file_path,

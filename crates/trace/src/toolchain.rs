@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{BuildTrace, Content, ContentHash, MTime, StatIndex};
+use crate::{BuildTrace, Content, ContentHash, MTime, StatIndex, describe_io};
 
 /// The platform larder runs on, such as `x86_64-linux`.
 pub fn host_platform() -> &'static str {
@@ -49,6 +49,11 @@ pub enum ToolError {
         /// The manifest's key for it.
         key: String,
     },
+    /// No such executable for a command.
+    #[error(
+        "`{0}` was not found on PATH; install it, or name a file of the package by a path with a `/`"
+    )]
+    NoProgram(String),
     /// There is no Lean.
     #[error(
         "there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is \
@@ -56,7 +61,7 @@ pub enum ToolError {
     )]
     NoLean,
     /// It is there and cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {}", path.display(), describe_io(source))]
     Io {
         /// The executable.
         path: PathBuf,

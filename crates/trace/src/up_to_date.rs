@@ -9,7 +9,7 @@ use std::{
 use crate::{
     BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, Level, LogEntry, MTime,
     OutputFile, Outputs, TraceFile, begin_trace_file, clear_file_hash, clear_trace_file,
-    compute_file_hash, fetch_file_trace, read_trace_file, write_trace_file,
+    compute_file_hash, describe_io, fetch_file_trace, read_trace_file, write_trace_file,
 };
 
 /// What may be trusted and what may be done.
@@ -42,7 +42,7 @@ pub enum BuildError {
     #[error("{0}")]
     Failed(String),
     /// A file could not be read, written or removed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), describe_io(source))]
     Io {
         /// The file.
         path: PathBuf,

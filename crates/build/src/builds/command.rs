@@ -152,8 +152,7 @@ fn values(
             let list = action.staging.join("inputs.list");
             let text: String =
                 declared().flat_map(|input| [action.artifact(input), "\n".to_owned()]).collect();
-            fs::write(&list, text)
-                .map_err(|error| ActionError::Failed(format!("{}: {error}", list.display())))?;
+            fs::write(&list, text).map_err(|error| ActionError::io(&list, &error))?;
             vec![action.argument(&list)]
         }
         Word::Build => vec![directory(&action.step.place.build_prefix)],

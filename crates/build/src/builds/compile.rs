@@ -97,11 +97,18 @@ fn run_compiler(action: &mut Action<'_>, compile: &Compile) -> Result<(), Action
     }
     arguments.extend_from_slice(&compile.weak_args);
     arguments.extend_from_slice(&compile.trace_args);
-    action.run(&compile.compiler, arguments, &[])?;
+    action.run_tool(&compile.compiler, arguments)?;
     // A compiler writes none for an assembly file that is not preprocessed.
     if compile.gnu_like
-        && let Ok(text) = std::fs::read_to_string(&depfile)
+        && let Ok(bytes) = std::fs::read(&depfile)
     {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let said = String::from_utf8_lossy(error.as_bytes());
+            let names = depfile::parse(&said);
+            let name = names.iter().find(|name| name.contains(char::REPLACEMENT_CHARACTER));
+            let name = name.map_or("a header", String::as_str);
+            ActionError::Failed(format!("it includes {name}, whose name is not UTF-8; rename it"))
+        })?;
         action.discovered = depfile::parse(&text);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, time::Instant};
 
-use larder_trace::{BuildTrace, Content};
+use larder_trace::{BuildTrace, Content, describe_io};
 
 use super::Owner;
 use crate::{
@@ -64,9 +64,15 @@ fn hash_tree(
             let message = format!("the file name {name:?} is not UTF-8");
             failed(io::Error::new(io::ErrorKind::InvalidFilename, message))
         })?;
-        if !name.starts_with('.') {
-            names.push((name, entry.file_type().map_err(failed)?.is_dir()));
+        if name.starts_with('.') {
+            continue;
         }
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_symlink() && leads_outside(owner, &entry.path()) {
+            let message = "it is a symbolic link that leads outside the package";
+            return Err((format!("{directory}/{name}"), io::Error::other(message)));
+        }
+        names.push((name, kind.is_dir()));
     }
     names.sort();
     for (name, is_directory) in names {
@@ -81,13 +87,18 @@ fn hash_tree(
     Ok(tree)
 }
 
+fn leads_outside(owner: &Owner, link: &Path) -> bool {
+    let package = owner.place.directory.canonicalize();
+    package.is_ok_and(|package| link.canonicalize().is_ok_and(|path| !path.starts_with(package)))
+}
+
 /// Reports that an input of the target cannot be read.
 fn unreadable(owner: &Owner, path: &str, error: &io::Error) -> Failed {
     let shown = Path::new(path).display();
     let message = match error.kind() {
         io::ErrorKind::NotFound => format!("the input {shown} is not there"),
         io::ErrorKind::IsADirectory => format!("the input {shown} is a directory, not a file"),
-        _ => format!("cannot read the input {shown}: {error}"),
+        _ => format!("cannot read the input {shown}: {}", describe_io(error)),
     };
     let ended = Ended {
         status: Status::Failed,

@@ -55,7 +55,7 @@ pub fn build_static_lib(
             let flags = if cfg!(target_os = "linux") { "rcsD" } else { "rcs" };
             let mut arguments = vec![flags.to_owned(), action.argument(&target)];
             arguments.extend(action.inputs.iter().map(|object| action.artifact(object)));
-            action.run(&archiver, arguments, &[])
+            action.run_tool(&archiver, arguments)
         };
         let step = owner.step(vec![output], depends_on, false, Box::new(work));
         run_single(step, &owner.cx, objects.into())
@@ -134,7 +134,7 @@ fn linked(
             arguments.extend(action.inputs.iter().map(|input| action.artifact(input)));
             arguments.extend(around[1].map(str::to_owned));
             arguments.extend_from_slice(&link.link_args);
-            action.run(&link.linker, arguments, &[])
+            action.run_tool(&link.linker, arguments)
         };
         let step = owner.step(vec![Output::file(file)], prefix, false, Box::new(work));
         run_single(step, &owner.cx, inputs.into())

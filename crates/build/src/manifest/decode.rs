@@ -39,6 +39,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     let executables = top.tables("executable", executable);
     let commands = top.tables("command", command);
     top.finish();
+    errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
     match package {
         Some(package) if errors.found.is_empty() => Ok(Manifest {
             package,
@@ -139,6 +140,7 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<DependencySource> {
 fn compiled(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
+    let has_sources = fields.entries.contains_key("sources");
     let compiled = Compiled {
         name,
         sources: fields.templates("sources"),
@@ -150,13 +152,10 @@ fn compiled(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
         link_args: fields.plain_strings("link-args"),
         libraries: fields.strings("libraries").unwrap_or_default(),
     };
-    if compiled.sources.is_empty() {
+    if !has_sources {
         let message = format!("{} has no sources", fields.what);
-        fields.errors.push(
-            fields.span.clone(),
-            message,
-            Some("add sources = [\"src/*.c\"]".into()),
-        );
+        let help = "add sources = [\"src/*.c\"]".to_owned();
+        fields.errors.push(fields.span.clone(), message, Some(help));
     }
     Some(compiled)
 }

@@ -70,6 +70,14 @@ impl Template {
         }
     }
 
+    /// `PATH` of `{build}/PATH`: an output of whichever target declares it.
+    pub fn as_built(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Hole(name), Piece::Literal(path)] if name == "build" => path.strip_prefix('/'),
+            _ => None,
+        }
+    }
+
     /// The names of all placeholders.
     pub fn holes(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {

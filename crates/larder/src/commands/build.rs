@@ -17,14 +17,18 @@ use larder_build::{
     event::Reporter,
     name::{Facet, TargetName},
     process::Processes,
+    why,
 };
-use larder_trace::Level;
+use larder_trace::{Level, describe_io};
 use rustix::process::Signal;
 use serde_json::json;
-use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
+use signal_hook::{
+    consts::{SIGHUP, TERM_SIGNALS},
+    iterator::Signals,
+};
 
-use super::{App, FAILED, OUT_OF_DATE, WRONG, here};
-use crate::ui::seconds;
+use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, here};
+use crate::ui::{Ui, seconds};
 
 /// What every command that builds takes.
 #[derive(Args, Default)]
@@ -152,28 +156,29 @@ pub fn build(app: &App, arguments: &Build) -> ExitCode {
         (_, true) => Mode::DryRun,
         _ => Mode::Build,
     };
-    let collect = arguments.outputs.is_some();
-    let (report, code) =
-        match run(app, &arguments.targets, &arguments.options, mode, false, collect) {
-            Ok(result) => result,
-            Err(code) => return code,
-        };
+    let mut request = request(app, &arguments.targets, &arguments.options, mode);
+    request.cache.collect = arguments.outputs.is_some();
+    let (report, code) = match run(app, &arguments.options, &request) {
+        Ok(result) => result,
+        Err(code) => return ExitCode::from(code),
+    };
+    summarize(app, &report, code);
     if let (Some(file), Some(mappings)) = (&arguments.outputs, &report.mappings)
         && let Err(error) = mappings.write(file)
     {
         app.ui.error(&error.to_string());
         return ExitCode::from(FAILED);
     }
-    code
+    ExitCode::from(code)
 }
 
 /// Runs `larder query`.
 pub fn query(app: &App, arguments: &Query) -> ExitCode {
-    let (report, code) =
-        match run(app, &arguments.targets, &arguments.options, Mode::Build, false, false) {
-            Ok(result) => result,
-            Err(code) => return code,
-        };
+    let request = request(app, &arguments.targets, &arguments.options, Mode::Build);
+    let (report, code) = match run(app, &arguments.options, &request) {
+        Ok(result) => result,
+        Err(code) => return ExitCode::from(code),
+    };
     for (id, outputs) in &report.targets {
         let target = report.plan.target(*id);
         let paths = outputs
@@ -191,16 +196,24 @@ pub fn query(app: &App, arguments: &Query) -> ExitCode {
             "hashes": hashes,
         }));
     }
-    code
+    summarize_work(app, &report, code);
+    ExitCode::from(code)
 }
 
 /// Runs `larder exec`.
 pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
     let mut target = arguments.target.clone();
     target.facet.get_or_insert(Facet::Exe);
-    let report = match run(app, &[target], &arguments.options, Mode::Build, false, false) {
-        Ok((report, code)) if code == ExitCode::SUCCESS => report,
-        Ok((_, code)) | Err(code) => return code,
+    let request = request(app, &[target], &arguments.options, Mode::Build);
+    let report = match run(app, &arguments.options, &request) {
+        Ok((report, code)) => {
+            summarize_work(app, &report, code);
+            if code != 0 {
+                return ExitCode::from(code);
+            }
+            report
+        }
+        Err(code) => return ExitCode::from(code),
     };
     let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
     let Some(program) =
@@ -212,17 +225,19 @@ pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
     app.ui.finish();
     // Only comes back when it could not start.
     let error = Command::new(&program).args(&arguments.arguments).exec();
-    app.ui.error(&format!("cannot run {}: {error}", program.display()));
+    app.ui.error(&format!("cannot run {}: {}", program.display(), describe_io(&error)));
     ExitCode::from(FAILED)
 }
 
 /// Runs `larder test`.
 pub fn test(app: &App, arguments: &Test) -> ExitCode {
-    let (report, code) =
-        match run(app, &arguments.targets, &arguments.options, Mode::Build, true, false) {
-            Ok(result) => result,
-            Err(code) => return code,
-        };
+    let mut request = request(app, &arguments.targets, &arguments.options, Mode::Build);
+    request.test = true;
+    let (report, code) = match run(app, &arguments.options, &request) {
+        Ok(result) => result,
+        Err(code) => return ExitCode::from(code),
+    };
+    summarize(app, &report, code);
     let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
     let failed = report.tests.len() - passed;
     app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
@@ -230,41 +245,60 @@ pub fn test(app: &App, arguments: &Test) -> ExitCode {
         true => app.ui.status("there are no tests: give an executable or a command `test = true`"),
         false => app.ui.status(&format!("{passed} passed, {failed} failed")),
     }
-    code
+    ExitCode::from(code)
 }
 
 /// Runs `larder why`.
 pub fn why(app: &App, arguments: &Why) -> ExitCode {
-    let options =
-        BuildOptions { rehash: arguments.rehash, explain: true, ..BuildOptions::default() };
-    match run(app, &arguments.targets, &options, Mode::DryRun, false, false) {
-        Ok((report, code)) => {
-            if report.succeeded() {
-                app.ui.status("everything is up to date: nothing changed since the last build");
-            }
-            code
+    let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
+    let request = request(app, &arguments.targets, &options, Mode::DryRun);
+    let reporter: Arc<dyn Reporter> = app.ui.clone();
+    let explained = why::why(&request, &Arc::new(Processes::default()), &reporter);
+    app.ui.finish();
+    let (explanation, report) = match explained {
+        Ok(explained) => explained,
+        Err(error) => return ExitCode::from(refuse(&app.ui, error)),
+    };
+    for cause in &explanation.causes {
+        let outputs = cause.outputs.iter();
+        let outputs = outputs.map(|(target, output)| json!({ "target": target, "output": output }));
+        app.ui.event_json(&json!({
+            "event": "cause",
+            "cause": cause.what,
+            "outputs": outputs.collect::<Vec<_>>(),
+        }));
+        let names = cause.outputs.iter().map(|(_, output)| output.as_str()).collect();
+        let count = cause.outputs.len();
+        app.ui.result(&format!("{}: {count} out of date: {}", cause.what, fold(app, names)));
+    }
+    if !explanation.dependents.is_empty() {
+        let names = explanation.dependents.iter().map(String::as_str).collect();
+        app.ui.result(&format!("and what needs them: {}", fold(app, names)));
+    }
+    if report.succeeded() {
+        app.ui.result("everything is up to date: nothing changed since the last build");
+    }
+    ExitCode::from(if report.progress.failed > 0 { FAILED } else { 0 })
+}
+
+/// Names for people: the first few, unless more was asked for.
+fn fold(app: &App, names: Vec<&str>) -> String {
+    const SHOWN: usize = 3;
+    // Two more would take as much room as saying so.
+    match names.len() - SHOWN.min(names.len()) {
+        hidden if hidden > 1 && app.global.verbose == 0 => {
+            format!("{} and {hidden} more", names[..SHOWN].join(", "))
         }
-        Err(code) => code,
+        _ => names.join(", "),
     }
 }
 
-/// Builds, prints how it went, and tells the exit code.
-fn run(
-    app: &App,
-    targets: &[TargetName],
-    options: &BuildOptions,
-    mode: Mode,
-    test: bool,
-    collect: bool,
-) -> Result<(Report, ExitCode), ExitCode> {
-    let mut ui = crate::ui::Ui::new(&app.global);
-    ui.explain = options.explain;
-    ui.log_level = options.log_level.into();
-    let ui = Arc::new(ui);
+/// What the command line asks the engine for.
+fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode) -> Request {
     let jobs = options
         .jobs
         .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let request = Request {
+    Request {
         directory: here().to_owned(),
         targets: targets.to_vec(),
         jobs,
@@ -273,39 +307,51 @@ fn run(
             keep_going: options.keep_going,
             rehash: options.rehash,
             old: options.old,
-            color: ui.color(),
+            check_traces: app.global.verbose > 0,
+            color: app.ui.color(),
         },
-        cache: CacheOptions { off: options.no_cache, collect },
-        test,
-    };
+        cache: CacheOptions { off: options.no_cache, collect: false },
+        test: false,
+    }
+}
+
+/// Says why a build did not begin, and tells the exit code.
+fn refuse(ui: &Ui, error: EngineError) -> u8 {
+    match error {
+        EngineError::Manifest(diagnostics) => {
+            ui.diagnostics(&diagnostics);
+            WRONG
+        }
+        error => {
+            ui.error(&error.to_string());
+            FAILED
+        }
+    }
+}
+
+/// Builds, prints how it goes, and tells the exit code.
+fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Report, u8), u8> {
+    let mut ui = Ui::new(&app.global);
+    ui.explain = options.explain;
+    ui.log_level = options.log_level.into();
+    let ui = Arc::new(ui);
     let processes = Arc::new(Processes::default());
     end_on_signals(processes.clone());
     let reporter: Arc<dyn Reporter> = ui.clone();
-    let built = engine::build(&request, &processes, &reporter);
+    let built = engine::build(request, &processes, &reporter);
     ui.finish();
-    let report = match built {
-        Ok(report) => report,
-        Err(EngineError::Manifest(diagnostics)) => {
-            ui.diagnostics(&diagnostics);
-            return Err(ExitCode::from(WRONG));
-        }
-        Err(error) => {
-            ui.error(&error.to_string());
-            return Err(ExitCode::from(FAILED));
-        }
-    };
+    let report = built.map_err(|error| refuse(&ui, error))?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
         (level, ..) => level.map(Level::from),
     };
     let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
-    let code = match mode {
-        _ if report.interrupted => 130,
+    let code = match request.options.mode {
+        _ if report.interrupted => INTERRUPTED,
+        _ if report.progress.failed > 0 => FAILED,
         Mode::DryRun => 0,
-        Mode::NoBuild if report.progress.out_of_date > 0 && report.progress.failed == 0 => {
-            OUT_OF_DATE
-        }
+        Mode::NoBuild if report.progress.out_of_date > 0 => OUT_OF_DATE,
         _ if !report.succeeded() || too_loud.is_some() => FAILED,
         _ => 0,
     };
@@ -317,13 +363,26 @@ fn run(
             "the build printed something of level {level} or above, which is to fail it"
         ));
     }
-    summarize(&ui, &report, code);
-    Ok((report, ExitCode::from(code)))
+    Ok((report, code))
 }
 
-fn summarize(ui: &crate::ui::Ui, report: &Report, code: u8) {
+/// Says how a build went that was not what was asked for in itself: nothing, when there was nothing
+/// to do.
+fn summarize_work(app: &App, report: &Report, code: u8) {
     let progress = &report.progress;
-    ui.event_json(&json!({
+    if code != 0
+        || progress.built + progress.restored > 0
+        || app.global.verbose > 0
+        || app.global.json
+    {
+        summarize(app, report, code);
+    }
+}
+
+/// Says how a build went.
+fn summarize(app: &App, report: &Report, code: u8) {
+    let progress = &report.progress;
+    app.ui.event_json(&json!({
         "event": "finished",
         "exitCode": code,
         "progress": progress,
@@ -348,13 +407,15 @@ fn summarize(ui: &crate::ui::Ui, report: &Report, code: u8) {
         (false, true) => "nothing to build".to_owned(),
         (false, false) => parts.join(", "),
     };
-    ui.status(&format!("{what} in {}", seconds(report.took)));
+    app.ui.status(&format!("{what} in {}", seconds(report.took)));
 }
 
 /// Lets Ctrl-C and its like end the commands that run: asked the first time, after two seconds or at
-/// the second time without asking.
+/// the second time without asking. They are in process groups of their own, so that nothing else
+/// would, not even a terminal that is closed.
 fn end_on_signals(processes: Arc<Processes>) {
-    let Ok(mut signals) = Signals::new(TERM_SIGNALS) else { return };
+    let hangup: &[i32] = if ignores_hangup() { &[] } else { &[SIGHUP] };
+    let Ok(mut signals) = Signals::new([TERM_SIGNALS, hangup].concat()) else { return };
     thread::spawn(move || {
         for (count, _) in signals.forever().enumerate() {
             processes.interrupt(if count == 0 { Signal::TERM } else { Signal::KILL });
@@ -365,4 +426,12 @@ fn end_on_signals(processes: Arc<Processes>) {
             });
         }
     });
+}
+
+/// Whether `nohup` started this process. Linux says so; elsewhere there is no telling.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (SIGHUP - 1)) != 0
 }

@@ -1,0 +1,266 @@
+//! Packages on disk, and larder run on them.
+
+#![allow(dead_code, reason = "not every test uses everything")]
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The beginning of most manifests. Without the store, what is out of date is built, never restored.
+pub const PACKAGE: &str = "[package]\nname = \"p\"\nartifact-cache = false\n";
+
+/// A package in a temporary directory, which is removed with it.
+pub struct Project {
+    temporary: TempDir,
+    /// The package's directory.
+    pub root: PathBuf,
+}
+
+impl Project {
+    /// A package with [`PACKAGE`] and `manifest`.
+    pub fn new(manifest: &str) -> Self {
+        Self::with_manifest(&format!("{PACKAGE}{manifest}"))
+    }
+
+    /// A package with this manifest and nothing else.
+    pub fn with_manifest(manifest: &str) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().canonicalize().unwrap().join("p");
+        fs::create_dir(&root).unwrap();
+        let project = Self { temporary, root };
+        project.file("larder.toml", manifest);
+        project
+    }
+
+    /// A path in the package.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Writes a file; directories are made.
+    pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Writes an executable script.
+    pub fn script(&self, path: &str, content: &str) -> &Self {
+        self.file(path, format!("#!/bin/sh\n{content}"));
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        String::from_utf8(fs::read(self.path(path)).unwrap()).unwrap()
+    }
+
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.path(path)).unwrap();
+    }
+
+    /// An output of the build directory.
+    pub fn output(&self, path: &str) -> PathBuf {
+        self.path(".larder/build").join(path)
+    }
+
+    /// larder in the package, not run yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        larder(&self.root, &self.temporary.path().join("cache"), arguments)
+    }
+
+    /// Runs larder in the package to its end.
+    pub fn larder(&self, arguments: &[&str]) -> Run {
+        run(self.command(arguments))
+    }
+
+    /// Builds the package's defaults, which has to succeed, and tells what became of each output.
+    pub fn build(&self) -> Built {
+        self.build_with(&[])
+    }
+
+    /// The same with arguments.
+    pub fn build_with(&self, arguments: &[&str]) -> Built {
+        Built::of(&self.larder(&[&["build", "--json"], arguments].concat()).ok())
+    }
+
+    /// The bytes of every output, without larder's own files. A file that cannot be executed is
+    /// told from one that can.
+    pub fn outputs(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        walk(&self.path(".larder/build"), "", &mut |path, file| {
+            if !path.ends_with(".trace") && !path.ends_with(".hash") {
+                let executable = file.metadata().unwrap().permissions().mode() & 0o111 != 0;
+                let mark = if executable { "*" } else { "" };
+                found.insert(format!("{path}{mark}"), fs::read(file).unwrap());
+            }
+        });
+        found
+    }
+
+    /// The trace of every output: the dep hash by path.
+    pub fn dep_hashes(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        walk(&self.path(".larder/build"), "", &mut |path, file| {
+            if path.ends_with(".trace") {
+                let trace: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+                found.insert(path.to_owned(), trace["depHash"].as_str().unwrap().to_owned());
+            }
+        });
+        found
+    }
+
+    /// Everything below `.larder`, by path: content and modification time.
+    pub fn state(&self) -> BTreeMap<String, (Vec<u8>, std::time::SystemTime)> {
+        let mut found = BTreeMap::new();
+        walk(&self.path(".larder"), "", &mut |path, file| {
+            let modified = file.metadata().unwrap().modified().unwrap();
+            found.insert(path.to_owned(), (fs::read(file).unwrap(), modified));
+        });
+        found
+    }
+
+    /// `text` with the package's directory named `[DIR]`, and times and process ids left out.
+    pub fn redact(&self, text: &str) -> String {
+        text.replace(self.root.to_str().unwrap(), "[DIR]")
+            .replace(self.root.parent().unwrap().to_str().unwrap(), "[TMP]")
+    }
+}
+
+/// larder in `directory`, with a store of its own and nothing of the caller's environment that could
+/// change what it does.
+pub fn larder(directory: &Path, cache: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+    command.args(arguments).current_dir(directory).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("LARDER_") || text.starts_with("LEAN_") || text == "NO_COLOR" {
+            command.env_remove(name);
+        }
+    }
+    command.env("LARDER_CACHE_DIR", cache);
+    command
+}
+
+/// Runs a command to its end; one that takes a minute hangs.
+pub fn run(mut command: Command) -> Run {
+    let started = Instant::now();
+    let output = command.output().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(120), "{command:?} took too long");
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// How a run of larder ended and what it printed.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub fn ends_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        for panicked in ["panicked at", "RUST_BACKTRACE"] {
+            assert!(!self.stderr.contains(panicked), "{}", self.stderr);
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.ends_with(0)
+    }
+
+    /// It must have said this on standard error.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "`{text}` is not in:\n{}", self.stderr);
+        self
+    }
+
+    /// The events of `--json`.
+    #[track_caller]
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
+    }
+}
+
+/// What became of each output.
+#[derive(Debug)]
+pub struct Built {
+    pub by_status: BTreeMap<String, Vec<String>>,
+}
+
+impl Built {
+    #[track_caller]
+    pub fn of(run: &Run) -> Self {
+        let mut by_status: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for event in run.events().iter().filter(|event| event["event"] == "ended") {
+            let status = event["status"].as_str().unwrap().to_owned();
+            by_status.entry(status).or_default().push(event["output"].as_str().unwrap().to_owned());
+        }
+        by_status.values_mut().for_each(|outputs| outputs.sort());
+        Self { by_status }
+    }
+
+    /// The outputs with this status, sorted.
+    pub fn with(&self, status: &str) -> Vec<&str> {
+        self.by_status.get(status).into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// What was built, sorted.
+    pub fn built(&self) -> Vec<&str> {
+        self.with("built")
+    }
+}
+
+/// Calls `visit` with every file below `directory`.
+pub fn walk(directory: &Path, below: &str, visit: &mut dyn FnMut(&str, &Path)) {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        entries => entries.unwrap(),
+    };
+    for entry in entries {
+        let entry = entry.unwrap();
+        let path = format!("{below}{}", entry.file_name().to_string_lossy());
+        if entry.file_type().unwrap().is_dir() {
+            walk(&entry.path(), &format!("{path}/"), visit);
+        } else {
+            visit(&path, &entry.path());
+        }
+    }
+}
+
+/// Waits until `holds`, which it has to within half a minute.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Copies a directory with what it holds, links as links, times kept by `cp -a`.
+pub fn copy_tree(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}

@@ -1,0 +1,216 @@
+//! Disks that are full, directories that cannot be written, names that are no text, and directories
+//! where files should be.
+
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path, process::Command};
+
+use insta::assert_snapshot;
+
+use crate::common::{Project, Run, larder, run};
+
+const TWO: &str = r#"
+[[command]]
+name = "small"
+outputs = ["small"]
+run = ["sh", "-c", "echo small > $1", "sh", "{out}"]
+
+[[command]]
+name = "large"
+inputs = ["{small}"]
+outputs = ["large"]
+run = ["sh", "-c", "head -c 3000000 /dev/zero > $1", "sh", "{out}"]
+"#;
+
+/// Runs larder where `mount` was run before in a mount namespace of its own, which is gone afterwards.
+/// `None`, with a note, where this is not allowed.
+fn run_with_mount(project: &Project, mount: &str, arguments: &[&str]) -> Option<Run> {
+    let namespaces: [&[&str]; 2] = [&["--mount"], &["--mount", "--user", "--map-root-user"]];
+    let allowed = namespaces.into_iter().find(|flags| {
+        let mut probe = Command::new("unshare");
+        let probe = probe.args(*flags).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+        probe.is_ok_and(|output| output.status.success())
+    });
+    let Some(flags) = allowed else {
+        eprintln!("not tested: nothing can be mounted here");
+        return None;
+    };
+    let inner = project.command(arguments);
+    let mut command = Command::new("unshare");
+    command.args(flags).args(["sh", "-ec", &format!("{mount}\nexec \"$@\""), "sh"]);
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(&project.root);
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Some(run(command))
+}
+
+#[test]
+fn a_full_disk() {
+    let project = Project::new(TWO);
+    fs::create_dir(project.path(".larder")).unwrap();
+    let full = "mount -t tmpfs -o size=1m tmpfs .larder";
+    let Some(run) = run_with_mount(&project, full, &["build"]) else { return };
+    let run = run.ends_with(1).says("built small small").says("failed large large");
+    // The command says it itself, as a compiler would.
+    assert!(run.stderr.to_lowercase().contains("no space left on device"), "{}", run.stderr);
+
+    // And when the room is gone before larder begins.
+    let full =
+        "mount -t tmpfs -o size=1m tmpfs .larder\nhead -c 2000000 /dev/zero > .larder/x || true";
+    let Some(run) = run_with_mount(&project, full, &["build"]) else { return };
+    let run = run.ends_with(1);
+    assert!(
+        run.stderr.contains("No space left on device (free some space and try again"),
+        "{}",
+        run.stderr
+    );
+    project.build();
+}
+
+#[test]
+fn a_build_directory_that_cannot_be_written() {
+    let project = Project::new(TWO);
+    project.build_with(&["small"]);
+    let locked = "mount --bind .larder .larder\nmount -o remount,ro,bind .larder";
+    let Some(run) = run_with_mount(&project, locked, &["build"]) else { return };
+    let said = run.ends_with(1).stderr;
+    assert_snapshot!(project.redact(&said), @"error: cannot use [DIR]/.larder: Read-only file system (larder needs access to it: see who owns it, and how it is mounted)");
+    // Where only the outputs are locked, each is named.
+    let locked = "mount --bind .larder/build .larder/build\nmount -o remount,ro,bind .larder/build";
+    let Some(run) = run_with_mount(&project, locked, &["build"]) else { return };
+    let said = run.ends_with(1).stderr;
+    assert_snapshot!(project.redact(said.lines().next().unwrap()), @"[2/2] failed large large: [DIR]/.larder/build/large.trace: Read-only file system (larder needs access to it: see who owns it, and how it is mounted)");
+    assert_eq!(project.build().built(), ["large"]);
+}
+
+#[test]
+fn a_package_that_somebody_else_owns() {
+    let project = Project::new(TWO);
+    // As whoever may not write anything here; for root that is somebody else.
+    let mut command = if rustix::process::geteuid().is_root() {
+        let inner = project.command(&["build"]);
+        let copy = project.root.parent().unwrap().join("larder");
+        fs::copy(inner.get_program(), &copy).unwrap();
+        open_up(project.root.parent().unwrap());
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).arg("build");
+        command.current_dir(&project.root).env("LARDER_CACHE_DIR", "/nonexistent");
+        command
+    } else {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o555);
+        fs::set_permissions(&project.root, mode).unwrap();
+        project.command(&["build"])
+    };
+    command.env("HOME", "/nonexistent");
+    let said = run(command).ends_with(1).stderr;
+    open_up(&project.root);
+    assert_snapshot!(project.redact(&said), @"error: cannot use [DIR]/.larder: Permission denied (larder needs access to it: see who owns it, and how it is mounted)");
+}
+
+fn open_up(path: &Path) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(path, mode).unwrap();
+}
+
+#[test]
+fn file_names_that_are_not_utf_8() {
+    let odd = OsStr::from_bytes(b"od\xffd.c");
+    let project = Project::new("[[library]]\nname = \"a\"\nsources = [\"src/*.c\"]\n");
+    project.file("src/a.c", "int a;\n");
+    fs::write(project.path("src").join(odd), "int b;\n").unwrap();
+    let said = project.larder(&["build"]).ends_with(2).stderr;
+    assert_snapshot!(project.redact(&said), @r#"
+    error: [DIR]/larder.toml:6:12: the file name "src/od\xFFd.c" is not UTF-8; rename it, or exclude it
+       |
+     6 | sources = ["src/*.c"]
+       |            ^^^^^^^^^
+    "#);
+    // One that no pattern matches is nobody's business.
+    fs::rename(
+        project.path("src").join(odd),
+        project.path("src").join(OsStr::from_bytes(b"\xff.txt")),
+    )
+    .unwrap();
+    project.build();
+
+    let header = Project::new("[[library]]\nname = \"a\"\nsources = [\"a.c\"]\n");
+    header.file("a.c", b"#include \"od\xffd.h\"\n");
+    fs::write(header.root.join(OsStr::from_bytes(b"od\xffd.h")), "int a;\n").unwrap();
+    let said = header.larder(&["build"]).ends_with(1).stderr;
+    assert_snapshot!(header.redact(said.lines().next().unwrap()), @"[1/2] failed a:o obj/liba/a.c.o: it includes od�d.h, whose name is not UTF-8; rename it");
+
+    let tree = Project::new(
+        "[[command]]\nname = \"a\"\ninputs = [\"d\"]\noutputs = [\"x\"]\nrun = [\"touch\", \"{out}\"]\n",
+    );
+    tree.file("d/x", "");
+    fs::write(tree.path("d").join(odd), "").unwrap();
+    let said = tree.larder(&["build"]).ends_with(1).stderr;
+    assert_snapshot!(tree.redact(said.lines().next().unwrap()), @r#"[1/1] failed a d: cannot read the input d: the file name "od\xFFd.c" is not UTF-8"#);
+
+    let outputs = Project::new(
+        "[[command]]\nname = \"a\"\noutputs = [\"d/\"]\nrun = [\"sh\", \"-c\", 'touch \"$1/$(printf \"\\377\")\"', \"sh\", \"{out}\"]\n",
+    );
+    let said = outputs.larder(&["build"]).ends_with(1).stderr;
+    assert_snapshot!(outputs.redact(said.lines().next().unwrap()), @"[1/1] failed a d: its output d/� has a name that is not UTF-8");
+}
+
+#[test]
+fn a_package_whose_directory_is_not_utf_8() {
+    let project = Project::new("[[library]]\nname = \"a\"\nsources = [\"a.c\"]\n");
+    project.file("a.c", "int a;\n");
+    let odd = project.root.parent().unwrap().join(OsStr::from_bytes(b"od\xffd"));
+    fs::rename(&project.root, &odd).unwrap();
+    let said = run(larder(&odd, &odd.join("cache"), &["build"])).ends_with(2).stderr;
+    fs::rename(&odd, &project.root).unwrap();
+    assert_snapshot!(project.redact(&said), @r"
+    error: the path [TMP]/od�d is not UTF-8
+      help: move the package, or rename what it is in
+    ");
+}
+
+#[test]
+fn directories_where_files_should_be() {
+    let library = "[[library]]\nname = \"a\"\nsources = [\"a.c\"]\n";
+    let source = Project::new(library);
+    fs::create_dir(source.path("a.c")).unwrap();
+    let said = source.larder(&["build"]).ends_with(1).stderr;
+    assert_snapshot!(source.redact(said.lines().next().unwrap()), @"[1/2] failed a:o a.c: the input a.c is a directory, not a file");
+
+    for (path, is_output) in [
+        ("liba.a", true),
+        ("obj/liba/a.c.o", true),
+        ("liba.a.trace", false),
+        ("liba.a.hash", false),
+    ] {
+        let project = Project::new(library);
+        project.file("a.c", "int a;\n");
+        project.file(&format!(".larder/build/{path}/precious"), "");
+        let run = project.larder(&["build"]).ends_with(1);
+        let what = if is_output {
+            "is a directory where a file is to be built"
+        } else {
+            "a directory is where a file should be"
+        };
+        assert!(run.stderr.contains(what) && run.stderr.contains(path), "{path}: {}", run.stderr);
+        assert!(project.output(path).join("precious").exists());
+    }
+}
+
+#[test]
+fn files_where_directories_should_be() {
+    let project = Project::new("[[library]]\nname = \"a\"\nsources = [\"a.c\"]\n");
+    project.file("a.c", "int a;\n");
+    for (path, code) in [(".larder", 1), (".larder/build", 1), (".larder/build/obj", 1)] {
+        project.file(path, "");
+        let run = project.larder(&["build"]).ends_with(code);
+        assert!(
+            run.stderr.contains("a file is where a directory should be"),
+            "{path}: {}",
+            run.stderr
+        );
+        project.remove(path);
+    }
+    // What is only larder's own is made anew.
+    for path in [".larder/index/x", ".larder/tmp"] {
+        fs::remove_dir_all(project.path(".larder")).unwrap_or_default();
+        project.file(path, "");
+        project.larder(&["build"]).ok();
+    }
+}

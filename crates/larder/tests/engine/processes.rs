@@ -1,0 +1,218 @@
+//! Signals, locks, and a larder that is killed at any instant.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::common::{Project, run, wait_until};
+
+/// A command that says its id, writes half its output, and goes on until `go` is there.
+const WAITS: &str = r#"
+[[command]]
+name = "a"
+outputs = ["a"]
+run = ["sh", "-c", "TRAP echo half > $0; echo $$ > pid.tmp; mv pid.tmp pid; while ! [ -e go ]; do sleep 0.05; done; echo whole > $0", "{out}"]
+"#;
+
+fn start(project: &Project, arguments: &[&str]) -> Child {
+    let mut command = project.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The id of the command, when it runs.
+fn command_of(project: &Project) -> Pid {
+    wait_until("the command runs", || project.path("pid").exists());
+    Pid::from_raw(project.read("pid").trim().parse().unwrap()).unwrap()
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn ctrl_c_ends_commands_and_leaves_no_output() {
+    for (trap, signals) in [
+        ("", &[Signal::INT][..]),
+        ("", &[Signal::TERM]),
+        ("", &[Signal::HUP]),
+        // One that does not listen is killed when asked a second time.
+        ("trap '' TERM;", &[Signal::INT, Signal::INT]),
+    ] {
+        let project = Project::new(&WAITS.replace("TRAP", trap));
+        let larder = start(&project, &["build"]);
+        let command = command_of(&project);
+        for (count, signal) in signals.iter().enumerate() {
+            if count > 0 {
+                thread::sleep(Duration::from_millis(50));
+            }
+            send(&larder, *signal);
+        }
+        let output = larder.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("interrupted"), "{said}");
+        assert!(!said.contains("failed"), "{said}");
+        // It was ended before larder was, not left to itself.
+        assert!(test_kill_process(command).is_err(), "{signals:?}");
+        assert!(project.outputs().is_empty());
+        project.file("go", "");
+        assert_eq!(project.build().built(), ["a"]);
+        assert_eq!(fs::read_to_string(project.output("a")).unwrap(), "whole\n");
+    }
+}
+
+#[test]
+fn nohup_is_respected() {
+    let project = Project::new(&WAITS.replace("TRAP", ""));
+    let inner = project.command(&["build"]);
+    let mut command = Command::new("nohup");
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(&project.root);
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut larder = command.spawn().unwrap();
+    command_of(&project);
+    send(&larder, Signal::HUP);
+    project.file("go", "");
+    assert_eq!(larder.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_second_larder_waits_and_says_for_whom() {
+    let project = Project::new(&WAITS.replace("TRAP", ""));
+    let first = start(&project, &["build"]);
+    command_of(&project);
+    let mut second = start(&project, &["build"]);
+    let mut events = start(&project, &["build", "--json"]);
+    let mut clean = start(&project, &["clean"]);
+    let waits =
+        format!("waiting for another larder in this build directory (process {})", first.id());
+    for waiter in [&mut second, &mut clean] {
+        let mut said = String::new();
+        BufReader::new(waiter.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said.trim_end(), waits);
+    }
+    let mut event = String::new();
+    BufReader::new(events.stdout.as_mut().unwrap()).read_line(&mut event).unwrap();
+    assert_eq!(event.trim_end(), format!("{{\"event\":\"waiting\",\"holder\":{}}}", first.id()));
+    // What touches nothing waits for nobody.
+    project.larder(&["build", "--dry-run"]).ok();
+    project.larder(&["why"]).ok();
+    project.larder(&["graph"]).ok();
+    project.file("go", "");
+    for child in [first, second, events, clean] {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+}
+
+#[test]
+fn the_lock_of_a_killed_larder_holds_nobody() {
+    let project = Project::new(&WAITS.replace("TRAP", ""));
+    let mut first = start(&project, &["build"]);
+    let command = command_of(&project);
+    first.kill().unwrap();
+    assert_eq!(first.wait().unwrap().signal(), Some(9));
+    // Its command goes on, and writes where nobody looks.
+    project.file("go", "");
+    let run = project.larder(&["build"]).ok();
+    assert!(!run.stderr.contains("waiting"), "{}", run.stderr);
+    assert!(run.stderr.contains("built a a"), "{}", run.stderr);
+    wait_until("the orphan ends", || test_kill_process(command).is_err());
+    assert_eq!(fs::read_to_string(project.output("a")).unwrap(), "whole\n");
+}
+
+/// Twelve objects, a library, a program, and commands that read what those and each other make.
+fn killed_project(value: u32) -> Project {
+    let project = Project::new(
+        r#"
+[[library]]
+name = "a"
+sources = ["*.S", "c.c"]
+
+[[executable]]
+name = "x"
+sources = ["main.c"]
+libraries = ["a"]
+
+[[command]]
+name = "slow"
+inputs = ["value.h"]
+outputs = ["slow/one", "slow/two"]
+run = ["sh", "-c", "cat value.h > $0; sleep 0.05; cat value.h > $1; sleep 0.05; cat value.h >> $1", "{outs}"]
+
+[[command]]
+name = "tree"
+inputs = ["{slow}", "{a:static}"]
+outputs = ["tree/"]
+run = ["sh", "-c", "mkdir $0/d; cp $1 $0/d/one; cp $2 $0/two; cp $3 $0/a", "{out}", "{in}"]
+"#,
+    );
+    for number in 0..10 {
+        project.file(&format!("s{number}.S"), format!("#include \"value.h\"\n    .data\n    .globl s{number}\ns{number}:\n    .long VALUE + {number}\n    .section .note.GNU-stack,\"\"\n"));
+    }
+    project
+        .file("c.c", "#include \"value.h\"\nextern int s3;\nint c(void) { return s3 + VALUE; }\n");
+    project.file("main.c", "int c(void);\nint main(void) { return c(); }\n");
+    set_value(&project, value);
+    project
+}
+
+fn set_value(project: &Project, value: u32) {
+    project.file("value.h", format!("#define VALUE {value}\n"));
+}
+
+#[test]
+fn killed_at_any_instant_the_next_build_ends_as_a_clean_one() {
+    let clean: Vec<BTreeMap<String, Vec<u8>>> = [1, 2]
+        .map(|value| {
+            let project = killed_project(value);
+            project.build();
+            project.outputs()
+        })
+        .into();
+    let project = killed_project(1);
+    let started = Instant::now();
+    project.build();
+    let whole = started.elapsed();
+    assert!(project.outputs() == clean[0]);
+    // Instants spread evenly over a build, each somewhat off: reproducible, and in no step with it.
+    let (mut killed, mut noise) = (0, 12345_u32);
+    for round in 0..100 {
+        let value = 2 - round % 2;
+        set_value(&project, value);
+        // At times the outputs or the index are gone besides.
+        match round % 10 {
+            3 => fs::remove_dir_all(project.path(".larder/build")).unwrap(),
+            6 => fs::remove_file(project.path(".larder/index")).unwrap_or_default(),
+            _ => {}
+        }
+        noise = noise.wrapping_mul(1_103_515_245).wrapping_add(12345);
+        let instant = whole * (round * 1000 + noise % 1000) / 100_000;
+        let mut larder = start(&project, &["build", "-j4"]);
+        thread::sleep(instant);
+        larder.kill().unwrap();
+        killed += u32::from(larder.wait().unwrap().signal() == Some(9));
+        let next = run(project.command(&["build", "-j4"])).ok();
+        let outputs = project.outputs();
+        let expected = &clean[value as usize - 1];
+        let differ: Vec<_> = outputs
+            .iter()
+            .filter(|(path, bytes)| expected.get(*path) != Some(*bytes) && !path.ends_with(".tmp"))
+            .map(|(path, _)| path)
+            .chain(expected.keys().filter(|path| !outputs.contains_key(*path)))
+            .collect();
+        assert!(differ.is_empty(), "round {round}, {instant:?}: {differ:?}\n{}", next.stderr);
+    }
+    assert!(killed > 50, "only {killed} of 100 were killed in time");
+    let outputs = project.outputs();
+    let left: Vec<_> = outputs.keys().filter(|path| path.ends_with(".tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
