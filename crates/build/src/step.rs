@@ -23,6 +23,7 @@ use crate::{
     context::{Context, Mode},
     event::{Ended, Status, StepName},
     job::{Built, Failed},
+    manifest::FILE_NAME,
     place::Place,
     reason::{Reason, differences},
 };
@@ -193,6 +194,10 @@ impl Step {
             TraceFile::Unfinished => Err(Reason::Interrupted),
             TraceFile::Absent => {
                 let allowed = cx.options.old || !self.discovers;
+                // Nothing tells with which arguments the outputs were made, but when those may have
+                // been edited.
+                let manifest = cx.index.file(&self.place.input(FILE_NAME), Content::Text);
+                let newest = manifest.map_or(newest, |manifest| newest.max(manifest.stat.mtime));
                 self.newer_than(cx, newest, allowed).ok_or(Reason::NotBuilt)
             }
         }

@@ -253,7 +253,8 @@ impl Ui {
         }
         let wants_command = ended.status == Status::Failed || self.verbose;
         if let Some(command) = ended.command.filter(|_| wants_command) {
-            text.push_str(&format!("\n  {}", self.paint(style::DIM, command)));
+            let command = if self.verbose { command.to_owned() } else { shorten(command) };
+            text.push_str(&format!("\n  {}", self.paint(style::DIM, &command)));
         }
         for message in shown {
             text.push('\n');
@@ -291,6 +292,18 @@ fn wants_color(choice: ColorChoice, terminal: bool) -> bool {
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && !no_color,
     }
+}
+
+/// A command line without its middle where that is very long.
+fn shorten(command: &str) -> String {
+    const SHOWN: usize = 2000;
+    let length = command.chars().count();
+    if length <= SHOWN {
+        return command.to_owned();
+    }
+    let start: String = command.chars().take(SHOWN / 2).collect();
+    let end: String = command.chars().skip(length - SHOWN / 2).collect();
+    format!("{start} … ({} more characters, shown with -v) … {end}", length - SHOWN)
 }
 
 /// A time for people.

@@ -199,6 +199,18 @@ fn without_a_trace_file_what_discovers_its_inputs_is_rebuilt() {
 }
 
 #[test]
+fn without_a_trace_file_an_edited_manifest_is_newer_too() {
+    let manifest = "[[command]]\nname = \"a\"\ninputs = [\"in\"]\noutputs = [\"a\"]\nrun = [\"sh\", \"-c\", \"echo 1 > $0\", \"{out}\"]\n";
+    let project = Project::new(manifest);
+    project.file("in", "");
+    project.build();
+    project.remove(".larder/build/a.trace");
+    nothing_is_built(&project);
+    project.file("larder.toml", project.read("larder.toml").replace("echo 1", "echo 2"));
+    assert_eq!(project.build().built(), ["a"]);
+}
+
+#[test]
 fn trace_files_that_are_broken_count_as_absent() {
     let project = project();
     project.build();
