@@ -138,18 +138,21 @@ pub fn build(
     }
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
-    let _lock = match request.options.mode {
+    let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
             BuildLock::take(&larder, |holder| reporter.event(&Event::Waiting { holder }))
                 .map_err(unusable)?,
         ),
     };
-    if request.options.mode == Mode::Build {
+    if let Some(lock) = &lock {
         // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
         let left = larder.join("tmp");
         if std::fs::remove_dir_all(&left).is_err() {
             let _ = std::fs::remove_file(&left);
+        }
+        if lock.was_killed {
+            larder_trace::atomic::sweep(&larder);
         }
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
