@@ -17,10 +17,12 @@ use larder_trace::{
 use crate::{
     artifact::{Artifact, Made, Output},
     context::Context,
-    event::{Ended, Status},
+    diagnostic::Diagnostic,
+    event::{Ended, Event, Status},
     job::Failed,
     process::{self, ProcessError, Spec},
     reason::Reason,
+    sandbox::{self, Sandbox, View},
     step::{Inputs, Step, materialize},
 };
 
@@ -38,6 +40,10 @@ pub struct Action<'a> {
     pub log: BuildLog,
     /// Inputs the commands told of, as they call them.
     pub discovered: Vec<String>,
+    /// What the commands may read besides the inputs, as a sandbox is to know: absolute.
+    pub visible: Vec<PathBuf>,
+    /// Directories whose names the commands may list, as a sandbox is to know: absolute.
+    pub listed: Vec<PathBuf>,
     command: Option<String>,
 }
 
@@ -64,8 +70,17 @@ impl<'a> Action<'a> {
         inputs: &'a [Artifact],
         staging: &'a Path,
     ) -> Self {
-        let (log, discovered) = (BuildLog::default(), Vec::new());
-        Self { cx, step, inputs, staging, log, discovered, command: None }
+        Self {
+            cx,
+            step,
+            inputs,
+            staging,
+            log: BuildLog::default(),
+            discovered: Vec::new(),
+            visible: Vec::new(),
+            listed: Vec::new(),
+            command: None,
+        }
     }
 
     /// The path of an output in the staging directory; its directory is made.
@@ -113,6 +128,9 @@ impl<'a> Action<'a> {
         response_file: Option<PathBuf>,
     ) -> Result<(), ActionError> {
         let mut all = process::minimal_environment(self.staging);
+        if self.cx.sandbox.is_some() {
+            sandbox::without_home(&mut all, self.staging);
+        }
         all.extend_from_slice(environment);
         let spec = Spec {
             program: program.to_owned(),
@@ -122,20 +140,47 @@ impl<'a> Action<'a> {
             response_file,
         };
         self.command = Some(spec.to_string());
-        match self.cx.processes.run(&spec) {
+        let view = self.view(program)?;
+        let confined = self.cx.sandbox.as_ref().zip(view.as_ref());
+        match self.cx.processes.run(&spec, confined) {
             Ok(ended) => {
                 let text = ended.output.trim_end();
+                let refusals = confined.map(|confined| self.refusals(confined, text));
+                let refusals = refusals.unwrap_or_default();
                 if ended.status.success() {
                     self.log.push(level_of(text), text);
+                    for refusal in refusals {
+                        // Not for the log, which is kept: another build may not be sandboxed.
+                        let message = format!("`{}` was built, but {refusal}", self.step.target);
+                        self.cx.report(&Event::Note { level: Level::Warning, message: &message });
+                    }
                     Ok(())
                 } else {
                     self.log.push(Level::Error, text);
-                    Err(ActionError::Failed(process::describe_failure(ended.status)))
+                    let mut message = process::describe_failure(ended.status);
+                    refusals.iter().for_each(|refusal| message += &format!("\n{refusal}"));
+                    Err(ActionError::Failed(message))
                 }
             }
             Err(ProcessError::Interrupted) => Err(ActionError::Interrupted),
             Err(error) => Err(ActionError::Failed(error.to_string())),
         }
+    }
+
+    /// What a command may see in a sandbox, where there is one.
+    fn view(&self, program: &Path) -> Result<Option<View>, ActionError> {
+        let Some(sandbox) = &self.cx.sandbox else { return Ok(None) };
+        let inputs: Vec<PathBuf> =
+            self.inputs.iter().map(|input| self.cx.absolute(&input.path)).collect();
+        let read = inputs.iter().chain(&self.visible).map(PathBuf::as_path);
+        let listed = self.listed.iter().map(PathBuf::as_path);
+        let view = sandbox.view(program, read, listed, self.staging);
+        view.map(Some).map_err(|error| ActionError::io(self.staging, &error))
+    }
+
+    fn refusals(&self, (sandbox, view): (&Sandbox, &View), output: &str) -> Vec<Diagnostic> {
+        let place = &self.step.place;
+        sandbox.refusals(view, &self.step.target, &place.directory, &self.visible, output)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod plan;
 pub mod process;
 pub mod reason;
 mod restore;
+pub mod sandbox;
 pub mod scaffold;
 pub mod step;
 pub mod targets;
