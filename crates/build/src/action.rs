@@ -13,6 +13,7 @@ use larder_trace::{
     MTime, OutputFile, Outputs, begin_trace_file, clear_file_hash, clear_trace_file,
     compute_file_hash, describe_io, hash_file_path, save_file_hash, write_trace_file,
 };
+use rustix::fs::{FileType, RawMode};
 
 use crate::{
     artifact::{Artifact, Made, Output},
@@ -23,6 +24,7 @@ use crate::{
     process::{self, ProcessError, Spec},
     reason::Reason,
     sandbox::{self, Sandbox, View},
+    staged::Staged,
     step::{Inputs, Step, materialize},
 };
 
@@ -329,16 +331,12 @@ impl Step {
         let mut directories = Vec::new();
         for output in &self.outputs {
             let target = cx.absolute(&self.place.output(&output.path));
-            let source = self.written(action, output, &target)?;
+            self.take(action, output, &target)?;
             if output.directory {
                 directories.push(output.path.clone());
-                list_tree(&source, &output.path, &mut files, &mut directories)?;
+                list_tree(&target, &output.path, &mut files, &mut directories)?;
             } else {
-                files.push(describe(&source, output.path.clone())?);
-            }
-            if source != target {
-                with_parent(&target, || fs::rename(&source, &target))
-                    .map_err(|error| ActionError::io(&target, &error))?;
+                files.push(describe(&target, output.path.clone())?);
             }
         }
         let log = action.log.0.iter().map(|entry| LogEntry {
@@ -378,31 +376,35 @@ impl Step {
         Ok(artifacts)
     }
 
-    /// Where the commands wrote an output: where they were told to, or straight into place.
-    fn written(
-        &self,
-        action: &Action<'_>,
-        output: &Output,
-        target: &Path,
-    ) -> Result<PathBuf, ActionError> {
-        let staged = action.staging.join(&output.path);
-        let found =
-            [staged.as_path(), target].into_iter().find(|path| path.symlink_metadata().is_ok());
-        let Some(found) = found else {
-            let message = format!(
+    /// Moves an output into place from where the commands were told to write it, unless they wrote it
+    /// straight into place.
+    fn take(&self, action: &Action<'_>, output: &Output, target: &Path) -> Result<(), ActionError> {
+        let failed = |error: io::Error| ActionError::io(target, &error);
+        if let Some(staged) = Staged::find(action.staging, &output.path).map_err(failed)? {
+            self.check_kind(output, staged.kind)?;
+            with_parent(target, || staged.rename(target)).map_err(failed)?;
+        }
+        // Looked at where no command can change it any more.
+        match target.symlink_metadata() {
+            Ok(metadata) => {
+                let mode = metadata.permissions().mode();
+                self.check_kind(output, FileType::from_raw_mode(mode as RawMode))
+            }
+            Err(_) => Err(ActionError::Failed(format!(
                 "it ended well but did not write its output `{}`; commands write outputs to {{out}}, or below {{outdir}}",
                 output.path
-            );
-            return Err(ActionError::Failed(message));
-        };
-        let metadata = found.symlink_metadata().map_err(|error| ActionError::io(found, &error))?;
-        let wrong = match (output.directory, metadata.is_dir(), metadata.is_file()) {
+            ))),
+        }
+    }
+
+    fn check_kind(&self, output: &Output, kind: FileType) -> Result<(), ActionError> {
+        let wrong = match (output.directory, kind.is_dir(), kind.is_file()) {
             (false, true, _) => {
                 "a directory, and a file was promised; a directory's name ends in `/`"
             }
             (true, false, _) => "no directory, as its final `/` promises",
             (false, _, false) => "neither a file nor a directory",
-            _ => return Ok(found.to_owned()),
+            _ => return Ok(()),
         };
         Err(ActionError::Failed(format!("its output `{}` is {wrong}", output.path)))
     }

@@ -163,8 +163,8 @@ pub fn build(
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
     let cache = Cache::new(&plan.workspace, &request.cache);
-    let (options, processes_here) = (request.options, processes.clone());
-    let cx = Context::new(root, places, options, cache, sandbox, processes_here, reporter.clone())
+    let (options, reporter) = (request.options, reporter.clone());
+    let cx = Context::new(root, places, options, cache, sandbox, processes.clone(), reporter)
         .map_err(unusable)?;
     let result = run(&plan, &asked, &tests, request.jobs, &cx);
     if request.options.mode != Mode::DryRun

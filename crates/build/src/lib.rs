@@ -25,6 +25,7 @@ pub mod reason;
 mod restore;
 pub mod sandbox;
 pub mod scaffold;
+mod staged;
 pub mod step;
 pub mod targets;
 pub mod testing;

@@ -139,6 +139,10 @@ impl Processes {
             rustix::process::waitid(WaitId::Pid(process), options),
             Err(rustix::io::Errno::INTR)
         ) {}
+        if confined.is_some() {
+            // What a command leaves running ends with it.
+            let _ = rustix::process::kill_process_group(process, Signal::KILL);
+        }
         self.running().remove(&process);
         let status = child.wait().map_err(lost)?;
         read.map_err(lost)?;

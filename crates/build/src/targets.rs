@@ -693,14 +693,8 @@ impl<'a> Maker<'a> {
                 passed.push(name.clone());
             }
         }
-        let build = CommandBuild {
-            program,
-            arguments,
-            environment,
-            passed,
-            declared_inputs,
-            depends_on,
-        };
+        let build =
+            CommandBuild { program, arguments, environment, passed, declared_inputs, depends_on };
         Ok((build, inputs.jobs))
     }
 

@@ -88,7 +88,8 @@ impl<'i> Tools<'i> {
             (Some(name), _) => name.clone(),
             (None, true) if role != Role::Cxx => {
                 let selected = directory.join("lean-toolchain");
-                let sysroot = self.confined(&[&selected], || lean_sysroot(self.index, directory))?;
+                let sysroot =
+                    self.confined(&[&selected], || lean_sysroot(self.index, directory))?;
                 lean_tool(&sysroot, role).to_string_lossy().into_owned()
             }
             (None, _) => match role {
@@ -158,7 +159,9 @@ fn ask_lean(index: &StatIndex, lean: &Path, argument: &str, directory: &Path) ->
     }
     let mut command = Command::new(lean);
     // Not the rest of the environment: which Lean this is may be for the package to say.
-    let kept = |name: &str| matches!(name, "PATH" | "HOME") || name.starts_with("ELAN_") || name.starts_with("LEAN_");
+    let kept = |name: &str| {
+        matches!(name, "PATH" | "HOME") || name.starts_with("ELAN_") || name.starts_with("LEAN_")
+    };
     let environment = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(kept));
     command.env_clear().envs(environment);
     let output = command.arg(argument).current_dir(directory).stdin(Stdio::null()).output().ok()?;

@@ -109,6 +109,7 @@ fn run_compiler(action: &mut Action<'_>, compile: &Compile) -> Result<(), Action
     action.run_tool(&compile.compiler, arguments)?;
     // A compiler writes none for an assembly file that is not preprocessed.
     if compile.gnu_like
+        && depfile.symlink_metadata().is_ok_and(|found| found.is_file())
         && let Ok(bytes) = std::fs::read(&depfile)
     {
         let text = String::from_utf8(bytes).map_err(|error| {

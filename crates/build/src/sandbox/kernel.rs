@@ -17,8 +17,8 @@ use landlock::{
 };
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
-pub use super::calls::Calls;
 use super::SandboxError;
+pub use super::calls::Calls;
 
 /// The oldest Landlock that will do: before Linux 6.2 it let everybody truncate any file.
 const REQUIRED: ABI = ABI::V3;
@@ -106,11 +106,12 @@ pub fn confined<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, SandboxError> {
     thread::scope(|scope| {
-        let confined = thread::Builder::new().name("sandbox".to_owned()).spawn_scoped(scope, || {
-            restrict(rules)?;
-            calls.refuse()?;
-            Ok(work())
-        });
+        let confined =
+            thread::Builder::new().name("sandbox".to_owned()).spawn_scoped(scope, || {
+                restrict(rules)?;
+                calls.refuse()?;
+                Ok(work())
+            });
         let joined = confined.map_err(|error| SandboxError::Kernel(error.to_string()))?.join();
         joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })

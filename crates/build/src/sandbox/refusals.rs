@@ -59,47 +59,42 @@ impl Sandbox {
         let mut reported: Vec<PathBuf> = Vec::new();
         let mut found = Vec::new();
         let lines: Vec<&str> = output.lines().collect();
-        for (number, line) in lines.iter().enumerate() {
-            if found.len() >= MOST {
-                break;
-            }
-            if !is_refusal(line) {
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| is_refusal(line)) {
+            // Some put the name on a line of its own.
+            let next = lines.get(number + 1).filter(|next| !is_refusal(next));
+            let refused = [Some(line), next].into_iter().flatten().find_map(|line| {
+                let names = names(line);
+                let read = search_for(&names, directory, search).find_map(|path| hidden(&path));
+                let write = || {
+                    let paths = names.iter().filter(|name| name.contains('/'));
+                    let mut paths = paths.map(|name| directory.join(name));
+                    let not_to_be_written = |path: &PathBuf| match path.exists() {
+                        true => writes(line),
+                        false => path.parent().is_some_and(|up| hidden(up).is_some()),
+                    };
+                    paths.find(not_to_be_written).map(Refused::Write)
+                };
+                read.map(Refused::Read).or_else(write)
+            });
+            let Some(refused) = refused else { continue };
+            let path = match &refused {
+                Refused::Read(path) | Refused::Write(path) => path,
+            };
+            if reported.contains(path) || found.len() >= MOST {
                 continue;
             }
-            // Some put the name on a line of its own.
-            let next = lines.get(number + 1).filter(|next| !is_refusal(next)).copied();
-            let named = names(line).into_iter().chain(next.into_iter().flat_map(names));
-            let named: Vec<&str> = named.collect();
-            // A compiler names a header as it is included, by whatever file it is working on.
-            let beside = named.iter().filter_map(|name| Path::new(name).parent());
-            let beside = beside.filter(|parent| !parent.as_os_str().is_empty());
-            let mut bases: Vec<PathBuf> = vec![directory.to_owned()];
-            bases.extend(search.iter().cloned());
-            bases.extend(beside.map(|parent| directory.join(parent)));
-            let paths = named.iter().flat_map(|name| bases.iter().map(move |base| base.join(name)));
-            let refused = paths.clone().find_map(|path| hidden(&path));
-            match refused {
-                Some(path) if path.ancestors().count() > 1 && path != directory => {
-                    if !reported.contains(&path) {
-                        found.push(self.undeclared(target, &path));
-                        reported.push(path);
-                    }
+            reported.push(path.clone());
+            found.push(match &refused {
+                Refused::Read(path) => self.undeclared(target, path),
+                Refused::Write(path) => {
+                    let message = format!("it tried to write {}", path.display());
+                    let help = "commands write their outputs to {out} or below {outdir}, and \
+                                whatever they need for a while below {tmp}";
+                    self.at(target, Diagnostic::new(message).help(help))
                 }
-                _ => {
-                    let absent = named.iter().map(|name| directory.join(name)).find(|path| {
-                        !path.exists() && path.parent().is_some_and(|parent| hidden(parent).is_some())
-                    });
-                    if let Some(path) = absent.filter(|path| !reported.contains(path)) {
-                        let message = format!("it tried to write {}", path.display());
-                        let help = "commands write their outputs to {out} or below {outdir}, and \
-                                    whatever they need for a while below {tmp}";
-                        found.push(self.at(target, Diagnostic::new(message).help(help)));
-                        reported.push(path);
-                    }
-                }
-            }
+            });
         }
-        if found.is_empty() && output.lines().any(is_about_network) {
+        if output.lines().any(is_about_network) {
             let help = "fetch what it needs beforehand, and declare that as an input";
             let message = "it tried to use a network, and there is none in the sandbox";
             found.push(self.at(target, Diagnostic::new(message).help(help)));
@@ -115,9 +110,7 @@ impl Sandbox {
     pub(super) fn at(&self, target: &str, diagnostic: Diagnostic) -> Diagnostic {
         match self.declaration(target) {
             None => diagnostic,
-            Some(found) => {
-                diagnostic.at(&found.package.manifest.source, found.name_span())
-            }
+            Some(found) => diagnostic.at(&found.package.manifest.source, found.name_span()),
         }
     }
 
@@ -128,7 +121,8 @@ impl Sandbox {
         };
         let package = &declaration.package;
         let say = |name: &str| {
-            let message = format!("it read {name}, which the manifest does not declare");
+            let did = if path.is_dir() { "listed" } else { "read" };
+            let message = format!("it {did} {name}, which the manifest does not declare");
             Diagnostic::new(message)
         };
         let here = &package.manifest.source;
@@ -142,7 +136,10 @@ impl Sandbox {
             return say(&format!("what `{name}` makes")).at(here, span).help(line);
         }
         if let Ok(local) = path.strip_prefix(&package.place.directory) {
-            let local = local.to_string_lossy();
+            let local = match local.to_string_lossy() {
+                itself if itself.is_empty() => ".".into(),
+                local => local,
+            };
             let key = match declaration.compiles() && is_header(&local) {
                 true => "includes",
                 false => "inputs",
@@ -161,10 +158,12 @@ impl Sandbox {
             Some(owner) => {
                 let name = &owner.place.name;
                 let help = match declaration.compiles() {
-                    true => format!(
-                        "headers come with a library: libraries = [\"{name}/LIBRARY\"]"
+                    true => {
+                        format!("headers come with a library: libraries = [\"{name}/LIBRARY\"]")
+                    }
+                    false => format!(
+                        "name a target of it as an input: inputs = [\"{{@{name}/TARGET}}\"]"
                     ),
-                    false => format!("name a target of it as an input: inputs = [\"{{@{name}/TARGET}}\"]"),
                 };
                 say(&format!("{} of the package `{name}`", path.display()))
                     .at(here, declaration.name_span())
@@ -202,6 +201,26 @@ impl Sandbox {
     }
 }
 
+enum Refused {
+    Read(PathBuf),
+    Write(PathBuf),
+}
+
+/// Where the files called `names` may be. A compiler names a header as it is included, and beside that
+/// the file that includes it.
+fn search_for<'n>(
+    names: &'n [&'n str],
+    directory: &'n Path,
+    search: &'n [PathBuf],
+) -> impl Iterator<Item = PathBuf> + 'n {
+    let beside = names.iter().filter_map(|name| Path::new(name).parent());
+    let beside = beside.filter(|parent| !parent.as_os_str().is_empty());
+    let mut bases: Vec<PathBuf> = vec![directory.to_owned()];
+    bases.extend(search.iter().cloned());
+    bases.extend(beside.map(|parent| directory.join(parent)));
+    names.iter().flat_map(move |name| bases.clone().into_iter().map(move |base| base.join(name)))
+}
+
 impl Declaration {
     fn name_span(&self) -> std::ops::Range<usize> {
         let manifest = &self.package.manifest;
@@ -218,8 +237,12 @@ impl Declaration {
     fn objects(&self) -> String {
         let manifest = &self.package.manifest;
         match self.declared {
-            Declared::Library(index) => format!("obj/lib{}", *manifest.libraries[index].compiled.name),
-            Declared::Executable(index) => format!("obj/{}", *manifest.executables[index].compiled.name),
+            Declared::Library(index) => {
+                format!("obj/lib{}", *manifest.libraries[index].compiled.name)
+            }
+            Declared::Executable(index) => {
+                format!("obj/{}", *manifest.executables[index].compiled.name)
+            }
             Declared::Command(_) => String::new(),
         }
     }
@@ -257,12 +280,22 @@ impl Declaration {
 fn is_header(path: &str) -> bool {
     let extension = path.rsplit_once('.').map(|(_, extension)| extension);
     extension.is_some_and(|extension| {
-        matches!(extension, "h" | "hh" | "hpp" | "hxx" | "h++" | "H" | "inc" | "inl" | "ipp" | "tcc")
+        matches!(
+            extension,
+            "h" | "hh" | "hpp" | "hxx" | "h++" | "H" | "inc" | "inl" | "ipp" | "tcc"
+        )
     })
 }
 
 fn is_refusal(line: &str) -> bool {
     line.contains("ermission denied") || line.contains("EACCES")
+}
+
+/// Whether a line that tells of a refusal tells of one to change something.
+fn writes(line: &str) -> bool {
+    ["creat", "writ", "remov", "touch", "renam", "mov", "delet"]
+        .iter()
+        .any(|sign| line.contains(sign))
 }
 
 fn is_about_network(line: &str) -> bool {
@@ -284,7 +317,7 @@ fn names(line: &str) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
     for name in quoted.chain(fields).chain(words).chain(located) {
         let name = name.strip_prefix("./").unwrap_or(name);
-        let empty = name.is_empty() || name == "." || tools::is_system(Path::new(name));
+        let empty = name.is_empty() || tools::is_system(Path::new(name));
         if !empty && !found.contains(&name) {
             found.push(name);
         }

@@ -49,6 +49,12 @@ const PARTS: &[&str] = &[
     "pyvenv.cfg",
     "settings.toml",
     "toolchains",
+    // Of pyenv, rbenv, nodenv and asdf, which keep several versions of a tool behind one name.
+    "installs",
+    "plugins",
+    "shims",
+    "version",
+    "versions",
 ];
 
 /// A file or directory that is visible, and how.
@@ -90,10 +96,10 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The installation that `program` belongs to: `PREFIX/bin/PROGRAM`.
+    /// The installation that `program` belongs to: `PREFIX/bin/PROGRAM`, or `PREFIX/shims/PROGRAM`.
     pub fn of(program: &Path, home: Option<&Path>) -> Option<Self> {
         let directory = program.parent()?;
-        if !directory.ends_with("bin") {
+        if !directory.ends_with("bin") && !directory.ends_with("shims") {
             return None;
         }
         let prefix = directory.parent()?;
