@@ -621,6 +621,14 @@ impl<'a> Maker<'a> {
                     let words = self.words(target.package, &package, template, &mut inputs)?;
                     command.arguments.push(words);
                 }
+                // What it is loaded with must be there too, and a sandbox must let it be seen.
+                for library in self.plan.link_order(id) {
+                    if self.plan.target(library).facet == Some(Facet::Shared)
+                        && let Some(job) = self.job(library)
+                    {
+                        inputs.add(job.all(self.cx), 1);
+                    }
+                }
                 (command, inputs.jobs)
             }
             Declared::Library(_) => return Err(wrong("a library is no test")),
