@@ -108,7 +108,10 @@ impl Toolchain {
         let note = format!("compiler {} {driver}", path.display());
         let said = index.note(&note).unwrap_or_else(|| {
             let said = interrogate(&path);
-            index.set_note(&note, &said);
+            // One that could not answer may have been kept from it, by a sandbox for instance.
+            if !said.is_empty() {
+                index.set_note(&note, &said);
+            }
             said
         });
         let mut lines = said.lines();
