@@ -13,14 +13,18 @@ use larder_trace::{
     MTime, OutputFile, Outputs, begin_trace_file, clear_file_hash, clear_trace_file,
     compute_file_hash, describe_io, hash_file_path, save_file_hash, write_trace_file,
 };
+use rustix::fs::{FileType, RawMode};
 
 use crate::{
     artifact::{Artifact, Made, Output},
     context::Context,
-    event::{Ended, Status},
+    diagnostic::Diagnostic,
+    event::{Ended, Event, Status},
     job::Failed,
     process::{self, ProcessError, Spec},
     reason::Reason,
+    sandbox::{self, Sandbox, View},
+    staged::Staged,
     step::{Inputs, Step, materialize},
 };
 
@@ -38,6 +42,10 @@ pub struct Action<'a> {
     pub log: BuildLog,
     /// Inputs the commands told of, as they call them.
     pub discovered: Vec<String>,
+    /// What the commands may read besides the inputs, as a sandbox is to know: absolute.
+    pub visible: Vec<PathBuf>,
+    /// Directories whose names the commands may list, as a sandbox is to know: absolute.
+    pub listed: Vec<PathBuf>,
     command: Option<String>,
 }
 
@@ -64,8 +72,17 @@ impl<'a> Action<'a> {
         inputs: &'a [Artifact],
         staging: &'a Path,
     ) -> Self {
-        let (log, discovered) = (BuildLog::default(), Vec::new());
-        Self { cx, step, inputs, staging, log, discovered, command: None }
+        Self {
+            cx,
+            step,
+            inputs,
+            staging,
+            log: BuildLog::default(),
+            discovered: Vec::new(),
+            visible: Vec::new(),
+            listed: Vec::new(),
+            command: None,
+        }
     }
 
     /// The path of an output in the staging directory; its directory is made.
@@ -113,6 +130,9 @@ impl<'a> Action<'a> {
         response_file: Option<PathBuf>,
     ) -> Result<(), ActionError> {
         let mut all = process::minimal_environment(self.staging);
+        if self.cx.sandbox.is_some() {
+            sandbox::without_home(&mut all, self.staging);
+        }
         all.extend_from_slice(environment);
         let spec = Spec {
             program: program.to_owned(),
@@ -122,20 +142,47 @@ impl<'a> Action<'a> {
             response_file,
         };
         self.command = Some(spec.to_string());
-        match self.cx.processes.run(&spec) {
+        let view = self.view(program)?;
+        let confined = self.cx.sandbox.as_ref().zip(view.as_ref());
+        match self.cx.processes.run(&spec, confined) {
             Ok(ended) => {
                 let text = ended.output.trim_end();
+                let refusals = confined.map(|confined| self.refusals(confined, text));
+                let refusals = refusals.unwrap_or_default();
                 if ended.status.success() {
                     self.log.push(level_of(text), text);
+                    for refusal in refusals {
+                        // Not for the log, which is kept: another build may not be sandboxed.
+                        let message = format!("`{}` was built, but {refusal}", self.step.target);
+                        self.cx.report(&Event::Note { level: Level::Warning, message: &message });
+                    }
                     Ok(())
                 } else {
                     self.log.push(Level::Error, text);
-                    Err(ActionError::Failed(process::describe_failure(ended.status)))
+                    let mut message = process::describe_failure(ended.status);
+                    refusals.iter().for_each(|refusal| message += &format!("\n{refusal}"));
+                    Err(ActionError::Failed(message))
                 }
             }
             Err(ProcessError::Interrupted) => Err(ActionError::Interrupted),
             Err(error) => Err(ActionError::Failed(error.to_string())),
         }
+    }
+
+    /// What a command may see in a sandbox, where there is one.
+    fn view(&self, program: &Path) -> Result<Option<View>, ActionError> {
+        let Some(sandbox) = &self.cx.sandbox else { return Ok(None) };
+        let inputs: Vec<PathBuf> =
+            self.inputs.iter().map(|input| self.cx.absolute(&input.path)).collect();
+        let read = inputs.iter().chain(&self.visible).map(PathBuf::as_path);
+        let listed = self.listed.iter().map(PathBuf::as_path);
+        let view = sandbox.view(program, read, listed, self.staging);
+        view.map(Some).map_err(|error| ActionError::io(self.staging, &error))
+    }
+
+    fn refusals(&self, (sandbox, view): (&Sandbox, &View), output: &str) -> Vec<Diagnostic> {
+        let place = &self.step.place;
+        sandbox.refusals(view, &self.step.target, &place.directory, &self.visible, output)
     }
 }
 
@@ -284,16 +331,12 @@ impl Step {
         let mut directories = Vec::new();
         for output in &self.outputs {
             let target = cx.absolute(&self.place.output(&output.path));
-            let source = self.written(action, output, &target)?;
+            self.take(action, output, &target)?;
             if output.directory {
                 directories.push(output.path.clone());
-                list_tree(&source, &output.path, &mut files, &mut directories)?;
+                list_tree(&target, &output.path, &mut files, &mut directories)?;
             } else {
-                files.push(describe(&source, output.path.clone())?);
-            }
-            if source != target {
-                with_parent(&target, || fs::rename(&source, &target))
-                    .map_err(|error| ActionError::io(&target, &error))?;
+                files.push(describe(&target, output.path.clone())?);
             }
         }
         let log = action.log.0.iter().map(|entry| LogEntry {
@@ -333,31 +376,35 @@ impl Step {
         Ok(artifacts)
     }
 
-    /// Where the commands wrote an output: where they were told to, or straight into place.
-    fn written(
-        &self,
-        action: &Action<'_>,
-        output: &Output,
-        target: &Path,
-    ) -> Result<PathBuf, ActionError> {
-        let staged = action.staging.join(&output.path);
-        let found =
-            [staged.as_path(), target].into_iter().find(|path| path.symlink_metadata().is_ok());
-        let Some(found) = found else {
-            let message = format!(
+    /// Moves an output into place from where the commands were told to write it, unless they wrote it
+    /// straight into place.
+    fn take(&self, action: &Action<'_>, output: &Output, target: &Path) -> Result<(), ActionError> {
+        let failed = |error: io::Error| ActionError::io(target, &error);
+        if let Some(staged) = Staged::find(action.staging, &output.path).map_err(failed)? {
+            self.check_kind(output, staged.kind)?;
+            with_parent(target, || staged.rename(target)).map_err(failed)?;
+        }
+        // Looked at where no command can change it any more.
+        match target.symlink_metadata() {
+            Ok(metadata) => {
+                let mode = metadata.permissions().mode();
+                self.check_kind(output, FileType::from_raw_mode(mode as RawMode))
+            }
+            Err(_) => Err(ActionError::Failed(format!(
                 "it ended well but did not write its output `{}`; commands write outputs to {{out}}, or below {{outdir}}",
                 output.path
-            );
-            return Err(ActionError::Failed(message));
-        };
-        let metadata = found.symlink_metadata().map_err(|error| ActionError::io(found, &error))?;
-        let wrong = match (output.directory, metadata.is_dir(), metadata.is_file()) {
+            ))),
+        }
+    }
+
+    fn check_kind(&self, output: &Output, kind: FileType) -> Result<(), ActionError> {
+        let wrong = match (output.directory, kind.is_dir(), kind.is_file()) {
             (false, true, _) => {
                 "a directory, and a file was promised; a directory's name ends in `/`"
             }
             (true, false, _) => "no directory, as its final `/` promises",
             (false, _, false) => "neither a file nor a directory",
-            _ => return Ok(found.to_owned()),
+            _ => return Ok(()),
         };
         Err(ActionError::Failed(format!("its output `{}` is {wrong}", output.path)))
     }

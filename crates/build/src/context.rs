@@ -17,6 +17,7 @@ use crate::{
     job::Scheduler,
     place::{Place, Places},
     process::Processes,
+    sandbox::Sandbox,
 };
 
 /// What to do about what is out of date.
@@ -64,6 +65,8 @@ pub struct Context {
     pub processes: Arc<Processes>,
     /// Where the packages are.
     pub places: Places,
+    /// What commands are confined by, if by anything.
+    pub sandbox: Option<Sandbox>,
     reporter: Arc<dyn Reporter>,
     staging: PathBuf,
     staged: AtomicU64,
@@ -82,6 +85,7 @@ impl Context {
         places: Vec<Place>,
         options: Options,
         cache: Cache,
+        sandbox: Option<Sandbox>,
         processes: Arc<Processes>,
         reporter: Arc<dyn Reporter>,
     ) -> io::Result<Arc<Self>> {
@@ -92,6 +96,7 @@ impl Context {
             places: Places::new(root.clone(), places),
             root,
             options,
+            sandbox,
             scheduler: Scheduler::new(),
             index,
             cache,

@@ -22,6 +22,7 @@ use crate::{
     plan::{Plan, TargetId},
     process::Processes,
     reason::Reason,
+    sandbox::{Permissions, Sandbox, SandboxError},
     targets::Maker,
     testing,
     workspace::Workspace,
@@ -40,6 +41,8 @@ pub struct Request {
     pub options: Options,
     /// How to use the artifact cache.
     pub cache: CacheOptions,
+    /// What commands are permitted besides what manifests declare; not confined at all when absent.
+    pub sandbox: Option<Permissions>,
     /// Whether to run the targets as tests after building them; all tests when there are no targets.
     pub test: bool,
 }
@@ -68,6 +71,9 @@ pub enum EngineError {
     /// Something is wrong with a manifest or with the targets asked for.
     #[error(transparent)]
     Manifest(#[from] Diagnostics),
+    /// Commands cannot be confined here.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The build directory cannot be used.
     #[error("cannot use {}: {}", path.display(), describe_io(source))]
     Directory {
@@ -136,6 +142,8 @@ pub fn build(
         // A command that is a test makes nothing; what it needs is built because it needs it.
         asked = tests.iter().copied().filter(|&id| plan.target(id).facet.is_some()).collect();
     }
+    let sandbox = request.sandbox.as_ref().map(|permissions| Sandbox::new(&plan, permissions));
+    let sandbox = sandbox.transpose()?;
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
     let lock = match request.options.mode {
@@ -158,9 +166,9 @@ pub fn build(
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
     let cache = Cache::new(&plan.workspace, &request.cache);
-    let cx =
-        Context::new(root, places, request.options, cache, processes.clone(), reporter.clone())
-            .map_err(unusable)?;
+    let (options, reporter) = (request.options, reporter.clone());
+    let cx = Context::new(root, places, options, cache, sandbox, processes.clone(), reporter)
+        .map_err(unusable)?;
     let result = run(&plan, &asked, &tests, request.jobs, &cx);
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     ffi::OsString,
     fmt, fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -17,6 +17,8 @@ use std::{
 
 use larder_trace::describe_io;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use crate::sandbox::{Sandbox, SandboxError, View};
 
 /// A command to run.
 #[derive(Debug, Clone)]
@@ -57,6 +59,9 @@ pub enum ProcessError {
         /// Why.
         reason: String,
     },
+    /// It could not be confined.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// Talking to it failed.
     #[error("lost `{}` while it ran: {}", program.display(), describe_io(source))]
     Lost {
@@ -97,8 +102,12 @@ impl Processes {
         }
     }
 
-    /// Runs a command to its end.
-    pub fn run(&self, spec: &Spec) -> Result<Ended, ProcessError> {
+    /// Runs a command to its end, with nothing but a view of the sandbox to see where there is one.
+    pub fn run(
+        &self,
+        spec: &Spec,
+        confined: Option<(&Sandbox, &View)>,
+    ) -> Result<Ended, ProcessError> {
         let lost = |source| ProcessError::Lost { program: spec.program.clone(), source };
         let (mut reader, writer) = io::pipe().map_err(lost)?;
         let mut command = spec.command()?;
@@ -108,7 +117,11 @@ impl Processes {
         if self.interrupted() {
             return Err(ProcessError::Interrupted);
         }
-        let mut child = command.spawn().map_err(|error| spec.start_error(&error))?;
+        let spawned = match confined {
+            None => command.spawn(),
+            Some((sandbox, view)) => sandbox.confined(view, || command.spawn())?,
+        };
+        let mut child = spawned.map_err(|error| spec.start_error(&error))?;
         // The command holds the writing ends; the pipe ends when the child and its children do.
         drop(command);
         let process = Pid::from_child(&child);
@@ -126,6 +139,10 @@ impl Processes {
             rustix::process::waitid(WaitId::Pid(process), options),
             Err(rustix::io::Errno::INTR)
         ) {}
+        if confined.is_some() {
+            // What a command leaves running ends with it.
+            let _ = rustix::process::kill_process_group(process, Signal::KILL);
+        }
         self.running().remove(&process);
         let status = child.wait().map_err(lost)?;
         read.map_err(lost)?;
@@ -146,7 +163,7 @@ impl Spec {
         let length: usize = self.arguments.iter().map(|argument| argument.len() + 1).sum();
         match &self.response_file {
             Some(file) if length > COMMAND_LINE_LIMIT => {
-                fs::write(file, response_text(&self.arguments)).map_err(|error| {
+                write_response_file(file, &self.arguments).map_err(|error| {
                     let reason =
                         format!("cannot write {}: {}", file.display(), describe_io(&error));
                     ProcessError::Start { program: self.program.clone(), reason }
@@ -195,6 +212,15 @@ fn shell_word(word: &str) -> Cow<'_, str> {
     format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
+/// Writes a new file: an earlier command of the same step may have left a link in its place.
+fn write_response_file(file: &Path, arguments: &[String]) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::File::create_new(file)?.write_all(response_text(arguments).as_bytes())
+}
+
 /// Arguments as GNU and LLVM tools read them from a response file.
 fn response_text(arguments: &[String]) -> String {
     let mut text = String::new();
@@ -235,6 +261,7 @@ pub fn describe_failure(status: ExitStatus) -> String {
                 11 => " (SIGSEGV)",
                 13 => " (SIGPIPE)",
                 15 => " (SIGTERM)",
+                31 => " (SIGSYS: it made a system call of another architecture)",
                 _ => "",
             };
             format!("was ended by signal {signal}{name}")

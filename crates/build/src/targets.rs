@@ -126,7 +126,7 @@ impl<'a> Maker<'a> {
             asked: is_asked,
             restore_everything: restore_everything(),
             jobs: vec![None; plan.targets.len()],
-            tools: Tools::new(&cx.index),
+            tools: Tools::new(&cx.index, cx.sandbox.as_ref()),
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
             errors: Vec::new(),
@@ -210,7 +210,7 @@ impl<'a> Maker<'a> {
         target: &Target,
         package: &Package,
         compiled: &Compiled,
-        includes: &[(String, String)],
+        includes: &[Include],
         language: Language,
     ) -> Checked<Compile> {
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
@@ -220,19 +220,22 @@ impl<'a> Maker<'a> {
         if gnu_like {
             weak_args.extend(self.path_maps(package));
         }
-        weak_args.extend(includes.iter().map(|(_, path)| format!("-I{path}")));
+        weak_args.extend(includes.iter().map(|include| format!("-I{}", include.argument)));
         weak_args.extend_from_slice(&compiled.weak_args);
         let mut trace_args = Vec::new();
         if target.position_independent {
             trace_args.push("-fPIC".to_owned());
         }
         trace_args.extend_from_slice(&compiled.trace_args);
-        let names: Vec<&str> = includes.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = includes.iter().map(|include| include.name.as_str()).collect();
         let mut depends_on = self.made_by("object", package, &tool);
         if !names.is_empty() {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
-        Ok(Compile::new(tool.path.clone(), gnu_like, weak_args, trace_args, depends_on))
+        let mut compile =
+            Compile::new(tool.path.clone(), gnu_like, weak_args, trace_args, depends_on);
+        compile.includes = includes.iter().map(|include| include.absolute.clone()).collect();
+        Ok(compile)
     }
 
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
@@ -408,11 +411,11 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// The include directories of a target: each with its portable name and as an argument. Its own
-    /// first, then those of the libraries it is linked with.
-    fn includes(&self, id: TargetId) -> Checked<Vec<(String, String)>> {
+    /// The include directories of a target: its own first, then those of the libraries it is linked
+    /// with.
+    fn includes(&self, id: TargetId) -> Checked<Vec<Include>> {
         let own = self.plan.package_of(self.plan.target(id)).place.clone();
-        let mut found = Vec::new();
+        let mut found: Vec<Include> = Vec::new();
         for id in std::iter::once(id).chain(self.plan.link_order(id)) {
             let target = self.plan.target(id);
             let package = self.plan.package_of(target);
@@ -428,8 +431,8 @@ impl<'a> Maker<'a> {
                     here if here.is_empty() => ".".to_owned(),
                     there => there.trim_end_matches('/').to_owned(),
                 };
-                if !found.iter().any(|(known, _)| *known == name) {
-                    found.push((name, argument));
+                if !found.iter().any(|known| known.name == name) {
+                    found.push(Include { name, argument, absolute });
                 }
             }
         }
@@ -606,6 +609,7 @@ impl<'a> Maker<'a> {
                 let executable = &package.manifest.executables[index];
                 let job = self.job(id).ok_or_else(|| wrong("the test was not built"))?.all(self.cx);
                 let mut command = CommandBuild {
+                    passed: Vec::new(),
                     program: None,
                     arguments: vec![vec![Word::Inputs(0..1)]],
                     environment: Vec::new(),
@@ -616,6 +620,14 @@ impl<'a> Maker<'a> {
                 for template in &executable.test_args {
                     let words = self.words(target.package, &package, template, &mut inputs)?;
                     command.arguments.push(words);
+                }
+                // What it is loaded with must be there too, and a sandbox must let it be seen.
+                for library in self.plan.link_order(id) {
+                    if self.plan.target(library).facet == Some(Facet::Shared)
+                        && let Some(job) = self.job(library)
+                    {
+                        inputs.add(job.all(self.cx), 1);
+                    }
                 }
                 (command, inputs.jobs)
             }
@@ -673,6 +685,7 @@ impl<'a> Maker<'a> {
             environment.push((name.clone(), value.into()));
             depends_on = depends_on.mix(BuildTrace::text(format!("env {name}"), value.as_str()));
         }
+        let mut passed = Vec::new();
         for name in &declared.pass_env {
             let value = std::env::var_os(name);
             // The value may be a secret: only its hash is written down.
@@ -683,9 +696,13 @@ impl<'a> Maker<'a> {
             let name_in_trace = format!("pass-env {name}");
             depends_on =
                 depends_on.mix(BuildTrace::leaf(name_in_trace, hash, larder_trace::MTime::NONE));
-            environment.extend(value.map(|value| (name.clone(), value)));
+            if let Some(value) = value {
+                environment.push((name.clone(), value));
+                passed.push(name.clone());
+            }
         }
-        let build = CommandBuild { program, arguments, environment, declared_inputs, depends_on };
+        let build =
+            CommandBuild { program, arguments, environment, passed, declared_inputs, depends_on };
         Ok((build, inputs.jobs))
     }
 
@@ -828,6 +845,15 @@ impl<'a> Maker<'a> {
 }
 
 type Checked<T> = Result<T, Box<Diagnostic>>;
+
+/// A directory that headers are looked for in.
+struct Include {
+    /// What it is called on every machine.
+    name: String,
+    /// As a compiler is given it.
+    argument: String,
+    absolute: PathBuf,
+}
 
 /// A source: what it is called among objects, its job, and its language.
 type Source = (String, Job<Artifact>, Language);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    env,
+    env, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -10,11 +10,15 @@ use std::{
 
 use larder_trace::{BuildTrace, Content, StatIndex, ToolError, Toolchain, find_tool};
 
-use crate::manifest::{self, ToolchainKind};
+use crate::{
+    manifest::{self, ToolchainKind},
+    sandbox::Sandbox,
+};
 
 /// Tools by what they are needed for; each is looked for once, when it is first needed.
 pub struct Tools<'i> {
     index: &'i StatIndex,
+    sandbox: Option<&'i Sandbox>,
     found: HashMap<(String, &'static str), Arc<Toolchain>>,
 }
 
@@ -40,9 +44,24 @@ impl Role {
 }
 
 impl<'i> Tools<'i> {
-    /// Nothing found yet.
-    pub fn new(index: &'i StatIndex) -> Self {
-        Self { index, found: HashMap::new() }
+    /// Nothing found yet. Compilers are asked who they are, in the sandbox where there is one.
+    pub fn new(index: &'i StatIndex, sandbox: Option<&'i Sandbox>) -> Self {
+        Self { index, sandbox, found: HashMap::new() }
+    }
+
+    /// Does `work`, which runs tools: a manifest may name any program as its compiler.
+    fn confined<T: Send>(
+        &self,
+        visible: &[&Path],
+        work: impl FnOnce() -> Result<T, ToolError> + Send,
+    ) -> Result<T, ToolError> {
+        let Some(sandbox) = self.sandbox else { return work() };
+        let view = sandbox.view_of_tools(visible);
+        let done = sandbox.confined(&view, work).map_err(|error| ToolError::Io {
+            path: visible.first().copied().unwrap_or(Path::new("")).to_owned(),
+            source: io::Error::other(error),
+        });
+        done?
     }
 
     /// The tool that a package in `directory` uses as `role`.
@@ -68,7 +87,9 @@ impl<'i> Tools<'i> {
             }
             (Some(name), _) => name.clone(),
             (None, true) if role != Role::Cxx => {
-                let sysroot = lean_sysroot(self.index, directory)?;
+                let selected = directory.join("lean-toolchain");
+                let sysroot =
+                    self.confined(&[&selected], || lean_sysroot(self.index, directory))?;
                 lean_tool(&sysroot, role).to_string_lossy().into_owned()
             }
             (None, _) => match role {
@@ -82,14 +103,18 @@ impl<'i> Tools<'i> {
         if let Some(tool) = self.found.get(&(name.clone(), key)) {
             return Ok(tool.clone());
         }
-        let mut tool = match role {
-            Role::Ar => Toolchain::tool(&name, key, self.index)?,
-            Role::Cc | Role::Cxx => Toolchain::compiler(&name, key, self.index)?,
-        };
-        if lean {
-            tool.trace = tool.trace.mix(lean_trace(self.index, directory)?);
-        }
-        let tool = Arc::new(tool);
+        let selected = directory.join("lean-toolchain");
+        let tool = self.confined(&[Path::new(&name), &selected], || {
+            let mut tool = match role {
+                Role::Ar => Toolchain::tool(&name, key, self.index)?,
+                Role::Cc | Role::Cxx => Toolchain::compiler(&name, key, self.index)?,
+            };
+            if lean {
+                tool.trace = tool.trace.mix(lean_trace(self.index, directory)?);
+            }
+            Ok(tool)
+        });
+        let tool = Arc::new(tool?);
         self.found.insert((name, key), tool.clone());
         Ok(tool)
     }
@@ -133,6 +158,12 @@ fn ask_lean(index: &StatIndex, lean: &Path, argument: &str, directory: &Path) ->
         return Some(said);
     }
     let mut command = Command::new(lean);
+    // Not the rest of the environment: which Lean this is may be for the package to say.
+    let kept = |name: &str| {
+        matches!(name, "PATH" | "HOME") || name.starts_with("ELAN_") || name.starts_with("LEAN_")
+    };
+    let environment = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(kept));
+    command.env_clear().envs(environment);
     let output = command.arg(argument).current_dir(directory).stdin(Stdio::null()).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     if !output.status.success() || said.is_empty() {

@@ -108,7 +108,10 @@ impl Toolchain {
         let note = format!("compiler {} {driver}", path.display());
         let said = index.note(&note).unwrap_or_else(|| {
             let said = interrogate(&path);
-            index.set_note(&note, &said);
+            // One that could not answer may have been kept from it, by a sandbox for instance.
+            if !said.is_empty() {
+                index.set_note(&note, &said);
+            }
             said
         });
         let mut lines = said.lines();
@@ -146,7 +149,11 @@ fn hash_tool(path: &Path, index: &StatIndex) -> Result<ContentHash, ToolError> {
 /// A compiler that does not understand the question has an empty answer and is known by its content.
 fn interrogate(compiler: &Path) -> String {
     let ask = |argument: &str| {
-        let output = Command::new(compiler).arg(argument).stdin(Stdio::null()).output().ok()?;
+        let mut command = Command::new(compiler);
+        // As when it compiles: what it says must not depend on the rest of the environment.
+        let environment = env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME");
+        command.env_clear().envs(environment).env("LC_ALL", "C.UTF-8");
+        let output = command.arg(argument).stdin(Stdio::null()).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
         (output.status.success() && !text.is_empty() && !text.contains('\n')).then_some(text)
     };

@@ -62,6 +62,8 @@ pub struct CommandBuild {
     pub arguments: Vec<Vec<Word>>,
     /// Its environment besides the minimal one.
     pub environment: Vec<(String, OsString)>,
+    /// The variables of that which come from larder's own environment, by name.
+    pub passed: Vec<String>,
     /// How many of the inputs `{in}` stands for: the first so many.
     pub declared_inputs: usize,
     /// What the outputs depend on besides the inputs: the arguments as written, the program, the
@@ -97,6 +99,16 @@ pub(crate) fn run_command(
 ) -> Result<(), ActionError> {
     for output in &action.step.outputs {
         action.staged(output)?;
+    }
+    if let Some(sandbox) = &action.cx.sandbox {
+        let withheld = command.passed.iter().find(|name| !sandbox.permits(name));
+        if let Some(name) = withheld {
+            return Err(ActionError::Failed(sandbox.withholds(&action.step.target, name)));
+        }
+        // Patterns in a shell, and the modules of a script, are looked for by listing.
+        let inputs = action.inputs.iter().map(|input| action.cx.absolute(&input.path));
+        action.listed = inputs.filter_map(|path| Some(path.parent()?.to_owned())).collect();
+        action.listed.dedup();
     }
     let mut arguments = Vec::with_capacity(command.arguments.len());
     for argument in &command.arguments {

@@ -24,6 +24,8 @@ pub struct Compile {
     pub weak_args: Vec<String>,
     /// Arguments that are traced.
     pub trace_args: Vec<String>,
+    /// The directories that headers are read from, absolute: what a sandboxed compiler sees.
+    pub includes: Vec<PathBuf>,
     /// What objects depend on besides their sources: `trace_args`, and what [`Self::new`] was given.
     depends_on: Arc<BuildTrace>,
 }
@@ -40,7 +42,8 @@ impl Compile {
     ) -> Self {
         let arguments = BuildTrace::list("arguments", &trace_args);
         let depends_on = Arc::new(depends_on.mix(arguments));
-        Self { compiler, gnu_like, weak_args, trace_args, depends_on }
+        let includes = Vec::new();
+        Self { compiler, gnu_like, weak_args, trace_args, includes, depends_on }
     }
 }
 
@@ -59,14 +62,18 @@ pub fn build_o(
 ) -> Job<Artifact> {
     let output = Output::file(o_file);
     owner.cx.expect(1);
-    let build = move |source: &Built<Artifact>, prerequisites: Option<BuildTrace>| {
-        let prefix = match prerequisites {
+    let build = move |source: &Built<Artifact>, prerequisites: Option<Built<Vec<Artifact>>>| {
+        let prefix = match &prerequisites {
             None => compile.depends_on.clone(),
-            Some(trace) => Arc::new((*compile.depends_on).clone().mix(trace)),
+            Some(after) => Arc::new((*compile.depends_on).clone().mix(after.trace.clone())),
         };
         let discovers = compile.gnu_like;
         let cx = owner.cx.clone();
-        let work = move |action: &mut Action<'_>| run_compiler(action, &compile);
+        let work = move |action: &mut Action<'_>| {
+            let needed = prerequisites.iter().flat_map(|after| &after.value);
+            action.visible.extend(needed.map(|artifact| action.cx.absolute(&artifact.path)));
+            run_compiler(action, &compile)
+        };
         let step = owner.step(vec![output], prefix, discovers, Box::new(work));
         run_single(step, &cx, source.into())
     };
@@ -77,14 +84,16 @@ pub fn build_o(
         Some(after) => {
             let source = source.clone();
             after.bind(move |after| {
-                let extra = after.trace.clone().named("prerequisites");
-                source.map(move |source| build(source, Some(extra)))
+                let trace = after.trace.clone().named("prerequisites");
+                let after = Built { value: after.value.clone(), trace };
+                source.map(move |source| build(source, Some(after)))
             })
         }
     }
 }
 
 fn run_compiler(action: &mut Action<'_>, compile: &Compile) -> Result<(), ActionError> {
+    action.visible.extend_from_slice(&compile.includes);
     let object = action.staged(&action.step.outputs[0])?;
     let source = action.artifact(&action.inputs[0]);
     let depfile = action.staging.join("depfile.d");
@@ -100,6 +109,7 @@ fn run_compiler(action: &mut Action<'_>, compile: &Compile) -> Result<(), Action
     action.run_tool(&compile.compiler, arguments)?;
     // A compiler writes none for an assembly file that is not preprocessed.
     if compile.gnu_like
+        && depfile.symlink_metadata().is_ok_and(|found| found.is_file())
         && let Ok(bytes) = std::fs::read(&depfile)
     {
         let text = String::from_utf8(bytes).map_err(|error| {

@@ -17,6 +17,7 @@ use larder_build::{
     event::Reporter,
     name::{Facet, TargetName},
     process::Processes,
+    sandbox::Permissions,
     why,
 };
 use larder_trace::{Level, describe_io};
@@ -45,6 +46,15 @@ pub struct BuildOptions {
     /// Take outputs that are newer than their inputs, though their traces differ
     #[arg(long)]
     old: bool,
+    /// Show each command only what the manifest declares, with no network, home or secrets (Linux)
+    #[arg(long)]
+    sandbox: bool,
+    /// Let sandboxed commands read PATH, besides what the manifest declares
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    allow_read: Vec<PathBuf>,
+    /// Let sandboxed commands have the environment variable NAME where their `pass-env` asks for it
+    #[arg(long, value_name = "NAME", requires = "sandbox")]
+    allow_env: Vec<String>,
     /// Say why each target is not up to date
     #[arg(long)]
     explain: bool,
@@ -311,6 +321,10 @@ fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode
             color: app.ui.color(),
         },
         cache: CacheOptions { off: options.no_cache, collect: false },
+        sandbox: options.sandbox.then(|| Permissions {
+            read: options.allow_read.clone(),
+            environment: options.allow_env.clone(),
+        }),
         test: false,
     }
 }
