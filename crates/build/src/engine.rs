@@ -17,6 +17,7 @@ use crate::{
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
     job::{Built, Job, settle},
+    leftovers,
     lock::BuildLock,
     name::TargetName,
     plan::{Plan, TargetId},
@@ -138,7 +139,7 @@ pub fn build(
     }
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
-    let _lock = match request.options.mode {
+    let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
             BuildLock::take(&larder, |holder| reporter.event(&Event::Waiting { holder }))
@@ -151,6 +152,9 @@ pub fn build(
         if std::fs::remove_dir_all(&left).is_err() {
             let _ = std::fs::remove_file(&left);
         }
+    }
+    if lock.as_ref().is_some_and(|lock| lock.holder_died) {
+        leftovers::remove(&larder);
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();

@@ -10,7 +10,11 @@ use rustix::fs::{FlockOperation, flock};
 
 /// Held while building. The kernel gives it back when the process ends, however it ends.
 #[derive(Debug)]
-pub struct BuildLock(#[expect(dead_code, reason = "closing it releases the lock")] File);
+pub struct BuildLock {
+    file: File,
+    /// Whether the last process that held it ended without giving it back.
+    pub holder_died: bool,
+}
 
 impl BuildLock {
     /// Takes the lock of the `.larder` directory `larder`, which is made if need be. If another
@@ -29,11 +33,19 @@ impl BuildLock {
             waiting(holder.trim().parse().ok());
             retry(|| flock(&file, FlockOperation::LockExclusive))?;
         }
+        let holder_died = file.metadata()?.len() > 0;
         // For whoever has to wait; the lock is the lock, whether or not this can be written.
         let _ = file.rewind();
         let _ = file.set_len(0);
         let _ = writeln!(file, "{}", std::process::id());
-        Ok(Self(file))
+        Ok(Self { file, holder_died })
+    }
+}
+
+impl Drop for BuildLock {
+    fn drop(&mut self) {
+        // Nobody's any more; closing the file then lets the next one have it.
+        let _ = self.file.set_len(0);
     }
 }
 

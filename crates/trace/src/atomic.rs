@@ -19,6 +19,17 @@ pub fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether `path` has a name that [`temporary_name`] gives.
+pub fn is_temporary(path: &Path) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let parts = name.strip_suffix(".tmp").and_then(|name| name.rsplit_once('.'));
+    parts.is_some_and(|(rest, count)| {
+        let pid = rest.rsplit_once('.').map_or("", |(_, pid)| pid);
+        name.starts_with('.') && digits(count) && digits(pid)
+    })
+}
+
 /// Writes `content` to `path` so that a reader, or a process killed at any instant, sees the old
 /// file or the new one and nothing between.
 ///
