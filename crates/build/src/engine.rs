@@ -17,6 +17,7 @@ use crate::{
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
     job::{Built, Job, settle},
+    leftovers,
     lock::BuildLock,
     name::TargetName,
     plan::{Plan, TargetId},
@@ -153,15 +154,15 @@ pub fn build(
                 .map_err(unusable)?,
         ),
     };
-    if let Some(lock) = &lock {
+    if lock.is_some() {
         // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
         let left = larder.join("tmp");
         if std::fs::remove_dir_all(&left).is_err() {
             let _ = std::fs::remove_file(&left);
         }
-        if lock.was_killed {
-            larder_trace::atomic::sweep(&larder);
-        }
+    }
+    if lock.as_ref().is_some_and(|lock| lock.holder_died) {
+        leftovers::remove(&larder);
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();

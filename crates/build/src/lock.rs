@@ -12,8 +12,8 @@ use rustix::fs::{FlockOperation, flock};
 #[derive(Debug)]
 pub struct BuildLock {
     file: File,
-    /// Whether the last holder never gave it back: it was killed, and may have left something.
-    pub was_killed: bool,
+    /// Whether the last process that held it ended without giving it back.
+    pub holder_died: bool,
 }
 
 impl BuildLock {
@@ -33,17 +33,18 @@ impl BuildLock {
             waiting(holder.trim().parse().ok());
             retry(|| flock(&file, FlockOperation::LockExclusive))?;
         }
-        let was_killed = file.metadata()?.len() > 0;
+        let holder_died = file.metadata()?.len() > 0;
         // For whoever has to wait; the lock is the lock, whether or not this can be written.
         let _ = file.rewind();
         let _ = file.set_len(0);
         let _ = writeln!(file, "{}", std::process::id());
-        Ok(Self { file, was_killed })
+        Ok(Self { file, holder_died })
     }
 }
 
 impl Drop for BuildLock {
     fn drop(&mut self) {
+        // Nobody's any more; closing the file then lets the next one have it.
         let _ = self.file.set_len(0);
     }
 }

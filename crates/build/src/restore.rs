@@ -146,20 +146,26 @@ impl Step {
         cx.cache.collect(dep_hash, record);
     }
 
-    /// Adds the mapping of outputs that were up to date to those collected, and makes sure that the
-    /// store has what it mentions, for whoever stages or uploads it.
-    pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>) {
-        let dep_hash = self.prefix.hash_with(inputs.trace);
-        let trace_path = cx.absolute(&self.trace_path());
-        let TraceFile::Finished(record) = read_trace_file(&trace_path) else { return };
-        if record.dep_hash != dep_hash {
-            return;
+    /// Adds the mapping of outputs that are up to date to those collected, where that is wanted, and
+    /// makes sure that the store has what it mentions, for whoever stages or uploads it. False when
+    /// they are neither `on_disk` nor in the store any more.
+    pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>, on_disk: bool) -> bool {
+        if !cx.cache.collects() {
+            return true;
         }
+        let dep_hash = self.prefix.hash_with(inputs.trace);
+        let record = match read_trace_file(&cx.absolute(&self.trace_path())) {
+            TraceFile::Finished(record) if record.dep_hash == dep_hash => record.outputs,
+            _ => return true,
+        };
         let store = cx.cache.store(&self.place.name);
         let here = |file: &OutputFile| store.is_none_or(|store| store.holds(&file.hash));
-        match record.outputs.outputs.iter().all(here) {
-            true => cx.cache.collect(&dep_hash, &record.outputs),
-            false => self.keep_in_store(cx, &dep_hash, &record.outputs),
+        let kept = record.outputs.iter().all(here);
+        match (kept, on_disk) {
+            (true, _) => cx.cache.collect(&dep_hash, &record),
+            (false, true) => self.keep_in_store(cx, &dep_hash, &record),
+            (false, false) => return false,
         }
+        true
     }
 }

@@ -9,8 +9,10 @@ use object_store::Error;
 
 /// How many times in a row one thing may fail before it is given up.
 const ATTEMPTS: u32 = 10;
-/// After how many failures in a row, with nothing at all succeeding, a service is given up.
+/// After how many failures in a row, with nothing at all succeeding, a service is given up by who
+/// came for it, and by a build, which can do without.
 const HOPELESS: u32 = 40;
+const HOPELESS_FOR_A_BUILD: u32 = 4;
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -41,24 +43,36 @@ impl Attempts {
 }
 
 /// Whether a service answers at all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Health {
     failures: AtomicU32,
+    hopeless: u32,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { failures: AtomicU32::new(0), hopeless: HOPELESS }
+    }
 }
 
 impl Health {
+    /// As seen by a build that waits: given up soon.
+    pub fn for_a_build() -> Self {
+        Self { hopeless: HOPELESS_FOR_A_BUILD, ..Self::default() }
+    }
+
     fn succeeded(&self) {
         self.failures.store(0, Ordering::Relaxed);
     }
 
     /// Notes a failure; true when the service is beyond hope.
     fn failed(&self) -> bool {
-        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= HOPELESS
+        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= self.hopeless
     }
 
     /// Whether the service is beyond hope.
     pub fn is_hopeless(&self) -> bool {
-        self.failures.load(Ordering::Relaxed) >= HOPELESS
+        self.failures.load(Ordering::Relaxed) >= self.hopeless
     }
 }
 

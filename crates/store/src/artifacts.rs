@@ -157,12 +157,17 @@ impl Artifacts {
             return;
         }
         let directory = self.layout.quarantine();
-        let name = path.file_name().unwrap_or_default();
-        let moved =
-            fs::create_dir_all(&directory).and_then(|()| fs::rename(path, directory.join(name)));
+        let name = directory.join(path.file_name().unwrap_or_default());
+        let moved = fs::create_dir_all(&directory).and_then(|()| {
+            fs::rename(path, &name).or_else(|_| {
+                // One of the two is a directory.
+                files::remove_any(&name)?;
+                fs::rename(path, &name)
+            })
+        });
         if let Err(error) = moved {
             tracing::debug!(path = %path.display(), %error, "could not be quarantined");
-            _ = fs::remove_file(path);
+            _ = files::remove_any(path);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Mapping entries on disk: for one dep hash, what builds with different discovered inputs left.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use larder_trace::{ContentHash, Outputs};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ pub enum Found {
 
 /// Reads the candidates at `path`.
 pub fn read(path: &Path, dep_hash: &ContentHash) -> Found {
-    match fs::read(path) {
+    match files::read_regular(path) {
         Ok(text) => parse(&text, dep_hash).map_or_else(Found::Corrupt, Found::Candidates),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
         Err(error) => Found::Corrupt(error.to_string()),

@@ -54,7 +54,7 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 /// Writes `content` to `path`, replacing what is there in one step. A file that already has this
 /// content is left alone. Creates the directory where it is missing.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    if fs::read(path).is_ok_and(|old| old == content) {
+    if read_regular(path).is_ok_and(|old| old == content) {
         return Ok(());
     }
     let directory = path.parent().unwrap_or(Path::new("."));
@@ -66,6 +66,19 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
         fs::rename(&temporary, path).inspect_err(|_| _ = fs::remove_file(&temporary))
     };
     write().map_err(StoreError::io("write", path))
+}
+
+/// Removes whatever is at `path`.
+pub fn remove_any(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+/// Reads a regular file, as [`open_regular`] opens it.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open_regular(path)?;
+    let mut content = Vec::with_capacity(file.metadata()?.len() as usize);
+    file.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Opens a regular file for reading; a symlink, FIFO, device or directory at `path` is an error,

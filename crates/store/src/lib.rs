@@ -23,6 +23,7 @@ pub mod verify;
 
 pub use artifacts::{How, Miss};
 pub use error::StoreError;
+pub use files::is_temporary;
 pub use layout::Layout;
 pub use mappings::{Artifact, MAPPINGS_SCHEMA, Mappings, MappingsError, MappingsReason};
 pub use names::{ArtifactName, NameError, Revision, Scope, check_outputs, check_path};

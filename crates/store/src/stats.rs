@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     io,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
@@ -109,7 +109,7 @@ impl Live {
 
 /// The counters on disk; zeros where there are none or they are damaged.
 fn read(layout: &Layout) -> Counters {
-    match fs::read(layout.stats()) {
+    match files::read_regular(&layout.stats()) {
         Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
             tracing::info!(%error, "corrupt counters: starting from zero");
             Counters::default()

@@ -19,6 +19,17 @@ pub fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether `path` has a name that [`temporary_name`] gives.
+pub fn is_temporary(path: &Path) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let parts = name.strip_suffix(".tmp").and_then(|name| name.rsplit_once('.'));
+    parts.is_some_and(|(rest, count)| {
+        let pid = rest.rsplit_once('.').map_or("", |(_, pid)| pid);
+        name.starts_with('.') && digits(count) && digits(pid)
+    })
+}
+
 /// Writes `content` to `path` so that a reader, or a process killed at any instant, sees the old
 /// file or the new one and nothing between.
 ///
@@ -42,31 +53,6 @@ pub fn write_if_changed(path: &Path, content: &[u8]) -> io::Result<bool> {
     write(path, content).map(|()| true)
 }
 
-/// Removes what killed processes left under temporary names in `directory` and below it. Nobody else
-/// may be writing there.
-pub fn sweep(directory: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            sweep(&entry.path());
-        } else if entry.file_name().to_str().is_some_and(is_temporary) {
-            // What cannot be removed is in nobody's way.
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Whether a file name is one that [`temporary_name`] makes.
-fn is_temporary(name: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let parts = || -> Option<(&str, &str)> {
-        let (rest, count) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
-        let (_, process) = rest.rsplit_once('.')?;
-        Some((process, count))
-    };
-    parts().is_some_and(|(process, count)| is_number(process) && is_number(count))
-}
-
 /// Removes a file; one that is not there is no error.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -80,19 +66,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_temporary_names_are_swept() {
-        let directory = tempfile::tempdir().unwrap();
-        let kept = [".x.1.tmp", "x.1.2.tmp", ".x.a.2.tmp", ".x.1..tmp", ".x.1.2", ".tmp"];
-        fs::create_dir(directory.path().join("d")).unwrap();
-        for name in kept {
-            fs::write(directory.path().join(name), "").unwrap();
+    fn temporary_names_are_told_from_others() {
+        for name in [".x.1.tmp", "x.1.2.tmp", ".x.a.2.tmp", ".x.1..tmp", ".x.1.2", ".tmp"] {
+            assert!(!is_temporary(Path::new(name)), "{name}");
         }
-        for path in ["x.trace", "d/y", "d/.z"] {
-            fs::write(temporary_name(&directory.path().join(path)), "").unwrap();
+        for name in ["x.trace", "d/y", "d/.z"] {
+            assert!(is_temporary(&temporary_name(Path::new(name))), "{name}");
         }
-        sweep(directory.path());
-        let left = |path: &Path| fs::read_dir(path).unwrap().count();
-        assert_eq!(left(directory.path()), kept.len() + 1);
-        assert_eq!(left(&directory.path().join("d")), 0);
     }
 }
