@@ -109,6 +109,7 @@ impl Here {
             vec![place.clone()],
             options,
             Cache::none(),
+            None,
             Arc::new(Processes::default()),
             heard.clone(),
         )
@@ -358,6 +359,7 @@ fn commands_take_inputs_and_make_outputs() {
                 vec![Word::In],
             ],
             environment: vec![("X".to_owned(), "!".into())],
+            passed: Vec::new(),
             declared_inputs: 2,
             depends_on: BuildTrace::nil("command"),
         };
