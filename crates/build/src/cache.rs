@@ -70,6 +70,11 @@ impl Cache {
         Self { store: OnceLock::new(), scopes, mappings }
     }
 
+    /// No cache at all.
+    pub fn none() -> Self {
+        Self { store: OnceLock::new(), scopes: HashMap::new(), mappings: None }
+    }
+
     /// The store, for a package that uses it.
     pub(crate) fn store(&self, package: &str) -> Option<&Store> {
         self.scopes.contains_key(package).then(|| self.store.get_or_init(open).as_ref())?

@@ -103,7 +103,14 @@ impl Scheduler {
             self.work(threads);
             planned
         });
-        *lock(&self.queue) = Queue::default();
+        let mut queue = lock(&self.queue);
+        (queue.closed, queue.sleeping) = (false, 0);
+        // What is still queued after success is for another job, which may be asked for yet.
+        let left =
+            if planned.is_err() { std::mem::take(&mut queue.ready) } else { VecDeque::new() };
+        // Tasks may hold what queues others when it is dropped.
+        drop(queue);
+        drop(left);
         planned
     }
 

@@ -328,3 +328,66 @@ fn changed_environment_and_program_rebuild() {
     assert_eq!(project.build().built(), ["a"]);
     assert_eq!(fs::read_to_string(project.output("a")).unwrap(), "new 2\n");
 }
+
+/// A Lean installation made of shell scripts around the C compiler.
+fn install_lean(project: &Project, version: &str, own_archiver: bool) {
+    let calls = project.path("calls");
+    let calls = calls.display();
+    let prefix = project.path("lean");
+    project.script("lean/bin/lean", &format!("echo \"lean $1\" >> {calls}\ncase $1 in --print-prefix) echo {};; --version) echo 'Lean (version {version})';; *) exit 1;; esac\n", prefix.display()));
+    project.script("lean/bin/leanc", &format!("echo leanc >> {calls}\nexec cc -DLEANC \"$@\"\n"));
+    if own_archiver {
+        project.script("lean/bin/llvm-ar", &format!("echo llvm-ar >> {calls}\nexec ar \"$@\"\n"));
+    }
+}
+
+#[test]
+fn a_lean_toolchain() {
+    let project = Project::new(
+        "[toolchain]\nkind = \"lean\"\n\n[[library]]\nname = \"f\"\nkind = [\"static\", \"shared\"]\nsources = [\"f.c\"]\n\n[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\nlibraries = [\"f\"]\n",
+    );
+    project.file("f.c", "#ifndef LEANC\n#error not by leanc\n#endif\nint f(void) { return 6; }\n");
+    project.file("x.c", "int f(void);\nint main(void) { return f(); }\n");
+    install_lean(&project, "4.1.0", true);
+    let larder = |name: &str, value: std::ffi::OsString, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env(name, value);
+        run(command)
+    };
+    let by_sysroot = |arguments: &[&str]| {
+        larder("LEAN_SYSROOT", project.path("lean").into_os_string(), arguments)
+    };
+    let by_path = |arguments: &[&str]| {
+        let mut path = project.path("lean/bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        larder("PATH", path, arguments)
+    };
+    let calls = || {
+        let calls = project.read("calls");
+        project.remove("calls");
+        calls
+    };
+    by_sysroot(&["build"]).ok();
+    by_sysroot(&["exec", "x"]).ends_with(6);
+    let first = calls();
+    for call in ["lean --version", "leanc", "llvm-ar"] {
+        assert!(first.contains(call), "{first}");
+    }
+    assert!(project.read(".larder/build/x.trace").contains("Lean (version 4.1.0)"));
+    // Found in another way, it is the same Lean. What it says of itself is asked once.
+    crate::common::wait_until("the index trusts the tools", || {
+        let run = by_path(&["build", "--no-build"]).ok();
+        assert!(run.stderr.contains("5 up to date"), "{}", run.stderr);
+        by_path(&["build"]).ok();
+        !project.path("calls").exists() || calls().is_empty()
+    });
+    // Another version is another toolchain; without an archiver of its own the system's is used.
+    fs::remove_dir_all(project.path("lean")).unwrap();
+    install_lean(&project, "4.2.0", false);
+    let why = by_sysroot(&["why", "f:o"]).ok().stdout;
+    assert!(why.contains("lean lean changed") && why.contains("(version 4.2.0)"), "{why}");
+    by_sysroot(&["build"]).ok();
+    let second = calls();
+    assert!(second.contains("leanc") && !second.contains("llvm-ar"), "{second}");
+}
