@@ -1,4 +1,4 @@
-//! Only one larder builds in a build directory at a time.
+//! Locks between processes: whoever holds one is alone until its process ends, however it ends.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,19 +8,19 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Held while building. The kernel gives it back when the process ends, however it ends.
+/// An exclusive lock on a file, with the holder's process id in it. The kernel gives it back when
+/// the process ends.
 #[derive(Debug)]
-pub struct BuildLock(#[expect(dead_code, reason = "closing it releases the lock")] File);
+pub struct FileLock(#[expect(dead_code, reason = "closing it releases the lock")] File);
 
-impl BuildLock {
-    /// Takes the lock of the `.larder` directory `larder`, which is made if need be. If another
-    /// process holds it, calls `waiting` with that process's id and waits.
+impl FileLock {
+    /// Takes the lock of the file at `path`, which is made if need be, its directory too. If
+    /// another process holds it, calls `waiting` with that process's id and waits.
     ///
     /// # Errors
-    /// When the directory cannot be made or the lock file not be opened.
-    pub fn take(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
-        fs::create_dir_all(larder)?;
-        let path = larder.join("lock");
+    /// When the file cannot be made or opened.
+    pub fn take(path: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
+        fs::create_dir_all(path.parent().unwrap_or(path))?;
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -34,6 +34,22 @@ impl BuildLock {
         let _ = file.set_len(0);
         let _ = writeln!(file, "{}", std::process::id());
         Ok(Self(file))
+    }
+}
+
+/// Held while a build directory or what stands beside it is written: only one larder builds there
+/// at a time.
+#[derive(Debug)]
+pub struct BuildLock(#[expect(dead_code, reason = "closing it releases the lock")] FileLock);
+
+impl BuildLock {
+    /// Takes the lock of the `.larder` directory `larder`, which is made if need be. If another
+    /// process holds it, calls `waiting` with that process's id and waits.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or the lock file not be opened.
+    pub fn take(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
+        FileLock::take(&larder.join("lock"), waiting).map(Self)
     }
 }
 

@@ -27,7 +27,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, here};
+use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, code_of, here};
 use crate::ui::{Ui, seconds};
 
 /// What every command that builds takes.
@@ -311,6 +311,7 @@ fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode
             color: app.ui.color(),
         },
         cache: CacheOptions { off: options.no_cache, collect: false },
+        resolution: app.global.resolution(),
         test: false,
     }
 }
@@ -320,7 +321,7 @@ fn refuse(ui: &Ui, error: EngineError) -> u8 {
     match error {
         EngineError::Manifest(diagnostics) => {
             ui.diagnostics(&diagnostics);
-            WRONG
+            code_of(&diagnostics)
         }
         error => {
             ui.error(&error.to_string());
