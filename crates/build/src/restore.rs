@@ -10,7 +10,7 @@ use larder_trace::{
 use crate::{
     action::{ActionError, with_parent},
     artifact::{Artifact, Made},
-    context::Context,
+    context::{Context, Mode},
     event::Status,
     reason::Reason,
     step::{Inputs, Step},
@@ -111,7 +111,7 @@ impl Step {
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ActionError::io(&trace_path, &error))?;
         let record = metadata.outputs;
-        cx.cache.collect(&metadata.dep_hash, &record);
+        cx.cache.collect(&self.place.name, &metadata.dep_hash, &record);
         let has_more = !record.log.is_empty() || !record.directories.is_empty();
         self.remember(cx, metadata.dep_hash, &record.outputs, &record.discovered, has_more);
         let made: Vec<Made<'_>> =
@@ -143,23 +143,30 @@ impl Step {
                 Some(error) => tracing::debug!("not kept in the store: {error}"),
             }
         }
-        cx.cache.collect(dep_hash, record);
+        cx.cache.collect(&self.place.name, dep_hash, record);
     }
 
     /// Adds the mapping of outputs that were up to date to those collected, and makes sure that the
-    /// store has what it mentions, for whoever stages or uploads it.
-    pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>) {
+    /// store has what it mentions, for whoever stages, uploads or packs it. False when it does not
+    /// and the outputs are not on disk either: then they are to be made.
+    pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>, on_disk: bool) -> bool {
         let dep_hash = self.prefix.hash_with(inputs.trace);
         let trace_path = cx.absolute(&self.trace_path());
-        let TraceFile::Finished(record) = read_trace_file(&trace_path) else { return };
+        let TraceFile::Finished(record) = read_trace_file(&trace_path) else { return true };
         if record.dep_hash != dep_hash {
-            return;
+            return true;
         }
         let store = cx.cache.store(&self.place.name);
-        let here = |file: &OutputFile| store.is_none_or(|store| store.holds(&file.hash));
-        match record.outputs.outputs.iter().all(here) {
-            true => cx.cache.collect(&dep_hash, &record.outputs),
-            false => self.keep_in_store(cx, &dep_hash, &record.outputs),
+        let here = |file: &OutputFile| {
+            store.is_none_or(|store| {
+                store.holds(&file.hash) || !on_disk && store.can_fetch(&file.hash)
+            })
+        };
+        match (record.outputs.outputs.iter().all(here), on_disk) {
+            (true, _) => cx.cache.collect(&self.place.name, &dep_hash, &record.outputs),
+            (false, true) => self.keep_in_store(cx, &dep_hash, &record.outputs),
+            (false, false) => return cx.options.mode != Mode::Build,
         }
+        true
     }
 }

@@ -114,13 +114,13 @@ impl Step {
     pub fn run(self: Arc<Self>, cx: &Context, inputs: Inputs<'_>) -> Result<Vec<Artifact>, Failed> {
         let started = Instant::now();
         let reason = match self.examine(cx, inputs) {
-            Ok(mut fresh) if fresh.on_disk || !self.keep => {
+            Ok(mut fresh)
+                if (fresh.on_disk || !self.keep)
+                    && (!cx.cache.collects() || self.collect(cx, inputs, fresh.on_disk)) =>
+            {
                 self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
                 if !fresh.on_disk {
                     self.leave_pending(inputs, &mut fresh.artifacts);
-                }
-                if cx.cache.collects() {
-                    self.collect(cx, inputs);
                 }
                 return Ok(fresh.artifacts);
             }

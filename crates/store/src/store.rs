@@ -276,6 +276,16 @@ impl Store {
         self.levels().any(|(_, level)| level.holds(hash))
     }
 
+    /// Whether the artifact can probably be fetched on demand. Asks nobody.
+    pub fn can_fetch(&self, hash: &ContentHash) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| (upstream.knows)(hash))
+    }
+
+    /// Whether an offline store behind this one has the artifact. Not verified.
+    pub fn holds_offline(&self, hash: &ContentHash) -> bool {
+        self.offline.iter().any(|offline| offline.level().holds(hash))
+    }
+
     /// Whether the artifact is in the local store, intact.
     pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
         self.local.check(hash, Some(size)).is_ok_and(|(path, metadata)| {
