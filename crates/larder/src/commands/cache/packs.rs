@@ -161,7 +161,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
         (None, targets) => {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
-            let targets = targets.map_err(|error| Failure::Usage(format!("{error}")))?;
+            let targets = targets.map_err(|error| Failure::Usage(error.to_string()))?;
             let options = BuildOptions::with_jobs(args.jobs);
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
