@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_store::Mappings;
+use larder_store::{Mappings, offline::Tool};
 use larder_trace::{BuildTrace, Level, describe_io};
 
 use crate::{
@@ -61,6 +61,8 @@ pub struct Report {
     pub tests: Vec<(TargetId, bool)>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
+    /// The tools that it was built with, sorted.
+    pub tools: Vec<Tool>,
     /// Steps by how they ended.
     pub progress: Progress,
     /// How long it took.
@@ -169,7 +171,7 @@ pub fn build(
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
-    let cache = Cache::new(&plan.workspace, &request.cache);
+    let cache = Cache::new(&plan.workspace, &request.cache, request.resolution.offline);
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(root, places, options, cache, sandbox, processes.clone(), reporter)
         .map_err(unusable)?;
@@ -191,6 +193,7 @@ pub fn build(
         tests: tests.into_iter().zip(passed).collect(),
         plan,
         mappings: cx.cache.mappings(),
+        tools: cx.cache.tools().to_vec(),
         progress: cx.progress(),
         took: started.elapsed(),
         interrupted: processes.interrupted(),
@@ -273,6 +276,7 @@ fn make(
     if !maker.errors.is_empty() {
         return Err(Diagnostics(maker.errors));
     }
+    cx.cache.use_tools(maker.tools());
     let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
     let ends = made.map(|(id, job)| (id, job.ended(cx))).collect();
     let outputs = asked.iter().map(|&id| Some(maker.job(id)?.all(cx))).collect();

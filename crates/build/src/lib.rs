@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod artifact;
+pub mod bake;
 pub mod builds;
 pub mod cache;
 pub mod ci;

@@ -10,7 +10,7 @@ use larder_trace::{
 use crate::{
     action::{ActionError, with_parent},
     artifact::{Artifact, Made},
-    context::Context,
+    context::{Context, Mode},
     event::Status,
     reason::Reason,
     step::{Inputs, Step},
@@ -111,7 +111,7 @@ impl Step {
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ActionError::io(&trace_path, &error))?;
         let record = metadata.outputs;
-        cx.cache.collect(&metadata.dep_hash, &record);
+        cx.cache.collect(&self.place.name, &metadata.dep_hash, &record);
         let has_more = !record.log.is_empty() || !record.directories.is_empty();
         self.remember(cx, metadata.dep_hash, &record.outputs, &record.discovered, has_more);
         let made: Vec<Made<'_>> =
@@ -143,12 +143,12 @@ impl Step {
                 Some(error) => tracing::debug!("not kept in the store: {error}"),
             }
         }
-        cx.cache.collect(dep_hash, record);
+        cx.cache.collect(&self.place.name, dep_hash, record);
     }
 
     /// Adds the mapping of outputs that are up to date to those collected, where that is wanted, and
-    /// makes sure that the store has what it mentions, for whoever stages or uploads it. False when
-    /// they are neither `on_disk` nor in the store any more.
+    /// makes sure that the store has what it mentions, for whoever stages, uploads or packs it. False
+    /// when it does not and the outputs are not `on_disk` either: then they are to be made.
     pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>, on_disk: bool) -> bool {
         if !cx.cache.collects() {
             return true;
@@ -159,12 +159,15 @@ impl Step {
             _ => return true,
         };
         let store = cx.cache.store(&self.place.name);
-        let here = |file: &OutputFile| store.is_none_or(|store| store.holds(&file.hash));
-        let kept = record.outputs.iter().all(here);
-        match (kept, on_disk) {
-            (true, _) => cx.cache.collect(&dep_hash, &record),
+        let here = |file: &OutputFile| {
+            store.is_none_or(|store| {
+                store.holds(&file.hash) || !on_disk && store.can_fetch(&file.hash)
+            })
+        };
+        match (record.outputs.iter().all(here), on_disk) {
+            (true, _) => cx.cache.collect(&self.place.name, &dep_hash, &record),
             (false, true) => self.keep_in_store(cx, &dep_hash, &record),
-            (false, false) => return false,
+            (false, false) => return cx.options.mode != Mode::Build,
         }
         true
     }

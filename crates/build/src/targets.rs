@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ffi::OsString, path::PathBuf, sync::Arc};
 
+use larder_store::offline::Tool;
 use larder_trace::{BuildTrace, Toolchain, platform_trace};
 
 use crate::{
@@ -164,6 +165,11 @@ impl<'a> Maker<'a> {
     /// The jobs of a target that were made.
     pub fn job(&self, id: TargetId) -> Option<&TargetJob> {
         self.jobs[id.index()].as_ref()
+    }
+
+    /// The tools that the jobs made so far use.
+    pub fn tools(&self) -> Vec<Tool> {
+        self.tools.list()
     }
 
     fn tool(&mut self, package: &Package, role: Role) -> Checked<Arc<Toolchain>> {

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use larder_store::offline::Tool;
 use larder_trace::{BuildTrace, Content, StatIndex, ToolError, Toolchain, find_tool};
 
 use crate::{
@@ -118,6 +119,20 @@ impl<'i> Tools<'i> {
         let tool = Arc::new(tool?);
         self.found.insert((name, key), tool.clone());
         Ok(tool)
+    }
+
+    /// Everything found so far, sorted, by file name: where tools are is no part of what they make.
+    pub fn list(&self) -> Vec<Tool> {
+        let tool = |((name, role), tool): (&(String, &'static str), &Arc<Toolchain>)| Tool {
+            role: (*role).to_owned(),
+            name: name.rsplit('/').next().unwrap_or(name).to_owned(),
+            target: tool.triple.clone(),
+            identity: tool.trace.hash(),
+        };
+        let mut tools: Vec<Tool> = self.found.iter().map(tool).collect();
+        tools.sort();
+        tools.dedup();
+        tools
     }
 
     /// The program `name` that a command runs, found on `PATH`.

@@ -44,7 +44,7 @@ pub struct GetReport {
     pub mappings: usize,
     /// Artifacts fetched.
     pub fetched: usize,
-    /// Artifacts that were in the store already.
+    /// Artifacts that were in the store already, or in an offline store behind it.
     pub present: usize,
     /// What did not arrive. The mappings are recorded all the same: a build that wants one of
     /// these makes it.
@@ -74,7 +74,8 @@ pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Option<GetReport>, R
             missing: Missing::new(),
         }));
     }
-    let mut report = fetch(get, &found.mappings, &found.catalogue.packs)?;
+    let wanted = wanted(get, &found.mappings);
+    let mut report = fetch(get, &found.mappings, wanted, &found.catalogue.packs)?;
     found.mappings.write(&layout.revision(get.scope, &revision))?;
     report.revision = Some(revision);
     Ok(Some(report))
@@ -82,24 +83,34 @@ pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Option<GetReport>, R
 
 /// Gets the artifacts of `mappings`, wherever the newest revisions of the service have them.
 pub fn get_mappings(get: &Get<'_>, mappings: &Mappings) -> Result<GetReport, RemoteError> {
-    let packs = get.service.block_on(known_packs(get.service, get.scope))?;
-    fetch(get, mappings, &packs.into_values().collect::<Vec<_>>())
+    let wanted = wanted(get, mappings);
+    let packs = match wanted.is_empty() {
+        true => Vec::new(),
+        false => get.service.block_on(known_packs(get.service, get.scope))?.into_values().collect(),
+    };
+    fetch(get, mappings, wanted, &packs)
+}
+
+/// The artifacts of `mappings` that are not here.
+fn wanted(get: &Get<'_>, mappings: &Mappings) -> Wanted {
+    let mut wanted: Wanted = mappings.artifacts();
+    wanted.retain(|hash, artifact| {
+        !if get.force {
+            get.store.rehash(hash, artifact.size)
+        } else {
+            get.store.is_intact(hash, artifact.size) || get.store.holds_offline(hash)
+        }
+    });
+    wanted
 }
 
 fn fetch(
     get: &Get<'_>,
     mappings: &Mappings,
+    wanted: Wanted,
     packs: &[RemotePack],
 ) -> Result<GetReport, RemoteError> {
-    let mut wanted: Wanted = mappings.artifacts();
-    let all = wanted.len();
-    wanted.retain(|hash, artifact| {
-        !if get.force {
-            get.store.rehash(hash, artifact.size)
-        } else {
-            get.store.is_intact(hash, artifact.size)
-        }
-    });
+    let all = mappings.artifacts().len();
     let Get { service, store, scope, progress, .. } = *get;
     // Whoever finds a mapping before its artifacts finds a miss; so these need not wait for those.
     let (missing, recorded) = thread::scope(|threads| {

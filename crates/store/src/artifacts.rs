@@ -197,7 +197,8 @@ impl Artifacts {
 
     /// Restores `file` at `destination`, replacing what is there in one step.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
-        let (entry, metadata) = self.check(&file.hash, Some(file.size))?;
+        // A seal is worth nothing where somebody else may have set the times.
+        let (entry, metadata) = self.check_with(&file.hash, Some(file.size), !self.writable)?;
         self.touch(&entry, &metadata);
         let executable = metadata.mode() & 0o111 != 0;
         let linkable = self.writable && executable == file.executable;
@@ -335,6 +336,23 @@ impl Artifacts {
     }
 
     /// Puts in the file at `source`, which is the caller's to give away and on the store's file
+    /// system, and whose content and permissions the caller has just made sure of.
+    pub fn admit(&self, source: &Path, hash: &ContentHash) -> Result<(), StoreError> {
+        let entry = self.layout.artifact(hash);
+        let admit = || {
+            seal::apply(source, hash, &fs::symlink_metadata(source)?)?;
+            match fs::rename(source, &entry) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir_all(entry.parent().unwrap_or(Path::new(".")))?;
+                    fs::rename(source, &entry)
+                }
+                renamed => renamed,
+            }
+        };
+        admit().map_err(StoreError::io("store", &entry))
+    }
+
+    /// Puts in the file at `source`, which is the caller's to give away and on the store's file
     /// system, if it hashes to `hash`; else says `Ok(false)` and leaves it.
     pub fn adopt(
         &self,
@@ -362,7 +380,7 @@ impl Artifacts {
 
 /// Makes `destination` a new file with `mode` (less the umask) that `fill` fills, replacing what is
 /// there in one step.
-fn write_new<T>(
+pub(crate) fn write_new<T>(
     destination: &Path,
     mode: u32,
     fill: impl FnOnce(&File) -> io::Result<T>,

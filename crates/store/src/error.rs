@@ -3,7 +3,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{MappingsError, NameError};
+use crate::{MappingsError, NameError, pack};
 
 /// An operation on a store or staging directory that could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,17 @@ pub enum StoreError {
         path: PathBuf,
         /// Why it was refused, with the line.
         source: MappingsError,
+    },
+    /// A pack was refused, or could not be read or written.
+    #[error(transparent)]
+    Pack(#[from] pack::Error),
+    /// An offline store cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Offline {
+        /// Its directory, or a file in it.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
 }
 

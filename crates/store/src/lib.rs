@@ -3,7 +3,8 @@
 //! A [`Store`] holds artifacts under the hash of their content and mappings from dep hashes to
 //! output descriptions. Everything read back is verified before anyone sees it; what is corrupt is
 //! absent. A [`Mappings`] file carries mappings between machines, a [`staging`] directory carries
-//! them together with their artifacts.
+//! them together with their artifacts, a [`pack`] does so in one compressed file, and an [`offline`]
+//! store keeps packs where no network is.
 
 mod artifacts;
 mod candidates;
@@ -13,7 +14,9 @@ pub mod gc;
 mod layout;
 mod mappings;
 mod names;
+pub mod offline;
 pub mod pack;
+pub mod packing;
 mod seal;
 mod session;
 pub mod staging;

@@ -91,6 +91,11 @@ impl Mappings {
         self.entries.is_empty()
     }
 
+    /// Keeps the entries whose outputs `keep` says yes to.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Outputs) -> bool) {
+        self.entries.retain(|_, outputs| keep(outputs));
+    }
+
     /// Takes over every entry of `other`.
     pub fn extend(&mut self, other: Self) {
         self.entries.extend(other.entries);

@@ -15,7 +15,9 @@ use crate::{
     How, Layout, Mappings, Miss, Scope, StoreError,
     artifacts::Artifacts,
     candidates::{self, Found},
-    check_outputs, files,
+    check_outputs,
+    offline::{Bake, Level, Offline},
+    pack::Pack,
     session::Session,
     stats::Live,
 };
@@ -129,7 +131,7 @@ impl fmt::Debug for Upstream {
 #[derive(Debug)]
 pub struct Store {
     local: Artifacts,
-    offline: Vec<Artifacts>,
+    offline: Vec<Offline>,
     upstream: Option<Upstream>,
     session: Option<Session>,
     live: Live,
@@ -166,11 +168,12 @@ impl Store {
         })
     }
 
-    /// Puts a read-only store behind this one. Nothing is written to it or linked from it, and it
-    /// may belong to somebody else. One that does not exist is empty.
+    /// Puts a read-only store behind this one: one laid out like this one, or one that was baked
+    /// (see [`offline`](crate::offline)). Nothing is written to it or linked from it, and it may
+    /// belong to somebody else. One that does not exist is empty.
     #[must_use]
     pub fn with_offline(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.offline.push(Artifacts::new(Layout::new(directory), false, SystemTime::now()));
+        self.offline.push(Offline::new(directory.into()));
         self
     }
 
@@ -198,9 +201,19 @@ impl Store {
         self.session.as_ref()
     }
 
-    fn levels(&self) -> impl Iterator<Item = (Tier, &Artifacts)> {
-        let offline = self.offline.iter().map(|level| (Tier::Offline, level));
-        std::iter::once((Tier::Local, &self.local)).chain(offline)
+    fn levels(&self) -> impl Iterator<Item = (Tier, Level<'_>)> {
+        let offline = self.offline.iter().map(|offline| (Tier::Offline, offline.level()));
+        std::iter::once((Tier::Local, Level::Files(&self.local))).chain(offline)
+    }
+
+    /// What was baked into the offline stores behind this one and can be used on this platform, with
+    /// the pack and the directory of the store.
+    pub fn bakes(&self) -> impl Iterator<Item = (&Path, &Bake, &Pack)> {
+        let baked = self.offline.iter().filter_map(|offline| match offline {
+            Offline::Baked(baked) => Some(baked),
+            Offline::Plain(_) => None,
+        });
+        baked.flat_map(|baked| baked.usable().map(|(bake, pack)| (baked.directory(), bake, pack)))
     }
 
     /// Looks for outputs recorded under `dep_hash`: the first candidate, newest first, local store
@@ -215,13 +228,10 @@ impl Store {
     ) -> Lookup {
         let mut reason = MissReason::NotRecorded;
         for (tier, level) in self.levels() {
-            let path = level.layout.candidates(scope, dep_hash);
-            let candidates = match candidates::read(&path, dep_hash) {
+            let candidates = match level.candidates(scope, dep_hash) {
                 Found::Candidates(candidates) => candidates,
                 Found::Nothing => continue,
-                Found::Corrupt(error) => {
-                    tracing::info!(path = %path.display(), error, "corrupt mapping: treated as absent");
-                    level.quarantine(&path);
+                Found::Corrupt(_) => {
                     reason = reason.max(MissReason::MappingCorrupt);
                     continue;
                 }
@@ -239,7 +249,7 @@ impl Store {
                     Some(Tier::Service) => Tier::Service,
                     Some(_) => tier,
                 };
-                level.touch_path(&path);
+                level.touch(scope, dep_hash);
                 self.live.hit(tier);
                 return Lookup::Hit(Hit { outputs, tier });
             }
@@ -264,6 +274,16 @@ impl Store {
     /// Whether the artifact is in the store or in an offline one. One `stat` each; not verified.
     pub fn holds(&self, hash: &ContentHash) -> bool {
         self.levels().any(|(_, level)| level.holds(hash))
+    }
+
+    /// Whether the artifact can probably be fetched on demand. Asks nobody.
+    pub fn can_fetch(&self, hash: &ContentHash) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| (upstream.knows)(hash))
+    }
+
+    /// Whether an offline store behind this one has the artifact. Not verified.
+    pub fn holds_offline(&self, hash: &ContentHash) -> bool {
+        self.offline.iter().any(|offline| offline.level().holds(hash))
     }
 
     /// Whether the artifact is in the local store, intact.
@@ -303,18 +323,14 @@ impl Store {
 
     /// Opens one artifact for reading, verified.
     pub fn open_artifact(&self, file: &OutputFile) -> Result<File, Miss> {
-        self.attempt(file, |level| {
-            let (path, metadata) = level.check(&file.hash, Some(file.size))?;
-            level.touch(&path, &metadata);
-            files::open_regular(&path).map_err(|source| Miss::Unreadable { path, source })
-        })
+        self.attempt(file, |level| level.open(file, self))
     }
 
     /// Tries the local store, the offline ones, then the local one again after a fetch.
     fn attempt<T>(
         &self,
         file: &OutputFile,
-        mut from: impl FnMut(&Artifacts) -> Result<T, Miss>,
+        mut from: impl FnMut(Level<'_>) -> Result<T, Miss>,
     ) -> Result<T, Miss> {
         let mut miss = Miss::Absent;
         for (_, level) in self.levels() {
@@ -328,7 +344,7 @@ impl Store {
         match &self.upstream {
             Some(upstream) if (upstream.knows)(&file.hash) => {
                 (upstream.fetch)(self, file).map_err(Miss::NotFetched)?;
-                from(&self.local)
+                from(Level::Files(&self.local))
             }
             _ => Err(miss),
         }

@@ -75,6 +75,13 @@ pub struct BuildOptions {
     iofail: bool,
 }
 
+impl BuildOptions {
+    /// The defaults, with so many commands at once.
+    pub fn with_jobs(jobs: Option<u16>) -> Self {
+        Self { jobs, ..Self::default() }
+    }
+}
+
 /// How much build output matters.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
@@ -304,7 +311,7 @@ fn fold(app: &App, names: Vec<&str>) -> String {
 }
 
 /// What the command line asks the engine for.
-fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode) -> Request {
+pub fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode) -> Request {
     let jobs = options
         .jobs
         .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -320,7 +327,7 @@ fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode
             check_traces: app.global.verbose > 0,
             color: app.ui.color(),
         },
-        cache: CacheOptions { off: options.no_cache, collect: false },
+        cache: CacheOptions { off: options.no_cache, ..CacheOptions::default() },
         sandbox: options.sandbox.then(|| Permissions {
             read: options.allow_read.clone(),
             environment: options.allow_env.clone(),
@@ -331,7 +338,7 @@ fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode
 }
 
 /// Says why a build did not begin, and tells the exit code.
-fn refuse(ui: &Ui, error: EngineError) -> u8 {
+pub fn refuse(ui: &Ui, error: EngineError) -> u8 {
     match error {
         EngineError::Manifest(diagnostics) => {
             ui.diagnostics(&diagnostics);
@@ -345,7 +352,7 @@ fn refuse(ui: &Ui, error: EngineError) -> u8 {
 }
 
 /// Builds, prints how it goes, and tells the exit code.
-fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Report, u8), u8> {
+pub fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Report, u8), u8> {
     let mut ui = Ui::new(&app.global);
     ui.explain = options.explain;
     ui.log_level = options.log_level.into();
@@ -428,7 +435,7 @@ fn summarize(app: &App, report: &Report, code: u8) {
 /// Lets Ctrl-C and its like end the commands that run: asked the first time, after two seconds or at
 /// the second time without asking. They are in process groups of their own, so that nothing else
 /// would, not even a terminal that is closed.
-fn end_on_signals(processes: Arc<Processes>) {
+pub fn end_on_signals(processes: Arc<Processes>) {
     let hangup: &[i32] = if ignores_hangup() { &[] } else { &[SIGHUP] };
     let Ok(mut signals) = Signals::new([TERM_SIGNALS, hangup].concat()) else { return };
     thread::spawn(move || {

@@ -2,15 +2,16 @@
 
 mod local;
 mod measure;
+mod packs;
 mod report;
 mod travel;
 
-use std::{env, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 use larder_build::{manifest::Manifest, workspace::Workspace};
 use larder_remote::{Config, ConfigError, RemoteError, ServiceConfig, git};
-use larder_store::{NameError, Revision, Scope, Store, StoreError};
+use larder_store::{NameError, Revision, Scope, StoreError};
 
 use super::{App, FAILED, WRONG, here};
 use report::Reporter;
@@ -30,7 +31,13 @@ pub enum Command {
     Unstage(Unstage),
     /// Upload a staging directory, reading no manifest and running nothing
     PutStaged(PutStaged),
-    /// Check every entry of a store, staging directory or pack
+    /// Put mappings and their artifacts into one file
+    Pack(packs::Pack),
+    /// Bring what a pack holds into the store
+    Unpack(packs::Unpack),
+    /// Fill an offline store with all that a build of the package touches
+    Bake(packs::Bake),
+    /// Check every entry of a store, offline store, staging directory or pack
     Verify(Verify),
     /// Remove what was least recently used
     Gc(Gc),
@@ -173,7 +180,7 @@ pub struct PutStaged {
 /// Check every entry.
 #[derive(Args)]
 pub struct Verify {
-    /// A store, staging directory or pack [default: the user's store]
+    /// A store, offline store, staging directory or pack [default: the user's store]
     path: Option<PathBuf>,
     /// Hash even what has not changed since it was last verified
     #[arg(long)]
@@ -210,6 +217,8 @@ pub enum Failure {
     Failed(String),
     /// Part of it failed, and has been reported: exit code 1.
     Reported,
+    /// It has been reported, and the exit code is known.
+    Told(u8),
 }
 
 impl From<StoreError> for Failure {
@@ -249,11 +258,14 @@ impl From<NameError> for Failure {
 pub fn run(app: &App, command: Command) -> ExitCode {
     let reporter = Reporter::new(app);
     let done = match command {
-        Command::Get(args) => travel::get(&reporter, args),
+        Command::Get(args) => travel::get(app, &reporter, args),
         Command::Put(args) => travel::put(&reporter, args),
         Command::Add(args) => travel::add(&reporter, args),
         Command::PutStaged(args) => travel::put_staged(&reporter, args),
         Command::Services => travel::services(&reporter),
+        Command::Pack(args) => packs::pack(app, &reporter, args),
+        Command::Unpack(args) => packs::unpack(&reporter, args),
+        Command::Bake(args) => packs::bake(app, &reporter, args),
         Command::Stage(args) => local::stage(&reporter, args),
         Command::Unstage(args) => local::unstage(&reporter, args),
         Command::Verify(args) => local::verify(&reporter, args),
@@ -264,6 +276,7 @@ pub fn run(app: &App, command: Command) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::from(FAILED),
+        Err(Failure::Told(code)) => ExitCode::from(code),
         Err(Failure::Failed(message)) => {
             app.ui.error(&message);
             ExitCode::from(FAILED)
@@ -329,15 +342,6 @@ impl OverwriteArgs {
             larder_remote::Overwrite::Mappings
         }
     }
-}
-
-/// Opens the user's store, with the offline store behind it where there is one.
-fn open_store() -> Result<Store, Failure> {
-    let store = Store::open(Store::default_directory()?)?;
-    Ok(match env::var_os("LARDER_OFFLINE_STORE").filter(|value| !value.is_empty()) {
-        Some(directory) => store.with_offline(directory),
-        None => store,
-    })
 }
 
 /// The service to read from.

@@ -22,6 +22,8 @@ use std::io;
 
 use larder_trace::ContentHash;
 
+use crate::MappingsError;
+
 pub use index::{Artifact, Block, Index, Piece, Trailer};
 pub use read::Pack;
 pub use write::{Entry, Level, Options, create, write};
@@ -149,6 +151,25 @@ pub enum Refusal {
     /// The mappings file is not the one that was written.
     #[error("its mappings file does not match its hash")]
     MappingsHash,
+    /// The mappings file is the one that was written, and is refused itself.
+    #[error("its mappings file is refused: {0}")]
+    Mappings(#[from] MappingsError),
+    /// A mapping mentions an artifact that the pack does not hold.
+    #[error("its mappings mention artifact {0}, which it does not hold")]
+    NotHeld(ContentHash),
+    /// An artifact that no mapping mentions, in a pack with mappings.
+    #[error("no mapping mentions artifact {0}, which it holds")]
+    NotMentioned(ContentHash),
+    /// The mappings give an artifact another size than it has.
+    #[error("artifact {hash} is {actual} bytes long, where its mappings say {expected}")]
+    WrongSize {
+        /// The artifact.
+        hash: ContentHash,
+        /// Bytes that the mappings say.
+        expected: u64,
+        /// Bytes that the artifact has.
+        actual: u64,
+    },
 }
 
 /// What went wrong with a pack.

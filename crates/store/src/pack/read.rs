@@ -22,6 +22,8 @@ use super::{
 pub struct Pack {
     path: PathBuf,
     file: File,
+    length: u64,
+    id: ContentHash,
     index: Index,
 }
 
@@ -50,10 +52,28 @@ impl Pack {
         check_header(&header).map_err(refused)?;
         let trailer = Trailer::parse(&trailer, length, limits).map_err(refused)?;
         // No longer than the file is, and within the limit: the trailer was checked for that.
-        let mut bytes = vec![0; (trailer.index.end - trailer.index.start) as usize];
-        file.read_exact_at(&mut bytes, trailer.index.start).map_err(failed())?;
-        let index = Index::parse(&bytes, &trailer, limits).map_err(refused)?;
-        Ok(Self { path: path.to_owned(), file, index })
+        let index_length = (trailer.index.end - trailer.index.start) as usize;
+        let mut tail = vec![0; index_length + TRAILER_LEN];
+        file.read_exact_at(&mut tail, trailer.index.start).map_err(failed())?;
+        let index = Index::parse(&tail[..index_length], &trailer, limits).map_err(refused)?;
+        let id = ContentHash::of_bytes(&tail);
+        Ok(Self { path: path.to_owned(), file, length, id, index })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length of the file in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The hash of the index and the trailer, and so of all that the pack holds: its name wherever
+    /// packs are kept by content.
+    pub fn id(&self) -> ContentHash {
+        self.id
     }
 
     /// What the pack holds.
@@ -76,6 +96,16 @@ impl Pack {
     /// When the file cannot be read, or the blocks of the mappings file are corrupt.
     pub fn mappings(&self) -> Result<Option<Vec<u8>>, Error> {
         self.index.mappings().map(|mappings| self.extract(mappings)).transpose()
+    }
+
+    /// Reads, verifies and decodes one block of [`Index::blocks`] into `content`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the block is corrupt.
+    pub fn decode(&self, block: &Block, content: &mut Vec<u8>) -> Result<(), Error> {
+        let mut stored = vec![0; block.stored_len()];
+        self.read_at(&mut stored, block.stored.start)?;
+        block.decode(&stored, content).map_err(|reason| self.refused(reason))
     }
 
     fn extract(&self, artifact: &Artifact) -> Result<Vec<u8>, Error> {
@@ -155,7 +185,7 @@ impl Pack {
         self.file.read_exact_at(bytes, at).map_err(|error| Error::io(action())(error))
     }
 
-    fn refused(&self, reason: Refusal) -> Error {
+    pub(crate) fn refused(&self, reason: Refusal) -> Error {
         Error::Refused { pack: self.path.display().to_string(), reason }
     }
 }

@@ -2,30 +2,33 @@
 
 use std::{num::NonZeroUsize, path::Path, thread};
 
+use larder_build::cache::user_store;
+use larder_remote::Progress;
 use larder_store::{
-    Mappings, Store, gc, pack,
+    Mappings, Store, gc, offline, pack, packing,
     staging::{self, MAPPINGS_NAME, Refusal, StagingDirectory},
     verify,
 };
 use serde_json::json;
 
 use super::{
-    Failure, Gc, Stage, Unstage, Verify, open_store,
-    report::{Reporter, bytes, count},
+    Failure, Gc, Stage, Unstage, Verify,
+    packs::advance,
+    report::{Bar, Reporter, bytes, count},
     scopes,
 };
 
 /// `cache stage`.
 pub fn stage(reporter: &Reporter<'_>, args: Stage) -> Result<(), Failure> {
     let mappings = Mappings::read(&args.mappings)?;
-    let report = staging::stage(&open_store()?, &mappings, &args.staged)?;
+    let report = staging::stage(&user_store()?, &mappings, &args.staged)?;
     carried(reporter, "staged", &report)
 }
 
 /// `cache unstage`.
 pub fn unstage(reporter: &Reporter<'_>, args: Unstage) -> Result<(), Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
-    let report = staging::unstage(&open_store()?, &scopes.local, &args.staged)?;
+    let report = staging::unstage(&user_store()?, &scopes.local, &args.staged)?;
     carried(reporter, "unstaged", &report)
 }
 
@@ -47,7 +50,8 @@ fn carried(reporter: &Reporter<'_>, done: &str, report: &staging::Report) -> Res
     refused(reporter, &format!("not {done}"), &report.missing)
 }
 
-fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Result<(), Failure> {
+/// Lists what was refused, and fails for it.
+pub fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Result<(), Failure> {
     if refusals.is_empty() {
         return Ok(());
     }
@@ -66,6 +70,8 @@ pub fn verify(reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
     };
     if path.is_file() {
         verify_pack(reporter, &path)
+    } else if offline::is_baked(&path) {
+        verify_offline(reporter, &path)
     } else if path.join(MAPPINGS_NAME).symlink_metadata().is_ok() {
         let contents = StagingDirectory::open(&path)?.verify()?;
         let (mappings, artifacts) = (contents.mappings.len(), contents.artifacts.len());
@@ -79,11 +85,11 @@ pub fn verify(reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
         });
         reporter.result(text, event);
         refused(reporter, "not in order", &contents.refusals)
-    } else if path.is_dir() {
+    } else if ["artifacts", "outputs", "revisions"].iter().any(|part| path.join(part).is_dir()) {
         verify_store(reporter, &Store::open(path)?, args.rehash)
     } else {
         let path = path.display();
-        Err(Failure::Usage(format!("{path} is no store, staging directory or pack")))
+        Err(Failure::Usage(format!("{path} is no store, offline store, staging directory or pack")))
     }
 }
 
@@ -128,12 +134,60 @@ fn verify_store(reporter: &Reporter<'_>, store: &Store, rehash: bool) -> Result<
 fn verify_pack(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
     let failed = |error: pack::Error| Failure::Failed(error.to_string());
     let pack = pack::Pack::open(path, &pack::Limits::default()).map_err(failed)?;
+    let mappings = packing::mappings_of(&pack).map_err(failed)?.len();
     let artifacts = pack.index().artifacts().len();
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    pack.verify(threads, |_| ()).map_err(failed)?;
-    let text = format!("{} in order", count(artifacts, "artifact"));
-    reporter.result(text, json!({ "event": "verified", "artifacts": artifacts, "corrupt": 0 }));
+    let bar = bar_for(reporter, &pack);
+    pack.verify(threads, |progress| advance(&bar, progress)).map_err(failed)?;
+    bar.finish();
+    let text =
+        format!("{} and {} in order", count(mappings, "mapping"), count(artifacts, "artifact"));
+    let event = json!({
+        "event": "verified",
+        "mappings": mappings,
+        "artifacts": artifacts,
+        "corrupt": 0,
+    });
+    reporter.result(text, event);
     Ok(())
+}
+
+/// A bar for reading all of a pack.
+pub fn bar_for(reporter: &Reporter<'_>, pack: &pack::Pack) -> Bar {
+    let bar = reporter.bar();
+    let artifacts = pack.index().artifacts();
+    let bytes = artifacts.iter().map(pack::Artifact::size).sum();
+    bar.advance(Progress::Planned { artifacts: artifacts.len() as u64, bytes });
+    bar
+}
+
+fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
+    let report = offline::verify(path, |_| ())?;
+    let mappings: u64 = report.complete.iter().map(|bake| bake.mappings).sum();
+    let artifacts: u64 = report.complete.iter().map(|bake| bake.artifacts).sum();
+    let packages: Vec<&str> = report.complete.iter().map(|bake| bake.package.as_str()).collect();
+    let text = format!(
+        "{} and {} ({}) in order{}{}",
+        count(mappings, "mapping"),
+        count(artifacts, "artifact"),
+        bytes(report.bytes),
+        if packages.is_empty() { "" } else { ": all of " },
+        packages.join(", "),
+    );
+    let event = json!({
+        "event": "verified",
+        "mappings": mappings,
+        "artifacts": artifacts,
+        "bytes": report.bytes,
+        "bakes": report.complete,
+        "corrupt": report.problems.len(),
+    });
+    reporter.result(text, event);
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    reporter.failures("missing or corrupt; `larder cache bake` makes them again", &report.problems);
+    Err(Failure::Reported)
 }
 
 /// `cache gc`.
@@ -142,7 +196,7 @@ pub fn gc(reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
         reporter.warning("without --max-size or --max-age, only leftovers are removed");
     }
     let policy = gc::Policy { max_size: args.max_size, max_age: args.max_age, keep: args.keep_rev };
-    let store = open_store()?;
+    let store = user_store()?;
     let report = gc::collect(&store, &policy, || {
         reporter.done(
             "waiting for another `larder cache gc` on this store",
@@ -183,7 +237,7 @@ pub fn clean(reporter: &Reporter<'_>) -> Result<(), Failure> {
 
 /// `cache stats`.
 pub fn stats(reporter: &Reporter<'_>) -> Result<(), Failure> {
-    let store = open_store()?;
+    let store = user_store()?;
     let stats = store.stats()?;
     let mut event = serde_json::to_value(&stats).unwrap_or_default();
     if let Some(event) = event.as_object_mut() {

@@ -1,45 +1,77 @@
 //! The commands that talk to services.
 
+use larder_build::cache::user_store;
 use larder_remote::{
-    Access, Config, Destination, GetReport, Missing, Origin, PutReport, Service, StagedError, git,
+    Access, Config, Destination, GetReport, Missing, Origin, Progress, PutReport, Service,
+    ServiceConfig, StagedError, git,
 };
-use larder_store::Mappings;
+use larder_store::{
+    Mappings, Store,
+    pack::{self, Pack},
+    packing,
+};
 use serde_json::json;
 
 use super::{
-    super::here,
-    Add, Failure, Get, Put, PutStaged, open_store, read_service,
+    super::{App, here},
+    Add, Failure, Get, Put, PutStaged, Scopes,
+    packs::{advance, say_unpacked},
+    read_service,
     report::{Reporter, bytes, count},
     scopes,
 };
 
-/// `cache get`.
-pub fn get(reporter: &Reporter<'_>, args: Get) -> Result<(), Failure> {
+/// `cache get`: from a service, before which the offline store is asked; where no service answers,
+/// from the offline store alone.
+pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<(), Failure> {
+    if args.mappings.is_some() && args.mappings_only {
+        let message = "with MAPPINGS at hand, `larder cache add` records them";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let scopes = scopes(&args.place.scope, &args.package)?;
+    let store = user_store()?;
+    if app.global.resolution().offline {
+        return get_offline(reporter, &args, &scopes, &store);
+    }
     let config = Config::load()?;
-    let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
-    let store = open_store()?;
+    let is_baked = store.bakes().any(|(_, bake, _)| bake.package == scopes.local);
+    if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
+        return get_offline(reporter, &args, &scopes, &store);
+    }
+    let service = read_service(&config, &args.place)?;
+    match get_online(reporter, &args, &scopes, &store, &service) {
+        Err(Failure::Failed(message)) if is_baked => {
+            tracing::info!("{message}; taking what the offline store has");
+            get_offline(reporter, &args, &scopes, &store)
+        }
+        done => done,
+    }
+}
+
+fn get_online(
+    reporter: &Reporter<'_>,
+    args: &Get,
+    scopes: &Scopes,
+    store: &Store,
+    service: &ServiceConfig,
+) -> Result<(), Failure> {
+    let service = Service::open(service, Access::Read)?;
     let bar = reporter.bar();
     let progress = |progress| bar.advance(progress);
     let request = larder_remote::Get {
         service: &service,
-        store: &store,
+        store,
         scope: &scopes.remote,
         local_scope: &scopes.local,
         mappings_only: args.mappings_only,
         force: args.force_download,
         progress: &progress,
     };
-    let report = match (&args.mappings, args.rev) {
-        (Some(_), _) if args.mappings_only => {
-            return Err(Failure::Usage(
-                "with MAPPINGS at hand, `larder cache add` records them".to_owned(),
-            ));
-        }
+    let report = match (&args.mappings, &args.rev) {
         (Some(mappings), _) => larder_remote::get_mappings(&request, &Mappings::read(mappings)?)?,
         (None, rev) => {
             let revisions = match rev {
-                Some(rev) => vec![rev],
+                Some(rev) => vec![rev.clone()],
                 None => git::history(here(), args.max_revs)?,
             };
             larder_remote::get(&request, &revisions)?.ok_or_else(|| {
@@ -55,6 +87,63 @@ pub fn get(reporter: &Reporter<'_>, args: Get) -> Result<(), Failure> {
     bar.finish();
     say_got(reporter, &report, args.mappings_only);
     missing(reporter, "did not arrive", &report.missing)
+}
+
+/// `cache get` from `$LARDER_OFFLINE_STORE` and nowhere else.
+fn get_offline(
+    reporter: &Reporter<'_>,
+    args: &Get,
+    scopes: &Scopes,
+    store: &Store,
+) -> Result<(), Failure> {
+    let mappings = match (&args.mappings, &args.rev) {
+        (Some(file), _) => Some(Mappings::read(file)?),
+        (None, Some(rev)) => {
+            Mappings::read_if_present(&store.layout().revision(&scopes.remote, rev))?
+        }
+        (None, None) => None,
+    };
+    let Some(mappings) = mappings else {
+        let bar = reporter.bar();
+        let mut reports = Vec::new();
+        for (_, bake, pack) in store.bakes().filter(|(_, bake, _)| bake.package == scopes.local) {
+            bar.advance(Progress::Planned { artifacts: bake.artifacts, bytes: content(pack) });
+            let progress = |progress| advance(&bar, progress);
+            reports.push(packing::unpack(store, &scopes.local, pack, progress)?);
+        }
+        bar.finish();
+        reports.iter().for_each(|report| say_unpacked(reporter, report));
+        return match reports.is_empty() {
+            false => Ok(()),
+            true => Err(Failure::Failed(format!(
+                "the network is forbidden, and no offline store (LARDER_OFFLINE_STORE) has {}",
+                scopes.local
+            ))),
+        };
+    };
+    let mut report = GetReport {
+        revision: args.rev.clone(),
+        mappings: mappings.len(),
+        fetched: 0,
+        present: 0,
+        missing: Missing::new(),
+    };
+    for (hash, artifact) in mappings.artifacts() {
+        match store.is_intact(&hash, artifact.size) || store.holds_offline(&hash) {
+            true => report.present += 1,
+            false => {
+                let reason = "not in the offline store, and the network is forbidden".to_owned();
+                report.missing.insert(hash, reason);
+            }
+        }
+    }
+    store.record_all(&scopes.local, &mappings)?;
+    say_got(reporter, &report, false);
+    missing(reporter, "not to be had", &report.missing)
+}
+
+fn content(pack: &Pack) -> u64 {
+    pack.index().artifacts().iter().map(pack::Artifact::size).sum()
 }
 
 fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
@@ -104,7 +193,7 @@ pub fn put(reporter: &Reporter<'_>, args: Put) -> Result<(), Failure> {
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
-    let report = larder_remote::put_stored(&to, &open_store()?, &mappings)?;
+    let report = larder_remote::put_stored(&to, &user_store()?, &mappings)?;
     bar.finish();
     say_put(reporter, revision.as_str(), &report);
     missing(reporter, "could not be uploaded", &report.missing)
@@ -196,7 +285,7 @@ pub fn add(reporter: &Reporter<'_>, args: Add) -> Result<(), Failure> {
     let mappings = Mappings::read(&args.mappings)?;
     let config = Config::load()?;
     let service = read_service(&config, &args.place)?.name;
-    let store = open_store()?;
+    let store = user_store()?;
     let origin = Origin { service: service.clone(), scope: scopes.remote, revision: args.rev };
     larder_remote::add(&store, &origin, &mappings, None)?;
     store.record_all(&scopes.local, &mappings)?;

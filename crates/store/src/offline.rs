@@ -1,0 +1,26 @@
+//! Offline stores that were baked: packs, and an index that says for what they were made.
+//!
+//! ```text
+//! offline.json         the index: one entry for each package that was baked
+//! packs/<id>.pack      its mappings and artifacts, in a pack named by its own index's hash
+//! ```
+//!
+//! The index names its packs by content, so it vouches for all they hold. Whoever reads one writes
+//! nothing, needs no permission but to read, and verifies every block and artifact at each use.
+
+mod index;
+mod packs;
+mod verify;
+mod write;
+
+pub use index::{Bake, INDEX_NAME, OFFLINE_SCHEMA, Tool};
+pub(crate) use packs::{Level, Offline};
+pub use verify::{Report, verify};
+pub use write::{Recipe, add};
+
+use std::path::Path;
+
+/// Whether a baked store stands at `directory`, readable or not.
+pub fn is_baked(directory: &Path) -> bool {
+    directory.join(INDEX_NAME).symlink_metadata().is_ok()
+}

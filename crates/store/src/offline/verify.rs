@@ -1,0 +1,84 @@
+//! Proof that a baked store is complete.
+
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, thread};
+
+use larder_trace::ContentHash;
+
+use super::{Bake, index};
+use crate::{
+    StoreError,
+    pack::{self, Pack, Progress},
+    packing::mappings_of,
+};
+
+/// What a verification found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The bakes that are complete.
+    pub complete: Vec<Bake>,
+    /// Bytes of their packs.
+    pub bytes: u64,
+    /// What is missing or wrong, and why: packs, mappings, artifacts with the outputs they are of.
+    pub problems: Vec<(String, String)>,
+}
+
+/// Reads all of the baked store at `directory`: every bake has its pack, every mapping its artifacts,
+/// every byte is what was baked. Writes nothing.
+///
+/// # Errors
+/// When the index cannot be read or trusted: then nothing can be said of the rest.
+pub fn verify(directory: &Path, progress: impl Fn(Progress) + Sync) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    for bake in index::read(directory)? {
+        let name = match &bake.platform {
+            Some(platform) => format!("{} for {}", bake.package, platform.escape_debug()),
+            None => bake.package.to_string(),
+        };
+        let problems = match bake.open(directory) {
+            Ok(pack) => check(&bake, &pack, &progress),
+            Err(error) => vec![(name, error)],
+        };
+        if problems.is_empty() {
+            report.bytes += bake.length;
+            report.complete.push(bake);
+        }
+        report.problems.extend(problems);
+    }
+    Ok(report)
+}
+
+fn check(bake: &Bake, pack: &Pack, progress: &(impl Fn(Progress) + Sync)) -> Vec<(String, String)> {
+    let mappings = match mappings_of(pack) {
+        Ok(mappings) => mappings,
+        Err(error) => {
+            return vec![(format!("the mappings of {}", bake.package), error.to_string())];
+        }
+    };
+    let counted = (mappings.len() as u64, pack.index().artifacts().len() as u64);
+    if counted != (bake.mappings, bake.artifacts) {
+        let reason = format!(
+            "{} mappings and {} artifacts were baked, and its pack holds {} and {}",
+            bake.mappings, bake.artifacts, counted.0, counted.1
+        );
+        return vec![(bake.package.to_string(), reason)];
+    }
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    if pack.verify(threads, progress).is_ok() {
+        return Vec::new();
+    }
+    // Something is damaged: say what of.
+    let mut outputs: BTreeMap<ContentHash, &str> = BTreeMap::new();
+    for file in mappings.iter().flat_map(|(_, outputs)| &outputs.outputs) {
+        outputs.entry(file.hash).or_insert(&file.path);
+    }
+    let damaged = |artifact: &pack::Artifact| {
+        let error = pack.read(&artifact.hash).err()?;
+        let path = outputs.get(&artifact.hash).copied().unwrap_or_default();
+        Some((format!("{path} ({})", artifact.hash), error.to_string()))
+    };
+    let problems: Vec<_> = pack.index().artifacts().iter().filter_map(damaged).collect();
+    match problems.is_empty() {
+        true => vec![(pack.path().display().to_string(), "it cannot be read".to_owned())],
+        false => problems,
+    }
+}

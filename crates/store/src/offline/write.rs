@@ -1,0 +1,116 @@
+//! Baking: filling an offline store from another.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::Path,
+};
+
+use super::{Bake, Tool, index};
+use crate::{
+    Mappings, Scope, Store, StoreError, files,
+    pack::{Limits, Options, Pack, Progress},
+    packing::{self, Report},
+};
+
+/// What is baked, besides its mappings and artifacts.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The package whose build it is.
+    pub package: Scope,
+    /// The platform it is for; `None` when it can be used anywhere.
+    pub platform: Option<String>,
+    /// The targets that were asked for.
+    pub targets: Vec<String>,
+    /// The tools it was made with.
+    pub toolchain: Vec<Tool>,
+}
+
+/// Adds `mappings` and their artifacts from `store` to the offline store at `directory`, in place of
+/// what was baked there of the same package for the same platform. When an artifact is missing, says
+/// so in the report (`missing`), with no bake, and leaves the offline store as it was.
+///
+/// # Errors
+/// When the offline store cannot be written, or was baked by a newer larder.
+pub fn add(
+    store: &Store,
+    mappings: &Mappings,
+    directory: &Path,
+    recipe: Recipe,
+    options: &Options,
+    progress: impl Fn(Progress),
+) -> Result<(Report, Option<Bake>), StoreError> {
+    let packs = directory.join("packs");
+    fs::create_dir_all(&packs).map_err(StoreError::io("create", &packs))?;
+    let _lock = lock(directory)?;
+    let mut bakes = match index::read(directory) {
+        Ok(bakes) => bakes,
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    let failed = StoreError::io("write a pack in", &packs);
+    let made = files::make_temporary(&packs, |path| {
+        Ok(packing::pack(store, mappings, path, options, &progress))
+    });
+    let (temporary, packed) = made.map_err(failed)?;
+    let report = packed.inspect_err(|_| _ = fs::remove_file(&temporary))?;
+    let added = (|| {
+        if !report.missing.is_empty() {
+            return Ok(None);
+        }
+        let pack = Pack::open(&temporary, &Limits::default())?;
+        let (id, length) = (pack.id(), pack.length());
+        let path = index::pack(directory, &id);
+        fs::rename(&temporary, &path).map_err(StoreError::io("write", &path))?;
+        let Recipe { package, platform, mut targets, mut toolchain } = recipe;
+        targets.sort();
+        targets.dedup();
+        toolchain.sort();
+        toolchain.dedup();
+        let bake = Bake {
+            package,
+            platform,
+            targets,
+            toolchain,
+            mappings: report.mappings as u64,
+            artifacts: report.artifacts as u64,
+            pack: id,
+            length,
+        };
+        bakes.retain(|old| (&old.package, &old.platform) != (&bake.package, &bake.platform));
+        bakes.push(bake.clone());
+        index::write(directory, bakes.clone())?;
+        remove_unlisted(&packs, directory, &bakes);
+        Ok(Some(bake))
+    })();
+    _ = fs::remove_file(&temporary);
+    added.map(|bake| (report, bake))
+}
+
+/// One bake into a directory at a time; the lock is on the directory itself, so that none is shipped.
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let failed = || StoreError::io("lock", directory);
+    let file = File::open(directory).map_err(failed())?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            tracing::info!("waiting for another `larder cache bake` into {}", directory.display());
+            file.lock().map_err(failed())?;
+        }
+        Err(TryLockError::Error(error)) => return Err(failed()(error)),
+        Ok(()) => {}
+    }
+    Ok(file)
+}
+
+/// Removes packs that no bake names any more, and what killed bakes left.
+fn remove_unlisted(packs: &Path, directory: &Path, bakes: &[Bake]) {
+    let listed: Vec<_> = bakes.iter().map(|bake| index::pack(directory, &bake.pack)).collect();
+    for entry in fs::read_dir(packs).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ours = files::is_temporary(&path) || path.extension().is_some_and(|it| it == "pack");
+        if ours && !listed.contains(&path) {
+            _ = fs::remove_file(path);
+        }
+    }
+}
