@@ -9,6 +9,7 @@ mod hashing;
 mod objects;
 mod packs;
 mod runs;
+mod sandbox;
 
 use std::{env, fs, path::PathBuf};
 
@@ -51,6 +52,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("status", runs::status),
     ("append", runs::append),
     ("latest", runs::latest),
+    ("sandbox", sandbox::sandbox),
 ];
 
 /// Runs the rows asked for and prints the table, in a release build.
