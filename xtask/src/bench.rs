@@ -9,6 +9,7 @@ mod hashing;
 mod objects;
 mod packs;
 mod runs;
+mod services;
 
 use std::{env, fs, path::PathBuf};
 
@@ -43,9 +44,11 @@ type Measure = fn(&Bench, &str) -> Result<Vec<Row>>;
 const ROWS: &[(&str, Measure)] = &[
     ("noop", engine::noop),
     ("first", engine::first),
+    ("first-store", engine::first_store),
     ("touched", engine::touched),
     ("edited", engine::edited),
     ("restore", engine::restore),
+    ("fetch", services::fetch),
     ("hash", hashing::hash),
     ("pack", packs::pack),
     ("status", runs::status),
