@@ -10,6 +10,7 @@ mod objects;
 mod packs;
 mod runs;
 mod sandbox;
+mod services;
 
 use std::{env, fs, path::PathBuf};
 
@@ -44,9 +45,11 @@ type Measure = fn(&Bench, &str) -> Result<Vec<Row>>;
 const ROWS: &[(&str, Measure)] = &[
     ("noop", engine::noop),
     ("first", engine::first),
+    ("first-store", engine::first_store),
     ("touched", engine::touched),
     ("edited", engine::edited),
     ("restore", engine::restore),
+    ("fetch", services::fetch),
     ("hash", hashing::hash),
     ("pack", packs::pack),
     ("status", runs::status),

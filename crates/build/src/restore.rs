@@ -148,7 +148,8 @@ impl Step {
 
     /// Adds the mapping of outputs that are up to date to those collected, where that is wanted, and
     /// makes sure that the store has what it mentions, for whoever stages, uploads or packs it. False
-    /// when it does not and the outputs are not `on_disk` either: then they are to be made.
+    /// when there is no record of them, or the store lacks them and they are not `on_disk` either: then
+    /// they are to be made.
     pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>, on_disk: bool) -> bool {
         if !cx.cache.collects() {
             return true;
@@ -156,7 +157,8 @@ impl Step {
         let dep_hash = self.prefix.hash_with(inputs.trace);
         let record = match read_trace_file(&cx.absolute(&self.trace_path())) {
             TraceFile::Finished(record) if record.dep_hash == dep_hash => record.outputs,
-            _ => return true,
+            // Taken for up to date by its time: nothing tells what it was made from.
+            _ => return cx.options.old,
         };
         let store = cx.cache.store(&self.place.name);
         let here = |file: &OutputFile| {

@@ -14,7 +14,7 @@ use std::{
 
 use larder_trace::{
     BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, LogEntry, MTime, OutputFile,
-    Outputs, TraceFile, read_trace_file,
+    Outputs, TraceFile, Vouched, read_trace_file,
 };
 
 use crate::{
@@ -159,7 +159,10 @@ impl Step {
         let trace_path = self.trace_path();
         // With nothing to do, this is all that happens: the whole trace is not even put together.
         let dep_hash = self.prefix.hash_with(inputs.trace);
-        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash, cx.options.check_traces) {
+        let check_trace = cx.options.check_traces || cx.cache.collects();
+        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash, check_trace)
+            && let Some(more) = self.read_more(cx, &vouched, dep_hash)
+        {
             let strip = self.place.build_prefix.len();
             let made = vouched.outputs.iter().map(|(path, hashed)| Made {
                 path: path.get(strip..).unwrap_or_default(),
@@ -168,11 +171,6 @@ impl Step {
                 mtime: hashed.stat.mtime,
             });
             let made: Vec<Made<'_>> = made.collect();
-            let more = match vouched.read_trace.then(|| read_trace_file(&cx.absolute(&trace_path)))
-            {
-                Some(TraceFile::Finished(record)) => record.outputs,
-                _ => Outputs::default(),
-            };
             if vouched.on_disk
                 && let Some(path) = self.gone(cx, &more.directories)
             {
@@ -199,6 +197,22 @@ impl Step {
                 let newest = manifest.map_or(newest, |manifest| newest.max(manifest.stat.mtime));
                 self.newer_than(cx, newest, allowed).ok_or(Reason::NotBuilt)
             }
+        }
+    }
+
+    /// What the trace file says and the index does not; `None` when it is needed and not there.
+    fn read_more(
+        &self,
+        cx: &Context,
+        vouched: &Vouched<'_>,
+        dep_hash: ContentHash,
+    ) -> Option<Outputs> {
+        if !vouched.read_trace {
+            return Some(Outputs::default());
+        }
+        match read_trace_file(&cx.absolute(&self.trace_path())) {
+            TraceFile::Finished(record) if record.dep_hash == dep_hash => Some(record.outputs),
+            _ => None,
         }
     }
 

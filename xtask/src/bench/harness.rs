@@ -52,7 +52,6 @@ pub enum Unit {
     /// Sizes and memory.
     Bytes,
     /// Requests to a service.
-    #[allow(dead_code, reason = "of the rows of services")]
     Requests,
 }
 

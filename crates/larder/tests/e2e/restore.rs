@@ -225,6 +225,28 @@ fn the_cache_can_be_left_out() {
 }
 
 #[test]
+fn trace_files_that_are_gone_take_nothing_with_them() {
+    let machine = Machine::new();
+    let tree = machine.tree("work");
+    let (before, after) = (machine.path("before.jsonl"), machine.path("after.jsonl"));
+    machine.build(&tree, &["-o", before.to_str().unwrap()]);
+    let right = outputs(&tree);
+    let delete = || {
+        let traces = files(&build_directory(&tree)).into_iter();
+        let traces = traces.filter(|path| path.extension().is_some_and(|e| e == "trace"));
+        traces.for_each(|path| fs::remove_file(path).unwrap());
+    };
+    delete();
+    let built = machine.build(&tree, &[]);
+    assert!(built.log.contains(WARNING) && built.ended("built").is_empty(), "{built:?}");
+    delete();
+    machine.build(&tree, &["-o", after.to_str().unwrap()]);
+    assert_eq!(fs::read(before).unwrap(), fs::read(after).unwrap());
+    // Objects are not asked for, and were left in the store when they came back.
+    assert!(outputs(&tree).iter().all(|(name, output)| right[name] == *output));
+}
+
+#[test]
 fn mappings_are_the_same_however_the_targets_came() {
     let machine = Machine::new();
     let tree = machine.tree("work");

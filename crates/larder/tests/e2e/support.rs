@@ -218,11 +218,13 @@ pub struct Built {
     /// What the steps' commands once printed.
     pub log: String,
     complaints: Vec<String>,
+    /// What it printed, for people who look into a failure.
+    pub all: String,
 }
 
 impl Built {
     fn of(said: &Said) -> Self {
-        let mut built = Self::default();
+        let mut built = Self { all: said.out.clone(), ..Self::default() };
         for line in said.out.lines() {
             let event: Value = serde_json::from_str(line).unwrap();
             let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
@@ -246,7 +248,7 @@ impl Built {
     /// Whether every step ended like this.
     #[track_caller]
     pub fn all(&self, status: &str) {
-        assert!(self.steps.values().all(|ended| ended == status), "{:?}", self.steps);
+        assert!(self.steps.values().all(|ended| ended == status), "{}", self.all);
         assert!(!self.steps.is_empty());
     }
 
