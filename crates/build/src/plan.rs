@@ -104,6 +104,7 @@ impl Plan {
         if !errors.is_empty() {
             return Err(Diagnostics(errors));
         }
+        plan.need_what_is_linked();
         plan.mark_position_independent();
         Ok(plan)
     }
@@ -330,6 +331,18 @@ impl Plan {
         }
         order.reverse();
         order
+    }
+
+    /// What is linked needs all libraries on its command line, those that its libraries need as well:
+    /// a static library is made without them.
+    fn need_what_is_linked(&mut self) {
+        for id in self.ids() {
+            if matches!(self.target(id).facet, Some(Facet::Exe | Facet::Shared)) {
+                let mut needs = self.link_order(id);
+                needs.retain(|need| !self.target(id).needs.contains(need));
+                self.targets[id.index()].needs.extend(needs);
+            }
+        }
     }
 
     /// Objects that end up in a shared library are compiled for that.
