@@ -36,18 +36,27 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether something that was tried has failed, rather than that people wrote something wrong.
+    pub failed: bool,
 }
 
 impl Diagnostic {
     /// A message without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { place: None, message: message.into(), help: None }
+        Self { place: None, message: message.into(), help: None, failed: false }
     }
 
     /// The same, with what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same, as something that was tried and has failed.
+    #[must_use]
+    pub fn failed(mut self) -> Self {
+        self.failed = true;
         self
     }
 
@@ -93,6 +102,13 @@ impl std::error::Error for Diagnostic {}
 /// Everything wrong with a workspace, found in one go. Never empty.
 #[derive(Debug, Clone)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Whether nothing is wrong with what people wrote: something that was tried has failed.
+    pub fn failed(&self) -> bool {
+        self.0.iter().all(|diagnostic| diagnostic.failed)
+    }
+}
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

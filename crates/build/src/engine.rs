@@ -14,11 +14,12 @@ use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
     context::{Context, Mode, Options},
+    dependencies::Resolution,
     diagnostic::Diagnostics,
     event::{Ended, Event, Progress, Reporter, Status, StepName},
     job::{Built, Job, settle},
     leftovers,
-    lock::BuildLock,
+    lock::lock_build,
     name::TargetName,
     plan::{Plan, TargetId},
     process::Processes,
@@ -44,6 +45,8 @@ pub struct Request {
     pub cache: CacheOptions,
     /// What commands are permitted besides what manifests declare; not confined at all when absent.
     pub sandbox: Option<Permissions>,
+    /// How dependencies are resolved.
+    pub resolution: Resolution,
     /// Whether to run the targets as tests after building them; all tests when there are no targets.
     pub test: bool,
 }
@@ -97,9 +100,9 @@ impl Report {
 ///
 /// # Errors
 /// Everything wrong with its manifests.
-pub fn load(directory: &Path) -> Result<Plan, Diagnostics> {
+pub fn load(directory: &Path, resolution: &Resolution) -> Result<Plan, Diagnostics> {
     let root = Workspace::find_root(directory)?;
-    Plan::new(Workspace::load(&root)?)
+    Plan::new(Workspace::load(&root, resolution)?)
 }
 
 /// The targets that `names` mean in the root package; its defaults when there are none.
@@ -134,7 +137,7 @@ pub fn build(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Report, EngineError> {
     let started = Instant::now();
-    let plan = load(&request.directory)?;
+    let plan = load(&request.directory, &request.resolution)?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
     if request.test {
@@ -150,7 +153,7 @@ pub fn build(
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
-            BuildLock::take(&larder, |holder| reporter.event(&Event::Waiting { holder }))
+            lock_build(&larder, |holder| reporter.event(&Event::Waiting { holder }))
                 .map_err(unusable)?,
         ),
     };

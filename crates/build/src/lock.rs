@@ -1,4 +1,4 @@
-//! Only one larder builds in a build directory at a time.
+//! Locks between processes: whoever holds one is alone until its process ends, however it ends.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,23 +8,23 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Held while building. The kernel gives it back when the process ends, however it ends.
+/// An exclusive lock on a file, with the holder's process id in it. The kernel gives it back when
+/// the process ends.
 #[derive(Debug)]
-pub struct BuildLock {
+pub struct FileLock {
     file: File,
     /// Whether the last process that held it ended without giving it back.
     pub holder_died: bool,
 }
 
-impl BuildLock {
-    /// Takes the lock of the `.larder` directory `larder`, which is made if need be. If another
-    /// process holds it, calls `waiting` with that process's id and waits.
+impl FileLock {
+    /// Takes the lock of the file at `path`, which is made if need be, its directory too. If
+    /// another process holds it, calls `waiting` with that process's id and waits.
     ///
     /// # Errors
-    /// When the directory cannot be made or the lock file not be opened.
-    pub fn take(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
-        fs::create_dir_all(larder)?;
-        let path = larder.join("lock");
+    /// When the file cannot be made or opened.
+    pub fn take(path: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
+        fs::create_dir_all(path.parent().unwrap_or(path))?;
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -42,11 +42,20 @@ impl BuildLock {
     }
 }
 
-impl Drop for BuildLock {
+impl Drop for FileLock {
     fn drop(&mut self) {
         // Nobody's any more; closing the file then lets the next one have it.
         let _ = self.file.set_len(0);
     }
+}
+
+/// Takes the lock of the `.larder` directory `larder`, which is made if need be: only one larder at a
+/// time builds there, or changes what builds read. `waiting` is as for [`FileLock::take`].
+///
+/// # Errors
+/// When the directory cannot be made or the lock file not be opened.
+pub fn lock_build(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<FileLock> {
+    FileLock::take(&larder.join("lock"), waiting)
 }
 
 fn retry(mut call: impl FnMut() -> rustix::io::Result<()>) -> io::Result<()> {

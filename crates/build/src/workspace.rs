@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    env,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,9 +9,15 @@ use std::{
 use larder_trace::describe_io;
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics},
-    manifest::{self, DependencySource, Manifest},
+    dependencies::{Dependencies, Request, Resolution, Update},
+    diagnostic::{Diagnostic, Diagnostics, suggest},
+    leftovers,
+    lock::lock_build,
+    lockfile::{self, Lockfile},
+    manifest::{self, Dependency, DependencySource, Manifest},
+    packages::Packages,
     place::Place,
+    repository::Repository,
 };
 
 /// Where larder keeps what it makes, below the root package's directory.
@@ -59,80 +64,87 @@ impl Workspace {
         })
     }
 
-    /// Reads the manifest of the package at `root` and those of its dependencies.
+    /// Reads the manifest of the package at `root` and those of its dependencies. What comes from
+    /// Git and is not there is fetched; what `larder.lock` does not pin yet is added to it.
     ///
     /// # Errors
     /// Everything wrong with any of them.
-    pub fn load(root: &Path) -> Result<Self, Diagnostics> {
-        let root = root.canonicalize().map_err(|error| {
-            Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
-        })?;
-        let mut workspace = Self { packages: Vec::new(), root };
-        let mut by_name: HashMap<String, PathBuf> = HashMap::new();
-        let mut queue = vec![(workspace.root.clone(), None::<(usize, String)>)];
-        let mut errors = Vec::new();
-        let mut next = 0;
-        while let Some((directory, needed_by)) = queue.get(next).cloned() {
-            next += 1;
-            if directory.to_str().is_none() {
-                let message = format!("the path {} is not UTF-8", directory.display());
-                errors.push(
-                    Diagnostic::new(message).help("move the package, or rename what it is in"),
-                );
-                continue;
-            }
-            let manifest = match Manifest::read(&directory) {
-                Ok(manifest) => manifest,
-                Err(found) => {
-                    errors.extend(found.0);
-                    continue;
-                }
-            };
-            let name = manifest.package.name.value.clone();
-            if let Some((user, expected)) = needed_by {
-                let user: &Package = &workspace.packages[user];
-                let span = user.manifest.dependencies[&expected].span.clone();
-                if name != expected {
-                    let message = format!(
-                        "the dependency `{expected}` is called `{name}` by its own manifest, {}",
-                        manifest.source.path.display()
-                    );
-                    errors.push(Diagnostic::new(message).at(&user.manifest.source, span));
-                    continue;
-                }
-            }
-            by_name.insert(name.clone(), directory.clone());
-            let user = workspace.packages.len();
-            let place = Arc::new(Place::new(&workspace.root, &name, &directory));
-            let package = Package { place, manifest, is_root: directory == workspace.root };
-            for (dependency, declared) in &package.manifest.dependencies {
-                let source = &package.manifest.source;
-                let directory = match locate(&package.place.directory, dependency, &declared.from) {
-                    Ok(directory) => directory,
-                    Err(diagnostic) => {
-                        errors.push(diagnostic.at(source, declared.span.clone()));
-                        continue;
-                    }
-                };
-                match by_name.get(dependency) {
-                    Some(known) if *known == directory => {}
-                    Some(known) => {
-                        let message = format!(
-                            "two packages are called `{dependency}`: {} and {}",
-                            known.display(),
-                            directory.display()
-                        );
-                        errors.push(Diagnostic::new(message).at(source, declared.span.clone()));
-                    }
-                    None => {
-                        by_name.insert(dependency.clone(), directory.clone());
-                        queue.push((directory, Some((user, dependency.clone()))));
-                    }
-                }
-            }
-            workspace.packages.push(Arc::new(package));
+    pub fn load(root: &Path, resolution: &Resolution) -> Result<Self, Diagnostics> {
+        let root = canonical(root)?;
+        if let Some((workspace, _)) =
+            find_packages(&root, Dependencies::new(&root, resolution, false)?)?
+        {
+            return Ok(workspace);
         }
-        if errors.is_empty() { Ok(workspace) } else { Err(Diagnostics(errors)) }
+        let (workspace, dependencies) = Self::fetch(&root, resolution)?;
+        let (old, new) = dependencies.lockfiles();
+        if old != new {
+            write_lockfile(&root, &new)?;
+        }
+        Ok(workspace)
+    }
+
+    /// Resolves anew what `resolution` says, and writes that to `larder.lock`. Returns what the lock
+    /// file was and what it is.
+    ///
+    /// # Errors
+    /// Everything wrong with any manifest, and names that no Git dependency has. The lock file is
+    /// then as it was.
+    pub fn update(
+        root: &Path,
+        resolution: &Resolution,
+    ) -> Result<(Lockfile, Lockfile), Diagnostics> {
+        let root = canonical(root)?;
+        let (_, dependencies) = Self::fetch(&root, resolution)?;
+        if let Update::Only(names) = &resolution.update {
+            let unknown = names.iter().filter(|name| !dependencies.has(name));
+            let errors: Vec<Diagnostic> = unknown
+                .map(|name| {
+                    let message = format!("there is no Git dependency called `{name}`");
+                    match suggest(name, dependencies.names()) {
+                        Some(known) => {
+                            Diagnostic::new(message).help(format!("did you mean `{known}`?"))
+                        }
+                        None => Diagnostic::new(message)
+                            .help("only `{ git = \"…\" }` dependencies are pinned"),
+                    }
+                })
+                .collect();
+            if !errors.is_empty() {
+                return Err(Diagnostics(errors));
+            }
+        }
+        let (old, new) = dependencies.lockfiles();
+        if old != new && resolution.locked {
+            let message = format!("{} is not up to date", lockfile::FILE_NAME);
+            return Err(Diagnostic::new(message).failed().into());
+        }
+        if old != new {
+            write_lockfile(&root, &new)?;
+        }
+        Ok((old, new))
+    }
+
+    /// Finds all packages, fetching what is not there. No build runs meanwhile.
+    fn fetch<'r>(
+        root: &Path,
+        resolution: &'r Resolution,
+    ) -> Result<(Self, Dependencies<'r>), Diagnostics> {
+        let larder = root.join(LARDER_DIR);
+        let waiting = |holder: Option<u32>| {
+            let holder =
+                holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
+            tracing::info!("waiting for {holder}, which builds in {}", root.display());
+        };
+        let lock = lock_build(&larder, waiting).map_err(|error| {
+            Diagnostic::new(format!("cannot use {}: {error}", larder.display())).failed()
+        })?;
+        if lock.holder_died {
+            leftovers::remove(&larder);
+        }
+        let found = find_packages(root, Dependencies::new(root, resolution, true)?)?;
+        // With permission to write, nothing stays to be done.
+        found.ok_or_else(|| Diagnostic::new("the dependencies could not be found").failed().into())
     }
 
     /// The package called `name`.
@@ -146,21 +158,218 @@ impl Workspace {
     }
 }
 
-fn locate(from: &Path, name: &str, source: &DependencySource) -> Result<PathBuf, Diagnostic> {
-    match source {
-        DependencySource::Path(path) => from.join(path).canonicalize().map_err(|error| {
-            Diagnostic::new(format!(
-                "cannot find the dependency `{name}` at {path}: {}",
-                describe_io(&error)
-            ))
-        }),
-        DependencySource::Git { .. } | DependencySource::Version(_) => {
-            let packages = env::var_os("LARDER_PKG_DIR").map(PathBuf::from);
-            let packages = packages.unwrap_or_else(|| from.join(LARDER_DIR).join("packages"));
-            packages.join(name).canonicalize().map_err(|_| {
-                let message = format!("the dependency `{name}` is not in {}", packages.display());
-                Diagnostic::new(message).help("check it out there, or use { path = \"…\" }")
-            })
+fn canonical(root: &Path) -> Result<PathBuf, Diagnostics> {
+    root.canonicalize().map_err(|error| {
+        Diagnostic::new(format!("cannot enter {}: {error}", root.display())).into()
+    })
+}
+
+fn write_lockfile(root: &Path, lockfile: &Lockfile) -> Result<(), Diagnostics> {
+    lockfile.write(root).map(drop).map_err(|error| {
+        let path = root.join(lockfile::FILE_NAME);
+        Diagnostic::new(format!("cannot write {}: {error}", path.display())).failed().into()
+    })
+}
+
+/// A package on its way into the workspace.
+struct Needed {
+    directory: PathBuf,
+    /// The package that needs it first, by index, and what that calls it.
+    by: Option<(usize, String)>,
+    /// For what came from Git: the checkout that it must stay in.
+    checkout: Option<PathBuf>,
+}
+
+/// Reads all manifests, those of one distance from the root at a time, so that what a distance needs
+/// from elsewhere is fetched at once. `None` when something has to be fetched and may not be.
+fn find_packages<'r>(
+    root: &Path,
+    mut dependencies: Dependencies<'r>,
+) -> Result<Option<(Workspace, Dependencies<'r>)>, Diagnostics> {
+    let mut workspace = Workspace { root: root.to_owned(), packages: Vec::new() };
+    let mut checkouts: Vec<Option<PathBuf>> = Vec::new();
+    // Where the package of a name is, and, in words, why.
+    let mut by_name: HashMap<String, (PathBuf, String)> = HashMap::new();
+    let mut wave = vec![Needed { directory: root.to_owned(), by: None, checkout: None }];
+    let mut errors = Vec::new();
+    while !wave.is_empty() {
+        let first = workspace.packages.len();
+        for needed in wave.drain(..) {
+            match read_package(&workspace, &needed) {
+                Ok(package) => {
+                    if needed.by.is_none() {
+                        let name = package.place.name.clone();
+                        by_name.insert(name, (needed.directory, "this package is".to_owned()));
+                    }
+                    workspace.packages.push(Arc::new(package));
+                    checkouts.push(needed.checkout);
+                }
+                Err(found) => errors.extend(found.0),
+            }
+        }
+        let users = first..workspace.packages.len();
+        for user in users.clone() {
+            let package = &workspace.packages[user];
+            for (name, declared) in &package.manifest.dependencies {
+                if let DependencySource::Git { url, rev } = &declared.from {
+                    let asked = request(
+                        root,
+                        package,
+                        &checkouts[user],
+                        name,
+                        url,
+                        rev.as_deref(),
+                        declared,
+                    );
+                    errors.extend(asked.and_then(|request| dependencies.want(request)).err());
+                }
+            }
+        }
+        errors.extend(dependencies.obtain());
+        if dependencies.is_incomplete() && errors.is_empty() {
+            return Ok(None);
+        }
+        for user in users {
+            let package = workspace.packages[user].clone();
+            let source = &package.manifest.source;
+            for (name, declared) in &package.manifest.dependencies {
+                let found = match &declared.from {
+                    DependencySource::Path(path) => {
+                        locate(&package.place.directory, name, path, checkouts[user].as_deref())
+                            .map(|directory| (directory, checkouts[user].clone()))
+                    }
+                    DependencySource::Git { .. } => match dependencies.directory(name) {
+                        Some(directory) => Ok((directory.to_owned(), Some(directory.to_owned()))),
+                        // What is wrong with it has been said.
+                        None => continue,
+                    },
+                    DependencySource::Version(_) => {
+                        in_set(name, dependencies.packages()).map(|directory| (directory, None))
+                    }
+                };
+                let (directory, checkout) = match found {
+                    Ok(found) => found,
+                    Err(diagnostic) => {
+                        errors.push(diagnostic.at(source, declared.span.clone()));
+                        continue;
+                    }
+                };
+                match by_name.get(name) {
+                    Some((known, _)) if *known == directory => {}
+                    Some((known, other)) => {
+                        let message = format!(
+                            "two packages are called `{name}`: {other} {}, and `{}` needs {}",
+                            known.display(),
+                            package.place.name,
+                            directory.display()
+                        );
+                        errors.push(Diagnostic::new(message).at(source, declared.span.clone()));
+                    }
+                    None => {
+                        let user_needs = format!("`{}` needs", package.place.name);
+                        by_name.insert(name.clone(), (directory.clone(), user_needs));
+                        wave.push(Needed { directory, by: Some((user, name.clone())), checkout });
+                    }
+                }
+            }
         }
     }
+    if errors.is_empty() { Ok(Some((workspace, dependencies))) } else { Err(Diagnostics(errors)) }
+}
+
+fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagnostics> {
+    if needed.directory.to_str().is_none() {
+        let message = format!("the path {} is not UTF-8", needed.directory.display());
+        return Err(Diagnostic::new(message).help("move the package, or rename what it is in").into());
+    }
+    let manifest = Manifest::read(&needed.directory)?;
+    let name = &manifest.package.name.value;
+    if let Some((user, expected)) = &needed.by
+        && name != expected
+    {
+        let user = &workspace.packages[*user].manifest;
+        let span = user.dependencies[expected].span.clone();
+        let message = format!(
+            "the dependency `{expected}` is called `{name}` by its own manifest, {}",
+            manifest.source.path.display()
+        );
+        return Err(Diagnostic::new(message).at(&user.source, span).into());
+    }
+    let place = Arc::new(Place::new(&workspace.root, name, &needed.directory));
+    Ok(Package { place, manifest, is_root: needed.by.is_none() })
+}
+
+/// What `package` asks for by a Git dependency.
+pub(crate) fn request(
+    root: &Path,
+    package: &Package,
+    checkout: &Option<PathBuf>,
+    name: &str,
+    url: &str,
+    rev: Option<&str>,
+    declared: &Dependency,
+) -> Result<Request, Diagnostic> {
+    let source = &package.manifest.source;
+    let repository = Repository::parse(url, &package.place.directory)
+        .map_err(|error| Diagnostic::new(error.to_string()).at(source, declared.span.clone()))?;
+    let is_relative = repository.is_local() && !url.starts_with('/') && !url.contains("://");
+    if is_relative && checkout.is_some() {
+        let message =
+            format!("`{url}` leads out of the repository that `{}` is in", package.place.name);
+        return Err(Diagnostic::new(message)
+            .at(source, declared.span.clone())
+            .help("a package that comes from Git names its dependencies by whole URLs"));
+    }
+    let spelled = match is_relative && !package.is_root {
+        true => relative(root, Path::new(repository.url())),
+        false => url.to_owned(),
+    };
+    Ok(Request {
+        name: name.to_owned(),
+        repository,
+        spelled,
+        rev: rev.map(str::to_owned),
+        user: package.place.name.clone(),
+        source: source.clone(),
+        span: declared.span.clone(),
+    })
+}
+
+/// The way from directory `from` to `to`, both absolute.
+fn relative(from: &Path, to: &Path) -> String {
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| "..".as_ref());
+    let way: PathBuf =
+        up.chain(to.components().skip(shared).map(|part| part.as_os_str())).collect();
+    way.to_string_lossy().into_owned()
+}
+
+/// The directory of a dependency by path; one of a package that came from Git stays in its checkout.
+pub(crate) fn locate(
+    from: &Path,
+    name: &str,
+    path: &str,
+    checkout: Option<&Path>,
+) -> Result<PathBuf, Diagnostic> {
+    let found = from.join(path).canonicalize().map_err(|error| {
+        Diagnostic::new(format!("cannot find the dependency `{name}` at {path}: {error}"))
+    })?;
+    match checkout.and_then(|checkout| checkout.canonicalize().ok()) {
+        Some(checkout) if !found.starts_with(&checkout) => {
+            let message = format!("the dependency `{name}` at {path} is outside the repository");
+            Err(Diagnostic::new(message).help(
+                "a package that comes from Git has its path dependencies inside its repository",
+            ))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// The directory of a package of a package set.
+fn in_set(name: &str, packages: &Packages) -> Result<PathBuf, Diagnostic> {
+    let packages = packages.directory();
+    packages.join(name).canonicalize().map_err(|_| {
+        let message = format!("the dependency `{name}` is not in {}", packages.display());
+        Diagnostic::new(message).help("check it out there, or use { path = \"…\" }")
+    })
 }

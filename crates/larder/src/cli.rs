@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use larder_build::dependencies::{Resolution, offline_by_environment};
+
 use crate::commands;
 
 /// Builds packages by content trace, keeps every artifact in a verified cache, and records what a
@@ -32,9 +34,23 @@ pub struct Global {
     /// When to use colours
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: ColorChoice,
+    /// Fetch nothing and ask nobody; LARDER_OFFLINE=1 does the same
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Fail when larder.lock would have to change
+    #[arg(long, global = true)]
+    pub locked: bool,
     /// Print one JSON event a line on standard output
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Global {
+    /// How commands resolve dependencies.
+    pub fn resolution(&self) -> Resolution {
+        let offline = self.offline || offline_by_environment();
+        Resolution { offline, locked: self.locked, ..Resolution::default() }
+    }
 }
 
 /// When to use colours. `auto` honours `NO_COLOR` and asks whether standard error is a terminal.
@@ -55,6 +71,7 @@ pub enum Command {
     Test(commands::build::Test),
     Why(commands::build::Why),
     Graph(commands::graph::Graph),
+    Update(commands::update::Update),
     Clean(commands::scaffold::Clean),
     /// Carry artifacts between stores, staging directories and services
     #[command(subcommand)]

@@ -6,10 +6,12 @@ pub mod graph;
 pub mod runs;
 pub mod scaffold;
 pub mod status;
+pub mod update;
 pub mod upkeep;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc};
 
+use larder_build::diagnostic::Diagnostics;
 use larder_trace::describe_io;
 
 use crate::{
@@ -39,6 +41,19 @@ pub struct App {
     pub global: Global,
     /// Prints.
     pub ui: Arc<Ui>,
+}
+
+impl App {
+    /// Says what is wrong with a workspace. Returns the exit code for it.
+    pub fn refuse(&self, diagnostics: &Diagnostics) -> ExitCode {
+        self.ui.diagnostics(diagnostics);
+        ExitCode::from(code_of(diagnostics))
+    }
+}
+
+/// 2 for what people wrote wrong, 1 where only something that was tried has failed.
+pub fn code_of(diagnostics: &Diagnostics) -> u8 {
+    if diagnostics.failed() { FAILED } else { WRONG }
 }
 
 /// Runs the command that was asked for. Exit codes: 0 done, 1 something failed, 2 wrong usage or
@@ -72,6 +87,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Locks(arguments) => upkeep::locks(&app, &arguments),
         Command::Gc(arguments) => upkeep::gc(&app, &arguments),
         Command::Notify(arguments) => upkeep::notify(&app, &arguments),
+        Command::Update(update) => update::update(&app, &update),
     };
     app.ui.finish();
     code

@@ -1,28 +1,25 @@
 //! From TOML to [`Manifest`], with every mistake found in one go.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, path::Path};
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::de::DeValue;
 
 use super::{
     Command, Compiled, Dependency, DependencySource, Executable, Library, Manifest, Package,
-    Template, Toolchain, ToolchainKind,
+    Toolchain, ToolchainKind,
 };
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Located, SourceText, suggest},
-    name::{TargetName, is_name},
+    diagnostic::{Diagnostic, Diagnostics, SourceText},
+    git::is_revision,
+    name::is_name,
+    repository::Repository,
+    table::{Errors, Fields, parse},
 };
 
 pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     let text = source.text.clone();
-    let parsed = DeTable::parse(&text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        Diagnostic::new(error.message().to_owned()).at(&source, span)
-    })?;
-    let mut errors = Errors { source: &source, found: Vec::new() };
+    let parsed = parse(&text, &source)?;
+    let mut errors = Errors::new(&source);
     let mut top = Fields::new(&mut errors, "the manifest", parsed.span(), parsed.into_inner());
     let package = match top.table("package") {
         Some(fields) => package(fields),
@@ -119,8 +116,25 @@ fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Dependency> {
 
 fn dependency(mut fields: Fields<'_, '_>) -> Option<DependencySource> {
     let path = fields.string("path").map(|path| path.value);
-    let git = fields.string("git").map(|url| url.value);
-    let rev = fields.string("rev").map(|rev| rev.value);
+    let git = fields.string("git");
+    if let Some(url) = &git {
+        // Relative to anything: that is for whoever knows where the package is.
+        if let Err(error) = Repository::parse(url, Path::new("/")) {
+            fields.errors.push_secret(url.span.clone(), error.to_string());
+        }
+    }
+    let git = git.map(|url| url.value);
+    let rev = fields.string("rev");
+    if let Some(rev) = &rev
+        && !is_revision(rev)
+    {
+        fields.errors.push(
+            rev.span.clone(),
+            format!("`{}` is no commit, tag or branch", **rev),
+            None,
+        );
+    }
+    let rev = rev.map(|rev| rev.value);
     let version = fields.string("version").map(|version| version.value);
     let span = fields.span.clone();
     let from = match (path, git, version) {
@@ -226,174 +240,4 @@ fn environment(mut fields: Fields<'_, '_>) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-/// What was found wrong so far.
-struct Errors<'s> {
-    source: &'s SourceText,
-    found: Vec<Diagnostic>,
-}
-
-impl Errors<'_> {
-    fn push(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        let mut diagnostic = Diagnostic::new(message).at(self.source, span);
-        diagnostic.help = help;
-        self.found.push(diagnostic);
-    }
-}
-
-/// A table whose keys are taken out one by one; what is left at the end is unknown.
-struct Fields<'e, 's> {
-    errors: &'e mut Errors<'s>,
-    what: String,
-    span: Range<usize>,
-    entries: DeTable<'e>,
-    known: Vec<&'static str>,
-}
-
-impl<'e, 's> Fields<'e, 's> {
-    fn new(
-        errors: &'e mut Errors<'s>,
-        what: &str,
-        span: Range<usize>,
-        entries: DeTable<'e>,
-    ) -> Self {
-        Self { errors, what: what.to_owned(), span, entries, known: Vec::new() }
-    }
-
-    fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'e>>> {
-        self.known.push(key);
-        self.entries.remove(key)
-    }
-
-    fn wrong(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
-        let found = value.get_ref().type_str();
-        self.errors.push(value.span(), format!("expected {expected}, found {found}"), None);
-    }
-
-    fn expect_string(&mut self, value: Spanned<DeValue<'_>>) -> Option<Located<String>> {
-        match value.get_ref() {
-            DeValue::String(text) if text.contains('\0') => {
-                self.errors.push(value.span(), "a NUL byte cannot stand in a string here", None);
-                None
-            }
-            DeValue::String(text) => Some(Located { value: text.to_string(), span: value.span() }),
-            _ => {
-                self.wrong(&value, "a string");
-                None
-            }
-        }
-    }
-
-    fn string(&mut self, key: &'static str) -> Option<Located<String>> {
-        let value = self.take(key)?;
-        self.expect_string(value)
-    }
-
-    fn boolean(&mut self, key: &'static str) -> Option<bool> {
-        let value = self.take(key)?;
-        let boolean = value.get_ref().as_bool();
-        if boolean.is_none() {
-            self.wrong(&value, "true or false");
-        }
-        boolean
-    }
-
-    /// An array of strings.
-    fn strings(&mut self, key: &'static str) -> Option<Vec<Located<String>>> {
-        let value = self.take(key)?;
-        if !matches!(value.get_ref(), DeValue::Array(_)) {
-            self.wrong(&value, "an array of strings");
-            return None;
-        }
-        let DeValue::Array(array) = value.into_inner() else { return None };
-        Some(array.into_iter().filter_map(|value| self.expect_string(value)).collect())
-    }
-
-    fn plain_strings(&mut self, key: &'static str) -> Vec<String> {
-        self.strings(key).into_iter().flatten().map(|text| text.value).collect()
-    }
-
-    fn templates(&mut self, key: &'static str) -> Vec<Located<Template>> {
-        let strings = self.strings(key).into_iter().flatten();
-        strings.map(|text| Located { value: Template::parse(&text), span: text.span }).collect()
-    }
-
-    fn parsed(&mut self, key: &'static str) -> Option<Vec<Located<TargetName>>> {
-        let strings = self.strings(key)?;
-        let parse = |text: Located<String>| match text.parse() {
-            Ok(value) => Some(Located { value, span: text.span }),
-            Err(error) => {
-                self.errors.push(text.span, error, None);
-                None
-            }
-        };
-        Some(strings.into_iter().filter_map(parse).collect())
-    }
-
-    /// The required key `name`.
-    fn name(&mut self) -> Option<Located<String>> {
-        if !self.entries.contains_key("name") {
-            let message = format!("{} has no name", self.what);
-            self.errors.push(self.span.clone(), message, Some("add name = \"…\"".into()));
-            return None;
-        }
-        let name = self.string("name")?;
-        if is_name(&name) {
-            return Some(name);
-        }
-        let message = format!("`{}` is not a name", *name);
-        let help =
-            "names are letters, digits, `_`, `-`, `+` and `.`, starting with a letter or digit";
-        self.errors.push(name.span, message, Some(help.into()));
-        None
-    }
-
-    fn table(&mut self, key: &'static str) -> Option<Fields<'_, 's>> {
-        let value = self.take(key)?;
-        if !matches!(value.get_ref(), DeValue::Table(_)) {
-            self.wrong(&value, "a table");
-            return None;
-        }
-        let span = value.span();
-        let DeValue::Table(table) = value.into_inner() else { return None };
-        // The entries borrow from the manifest's text, which outlives every table.
-        Some(Fields::new(self.errors, &format!("[{key}]"), span, table))
-    }
-
-    fn tables<T>(
-        &mut self,
-        key: &'static str,
-        mut decode: impl FnMut(Fields<'_, 's>) -> Option<T>,
-    ) -> Vec<T> {
-        let Some(value) = self.take(key) else { return Vec::new() };
-        if !matches!(value.get_ref(), DeValue::Array(_)) {
-            self.wrong(&value, &format!("[[{key}]] tables"));
-            return Vec::new();
-        }
-        let DeValue::Array(array) = value.into_inner() else { return Vec::new() };
-        let mut found = Vec::new();
-        for value in array {
-            if !matches!(value.get_ref(), DeValue::Table(_)) {
-                self.wrong(&value, &format!("a [[{key}]] table"));
-                continue;
-            }
-            let span = value.span();
-            let DeValue::Table(table) = value.into_inner() else { continue };
-            found.extend(decode(Fields::new(self.errors, key, span, table)));
-        }
-        found
-    }
-
-    fn finish(self) {
-        for (key, _) in &self.entries {
-            let name = key.get_ref();
-            let message = format!("unknown key `{name}` in {}", self.what);
-            let help = match suggest(name, self.known.iter().copied()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("the keys are {}", self.known.join(", ")),
-            };
-            self.errors.push(key.span(), message, Some(help));
-        }
-    }
 }

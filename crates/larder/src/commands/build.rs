@@ -28,7 +28,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, here};
+use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, code_of, here};
 use crate::ui::{Ui, seconds};
 
 /// What every command that builds takes.
@@ -325,6 +325,7 @@ fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode
             read: options.allow_read.clone(),
             environment: options.allow_env.clone(),
         }),
+        resolution: app.global.resolution(),
         test: false,
     }
 }
@@ -334,7 +335,7 @@ fn refuse(ui: &Ui, error: EngineError) -> u8 {
     match error {
         EngineError::Manifest(diagnostics) => {
             ui.diagnostics(&diagnostics);
-            WRONG
+            code_of(&diagnostics)
         }
         error => {
             ui.error(&error.to_string());

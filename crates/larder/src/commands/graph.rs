@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use larder_build::{engine, graph, name::TargetName};
 
-use super::{App, WRONG, here};
+use super::{App, here};
 
 /// Show which target needs which
 #[derive(Args)]
@@ -32,14 +32,11 @@ enum Format {
 
 /// Runs `larder graph`.
 pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
-    let loaded = engine::load(here())
+    let loaded = engine::load(here(), &app.global.resolution())
         .and_then(|plan| Ok((engine::resolve(&plan, &arguments.targets)?, plan)));
     let (roots, plan) = match loaded {
         Ok(loaded) => loaded,
-        Err(diagnostics) => {
-            app.ui.diagnostics(&diagnostics);
-            return ExitCode::from(WRONG);
-        }
+        Err(diagnostics) => return app.refuse(&diagnostics),
     };
     for id in plan.closure(&roots) {
         let target = plan.target(id);

@@ -1,0 +1,362 @@
+//! Git dependencies: which commit each of them is, and where that is checked out.
+//!
+//! `larder.lock` decides. What it pins stays as it is until [`Update`] says otherwise; what it does
+//! not pin yet is resolved once and added. Only the root package's lock file counts.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, SourceText},
+    git::{self, Commit},
+    lockfile::{self, Lockfile, Pinned},
+    packages::Packages,
+    repository::Repository,
+};
+
+/// How dependencies are resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Resolution {
+    /// The lock file must not change: what it does not pin is an error.
+    pub locked: bool,
+    /// Nothing is fetched: what is not there is an error.
+    pub offline: bool,
+    /// What the lock file pins and is to be resolved anew.
+    pub update: Update,
+}
+
+/// Which entries of the lock file are resolved anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Update {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those of these packages.
+    Only(Vec<String>),
+    /// All.
+    Everything,
+}
+
+impl Update {
+    fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Only(names) => names.iter().any(|chosen| chosen == name),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// Whether `LARDER_OFFLINE` forbids the network: it is set, and neither empty nor `0`.
+pub fn offline_by_environment() -> bool {
+    env::var_os("LARDER_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// What a manifest asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The dependency's name.
+    pub name: String,
+    /// The repository.
+    pub repository: Repository,
+    /// The repository as the lock file spells it.
+    pub spelled: String,
+    /// The commit, tag or branch; `None` is the default branch.
+    pub rev: Option<String>,
+    /// The package that asks.
+    pub user: String,
+    /// Its manifest.
+    pub source: SourceText,
+    /// Where it asks.
+    pub span: Range<usize>,
+}
+
+impl Request {
+    fn wrong(&self, message: String) -> Diagnostic {
+        Diagnostic::new(message).at(&self.source, self.span.clone())
+    }
+
+    fn asked(&self) -> String {
+        asked(self.repository.url(), self.rev.as_deref())
+    }
+
+    /// Whether what `other` asks for is the same, or a commit that is pinned for `other`.
+    fn agrees(&self, repository: &Repository, rev: Option<&str>, commit: &Commit) -> bool {
+        let rev_agrees = self.rev.as_deref() == rev || self.rev.as_deref() == Some(commit.as_str());
+        self.repository.is(repository) && rev_agrees
+    }
+}
+
+fn asked(url: &str, rev: Option<&str>) -> String {
+    format!("{url} at {}", rev.unwrap_or("its default branch"))
+}
+
+/// A dependency that was found.
+struct Found {
+    request: Request,
+    commit: Commit,
+    directory: PathBuf,
+}
+
+/// The Git dependencies of a workspace, while they are being found.
+pub(crate) struct Dependencies<'r> {
+    resolution: &'r Resolution,
+    root: PathBuf,
+    packages: Packages,
+    lockfile: Lockfile,
+    /// Whether packages may be fetched and the lock file be written.
+    may_write: bool,
+    wanted: Vec<Request>,
+    found: BTreeMap<String, Found>,
+    incomplete: bool,
+}
+
+impl<'r> Dependencies<'r> {
+    /// For the workspace at `root`. Unless `may_write`, packages are only looked for.
+    pub fn new(
+        root: &Path,
+        resolution: &'r Resolution,
+        may_write: bool,
+    ) -> Result<Self, Diagnostics> {
+        let packages = Packages::of(root);
+        if may_write {
+            packages.clean_up();
+        }
+        Ok(Self {
+            resolution,
+            lockfile: Lockfile::read(root)?,
+            packages,
+            root: root.to_owned(),
+            may_write,
+            wanted: Vec::new(),
+            found: BTreeMap::new(),
+            incomplete: false,
+        })
+    }
+
+    /// The directory that packages are in.
+    pub fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
+    /// Whether something has to be fetched or added to the lock file, and may not be.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Where a dependency is that was wanted and obtained.
+    pub fn directory(&self, name: &str) -> Option<&Path> {
+        self.found.get(name).map(|found| found.directory.as_path())
+    }
+
+    /// Takes note of what a manifest asks for, to be obtained with the rest.
+    ///
+    /// # Errors
+    /// When another package asks for something else by the same name.
+    pub fn want(&mut self, request: Request) -> Result<(), Diagnostic> {
+        let other = self.wanted.iter().find(|other| other.name == request.name);
+        let (other, agrees) = match (self.found.get(&request.name), other) {
+            (Some(found), _) => {
+                let other = &found.request;
+                let rev = other.rev.as_deref();
+                (other, request.agrees(&other.repository, rev, &found.commit))
+            }
+            (None, Some(other)) => {
+                (other, request.repository.is(&other.repository) && request.rev == other.rev)
+            }
+            (None, None) => {
+                self.wanted.push(request);
+                return Ok(());
+            }
+        };
+        if agrees {
+            return Ok(());
+        }
+        let message = format!(
+            "two packages need different `{}`: `{}` needs {}, and `{}` needs {}",
+            request.name,
+            other.user,
+            other.asked(),
+            request.user,
+            request.asked()
+        );
+        Err(request.wrong(message).help("let both name the same repository and `rev`"))
+    }
+
+    /// Finds everything that is wanted, at once. Returns what went wrong.
+    pub fn obtain(&mut self) -> Vec<Diagnostic> {
+        let wanted = std::mem::take(&mut self.wanted);
+        let obtained = in_parallel(&wanted, |request| self.obtain_one(request));
+        let mut errors = Vec::new();
+        for (request, obtained) in wanted.into_iter().zip(obtained) {
+            match obtained {
+                Ok(Some((commit, directory))) => {
+                    self.found.insert(request.name.clone(), Found { request, commit, directory });
+                }
+                Ok(None) => self.incomplete = true,
+                Err(diagnostic) => errors.push(diagnostic),
+            }
+        }
+        errors
+    }
+
+    /// The commit and its checkout; `None` when that would have to be written and may not be.
+    fn obtain_one(&self, request: &Request) -> Result<Option<(Commit, PathBuf)>, Diagnostic> {
+        let Some(commit) = self.pin(request)? else { return Ok(None) };
+        let canonical = |directory: PathBuf| directory.canonicalize().unwrap_or(directory);
+        if let Some(directory) = self.packages.find(&request.name, &commit) {
+            return Ok(Some((commit, canonical(directory))));
+        }
+        if self.resolution.offline {
+            let message = format!(
+                "the dependency `{}` ({}, commit {}) is not in {}, and nothing is fetched offline",
+                request.name,
+                request.repository.url(),
+                commit.short(),
+                self.packages.directory().display()
+            );
+            return Err(request.wrong(message).help(OFFLINE).failed());
+        }
+        if !self.may_write {
+            return Ok(None);
+        }
+        match self.packages.obtain(&request.name, &request.repository, &commit) {
+            Ok(directory) => Ok(Some((commit, canonical(directory)))),
+            Err(error) => {
+                let message = format!("cannot get the dependency `{}`: {error}", request.name);
+                Err(request.wrong(message).failed())
+            }
+        }
+    }
+
+    /// The commit that a request means: what the lock file pins, else what the repository says;
+    /// `None` when the lock file would have to be written and may not be.
+    fn pin(&self, request: &Request) -> Result<Option<Commit>, Diagnostic> {
+        let name = &request.name;
+        if !self.resolution.update.includes(name) {
+            if let Some(pinned) = self.lockfile.packages.get(name) {
+                check_pinned(request, pinned, &self.root)?;
+                return Ok(Some(pinned.commit.clone()));
+            }
+            if self.resolution.locked {
+                return Err(unpinned(request));
+            }
+        }
+        if self.resolution.offline && request.rev.as_ref().is_none_or(|rev| rev.len() < 40) {
+            let message = format!(
+                "which commit the dependency `{name}` is ({}) cannot be found out offline",
+                request.asked()
+            );
+            return Err(request.wrong(message).help(OFFLINE).failed());
+        }
+        if !self.may_write {
+            return Ok(None);
+        }
+        let resolved = git::resolve(&request.repository, request.rev.as_deref());
+        resolved.map(Some).map_err(|error| {
+            let message = format!("cannot resolve the dependency `{name}`: {error}");
+            request.wrong(message).failed()
+        })
+    }
+
+    /// Whether a Git dependency called `name` was found.
+    pub fn has(&self, name: &str) -> bool {
+        self.found.contains_key(name)
+    }
+
+    /// The names of all that were found.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.found.keys().map(String::as_str)
+    }
+
+    /// The lock file before, and after everything was found. An update forgets what nobody needs.
+    pub fn lockfiles(self) -> (Lockfile, Lockfile) {
+        let mut new = match self.resolution.update {
+            Update::Nothing => self.lockfile.clone(),
+            _ => Lockfile::default(),
+        };
+        for (name, found) in self.found {
+            let Request { spelled, rev, .. } = found.request;
+            let entry = Pinned { git: spelled, rev, commit: found.commit };
+            let kept = self.lockfile.packages.get(&name).filter(|old| {
+                // Another spelling of the same repository is no change.
+                old.commit == entry.commit && old.rev == entry.rev && same(old, &entry, &self.root)
+            });
+            let entry = match (kept, self.resolution.update.includes(&name)) {
+                (Some(old), _) => old.clone(),
+                (None, false) => self.lockfile.packages.get(&name).cloned().unwrap_or(entry),
+                (None, true) => entry,
+            };
+            new.packages.insert(name, entry);
+        }
+        (self.lockfile, new)
+    }
+}
+
+const OFFLINE: &str = "run it once without --offline and LARDER_OFFLINE";
+
+fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
+    let repository = |pinned: &Pinned| Repository::parse(&pinned.git, root);
+    matches!((repository(a), repository(b)), (Ok(a), Ok(b)) if a.is(&b))
+}
+
+/// Whether the lock file's entry is for what a manifest asks for.
+pub(crate) fn check_pinned(
+    request: &Request,
+    pinned: &Pinned,
+    root: &Path,
+) -> Result<(), Diagnostic> {
+    let repository = Repository::parse(&pinned.git, root);
+    let rev = pinned.rev.as_deref();
+    if repository.is_ok_and(|repository| request.agrees(&repository, rev, &pinned.commit)) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` needs `{}` from {}, but {} pins it from {}",
+        request.user,
+        request.name,
+        request.asked(),
+        lockfile::FILE_NAME,
+        asked(&pinned.git, rev),
+    );
+    Err(request.wrong(message).help(format!("`larder update {}` pins it anew", request.name)))
+}
+
+/// What to say when the lock file has no entry for a request and may not get one.
+pub(crate) fn unpinned(request: &Request) -> Diagnostic {
+    let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, request.name);
+    request.wrong(message).help(format!("`larder update {}` pins it", request.name))
+}
+
+/// `work` on each of `items`, a few at once: each waits for a server most of its time.
+fn in_parallel<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    if items.len() < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(items.len()));
+    thread::scope(|scope| {
+        for _ in 0..items.len().min(8) {
+            scope.spawn(|| {
+                while let index = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(item) = items.get(index)
+                {
+                    let result = work(item);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}

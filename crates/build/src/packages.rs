@@ -1,0 +1,220 @@
+//! The directory of packages that come from Git repositories.
+//!
+//! A workspace's own, `.larder/packages`, has one commit of each package: `NAME/`. One that
+//! workspaces share, `$LARDER_PKG_DIR`, may have several: `NAME/COMMIT/`. A commit's name is the hash
+//! of its content, so it does not matter which repository it came from.
+//!
+//! A checkout is made under a temporary name and renamed when it is complete. One that is there is
+//! only read.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use larder_trace::atomic::temporary_name;
+
+use crate::{
+    git::{self, Commit, GitError},
+    lock::FileLock,
+    repository::Repository,
+    workspace::LARDER_DIR,
+};
+
+/// Where packages are checked out.
+#[derive(Debug, Clone)]
+pub struct Packages {
+    directory: PathBuf,
+    shared: bool,
+}
+
+/// Why a package is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// Git could not fetch or check it out.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// Something else is where the checkout should be.
+    #[error(
+        "{} was changed by hand: {what}; move your work elsewhere and remove the directory, or use \
+         it with {{ path = \"…\" }}",
+        path.display()
+    )]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+        /// What shows that.
+        what: String,
+    },
+    /// The directory cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// In a checkout's `.git`: the commit that larder put there.
+const MARK: &str = ".git/larder";
+
+impl Packages {
+    /// Those that the workspace at `root` uses: `$LARDER_PKG_DIR`, else its own.
+    pub fn of(root: &Path) -> Self {
+        match env::var_os("LARDER_PKG_DIR").filter(|directory| !directory.is_empty()) {
+            // A relative one is meant from where larder was started.
+            Some(shared) => {
+                let directory = PathBuf::from(shared);
+                let directory = std::path::absolute(&directory).unwrap_or(directory);
+                Self::shared(directory)
+            }
+            None => Self { directory: root.join(LARDER_DIR).join("packages"), shared: false },
+        }
+    }
+
+    /// Those in `directory`, which many workspaces share.
+    pub fn shared(directory: PathBuf) -> Self {
+        Self { directory, shared: true }
+    }
+
+    /// The directory itself.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn place(&self, name: &str, commit: &Commit) -> PathBuf {
+        let place = self.directory.join(name);
+        if self.shared { place.join(commit.as_str()) } else { place }
+    }
+
+    /// The checkout of `commit` of the package `name`, if it is there.
+    pub fn find(&self, name: &str, commit: &Commit) -> Option<PathBuf> {
+        let place = self.place(name, commit);
+        (git::head(&place).as_ref() == Some(commit)).then_some(place)
+    }
+
+    /// Removes what processes that were killed left in a workspace's own directory, to be called
+    /// with its build lock held.
+    pub fn clean_up(&self) {
+        if !self.shared {
+            sweep(&self.directory);
+        }
+    }
+
+    /// The checkout of `commit` of the package `name`, fetched if it is not there.
+    ///
+    /// Among processes that want the same package of a shared directory, one fetches while the
+    /// others wait. A workspace's own directory is to be changed only with its
+    /// build lock held.
+    ///
+    /// # Errors
+    /// Why it cannot be had; what was there before is left as it was.
+    pub fn obtain(
+        &self,
+        name: &str,
+        repository: &Repository,
+        commit: &Commit,
+    ) -> Result<PathBuf, PackageError> {
+        let place = self.place(name, commit);
+        let parent = place.parent().unwrap_or(&self.directory);
+        let unwritable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| PackageError::Io { path, source }
+        };
+        fs::create_dir_all(parent).map_err(unwritable(parent))?;
+        let waiting = |holder: Option<u32>| {
+            let holder =
+                holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
+            tracing::info!(
+                "waiting for {holder}, which fetches `{name}` into {}",
+                parent.display()
+            );
+        };
+        let lock = parent.join("lock");
+        let _lock = match self.shared {
+            true => Some(FileLock::take(&lock, waiting).map_err(unwritable(&lock))?),
+            false => None,
+        };
+        if let Some(there) = self.find(name, commit) {
+            return Ok(there);
+        }
+        if self.shared {
+            sweep(parent);
+        }
+        if place.symlink_metadata().is_ok() {
+            check_unchanged(repository, &place)?;
+        }
+        tracing::info!("fetching `{name}` {} from {}", commit.short(), repository.url());
+        let temporary = temporary_name(&place);
+        let made = git::check_out(repository, commit, &temporary)
+            .map_err(PackageError::from)
+            .and_then(|()| {
+                let mark = temporary.join(MARK);
+                fs::write(&mark, commit.as_str()).map_err(unwritable(&mark))?;
+                sync(&temporary)
+                    .and_then(|()| replace(&temporary, &place))
+                    .map_err(unwritable(&place))
+            });
+        if made.is_err() {
+            let _ = fs::remove_dir_all(&temporary);
+        } else if place.join(".gitmodules").exists() {
+            tracing::info!("`{name}` has Git submodules, which are not fetched");
+        }
+        made.map(|()| place)
+    }
+}
+
+/// Removes what processes that were killed left unfinished. Those that are alive hold the lock.
+fn sweep(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            // A `git` that outlived its larder may be writing there still; there is a next time.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Makes sure that nothing of anybody's own work is in the checkout at `place`.
+fn check_unchanged(repository: &Repository, place: &Path) -> Result<(), PackageError> {
+    let changed = |what: String| PackageError::Changed { path: place.to_owned(), what };
+    let mark = fs::read_to_string(place.join(MARK));
+    let mark: Commit = mark
+        .ok()
+        .and_then(|mark| mark.parse().ok())
+        .ok_or_else(|| changed("it is not what larder checked out".to_owned()))?;
+    if git::head(place).as_ref() != Some(&mark) {
+        return Err(changed("another commit or a branch is checked out".to_owned()));
+    }
+    match git::first_change(repository, place)? {
+        Some(file) => Err(changed(format!("{file} is not as it was checked out"))),
+        None => Ok(()),
+    }
+}
+
+/// After a loss of power, what has its final name has its content too.
+fn sync(directory: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(fs::File::open(directory)?)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = directory;
+    Ok(())
+}
+
+/// Moves the finished checkout to its place. One that is there before goes away first, so that
+/// there is a moment with none, but never one with half of one.
+fn replace(temporary: &Path, place: &Path) -> io::Result<()> {
+    if place.symlink_metadata().is_ok() {
+        let old = temporary_name(place);
+        fs::rename(place, &old)?;
+        let renamed = fs::rename(temporary, place);
+        if renamed.is_err() {
+            fs::rename(&old, place)?;
+        }
+        let _ = fs::remove_dir_all(&old);
+        return renamed;
+    }
+    fs::rename(temporary, place)
+}

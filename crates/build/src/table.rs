@@ -1,0 +1,230 @@
+//! TOML that people write, read key by key, with every mistake found in one go.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use crate::{
+    diagnostic::{Diagnostic, Located, SourceText, suggest},
+    manifest::Template,
+    name::{TargetName, is_name},
+};
+
+/// Parses `text`, which is that of `source`.
+///
+/// # Errors
+/// Where it is no TOML.
+pub(crate) fn parse<'t>(
+    text: &'t str,
+    source: &SourceText,
+) -> Result<Spanned<DeTable<'t>>, Diagnostic> {
+    DeTable::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        Diagnostic::new(error.message().to_owned()).at(source, span)
+    })
+}
+
+/// What was found wrong so far.
+pub(crate) struct Errors<'s> {
+    source: &'s SourceText,
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+impl<'s> Errors<'s> {
+    pub(crate) fn new(source: &'s SourceText) -> Self {
+        Self { source, found: Vec::new() }
+    }
+
+    /// The file that is read.
+    pub(crate) fn source(&self) -> &'s SourceText {
+        self.source
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let mut diagnostic = Diagnostic::new(message).at(self.source, span);
+        diagnostic.help = help;
+        self.found.push(diagnostic);
+    }
+}
+
+impl Errors<'_> {
+    /// For a value that may hold a secret: names the line without quoting it.
+    pub(crate) fn push_secret(&mut self, span: Range<usize>, message: String) {
+        let line = self.source.text.get(..span.start).unwrap_or("").matches('\n').count() + 1;
+        let file = self.source.path.display();
+        self.found.push(Diagnostic::new(format!("{file}:{line}: {message}")));
+    }
+}
+
+/// A table whose keys are taken out one by one; what is left at the end is unknown.
+pub(crate) struct Fields<'e, 's> {
+    pub(crate) errors: &'e mut Errors<'s>,
+    pub(crate) what: String,
+    pub(crate) span: Range<usize>,
+    pub(crate) entries: DeTable<'e>,
+    known: Vec<&'static str>,
+}
+
+impl<'e, 's> Fields<'e, 's> {
+    pub(crate) fn new(
+        errors: &'e mut Errors<'s>,
+        what: &str,
+        span: Range<usize>,
+        entries: DeTable<'e>,
+    ) -> Self {
+        Self { errors, what: what.to_owned(), span, entries, known: Vec::new() }
+    }
+
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'e>>> {
+        self.known.push(key);
+        self.entries.remove(key)
+    }
+
+    pub(crate) fn wrong(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
+        let found = value.get_ref().type_str();
+        self.errors.push(value.span(), format!("expected {expected}, found {found}"), None);
+    }
+
+    pub(crate) fn expect_string(&mut self, value: Spanned<DeValue<'_>>) -> Option<Located<String>> {
+        match value.get_ref() {
+            DeValue::String(text) if text.contains('\0') => {
+                self.errors.push(value.span(), "a NUL byte cannot stand in a string here", None);
+                None
+            }
+            DeValue::String(text) => Some(Located { value: text.to_string(), span: value.span() }),
+            _ => {
+                self.wrong(&value, "a string");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn string(&mut self, key: &'static str) -> Option<Located<String>> {
+        let value = self.take(key)?;
+        self.expect_string(value)
+    }
+
+    /// A string that must be there.
+    pub(crate) fn required(&mut self, key: &'static str) -> Option<Located<String>> {
+        if !self.entries.contains_key(key) {
+            let message = format!("{} has no `{key}`", self.what);
+            self.errors.push(self.span.clone(), message, Some(format!("add {key} = \"…\"")));
+        }
+        self.string(key)
+    }
+
+    pub(crate) fn boolean(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            self.wrong(&value, "true or false");
+        }
+        boolean
+    }
+
+    /// An array of strings.
+    pub(crate) fn strings(&mut self, key: &'static str) -> Option<Vec<Located<String>>> {
+        let value = self.take(key)?;
+        if !matches!(value.get_ref(), DeValue::Array(_)) {
+            self.wrong(&value, "an array of strings");
+            return None;
+        }
+        let DeValue::Array(array) = value.into_inner() else { return None };
+        Some(array.into_iter().filter_map(|value| self.expect_string(value)).collect())
+    }
+
+    pub(crate) fn plain_strings(&mut self, key: &'static str) -> Vec<String> {
+        self.strings(key).into_iter().flatten().map(|text| text.value).collect()
+    }
+
+    pub(crate) fn templates(&mut self, key: &'static str) -> Vec<Located<Template>> {
+        let strings = self.strings(key).into_iter().flatten();
+        strings.map(|text| Located { value: Template::parse(&text), span: text.span }).collect()
+    }
+
+    pub(crate) fn parsed(&mut self, key: &'static str) -> Option<Vec<Located<TargetName>>> {
+        let strings = self.strings(key)?;
+        let parse = |text: Located<String>| match text.parse() {
+            Ok(value) => Some(Located { value, span: text.span }),
+            Err(error) => {
+                self.errors.push(text.span, error, None);
+                None
+            }
+        };
+        Some(strings.into_iter().filter_map(parse).collect())
+    }
+
+    /// The required key `name`.
+    pub(crate) fn name(&mut self) -> Option<Located<String>> {
+        if !self.entries.contains_key("name") {
+            let message = format!("{} has no name", self.what);
+            self.errors.push(self.span.clone(), message, Some("add name = \"…\"".into()));
+            return None;
+        }
+        let name = self.string("name")?;
+        if is_name(&name) {
+            return Some(name);
+        }
+        let message = format!("`{}` is not a name", *name);
+        let help =
+            "names are letters, digits, `_`, `-`, `+` and `.`, starting with a letter or digit";
+        self.errors.push(name.span, message, Some(help.into()));
+        None
+    }
+
+    pub(crate) fn table(&mut self, key: &'static str) -> Option<Fields<'_, 's>> {
+        let value = self.take(key)?;
+        if !matches!(value.get_ref(), DeValue::Table(_)) {
+            self.wrong(&value, "a table");
+            return None;
+        }
+        let span = value.span();
+        let DeValue::Table(table) = value.into_inner() else { return None };
+        // The entries borrow from the manifest's text, which outlives every table.
+        Some(Fields::new(self.errors, &format!("[{key}]"), span, table))
+    }
+
+    pub(crate) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut decode: impl FnMut(Fields<'_, 's>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        if !matches!(value.get_ref(), DeValue::Array(_)) {
+            self.wrong(&value, &format!("[[{key}]] tables"));
+            return Vec::new();
+        }
+        let DeValue::Array(array) = value.into_inner() else { return Vec::new() };
+        let mut found = Vec::new();
+        for value in array {
+            if !matches!(value.get_ref(), DeValue::Table(_)) {
+                self.wrong(&value, &format!("a [[{key}]] table"));
+                continue;
+            }
+            let span = value.span();
+            let DeValue::Table(table) = value.into_inner() else { continue };
+            found.extend(decode(Fields::new(self.errors, key, span, table)));
+        }
+        found
+    }
+
+    pub(crate) fn finish(self) {
+        for (key, _) in &self.entries {
+            let name = key.get_ref();
+            let message = format!("unknown key `{name}` in {}", self.what);
+            let help = match suggest(name, self.known.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("the keys are {}", self.known.join(", ")),
+            };
+            self.errors.push(key.span(), message, Some(help));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `update`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use larder_build::{
+    dependencies::{self, Resolution},
+    lockfile::{Lockfile, Pinned},
+    workspace::Workspace,
+};
+use serde_json::json;
+
+use super::{App, here};
+
+/// Pin Git dependencies anew, in larder.lock
+#[derive(Args)]
+pub struct Update {
+    /// Packages; all, when there are none
+    #[arg(value_name = "PKG")]
+    packages: Vec<String>,
+}
+
+/// Runs `larder update`.
+pub fn update(app: &App, arguments: &Update) -> ExitCode {
+    let update = match arguments.packages.is_empty() {
+        true => dependencies::Update::Everything,
+        false => dependencies::Update::Only(arguments.packages.clone()),
+    };
+    let resolution = Resolution { update, ..app.global.resolution() };
+    let updated =
+        Workspace::find_root(here()).and_then(|root| Workspace::update(&root, &resolution));
+    match updated {
+        Ok((old, new)) => show(app, &old, &new),
+        Err(diagnostics) => return app.refuse(&diagnostics),
+    }
+    ExitCode::SUCCESS
+}
+
+fn show(app: &App, old: &Lockfile, new: &Lockfile) {
+    let names = old.packages.keys().chain(new.packages.keys());
+    let names: std::collections::BTreeSet<&String> = names.collect();
+    let mut changed = false;
+    for name in names {
+        let (from, to) = (old.packages.get(name), new.packages.get(name));
+        if from == to {
+            continue;
+        }
+        changed = true;
+        let said = match (from, to) {
+            (Some(from), Some(to)) if from.commit == to.commit => {
+                format!("{name} {}: other words for the same commit", to.commit.short())
+            }
+            (Some(from), Some(to)) => {
+                format!("{name} {} -> {}", from.commit.short(), to.commit.short())
+            }
+            (None, Some(to)) => format!("{name} {}: added", to.commit.short()),
+            (Some(from), None) => format!("{name} {}: removed", from.commit.short()),
+            (None, None) => continue,
+        };
+        app.ui.status(&said);
+        let commit = |pinned: Option<&Pinned>| pinned.map(|pinned| pinned.commit.to_string());
+        app.ui.event_json(&json!({
+            "event": "pinned",
+            "package": name,
+            "from": commit(from),
+            "to": commit(to),
+        }));
+    }
+    if !changed {
+        app.ui.status("everything is pinned as it was");
+    }
+}
