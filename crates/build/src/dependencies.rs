@@ -8,11 +8,6 @@ use std::{
     env,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
 
 use crate::{
@@ -20,6 +15,7 @@ use crate::{
     git::{self, Commit},
     lockfile::{self, Lockfile, Pinned},
     packages::Packages,
+    parallel,
     repository::Repository,
 };
 
@@ -195,7 +191,7 @@ impl<'r> Dependencies<'r> {
     /// Finds everything that is wanted, at once. Returns what went wrong.
     pub fn obtain(&mut self) -> Vec<Diagnostic> {
         let wanted = std::mem::take(&mut self.wanted);
-        let obtained = in_parallel(&wanted, |request| self.obtain_one(request));
+        let obtained = parallel::map(&wanted, SERVERS, |request| self.obtain_one(request));
         let mut errors = Vec::new();
         for (request, obtained) in wanted.into_iter().zip(obtained) {
             match obtained {
@@ -302,6 +298,9 @@ impl<'r> Dependencies<'r> {
     }
 }
 
+/// How many fetches run at once: each waits for a server most of its time.
+const SERVERS: usize = 8;
+
 const OFFLINE: &str = "run it once without --offline and LARDER_OFFLINE";
 
 fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
@@ -335,28 +334,4 @@ pub(crate) fn check_pinned(
 pub(crate) fn unpinned(request: &Request) -> Diagnostic {
     let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, request.name);
     request.wrong(message).help(format!("`larder update {}` pins it", request.name))
-}
-
-/// `work` on each of `items`, a few at once: each waits for a server most of its time.
-fn in_parallel<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
-    if items.len() < 2 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(items.len()));
-    thread::scope(|scope| {
-        for _ in 0..items.len().min(8) {
-            scope.spawn(|| {
-                while let index = next.fetch_add(1, Ordering::Relaxed)
-                    && let Some(item) = items.get(index)
-                {
-                    let result = work(item);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -1,10 +1,12 @@
 //! `larder.toml`: what a package is made of.
 
+mod ci;
 mod decode;
 mod template;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+pub use ci::CiJob;
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -34,6 +36,8 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[ci.jobs]`, sorted by name.
+    pub ci_jobs: Vec<CiJob>,
 }
 
 /// `[package]`

@@ -192,6 +192,26 @@ impl<'e, 's> Fields<'e, 's> {
         Some(Fields::new(self.errors, &format!("[{key}]"), span, table))
     }
 
+    /// All entries, each of which must be a table, by name.
+    pub(crate) fn for_each_table<T>(
+        &mut self,
+        what: &str,
+        mut decode: impl FnMut(Located<String>, Fields<'_, 's>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut found = Vec::new();
+        for (name, value) in std::mem::take(&mut self.entries) {
+            let name = Located { span: name.span(), value: name.into_inner().into_owned() };
+            if !matches!(value.get_ref(), DeValue::Table(_)) {
+                self.wrong(&value, "a table");
+                continue;
+            }
+            let span = value.span();
+            let DeValue::Table(table) = value.into_inner() else { continue };
+            found.extend(decode(name, Fields::new(self.errors, what, span, table)));
+        }
+        found
+    }
+
     pub(crate) fn tables<T>(
         &mut self,
         key: &'static str,

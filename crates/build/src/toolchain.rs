@@ -34,7 +34,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn key(self) -> &'static str {
+    /// The manifest's key for it.
+    pub fn key(self) -> &'static str {
         match self {
             Self::Cc => "cc",
             Self::Cxx => "cxx",

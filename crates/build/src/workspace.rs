@@ -158,7 +158,7 @@ impl Workspace {
     }
 }
 
-fn canonical(root: &Path) -> Result<PathBuf, Diagnostics> {
+pub(crate) fn canonical(root: &Path) -> Result<PathBuf, Diagnostics> {
     root.canonicalize().map_err(|error| {
         Diagnostic::new(format!("cannot enter {}: {error}", root.display())).into()
     })

@@ -72,6 +72,9 @@ pub enum Command {
     Why(commands::build::Why),
     Graph(commands::graph::Graph),
     Update(commands::update::Update),
+    /// Name results by what decides them, and skip work whose result is known
+    #[command(subcommand)]
+    Ci(commands::ci::Command),
     Clean(commands::scaffold::Clean),
     /// Carry artifacts between stores, staging directories and services
     #[command(subcommand)]

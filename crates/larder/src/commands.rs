@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod cache;
+pub mod ci;
 pub mod graph;
 pub mod runs;
 pub mod scaffold;
@@ -87,6 +88,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Locks(arguments) => upkeep::locks(&app, &arguments),
         Command::Gc(arguments) => upkeep::gc(&app, &arguments),
         Command::Notify(arguments) => upkeep::notify(&app, &arguments),
+        Command::Ci(command) => ci::run(&app, &command),
         Command::Update(update) => update::update(&app, &update),
     };
     app.ui.finish();

@@ -4,6 +4,8 @@ use larder_store::{Revision, Scope};
 use larder_trace::ContentHash;
 use object_store::path::Path;
 
+use crate::ResultKey;
+
 /// The mappings file of a revision. Written last: who sees it may rely on the rest.
 pub fn mappings(scope: &Scope, revision: &Revision) -> String {
     format!("revisions/{scope}/{revision}.jsonl")
@@ -25,6 +27,11 @@ pub fn revisions(scope: &Scope) -> String {
 /// A pack, named by the hash of its index and trailer.
 pub fn pack(scope: &Scope, id: &ContentHash) -> String {
     format!("packs/{scope}/{id}.pack")
+}
+
+/// The mark of a result.
+pub fn result(key: &ResultKey) -> String {
+    format!("keys/{key}")
 }
 
 /// The object at `relative` below `prefix`.

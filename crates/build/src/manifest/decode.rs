@@ -35,6 +35,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
     let commands = top.tables("command", command);
+    let ci_jobs = top.table("ci").map(super::ci::jobs).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
     match package {
@@ -45,6 +46,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
             libraries,
             executables,
             commands,
+            ci_jobs,
             source,
         }),
         _ => Err(Diagnostics(errors.found)),

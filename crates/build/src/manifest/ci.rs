@@ -1,0 +1,114 @@
+//! `[ci.jobs.NAME]`: what a job of continuous integration depends on.
+
+use crate::{
+    diagnostic::{Located, suggest},
+    glob::is_inside,
+    table::Fields,
+};
+
+/// `[ci.jobs.NAME]`
+#[derive(Debug, Clone)]
+pub struct CiJob {
+    /// Its name: a letter or `_`, then letters, digits, `_` and `-`; at most 40 of them, so that it
+    /// can begin a key and a name of an output in GitHub Actions.
+    pub name: Located<String>,
+    /// Globs of files and directories of the package.
+    pub inputs: Vec<Located<String>>,
+    /// Globs of files and directories that `inputs` matches and that are left out.
+    pub exclude: Vec<Located<String>>,
+    /// Jobs whose results it uses.
+    pub needs: Vec<Located<String>>,
+    /// The build context of the image that it runs in, relative to the package.
+    pub context: Option<Located<String>>,
+    /// The image's recipe, relative to the package; the context's own, when absent.
+    pub containerfile: Option<Located<String>>,
+    /// Whether the tools of the machine that computes the key count.
+    pub toolchain: bool,
+}
+
+/// The jobs under `[ci]`, sorted by name.
+pub(super) fn jobs(mut fields: Fields<'_, '_>) -> Vec<CiJob> {
+    let mut found = fields.table("jobs").map(named_jobs).unwrap_or_default();
+    fields.finish();
+    found.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    found
+}
+
+fn named_jobs(mut fields: Fields<'_, '_>) -> Vec<CiJob> {
+    let found = fields.for_each_table("job", job);
+    check_needs(&found, &mut fields);
+    found
+}
+
+fn job(name: Located<String>, mut fields: Fields<'_, '_>) -> Option<CiJob> {
+    fields.what = format!("job `{}`", *name);
+    if !is_job_name(&name) {
+        let help = "a letter or `_`, then letters, digits, `_` and `-`, at most 40 of them";
+        let message = format!("`{}` cannot name a job", *name);
+        fields.errors.push(name.span.clone(), message, Some(help.to_owned()));
+    }
+    let job = CiJob {
+        name,
+        inputs: fields.strings("inputs").unwrap_or_default(),
+        exclude: fields.strings("exclude").unwrap_or_default(),
+        needs: fields.strings("needs").unwrap_or_default(),
+        context: fields.string("context"),
+        containerfile: fields.string("containerfile"),
+        toolchain: fields.boolean("toolchain").unwrap_or(true),
+    };
+    let paths = job.inputs.iter().chain(&job.exclude).chain(&job.context).chain(&job.containerfile);
+    for path in paths {
+        if !is_inside(path) || path.is_empty() {
+            let message = format!("`{}` is outside the package", **path);
+            fields.errors.push(path.span.clone(), message, None);
+        }
+    }
+    let (span, what) = (fields.span.clone(), fields.what.clone());
+    if job.inputs.is_empty() && job.context.is_none() {
+        let help = "add inputs = [\"src/**\"], or context = \"DIR\" for a job that makes an image";
+        fields.errors.push(span.clone(), format!("{what} depends on nothing"), Some(help.into()));
+    }
+    if job.context.is_none() && job.containerfile.is_some() {
+        let help = Some("add context = \"DIR\"".to_owned());
+        fields.errors.push(span, format!("{what} has a containerfile and no context"), help);
+    }
+    fields.finish();
+    Some(job)
+}
+
+fn is_job_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        && name.len() <= 40
+}
+
+/// Every job that is needed is there, and none needs itself.
+fn check_needs(jobs: &[CiJob], fields: &mut Fields<'_, '_>) {
+    let position = |name: &str| jobs.iter().position(|job| *job.name == name);
+    for job in jobs {
+        for need in &job.needs {
+            if position(need).is_none() {
+                let message = format!("there is no job `{}`", **need);
+                let known = suggest(need, jobs.iter().map(|job| job.name.as_str()));
+                let help = known.map(|known| format!("did you mean `{known}`?"));
+                fields.errors.push(need.span.clone(), message, help);
+            }
+        }
+    }
+    // Jobs whose needs are all settled, until there are no more of them: the others need themselves.
+    let mut settled = vec![false; jobs.len()];
+    loop {
+        let ready = jobs.iter().enumerate().find(|(index, job)| {
+            let mut needs = job.needs.iter().filter_map(|need| position(need));
+            !settled[*index] && needs.all(|need| settled[need])
+        });
+        let Some((index, _)) = ready else { break };
+        settled[index] = true;
+    }
+    if let Some(job) =
+        jobs.iter().zip(&settled).find_map(|(job, settled)| (!settled).then_some(job))
+    {
+        let message = format!("job `{}` needs itself, by way of what it needs", *job.name);
+        fields.errors.push(job.name.span.clone(), message, None);
+    }
+}

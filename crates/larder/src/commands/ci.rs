@@ -1,0 +1,295 @@
+//! `larder ci`: keys of results, and which jobs they let skip.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Subcommand};
+use larder_build::{
+    ci::{
+        key::{Image, Ingredients, Keyed, key},
+        plan::{Probe, github_outputs, job_key, json, plan},
+    },
+    diagnostic::{Diagnostics, Located},
+    workspace::Workspace,
+};
+use larder_remote::{
+    Access, Config, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
+};
+use larder_trace::BuildTrace;
+use serde_json::json;
+
+use super::{App, FAILED, WRONG, here};
+
+/// The commands of the group.
+#[derive(Subcommand)]
+pub enum Command {
+    Key(Key),
+    Probe(ProbeKey),
+    Done(Done),
+    Plan(Plan),
+}
+
+/// Print one key of everything that decides a result
+///
+/// Manifests, larder.lock, pinned commits, path dependencies, tools and platform count; with the
+/// options, also files of the package and the build context of an image.
+#[derive(Args)]
+pub struct Key {
+    /// The key of a job under [ci.jobs]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["input", "exclude", "context", "no_toolchain"])]
+    job: Option<String>,
+    /// Files or directories of the package that count too; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    input: Vec<String>,
+    /// Of these, files or directories that do not count; may be repeated
+    #[arg(long, value_name = "GLOB", requires = "input")]
+    exclude: Vec<String>,
+    /// The build context of an image, which counts as its ignore file leaves it
+    #[arg(long, value_name = "DIR")]
+    context: Option<PathBuf>,
+    /// The image's recipe [default: Containerfile or Dockerfile in the context]
+    #[arg(long, value_name = "FILE", requires = "context")]
+    containerfile: Option<PathBuf>,
+    /// Leave this machine's tools out, as for a result made in an image
+    #[arg(long)]
+    no_toolchain: bool,
+    /// Say what the key is made from
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Ask a service whether the result of a key is there: exit 0 hit, 1 miss, 2 could not tell
+#[derive(Args)]
+pub struct ProbeKey {
+    #[arg(value_name = "KEY")]
+    key: ResultKey,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Tell a service that the result of a key is there
+#[derive(Args)]
+pub struct Done {
+    #[arg(value_name = "KEY")]
+    key: ResultKey,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Print which jobs of the manifest can be skipped, as JSON
+#[derive(Args)]
+pub struct Plan {
+    /// Also append outputs for GitHub Actions to FILE [default: $GITHUB_OUTPUT]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    github_output: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Which service.
+#[derive(Args)]
+struct ServiceArgs {
+    /// The service, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+}
+
+/// Runs a command of the group.
+pub fn run(app: &App, command: &Command) -> ExitCode {
+    match command {
+        Command::Key(arguments) => print_key(app, arguments),
+        Command::Probe(arguments) => probe(app, arguments),
+        Command::Done(arguments) => done(app, arguments),
+        Command::Plan(arguments) => print_plan(app, arguments),
+    }
+}
+
+fn print_key(app: &App, arguments: &Key) -> ExitCode {
+    let keyed = Workspace::find_root(here()).and_then(|root| make_key(&root, arguments));
+    let keyed = match keyed {
+        Ok(keyed) => keyed,
+        Err(diagnostics) => return app.refuse(&diagnostics),
+    };
+    if arguments.explain {
+        explain(app, &keyed.trace, 0);
+    }
+    app.ui.result(&keyed.key);
+    let mut event = json!({ "event": "key", "key": keyed.key, "near": keyed.near });
+    if arguments.explain {
+        event["parts"] = json!(keyed.trace.parts());
+    }
+    app.ui.event_json(&event);
+    ExitCode::SUCCESS
+}
+
+fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
+    if let Some(job) = &arguments.job {
+        return job_key(root, job);
+    }
+    let unplaced = |texts: &[String]| -> Vec<Located<String>> {
+        texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
+    };
+    let ingredients = Ingredients {
+        inputs: unplaced(&arguments.input),
+        exclude: unplaced(&arguments.exclude),
+        image: arguments.context.as_ref().map(|context| Image {
+            context: context.clone(),
+            containerfile: arguments.containerfile.clone(),
+        }),
+        toolchain: !arguments.no_toolchain,
+        needs: Vec::new(),
+    };
+    key(root, &ingredients)
+}
+
+/// One line a part: its name, the beginning of its hash and, where it is a short text, that.
+fn explain(app: &App, trace: &BuildTrace, depth: usize) {
+    let hash = trace.hash().to_string();
+    let value = trace.value().map(|value| format!("  {value}")).unwrap_or_default();
+    app.ui.status(&format!("{}{}  {}{value}", "  ".repeat(depth), trace.name(), &hash[..16]));
+    trace.parts().iter().for_each(|part| explain(app, part, depth + 1));
+}
+
+fn probe(app: &App, arguments: &ProbeKey) -> ExitCode {
+    let key = &arguments.key;
+    let answer = match open(app, &arguments.service) {
+        Ok(service) => ask(&service, key),
+        Err(reason) => Probe::Unknown(reason.to_string()),
+    };
+    let reason = match &answer {
+        Probe::Unknown(reason) => Some(reason),
+        Probe::Hit | Probe::Miss => None,
+    };
+    app.ui.event_json(&json!({
+        "event": "probe",
+        "key": key.as_str(),
+        "probe": answer.as_str(),
+        "reason": reason,
+    }));
+    app.ui.result(answer.as_str());
+    if let Some(reason) = reason {
+        app.ui.status(&format!("could not tell: {reason}"));
+    }
+    match answer {
+        Probe::Hit => ExitCode::SUCCESS,
+        Probe::Miss => ExitCode::from(FAILED),
+        Probe::Unknown(_) => ExitCode::from(WRONG),
+    }
+}
+
+fn done(app: &App, arguments: &Done) -> ExitCode {
+    let key = &arguments.key;
+    if app.global.resolution().offline {
+        app.ui.error(OFFLINE);
+        return ExitCode::from(FAILED);
+    }
+    let recorded = Config::load()
+        .and_then(|config| config.upload_service(arguments.service.service.as_deref()).cloned())
+        .map_err(RemoteError::from)
+        .and_then(|config| Service::open(&config, Access::Write))
+        .and_then(|service| Ok((record_result(&service, key)?, service)));
+    match recorded {
+        Ok((new, service)) => {
+            let known = if new { "" } else { ", which it had" };
+            app.ui.status(&format!("service {} has {key}{known}", service.name()));
+            app.ui.event_json(&json!({ "event": "done", "key": key.as_str(), "new": new }));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            app.ui.error(&error.to_string());
+            let wrong = matches!(error, RemoteError::Config(_));
+            ExitCode::from(if wrong { WRONG } else { FAILED })
+        }
+    }
+}
+
+fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
+    let outputs = match &arguments.github_output {
+        None => None,
+        Some(Some(file)) => Some(file.clone()),
+        Some(None) => match env::var_os("GITHUB_OUTPUT").filter(|file| !file.is_empty()) {
+            Some(file) => Some(file.into()),
+            None => {
+                app.ui.error("--github-output names no file, and GITHUB_OUTPUT is not set");
+                return ExitCode::from(WRONG);
+            }
+        },
+    };
+    let service = match open(app, &arguments.service) {
+        Err(NoService::Config(error @ ConfigError::UnknownService { .. })) => {
+            app.ui.error(&error.to_string());
+            return ExitCode::from(WRONG);
+        }
+        service => service,
+    };
+    let probe = |key: &str| match (&service, key.parse()) {
+        (Ok(service), Ok(key)) => ask(service, &key),
+        (Err(reason), _) => Probe::Unknown(reason.to_string()),
+        (_, Err(error)) => Probe::Unknown(error.to_string()),
+    };
+    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, probe)) {
+        Ok(jobs) => jobs,
+        Err(diagnostics) => return app.refuse(&diagnostics),
+    };
+    for job in &jobs {
+        if let Some(reason) = &job.reason {
+            app.ui.status(&format!("could not tell whether `{}` is done: {reason}", job.name));
+        }
+    }
+    let plan = json(&jobs);
+    app.ui.result(&format!("{plan:#}"));
+    app.ui.event_json(&plan);
+    if let Some(file) = outputs
+        && let Err(error) = append(&file, &github_outputs(&jobs))
+    {
+        app.ui.error(&format!("cannot write {}: {error}", file.display()));
+        return ExitCode::from(FAILED);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Other steps write to the same file: whatever is there stays.
+fn append(file: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
+}
+
+const OFFLINE: &str = "--offline and LARDER_OFFLINE forbid asking a service";
+
+/// Why there is nobody to ask.
+enum NoService {
+    Offline,
+    Config(ConfigError),
+    Remote(RemoteError),
+}
+
+impl std::fmt::Display for NoService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Offline => f.write_str(OFFLINE),
+            Self::Config(error) => error.fmt(f),
+            Self::Remote(error) => error.fmt(f),
+        }
+    }
+}
+
+fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
+    if app.global.resolution().offline {
+        return Err(NoService::Offline);
+    }
+    let config = Config::load().map_err(NoService::Config)?;
+    let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
+    Service::open(service, Access::Read).map_err(NoService::Remote)
+}
+
+fn ask(service: &Service, key: &ResultKey) -> Probe {
+    match has_result(service, key) {
+        Ok(true) => Probe::Hit,
+        Ok(false) => Probe::Miss,
+        Err(error) => Probe::Unknown(error.to_string()),
+    }
+}
