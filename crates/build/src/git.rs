@@ -12,6 +12,8 @@ use std::{
     str::FromStr,
 };
 
+use larder_trace::describe_io;
+
 use crate::repository::{Repository, without_password};
 
 /// A commit's name: 40 lowercase hex digits (SHA-1) or 64 (SHA-256).
@@ -73,7 +75,7 @@ pub fn is_revision(text: &str) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// It cannot be run.
-    #[error("cannot run `git`: {0}; Git dependencies need it on PATH")]
+    #[error("cannot run `git`: {}; Git dependencies need it on PATH", describe_io(.0))]
     Run(io::Error),
     /// It failed.
     #[error("cannot {action} {url}: {said}")]
@@ -104,7 +106,7 @@ pub enum GitError {
         target: String,
     },
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), describe_io(source))]
     Io {
         /// The file.
         path: PathBuf,

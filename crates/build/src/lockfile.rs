@@ -22,7 +22,7 @@ use std::{
     path::Path,
 };
 
-use larder_trace::atomic;
+use larder_trace::{atomic, describe_io};
 use toml::de::DeValue;
 
 use crate::{
@@ -77,7 +77,12 @@ impl Lockfile {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => {
-                return Err(unusable(format!("cannot read {}: {error}", path.display())).into());
+                return Err(unusable(format!(
+                    "cannot read {}: {}",
+                    path.display(),
+                    describe_io(&error)
+                ))
+                .into());
             }
         };
         let text = String::from_utf8(text).map_err(|error| {

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_trace::atomic::temporary_name;
+use larder_trace::{atomic::temporary_name, describe_io};
 
 use crate::{
     git::{self, Commit, GitError},
@@ -47,7 +47,7 @@ pub enum PackageError {
         what: String,
     },
     /// The directory cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {}", path.display(), describe_io(source))]
     Io {
         /// The file or directory.
         path: PathBuf,

@@ -137,7 +137,8 @@ impl Workspace {
             tracing::info!("waiting for {holder}, which builds in {}", root.display());
         };
         let lock = lock_build(&larder, waiting).map_err(|error| {
-            Diagnostic::new(format!("cannot use {}: {error}", larder.display())).failed()
+            Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
+                .failed()
         })?;
         if lock.holder_died {
             leftovers::remove(&larder);
@@ -160,14 +161,16 @@ impl Workspace {
 
 pub(crate) fn canonical(root: &Path) -> Result<PathBuf, Diagnostics> {
     root.canonicalize().map_err(|error| {
-        Diagnostic::new(format!("cannot enter {}: {error}", root.display())).into()
+        Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error))).into()
     })
 }
 
 fn write_lockfile(root: &Path, lockfile: &Lockfile) -> Result<(), Diagnostics> {
     lockfile.write(root).map(drop).map_err(|error| {
         let path = root.join(lockfile::FILE_NAME);
-        Diagnostic::new(format!("cannot write {}: {error}", path.display())).failed().into()
+        Diagnostic::new(format!("cannot write {}: {}", path.display(), describe_io(&error)))
+            .failed()
+            .into()
     })
 }
 
@@ -280,7 +283,9 @@ fn find_packages<'r>(
 fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagnostics> {
     if needed.directory.to_str().is_none() {
         let message = format!("the path {} is not UTF-8", needed.directory.display());
-        return Err(Diagnostic::new(message).help("move the package, or rename what it is in").into());
+        return Err(Diagnostic::new(message)
+            .help("move the package, or rename what it is in")
+            .into());
     }
     let manifest = Manifest::read(&needed.directory)?;
     let name = &manifest.package.name.value;
@@ -352,7 +357,10 @@ pub(crate) fn locate(
     checkout: Option<&Path>,
 ) -> Result<PathBuf, Diagnostic> {
     let found = from.join(path).canonicalize().map_err(|error| {
-        Diagnostic::new(format!("cannot find the dependency `{name}` at {path}: {error}"))
+        Diagnostic::new(format!(
+            "cannot find the dependency `{name}` at {path}: {}",
+            describe_io(&error)
+        ))
     })?;
     match checkout.and_then(|checkout| checkout.canonicalize().ok()) {
         Some(checkout) if !found.starts_with(&checkout) => {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_trace::{BuildTrace, MTime};
+use larder_trace::{BuildTrace, MTime, describe_io};
 
 use super::{
     files::{self, Links},
@@ -27,9 +27,10 @@ const RECIPES: [&str; 2] = ["Containerfile", "Dockerfile"];
 /// # Errors
 /// When there is no recipe, the ignore file has a pattern that is none, or a file cannot be read.
 pub fn trace(directory: &Path, recipe: Option<&Path>) -> Result<BuildTrace, Diagnostics> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| {
+    let failed = |path: &Path, error: &io::Error| {
         Diagnostics::from(
-            Diagnostic::new(format!("cannot read {}: {error}", path.display())).failed(),
+            Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(error)))
+                .failed(),
         )
     };
     if !directory.is_dir() {
@@ -73,7 +74,7 @@ fn read_ignore(directory: &Path, recipe: &Path) -> Result<Ignore, Diagnostic> {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
+                let message = format!("cannot read {}: {}", path.display(), describe_io(&error));
                 return Err(Diagnostic::new(message).failed());
             }
         };

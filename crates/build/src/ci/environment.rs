@@ -7,7 +7,7 @@ use std::{
 };
 
 use larder_trace::{
-    BuildTrace, ContentHash, MTime, StatIndex, ToolError, Toolchain, platform_trace,
+    BuildTrace, ContentHash, MTime, StatIndex, ToolError, Toolchain, describe_io, platform_trace,
 };
 
 use super::files::{self, Links};
@@ -140,7 +140,7 @@ impl Sources {
                 Ok(BuildTrace::nil(lockfile::FILE_NAME))
             }
             Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
+                let message = format!("cannot read {}: {}", path.display(), describe_io(&error));
                 Err(Diagnostic::new(message).failed().into())
             }
         }
@@ -151,7 +151,12 @@ impl Sources {
         let index = self.root.join(LARDER_DIR).join("index");
         // What compilers said of themselves is taken from the index; hashes of files are not.
         let index = StatIndex::open(&self.root, &index, true).map_err(|error| {
-            Diagnostic::new(format!("cannot enter {}: {error}", self.root.display())).failed()
+            Diagnostic::new(format!(
+                "cannot enter {}: {}",
+                self.root.display(),
+                describe_io(&error)
+            ))
+            .failed()
         })?;
         let mut tools = Tools::new(&index);
         let mut trace = BuildTrace::nil("toolchain");

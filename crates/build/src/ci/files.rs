@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, thread};
 
-use larder_trace::{BuildTrace, Content, ContentHash, MTime, compute_file_hash};
+use larder_trace::{BuildTrace, Content, ContentHash, MTime, compute_file_hash, describe_io};
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
@@ -41,7 +41,7 @@ pub fn trace(
             Ok(part) => trace = trace.mix(part),
             Err(error) => {
                 let path = root.join(path);
-                let message = format!("cannot read {}: {error}", path.display());
+                let message = format!("cannot read {}: {}", path.display(), describe_io(&error));
                 errors.push(Diagnostic::new(message).failed());
             }
         }

@@ -20,7 +20,7 @@ use larder_build::{
 use larder_remote::{
     Access, Config, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
 };
-use larder_trace::BuildTrace;
+use larder_trace::{BuildTrace, describe_io};
 use serde_json::json;
 
 use super::{App, FAILED, WRONG, here};
@@ -247,7 +247,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     if let Some(file) = outputs
         && let Err(error) = append(&file, &github_outputs(&jobs))
     {
-        app.ui.error(&format!("cannot write {}: {error}", file.display()));
+        app.ui.error(&format!("cannot write {}: {}", file.display(), describe_io(&error)));
         return ExitCode::from(FAILED);
     }
     ExitCode::SUCCESS
