@@ -158,7 +158,7 @@ impl Sources {
             ))
             .failed()
         })?;
-        let mut tools = Tools::new(&index);
+        let mut tools = Tools::new(&index, None);
         let mut trace = BuildTrace::nil("toolchain");
         for (name, package) in &self.packages {
             let mut of_package = BuildTrace::nil(name.clone());
