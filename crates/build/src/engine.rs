@@ -19,7 +19,7 @@ use crate::{
     event::{Ended, Event, Progress, Reporter, Status, StepName},
     job::{Built, Job, settle},
     leftovers,
-    lock::BuildLock,
+    lock::lock_build,
     name::TargetName,
     plan::{Plan, TargetId},
     process::Processes,
@@ -155,7 +155,7 @@ pub fn build(
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
-            BuildLock::take(&larder, |holder| reporter.event(&Event::Waiting { holder }))
+            lock_build(&larder, |holder| reporter.event(&Event::Waiting { holder }))
                 .map_err(unusable)?,
         ),
     };
@@ -166,7 +166,7 @@ pub fn build(
             let _ = std::fs::remove_file(&left);
         }
     }
-    if lock.as_ref().is_some_and(BuildLock::holder_died) {
+    if lock.as_ref().is_some_and(|lock| lock.holder_died) {
         leftovers::remove(&larder);
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();

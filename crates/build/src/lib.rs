@@ -20,7 +20,7 @@ pub mod glob;
 pub mod graph;
 pub mod job;
 mod leftovers;
-pub mod lock;
+mod lock;
 pub mod lockfile;
 pub mod manifest;
 pub mod name;

@@ -49,25 +49,13 @@ impl Drop for FileLock {
     }
 }
 
-/// Held while a build directory or what stands beside it is written: only one larder builds there
-/// at a time.
-#[derive(Debug)]
-pub struct BuildLock(FileLock);
-
-impl BuildLock {
-    /// Takes the lock of the `.larder` directory `larder`, which is made if need be. If another
-    /// process holds it, calls `waiting` with that process's id and waits.
-    ///
-    /// # Errors
-    /// When the directory cannot be made or the lock file not be opened.
-    pub fn take(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<Self> {
-        FileLock::take(&larder.join("lock"), waiting).map(Self)
-    }
-
-    /// Whether the last process that held it ended without giving it back.
-    pub fn holder_died(&self) -> bool {
-        self.0.holder_died
-    }
+/// Takes the lock of the `.larder` directory `larder`, which is made if need be: only one larder at a
+/// time builds there, or changes what builds read. `waiting` is as for [`FileLock::take`].
+///
+/// # Errors
+/// When the directory cannot be made or the lock file not be opened.
+pub fn lock_build(larder: &Path, waiting: impl FnOnce(Option<u32>)) -> io::Result<FileLock> {
+    FileLock::take(&larder.join("lock"), waiting)
 }
 
 fn retry(mut call: impl FnMut() -> rustix::io::Result<()>) -> io::Result<()> {

@@ -95,7 +95,7 @@ impl Packages {
     }
 
     /// Removes what processes that were killed left in a workspace's own directory, to be called
-    /// with its [`BuildLock`](crate::lock::BuildLock) held.
+    /// with its build lock held.
     pub fn clean_up(&self) {
         if !self.shared {
             sweep(&self.directory);
@@ -106,7 +106,7 @@ impl Packages {
     ///
     /// Among processes that want the same package of a shared directory, one fetches while the
     /// others wait. A workspace's own directory is to be changed only with its
-    /// [`BuildLock`](crate::lock::BuildLock) held.
+    /// build lock held.
     ///
     /// # Errors
     /// Why it cannot be had; what was there before is left as it was.

@@ -7,7 +7,7 @@ use std::{
 
 use larder_trace::describe_io;
 
-use crate::{lock::BuildLock, manifest::FILE_NAME, name::is_name, workspace::LARDER_DIR};
+use crate::{lock::lock_build, manifest::FILE_NAME, name::is_name, workspace::LARDER_DIR};
 
 /// Why a package was not set up or cleaned.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ pub fn clean(root: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<(), Scaff
         let path = path.to_owned();
         move |source| ScaffoldError::Io { path, source }
     };
-    let _lock = BuildLock::take(&larder, waiting).map_err(failed(&larder))?;
+    let _lock = lock_build(&larder, waiting).map_err(failed(&larder))?;
     for name in ["index", "build", "tmp"] {
         let path = larder.join(name);
         let removed = match name {

@@ -11,7 +11,8 @@ use larder_trace::describe_io;
 use crate::{
     dependencies::{Dependencies, Request, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, suggest},
-    lock::BuildLock,
+    leftovers,
+    lock::lock_build,
     lockfile::{self, Lockfile},
     manifest::{self, Dependency, DependencySource, Manifest},
     packages::Packages,
@@ -135,10 +136,13 @@ impl Workspace {
                 holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
             tracing::info!("waiting for {holder}, which builds in {}", root.display());
         };
-        let _lock = BuildLock::take(&larder, waiting).map_err(|error| {
+        let lock = lock_build(&larder, waiting).map_err(|error| {
             Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
                 .failed()
         })?;
+        if lock.holder_died {
+            leftovers::remove(&larder);
+        }
         let found = find_packages(root, Dependencies::new(root, resolution, true)?)?;
         // With permission to write, nothing stays to be done.
         found.ok_or_else(|| Diagnostic::new("the dependencies could not be found").failed().into())

@@ -38,9 +38,8 @@ pub fn fetch(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     let hashes = stage(&staged)?;
     let server = Server::start(&scratch)?;
     let config = scratch.join("config.toml");
-    let table = |name: &str, url: &str| {
-        format!("[[cache.service]]\nname = \"{name}\"\nurl = \"{url}\"\n")
-    };
+    let table =
+        |name: &str, url: &str| format!("[[cache.service]]\nname = \"{name}\"\nurl = \"{url}\"\n");
     let near = table("near", &format!("file://{}", service.display()));
     let far = table("far", &format!("http://{}/service", server.address));
     fs::write(&config, near + &far)?;
@@ -123,7 +122,8 @@ fn content(number: usize) -> Vec<u8> {
     let mut content = Vec::with_capacity(SIZE + 4);
     while content.len() < SIZE {
         // Knuth's generator: its upper bits are random enough.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let [byte, run, ..] = state.to_be_bytes();
         content.extend(std::iter::repeat_n(byte, 1 + usize::from(run % 3)));
     }
