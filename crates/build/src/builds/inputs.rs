@@ -94,6 +94,10 @@ fn leads_outside(owner: &Owner, link: &Path) -> bool {
 
 /// Reports that an input of the target cannot be read.
 fn unreadable(owner: &Owner, path: &str, error: &io::Error) -> Failed {
+    if !owner.cx.may_change() {
+        // What is wrong with the manifest is said instead.
+        return Failed;
+    }
     let shown = Path::new(path).display();
     let message = match error.kind() {
         io::ErrorKind::NotFound => format!("the input {shown} is not there"),
