@@ -104,7 +104,7 @@ impl Context {
             reporter,
             staged: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            gate: Gate::default(),
+            gate: Gate { decided: Mutex::new(Some(true)), changed: Condvar::new() },
             counts: Default::default(),
         }))
     }
@@ -128,6 +128,11 @@ impl Context {
         self.stopped.load(Ordering::Relaxed) || self.processes.interrupted()
     }
 
+    /// Has steps wait before they change anything on disk, until [`Self::decide`] is called.
+    pub fn hold(&self) {
+        *self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Lets steps change things on disk, or tells them that they never will: something is wrong with
     /// what was asked for.
     pub fn decide(&self, go: bool) {
@@ -135,8 +140,8 @@ impl Context {
         self.gate.changed.notify_all();
     }
 
-    /// Whether steps may change things on disk; waits until [`Self::decide`] was called. Looking at
-    /// what is there needs no leave.
+    /// Whether steps may change things on disk; after [`Self::hold`], waits for [`Self::decide`].
+    /// Looking at what is there needs no leave.
     pub fn may_change(&self) -> bool {
         let mut decided = self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -221,7 +226,6 @@ impl Context {
 }
 
 /// Whether steps may change things on disk, once that is known.
-#[derive(Default)]
 struct Gate {
     decided: Mutex<Option<bool>>,
     changed: Condvar,

@@ -215,6 +215,7 @@ fn run(
     roots.extend(tests.iter().flat_map(|&id| &plan.target(id).needs));
     let order = plan.closure(&roots);
     let mut made = None;
+    cx.hold();
     // Other threads already look at what is there while jobs are still being made; nothing is changed
     // before all of them are.
     let everything = cx.scheduler.run(threads, || {

@@ -107,13 +107,15 @@ impl Project {
         found
     }
 
-    /// The trace of every output: the dep hash by path.
+    /// The dep hash of every finished trace file, by path.
     pub fn dep_hashes(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         walk(&self.path(".larder/build"), "", &mut |path, file| {
-            if path.ends_with(".trace") {
-                let trace: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-                found.insert(path.to_owned(), trace["depHash"].as_str().unwrap().to_owned());
+            let trace = || serde_json::from_slice::<Value>(&fs::read(file).unwrap()).ok();
+            if path.ends_with(".trace")
+                && let Some(hash) = trace().and_then(|t| Some(t["depHash"].as_str()?.to_owned()))
+            {
+                found.insert(path.to_owned(), hash);
             }
         });
         found
@@ -129,9 +131,18 @@ impl Project {
         found
     }
 
-    /// `text` with the package's directory named `[DIR]`, and times and process ids left out.
+    /// `text` with the package's directory named `[DIR]`, and without counts such as `[1/2] `, which
+    /// depend on how far the build had been planned.
     pub fn redact(&self, text: &str) -> String {
-        text.replace(self.root.to_str().unwrap(), "[DIR]")
+        let count = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '/');
+        let plain = |line| match str::strip_prefix(line, "[").and_then(|rest| rest.split_once("] "))
+        {
+            Some((inside, rest)) if count(inside) => rest,
+            _ => line,
+        };
+        let text: Vec<&str> = text.split('\n').map(plain).collect();
+        text.join("\n")
+            .replace(self.root.to_str().unwrap(), "[DIR]")
             .replace(self.root.parent().unwrap().to_str().unwrap(), "[TMP]")
     }
 }
