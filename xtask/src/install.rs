@@ -24,6 +24,10 @@ pub const TESTS: &[Need] = &[
     need("ar", "binutils"),
     need("git", "git"),
     need("python3", "python3-minimal"),
+    // The image of examples/ci is built and used, without a network and as somebody else.
+    need("buildah", "buildah"),
+    need("setpriv", "util-linux"),
+    need("unshare", "util-linux"),
     // The SMTP server that notifications are tested against is installed into an environment.
     Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
 ];

@@ -19,7 +19,6 @@ use crate::{
     known::known_packs,
     paths::{self, CATALOGUE},
     plan::Wanted,
-    retry::Health,
 };
 
 /// Where the artifacts of a mappings file can be fetched. Stands beside it, as `<rev>.origin`.
@@ -187,8 +186,8 @@ impl Sources {
 impl Source {
     fn open(&self, config: &Config) -> Result<Open, String> {
         let config = config.service(Some(&self.origin.service)).map_err(|e| e.to_string())?;
-        let mut service = Service::open(config, Access::Read).map_err(|error| error.to_string())?;
-        service.health = Health::for_a_build();
+        let service = Service::open(config, Access::Read).map_err(|error| error.to_string())?;
+        let service = service.given_up_soon();
         let kept = fs::read(&self.catalogue).ok().and_then(|text| Catalogue::parse(&text).ok());
         let packs = match (kept, &self.origin.revision) {
             (Some(catalogue), _) => catalogue.packs,

@@ -77,6 +77,13 @@ impl Service {
         Self::open_with(config, access, key)
     }
 
+    /// The same service, to be given up soon when it does not answer: for those who can do without.
+    #[must_use]
+    pub fn given_up_soon(mut self) -> Self {
+        self.health = Health::for_a_build();
+        self
+    }
+
     /// Opens the service of `config`, with `key` in the place of `LARDER_CACHE_KEY`.
     pub fn open_with(
         config: &ServiceConfig,

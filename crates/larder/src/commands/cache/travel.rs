@@ -3,7 +3,7 @@
 use larder_build::cache::user_store;
 use larder_remote::{
     Access, Config, Destination, GetReport, Missing, Origin, Progress, PutReport, Service,
-    ServiceConfig, StagedError, git,
+    StagedError, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -38,7 +38,8 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<(), Failure>
     if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
         return get_offline(reporter, &args, &scopes, &store);
     }
-    let service = read_service(&config, &args.place)?;
+    let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
+    let service = if is_baked { service.given_up_soon() } else { service };
     match get_online(reporter, &args, &scopes, &store, &service) {
         Err(Failure::Failed(message)) if is_baked => {
             tracing::info!("{message}; taking what the offline store has");
@@ -53,13 +54,12 @@ fn get_online(
     args: &Get,
     scopes: &Scopes,
     store: &Store,
-    service: &ServiceConfig,
+    service: &Service,
 ) -> Result<(), Failure> {
-    let service = Service::open(service, Access::Read)?;
     let bar = reporter.bar();
     let progress = |progress| bar.advance(progress);
     let request = larder_remote::Get {
-        service: &service,
+        service,
         store,
         scope: &scopes.remote,
         local_scope: &scopes.local,

@@ -1,0 +1,2 @@
+# Runs the program that it is given, and compares.
+test "$("$1")" = "hello, world"
