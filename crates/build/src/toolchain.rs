@@ -43,6 +43,15 @@ impl Role {
             Self::Ar => "ar",
         }
     }
+
+    /// The tool that `toolchain` names for it.
+    pub fn named(self, toolchain: &manifest::Toolchain) -> Option<&str> {
+        match self {
+            Self::Cc => toolchain.cc.as_deref(),
+            Self::Cxx => toolchain.cxx.as_deref(),
+            Self::Ar => toolchain.ar.as_deref(),
+        }
+    }
 }
 
 impl<'i> Tools<'i> {
@@ -76,18 +85,14 @@ impl<'i> Tools<'i> {
         role: Role,
         directory: &Path,
     ) -> Result<Arc<Toolchain>, ToolError> {
-        let named = match role {
-            Role::Cc => &toolchain.cc,
-            Role::Cxx => &toolchain.cxx,
-            Role::Ar => &toolchain.ar,
-        };
+        let named = role.named(toolchain);
         let lean = toolchain.kind == ToolchainKind::Lean;
         let name = match (named, lean) {
             // A path is relative to the package.
             (Some(name), _) if name.contains('/') => {
                 directory.join(name).to_string_lossy().into_owned()
             }
-            (Some(name), _) => name.clone(),
+            (Some(name), _) => name.to_owned(),
             (None, true) if role != Role::Cxx => {
                 let selected = directory.join("lean-toolchain");
                 let sysroot =

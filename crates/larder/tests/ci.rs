@@ -216,3 +216,22 @@ fn secrets_in_the_environment_count_and_are_not_shown() {
     };
     assert_ne!(with("hunter2"), with("hunter3"));
 }
+
+#[test]
+fn making_a_key_runs_nothing_of_the_package() {
+    let project = Project::new();
+    let mark = project.temp.path().join("ran");
+    let manifest = "[package]\nname = \"app\"\n[toolchain]\ncc = \"./cc\"\n\
+        [[command]]\nname = \"c\"\nrun = [\"./cc\"]\noutputs = [\"o\"]\n";
+    let script = format!("#!/bin/sh\ntouch {}\n", mark.display());
+    write(&project.root, &[("larder.toml", manifest), ("cc", &script)]);
+    let mut mode = fs::metadata(project.root.join("cc")).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o755);
+    fs::set_permissions(project.root.join("cc"), mode).unwrap();
+    let key = || run(&mut project.larder(&["ci", "key"]));
+    let (code, before, err) = key();
+    assert_eq!((code, mark.exists()), (0, false), "{err}");
+    write(&project.root, &[("cc", &format!("{script}true\n"))]);
+    assert_ne!(key().1, before);
+    assert!(!mark.exists());
+}

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     env, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use larder_trace::{
@@ -162,8 +163,16 @@ impl Sources {
         let mut trace = BuildTrace::nil("toolchain");
         for (name, package) in &self.packages {
             let mut of_package = BuildTrace::nil(name.clone());
+            let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
             for role in [Role::Cc, Role::Cxx, Role::Ar] {
-                let tool = tools.get(&package.manifest.toolchain, role, &package.place.directory);
+                let tool = match role.named(toolchain) {
+                    // It may be a file of the package, which nobody vouches for: it is read and not run.
+                    Some(path) if path.contains('/') => {
+                        let path = directory.join(path);
+                        Toolchain::tool(&path.to_string_lossy(), role.key(), &index).map(Arc::new)
+                    }
+                    _ => tools.get(toolchain, role, directory),
+                };
                 of_package = of_package.mix(identity(role.key(), tool)?);
             }
             for program in programs(&package.manifest) {
@@ -199,10 +208,7 @@ fn programs(manifest: &Manifest) -> std::collections::BTreeSet<String> {
 }
 
 /// A tool's identity; one that is not there is known by that.
-fn identity(
-    name: &str,
-    tool: Result<std::sync::Arc<Toolchain>, ToolError>,
-) -> Result<BuildTrace, Diagnostic> {
+fn identity(name: &str, tool: Result<Arc<Toolchain>, ToolError>) -> Result<BuildTrace, Diagnostic> {
     match tool {
         Ok(tool) => Ok(tool.trace.clone().named(name.to_owned())),
         Err(ToolError::NotFound { .. } | ToolError::NoLean) => {

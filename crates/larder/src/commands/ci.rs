@@ -243,7 +243,9 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     }
     let plan = json(&jobs);
     app.ui.result(&format!("{plan:#}"));
-    app.ui.event_json(&plan);
+    let mut event = plan;
+    event["event"] = json!("plan");
+    app.ui.event_json(&event);
     if let Some(file) = outputs
         && let Err(error) = append(&file, &github_outputs(&jobs))
     {
