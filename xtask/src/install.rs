@@ -21,6 +21,7 @@ const fn need(program: &'static str, package: &'static str) -> Need {
 /// What the tests run.
 pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
+    need("c++", "g++"),
     need("ar", "binutils"),
     need("git", "git"),
     need("python3", "python3-minimal"),
