@@ -283,11 +283,11 @@ impl Plan {
                 .ids()
                 .filter(|&id| {
                     let target = self.target(id);
-                    let is_bare_test = match target.declared {
+                    let is_bare_test = || match target.declared {
                         Declared::Command(index) => manifest.commands[index].outputs.is_empty(),
                         _ => false,
                     };
-                    target.package == package && target.facet != Some(Facet::O) && !is_bare_test
+                    target.package == package && target.facet != Some(Facet::O) && !is_bare_test()
                 })
                 .collect(),
         }

@@ -261,7 +261,9 @@ pub fn describe_failure(status: ExitStatus) -> String {
                 11 => " (SIGSEGV)",
                 13 => " (SIGPIPE)",
                 15 => " (SIGTERM)",
-                31 => " (SIGSYS: it made a system call of another architecture)",
+                31 => {
+                    " (SIGSYS: a system call that is not allowed; in a sandbox, any of a 32-bit program)"
+                }
                 _ => "",
             };
             format!("was ended by signal {signal}{name}")

@@ -298,6 +298,38 @@ fn what_another_target_makes_is_reported_with_its_name() {
 }
 
 #[test]
+fn a_header_of_another_package_comes_with_its_library() {
+    let package = Package::new(
+        "\n[dependencies]\nz = { path = \"z\" }\n\
+         [[executable]]\nname = \"x\"\nsources = [\"x.c\"]\n",
+    );
+    package.write("x.c", "#include \"z/include/z.h\"\nint main(void) { return z() - 3; }\n");
+    package.write("z/include/z.h", "#include <made.h>\nint z(void);\n");
+    package.write("z/z.c", "#include <z.h>\n#include <made.h>\nint z(void) { return MADE; }\n");
+    package.write(
+        "z/larder.toml",
+        "[package]\nname = \"z\"\nversion = \"1\"\n\
+         [[library]]\nname = \"z\"\nkind = [\"shared\"]\nsources = [\"z.c\"]\n\
+         includes = [\"include\", \"{header}\"]\n\
+         [[command]]\nname = \"header\"\noutputs = [\"made/\"]\n\
+         run = [\"sh\", \"-c\", \"echo '#define MADE 3' > {out}/made.h\"]\n",
+    );
+    insta::assert_snapshot!(report(&package.fail(&["build", "--sandbox"])), @r#"
+    /package/larder.toml:8:8: it read include/z.h of the package `z`, which the manifest does not declare
+       |
+     8 | name = "x"
+       |        ^^^
+       = help: declare it: libraries = ["z/z"]
+    "#);
+    let manifest = fs::read_to_string(package.root().join("larder.toml")).unwrap();
+    let line = "sources = [\"x.c\"]\nlibraries = [\"z/z\"]";
+    package.write("larder.toml", &manifest.replace("sources = [\"x.c\"]", line));
+    package.write("x.c", "#include <z.h>\nint main(void) { return z() - MADE; }\n");
+    package.succeed(&["build", "--sandbox"]);
+    package.succeed(&["exec", "x"]);
+}
+
+#[test]
 fn files_outside_the_package_are_for_whoever_builds_to_allow() {
     let outside = TempDir::new().unwrap();
     let path = outside.path().canonicalize().unwrap().join("note");

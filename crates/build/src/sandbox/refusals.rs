@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Template,
+    manifest::{Compiled, Template},
     plan::{Declared, Plan, output_name},
     workspace::Package,
 };
@@ -135,50 +135,45 @@ impl Sandbox {
             let (line, span) = declaration.extended("inputs", &format!("{{{name}}}"));
             return say(&format!("what `{name}` makes")).at(here, span).help(line);
         }
-        if let Ok(local) = path.strip_prefix(&package.place.directory) {
-            let local = match local.to_string_lossy() {
-                itself if itself.is_empty() => ".".into(),
-                local => local,
+        let owners = self.declarations.iter().map(|other| &other.package);
+        let owners = owners.filter(|owner| path.starts_with(&owner.place.directory));
+        let owner = owners.max_by_key(|owner| owner.place.directory.as_os_str().len());
+        let Some(owner) = owner else {
+            let path = path.display();
+            let message = format!("it read {path}, which is outside the package");
+            let help = format!(
+                "no manifest can declare that: copy it into the package, or, if every command may \
+                 read it, build with --allow-read {path}"
+            );
+            return Diagnostic::new(message).at(here, declaration.name_span()).help(help);
+        };
+        let local = match path.strip_prefix(&owner.place.directory) {
+            Ok(local) if local != Path::new("") => local.to_string_lossy(),
+            _ => ".".into(),
+        };
+        if Arc::ptr_eq(owner, package) {
+            let (line, span) = match declaration.compiles() && is_header(&local) {
+                true => {
+                    let directory = local.rsplit_once('/').map_or(".", |(directory, _)| directory);
+                    declaration.extended("includes", directory)
+                }
+                false => declaration.extended("inputs", &local),
             };
-            let key = match declaration.compiles() && is_header(&local) {
-                true => "includes",
-                false => "inputs",
-            };
-            let entry = match key {
-                "includes" => local.rsplit_once('/').map_or(".", |(directory, _)| directory),
-                _ => &local,
-            };
-            let (line, span) = declaration.extended(key, entry);
             return say(&local).at(here, span).help(line);
         }
-        let other = self.declarations.iter().map(|other| &other.package);
-        let owner = other.filter(|other| path.starts_with(&other.place.directory));
-        let owner = owner.max_by_key(|other| other.place.directory.as_os_str().len());
-        match owner {
-            Some(owner) => {
-                let name = &owner.place.name;
-                let help = match declaration.compiles() {
-                    true => {
-                        format!("headers come with a library: libraries = [\"{name}/LIBRARY\"]")
-                    }
-                    false => format!(
-                        "name a target of it as an input: inputs = [\"{{@{name}/TARGET}}\"]"
-                    ),
-                };
-                say(&format!("{} of the package `{name}`", path.display()))
-                    .at(here, declaration.name_span())
-                    .help(help)
+        let name = &owner.place.name;
+        let help = match (declaration.compiles(), library_with(owner, &local)) {
+            (false, _) => {
+                format!("name a target of it as an input: inputs = [\"{{@{name}/TARGET}}\"]")
             }
-            None => {
-                let path = path.display();
-                let message = format!("it read {path}, which is outside the package");
-                let help = format!(
-                    "no manifest can declare that: copy it into the package, or, if every command \
-                     may read it, build with --allow-read {path}"
-                );
-                Diagnostic::new(message).at(here, declaration.name_span()).help(help)
-            }
-        }
+            (true, Some(library)) => declaration.linked(&format!("{name}/{library}")),
+            (true, None) => format!(
+                "no library of `{name}` has it below its `includes`: add it there, in {}",
+                owner.manifest.source.path.display()
+            ),
+        };
+        let what = format!("{local} of the package `{name}`");
+        say(&what).at(here, declaration.name_span()).help(help)
     }
 
     /// The target that makes `path`.
@@ -223,58 +218,70 @@ fn search_for<'n>(
 
 impl Declaration {
     fn name_span(&self) -> std::ops::Range<usize> {
+        self.name().span.clone()
+    }
+
+    fn name(&self) -> &Located<String> {
         let manifest = &self.package.manifest;
         match self.declared {
             Declared::Command(index) => &manifest.commands[index].name,
             Declared::Library(index) => &manifest.libraries[index].compiled.name,
             Declared::Executable(index) => &manifest.executables[index].compiled.name,
         }
-        .span
-        .clone()
     }
 
     /// Where its objects are, in the build directory.
     fn objects(&self) -> String {
-        let manifest = &self.package.manifest;
-        match self.declared {
-            Declared::Library(index) => {
-                format!("obj/lib{}", *manifest.libraries[index].compiled.name)
-            }
-            Declared::Executable(index) => {
-                format!("obj/{}", *manifest.executables[index].compiled.name)
-            }
-            Declared::Command(_) => String::new(),
-        }
+        let library = matches!(self.declared, Declared::Library(_));
+        format!("obj/{}{}", if library { "lib" } else { "" }, **self.name())
     }
 
     fn compiles(&self) -> bool {
         !matches!(self.declared, Declared::Command(_))
     }
 
-    /// The line of the manifest with `entry` added to the list `key`, and where it stands or belongs.
-    fn extended(&self, key: &str, entry: &str) -> (String, std::ops::Range<usize>) {
+    fn compiled(&self) -> Option<&Compiled> {
         let manifest = &self.package.manifest;
-        let compiled = match self.declared {
+        match self.declared {
             Declared::Command(_) => None,
             Declared::Library(index) => Some(&manifest.libraries[index].compiled),
             Declared::Executable(index) => Some(&manifest.executables[index].compiled),
-        };
-        let list: &[Located<Template>] = match (self.declared, compiled, key) {
-            (Declared::Command(index), ..) => &manifest.commands[index].inputs,
+        }
+    }
+
+    /// The line of the manifest with `entry` added to the list `key`, and where it stands or belongs.
+    fn extended(&self, key: &str, entry: &str) -> (String, std::ops::Range<usize>) {
+        let list: &[Located<Template>] = match (self.declared, self.compiled(), key) {
+            (Declared::Command(index), ..) => &self.package.manifest.commands[index].inputs,
             (_, Some(compiled), "includes") => &compiled.includes,
             (_, Some(compiled), _) => &compiled.inputs,
             _ => &[],
         };
-        let entries: Vec<String> = list
-            .iter()
-            .map(|known| known.text.as_str())
-            .chain([entry])
-            // JSON's strings are TOML's.
-            .map(|text| serde_json::Value::from(text).to_string())
-            .collect();
         let span = list.first().map_or_else(|| self.name_span(), |first| first.span.clone());
-        (format!("declare it: {key} = [{}]", entries.join(", ")), span)
+        (line(key, list.iter().map(|known| known.text.as_str()), entry), span)
     }
+
+    /// The line of the manifest with `library` added to what the target is linked with.
+    fn linked(&self, library: &str) -> String {
+        let known = self.compiled().into_iter().flat_map(|compiled| &compiled.libraries);
+        line("libraries", known.map(|known| known.as_str()), library)
+    }
+}
+
+/// The library of `package` that has the header `local` below one of its `includes`.
+fn library_with<'p>(package: &'p Package, local: &str) -> Option<&'p str> {
+    let library = package.manifest.libraries.iter().find(|library| {
+        let mut includes = library.compiled.includes.iter().filter_map(|i| i.as_literal());
+        includes.any(|include| include == "." || Path::new(local).starts_with(include))
+    });
+    library.map(|library| library.compiled.name.as_str())
+}
+
+/// A list of a manifest with one more entry.
+fn line<'e>(key: &str, known: impl Iterator<Item = &'e str>, entry: &'e str) -> String {
+    // JSON's strings are TOML's.
+    let entries = known.chain([entry]).map(|text| serde_json::Value::from(text).to_string());
+    format!("declare it: {key} = [{}]", entries.collect::<Vec<_>>().join(", "))
 }
 
 fn is_header(path: &str) -> bool {
