@@ -247,7 +247,8 @@ impl<'r> Dependencies<'r> {
                 return Err(unpinned(request));
             }
         }
-        if self.resolution.offline && request.rev.as_ref().is_none_or(|rev| rev.len() < 40) {
+        let is_commit = request.rev.as_ref().is_some_and(|rev| rev.parse::<Commit>().is_ok());
+        if self.resolution.offline && !is_commit {
             let message = format!(
                 "which commit the dependency `{name}` is ({}) cannot be found out offline",
                 request.asked()

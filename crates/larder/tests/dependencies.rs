@@ -258,6 +258,11 @@ fn offline_means_that_nothing_is_fetched() {
     };
     let (code, err) = offline();
     assert_eq!((code, err.contains("`foo`")), (1, true), "{err}");
+    let long = "a-branch-with-a-name-that-is-longer-than-any-commit-of-sha-1";
+    let table = format!("{{ git = \"{}\", rev = \"{long}\" }}", foo.url());
+    let other = common::app(&temp.path().join("other"), &[("foo", &table)]);
+    let (code, _, err) = run(larder(&other).args(["build", "--offline"]));
+    assert_eq!((code, err.contains("cannot be found out offline")), (1, true), "{err}");
     assert_eq!(built(&app), "1");
     fs::rename(&foo.path, temp.path().join("gone")).unwrap();
     assert_eq!(offline().0, 0, "what is there is used");
