@@ -347,20 +347,27 @@ fn a_killed_get_leaves_nothing_wrong() {
     let killed = kill_at_random(&machine, &[&["get"][..], &place].concat(), 7);
     assert!(killed > 3, "{killed}");
     assert_eq!(machine.holds(&built.mappings), 201);
-    // What the dead left behind goes with a collection; but who was killed before locking its file in
-    // `running` may, for a minute, still be about to, and until then its files are spared.
-    let deadline = Instant::now() + Duration::from_secs(90);
-    loop {
-        machine.succeed(&["gc", "--max-age", "30d"]);
+    // What the dead left behind goes with a collection.
+    collect_until(&machine, &["gc", "--max-age", "30d"], || {
         let mut left = Vec::new();
         temporaries(&machine.path("store/artifacts"), &mut left);
-        if left.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{left:?}");
-        thread::sleep(Duration::from_millis(500));
-    }
+        left.is_empty()
+    });
     assert_eq!(machine.holds(&built.mappings), 201);
+}
+
+/// Collects until `done`. Who was killed before locking its file in `running` may, for a minute, still
+/// be about to, and until then what it may use is spared.
+fn collect_until(machine: &Machine, arguments: &[&str], done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        machine.succeed(arguments);
+        if done() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "something is spared for ever");
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn temporaries(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -423,8 +430,9 @@ fn a_killed_gc_leaves_nothing_wrong() {
         child.wait().unwrap();
         machine.holds(&built.mappings);
         // The lock of the dead holds nobody.
-        machine.succeed(&["gc", "--max-size", "100K"]);
-        assert!(machine.holds(&built.mappings) < 60);
+        collect_until(&machine, &["gc", "--max-size", "100K"], || {
+            machine.holds(&built.mappings) < 60
+        });
     }
 }
 
