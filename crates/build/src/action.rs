@@ -418,6 +418,7 @@ impl Step {
     ) -> Result<(Vec<DiscoveredInput>, bool), ActionError> {
         let cx = action.cx;
         let declared: Vec<&str> = action.inputs.iter().map(|input| &*input.path).collect();
+        let ended = MTime::now();
         let mut settled = true;
         let mut found = Vec::with_capacity(action.discovered.len());
         for said in &action.discovered {
@@ -432,7 +433,8 @@ impl Step {
                 hashed = cx.index.file(&path, Content::of_source(&path));
             }
             let hashed = hashed.map_err(|error| ActionError::io(Path::new(said), &error))?;
-            settled &= hashed.stat.mtime < begun;
+            // One from the future says nothing: it was not changed just now.
+            settled &= !(begun..=ended).contains(&hashed.stat.mtime);
             found.push(DiscoveredInput {
                 path: cx.places.portable(&self.place, &path),
                 hash: hashed.hash,

@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -347,16 +347,49 @@ pub fn materialize(cx: &Context, inputs: Inputs<'_>) -> Result<Built<Vec<Artifac
 }
 
 impl Pending {
-    fn fetch(&self, cx: &Context, wanted: &Artifact) -> Result<Artifact, Failed> {
-        // Whoever comes second waits for the first, on a thread that has nothing else to do.
-        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        let inputs = Inputs::from(&self.inputs);
-        let all = fetched.get_or_insert_with(|| match self.step.restore(cx, inputs, true) {
-            Some(restored) => Ok(restored.artifacts),
-            None => self.step.build(cx, inputs, None),
-        });
-        let found =
-            all.as_ref().map_err(|failed| *failed)?.iter().find(|made| made.path == wanted.path);
-        found.cloned().ok_or(Failed)
+    fn fetched(&self) -> MutexGuard<'_, Option<Result<Vec<Artifact>, Failed>>> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fetch(self: &Arc<Self>, cx: &Context, wanted: &Artifact) -> Result<Artifact, Failed> {
+        // What the cache has lost is built again, and its inputs before it. On a stack of its own: a
+        // chain of them may be as long as a manifest.
+        let mut stack = vec![(self.clone(), false)];
+        while let Some((pending, has_inputs)) = stack.pop() {
+            // Whoever comes second waits for the first, on a thread that has nothing else to do.
+            let mut fetched = pending.fetched();
+            let inputs = Inputs::from(&pending.inputs);
+            if fetched.is_some() {
+                continue;
+            } else if has_inputs {
+                *fetched = Some(pending.step.build(cx, inputs, None));
+            } else if let Some(restored) = pending.step.restore(cx, inputs, true) {
+                *fetched = Some(Ok(restored.artifacts));
+            } else {
+                drop(fetched);
+                stack.push((pending.clone(), true));
+                let before = pending.inputs.value.iter().filter_map(|input| input.pending.clone());
+                stack.extend(before.map(|pending| (pending, false)));
+            }
+        }
+        let fetched = self.fetched();
+        let all = fetched.as_ref().ok_or(Failed)?.as_ref().map_err(|failed| *failed)?;
+        all.iter().find(|made| made.path == wanted.path).cloned().ok_or(Failed)
+    }
+}
+
+impl Drop for Pending {
+    /// Lets go of a chain of inputs link by link, without a call for each.
+    fn drop(&mut self) {
+        let links = |pending: &mut Self| {
+            let inputs = std::mem::take(&mut pending.inputs.value);
+            inputs.into_iter().filter_map(|input| input.pending).collect::<Vec<_>>()
+        };
+        let mut stack = links(self);
+        while let Some(pending) = stack.pop() {
+            if let Some(mut last) = Arc::into_inner(pending) {
+                stack.extend(links(&mut last));
+            }
+        }
     }
 }

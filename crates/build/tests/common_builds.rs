@@ -452,3 +452,44 @@ fn no_more_run_at_once_than_are_allowed() {
         assert_eq!(most.load(Ordering::SeqCst), threads);
     }
 }
+
+/// A chain of files of which each is made from the one before, the last with `extra`.
+fn chain(build: &Build, length: usize, extra: &'static str) -> Job<Artifact> {
+    let mut job = input_bin_file(&build.owner, "in");
+    for number in 0..length {
+        let is_last = number + 1 == length;
+        let owner = Owner { keep: is_last, ..build.owner() };
+        let extra = move || BuildTrace::text("extra", if is_last { extra } else { "" });
+        job = build_file_after_dep(owner, format!("o{number}"), &job, extra, move |action| {
+            let text = fs::read(action.cx.absolute(&action.inputs[0].path)).unwrap();
+            fs::write(action.staged(&action.step.outputs[0])?, text).unwrap();
+            Ok(())
+        });
+    }
+    job
+}
+
+#[test]
+fn a_long_chain_that_was_left_in_a_store_is_made_again_when_it_is_gone() {
+    const LENGTH: usize = 2000;
+    let here = Here::new();
+    here.file("in", "content");
+    let build = here.build();
+    build.run(&chain(&build, LENGTH, "1")).unwrap();
+    // As after a restore of what is asked for: of the rest there are only records.
+    for number in 0..LENGTH - 1 {
+        let trace = here.output(&format!("o{number}.trace"));
+        let text = fs::read_to_string(&trace).unwrap();
+        fs::write(&trace, text.replace("\"synthetic\":false", "\"synthetic\":true")).unwrap();
+        fs::remove_file(here.output(&format!("o{number}"))).unwrap();
+    }
+    fs::remove_file(here.root.join(".larder/index")).unwrap();
+
+    let again = here.build();
+    again.run(&chain(&again, LENGTH, "1")).unwrap();
+    assert_eq!(again.with(Status::Built), [""; 0]);
+    let changed = here.build();
+    changed.run(&chain(&changed, LENGTH, "2")).unwrap();
+    assert_eq!(changed.with(Status::Built).len(), LENGTH);
+    assert_eq!(fs::read_to_string(here.output(&format!("o{}", LENGTH - 1))).unwrap(), "content");
+}

@@ -162,7 +162,8 @@ impl StatIndex {
             return if fact.elided { Err(io::ErrorKind::NotFound.into()) } else { Ok(fact.hashed) };
         }
         let read_at = MTime::now();
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        // Without `NONBLOCK`, a named pipe would keep whoever opens it waiting.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = File::from(rustix::fs::openat(&self.root, path, flags, Mode::empty())?);
         // The status is taken before the content: a change in between shows at the next look.
         let stat = FileStat::of(&file)?;

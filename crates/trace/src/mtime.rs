@@ -45,7 +45,7 @@ impl FileStat {
     /// The status of the regular file at `path`, relative to `directory`; symbolic links are followed.
     ///
     /// # Errors
-    /// `NotFound` when there is none; `IsADirectory` for a directory.
+    /// `NotFound` when there is none; `IsADirectory` for a directory; another for a pipe or a socket.
     pub fn at(directory: BorrowedFd<'_>, path: &str) -> io::Result<Self> {
         let stat = rustix::fs::statat(directory, path, AtFlags::empty())?;
         Self::of_stat(&stat)
@@ -54,7 +54,7 @@ impl FileStat {
     /// The status of an open file.
     ///
     /// # Errors
-    /// `IsADirectory` for a directory.
+    /// `IsADirectory` for a directory; another for a pipe or a socket.
     pub fn of(file: &fs::File) -> io::Result<Self> {
         Self::of_stat(&rustix::fs::fstat(file)?)
     }
@@ -62,8 +62,12 @@ impl FileStat {
     #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
     fn of_stat(stat: &Stat) -> io::Result<Self> {
         use rustix::fs::FileType;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            return Err(io::ErrorKind::IsADirectory.into());
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
+            FileType::Fifo | FileType::Socket => {
+                return Err(io::Error::other("it is a pipe or a socket, not a file"));
+            }
+            _ => {}
         }
         Ok(Self {
             size: stat.st_size as u64,

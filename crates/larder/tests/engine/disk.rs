@@ -194,6 +194,18 @@ fn directories_where_files_should_be() {
 }
 
 #[test]
+fn pipes_where_files_should_be() {
+    let project = Project::new(
+        "[[command]]\nname = \"a\"\ninputs = [\"in/*\"]\noutputs = [\"a\"]\nrun = [\"touch\", \"{out}\"]\n",
+    );
+    project.file("in/x", "");
+    let made = Command::new("mkfifo").arg(project.path("in/pipe")).status().unwrap();
+    assert!(made.success());
+    let said = project.larder(&["build"]).ends_with(1).stderr;
+    assert_snapshot!(project.redact(said.lines().next().unwrap()), @"failed a in/pipe: cannot read the input in/pipe: it is a pipe or a socket, not a file");
+}
+
+#[test]
 fn files_where_directories_should_be() {
     let project = Project::new("[[library]]\nname = \"a\"\nsources = [\"a.c\"]\n");
     project.file("a.c", "int a;\n");

@@ -1,6 +1,9 @@
 //! What an edit rebuilds, and what it does not.
 
-use std::{fs, time::SystemTime};
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use crate::common::{Built, Project, copy_tree};
 
@@ -78,6 +81,32 @@ fn a_touched_file_rebuilds_nothing() {
         file.set_modified(SystemTime::now()).unwrap();
         nothing_is_built(&project);
     }
+}
+
+#[test]
+fn a_file_from_the_future_is_built_once() {
+    let project = project();
+    for path in ["include/a.h", "src/one.c"] {
+        let file = fs::File::options().append(true).open(project.path(path)).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
+    }
+    project.build();
+    nothing_is_built(&project);
+    project.file("include/a.h", "#define A 2\nint one(void);\nint two(void);\n");
+    assert!(project.build().built().contains(&"obj/liba/src/one.c.o"));
+}
+
+#[test]
+fn a_header_edited_while_it_is_read_is_read_again() {
+    let project = Project::new(
+        "[toolchain]\ncc = \"./cc\"\n\n[[library]]\nname = \"a\"\nsources = [\"a.c\"]\n",
+    );
+    // A compiler that is slow to end, and an edit behind its back.
+    project.script("cc", "case $1 in -c) ;; *) exec cc \"$@\";; esac\ncc \"$@\" || exit\n[ -e edited ] || { echo '#define A 2' > a.h; touch edited; }\n");
+    project.file("a.h", "#define A 1\n").file("a.c", "#include \"a.h\"\nint a = A;\n");
+    assert_eq!(project.build().built(), ["liba.a", "obj/liba/a.c.o"]);
+    assert_eq!(project.build().built(), ["liba.a", "obj/liba/a.c.o"]);
+    nothing_is_built(&project);
 }
 
 #[test]
