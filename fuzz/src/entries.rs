@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use larder_build::{
+use larder_project::{
     diagnostic::{Diagnostics, SourceText},
     lockfile::Lockfile,
     manifest::Manifest,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use larder_build::dependencies::{Resolution, offline_by_environment};
+use larder_project::dependencies::{Resolution, offline_by_environment};
 
 use crate::commands;
 

@@ -12,7 +12,7 @@ pub mod upkeep;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc};
 
-use larder_build::diagnostic::Diagnostics;
+use larder_project::diagnostic::Diagnostics;
 use larder_trace::describe_io;
 
 use crate::{

@@ -11,10 +11,8 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_build::{
-    diagnostic::Diagnostics,
-    event::{Ended, Event, Progress, Reporter, Status, StepName},
-};
+use larder_engine::event::{Ended, Event, Progress, Reporter, Status, StepName};
+use larder_project::diagnostic::Diagnostics;
 use larder_trace::Level;
 use serde_json::{Value, json};
 

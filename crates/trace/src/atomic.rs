@@ -24,10 +24,12 @@ pub fn is_temporary(path: &Path) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let parts = name.strip_suffix(".tmp").and_then(|name| name.rsplit_once('.'));
-    parts.is_some_and(|(rest, count)| {
-        let pid = rest.rsplit_once('.').map_or("", |(_, pid)| pid);
-        name.starts_with('.') && digits(count) && digits(pid)
-    })
+    // The store's names on their way into the build directory.
+    name.starts_with(".tmp-")
+        || parts.is_some_and(|(rest, count)| {
+            let pid = rest.rsplit_once('.').map_or("", |(_, pid)| pid);
+            name.starts_with('.') && digits(count) && digits(pid)
+        })
 }
 
 /// Writes `content` to `path` so that a reader, or a process killed at any instant, sees the old

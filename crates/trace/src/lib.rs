@@ -18,8 +18,8 @@ mod index;
 mod index_file;
 mod metadata;
 mod mtime;
+mod platform;
 mod record;
-mod toolchain;
 mod trace;
 mod up_to_date;
 
@@ -36,8 +36,8 @@ pub use metadata::{
     write_trace_file,
 };
 pub use mtime::{FileStat, MTime};
+pub use platform::{host_platform, platform_trace};
 pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs};
-pub use toolchain::{ToolError, Toolchain, find_tool, host_platform, platform_trace};
 pub use trace::BuildTrace;
 pub use up_to_date::{
     BuildError, BuildLog, Outcome, Policy, build_file_unless_up_to_date, build_unless_up_to_date,

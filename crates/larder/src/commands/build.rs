@@ -10,16 +10,16 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use larder_build::{
+use larder_engine::{
+    build::{self, EngineError, Report, Request},
     cache::CacheOptions,
     context::{Mode, Options},
-    engine::{self, EngineError, Report, Request},
     event::Reporter,
-    name::{Facet, TargetName},
     process::Processes,
     sandbox::Permissions,
     why,
 };
+use larder_project::name::{Facet, TargetName};
 use larder_trace::{Level, describe_io};
 use rustix::process::Signal;
 use serde_json::json;
@@ -360,7 +360,7 @@ pub fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Repo
     let processes = Arc::new(Processes::default());
     end_on_signals(processes.clone());
     let reporter: Arc<dyn Reporter> = ui.clone();
-    let built = engine::build(request, &processes, &reporter);
+    let built = build::build(request, &processes, &reporter);
     ui.finish();
     let report = built.map_err(|error| refuse(&ui, error))?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {

@@ -9,7 +9,7 @@ mod travel;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
-use larder_build::{manifest::Manifest, workspace::Workspace};
+use larder_project::{manifest::Manifest, workspace::Workspace};
 use larder_remote::{Config, ConfigError, RemoteError, ServiceConfig, git};
 use larder_store::{NameError, Revision, Scope, StoreError};
 
@@ -290,7 +290,7 @@ pub fn run(app: &App, command: Command) -> ExitCode {
 
 /// The name of the package here or above. The one place where this group reads the manifest.
 fn package_name() -> Result<Scope, Failure> {
-    let failed = |error: larder_build::diagnostic::Diagnostics| {
+    let failed = |error: larder_project::diagnostic::Diagnostics| {
         Failure::Usage(format!("{error}\nor name the package with --package"))
     };
     let root = Workspace::find_root(here()).map_err(failed)?;

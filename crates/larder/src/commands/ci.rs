@@ -9,7 +9,8 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use larder_build::{
+use larder_engine::toolchain::identities;
+use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, key},
         plan::{Probe, github_outputs, job_key, json, plan},
@@ -129,7 +130,7 @@ fn print_key(app: &App, arguments: &Key) -> ExitCode {
 
 fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
     if let Some(job) = &arguments.job {
-        return job_key(root, job);
+        return job_key(root, job, identities);
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -144,7 +145,7 @@ fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(root, &ingredients)
+    key(root, &ingredients, identities)
 }
 
 /// One line a part: its name, the beginning of its hash and, where it is a short text, that.
@@ -232,7 +233,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
         (Err(reason), _) => Probe::Unknown(reason.to_string()),
         (_, Err(error)) => Probe::Unknown(error.to_string()),
     };
-    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, probe)) {
+    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, identities, probe)) {
         Ok(jobs) => jobs,
         Err(diagnostics) => return app.refuse(&diagnostics),
     };

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use larder_build::{engine, graph, name::TargetName};
+use larder_engine::build;
+use larder_project::{graph, name::TargetName};
 
 use super::{App, here};
 
@@ -32,8 +33,8 @@ enum Format {
 
 /// Runs `larder graph`.
 pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
-    let loaded = engine::load(here(), &app.global.resolution())
-        .and_then(|plan| Ok((engine::resolve(&plan, &arguments.targets)?, plan)));
+    let loaded = build::load(here(), &app.global.resolution())
+        .and_then(|plan| Ok((build::resolve(&plan, &arguments.targets)?, plan)));
     let (roots, plan) = match loaded {
         Ok(loaded) => loaded,
         Err(diagnostics) => return app.refuse(&diagnostics),

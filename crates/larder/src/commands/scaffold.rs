@@ -3,11 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use larder_build::{
-    event::{Event, Reporter},
-    scaffold,
-    workspace::Workspace,
-};
+use larder_engine::event::{Event, Reporter};
+use larder_project::{scaffold, workspace::Workspace};
 
 use super::{App, FAILED, WRONG, here};
 

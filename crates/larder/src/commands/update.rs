@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use larder_build::{
+use larder_project::{
     dependencies::{self, Resolution},
     lockfile::{Lockfile, Pinned},
     workspace::Workspace,

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::Path, thread};
 
-use larder_build::cache::user_store;
+use larder_engine::cache::user_store;
 use larder_remote::Progress;
 use larder_store::{
     Mappings, Store, gc, offline, pack, packing,

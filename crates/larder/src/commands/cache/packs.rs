@@ -8,13 +8,13 @@ use std::{
 };
 
 use clap::Args;
-use larder_build::{
+use larder_engine::{
     bake::{BakeError, BakeRequest, Source, bake as bake_offline},
     cache::open_store,
     context::Mode,
-    name::TargetName,
     process::Processes,
 };
+use larder_project::name::TargetName;
 use larder_remote::{Config, Progress, git};
 use larder_store::{
     Mappings, Revision,
@@ -148,7 +148,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
     match (&args.rev, args.what.as_slice()) {
         (Some(rev), []) => {
             let scope = scopes(&args.scope, &args.package)?.remote;
-            let store = larder_build::cache::user_store()?;
+            let store = larder_engine::cache::user_store()?;
             Mappings::read_if_present(&store.layout().revision(&scope, rev))?.ok_or_else(|| {
                 Failure::Failed(format!(
                     "revision {rev} of {scope} is not in the store; `larder cache get --rev {rev}` \
@@ -188,7 +188,7 @@ pub fn unpack(reporter: &Reporter<'_>, args: Unpack) -> Result<(), Failure> {
     let failed = |error: pack::Error| Failure::Failed(error.to_string());
     let pack = OpenPack::open(&args.file, &Limits::default()).map_err(failed)?;
     let bar = local::bar_for(reporter, &pack);
-    let store = larder_build::cache::user_store()?;
+    let store = larder_engine::cache::user_store()?;
     let report = packing::unpack(&store, &scopes.local, &pack, |progress| advance(&bar, progress))?;
     bar.finish();
     say_unpacked(reporter, &report);
@@ -259,7 +259,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
         fetched: &|progress| fetching.advance(progress),
         packed: &|mappings, progress| packing.advance(mappings, progress),
     };
-    let events: Arc<dyn larder_build::event::Reporter> = app.ui.clone();
+    let events: Arc<dyn larder_engine::event::Reporter> = app.ui.clone();
     let baked = bake_offline(bake, &processes, &events);
     fetching.finish();
     packing.bar.finish();

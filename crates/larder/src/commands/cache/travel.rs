@@ -1,6 +1,6 @@
 //! The commands that talk to services.
 
-use larder_build::cache::user_store;
+use larder_engine::cache::user_store;
 use larder_remote::{
     Access, Config, Destination, GetReport, Missing, Origin, Progress, PutReport, Service,
     StagedError, git,

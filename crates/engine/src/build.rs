@@ -1,0 +1,318 @@
+//! Builds what is asked for.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use larder_store::{Mappings, offline::Tool};
+use larder_trace::{BuildTrace, Level, describe_io};
+
+use crate::{
+    artifact::Artifact,
+    cache::{Cache, CacheOptions},
+    context::{Context, Mode, Options},
+    event::{Ended, Event, Progress, Reporter, Status, StepName},
+    job::{Built, Job, settle},
+    process::Processes,
+    reason::Reason,
+    sandbox::{Permissions, Sandbox, SandboxError},
+    targets::Maker,
+    testing,
+};
+use larder_project::{
+    dependencies::Resolution,
+    diagnostic::Diagnostics,
+    leftovers,
+    lock::lock_build,
+    name::TargetName,
+    plan::{Plan, TargetId},
+    workspace::Workspace,
+};
+
+/// What is to be built, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// A directory in the root package.
+    pub directory: PathBuf,
+    /// Targets; the package's defaults when there are none.
+    pub targets: Vec<TargetName>,
+    /// How many commands may run at once.
+    pub jobs: usize,
+    /// How to build.
+    pub options: Options,
+    /// How to use the artifact cache.
+    pub cache: CacheOptions,
+    /// What commands are permitted besides what manifests declare; not confined at all when absent.
+    pub sandbox: Option<Permissions>,
+    /// How dependencies are resolved.
+    pub resolution: Resolution,
+    /// Whether to run the targets as tests after building them; all tests when there are no targets.
+    pub test: bool,
+}
+
+/// What a build came to.
+pub struct Report {
+    /// The graph it was built from.
+    pub plan: Plan,
+    /// Each target that was asked for, with its outputs if it is up to date.
+    pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
+    /// Each test that was asked for, and whether it passed.
+    pub tests: Vec<(TargetId, bool)>,
+    /// The mappings of all targets touched, where they were to be collected.
+    pub mappings: Option<Mappings>,
+    /// The tools that it was built with, sorted.
+    pub tools: Vec<Tool>,
+    /// Steps by how they ended.
+    pub progress: Progress,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it was ended by a signal.
+    pub interrupted: bool,
+}
+
+/// Why a build did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Something is wrong with a manifest or with the targets asked for.
+    #[error(transparent)]
+    Manifest(#[from] Diagnostics),
+    /// Commands cannot be confined here.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The build directory cannot be used.
+    #[error("cannot use {}: {}", path.display(), describe_io(source))]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Report {
+    /// Whether everything asked for is up to date.
+    pub fn succeeded(&self) -> bool {
+        self.targets.iter().all(|(_, outputs)| outputs.is_some())
+            && self.tests.iter().all(|(_, passed)| *passed)
+    }
+}
+
+/// Loads the workspace around `directory` and makes its graph.
+///
+/// # Errors
+/// Everything wrong with its manifests.
+pub fn load(directory: &Path, resolution: &Resolution) -> Result<Plan, Diagnostics> {
+    let root = Workspace::find_root(directory)?;
+    Plan::new(Workspace::load(&root, resolution)?)
+}
+
+/// The targets that `names` mean in the root package; its defaults when there are none.
+///
+/// # Errors
+/// The names that mean nothing.
+pub fn resolve(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetId>, Diagnostics> {
+    if names.is_empty() {
+        return Ok(plan.defaults(0));
+    }
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    for name in names {
+        match plan.resolve(0, name) {
+            Ok(ids) => {
+                found.extend(ids.into_iter().filter(|id| !found.contains(id)).collect::<Vec<_>>())
+            }
+            Err(diagnostic) => errors.push(diagnostic),
+        }
+    }
+    if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors)) }
+}
+
+/// Builds what `request` asks for, telling `reporter` as it goes. `processes` lets a signal handler
+/// end the commands that run.
+///
+/// # Errors
+/// Why it did not begin; a target that fails is part of the report.
+pub fn build(
+    request: &Request,
+    processes: &Arc<Processes>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Report, EngineError> {
+    let started = Instant::now();
+    let plan = load(&request.directory, &request.resolution)?;
+    let mut asked = resolve(&plan, &request.targets)?;
+    let mut tests = Vec::new();
+    if request.test {
+        tests = testing::select(&plan, &asked, request.targets.is_empty())
+            .map_err(Diagnostics::from)?;
+        // A command that is a test makes nothing; what it needs is built because it needs it.
+        asked = tests.iter().copied().filter(|&id| plan.target(id).facet.is_some()).collect();
+    }
+    let sandbox = request.sandbox.as_ref().map(|permissions| Sandbox::new(&plan, permissions));
+    let sandbox = sandbox.transpose()?;
+    let larder = plan.workspace.larder_dir();
+    let unusable = |source| EngineError::Directory { path: larder.clone(), source };
+    let lock = match request.options.mode {
+        Mode::DryRun => None,
+        _ => Some(
+            lock_build(&larder, |holder| reporter.event(&Event::Waiting { holder }))
+                .map_err(unusable)?,
+        ),
+    };
+    if lock.is_some() {
+        // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
+        let left = larder.join("tmp");
+        if std::fs::remove_dir_all(&left).is_err() {
+            let _ = std::fs::remove_file(&left);
+        }
+    }
+    if lock.as_ref().is_some_and(|lock| lock.holder_died) {
+        leftovers::remove(&larder);
+    }
+    let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
+    let root = plan.workspace.root.clone();
+    let cache = Cache::new(&plan.workspace, &request.cache, request.resolution.offline);
+    let (options, reporter) = (request.options, reporter.clone());
+    let cx = Context::new(root, places, options, cache, sandbox, processes.clone(), reporter)
+        .map_err(unusable)?;
+    let result = run(&plan, &asked, &tests, request.jobs, &cx);
+    if request.options.mode != Mode::DryRun
+        && let Err(error) = cx.index.save()
+    {
+        let message = format!(
+            "cannot write {}: {}; the next build will take longer",
+            larder.join("index").display(),
+            describe_io(&error)
+        );
+        cx.report(&Event::Note { level: Level::Warning, message: &message });
+    }
+    cx.clean_up();
+    let (built, passed) = result?;
+    Ok(Report {
+        targets: asked.into_iter().zip(built).collect(),
+        tests: tests.into_iter().zip(passed).collect(),
+        plan,
+        mappings: cx.cache.mappings(),
+        tools: cx.cache.tools().to_vec(),
+        progress: cx.progress(),
+        took: started.elapsed(),
+        interrupted: processes.interrupted(),
+    })
+}
+
+/// The outputs of each target that is up to date, and whether each test passed.
+type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<bool>);
+
+/// Makes the jobs for `asked`, `tests` and everything they need, and runs them.
+fn run(
+    plan: &Plan,
+    asked: &[TargetId],
+    tests: &[TargetId],
+    threads: usize,
+    cx: &Arc<Context>,
+) -> Result<Outcome, EngineError> {
+    let mut roots = asked.to_vec();
+    roots.extend(tests.iter().flat_map(|&id| &plan.target(id).needs));
+    let order = plan.closure(&roots);
+    let mut made = None;
+    cx.hold();
+    // Other threads already look at what is there while jobs are still being made; nothing is changed
+    // before all of them are.
+    let everything = cx.scheduler.run(threads, || {
+        let jobs = make(plan, asked, tests, &order, cx);
+        cx.decide(jobs.is_ok());
+        let jobs = made.insert(jobs?);
+        let everything = [
+            nothing_more(cx, jobs.ends.iter().map(|(_, end)| end)),
+            nothing_more(cx, jobs.outputs.iter().flatten()),
+            nothing_more(cx, &jobs.tests),
+        ];
+        Ok::<_, Diagnostics>(settle(&cx.scheduler, everything))
+    })?;
+    if everything.finished().is_none() {
+        let message =
+            "the build waits for itself; please report this with the output of `larder graph`";
+        cx.report(&Event::Note { level: Level::Error, message });
+    }
+    let Some(Jobs { ends, outputs, tests }) = made else { return Ok(Outcome::default()) };
+    let mut failed = vec![false; plan.targets.len()];
+    for (id, end) in &ends {
+        failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
+    }
+    tell_skipped(plan, &order, &failed, cx);
+    let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
+    let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
+    Ok((outputs.into_iter().map(built).collect(), passed))
+}
+
+/// The jobs of a build.
+struct Jobs {
+    /// For every target, when it has ended.
+    ends: Vec<(TargetId, Job<()>)>,
+    /// For what was asked for, its outputs.
+    outputs: Vec<Option<Job<Vec<Artifact>>>>,
+    tests: Vec<Job<Vec<Artifact>>>,
+}
+
+/// Makes the jobs of all targets of `order`, which has needs first.
+fn make(
+    plan: &Plan,
+    asked: &[TargetId],
+    tests: &[TargetId],
+    order: &[TargetId],
+    cx: &Arc<Context>,
+) -> Result<Jobs, Diagnostics> {
+    const ENOUGH_ERRORS: usize = 20;
+    let mut maker = Maker::new(plan, cx, asked);
+    for &id in order {
+        maker.make(id);
+        if maker.errors.len() > ENOUGH_ERRORS {
+            break;
+        }
+    }
+    let tests: Vec<Job<Vec<Artifact>>> = match maker.errors.is_empty() {
+        true => tests.iter().filter_map(|&id| maker.test(id)).collect(),
+        false => Vec::new(),
+    };
+    if !maker.errors.is_empty() {
+        return Err(Diagnostics(maker.errors));
+    }
+    cx.cache.use_tools(maker.tools());
+    let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
+    let ends = made.map(|(id, job)| (id, job.ended(cx))).collect();
+    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.all(cx))).collect();
+    Ok(Jobs { ends, outputs, tests })
+}
+
+/// A job that is done when all of `jobs` are, whichever way.
+fn nothing_more<'j, T: Send + Sync + 'static>(
+    cx: &Context,
+    jobs: impl IntoIterator<Item = &'j Job<T>>,
+) -> Job<()> {
+    settle(&cx.scheduler, jobs.into_iter().cloned())
+        .map(|_| Ok(Built { value: (), trace: BuildTrace::nil("ended") }))
+}
+
+/// Names the targets that were not tried because something they need failed or is out of date.
+fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) {
+    let failed = |id: TargetId| failed[id.index()];
+    for &id in order.iter().filter(|id| failed(**id)) {
+        let target = plan.target(id);
+        let Some(cause) = target.needs.iter().find(|need| failed(**need)) else { continue };
+        let reason = Reason::Needs(plan.target(*cause).label.to_string());
+        let status =
+            if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
+        let output = larder_project::plan::output_name(target).unwrap_or_default();
+        let ended = Ended {
+            status,
+            log: &[],
+            reason: Some(&reason),
+            error: None,
+            command: None,
+            took: Duration::ZERO,
+        };
+        cx.ended(StepName { target: &target.label, output: &output }, &ended);
+    }
+}

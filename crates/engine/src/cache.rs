@@ -1,0 +1,235 @@
+//! The artifact cache as a build sees it: a store that can only make things faster. Whatever goes
+//! wrong in it is a miss.
+
+use std::{
+    collections::HashMap,
+    env,
+    path::PathBuf,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use larder_remote::Config;
+use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
+use larder_trace::{ContentHash, DiscoveredInput, Outputs};
+
+use larder_project::workspace::Workspace;
+
+/// How a build uses the cache.
+#[derive(Debug, Clone, Default)]
+pub struct CacheOptions {
+    /// Neither look anything up nor keep anything (`--no-cache`).
+    pub off: bool,
+    /// Collect the mappings of all targets touched, for [`Cache::mappings`].
+    pub collect: bool,
+    /// Of those, only the mappings of packages whose artifacts the store keeps.
+    pub only_kept: bool,
+}
+
+/// The store of one build, opened when it is first needed, and what is collected from it.
+pub struct Cache {
+    store: OnceLock<Option<Store>>,
+    /// By package: under which scopes its outputs are looked up, the first being where they are filed.
+    scopes: HashMap<String, Vec<Scope>>,
+    mappings: Option<Mutex<Mappings>>,
+    only_kept: bool,
+    offline: bool,
+    /// The tools of this build, once they are known.
+    tools: OnceLock<Vec<Tool>>,
+    said_other_tools: AtomicBool,
+}
+
+/// Whether an environment variable says yes or no; any other value, or none, says nothing.
+fn switch(name: &str) -> Option<bool> {
+    match env::var(name).ok()?.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether the environment asks for every intermediate to be restored (`LARDER_RESTORE_ARTIFACTS`).
+pub fn restore_everything() -> bool {
+    switch("LARDER_RESTORE_ARTIFACTS") == Some(true)
+}
+
+impl Cache {
+    /// The cache for the packages of `workspace`: those whose manifest does not say otherwise, unless
+    /// `LARDER_ARTIFACT_CACHE` says no for those that say nothing, or `LARDER_NO_CACHE` for all.
+    /// `offline`, nothing is fetched from services.
+    pub fn new(workspace: &Workspace, options: &CacheOptions, offline: bool) -> Self {
+        let off = options.off || switch("LARDER_NO_CACHE") == Some(true);
+        let default = switch("LARDER_ARTIFACT_CACHE").unwrap_or(true);
+        let root: Option<Scope> = workspace.packages[0].place.name.parse().ok();
+        let mut scopes = HashMap::new();
+        for package in workspace.packages.iter().filter(|_| !off) {
+            if !package.manifest.package.artifact_cache.unwrap_or(default) {
+                continue;
+            }
+            // Mappings that came from a service are filed under the package that was asked for, those
+            // of its dependencies among them.
+            let own: Option<Scope> = package.place.name.parse().ok();
+            let mut all: Vec<Scope> = own.into_iter().chain(root.clone()).collect();
+            all.dedup();
+            if !all.is_empty() {
+                scopes.insert(package.place.name.clone(), all);
+            }
+        }
+        let mappings = options.collect.then(Mutex::default);
+        Self { scopes, mappings, only_kept: options.only_kept, offline, ..Self::none() }
+    }
+
+    /// No cache at all.
+    pub fn none() -> Self {
+        Self {
+            store: OnceLock::new(),
+            scopes: HashMap::new(),
+            mappings: None,
+            only_kept: false,
+            offline: false,
+            tools: OnceLock::new(),
+            said_other_tools: AtomicBool::new(false),
+        }
+    }
+
+    /// The store, for a package that uses it.
+    pub(crate) fn store(&self, package: &str) -> Option<&Store> {
+        self.scopes
+            .contains_key(package)
+            .then(|| self.store.get_or_init(|| self.open()).as_ref())?
+    }
+
+    fn open(&self) -> Option<Store> {
+        open_store(self.offline)
+            .inspect_err(|error| tracing::info!("building without the artifact cache: {error}"))
+            .ok()
+    }
+
+    /// Notes which tools this build uses, sorted.
+    pub(crate) fn use_tools(&self, tools: Vec<Tool>) {
+        // Noted once, before anything is looked up.
+        _ = self.tools.set(tools);
+    }
+
+    /// The tools of this build.
+    pub(crate) fn tools(&self) -> &[Tool] {
+        self.tools.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// What a build of `dep_hash` would leave, if that can be had.
+    pub(crate) fn lookup(
+        &self,
+        package: &str,
+        dep_hash: &ContentHash,
+        mut is_current: impl FnMut(&DiscoveredInput) -> bool,
+    ) -> Option<Outputs> {
+        let store = self.store(package)?;
+        let found = self.scopes[package].iter().find_map(|scope| {
+            match store.lookup(scope, dep_hash, &mut is_current) {
+                Lookup::Hit(hit) => Some(hit.outputs),
+                Lookup::Miss(_) => None,
+            }
+        });
+        if found.is_none() && !self.said_other_tools.swap(true, Ordering::Relaxed) {
+            self.say_other_tools(store);
+        }
+        found
+    }
+
+    /// Says when an offline store was made with other tools than these: nothing they make is in it.
+    fn say_other_tools(&self, store: &Store) {
+        let ours = |package: &Scope| self.scopes.values().flatten().any(|scope| scope == package);
+        for (directory, bake, _) in store.bakes().filter(|(_, bake, _)| ours(&bake.package)) {
+            for here in self.tools() {
+                let mut same_role =
+                    bake.toolchain.iter().filter(|there| there.role == here.role).peekable();
+                let Some(there) = same_role.peek().copied() else { continue };
+                if same_role.all(|there| there.identity != here.identity) {
+                    tracing::info!(
+                        "offline store {}: {} was baked with another toolchain: {}, and here it is \
+                         {}; what it makes is built",
+                        directory.display(),
+                        bake.package,
+                        describe(there),
+                        describe(here),
+                    );
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Files what the build of `dep_hash` left; its artifacts are in the store.
+    pub(crate) fn record(&self, package: &str, dep_hash: &ContentHash, outputs: &Outputs) {
+        let Some(store) = self.store(package) else { return };
+        if let Err(error) = store.record(&self.scopes[package][0], dep_hash, outputs) {
+            tracing::debug!("not kept in the store: {error}");
+        }
+    }
+
+    /// Whether mappings are collected.
+    pub(crate) fn collects(&self) -> bool {
+        self.mappings.is_some()
+    }
+
+    /// Adds a mapping of a target of `package` to those collected.
+    pub(crate) fn collect(&self, package: &str, dep_hash: &ContentHash, outputs: &Outputs) {
+        if self.only_kept && !self.scopes.contains_key(package) {
+            return;
+        }
+        if let Some(mappings) = &self.mappings {
+            let mut mappings = mappings.lock().unwrap_or_else(PoisonError::into_inner);
+            mappings.insert(*dep_hash, outputs.clone());
+        }
+    }
+
+    /// The mappings of all targets touched so far, where they were to be collected.
+    pub fn mappings(&self) -> Option<Mappings> {
+        let mut mappings = self.mappings.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut *mappings))
+    }
+}
+
+fn describe(tool: &Tool) -> String {
+    let target = match &tool.target {
+        Some(target) => format!(" for {}", target.escape_debug()),
+        None => String::new(),
+    };
+    let (role, name) = (tool.role.escape_debug(), tool.name.escape_debug());
+    format!("{role} is {name}{target} ({})", &tool.identity.to_string()[..12])
+}
+
+/// The user's store, with `$LARDER_OFFLINE_STORE` behind it.
+///
+/// # Errors
+/// When there is no directory for it, or it cannot be made.
+pub fn user_store() -> Result<Store, StoreError> {
+    let store = Store::open(Store::default_directory()?)?;
+    Ok(match env::var_os("LARDER_OFFLINE_STORE").filter(|path| !path.is_empty()) {
+        Some(directory) => store.with_offline(PathBuf::from(directory)),
+        None => store,
+    })
+}
+
+/// [`user_store`], and behind it, unless `offline`, services that fetch what was added to it.
+///
+/// # Errors
+/// As [`user_store`].
+pub fn open_store(offline: bool) -> Result<Store, StoreError> {
+    let store = user_store()?;
+    if offline {
+        return Ok(store);
+    }
+    Ok(match Config::load() {
+        Ok(config) => match larder_remote::on_demand(config, store.layout()) {
+            Some(upstream) => store.with_upstream(upstream),
+            None => store,
+        },
+        Err(error) => {
+            tracing::info!("fetching nothing from services: {error}");
+            store
+        }
+    })
+}

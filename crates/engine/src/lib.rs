@@ -1,0 +1,27 @@
+//! How it is built: actions, executors, steps, jobs, sandbox, common builds and toolchains.
+//!
+//! From the outside in: [`build`] builds what is asked for; [`targets`] turns a plan's targets into
+//! jobs made of [`builds`]; [`step`] decides for each whether anything is to be done; [`action`] runs
+//! commands.
+
+pub mod action;
+pub mod artifact;
+pub mod bake;
+pub mod build;
+pub mod builds;
+pub mod cache;
+pub mod context;
+pub mod depfile;
+pub mod event;
+pub mod job;
+pub mod process;
+pub mod reason;
+mod restore;
+pub mod sandbox;
+mod staged;
+pub mod step;
+pub mod targets;
+pub mod testing;
+pub mod tool;
+pub mod toolchain;
+pub mod why;

@@ -1,0 +1,235 @@
+//! `--sandbox`: a command sees what the manifest declares, its tools and a directory for temporary
+//! files; it writes only there, has no network, and reaches neither the home directory nor the rest
+//! of the environment.
+//!
+//! What is visible is decided here, for each command; [`kernel`] has it enforced by Landlock and
+//! [`calls`] by seccomp, with nothing to set up and no privilege to have. When a command was refused
+//! something, [`refusals`] tells which line of the manifest would declare it.
+
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod kernel;
+#[cfg(not(target_os = "linux"))]
+#[path = "sandbox/elsewhere.rs"]
+mod kernel;
+mod refusals;
+mod tools;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use larder_project::{diagnostic::Diagnostic, plan::Plan};
+
+use self::{
+    kernel::{Access, Calls, Rule},
+    refusals::Declaration,
+    tools::{Installation, Visible},
+};
+
+/// What commands may have besides what the manifest declares: for whoever builds to give, never for
+/// the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Permissions {
+    /// Files, and directories with all that is below them.
+    pub read: Vec<PathBuf>,
+    /// Environment variables that a command's `pass-env` may name.
+    pub environment: Vec<String>,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The kernel cannot keep commands from files.
+    #[error(
+        "--sandbox needs Linux 6.2 or later with Landlock (version 3 of it), and {0}; nothing was \
+         built: build on another machine, or without --sandbox if you trust every package"
+    )]
+    NoLandlock(String),
+    /// The kernel has it and does not play along.
+    #[error("the kernel refuses to make a sandbox: {0}")]
+    Kernel(String),
+    /// Something that was allowed is not there.
+    #[error("--allow-read {}: {source}", path.display())]
+    Permission {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// How the commands of one build are confined.
+pub struct Sandbox {
+    calls: Calls,
+    /// What every command sees.
+    common: Vec<Visible>,
+    /// The packages' directories, as canonical paths. Declared files are looked for inside these only.
+    packages: Vec<(PathBuf, Rule)>,
+    /// Where tools are, besides the system's directories.
+    installations: Vec<Installation>,
+    home: Option<PathBuf>,
+    environment: Vec<String>,
+    declarations: Vec<Declaration>,
+}
+
+/// What one command sees.
+pub struct View {
+    rules: Vec<Rule>,
+    /// What it may read, or write.
+    paths: Vec<PathBuf>,
+}
+
+/// Environment variables that tell nothing of whoever builds.
+const HARMLESS: &[&str] = &["SOURCE_DATE_EPOCH"];
+
+impl Sandbox {
+    /// For a build of `plan`, after trying that the kernel enforces it.
+    ///
+    /// # Errors
+    /// What the kernel lacks.
+    pub fn new(plan: &Plan, permissions: &Permissions) -> Result<Self, SandboxError> {
+        let calls = Calls::new()?;
+        kernel::probe(&calls)?;
+        kernel::keep_descriptors();
+        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+        let mut common = tools::system();
+        for path in &permissions.read {
+            let failed = |source| SandboxError::Permission { path: path.clone(), source };
+            common.push(Visible::new(path, Access::Read).map_err(failed)?);
+        }
+        let packages = plan.workspace.packages.iter().filter_map(|package| {
+            let directory = package.place.directory.canonicalize().ok()?;
+            let rule = Rule::new(&directory, Access::Read).ok()?;
+            Some((directory, rule))
+        });
+        Ok(Self {
+            calls,
+            common,
+            packages: packages.collect(),
+            installations: tools::installed(home.as_deref()),
+            home,
+            environment: permissions.environment.clone(),
+            declarations: refusals::declarations(plan),
+        })
+    }
+
+    /// What a command sees that runs `program` on the files and directories `read`, may list the
+    /// directories `list`, and writes below `staging`.
+    ///
+    /// # Errors
+    /// When there is no such staging directory.
+    pub fn view<'p>(
+        &self,
+        program: &Path,
+        read: impl IntoIterator<Item = &'p Path>,
+        list: impl IntoIterator<Item = &'p Path>,
+        staging: &Path,
+    ) -> std::io::Result<View> {
+        let mut view = View { rules: Vec::new(), paths: Vec::new() };
+        view.show(&Visible::new(staging, Access::Write)?);
+        self.common.iter().for_each(|visible| view.show(visible));
+        self.show_program(program, &mut view);
+        for path in read {
+            if let Some(rule) = self.declared(path, Access::Read) {
+                view.rules.push(rule);
+                view.paths.push(path.to_owned());
+            }
+        }
+        view.rules.extend(list.into_iter().filter_map(|path| self.declared(path, Access::List)));
+        Ok(view)
+    }
+
+    /// What tools see that larder itself asks who they are: all that is on `PATH`, and `others`.
+    pub fn view_of_tools(&self, others: &[&Path]) -> View {
+        let mut view = View { rules: Vec::new(), paths: Vec::new() };
+        self.common.iter().for_each(|visible| view.show(visible));
+        self.installations.iter().flat_map(|found| &found.parts).for_each(|part| view.show(part));
+        others.iter().for_each(|tool| self.show_program(tool, &mut view));
+        view
+    }
+
+    /// Does `work`, and whatever that starts, with nothing but `view` to see.
+    ///
+    /// # Errors
+    /// When the kernel does not enforce that; then nothing was done.
+    pub fn confined<T: Send>(
+        &self,
+        view: &View,
+        work: impl FnOnce() -> T + Send,
+    ) -> Result<T, SandboxError> {
+        kernel::confined(&view.rules, &self.calls, work)
+    }
+
+    /// Whether commands may have the environment variable `name`.
+    pub fn permits(&self, name: &str) -> bool {
+        HARMLESS.contains(&name) || self.environment.iter().any(|permitted| permitted == name)
+    }
+
+    /// What to say when `target` asks for a variable that it may not have.
+    pub fn withholds(&self, target: &str, name: &str) -> String {
+        let message = format!("`{target}` asks for the environment variable {name}");
+        let help = format!(
+            "a sandboxed command gets none that may tell a secret; if it may have this one, build \
+             with --allow-env {name}"
+        );
+        self.at(target, Diagnostic::new(message).help(help)).to_string()
+    }
+
+    /// A package's file, unless a symbolic link leads out of all packages: what a manifest may declare
+    /// is its package's own.
+    fn declared(&self, path: &Path, access: Access) -> Option<Rule> {
+        self.inside(path, access).or_else(|| self.inside(&path.canonicalize().ok()?, access))
+    }
+
+    fn inside(&self, path: &Path, access: Access) -> Option<Rule> {
+        let (tree, local) = self
+            .packages
+            .iter()
+            .filter_map(|(directory, tree)| Some((tree, path.strip_prefix(directory).ok()?)))
+            .min_by_key(|(_, local)| local.as_os_str().len())?;
+        Rule::inside(tree, local, access).ok()
+    }
+
+    fn show_program(&self, program: &Path, view: &mut View) {
+        if self.packages.iter().any(|(directory, _)| program.starts_with(directory)) {
+            if let Some(rule) = self.declared(program, Access::Read) {
+                view.rules.push(rule);
+                view.paths.push(program.to_owned());
+            }
+            return;
+        }
+        // A program may be a link into the installation that it belongs to.
+        let resolved = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+        for path in [program, &resolved] {
+            if tools::is_system(path) {
+                continue;
+            }
+            Visible::new(path, Access::Read).iter().for_each(|file| view.show(file));
+            let known = self.installations.iter().filter(|found| found.has(path));
+            known.flat_map(|found| &found.parts).for_each(|part| view.show(part));
+            // A manifest may name any path; in the home directory, only what is on PATH is a tool.
+            if !self.home.as_deref().is_some_and(|home| path.starts_with(home))
+                && let Some(found) = Installation::of(path, self.home.as_deref())
+            {
+                found.parts.iter().for_each(|part| view.show(part));
+            }
+        }
+    }
+}
+
+impl View {
+    fn show(&mut self, visible: &Visible) {
+        self.rules.push(visible.rule.clone());
+        self.paths.push(visible.path.clone());
+    }
+}
+
+/// The environment of a sandboxed command: programs look for a home where they may write.
+pub fn without_home(environment: &mut [(String, OsString)], temporary: &Path) {
+    for (_, value) in environment.iter_mut().filter(|(name, _)| name == "HOME") {
+        *value = temporary.into();
+    }
+}

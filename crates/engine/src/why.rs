@@ -1,0 +1,105 @@
+//! `larder why`: what changed since targets were last built, each cause once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    build::{self, EngineError, Report, Request},
+    context::Mode,
+    event::{Event, Reporter, Status},
+    process::Processes,
+    reason::Reason,
+};
+
+/// Why what was asked for is not up to date.
+#[derive(Debug, Default)]
+pub struct Explanation {
+    /// What changed; first what makes most out of date.
+    pub causes: Vec<Cause>,
+    /// Targets that are out of date for no other reason than that they need others that are.
+    pub dependents: Vec<String>,
+}
+
+/// Something that changed, and what it makes out of date.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What changed, such as `src/lua.h changed`.
+    pub what: String,
+    /// Each output that is out of date for it, with its target; sorted.
+    pub outputs: Vec<(String, String)>,
+}
+
+/// Finds out why the targets of `request` are not up to date, and touches nothing. `reporter` hears
+/// of failures and notes; of the rest only when it wants everything.
+///
+/// # Errors
+/// Why it could not be found out.
+pub fn why(
+    request: &Request,
+    processes: &Arc<Processes>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(Explanation, Report), EngineError> {
+    let mut request = request.clone();
+    request.options.mode = Mode::DryRun;
+    let listener = Arc::new(Listener { reporter: reporter.clone(), heard: Mutex::default() });
+    let as_reporter: Arc<dyn Reporter> = listener.clone();
+    let report = build::build(&request, processes, &as_reporter)?;
+    let heard = std::mem::take(&mut *listener.heard.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((heard.explanation(), report))
+}
+
+/// Writes down why steps are out of date, and passes other events on.
+struct Listener {
+    reporter: Arc<dyn Reporter>,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// Outputs with their targets, by cause.
+    causes: BTreeMap<String, Vec<(String, String)>>,
+    dependents: Vec<String>,
+}
+
+impl Reporter for Listener {
+    fn event(&self, event: &Event<'_>) {
+        let Event::Ended { step, ended, .. } = event else { return self.reporter.event(event) };
+        if let Some(reason) = ended.reason {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            match reason {
+                Reason::Needs(_) => heard.dependents.push(step.target.to_owned()),
+                _ => {
+                    for cause in reason.causes() {
+                        let output = (step.target.to_owned(), step.output.to_owned());
+                        heard.causes.entry(cause).or_default().push(output);
+                    }
+                }
+            }
+        }
+        if ended.status == Status::Failed || self.reporter.wants_everything() {
+            self.reporter.event(event);
+        }
+    }
+
+    fn wants_everything(&self) -> bool {
+        self.reporter.wants_everything()
+    }
+}
+
+impl Heard {
+    fn explanation(self) -> Explanation {
+        let mut causes: Vec<Cause> = self
+            .causes
+            .into_iter()
+            .map(|(what, mut outputs)| {
+                outputs.sort();
+                Cause { what, outputs }
+            })
+            .collect();
+        // Stable: causes that weigh the same stay sorted by name.
+        causes.sort_by_key(|cause| std::cmp::Reverse(cause.outputs.len()));
+        Explanation { causes, dependents: self.dependents }
+    }
+}

@@ -1,0 +1,143 @@
+//! Keys: a result's name, made from everything that decides it.
+
+use std::path::{Path, PathBuf};
+
+use larder_trace::BuildTrace;
+
+use super::{
+    context,
+    environment::{IdentifyTools, Sources},
+    files::{self, Links},
+};
+use crate::{
+    diagnostic::{Diagnostics, Located, SourceText},
+    manifest::Manifest,
+};
+
+/// The version of what keys are made from, part of every key.
+const VERSION: &str = "1";
+
+/// A key and what it was made from.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    /// The key: letters, digits, `_` and `-`, at most 128 of them, so that it is also a tag of a
+    /// container image and a key of a CI cache.
+    pub key: String,
+    /// Beginnings of the keys of similar results, the most similar first.
+    pub near: Vec<String>,
+    /// The named parts; their hash is what the key ends in.
+    pub trace: BuildTrace,
+}
+
+/// The build context of a container image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its directory.
+    pub context: PathBuf,
+    /// Its recipe; `Containerfile` or `Dockerfile` in the context, when absent.
+    pub containerfile: Option<PathBuf>,
+}
+
+/// What a key is made from, besides manifests and dependencies.
+#[derive(Debug, Clone, Default)]
+pub struct Ingredients {
+    /// Globs of files and directories of the root package.
+    pub inputs: Vec<Located<String>>,
+    /// Globs of what `inputs` match and that is left out.
+    pub exclude: Vec<Located<String>>,
+    /// The image.
+    pub image: Option<Image>,
+    /// Whether the tools of this machine count.
+    pub toolchain: bool,
+    /// Keys of other results, by name, in any order.
+    pub needs: Vec<(String, String)>,
+}
+
+/// The key of the package at `root` with `ingredients`: 64 hex digits.
+///
+/// # Errors
+/// Everything wrong with its manifests, its lock file and the files that count.
+pub fn key(
+    root: &Path,
+    ingredients: &Ingredients,
+    tools: IdentifyTools,
+) -> Result<Keyed, Diagnostics> {
+    let sources = Keys::read(root, tools)?;
+    let (_, trace) = sources.mix(ingredients, None)?;
+    Ok(Keyed { key: trace.hash().to_string(), near: Vec::new(), trace })
+}
+
+/// Makes keys of one package; its manifests and dependencies are read once.
+pub(super) struct Keys {
+    root: PathBuf,
+    sources: Sources,
+    /// The environment without and with tools, as far as it was needed.
+    environments: [std::cell::OnceCell<BuildTrace>; 2],
+}
+
+impl Keys {
+    pub fn read(root: &Path, tools: IdentifyTools) -> Result<Self, Diagnostics> {
+        let root = crate::workspace::canonical(root)?;
+        let sources = Sources::read(&root, tools)?;
+        Ok(Self { root, sources, environments: Default::default() })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The root package's manifest.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.sources.manifest()
+    }
+
+    /// The key of `job`: `JOB-ENVIRONMENT-HASH`, where ENVIRONMENT, 16 digits, is what all jobs
+    /// with the same tools have in common.
+    pub fn named(
+        &self,
+        job: &str,
+        ingredients: &Ingredients,
+        source: &SourceText,
+    ) -> Result<Keyed, Diagnostics> {
+        let (environment, trace) = self.mix(ingredients, Some(source))?;
+        let environment = environment.hash().to_string();
+        let near = vec![format!("{job}-{}-", &environment[..16]), format!("{job}-")];
+        Ok(Keyed { key: format!("{}{}", near[0], trace.hash()), near, trace })
+    }
+
+    fn mix(
+        &self,
+        ingredients: &Ingredients,
+        source: Option<&SourceText>,
+    ) -> Result<(BuildTrace, BuildTrace), Diagnostics> {
+        let environment = self.environment(ingredients.toolchain)?;
+        let mut trace = BuildTrace::nil("key")
+            .mix(BuildTrace::text("version", VERSION))
+            .mix(environment.clone());
+        let Ingredients { inputs, exclude, image, needs, .. } = ingredients;
+        if !inputs.is_empty() {
+            let paths = files::select(&self.root, inputs, exclude, source)?;
+            trace = trace.mix(files::trace("inputs", &self.root, paths, Links::Followed)?);
+        }
+        if let Some(image) = image {
+            trace = trace.mix(context::trace(&image.context, image.containerfile.as_deref())?);
+        }
+        if !needs.is_empty() {
+            let mut needs = needs.clone();
+            needs.sort();
+            needs.dedup();
+            let needs = needs.into_iter().map(|(name, key)| BuildTrace::text(name, key));
+            trace = trace.mix(BuildTrace::nil("needs").mix_all(needs));
+        }
+        Ok((environment, trace))
+    }
+
+    fn environment(&self, toolchain: bool) -> Result<BuildTrace, Diagnostics> {
+        let cell = &self.environments[usize::from(toolchain)];
+        if let Some(known) = cell.get() {
+            return Ok(known.clone());
+        }
+        let trace = self.sources.trace(toolchain)?;
+        Ok(cell.get_or_init(|| trace).clone())
+    }
+}

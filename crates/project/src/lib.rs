@@ -1,0 +1,25 @@
+//! What there is: manifests, workspaces, dependencies, the plan of targets, and keys of CI jobs.
+//!
+//! This crate reads manifests and files and runs nothing but `git`. From the outside in:
+//! [`workspace`] finds the packages; [`manifest`] says what each is made of; [`plan`] resolves all
+//! names into one graph of targets; [`ci`] names results by everything that decides them.
+
+pub mod ci;
+pub mod dependencies;
+pub mod diagnostic;
+pub mod git;
+pub mod glob;
+pub mod graph;
+pub mod leftovers;
+pub mod lock;
+pub mod lockfile;
+pub mod manifest;
+pub mod name;
+pub mod packages;
+mod parallel;
+pub mod place;
+pub mod plan;
+pub mod repository;
+pub mod scaffold;
+mod table;
+pub mod workspace;

@@ -1,0 +1,209 @@
+//! `larder.toml`: what a package is made of.
+
+mod ci;
+mod decode;
+mod template;
+mod word;
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+pub use ci::CiJob;
+pub use template::{Piece, Template};
+pub use word::Word;
+
+use larder_trace::describe_io;
+
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
+    name::TargetName,
+};
+
+/// The manifest's file name.
+pub const FILE_NAME: &str = "larder.toml";
+
+/// A manifest, checked as far as it can be by itself.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The file, to point into.
+    pub source: SourceText,
+    /// `[package]`
+    pub package: Package,
+    /// `[toolchain]`
+    pub toolchain: Toolchain,
+    /// `[dependencies]`
+    pub dependencies: BTreeMap<String, Dependency>,
+    /// `[[library]]`
+    pub libraries: Vec<Library>,
+    /// `[[executable]]`
+    pub executables: Vec<Executable>,
+    /// `[[command]]`
+    pub commands: Vec<Command>,
+    /// `[ci.jobs]`, sorted by name.
+    pub ci_jobs: Vec<CiJob>,
+}
+
+/// `[package]`
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Its name: letters, digits, `_`, `-`, `+`, `.`.
+    pub name: Located<String>,
+    /// Its version, as it likes.
+    pub version: String,
+    /// What `larder build` builds without targets; everything, when absent.
+    pub default_targets: Option<Vec<Located<TargetName>>>,
+    /// The platform is not traced.
+    pub platform_independent: bool,
+    /// Restore every intermediate from a cache, not only what is asked for.
+    pub restore_all_artifacts: bool,
+    /// Whether the store is used; as the environment says, when absent.
+    pub artifact_cache: Option<bool>,
+}
+
+/// `[toolchain]`
+#[derive(Debug, Clone, Default)]
+pub struct Toolchain {
+    /// Where the tools come from.
+    pub kind: ToolchainKind,
+    /// The C compiler.
+    pub cc: Option<String>,
+    /// The C++ compiler.
+    pub cxx: Option<String>,
+    /// The archiver.
+    pub ar: Option<String>,
+}
+
+/// Where tools come from that the manifest does not name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ToolchainKind {
+    /// `cc`, `c++` and `ar` on `PATH`.
+    #[default]
+    C,
+    /// `leanc` and the `ar` of the Lean installation.
+    Lean,
+}
+
+/// One entry of `[dependencies]`.
+#[derive(Debug, Clone)]
+pub struct Dependency {
+    /// Where the entry stands.
+    pub span: std::ops::Range<usize>,
+    /// Where the package comes from.
+    pub from: DependencySource,
+}
+
+/// Where a dependency comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DependencySource {
+    /// A directory, relative to the package's.
+    Path(String),
+    /// A commit of a Git repository.
+    Git {
+        /// The repository.
+        url: String,
+        /// A commit, tag or branch.
+        rev: Option<String>,
+    },
+    /// A version requirement, resolved inside a package set.
+    Version(String),
+}
+
+/// What libraries and executables have in common.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The target's name.
+    pub name: Located<String>,
+    /// Globs of C, C++ and assembly files, or `{TARGET}` for what a command generates.
+    pub sources: Vec<Located<Template>>,
+    /// Globs of files that `sources` matches and that are left out.
+    pub exclude: Vec<Located<String>>,
+    /// Directories given to the compiler as `-I`; may start with `{build}`.
+    pub includes: Vec<Located<Template>>,
+    /// Files or targets that must be there before anything is compiled, such as generated headers.
+    pub inputs: Vec<Located<Template>>,
+    /// Arguments that are not traced.
+    pub weak_args: Vec<String>,
+    /// Arguments that are traced.
+    pub trace_args: Vec<String>,
+    /// Arguments for the linker, traced.
+    pub link_args: Vec<String>,
+    /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
+    pub libraries: Vec<Located<String>>,
+}
+
+/// `[[library]]`
+#[derive(Debug, Clone)]
+pub struct Library {
+    /// How it is compiled.
+    pub compiled: Compiled,
+    /// Whether there is a static library.
+    pub is_static: bool,
+    /// Whether there is a shared library.
+    pub is_shared: bool,
+}
+
+/// `[[executable]]`
+#[derive(Debug, Clone)]
+pub struct Executable {
+    /// How it is compiled.
+    pub compiled: Compiled,
+    /// Whether `larder test` runs it.
+    pub test: bool,
+    /// Its arguments as a test.
+    pub test_args: Vec<Located<Template>>,
+}
+
+/// `[[command]]`
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The target's name.
+    pub name: Located<String>,
+    /// Globs of files, directories, or `{TARGET}` for the outputs of another target.
+    pub inputs: Vec<Located<Template>>,
+    /// Whether the input files are hashed as text.
+    pub text: bool,
+    /// Files it writes, relative to the build directory; with a final `/`, directories.
+    pub outputs: Vec<Located<String>>,
+    /// The command and its arguments.
+    pub run: Vec<Located<Template>>,
+    /// Environment variables, traced.
+    pub env: BTreeMap<String, String>,
+    /// Environment variables passed through, traced by value.
+    pub pass_env: Vec<String>,
+    /// Whether `larder test` runs it. A test needs no outputs and is run every time.
+    pub test: bool,
+}
+
+impl Manifest {
+    /// Reads and checks the manifest of the package in `directory`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
+        let path = directory.join(FILE_NAME);
+        let text = fs::read(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
+                .help("`larder init` writes one; -C names another directory"),
+            io::ErrorKind::IsADirectory => {
+                Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
+                    .help("move it away; `larder init` then writes a manifest")
+            }
+            _ => {
+                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
+            }
+        })?;
+        let text = String::from_utf8(text).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Diagnostic::new(format!("{} is not UTF-8 text (byte {at})", path.display()))
+                .help("save it as UTF-8")
+        })?;
+        Self::parse(SourceText { path, text: text.into() })
+    }
+
+    /// Checks a manifest's text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(source: SourceText) -> Result<Self, Diagnostics> {
+        decode::manifest(source)
+    }
+}
