@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use larder_trace::{BuildTrace, ContentHash, Hashed, MTime, OutputFile};
-
-use crate::step::Pending;
 use larder_project::place::Place;
+use larder_trace::{BuildTrace, Content, ContentHash, Hashed, MTime, OutputFile};
+
+use crate::{action::Output, step::Elided};
 
 /// A file, or a directory as a whole, that an input job found or a step made.
 #[derive(Clone)]
@@ -16,9 +16,21 @@ pub struct Artifact {
     pub hash: ContentHash,
     /// When it was last changed.
     pub mtime: MTime,
-    /// Set while it is known by its hash only and has been left in the store; see
-    /// [`crate::step::materialize`].
-    pub pending: Option<Arc<Pending>>,
+    /// How its hash was taken.
+    pub form: Form,
+    /// Set while it is known by its hash only and has been left in the store.
+    pub elided: Option<Arc<Elided>>,
+}
+
+/// How an artifact's hash was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// From one file.
+    File(Content),
+    /// From a directory of a package: names and contents of what does not start with a dot.
+    Directory(Content),
+    /// From a directory that a step made: names, contents and permissions of all files in it.
+    OutputDirectory,
 }
 
 impl Artifact {
@@ -27,10 +39,41 @@ impl Artifact {
         BuildTrace::leaf(name.into(), self.hash, self.mtime)
     }
 
-    /// An artifact that is on disk.
-    pub(crate) fn on_disk(path: &str, hashed: &Hashed) -> Self {
-        Self { path: path.into(), hash: hashed.hash, mtime: hashed.stat.mtime, pending: None }
+    /// A file that is on disk.
+    pub(crate) fn on_disk(path: &str, hashed: &Hashed, content: Content) -> Self {
+        let form = Form::File(content);
+        Self { path: path.into(), hash: hashed.hash, mtime: hashed.stat.mtime, form, elided: None }
     }
+
+    /// The artifact for an output, from all the files that its step made.
+    pub(crate) fn of_output(output: &Output, place: &Place, made: &[Made<'_>]) -> Self {
+        let path: Arc<str> = place.output(&output.path).into();
+        if !output.directory {
+            let own = made.iter().find(|made| made.path == output.path);
+            let (hash, mtime) = own
+                .map_or((BuildTrace::nil("").hash(), MTime::NONE), |made| (made.hash, made.mtime));
+            let form = Form::File(Content::Binary);
+            return Self { path, hash, mtime, form, elided: None };
+        }
+        let inside = made.iter().filter_map(|made| {
+            let inside = made.path.strip_prefix(&output.path)?.strip_prefix('/')?;
+            Some((inside, *made))
+        });
+        let tree = tree_trace(inside);
+        let form = Form::OutputDirectory;
+        Self { path, hash: tree.hash(), mtime: tree.mtime(), form, elided: None }
+    }
+}
+
+/// Returns the trace of a directory that a step made, from its files in order: paths inside it, and what
+/// is there.
+pub(crate) fn tree_trace<'m>(files: impl Iterator<Item = (&'m str, Made<'m>)>) -> BuildTrace {
+    let mut tree = BuildTrace::nil("directory");
+    for (inside, made) in files {
+        let name = format!("{inside}{}", if made.executable { "*" } else { "" });
+        tree = tree.mix(BuildTrace::leaf(name, made.hash, made.mtime));
+    }
+    tree
 }
 
 /// One file among the outputs of a step.
@@ -47,47 +90,5 @@ impl<'a> Made<'a> {
     /// An output as a record describes it, last changed at `mtime`.
     pub fn of(file: &'a OutputFile, mtime: MTime) -> Self {
         Self { path: &file.path, hash: file.hash, executable: file.executable, mtime }
-    }
-}
-
-/// An output that a step promises.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// Its path in the build directory.
-    pub path: String,
-    /// Whether it is a directory, with whatever files the build writes into it.
-    pub directory: bool,
-}
-
-impl Output {
-    /// A file.
-    pub fn file(path: impl Into<String>) -> Self {
-        Self { path: path.into(), directory: false }
-    }
-
-    /// The artifact for this output, from all the files that its step made.
-    pub(crate) fn artifact(
-        &self,
-        place: &Place,
-        made: &[Made<'_>],
-        pending: Option<&Arc<Pending>>,
-    ) -> Artifact {
-        let path: Arc<str> = place.output(&self.path).into();
-        let pending = pending.cloned();
-        if !self.directory {
-            let own = made.iter().find(|made| made.path == self.path);
-            let (hash, mtime) = own
-                .map_or((BuildTrace::nil("").hash(), MTime::NONE), |made| (made.hash, made.mtime));
-            return Artifact { path, hash, mtime, pending };
-        }
-        let mut tree = BuildTrace::nil("directory");
-        for made in made {
-            let inside = made.path.strip_prefix(&self.path).and_then(|p| p.strip_prefix('/'));
-            if let Some(inside) = inside {
-                let name = format!("{inside}{}", if made.executable { "*" } else { "" });
-                tree = tree.mix(BuildTrace::leaf(name, made.hash, made.mtime));
-            }
-        }
-        Artifact { path, hash: tree.hash(), mtime: tree.mtime(), pending }
     }
 }

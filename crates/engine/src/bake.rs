@@ -15,10 +15,10 @@ use larder_store::{
 use larder_trace::host_platform;
 
 use crate::{
-    build::{self, EngineError, Report, Request},
+    build::{self, BuildReport, BuildRequest, EngineError},
     cache::{self, CacheOptions},
     event::Reporter,
-    process::Processes,
+    session::Session,
 };
 use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
@@ -29,7 +29,7 @@ use larder_project::{
 /// What to bake, and from what.
 pub struct BakeRequest<'a> {
     /// The build whose results are baked.
-    pub build: Request,
+    pub build: BuildRequest,
     /// Only what that build needs of dependencies: what stays as it is while the package changes.
     pub dependencies_only: bool,
     /// The service to ask first.
@@ -86,13 +86,14 @@ pub enum BakeError {
 /// # Errors
 /// When the build did not begin, or when not all of it could be had: from services or from source.
 pub fn bake(
+    session: &Arc<Session>,
     request: BakeRequest<'_>,
-    processes: &Arc<Processes>,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Baked, BakeError> {
     let plan = load(&request.build)?;
     let asked = asked_for(&plan, &request)?;
-    let mut store = cache::open_store(request.build.resolution.offline)?;
+    let mut session = session.clone();
+    let mut store = cache::open_store(&session.settings.store)?;
     let package: Scope = plan.workspace.packages[0].place.name.parse().map_err(StoreError::Name)?;
     if let Some(source) = &request.source
         && !request.build.resolution.offline
@@ -120,7 +121,7 @@ pub fn bake(
     };
     let mut missing = Vec::new();
     for _ in 0..ATTEMPTS {
-        let built = build::build(&build, processes, reporter)?;
+        let built = build::build(&session, &build, reporter)?;
         if !built.succeeded() {
             return Err(BakeError::Incomplete { missing: not_built(&built) });
         }
@@ -137,7 +138,10 @@ pub fn bake(
         missing = listed.map(|it| (it.name, it.reason.to_string())).collect();
         // What was to be fetched on demand, or was found damaged just now, is made from source.
         build.resolution.offline = true;
-        store = cache::open_store(true)?;
+        let mut settings = session.settings.clone();
+        settings.store.offline = true;
+        session = Session::new(settings, session.processes.clone());
+        store = cache::open_store(&session.settings.store)?;
     }
     Err(BakeError::Incomplete { missing })
 }
@@ -146,7 +150,7 @@ pub fn bake(
 const ATTEMPTS: usize = 3;
 
 /// The targets that could not be had.
-fn not_built(built: &Report) -> Vec<(String, String)> {
+fn not_built(built: &BuildReport) -> Vec<(String, String)> {
     let reason = match built.interrupted {
         true => "interrupted",
         false => "no cache has it, and it could not be built",
@@ -155,7 +159,7 @@ fn not_built(built: &Report) -> Vec<(String, String)> {
     failed.map(|(id, _)| (built.plan.target(*id).label.to_string(), reason.to_owned())).collect()
 }
 
-fn load(build: &Request) -> Result<Plan, EngineError> {
+fn load(build: &BuildRequest) -> Result<Plan, EngineError> {
     Ok(build::load(&build.directory, &build.resolution)?)
 }
 

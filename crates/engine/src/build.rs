@@ -14,11 +14,11 @@ use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
     context::{Context, Mode, Options},
-    event::{Ended, Event, Progress, Reporter, Status, StepName},
+    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     job::{Built, Job, settle},
-    process::Processes,
     reason::Reason,
     sandbox::{Permissions, Sandbox, SandboxError},
+    session::Session,
     targets::Maker,
     testing,
 };
@@ -34,13 +34,11 @@ use larder_project::{
 
 /// What is to be built, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct BuildRequest {
     /// A directory in the root package.
     pub directory: PathBuf,
     /// Targets; the package's defaults when there are none.
     pub targets: Vec<TargetName>,
-    /// How many commands may run at once.
-    pub jobs: usize,
     /// How to build.
     pub options: Options,
     /// How to use the artifact cache.
@@ -54,7 +52,7 @@ pub struct Request {
 }
 
 /// What a build came to.
-pub struct Report {
+pub struct BuildReport {
     /// The graph it was built from.
     pub plan: Plan,
     /// Each target that was asked for, with its outputs if it is up to date.
@@ -66,7 +64,7 @@ pub struct Report {
     /// The tools that it was built with, sorted.
     pub tools: Vec<Tool>,
     /// Steps by how they ended.
-    pub progress: Progress,
+    pub counts: StepCounts,
     /// How long it took.
     pub took: Duration,
     /// Whether it was ended by a signal.
@@ -92,7 +90,7 @@ pub enum EngineError {
     },
 }
 
-impl Report {
+impl BuildReport {
     /// Whether everything asked for is up to date.
     pub fn succeeded(&self) -> bool {
         self.targets.iter().all(|(_, outputs)| outputs.is_some())
@@ -130,16 +128,15 @@ pub fn resolve(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetId>, Diagn
     if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors)) }
 }
 
-/// Builds what `request` asks for, telling `reporter` as it goes. `processes` lets a signal handler
-/// end the commands that run.
+/// Builds what `request` asks for as a part of `session`, telling `reporter` as it goes.
 ///
 /// # Errors
 /// Why it did not begin; a target that fails is part of the report.
 pub fn build(
-    request: &Request,
-    processes: &Arc<Processes>,
+    session: &Arc<Session>,
+    request: &BuildRequest,
     reporter: &Arc<dyn Reporter>,
-) -> Result<Report, EngineError> {
+) -> Result<BuildReport, EngineError> {
     let started = Instant::now();
     let plan = load(&request.directory, &request.resolution)?;
     let mut asked = resolve(&plan, &request.targets)?;
@@ -151,7 +148,7 @@ pub fn build(
         asked = tests.iter().copied().filter(|&id| plan.target(id).facet.is_some()).collect();
     }
     let sandbox = request.sandbox.as_ref().map(|permissions| Sandbox::new(&plan, permissions));
-    let sandbox = sandbox.transpose()?;
+    let sandbox = sandbox.transpose()?.map(Arc::new);
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
     let lock = match request.options.mode {
@@ -173,11 +170,11 @@ pub fn build(
     }
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
-    let cache = Cache::new(&plan.workspace, &request.cache, request.resolution.offline);
+    let cache = Cache::new(session, &plan.workspace, &request.cache);
     let (options, reporter) = (request.options, reporter.clone());
-    let cx = Context::new(root, places, options, cache, sandbox, processes.clone(), reporter)
+    let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(unusable)?;
-    let result = run(&plan, &asked, &tests, request.jobs, &cx);
+    let result = run(&plan, &asked, &tests, &cx);
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
@@ -190,15 +187,15 @@ pub fn build(
     }
     cx.clean_up();
     let (built, passed) = result?;
-    Ok(Report {
+    Ok(BuildReport {
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(passed).collect(),
         plan,
         mappings: cx.cache.mappings(),
         tools: cx.cache.tools().to_vec(),
-        progress: cx.progress(),
+        counts: cx.counts(),
         took: started.elapsed(),
-        interrupted: processes.interrupted(),
+        interrupted: session.processes.interrupted(),
     })
 }
 
@@ -210,17 +207,15 @@ fn run(
     plan: &Plan,
     asked: &[TargetId],
     tests: &[TargetId],
-    threads: usize,
     cx: &Arc<Context>,
 ) -> Result<Outcome, EngineError> {
     let mut roots = asked.to_vec();
     roots.extend(tests.iter().flat_map(|&id| &plan.target(id).needs));
     let order = plan.closure(&roots);
     let mut made = None;
-    cx.hold();
     // Other threads already look at what is there while jobs are still being made; nothing is changed
     // before all of them are.
-    let everything = cx.scheduler.run(threads, || {
+    let everything = cx.scheduler.run(|| {
         let jobs = make(plan, asked, tests, &order, cx);
         cx.decide(jobs.is_ok());
         let jobs = made.insert(jobs?);
@@ -231,6 +226,10 @@ fn run(
         ];
         Ok::<_, Diagnostics>(settle(&cx.scheduler, everything))
     })?;
+    for panic in cx.scheduler.panics() {
+        let message = format!("larder itself failed: {panic}; please report this");
+        cx.report(&Event::Note { level: Level::Error, message: &message });
+    }
     if everything.finished().is_none() {
         let message =
             "the build waits for itself; please report this with the output of `larder graph`";
@@ -281,8 +280,8 @@ fn make(
     }
     cx.cache.use_tools(maker.tools());
     let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
-    let ends = made.map(|(id, job)| (id, job.ended(cx))).collect();
-    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.all(cx))).collect();
+    let ends = made.map(|(id, job)| (id, job.ended())).collect();
+    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.all())).collect();
     Ok(Jobs { ends, outputs, tests })
 }
 

@@ -1,32 +1,33 @@
 //! Common builds: jobs for input files, objects, libraries, executables and commands, after Lake's
-//! `Lake.Build.Common`. A build program of one's own calls these as larder's engine does.
+//! `Lake.Build.Common`. A build program of one's own calls these as larder itself does.
 
 mod command;
 mod compile;
 mod inputs;
 mod link;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use larder_trace::BuildTrace;
+use larder_project::place::Place;
+use larder_trace::{BuildTrace, ContentHash};
 
-pub(crate) use command::run_command;
-pub use command::{CommandBuild, build_command};
-pub use compile::{Compile, build_o};
+pub use command::{CommandBuild, CommandProgram, build_command};
+pub use compile::{Compile, ObjectSource, SourceOf, build_o, build_objects};
+pub(crate) use inputs::directory_trace;
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
+pub(crate) use link::single;
 pub use link::{
-    Archive, Dynlib, Link, build_exe, build_shared_lib, build_shared_lib_of_static,
+    Archive, Dynlib, Link, LinkKind, build_exe, build_shared_lib, build_shared_lib_of_static,
     build_static_lib, compute_dynlib_of_shared,
 };
 
 use crate::{
-    action::{Action, ActionError},
-    artifact::{Artifact, Output},
+    action::{Output, Program},
+    artifact::Artifact,
     context::Context,
-    job::{Built, Failed, Job, collect},
+    job::{Built, Failed, Flow, Job, collect},
     step::{Inputs, Step, Work},
 };
-use larder_project::place::Place;
 
 /// The target that a build belongs to: what common builds need to know besides inputs and outputs.
 #[derive(Clone)]
@@ -42,67 +43,94 @@ pub struct Owner {
 }
 
 impl Owner {
-    fn step(
-        &self,
-        outputs: Vec<Output>,
-        prefix: impl Into<Arc<BuildTrace>>,
-        discovers: bool,
-        work: Box<Work>,
-    ) -> Step {
-        let (place, target) = (self.place.clone(), self.target.clone());
-        let prefix = prefix.into();
-        Step { place, target, outputs, prefix, discovers, keep: self.keep, work }
+    fn step(&self, outputs: Vec<Output>, prefix: impl Into<Arc<BuildTrace>>, work: Work) -> Step {
+        Step {
+            place: self.place.clone(),
+            target: self.target.clone(),
+            outputs,
+            prefix: prefix.into(),
+            prerequisites: Vec::new(),
+            keep: self.keep,
+            always: false,
+            work,
+        }
     }
 }
 
-/// Runs a step on inputs that are there.
-fn run_step(step: Step, cx: &Context, inputs: Inputs<'_>) -> Result<Built<Vec<Artifact>>, Failed> {
-    let step = Arc::new(step);
-    let value = step.clone().run(cx, inputs)?;
-    let parts = step.outputs.iter().zip(&value);
-    let trace = BuildTrace::nil("outputs")
-        .mix_all(parts.map(|(output, artifact)| artifact.trace(output.path.clone())));
-    Ok(Built { value, trace })
+/// A tool of this machine that actions run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolUse {
+    /// Its file name.
+    pub name: String,
+    /// The hash of all that makes it what it is.
+    pub identity: ContentHash,
+    /// Where it is here: absolute.
+    pub path: PathBuf,
 }
 
-/// [`run_step`] for a step with one output.
-fn run_single(step: Step, cx: &Context, inputs: Inputs<'_>) -> Result<Built<Artifact>, Failed> {
-    let step = Arc::new(step);
-    let value = step.clone().run(cx, inputs)?.into_iter().next().ok_or(Failed)?;
-    let trace = value.trace(step.outputs[0].path.clone());
-    Ok(Built { value, trace })
+impl ToolUse {
+    /// The program at `path`, known by `trace`.
+    pub fn new(path: PathBuf, trace: &BuildTrace) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name, identity: trace.hash(), path }
+    }
+
+    /// Returns the program as an action names it, and tells the build where it is.
+    fn program(&self, cx: &Context) -> Program {
+        cx.tools.insert(&self.name, self.identity, self.path.clone());
+        Program::Tool { name: self.name.clone(), identity: self.identity }
+    }
+}
+
+/// Runs a step with one output.
+fn start_single(step: Step, cx: &Arc<Context>, inputs: Inputs<'_>) -> Flow<Artifact> {
+    let first = |built: &Built<Vec<Artifact>>| {
+        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
+    };
+    match Arc::new(step).start(cx, inputs) {
+        Flow::Ended(Ok(built)) => Flow::Ended(first(&built)),
+        Flow::Ended(Err(failed)) => Flow::Ended(Err(failed)),
+        Flow::Continued(job) => Flow::Continued(job.map(first)),
+    }
 }
 
 /// Builds `file` after `dep`, when the trace of the dependency or of `extra` has changed (Lake's
-/// `buildFileAfterDep`). `extra` is computed in the job, before building.
+/// `buildFileAfterDep`). `extra` is computed in the job, before building. With `text`, line ends in the
+/// file do not count for what depends on it.
 pub fn build_file_after_dep(
     owner: Owner,
     file: impl Into<String>,
     dep: &Job<Artifact>,
     extra: impl FnOnce() -> BuildTrace + Send + 'static,
-    work: impl Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync + 'static,
+    work: Work,
+    text: bool,
 ) -> Job<Artifact> {
     let output = Output::file(file);
     owner.cx.expect(1);
-    dep.map(move |dep| {
-        let step = owner.step(vec![output], extra(), false, Box::new(work));
-        run_single(step, &owner.cx, dep.into())
-    })
+    let built = dep.flow({
+        let owner = owner.clone();
+        move |dep| start_single(owner.step(vec![output], extra(), work), &owner.cx, dep.into())
+    });
+    inputs::counting_text(&owner, built, text)
 }
 
 /// Builds `file` after all of `deps`, a collection of any kind, when the trace of one of them or of
-/// `extra` has changed (Lake's `buildFileAfterDepList` and `buildFileAfterDepArray`).
+/// `extra` has changed (Lake's `buildFileAfterDepList` and `buildFileAfterDepArray`). With `text`, line
+/// ends in the file do not count for what depends on it.
 pub fn build_file_after_deps(
     owner: Owner,
     file: impl Into<String>,
     deps: impl IntoIterator<Item = Job<Artifact>>,
     extra: impl FnOnce() -> BuildTrace + Send + 'static,
-    work: impl Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync + 'static,
+    work: Work,
+    text: bool,
 ) -> Job<Artifact> {
     let output = Output::file(file);
     owner.cx.expect(1);
-    collect(&owner.cx.scheduler.clone(), deps).map(move |deps| {
-        let step = owner.step(vec![output], extra(), false, Box::new(work));
-        run_single(step, &owner.cx, deps.into())
-    })
+    let built = collect(&owner.cx.scheduler.clone(), deps).flow({
+        let owner = owner.clone();
+        move |deps| start_single(owner.step(vec![output], extra(), work), &owner.cx, deps.into())
+    });
+    inputs::counting_text(&owner, built, text)
 }

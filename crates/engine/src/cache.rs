@@ -3,10 +3,9 @@
 
 use std::{
     collections::HashMap,
-    env,
     path::PathBuf,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -16,6 +15,8 @@ use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
 use larder_trace::{ContentHash, DiscoveredInput, Outputs};
 
 use larder_project::workspace::Workspace;
+
+use crate::{environment::Environment, session::Session};
 
 /// How a build uses the cache.
 #[derive(Debug, Clone, Default)]
@@ -28,40 +29,68 @@ pub struct CacheOptions {
     pub only_kept: bool,
 }
 
-/// The store of one build, opened when it is first needed, and what is collected from it.
+/// How the store of a session is opened, and which packages use it.
+#[derive(Debug, Clone, Default)]
+pub struct StoreSettings {
+    /// Where it is; in the user's cache directory, when absent.
+    pub directory: Option<PathBuf>,
+    /// A read-only store behind it.
+    pub offline_store: Option<PathBuf>,
+    /// Whether nothing is fetched from services.
+    pub offline: bool,
+    /// Whether packages use it whose manifests do not say; they do, when absent.
+    pub packages_use_it: Option<bool>,
+    /// Whether no package uses it, whatever its manifest says.
+    pub off: bool,
+    /// Whether every intermediate is restored, not only what is asked for.
+    pub restore_everything: bool,
+}
+
+impl StoreSettings {
+    /// Reads the settings from `LARDER_CACHE_DIR`, `LARDER_OFFLINE_STORE`, `LARDER_ARTIFACT_CACHE`,
+    /// `LARDER_NO_CACHE` and `LARDER_RESTORE_ARTIFACTS`. With `offline`, nothing is fetched from
+    /// services.
+    pub fn of(environment: &Environment, offline: bool) -> Self {
+        let path =
+            |name: &str| environment.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let switch = |name: &str| {
+            match environment.get(name)?.to_str()?.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Some(true),
+                "0" | "false" | "no" | "off" => Some(false),
+                // Any other value says nothing.
+                _ => None,
+            }
+        };
+        Self {
+            directory: path("LARDER_CACHE_DIR"),
+            offline_store: path("LARDER_OFFLINE_STORE"),
+            offline,
+            packages_use_it: switch("LARDER_ARTIFACT_CACHE"),
+            off: switch("LARDER_NO_CACHE") == Some(true),
+            restore_everything: switch("LARDER_RESTORE_ARTIFACTS") == Some(true),
+        }
+    }
+}
+
+/// The store as the packages of one build use it, and what is collected from it.
 pub struct Cache {
-    store: OnceLock<Option<Store>>,
+    session: Option<Arc<Session>>,
     /// By package: under which scopes its outputs are looked up, the first being where they are filed.
     scopes: HashMap<String, Vec<Scope>>,
     mappings: Option<Mutex<Mappings>>,
     only_kept: bool,
-    offline: bool,
     /// The tools of this build, once they are known.
     tools: OnceLock<Vec<Tool>>,
     said_other_tools: AtomicBool,
 }
 
-/// Whether an environment variable says yes or no; any other value, or none, says nothing.
-fn switch(name: &str) -> Option<bool> {
-    match env::var(name).ok()?.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Some(true),
-        "0" | "false" | "no" | "off" => Some(false),
-        _ => None,
-    }
-}
-
-/// Whether the environment asks for every intermediate to be restored (`LARDER_RESTORE_ARTIFACTS`).
-pub fn restore_everything() -> bool {
-    switch("LARDER_RESTORE_ARTIFACTS") == Some(true)
-}
-
 impl Cache {
-    /// The cache for the packages of `workspace`: those whose manifest does not say otherwise, unless
-    /// `LARDER_ARTIFACT_CACHE` says no for those that say nothing, or `LARDER_NO_CACHE` for all.
-    /// `offline`, nothing is fetched from services.
-    pub fn new(workspace: &Workspace, options: &CacheOptions, offline: bool) -> Self {
-        let off = options.off || switch("LARDER_NO_CACHE") == Some(true);
-        let default = switch("LARDER_ARTIFACT_CACHE").unwrap_or(true);
+    /// The cache of `session` for the packages of `workspace`: those whose manifest, or else the
+    /// session's settings, do not say otherwise.
+    pub fn new(session: &Arc<Session>, workspace: &Workspace, options: &CacheOptions) -> Self {
+        let settings = &session.settings.store;
+        let off = options.off || settings.off;
+        let default = settings.packages_use_it.unwrap_or(true);
         let root: Option<Scope> = workspace.packages[0].place.name.parse().ok();
         let mut scopes = HashMap::new();
         for package in workspace.packages.iter().filter(|_| !off) {
@@ -78,17 +107,17 @@ impl Cache {
             }
         }
         let mappings = options.collect.then(Mutex::default);
-        Self { scopes, mappings, only_kept: options.only_kept, offline, ..Self::none() }
+        let session = Some(session.clone());
+        Self { session, scopes, mappings, only_kept: options.only_kept, ..Self::none() }
     }
 
     /// No cache at all.
     pub fn none() -> Self {
         Self {
-            store: OnceLock::new(),
+            session: None,
             scopes: HashMap::new(),
             mappings: None,
             only_kept: false,
-            offline: false,
             tools: OnceLock::new(),
             said_other_tools: AtomicBool::new(false),
         }
@@ -96,15 +125,8 @@ impl Cache {
 
     /// The store, for a package that uses it.
     pub(crate) fn store(&self, package: &str) -> Option<&Store> {
-        self.scopes
-            .contains_key(package)
-            .then(|| self.store.get_or_init(|| self.open()).as_ref())?
-    }
-
-    fn open(&self) -> Option<Store> {
-        open_store(self.offline)
-            .inspect_err(|error| tracing::info!("building without the artifact cache: {error}"))
-            .ok()
+        let session = self.session.as_ref().filter(|_| self.scopes.contains_key(package))?;
+        session.store().map(|store| &**store)
     }
 
     /// Notes which tools this build uses, sorted.
@@ -201,25 +223,29 @@ fn describe(tool: &Tool) -> String {
     format!("{role} is {name}{target} ({})", &tool.identity.to_string()[..12])
 }
 
-/// The user's store, with `$LARDER_OFFLINE_STORE` behind it.
+/// The user's store, with the offline store of `settings` behind it.
 ///
 /// # Errors
 /// When there is no directory for it, or it cannot be made.
-pub fn user_store() -> Result<Store, StoreError> {
-    let store = Store::open(Store::default_directory()?)?;
-    Ok(match env::var_os("LARDER_OFFLINE_STORE").filter(|path| !path.is_empty()) {
-        Some(directory) => store.with_offline(PathBuf::from(directory)),
+pub fn user_store(settings: &StoreSettings) -> Result<Store, StoreError> {
+    let store = match &settings.directory {
+        Some(directory) => Store::open(directory)?,
+        None => Store::open(Store::default_directory()?)?,
+    };
+    Ok(match &settings.offline_store {
+        Some(directory) => store.with_offline(directory.clone()),
         None => store,
     })
 }
 
-/// [`user_store`], and behind it, unless `offline`, services that fetch what was added to it.
+/// [`user_store`], and behind it, unless `settings` say that nothing is fetched, services that fetch
+/// what was added to it.
 ///
 /// # Errors
 /// As [`user_store`].
-pub fn open_store(offline: bool) -> Result<Store, StoreError> {
-    let store = user_store()?;
-    if offline {
+pub fn open_store(settings: &StoreSettings) -> Result<Store, StoreError> {
+    let store = user_store(settings)?;
+    if settings.offline {
         return Ok(store);
     }
     Ok(match Config::load() {

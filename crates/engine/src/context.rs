@@ -1,24 +1,31 @@
 //! What every step of one build shares.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use larder_trace::{Content, Policy, StatIndex};
+use larder_project::{
+    place::{Place, Places},
+    workspace::LARDER_DIR,
+};
+use larder_trace::{BuildTrace, Content, Hashed, MTime, StatIndex};
 
 use crate::{
+    artifact::{Artifact, Form},
+    builds::directory_trace,
     cache::Cache,
-    event::{Ended, Event, Progress, Reporter, Status, StepName},
-    job::Scheduler,
-    process::Processes,
+    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+    executor::{Executor, ToolPaths},
+    job::{Built, Failed, Job, Scheduler},
     sandbox::Sandbox,
+    session::Session,
 };
-use larder_project::place::{Place, Places};
 
 /// What to do about what is out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +58,8 @@ pub struct Options {
 
 /// The state of one build, shared by all its steps.
 pub struct Context {
+    /// The session that it belongs to.
+    pub session: Arc<Session>,
     /// The root package's directory, absolute.
     pub root: PathBuf,
     /// How to build.
@@ -61,61 +70,69 @@ pub struct Context {
     pub index: StatIndex,
     /// Keeps artifacts.
     pub cache: Cache,
-    /// Runs commands.
-    pub processes: Arc<Processes>,
+    /// Runs actions.
+    pub executor: Arc<dyn Executor>,
+    /// What commands are confined by, if by anything.
+    pub sandbox: Option<Arc<Sandbox>>,
+    /// Where the programs of actions are.
+    pub tools: ToolPaths,
     /// Where the packages are.
     pub places: Places,
-    /// What commands are confined by, if by anything.
-    pub sandbox: Option<Sandbox>,
+    /// A job that is done when steps may change things on disk. It fails when they never may: something
+    /// is wrong with what was asked for.
+    pub go_ahead: Job<()>,
     reporter: Arc<dyn Reporter>,
     staging: PathBuf,
     staged: AtomicU64,
+    /// Staging directories that nobody uses at the moment.
+    idle: Mutex<Vec<Staging>>,
+    /// By directory, from the root: whether it is a symbolic link.
+    links: Mutex<HashMap<Box<str>, bool>>,
     stopped: AtomicBool,
-    gate: Gate,
-    counts: [AtomicUsize; 7],
+    expected: AtomicUsize,
+    counts: [AtomicIsize; 6],
 }
 
 impl Context {
-    /// A build of the packages at `places`, the first of them the root.
+    /// A build of the packages at `places`, the first of them the root. Steps change nothing on disk
+    /// before [`Self::decide`] is called.
     ///
     /// # Errors
     /// When the root directory cannot be opened.
     pub fn new(
+        session: Arc<Session>,
         root: PathBuf,
         places: Vec<Place>,
         options: Options,
         cache: Cache,
-        sandbox: Option<Sandbox>,
-        processes: Arc<Processes>,
+        sandbox: Option<Arc<Sandbox>>,
         reporter: Arc<dyn Reporter>,
     ) -> io::Result<Arc<Self>> {
-        let larder = root.join(larder_project::workspace::LARDER_DIR);
+        let larder = root.join(LARDER_DIR);
         let index = StatIndex::open(&root, &larder.join("index"), options.rehash)?;
+        let executor = session.executor(sandbox.clone());
+        let scheduler = Scheduler::new(session.pool().clone());
         Ok(Arc::new(Self {
             staging: larder.join("tmp").join(std::process::id().to_string()),
             places: Places::new(root.clone(), places),
+            go_ahead: Job::pending(&scheduler),
+            session,
             root,
             options,
-            sandbox,
-            scheduler: Scheduler::new(),
+            scheduler,
             index,
             cache,
-            processes,
+            executor,
+            sandbox,
+            tools: ToolPaths::default(),
             reporter,
             staged: AtomicU64::new(0),
+            idle: Mutex::default(),
+            links: Mutex::default(),
             stopped: AtomicBool::new(false),
-            gate: Gate { decided: Mutex::new(Some(true)), changed: Condvar::new() },
+            expected: AtomicUsize::new(0),
             counts: Default::default(),
         }))
-    }
-
-    /// What the trace crate needs to know.
-    pub fn policy(&self) -> Policy {
-        Policy {
-            rehash: self.options.rehash,
-            old: self.options.old,
-            no_build: self.options.mode != Mode::Build,
-        }
     }
 
     /// An absolute path from one that is seen from the root.
@@ -125,87 +142,117 @@ impl Context {
 
     /// Whether no further command is to start.
     pub fn stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed) || self.processes.interrupted()
-    }
-
-    /// Has steps wait before they change anything on disk, until [`Self::decide`] is called.
-    pub fn hold(&self) {
-        *self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.stopped.load(Ordering::Relaxed) || self.session.processes.interrupted()
     }
 
     /// Lets steps change things on disk, or tells them that they never will: something is wrong with
     /// what was asked for.
     pub fn decide(&self, go: bool) {
-        *self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
-        self.gate.changed.notify_all();
+        let nothing = || Arc::new(Built { value: (), trace: BuildTrace::nil("go ahead") });
+        self.go_ahead.complete(go.then(nothing).ok_or(Failed));
     }
 
-    /// Whether steps may change things on disk; after [`Self::hold`], waits for [`Self::decide`].
-    /// Looking at what is there needs no leave.
-    pub fn may_change(&self) -> bool {
-        let mut decided = self.gate.decided.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match *decided {
-                Some(go) => return go,
-                None => {
-                    decided =
-                        self.gate.changed.wait(decided).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
+    /// Whether steps may change things on disk; `None` before [`Self::decide`]. Looking at what is there
+    /// needs no leave.
+    pub fn may_change(&self) -> Option<bool> {
+        self.go_ahead.finished().map(|finished| finished.is_ok())
+    }
+
+    /// A directory to write into. A tidy command may have one that another has used; any other has a new
+    /// one to itself: whatever it leaves there is removed with it, and nobody takes it for an output.
+    pub(crate) fn staging(&self, tidy: bool) -> io::Result<Staging> {
+        if tidy && let Some(idle) = self.idle().pop() {
+            return Ok(idle);
         }
-    }
-
-    /// A new, empty directory for one command to write into: whatever it leaves there is removed with
-    /// it, and nobody takes it for an output.
-    pub fn staging_directory(&self) -> io::Result<Staging> {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         let path = self.staging.join(number.to_string());
         match fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&path)?,
             result => result?,
         }
-        Ok(Staging(path))
+        Ok(Staging { path, tidy })
+    }
+
+    /// Gives back a staging directory after a success.
+    pub(crate) fn reuse(&self, staging: Staging) {
+        if staging.tidy {
+            self.idle().push(staging);
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Staging>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes what is left of this build's staging directories.
     pub fn clean_up(&self) {
+        self.idle().clear();
         let _ = fs::remove_dir_all(&self.staging);
+    }
+
+    /// Whether a directory, seen from the root, is a symbolic link. Looked at once in a build.
+    pub(crate) fn is_link(&self, directory: &str) -> bool {
+        let links = || self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = links().get(directory) {
+            return *known;
+        }
+        let found = self.absolute(directory).symlink_metadata();
+        let is_link = found.is_ok_and(|metadata| metadata.is_symlink());
+        links().insert(directory.into(), is_link);
+        is_link
     }
 
     /// Counts steps that are going to end.
     pub fn expect(&self, steps: usize) {
-        self.counts[6].fetch_add(steps, Ordering::Relaxed);
+        self.expected.fetch_add(steps, Ordering::Relaxed);
     }
 
     /// How far the build is.
-    pub fn progress(&self) -> Progress {
-        let count = |index: usize| self.counts[index].load(Ordering::Relaxed);
-        Progress {
-            replayed: count(Status::Replayed as usize),
-            restored: count(Status::Restored as usize),
-            built: count(Status::Built as usize),
-            out_of_date: count(Status::OutOfDate as usize),
-            failed: count(Status::Failed as usize),
-            skipped: count(Status::Skipped as usize),
-            total: count(6),
+    pub fn counts(&self) -> StepCounts {
+        let count = |status: Status| {
+            usize::try_from(self.counts[status as usize].load(Ordering::Relaxed)).unwrap_or(0)
+        };
+        StepCounts {
+            replayed: count(Status::Replayed),
+            restored: count(Status::Restored),
+            built: count(Status::Built),
+            out_of_date: count(Status::OutOfDate),
+            failed: count(Status::Failed),
+            skipped: count(Status::Skipped),
+            total: self.expected.load(Ordering::Relaxed),
         }
     }
 
     /// Tells that a command starts.
     pub fn started(&self, step: StepName<'_>) {
-        self.reporter.event(&Event::Started { step, progress: self.progress() });
+        self.reporter.event(&Event::Started { step, counts: self.counts() });
     }
 
     /// Counts and tells how a step ended.
     pub fn ended(&self, step: StepName<'_>, ended: &Ended<'_>) {
-        self.counts[ended.status as usize].fetch_add(1, Ordering::Relaxed);
+        self.count(ended.status, 1);
         if ended.status == Status::Failed && !self.options.keep_going {
             self.stopped.store(true, Ordering::Relaxed);
         }
         let silent = ended.status == Status::Replayed && ended.log.is_empty();
         if !silent || self.reporter.wants_everything() {
-            self.reporter.event(&Event::Ended { step, ended, progress: self.progress() });
+            self.reporter.event(&Event::Ended { step, ended, counts: self.counts() });
         }
+    }
+
+    /// Counts so many steps that ended with nothing to tell.
+    pub(crate) fn count(&self, status: Status, steps: isize) {
+        self.counts[status as usize].fetch_add(steps, Ordering::Relaxed);
+    }
+
+    /// Takes back the count of a step that goes on after all.
+    pub(crate) fn uncount(&self, status: Status) {
+        self.count(status, -1);
+    }
+
+    /// Whether events about steps with nothing to tell are wanted.
+    pub(crate) fn wants_everything(&self) -> bool {
+        self.reporter.wants_everything()
     }
 
     /// Passes an event on.
@@ -214,39 +261,50 @@ impl Context {
     }
 
     /// The hash of a file that a build found by itself, as it is now; `None` when it is not there.
-    pub fn discovered_hash(
-        &self,
-        place: &Place,
-        portable: &str,
-    ) -> Option<(String, larder_trace::Hashed)> {
+    pub fn discovered_hash(&self, place: &Place, portable: &str) -> Option<(String, Hashed)> {
         let path = self.places.locate(place, portable)?;
         let hashed = self.index.file(&path, Content::of_source(&path)).ok()?;
         Some((path, hashed))
     }
-}
 
-/// Whether steps may change things on disk, once that is known.
-struct Gate {
-    decided: Mutex<Option<bool>>,
-    changed: Condvar,
+    /// Whether an artifact has been what its hash says ever since `begun`.
+    pub(crate) fn is_unchanged_since(&self, artifact: &Artifact, begun: MTime) -> bool {
+        match artifact.form {
+            Form::File(content) => {
+                let hashed = self.index.file(&artifact.path, content);
+                hashed.is_ok_and(|hashed| hashed.hash == artifact.hash)
+                    && self.index.unchanged_since(&artifact.path, content, begun)
+            }
+            Form::Directory(content) => {
+                let unchanged = |path: &str| self.index.unchanged_since(path, content, begun);
+                let tree = directory_trace(self, &artifact.path, content, &unchanged);
+                tree.is_ok_and(|tree| tree.hash() == artifact.hash)
+            }
+            // What a step made is sealed; nothing but a step writes there.
+            Form::OutputDirectory => true,
+        }
+    }
 }
 
 /// A directory that is removed with all it holds when it is dropped.
 #[derive(Debug)]
-pub struct Staging(PathBuf);
+pub(crate) struct Staging {
+    path: PathBuf,
+    tidy: bool,
+}
 
 impl Staging {
     /// Where it is, absolute.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         // Mostly empty by now; a command may have left files of its own.
-        if fs::remove_dir(&self.0).is_err() {
-            let _ = fs::remove_dir_all(&self.0);
+        if fs::remove_dir(&self.path).is_err() {
+            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }

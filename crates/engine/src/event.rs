@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// What is built.
         step: StepName<'a>,
         /// How far the build is.
-        progress: Progress,
+        counts: StepCounts,
     },
     /// A step of the build ended.
     Ended {
@@ -41,7 +41,7 @@ pub enum Event<'a> {
         /// How it ended.
         ended: &'a Ended<'a>,
         /// How far the build is.
-        progress: Progress,
+        counts: StepCounts,
     },
     /// A test was run.
     Tested {
@@ -110,7 +110,7 @@ pub enum Status {
 /// How far a build is, in steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
+pub struct StepCounts {
     /// Known so far.
     pub total: usize,
     /// Up to date.
@@ -127,7 +127,7 @@ pub struct Progress {
     pub skipped: usize,
 }
 
-impl Progress {
+impl StepCounts {
     /// Steps that have ended.
     pub fn ended(&self) -> usize {
         self.replayed + self.restored + self.built + self.out_of_date + self.failed + self.skipped

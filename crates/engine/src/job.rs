@@ -1,20 +1,21 @@
-//! Jobs: results to come, with their traces, and the threads that bring them about.
+//! Jobs: results to come, with their traces.
 //!
-//! A job is made from others by [`Job::map`], [`Job::bind`] and [`collect`]; nothing waits for another
-//! job by blocking a thread. A task runs when what it needs is done, on one of the threads of
-//! [`Scheduler::run`]; a task that runs a command blocks its thread until the command ends, so the
-//! number of threads is the number of commands at once (`-j`).
+//! A job is made from others by [`Job::map`], [`Job::flow`] and [`collect`]; nothing waits for another
+//! job by blocking a thread. A task runs when what it needs is done, on a thread of the [`Pool`]; a
+//! task that runs a command blocks its thread until the command ends.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use larder_trace::BuildTrace;
+
+use crate::pool::{Group, Pool, Task};
 
 /// A job failed. What there is to say about it has been reported where it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,112 +33,69 @@ pub struct Built<T> {
 /// How a job ended.
 pub type Finished<T> = Result<Arc<Built<T>>, Failed>;
 
-type Task = Box<dyn FnOnce() + Send>;
-
-/// The queue of tasks that could run now.
-#[derive(Default)]
-pub struct Scheduler {
-    queue: Mutex<Queue>,
-    wake: Condvar,
+/// How a job goes on when what it needs is there.
+pub enum Flow<T> {
+    /// It has ended.
+    Ended(Result<Built<T>, Failed>),
+    /// It ends as another job does.
+    Continued(Job<T>),
 }
 
-#[derive(Default)]
-struct Queue {
-    ready: VecDeque<Task>,
-    sleeping: usize,
-    closed: bool,
+/// Queues the tasks of one build in a pool that other builds may share.
+pub struct Scheduler {
+    pool: Arc<Pool>,
+    group: Arc<Group>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A task that panicked has left the queue as it was: tasks run with no lock held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scheduler {
-    /// A scheduler without threads; tasks wait for [`Self::run`].
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    /// A scheduler whose tasks run in `pool`.
+    pub fn new(pool: Arc<Pool>) -> Arc<Self> {
+        Arc::new(Self { pool, group: Arc::default() })
     }
 
     /// Queues a task after those that are ready.
     fn later(&self, task: Task) {
-        let mut queue = lock(&self.queue);
-        queue.ready.push_back(task);
-        self.wake_one(&queue);
+        self.pool.queue(&self.group, task, false);
     }
 
     /// Queues a task before those that are ready: what has become possible by work just done.
     fn soon(&self, task: Task) {
-        let mut queue = lock(&self.queue);
-        queue.ready.push_front(task);
-        self.wake_one(&queue);
-    }
-
-    fn wake_one(&self, queue: &Queue) {
-        if queue.sleeping > 0 {
-            self.wake.notify_one();
-        }
+        self.pool.queue(&self.group, task, true);
     }
 
     /// Calls `plan` on this thread, while others already run the tasks that it queues; then runs tasks
-    /// on `threads` threads until the job that it gave is done, and gives that. What is left when
-    /// `plan` fails is dropped. The job has not finished if it waits for itself.
+    /// until none is left, and gives the job that `plan` gave. What is left when `plan` fails is
+    /// dropped. The job has not finished if it waits for itself.
     ///
     /// # Errors
     /// That of `plan`.
     pub fn run<T: Send + Sync + 'static, E>(
-        self: &Arc<Self>,
-        threads: usize,
+        &self,
         plan: impl FnOnce() -> Result<Job<T>, E>,
     ) -> Result<Job<T>, E> {
-        let planned = thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| self.work(threads));
-            }
-            let planned = plan();
-            let scheduler = self.clone();
-            match &planned {
-                Ok(job) => job.when_done(Box::new(move |_| scheduler.close())),
-                Err(_) => scheduler.close(),
-            }
-            self.work(threads);
-            planned
-        });
-        let mut queue = lock(&self.queue);
-        (queue.closed, queue.sleeping) = (false, 0);
-        // What is still queued after success is for another job, which may be asked for yet.
-        let left =
-            if planned.is_err() { std::mem::take(&mut queue.ready) } else { VecDeque::new() };
-        // Tasks may hold what queues others when it is dropped.
-        drop(queue);
-        drop(left);
+        let planned = self.pool.keep_open(&self.group, plan);
+        if planned.is_err() {
+            self.pool.cancel(&self.group);
+        }
+        self.pool.work_for(&self.group);
         planned
     }
 
-    fn close(&self) {
-        lock(&self.queue).closed = true;
-        self.wake.notify_all();
+    /// What jobs said that panicked, since this was last asked. Each of them has failed.
+    pub fn panics(&self) -> Vec<String> {
+        self.group.panics()
     }
 
-    fn work(&self, threads: usize) {
-        let mut queue = lock(&self.queue);
-        while !queue.closed {
-            if let Some(task) = queue.ready.pop_front() {
-                drop(queue);
-                task();
-                queue = lock(&self.queue);
-                continue;
-            }
-            queue.sleeping += 1;
-            if queue.sleeping == threads {
-                // Nothing runs and nothing is ready: nothing ever will be.
-                queue.closed = true;
-                self.wake.notify_all();
-            } else {
-                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                queue.sleeping -= 1;
-            }
-        }
+    /// Does `work`; a panic in it is a failure, and noted.
+    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, Failed> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+            self.group.panicked(&*panic);
+            Failed
+        })
     }
 }
 
@@ -156,14 +114,16 @@ struct Shared<T> {
 }
 
 enum State<T> {
+    /// It has not ended; whom to tell when it has.
     Pending(Vec<WhenDone<T>>),
+    /// It has ended.
     Done(Finished<T>),
 }
 
 type WhenDone<T> = Box<dyn FnOnce(&Finished<T>) + Send>;
 
 impl<T: Send + Sync + 'static> Job<T> {
-    fn pending(scheduler: &Arc<Scheduler>) -> Self {
+    pub(crate) fn pending(scheduler: &Arc<Scheduler>) -> Self {
         let state = Mutex::new(State::Pending(Vec::new()));
         Self(Arc::new(Shared { scheduler: scheduler.clone(), state }))
     }
@@ -177,11 +137,11 @@ impl<T: Send + Sync + 'static> Job<T> {
     /// A job that needs nothing before it.
     pub fn spawn(
         scheduler: &Arc<Scheduler>,
-        work: impl FnOnce() -> Result<Built<T>, Failed> + Send + 'static,
+        work: impl FnOnce() -> Flow<T> + Send + 'static,
     ) -> Self {
         let job = Self::pending(scheduler);
         let result = job.clone();
-        scheduler.later(Box::new(move || result.complete(work().map(Arc::new))));
+        scheduler.later(Box::new(move || result.end_with(work)));
         job
     }
 
@@ -190,37 +150,41 @@ impl<T: Send + Sync + 'static> Job<T> {
         &self,
         work: impl FnOnce(&Built<T>) -> Result<Built<U>, Failed> + Send + 'static,
     ) -> Job<U> {
-        let job = Job::pending(&self.0.scheduler);
-        let result = job.clone();
-        self.then(move |finished| {
-            result.complete(finished.and_then(|built| work(&built)).map(Arc::new));
-        });
-        job
+        self.flow(move |built| Flow::Ended(work(built)))
     }
 
-    /// A job that is found only when this one's result is known.
-    pub fn bind<U: Send + Sync + 'static>(
+    /// A job that works on this one's result and may then go on as another job. It fails when this one
+    /// does.
+    pub fn flow<U: Send + Sync + 'static>(
         &self,
-        find: impl FnOnce(&Built<T>) -> Job<U> + Send + 'static,
+        work: impl FnOnce(&Built<T>) -> Flow<U> + Send + 'static,
     ) -> Job<U> {
-        let job = Job::pending(&self.0.scheduler);
-        let result = job.clone();
-        self.then(move |finished| match finished {
-            Ok(built) => {
-                find(&built).when_done(Box::new(move |found| result.complete(found.clone())))
-            }
-            Err(failed) => result.complete(Err(failed)),
-        });
-        job
-    }
-
-    /// Queues `task` for when this job is done.
-    fn then(&self, task: impl FnOnce(Finished<T>) + Send + 'static) {
-        let scheduler = self.0.scheduler.clone();
+        let scheduler = &self.0.scheduler;
+        let job = Job::pending(scheduler);
+        let (result, scheduler) = (job.clone(), scheduler.clone());
+        // Failures travel by tasks as well: a chain of jobs may be as long as a manifest.
         self.when_done(Box::new(move |finished| {
             let finished = finished.clone();
-            scheduler.soon(Box::new(move || task(finished)));
+            scheduler.soon(Box::new(move || match finished {
+                Ok(built) => result.end_with(|| work(&built)),
+                Err(failed) => result.complete(Err(failed)),
+            }));
         }));
+        job
+    }
+
+    /// Ends as `work` says.
+    fn end_with(&self, work: impl FnOnce() -> Flow<T>) {
+        match self.0.scheduler.guarded(work).unwrap_or(Flow::Ended(Err(Failed))) {
+            Flow::Ended(finished) => self.complete(finished.map(Arc::new)),
+            Flow::Continued(job) => self.follow(&job),
+        }
+    }
+
+    /// Ends as `other` does.
+    pub(crate) fn follow(&self, other: &Self) {
+        let own = self.clone();
+        other.when_done(Box::new(move |finished| own.complete(finished.clone())));
     }
 
     /// Calls `notify` when this job is done, on whichever thread completes it.
@@ -236,7 +200,7 @@ impl<T: Send + Sync + 'static> Job<T> {
         }
     }
 
-    fn complete(&self, finished: Finished<T>) {
+    pub(crate) fn complete(&self, finished: Finished<T>) {
         let done = State::Done(finished.clone());
         let before = std::mem::replace(&mut *lock(&self.0.state), done);
         if let State::Pending(waiting) = before {
@@ -302,7 +266,7 @@ pub fn collect<T: Clone + Send + Sync + 'static>(
     })
 }
 
-/// Jobs by key: each is made once, however many ask for it.
+/// Jobs by key: each is made once, however many ask for it at once.
 pub struct Registry<K, T> {
     jobs: Mutex<HashMap<K, Job<T>>>,
 }
@@ -313,16 +277,24 @@ impl<K, T> Default for Registry<K, T> {
     }
 }
 
-impl<K: Eq + std::hash::Hash, T> Registry<K, T> {
+impl<K: Eq + std::hash::Hash, T: Send + Sync + 'static> Registry<K, T> {
     /// The job under `key`; made by `make` when nobody asked for it before.
-    pub fn fetch(&self, key: K, make: impl FnOnce() -> Job<T>) -> Job<T> {
-        if let Some(job) = lock(&self.jobs).get(&key) {
+    pub fn fetch(
+        &self,
+        scheduler: &Arc<Scheduler>,
+        key: K,
+        make: impl FnOnce() -> Job<T>,
+    ) -> Job<T> {
+        let mut jobs = lock(&self.jobs);
+        if let Some(job) = jobs.get(&key) {
             return job.clone();
         }
-        // Made without holding the lock, since making one may fetch others. Two askers may both make
-        // one; the first to come back keeps its place.
-        let job = make();
-        lock(&self.jobs).entry(key).or_insert(job).clone()
+        let job = Job::pending(scheduler);
+        jobs.insert(key, job.clone());
+        // Made without holding the lock, since making one may fetch others.
+        drop(jobs);
+        job.follow(&make());
+        job
     }
 }
 

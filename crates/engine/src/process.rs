@@ -40,7 +40,9 @@ pub struct Spec {
 #[derive(Debug)]
 pub struct Ended {
     /// Its exit status.
-    pub status: ExitStatus,
+    pub exit: Exit,
+    /// cost
+    pub cost: Cost,
     /// What it printed.
     pub output: String,
 }
@@ -106,6 +108,7 @@ impl Processes {
     pub fn run(
         &self,
         spec: &Spec,
+        _limits: &crate::action::Limits,
         confined: Option<(&Sandbox, &View)>,
     ) -> Result<Ended, ProcessError> {
         let lost = |source| ProcessError::Lost { program: spec.program.clone(), source };
@@ -151,7 +154,7 @@ impl Processes {
         }
         let output = String::from_utf8(output)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Ok(Ended { status, output })
+        Ok(Ended { exit: Exit(status), output, cost: Cost })
     }
 }
 
@@ -276,3 +279,23 @@ pub fn describe_failure(status: ExitStatus) -> String {
 pub fn argument_path(path: &Path, directory: &Path) -> String {
     path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned()
 }
+
+/// Placeholder until the runner lands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost;
+/// How it ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Exit(ExitStatus);
+impl Exit {
+    /// Whether it succeeded.
+    pub fn success(&self) -> bool {
+        self.0.success()
+    }
+}
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe_failure(self.0))
+    }
+}
+/// A sandbox and what is seen.
+pub type Confined<'a> = (&'a Sandbox, &'a View);

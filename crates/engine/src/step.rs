@@ -1,56 +1,108 @@
-//! One step of a build: is it up to date, can it be restored, else run it.
+//! One step of a build: are its outputs up to date, can they be restored, else make them.
 //!
-//! A step's commands write into a staging directory of their own. Only when they have succeeded and
-//! every promised output is there are the outputs renamed into place; before the first of them is
-//! touched the trace file is marked unfinished, after the last it records the finished build. So a
-//! larder killed at any instant leaves nothing that a later one would take for finished, and commands
-//! that outlive it write where nobody looks.
+//! A step goes through the states of [`State`], each in a file of its own: [`examine`] looks at what is
+//! there, [`restore`] asks the cache, [`execute`] has an action run, [`record`] takes over what it made
+//! and writes down what it was made from.
+//!
+//! Actions write into a staging directory. Only when they have succeeded and every promised output is
+//! there are the outputs renamed into place. A trace file and its outputs belong together by content:
+//! an output that is not what its trace file says is not up to date, so a larder killed at any instant
+//! leaves nothing that a later one would take for finished, and commands that outlive it write where
+//! nobody looks.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+mod elided;
+mod examine;
+mod execute;
+mod record;
+mod restore;
 
-use larder_trace::{
-    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, LogEntry, MTime, OutputFile,
-    Outputs, TraceFile, Vouched, read_trace_file,
-};
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use larder_project::place::Place;
+use larder_trace::{BuildTrace, ContentHash};
 
 use crate::{
-    action::{Action, ActionError},
-    artifact::{Artifact, Made, Output},
+    action::{Action, Output},
+    artifact::{Artifact, Made},
+    builds::{Archive, CommandBuild, Compile, Link},
     context::{Context, Mode},
-    event::{Ended, Status, StepName},
-    job::{Built, Failed},
-    reason::{Reason, differences},
+    event::{Status, StepName},
+    job::{Built, Failed, Flow},
+    reason::Reason,
 };
-use larder_project::{manifest::FILE_NAME, place::Place};
 
-/// What there is to do to make some outputs from some inputs.
+pub use self::elided::Elided;
+use self::{examine::Fresh, restore::Restored};
+
+/// How some outputs are made from some inputs.
 pub struct Step {
     /// The package it belongs to.
     pub place: Arc<Place>,
     /// The target it belongs to, for people.
     pub target: Arc<str>,
-    /// What it makes; never empty. The trace file lies beside the first.
+    /// The outputs; never empty. The trace file lies beside the first.
     pub outputs: Vec<Output>,
     /// What the outputs depend on besides the inputs.
     pub prefix: Arc<BuildTrace>,
-    /// Whether the commands tell of inputs that nobody declared. Without a record of them, the times
-    /// of files say nothing about such outputs.
-    pub discovers: bool,
+    /// What must be on disk besides the inputs before the work begins. Its trace is in the prefix.
+    pub prerequisites: Vec<Artifact>,
     /// Whether the outputs are wanted on disk even when nothing here needs them there.
     pub keep: bool,
-    /// Makes the outputs.
-    pub work: Box<Work>,
+    /// Whether the work is done in every build, whatever the trace says.
+    pub always: bool,
+    /// What makes the outputs.
+    pub work: Work,
 }
 
-/// Runs commands that write a step's outputs.
-pub type Work = dyn Fn(&mut Action<'_>) -> Result<(), ActionError> + Send + Sync;
+/// What makes a step's outputs.
+pub enum Work {
+    /// A compiler.
+    Compile(Arc<Compile>),
+    /// An archiver.
+    Archive(Arc<Archive>),
+    /// A linker.
+    Link(Arc<Link>),
+    /// Any other command.
+    Command(Box<CommandBuild>),
+    /// An action that a program of one's own makes from the inputs.
+    Action(Box<MakeAction>),
+    /// Work that a program of one's own does by itself, without any other process.
+    Function(Box<Function>),
+}
 
-/// What a step works on: artifacts, and the trace of all of them. The trace is that of the artifact
-/// where there is one, else a group with one part an artifact, in order.
+/// Makes the action of a step from its inputs.
+pub type MakeAction = dyn Fn(&Step, &Context, Inputs<'_>) -> Action + Send + Sync;
+
+/// Makes the outputs of a step; says what went wrong.
+pub type Function = dyn Fn(&Workplace) -> Result<(), String> + Send + Sync;
+
+/// Where a [`Function`] finds its inputs, and where it writes its outputs: absolute paths.
+pub struct Workplace {
+    /// The inputs.
+    pub inputs: Vec<PathBuf>,
+    /// The outputs; their directories are there.
+    pub outputs: Vec<PathBuf>,
+}
+
+impl Work {
+    /// Whether nothing but the promised outputs and a depfile is left behind, so that the next step may
+    /// have the same staging directory.
+    fn is_tidy(&self) -> bool {
+        matches!(self, Self::Compile(_) | Self::Archive(_) | Self::Link(_))
+    }
+
+    /// Whether the work tells of inputs that nobody declared.
+    pub(crate) fn discovers(&self) -> bool {
+        match self {
+            Self::Compile(compile) => compile.discovers(),
+            Self::Link(link) => link.discovers(),
+            _ => false,
+        }
+    }
+}
+
+/// Artifacts that a step works on, and the trace of all of them. The trace is that of the artifact where
+/// there is one, else a group with one part an artifact, in order.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// The artifacts.
@@ -71,19 +123,24 @@ impl<'a> From<&'a Built<Artifact>> for Inputs<'a> {
     }
 }
 
-/// Outputs that were left in the store, and how to get them after all.
-pub struct Pending {
-    step: Arc<Step>,
-    inputs: Built<Vec<Artifact>>,
-    fetched: Mutex<Option<Result<Vec<Artifact>, Failed>>>,
+impl Inputs<'_> {
+    fn to_owned(self) -> Built<Vec<Artifact>> {
+        Built { value: self.artifacts.to_vec(), trace: self.trace.clone() }
+    }
 }
 
-/// Outputs that need not be built.
-struct Fresh {
-    /// The outputs, as if on disk.
-    artifacts: Vec<Artifact>,
-    on_disk: bool,
-    log: Vec<LogEntry>,
+/// Where a step stands on its way to outputs that are up to date.
+enum State {
+    /// Nobody has looked at the outputs yet.
+    Unexamined,
+    /// The outputs are those of these inputs: on disk, or left in the store.
+    UpToDate(Fresh),
+    /// The outputs are those of other inputs, or not there. The cache has not been asked.
+    OutOfDate(Reason),
+    /// The cache has given the outputs, or the record of them.
+    Restored(Restored, Reason),
+    /// The outputs have to be made.
+    Due(Reason),
 }
 
 impl Step {
@@ -92,303 +149,109 @@ impl Step {
         StepName { target: &self.target, output }
     }
 
-    pub(crate) fn trace_path(&self) -> String {
+    fn trace_path(&self) -> String {
         [&self.place.build_prefix, self.name().output, ".trace"].concat()
     }
 
-    /// The trace of everything the outputs depend on.
-    pub(crate) fn trace(&self, inputs: &BuildTrace) -> BuildTrace {
+    /// Returns the trace of everything the outputs depend on.
+    fn trace(&self, inputs: &BuildTrace) -> BuildTrace {
         (*self.prefix).clone().mix(inputs.clone())
     }
 
-    pub(crate) fn artifacts(
-        &self,
-        made: &[Made<'_>],
-        pending: Option<&Arc<Pending>>,
-    ) -> Vec<Artifact> {
-        self.outputs.iter().map(|output| output.artifact(&self.place, made, pending)).collect()
+    /// Returns the hash of everything the outputs of these inputs depend on.
+    pub(crate) fn dep_hash(&self, inputs: Inputs<'_>) -> ContentHash {
+        self.prefix.hash_with(inputs.trace)
     }
 
-    /// Makes sure that the outputs are up to date with `inputs`, in the cheapest way there is.
-    pub fn run(self: Arc<Self>, cx: &Context, inputs: Inputs<'_>) -> Result<Vec<Artifact>, Failed> {
-        let started = Instant::now();
-        let reason = match self.examine(cx, inputs) {
-            Ok(mut fresh)
-                if (fresh.on_disk || !self.keep) && self.collect(cx, inputs, fresh.on_disk) =>
-            {
-                self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
-                if !fresh.on_disk {
-                    self.leave_pending(inputs, &mut fresh.artifacts);
+    fn artifacts(&self, made: &[Made<'_>]) -> Vec<Artifact> {
+        self.outputs.iter().map(|output| Artifact::of_output(output, &self.place, made)).collect()
+    }
+
+    fn built(&self, artifacts: Vec<Artifact>) -> Built<Vec<Artifact>> {
+        let parts = self.outputs.iter().zip(&artifacts);
+        let trace = BuildTrace::nil("outputs")
+            .mix_all(parts.map(|(output, artifact)| artifact.trace(output.path.clone())));
+        Built { value: artifacts, trace }
+    }
+
+    /// Makes sure that the outputs are up to date with `inputs`, in the cheapest way there is. The trace
+    /// of what comes back has one part an output.
+    pub fn start(self: Arc<Self>, cx: &Arc<Context>, inputs: Inputs<'_>) -> Flow<Vec<Artifact>> {
+        self.go_on(cx, inputs, State::Unexamined, Instant::now())
+    }
+
+    fn go_on(
+        self: Arc<Self>,
+        cx: &Arc<Context>,
+        inputs: Inputs<'_>,
+        mut state: State,
+        started: Instant,
+    ) -> Flow<Vec<Artifact>> {
+        loop {
+            state = match state {
+                State::Unexamined => self.examine(cx, inputs),
+                State::UpToDate(mut fresh) => {
+                    self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
+                    if !fresh.on_disk {
+                        self.leave_in_store(inputs, &mut fresh.artifacts, Status::Replayed);
+                    }
+                    return Flow::Ended(Ok(self.built(fresh.artifacts)));
                 }
-                return Ok(fresh.artifacts);
-            }
-            Ok(_) => Reason::OutputMissing(self.name().output.to_owned()),
-            Err(reason) => reason,
-        };
-        if !cx.may_change() {
-            return Err(Failed);
-        }
-        if cx.options.mode != Mode::DryRun
-            && let Some(mut restored) = self.restore(cx, inputs, self.keep)
-        {
-            self.tell_restored(cx, &restored, &reason, started);
-            if !restored.on_disk {
-                self.leave_pending(inputs, &mut restored.artifacts);
-            }
-            return Ok(restored.artifacts);
-        }
-        if cx.options.mode != Mode::Build {
-            self.tell(cx, Status::OutOfDate, &[], Some(&reason), started.elapsed());
-            return Err(Failed);
-        }
-        self.build(cx, inputs, Some(&reason))
-    }
-
-    /// Notes on artifacts that are not on disk how to get them there.
-    fn leave_pending(self: &Arc<Self>, inputs: Inputs<'_>, artifacts: &mut [Artifact]) {
-        let inputs = Built { value: inputs.artifacts.to_vec(), trace: inputs.trace.clone() };
-        let pending = Arc::new(Pending { step: self.clone(), inputs, fetched: Mutex::new(None) });
-        for artifact in artifacts {
-            artifact.pending = Some(pending.clone());
-        }
-    }
-
-    /// Whether the outputs are those of these very inputs, or why not.
-    fn examine(&self, cx: &Context, inputs: Inputs<'_>) -> Result<Fresh, Reason> {
-        let trace_path = self.trace_path();
-        // With nothing to do, this is all that happens: the whole trace is not even put together.
-        let dep_hash = self.prefix.hash_with(inputs.trace);
-        let check_trace = cx.options.check_traces || cx.cache.collects();
-        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash, check_trace)
-            && let Some(more) = self.read_more(cx, &vouched, dep_hash)
-        {
-            let strip = self.place.build_prefix.len();
-            let made = vouched.outputs.iter().map(|(path, hashed)| Made {
-                path: path.get(strip..).unwrap_or_default(),
-                hash: hashed.hash,
-                executable: hashed.stat.executable,
-                mtime: hashed.stat.mtime,
-            });
-            let made: Vec<Made<'_>> = made.collect();
-            if vouched.on_disk
-                && let Some(path) = self.gone(cx, &more.directories)
-            {
-                return Err(Reason::OutputMissing(path.clone()));
-            }
-            let artifacts = self.artifacts(&made, None);
-            return Ok(Fresh { artifacts, on_disk: vouched.on_disk, log: more.log });
-        }
-        let newest = self.prefix.mtime().max(inputs.trace.mtime());
-        match read_trace_file(&cx.absolute(&trace_path)) {
-            TraceFile::Finished(record) if record.dep_hash == dep_hash => self.verify(cx, *record),
-            TraceFile::Finished(record) => {
-                self.newer_than(cx, newest, cx.options.old).ok_or_else(|| {
-                    let trace = self.trace(inputs.trace);
-                    Reason::Inputs(differences(&record.inputs, trace.parts()))
-                })
-            }
-            TraceFile::Unfinished => Err(Reason::Interrupted),
-            TraceFile::Absent => {
-                let allowed = cx.options.old || !self.discovers;
-                // Nothing tells with which arguments the outputs were made, but when those may have
-                // been edited.
-                let manifest = cx.index.file(&self.place.input(FILE_NAME), Content::Text);
-                let newest = manifest.map_or(newest, |manifest| newest.max(manifest.stat.mtime));
-                self.newer_than(cx, newest, allowed).ok_or(Reason::NotBuilt)
-            }
-        }
-    }
-
-    /// What the trace file says and the index does not; `None` when it is needed and not there.
-    fn read_more(
-        &self,
-        cx: &Context,
-        vouched: &Vouched<'_>,
-        dep_hash: ContentHash,
-    ) -> Option<Outputs> {
-        if !vouched.read_trace {
-            return Some(Outputs::default());
-        }
-        match read_trace_file(&cx.absolute(&self.trace_path())) {
-            TraceFile::Finished(record) if record.dep_hash == dep_hash => Some(record.outputs),
-            _ => None,
-        }
-    }
-
-    /// Takes the outputs as they are when `allowed` and they are newer than the `newest` input.
-    fn newer_than(&self, cx: &Context, newest: MTime, allowed: bool) -> Option<Fresh> {
-        let has_directory = self.outputs.iter().any(|output| output.directory);
-        if !allowed || has_directory || self.refuse_links(cx).is_err() {
-            return None;
-        }
-        let mut made = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            let hashed = cx.index.file(&self.place.output(&output.path), Content::Binary).ok()?;
-            let (hash, mtime) = (hashed.hash, hashed.stat.mtime);
-            if mtime <= newest {
-                return None;
-            }
-            made.push(Made { path: &output.path, hash, executable: hashed.stat.executable, mtime });
-        }
-        Some(Fresh { artifacts: self.artifacts(&made, None), on_disk: true, log: Vec::new() })
-    }
-
-    /// Whether the outputs and the discovered inputs are as `record` says. Tells the index if so.
-    fn verify(&self, cx: &Context, record: BuildMetadata) -> Result<Fresh, Reason> {
-        // A record of something else cannot vouch for anything.
-        if !self.promises(&record.outputs) {
-            return Err(Reason::NotBuilt);
-        }
-        let Outputs { outputs, directories, discovered, log } = record.outputs;
-        self.check_discovered(cx, &discovered)?;
-        let mut made = Vec::with_capacity(outputs.len());
-        let mut missing = 0;
-        for file in &outputs {
-            let path = self.place.output(&file.path);
-            let mtime = match cx.index.file(&path, Content::Binary) {
-                Ok(hashed) if hashed.hash == file.hash => hashed.stat.mtime,
-                Ok(_) => return Err(Reason::OutputChanged(file.path.clone())),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && record.synthetic => {
-                    missing += 1;
-                    cx.index.record_elided(&path, file);
-                    MTime::NONE
+                State::OutOfDate(reason) => match cx.may_change() {
+                    Some(true) => self.ask_cache(cx, inputs, reason),
+                    Some(false) => return Flow::Ended(Err(Failed)),
+                    // Whether anything is to be changed is known when all jobs are made.
+                    None => {
+                        let (step, context, inputs) = (self, cx.clone(), inputs.to_owned());
+                        return Flow::Continued(cx.go_ahead.flow(move |_| {
+                            let state = State::OutOfDate(reason);
+                            step.go_on(&context, (&inputs).into(), state, started)
+                        }));
+                    }
+                },
+                State::Restored(mut restored, reason) => {
+                    let log = &restored.record.log;
+                    self.tell(cx, Status::Restored, log, Some(&reason), started.elapsed());
+                    if !restored.on_disk {
+                        self.leave_in_store(inputs, &mut restored.artifacts, Status::Restored);
+                    }
+                    return Flow::Ended(Ok(self.built(restored.artifacts)));
                 }
-                Err(_) => return Err(Reason::OutputMissing(file.path.clone())),
-            };
-            made.push(Made::of(file, mtime));
-        }
-        let on_disk = missing == 0;
-        if on_disk && let Some(path) = self.gone(cx, &directories) {
-            return Err(Reason::OutputMissing(path.clone()));
-        }
-        if !on_disk && missing < made.len() {
-            return Err(Reason::OutputMissing(self.name().output.to_owned()));
-        }
-        let has_more = !log.is_empty() || !directories.is_empty();
-        self.remember(cx, record.dep_hash, &outputs, &discovered, has_more);
-        Ok(Fresh { artifacts: self.artifacts(&made, None), on_disk, log })
-    }
-
-    /// The first of some output directories that is not there.
-    fn gone<'d>(&self, cx: &Context, directories: &'d [String]) -> Option<&'d String> {
-        directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir())
-    }
-
-    /// Whether inputs found by the last build are as they were.
-    fn check_discovered(&self, cx: &Context, discovered: &[DiscoveredInput]) -> Result<(), Reason> {
-        let changed = |input: &&DiscoveredInput| {
-            cx.discovered_hash(&self.place, &input.path)
-                .is_none_or(|(_, hashed)| hashed.hash != input.hash)
-        };
-        let changed: Vec<String> =
-            discovered.iter().filter(changed).map(|input| input.path.clone()).collect();
-        if changed.is_empty() { Ok(()) } else { Err(Reason::Discovered(changed)) }
-    }
-
-    /// Tells the index of a finished step whose trace file is written; `has_more` when that file says
-    /// more than the index can.
-    pub(crate) fn remember(
-        &self,
-        cx: &Context,
-        dep_hash: ContentHash,
-        outputs: &[OutputFile],
-        discovered: &[DiscoveredInput],
-        has_more: bool,
-    ) {
-        let outputs = outputs.iter().map(|file| self.place.output(&file.path).into());
-        let discovered: Option<Vec<Box<str>>> = discovered
-            .iter()
-            .map(|input| cx.places.locate(&self.place, &input.path).map(Into::into))
-            .collect();
-        if let Some(discovered) = discovered {
-            let trace_path = self.trace_path();
-            cx.index.record_target(&trace_path, dep_hash, outputs.collect(), discovered, has_more);
-        }
-    }
-
-    /// Reports how the step ended.
-    pub(crate) fn tell(
-        &self,
-        cx: &Context,
-        status: Status,
-        log: &[LogEntry],
-        reason: Option<&Reason>,
-        took: Duration,
-    ) {
-        let ended = Ended { status, log, reason, error: None, command: None, took };
-        cx.ended(self.name(), &ended);
-    }
-}
-
-/// The inputs as they are on disk, after fetching those that were left in the store. A step that had
-/// to be built again for that may have made something else than its record said; then so does the
-/// trace that comes back.
-pub fn materialize(cx: &Context, inputs: Inputs<'_>) -> Result<Built<Vec<Artifact>>, Failed> {
-    let mut value = Vec::with_capacity(inputs.artifacts.len());
-    for artifact in inputs.artifacts {
-        value.push(match &artifact.pending {
-            None => artifact.clone(),
-            Some(pending) => pending.fetch(cx, artifact)?,
-        });
-    }
-    let before = inputs.artifacts.iter();
-    let changed = before.zip(&value).any(|(before, after)| before.hash != after.hash);
-    let trace = match (changed, value.as_slice()) {
-        (false, _) => inputs.trace.clone(),
-        (true, [one]) if inputs.trace.parts().is_empty() => one.trace(inputs.trace.name()),
-        (true, all) => {
-            let parts = inputs.trace.parts().iter().zip(all);
-            BuildTrace::nil("inputs")
-                .mix_all(parts.map(|(part, artifact)| artifact.trace(part.name())))
-        }
-    };
-    Ok(Built { value, trace })
-}
-
-impl Pending {
-    fn fetched(&self) -> MutexGuard<'_, Option<Result<Vec<Artifact>, Failed>>> {
-        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fetch(self: &Arc<Self>, cx: &Context, wanted: &Artifact) -> Result<Artifact, Failed> {
-        // What the cache has lost is built again, and its inputs before it. On a stack of its own: a
-        // chain of them may be as long as a manifest.
-        let mut stack = vec![(self.clone(), false)];
-        while let Some((pending, has_inputs)) = stack.pop() {
-            // Whoever comes second waits for the first, on a thread that has nothing else to do.
-            let mut fetched = pending.fetched();
-            let inputs = Inputs::from(&pending.inputs);
-            if fetched.is_some() {
-                continue;
-            } else if has_inputs {
-                *fetched = Some(pending.step.build(cx, inputs, None));
-            } else if let Some(restored) = pending.step.restore(cx, inputs, true) {
-                *fetched = Some(Ok(restored.artifacts));
-            } else {
-                drop(fetched);
-                stack.push((pending.clone(), true));
-                let before = pending.inputs.value.iter().filter_map(|input| input.pending.clone());
-                stack.extend(before.map(|pending| (pending, false)));
+                State::Due(reason) if cx.options.mode != Mode::Build => {
+                    self.tell(cx, Status::OutOfDate, &[], Some(&reason), started.elapsed());
+                    return Flow::Ended(Err(Failed));
+                }
+                State::Due(reason) => return self.make(cx, inputs, Some(reason)),
             }
         }
-        let fetched = self.fetched();
-        let all = fetched.as_ref().ok_or(Failed)?.as_ref().map_err(|failed| *failed)?;
-        all.iter().find(|made| made.path == wanted.path).cloned().ok_or(Failed)
     }
-}
 
-impl Drop for Pending {
-    /// Lets go of a chain of inputs link by link, without a call for each.
-    fn drop(&mut self) {
-        let links = |pending: &mut Self| {
-            let inputs = std::mem::take(&mut pending.inputs.value);
-            inputs.into_iter().filter_map(|input| input.pending).collect::<Vec<_>>()
-        };
-        let mut stack = links(self);
-        while let Some(pending) = stack.pop() {
-            if let Some(mut last) = Arc::into_inner(pending) {
-                stack.extend(links(&mut last));
-            }
+    fn ask_cache(&self, cx: &Context, inputs: Inputs<'_>, reason: Reason) -> State {
+        let ask = cx.options.mode != Mode::DryRun && !self.always;
+        match ask.then(|| self.restore(cx, inputs, self.keep)).flatten() {
+            Some(restored) => State::Restored(restored, reason),
+            None => State::Due(reason),
         }
+    }
+
+    /// Makes the outputs, whatever is there already, as soon as all that they are made from is on disk.
+    fn make(
+        self: Arc<Self>,
+        cx: &Arc<Context>,
+        inputs: Inputs<'_>,
+        reason: Option<Reason>,
+    ) -> Flow<Vec<Artifact>> {
+        let needed = inputs.artifacts.iter().chain(&self.prerequisites);
+        let absent: Vec<&Arc<Elided>> = needed.filter_map(|need| need.elided.as_ref()).collect();
+        if absent.is_empty() {
+            return Flow::Ended(self.execute(cx, inputs, reason.as_ref()));
+        }
+        let fetched = Elided::fetch_all(cx, absent);
+        let (context, inputs) = (cx.clone(), inputs.to_owned());
+        Flow::Continued(
+            fetched.flow(move |_| {
+                Flow::Ended(self.execute(&context, (&inputs).into(), reason.as_ref()))
+            }),
+        )
     }
 }

@@ -12,10 +12,9 @@ use larder_trace::{BuildTrace, platform_trace};
 
 use crate::{
     artifact::Artifact,
-    builds::{Owner, input_dir, input_file},
-    cache::restore_everything,
+    builds::{Owner, input_dir, input_file, single},
     context::Context,
-    job::{Built, Job, collect, settle},
+    job::{Built, Job, collect},
     toolchain::{Role, Tools},
 };
 use larder_project::{
@@ -30,8 +29,8 @@ use larder_project::{
 /// The jobs of one target.
 #[derive(Clone)]
 pub enum TargetJob {
-    /// Objects, one job each.
-    Objects(Vec<Job<Artifact>>),
+    /// Objects: how many, and their job.
+    Objects(usize, Job<Vec<Artifact>>),
     /// A library or an executable.
     Single(Job<Artifact>),
     /// A command's outputs: how many, and their job.
@@ -40,40 +39,26 @@ pub enum TargetJob {
 
 impl TargetJob {
     /// Everything the target makes, as one job.
-    pub fn all(&self, cx: &Context) -> Job<Vec<Artifact>> {
+    pub fn all(&self) -> Job<Vec<Artifact>> {
         match self {
-            Self::Objects(objects) => collect(&cx.scheduler, objects.iter().cloned()),
-            Self::Single(job) => job.map(|built| {
-                let trace = BuildTrace::nil("outputs").mix(built.trace.clone());
-                Ok(Built { value: vec![built.value.clone()], trace })
-            }),
-            Self::Command(_, job) => job.clone(),
+            Self::Objects(_, job) | Self::Command(_, job) => job.clone(),
+            Self::Single(job) => single(job),
         }
     }
 
     /// A job that is done when the target is, and fails when it does. It puts no traces together.
-    pub fn ended(&self, cx: &Context) -> Job<()> {
+    pub fn ended(&self) -> Job<()> {
         let nothing = || Ok(Built { value: (), trace: BuildTrace::nil("ended") });
         match self {
-            Self::Objects(objects) => {
-                settle(&cx.scheduler, objects.iter().cloned()).map(move |settled| {
-                    settled
-                        .value
-                        .iter()
-                        .find_map(|end| end.as_ref().err())
-                        .map_or_else(nothing, |failed| Err(*failed))
-                })
-            }
+            Self::Objects(_, job) | Self::Command(_, job) => job.map(move |_| nothing()),
             Self::Single(job) => job.map(move |_| nothing()),
-            Self::Command(_, job) => job.map(move |_| nothing()),
         }
     }
 
     fn count(&self) -> usize {
         match self {
-            Self::Objects(objects) => objects.len(),
             Self::Single(_) => 1,
-            Self::Command(count, _) => *count,
+            Self::Objects(count, _) | Self::Command(count, _) => *count,
         }
     }
 }
@@ -84,7 +69,6 @@ pub struct Maker<'a> {
     cx: &'a Arc<Context>,
     /// By target: whether its outputs are asked for.
     asked: Vec<bool>,
-    restore_everything: bool,
     jobs: Vec<Option<TargetJob>>,
     tools: Tools<'a>,
     globbers: HashMap<usize, Globber>,
@@ -103,9 +87,8 @@ impl<'a> Maker<'a> {
             plan,
             cx,
             asked: is_asked,
-            restore_everything: restore_everything(),
             jobs: vec![None; plan.targets.len()],
-            tools: Tools::new(&cx.index, cx.sandbox.as_ref()),
+            tools: Tools::new(&cx.index, cx.sandbox.as_deref()),
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
             errors: Vec::new(),
@@ -126,7 +109,7 @@ impl<'a> Maker<'a> {
             place: package.place.clone(),
             target: target.label.clone(),
             keep: self.asked[id.index()]
-                || self.restore_everything
+                || self.cx.session.settings.store.restore_everything
                 || package.manifest.package.restore_all_artifacts,
         };
         let result = match (target.declared, target.facet) {
@@ -216,7 +199,7 @@ impl<'a> Maker<'a> {
             true => "<build>/".to_owned(),
             false => format!("@{}/<build>/", self.plan.package_of(target).place.name),
         };
-        job.all(self.cx).map(move |built| {
+        job.all().map(move |built| {
             let parts = built.trace.parts().iter();
             let parts =
                 parts.map(|part| (**part).clone().named(format!("{prefix}{}", part.name())));

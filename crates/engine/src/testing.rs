@@ -1,16 +1,16 @@
 //! `larder test`: runs what a package calls its tests, as soon as each is built.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use larder_trace::{BuildTrace, Level};
+use larder_trace::{BuildTrace, describe_io};
 
 use crate::{
-    action::{Action, ActionError},
     artifact::Artifact,
-    builds::{CommandBuild, Owner, run_command},
+    builds::{CommandBuild, Owner},
     event::Event,
-    job::{Built, Failed, Job},
-    step::{Step, materialize},
+    executor::{Bench, ExecuteError, Execution},
+    job::{Built, Failed, Flow, Job},
+    step::Elided,
 };
 use larder_project::{
     diagnostic::Diagnostic,
@@ -62,46 +62,66 @@ pub(crate) fn run_test(
     inputs: &Job<Vec<Artifact>>,
     command: CommandBuild,
 ) -> Job<Vec<Artifact>> {
-    inputs.map(move |inputs| {
-        let cx = &owner.cx;
-        let inputs = materialize(cx, inputs.into())?;
-        if !cx.may_change() || cx.stopped() {
-            return Err(Failed);
-        }
-        let started = Instant::now();
-        let step = Step {
-            place: owner.place.clone(),
-            target: owner.target.clone(),
-            outputs: Vec::new(),
-            prefix: BuildTrace::nil("test").into(),
-            discovers: false,
-            keep: false,
-            work: Box::new(|_| Ok(())),
-        };
-        let staging = cx.staging_directory();
-        let (result, log) = match &staging {
-            Err(error) => (Err(ActionError::Failed(error.to_string())), Vec::new()),
-            Ok(staging) => {
-                let mut action = Action::new(cx, &step, &inputs.value, staging.path());
-                (run_command(&mut action, &command), action.log.0)
-            }
-        };
-        let failure = match result {
-            Ok(()) => None,
-            Err(ActionError::Interrupted) => return Err(Failed),
-            Err(ActionError::Failed(message)) => Some(message),
-        };
-        let output = log.iter().filter(|entry| entry.level > Level::Trace);
-        let output: Vec<&str> = output.map(|entry| entry.message.as_str()).collect();
-        cx.report(&Event::Tested {
-            target: &owner.target,
-            failure: failure.as_deref(),
-            output: &output.join("\n"),
-            took: started.elapsed(),
-        });
-        match failure {
-            None => Ok(Built { value: Vec::new(), trace: BuildTrace::nil("test") }),
-            Some(_) => Err(Failed),
-        }
+    inputs.flow(move |inputs| {
+        let cx = owner.cx.clone();
+        let elided: Vec<Arc<Elided>> =
+            inputs.value.iter().filter_map(|input| input.elided.clone()).collect();
+        let inputs = inputs.value.clone();
+        let ready = Elided::fetch_all(&cx, &elided);
+        Flow::Continued(ready.flow(move |_| {
+            let go_ahead = cx.go_ahead.clone();
+            Flow::Continued(go_ahead.map(move |_| run(&owner, &inputs, &command)))
+        }))
     })
+}
+
+fn run(
+    owner: &Owner,
+    inputs: &[Artifact],
+    command: &CommandBuild,
+) -> Result<Built<Vec<Artifact>>, Failed> {
+    let cx = &owner.cx;
+    if cx.stopped() {
+        return Err(Failed);
+    }
+    let started = Instant::now();
+    let (failure, output) = match execute(owner, inputs, command) {
+        Ok(Execution { exit, refusals, printed, .. }) => {
+            let mut failure = exit.to_string();
+            refusals.iter().for_each(|refusal| failure += &format!("\n{refusal}"));
+            ((!exit.success()).then_some(failure), printed)
+        }
+        Err(ExecuteError::Interrupted) => return Err(Failed),
+        Err(ExecuteError::Failed(message)) => (Some(message), String::new()),
+    };
+    cx.report(&Event::Tested {
+        target: &owner.target,
+        failure: failure.as_deref(),
+        output: output.trim_end(),
+        took: started.elapsed(),
+    });
+    match failure {
+        None => Ok(Built { value: Vec::new(), trace: BuildTrace::nil("test") }),
+        Some(_) => Err(Failed),
+    }
+}
+
+fn execute(
+    owner: &Owner,
+    inputs: &[Artifact],
+    command: &CommandBuild,
+) -> Result<Execution, ExecuteError> {
+    let cx = &owner.cx;
+    let staging = cx.staging(false).map_err(|error| {
+        ExecuteError::Failed(format!("cannot make a directory to run in: {}", describe_io(&error)))
+    })?;
+    let bench = Bench {
+        places: &cx.places,
+        place: &owner.place,
+        target: &owner.target,
+        tools: &cx.tools,
+        staging: staging.path(),
+        flat: false,
+    };
+    cx.executor.execute(&command.action_of(cx, &owner.place, &[], inputs), &bench)
 }

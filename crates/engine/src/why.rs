@@ -6,11 +6,11 @@ use std::{
 };
 
 use crate::{
-    build::{self, EngineError, Report, Request},
+    build::{self, BuildReport, BuildRequest, EngineError},
     context::Mode,
     event::{Event, Reporter, Status},
-    process::Processes,
     reason::Reason,
+    session::Session,
 };
 
 /// Why what was asked for is not up to date.
@@ -37,15 +37,15 @@ pub struct Cause {
 /// # Errors
 /// Why it could not be found out.
 pub fn why(
-    request: &Request,
-    processes: &Arc<Processes>,
+    session: &Arc<Session>,
+    request: &BuildRequest,
     reporter: &Arc<dyn Reporter>,
-) -> Result<(Explanation, Report), EngineError> {
+) -> Result<(Explanation, BuildReport), EngineError> {
     let mut request = request.clone();
     request.options.mode = Mode::DryRun;
     let listener = Arc::new(Listener { reporter: reporter.clone(), heard: Mutex::default() });
     let as_reporter: Arc<dyn Reporter> = listener.clone();
-    let report = build::build(&request, processes, &as_reporter)?;
+    let report = build::build(session, &request, &as_reporter)?;
     let heard = std::mem::take(&mut *listener.heard.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((heard.explanation(), report))
 }

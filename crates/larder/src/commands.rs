@@ -10,8 +10,14 @@ pub mod status;
 pub mod update;
 pub mod upkeep;
 
-use std::{env, path::Path, process::ExitCode, sync::Arc};
+use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 
+use larder_engine::{
+    cache::StoreSettings,
+    environment::Environment,
+    process::Processes,
+    session::{Session, Settings},
+};
 use larder_project::diagnostic::Diagnostics;
 use larder_trace::describe_io;
 
@@ -42,9 +48,25 @@ pub struct App {
     pub global: Global,
     /// Prints.
     pub ui: Arc<Ui>,
+    /// The environment that larder was started in, read once.
+    pub environment: Arc<Environment>,
+    /// How the store is opened.
+    pub store: StoreSettings,
 }
 
 impl App {
+    /// Begins a session in which at most `commands` run at once: as many as there are processors, when
+    /// absent. `processes` are those that a signal ends.
+    pub fn session(&self, commands: Option<u16>, processes: Arc<Processes>) -> Arc<Session> {
+        let processors = || thread::available_parallelism().map_or(1, usize::from);
+        let settings = Settings {
+            commands: commands.map_or_else(processors, usize::from),
+            environment: self.environment.clone(),
+            store: self.store.clone(),
+        };
+        Session::new(settings, processes)
+    }
+
     /// Says what is wrong with a workspace. Returns the exit code for it.
     pub fn refuse(&self, diagnostics: &Diagnostics) -> ExitCode {
         self.ui.diagnostics(diagnostics);
@@ -61,7 +83,9 @@ pub fn code_of(diagnostics: &Diagnostics) -> u8 {
 /// manifest, 3 `--no-build` found something out of date.
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.global);
-    let app = App { ui: Arc::new(ui), global: cli.global };
+    let environment = Arc::new(Environment::of_process());
+    let store = StoreSettings::of(&environment, cli.global.resolution().offline);
+    let app = App { ui: Arc::new(ui), global: cli.global, environment, store };
     diagnostics::install(app.ui.clone(), app.global.verbose);
     if let Some(directory) = &app.global.directory
         && let Err(error) = env::set_current_dir(directory)

@@ -11,7 +11,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_engine::event::{Ended, Event, Progress, Reporter, Status, StepName};
+use larder_engine::event::{Ended, Event, Reporter, Status, StepCounts, StepName};
 use larder_project::diagnostic::Diagnostics;
 use larder_trace::Level;
 use serde_json::{Value, json};
@@ -189,7 +189,7 @@ impl Ui {
         }
     }
 
-    fn live(&self, progress: &Progress, step: StepName<'_>) {
+    fn live(&self, progress: &StepCounts, step: StepName<'_>) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!(
                 "[{}/{}] {} {}",
@@ -201,7 +201,7 @@ impl Ui {
         }
     }
 
-    fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &Progress) {
+    fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &StepCounts) {
         self.live(progress, step);
         let shown: Vec<&str> = ended
             .log
@@ -333,8 +333,8 @@ impl Reporter for Ui {
             Event::Waiting { holder: None } => {
                 self.status("waiting for another larder in this build directory");
             }
-            Event::Started { step, progress } => self.live(progress, *step),
-            Event::Ended { step, ended, progress } => self.ended(*step, ended, progress),
+            Event::Started { step, counts: progress } => self.live(progress, *step),
+            Event::Ended { step, ended, counts: progress } => self.ended(*step, ended, progress),
             Event::Tested { target, failure, output, took } => {
                 self.tested(target, *failure, output, *took);
             }
@@ -350,13 +350,13 @@ impl Reporter for Ui {
 fn event_json(event: &Event<'_>) -> Value {
     match event {
         Event::Waiting { holder } => json!({ "event": "waiting", "holder": holder }),
-        Event::Started { step, progress } => json!({
+        Event::Started { step, counts: progress } => json!({
             "event": "started",
             "target": step.target,
             "output": step.output,
             "progress": progress,
         }),
-        Event::Ended { step, ended, progress } => json!({
+        Event::Ended { step, ended, counts: progress } => json!({
             "event": "ended",
             "target": step.target,
             "output": step.output,

@@ -66,6 +66,11 @@ impl Places {
         Self { root, places }
     }
 
+    /// The absolute path of what is at `from_root`.
+    pub fn absolute(&self, from_root: &str) -> PathBuf {
+        self.root.join(from_root)
+    }
+
     /// The path from the root of a file that a command running in `place` calls `path`.
     pub fn from_root(&self, place: &Place, path: &str) -> String {
         let normal = normalize(path);

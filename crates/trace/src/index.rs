@@ -178,6 +178,13 @@ impl StatIndex {
         Ok(hashed)
     }
 
+    /// Stand-in until the index keeps ctimes.
+    pub fn unchanged_since(&self, path: &str, content: Content, begun: MTime) -> bool {
+        let Ok(known) = self.file(path, content) else { return false };
+        FileStat::at(self.root.as_fd(), path).is_ok_and(|stat| stat == known.stat)
+            && !(begun..=MTime::now()).contains(&known.stat.mtime)
+    }
+
     /// Whether the index knows the target with this trace file to be up to date with `dep_hash`:
     /// the outputs and the discovered inputs are all as they were recorded. With `check_trace`, so is
     /// the trace file, which says nothing else and is otherwise not looked at.

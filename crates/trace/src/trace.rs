@@ -68,11 +68,16 @@ impl BuildTrace {
 
     /// The hash that mixing in `part` would give.
     pub fn hash_with(&self, part: &BuildTrace) -> ContentHash {
+        self.hash_with_leaf(&part.name, part.hash)
+    }
+
+    /// The hash that mixing in a part of this name and hash would give.
+    pub fn hash_with_leaf(&self, name: &str, hash: ContentHash) -> ContentHash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.hash.as_bytes());
-        hasher.update(&(part.name.len() as u64).to_le_bytes());
-        hasher.update(part.name.as_bytes());
-        hasher.update(part.hash.as_bytes());
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update(hash.as_bytes());
         hasher.finalize().into()
     }
 

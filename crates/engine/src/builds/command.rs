@@ -1,33 +1,46 @@
 //! Any other command.
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
+use larder_project::{manifest::Word, place::Place};
 use larder_trace::BuildTrace;
 
-use super::{Owner, run_step};
+use super::{Owner, ToolUse};
 use crate::{
-    action::{Action, ActionError},
-    artifact::{Artifact, Output},
-    job::{Job, collect},
+    action::{Action, Argument, Discovery, Limits, Output, Piece, Program, Variable, text},
+    artifact::Artifact,
+    context::Context,
+    job::{Built, Job, collect},
+    step::{Inputs, Step, Work},
 };
-use larder_project::manifest::Word;
 
 /// A command with what it depends on besides its inputs.
 #[derive(Debug, Clone)]
 pub struct CommandBuild {
-    /// The program, absolute; absent when the first argument names it by a placeholder.
-    pub program: Option<PathBuf>,
-    /// The arguments, each in parts; the program's own name first where `program` is absent.
+    /// The program.
+    pub program: CommandProgram,
+    /// The arguments, each in parts.
     pub arguments: Vec<Vec<Word>>,
     /// Its environment besides the minimal one.
-    pub environment: Vec<(String, OsString)>,
-    /// The variables of that which come from larder's own environment, by name.
-    pub passed: Vec<String>,
+    pub environment: BTreeMap<String, Variable>,
     /// How many of the inputs `{in}` stands for: the first so many.
     pub declared_inputs: usize,
+    /// Files of the system that it may read: absolute paths.
+    pub system_files: Vec<String>,
+    /// Whether it is run in every build.
+    pub always: bool,
     /// What the outputs depend on besides the inputs: the arguments as written, the program, the
     /// environment.
     pub depends_on: BuildTrace,
+}
+
+/// The program of a command.
+#[derive(Debug, Clone)]
+pub enum CommandProgram {
+    /// A tool of this machine.
+    Tool(ToolUse),
+    /// One of the inputs, by position.
+    Input(usize),
 }
 
 /// Runs a command that makes `outputs` from `inputs`.
@@ -39,99 +52,90 @@ pub fn build_command(
 ) -> Job<Vec<Artifact>> {
     owner.cx.expect(1);
     let groups = collect(&owner.cx.scheduler.clone(), inputs);
-    groups.map(move |groups| {
+    groups.flow(move |groups| {
         let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
-        let inputs = crate::job::Built {
-            value: groups.value.concat(),
-            trace: BuildTrace::nil("inputs").mix_all(parts),
+        let inputs =
+            Built { value: groups.value.concat(), trace: BuildTrace::nil("inputs").mix_all(parts) };
+        let (depends_on, always) = (command.depends_on.clone(), command.always);
+        let mut step = owner.step(outputs, depends_on, Work::Command(Box::new(command)));
+        step.always = always;
+        Arc::new(step).start(&owner.cx, (&inputs).into())
+    })
+}
+
+impl CommandBuild {
+    /// Returns the action that runs it as the work of a step.
+    pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+        self.action_of(cx, &step.place, &step.outputs, inputs.artifacts)
+    }
+
+    /// Returns the action that runs it in a package, to make `outputs` from `inputs`.
+    pub(crate) fn action_of(
+        &self,
+        cx: &Context,
+        place: &Place,
+        outputs: &[Output],
+        inputs: &[Artifact],
+    ) -> Action {
+        let names: Vec<String> =
+            inputs.iter().map(|input| cx.places.portable(place, &input.path)).collect();
+        let program = match &self.program {
+            CommandProgram::Tool(tool) => tool.program(cx),
+            CommandProgram::Input(position) => {
+                Program::File(names.get(*position).cloned().unwrap_or_default())
+            }
         };
-        let depends_on = command.depends_on.clone();
-        let work = move |action: &mut Action<'_>| run_command(action, &command);
-        let step = owner.step(outputs, depends_on, false, Box::new(work));
-        run_step(step, &owner.cx, (&inputs).into())
-    })
-}
+        let words = self.arguments.iter();
+        let arguments = words.flat_map(|words| self.expand(words, outputs, &names)).collect();
+        let hashes = inputs.iter().map(|input| input.hash);
+        Action {
+            package: place.name.clone(),
+            program,
+            arguments,
+            environment: self.environment.clone(),
+            inputs: names.iter().cloned().zip(hashes).collect(),
+            searched: self.system_files.clone(),
+            outputs: outputs.to_vec(),
+            discovery: Discovery::None,
+            response_file: false,
+            limits: Limits::default(),
+        }
+    }
 
-pub(crate) fn run_command(
-    action: &mut Action<'_>,
-    command: &CommandBuild,
-) -> Result<(), ActionError> {
-    for output in &action.step.outputs {
-        action.staged(output)?;
-    }
-    if let Some(sandbox) = &action.cx.sandbox {
-        let withheld = command.passed.iter().find(|name| !sandbox.permits(name));
-        if let Some(name) = withheld {
-            return Err(ActionError::Failed(sandbox.withholds(&action.step.target, name)));
+    /// Returns what one argument stands for: one argument, or as many as its only placeholder names.
+    fn expand(&self, words: &[Word], outputs: &[Output], names: &[String]) -> Vec<Argument> {
+        let mut all = words.iter().map(|word| self.values(word, outputs, names));
+        if words.len() == 1 {
+            return all.next().unwrap_or_default();
         }
-        // Patterns in a shell, and the modules of a script, are looked for by listing.
-        let inputs = action.inputs.iter().map(|input| action.cx.absolute(&input.path));
-        action.listed = inputs.filter_map(|path| Some(path.parent()?.to_owned())).collect();
-        action.listed.dedup();
-    }
-    let mut arguments = Vec::with_capacity(command.arguments.len());
-    for argument in &command.arguments {
-        expand(action, command, argument, &mut arguments)?;
-    }
-    let program = match &command.program {
-        Some(program) => program.clone(),
-        None if arguments.is_empty() => {
-            return Err(ActionError::Failed("its command stands for nothing".to_owned()));
+        let mut argument = Vec::new();
+        for values in all {
+            for (position, value) in values.into_iter().enumerate() {
+                if position > 0 {
+                    argument.extend(text(" "));
+                }
+                argument.extend(value);
+            }
         }
-        None => action.step.place.directory.join(arguments.remove(0)),
-    };
-    action.run(&program, arguments, &command.environment)
-}
+        vec![argument]
+    }
 
-/// Adds what one argument stands for: one word, or as many as its only placeholder names.
-fn expand(
-    action: &Action<'_>,
-    command: &CommandBuild,
-    words: &[Word],
-    arguments: &mut Vec<String>,
-) -> Result<(), ActionError> {
-    if let [word] = words {
-        arguments.extend(values(action, command, word)?);
-        return Ok(());
-    }
-    let mut text = String::new();
-    for word in words {
-        text.push_str(&values(action, command, word)?.join(" "));
-    }
-    arguments.push(text);
-    Ok(())
-}
-
-fn values(
-    action: &Action<'_>,
-    command: &CommandBuild,
-    word: &Word,
-) -> Result<Vec<String>, ActionError> {
-    let staged = |output: &Output| action.argument(&action.staging.join(&output.path));
-    let declared = || action.inputs.iter().take(command.declared_inputs);
-    let directory = |path: &str| match action.argument(&action.cx.absolute(path)) {
-        here if here.is_empty() => ".".to_owned(),
-        there => there.trim_end_matches('/').to_owned(),
-    };
-    Ok(match word {
-        Word::Literal(text) => vec![text.clone()],
-        Word::Out => action.step.outputs.first().map(staged).into_iter().collect(),
-        Word::Outs => action.step.outputs.iter().map(staged).collect(),
-        Word::OutDir => vec![action.argument(action.staging)],
-        Word::In => declared().map(|input| action.artifact(input)).collect(),
-        Word::InList => {
-            let list = action.staging.join("inputs.list");
-            let text: String =
-                declared().flat_map(|input| [action.artifact(input), "\n".to_owned()]).collect();
-            fs::write(&list, text).map_err(|error| ActionError::io(&list, &error))?;
-            vec![action.argument(&list)]
+    fn values(&self, word: &Word, outputs: &[Output], names: &[String]) -> Vec<Argument> {
+        let declared = &names[..self.declared_inputs.min(names.len())];
+        let path = |name: &String| vec![Piece::Path(name.clone())];
+        let some = |range: &Range<usize>| names.get(range.clone()).unwrap_or_default();
+        match word {
+            Word::Literal(literal) => vec![text(literal)],
+            Word::Out => outputs.iter().take(1).map(|_| vec![Piece::Output(0)]).collect(),
+            Word::Outs => {
+                (0..outputs.len()).map(|position| vec![Piece::Output(position)]).collect()
+            }
+            Word::OutDir | Word::Tmp => vec![vec![Piece::OutputDirectory]],
+            Word::In => declared.iter().map(path).collect(),
+            Word::InList => vec![vec![Piece::List(declared.to_vec())]],
+            Word::Build => vec![vec![Piece::Absolute("<build>/".to_owned())]],
+            Word::Package => vec![vec![Piece::Path(String::new())]],
+            Word::Inputs(range) => some(range).iter().map(path).collect(),
         }
-        Word::Build => vec![directory(&action.step.place.build_prefix)],
-        Word::Package => vec![directory(&action.step.place.prefix)],
-        Word::Tmp => vec![action.argument(action.staging)],
-        Word::Inputs(range) => {
-            let inputs = action.inputs.get(range.clone()).unwrap_or_default();
-            inputs.iter().map(|input| action.artifact(input)).collect()
-        }
-    })
+    }
 }

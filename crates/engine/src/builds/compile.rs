@@ -1,31 +1,33 @@
 //! Object files.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{sync::Arc, time::Instant};
 
-use larder_trace::BuildTrace;
+use larder_trace::{BuildTrace, Content};
 
-use super::{Owner, run_single};
+use super::{Owner, ToolUse, inputs::unreadable, start_single};
 use crate::{
-    action::{Action, ActionError},
-    artifact::{Artifact, Output},
-    depfile,
-    job::{Built, Job},
+    action::{Action, Argument, Discovery, Limits, Output, Piece, text},
+    artifact::Artifact,
+    context::Context,
+    event::Status,
+    job::{Built, Failed, Flow, Job, settle},
+    step::{Inputs, Step, Work},
 };
 
 /// How sources of one kind are compiled; shared by all objects of a target.
 #[derive(Debug, Clone)]
 pub struct Compile {
-    /// The compiler, absolute.
-    pub compiler: PathBuf,
+    /// The compiler.
+    pub compiler: ToolUse,
     /// Whether it takes the options of GCC and Clang for depfiles, colours and path maps. Any other
     /// compiler is called with the arguments given and nothing else.
     pub gnu_like: bool,
     /// Arguments that are not traced.
-    pub weak_args: Vec<String>,
+    pub weak_args: Vec<Argument>,
     /// Arguments that are traced.
     pub trace_args: Vec<String>,
-    /// The directories that headers are read from, absolute: what a sandboxed compiler sees.
-    pub includes: Vec<PathBuf>,
+    /// The directories that headers are read from, as the package names them.
+    pub searched: Vec<String>,
     /// What objects depend on besides their sources: `trace_args`, and what [`Self::new`] was given.
     depends_on: Arc<BuildTrace>,
 }
@@ -34,17 +36,80 @@ impl Compile {
     /// Compiles with `compiler`; objects depend on `depends_on`, such as the compiler's identity and
     /// the platform, and on `trace_args`.
     pub fn new(
-        compiler: PathBuf,
+        compiler: ToolUse,
         gnu_like: bool,
-        weak_args: Vec<String>,
+        weak_args: Vec<Argument>,
         trace_args: Vec<String>,
         depends_on: BuildTrace,
     ) -> Self {
         let arguments = BuildTrace::list("arguments", &trace_args);
         let depends_on = Arc::new(depends_on.mix(arguments));
-        let includes = Vec::new();
-        Self { compiler, gnu_like, weak_args, trace_args, includes, depends_on }
+        Self { compiler, gnu_like, weak_args, trace_args, searched: Vec::new(), depends_on }
     }
+
+    /// Whether the compiler tells which headers it read.
+    pub(crate) fn discovers(&self) -> bool {
+        self.gnu_like
+    }
+
+    /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
+    pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+        let mut arguments = vec![text("-c"), text("-o"), vec![Piece::Output(0)]];
+        let source =
+            inputs.artifacts.iter().map(|source| vec![Piece::Path(step.portable(cx, source))]);
+        arguments.extend(source);
+        if self.gnu_like {
+            arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
+            if cx.options.color {
+                arguments.push(text("-fdiagnostics-color=always"));
+            }
+            if self.trace_args.iter().any(|argument| takes_seed(argument)) {
+                // What is random in the object comes from what decides it.
+                let hash = step.dep_hash(inputs);
+                arguments.push(text(format!("-frandom-seed={hash}")));
+            }
+        }
+        arguments.extend(self.weak_args.iter().cloned());
+        arguments.extend(self.trace_args.iter().map(text));
+        Action {
+            package: step.place.name.clone(),
+            program: self.compiler.program(cx),
+            arguments,
+            environment: Default::default(),
+            inputs: step.action_inputs(cx, inputs.artifacts),
+            searched: self.searched.clone(),
+            outputs: step.outputs.clone(),
+            discovery: if self.gnu_like { Discovery::Depfile } else { Discovery::None },
+            response_file: true,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Whether an argument has the compiler put something random into the object.
+fn takes_seed(argument: &str) -> bool {
+    ["-flto", "-fprofile", "-ftest-coverage", "--coverage", "-coverage"]
+        .iter()
+        .any(|start| argument.starts_with(start))
+}
+
+/// A source and the object made from it.
+pub struct ObjectSource {
+    /// The source.
+    pub source: SourceOf,
+    /// The object's path in the build directory.
+    pub object: String,
+    /// How it is compiled.
+    pub compile: Arc<Compile>,
+}
+
+/// Where a source comes from.
+#[derive(Clone)]
+pub enum SourceOf {
+    /// A file of the package: its path there.
+    File(String),
+    /// A file that another job makes.
+    Made(Job<Artifact>),
 }
 
 /// Compiles a source to the object file `o_file` of the build directory (Lake's `buildO`):
@@ -60,66 +125,155 @@ pub fn build_o(
     compile: Arc<Compile>,
     after: Option<&Job<Vec<Artifact>>>,
 ) -> Job<Artifact> {
-    let output = Output::file(o_file);
-    owner.cx.expect(1);
-    let build = move |source: &Built<Artifact>, prerequisites: Option<Built<Vec<Artifact>>>| {
-        let prefix = match &prerequisites {
-            None => compile.depends_on.clone(),
-            Some(after) => Arc::new((*compile.depends_on).clone().mix(after.trace.clone())),
-        };
-        let discovers = compile.gnu_like;
-        let cx = owner.cx.clone();
-        let work = move |action: &mut Action<'_>| {
-            let needed = prerequisites.iter().flat_map(|after| &after.value);
-            action.visible.extend(needed.map(|artifact| action.cx.absolute(&artifact.path)));
-            run_compiler(action, &compile)
-        };
-        let step = owner.step(vec![output], prefix, discovers, Box::new(work));
-        run_single(step, &cx, source.into())
-    };
-    match after {
-        None => source.map(move |source| build(source, None)),
-        // What must be there before anything is compiled, such as generated headers, is traced too:
-        // only the depfile of a finished build tells whether it was needed.
-        Some(after) => {
-            let source = source.clone();
-            after.bind(move |after| {
+    let source = SourceOf::Made(source.clone());
+    let object = ObjectSource { source, object: o_file.into(), compile };
+    build_objects(owner, vec![object], after).map(|built| {
+        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
+    })
+}
+
+/// Compiles sources after `after`: what must be there before anything is compiled, such as generated
+/// headers, is traced too, since only the depfile of a finished build tells whether it was needed.
+///
+/// What is up to date costs no job of its own: the objects of a target are looked at together, and only
+/// those that are not known to be up to date go their own ways.
+pub fn build_objects(
+    owner: Owner,
+    sources: Vec<ObjectSource>,
+    after: Option<&Job<Vec<Artifact>>>,
+) -> Job<Vec<Artifact>> {
+    /// Few enough for all threads to have something to look at, many enough to be worth a task.
+    const TOGETHER: usize = 64;
+    owner.cx.expect(sources.len());
+    let scheduler = owner.cx.scheduler.clone();
+    let mut groups = Vec::with_capacity(sources.len() / TOGETHER + 1);
+    let mut sources = sources.into_iter().peekable();
+    while sources.peek().is_some() {
+        let group: Vec<ObjectSource> = sources.by_ref().take(TOGETHER).collect();
+        let owner = owner.clone();
+        groups.push(match after {
+            None => Job::spawn(&scheduler, move || start(&owner, group, None)),
+            Some(after) => after.flow(move |after| {
                 let trace = after.trace.clone().named("prerequisites");
-                let after = Built { value: after.value.clone(), trace };
-                source.map(move |source| build(source, Some(after)))
-            })
-        }
+                start(&owner, group, Some(Built { value: after.value.clone(), trace }))
+            }),
+        });
+    }
+    match <[Job<Vec<Artifact>>; 1]>::try_from(groups) {
+        Ok([only]) => only,
+        Err(groups) => settle(&scheduler, groups).map(|groups| {
+            let mut value = Vec::new();
+            let mut trace = BuildTrace::nil("inputs");
+            for group in &groups.value {
+                let group = group.as_ref().map_err(|failed| *failed)?;
+                value.extend(group.value.iter().cloned());
+                trace = trace.mix_all(group.trace.parts().iter().cloned());
+            }
+            Ok(Built { value, trace })
+        }),
     }
 }
 
-fn run_compiler(action: &mut Action<'_>, compile: &Compile) -> Result<(), ActionError> {
-    action.visible.extend_from_slice(&compile.includes);
-    let object = action.staged(&action.step.outputs[0])?;
-    let source = action.artifact(&action.inputs[0]);
-    let depfile = action.staging.join("depfile.d");
-    let mut arguments = vec!["-c".into(), "-o".into(), action.argument(&object), source];
-    if compile.gnu_like {
-        arguments.extend(["-MD".into(), "-MF".into(), action.argument(&depfile)]);
-        if action.cx.options.color {
-            arguments.push("-fdiagnostics-color=always".into());
+/// Looks at a group of objects, and sends those on their way that are not known to be up to date.
+fn start(
+    owner: &Owner,
+    sources: Vec<ObjectSource>,
+    after: Option<Built<Vec<Artifact>>>,
+) -> Flow<Vec<Artifact>> {
+    let cx = &owner.cx;
+    let after = after.map(Arc::new);
+    let mut prefixes: Vec<(Arc<Compile>, Arc<BuildTrace>)> = Vec::new();
+    let mut found: Vec<(String, Option<Artifact>)> = Vec::with_capacity(sources.len());
+    let mut waiting: Vec<Job<Artifact>> = Vec::new();
+    for ObjectSource { source, object, compile } in sources {
+        let known = prefixes.iter().find(|(known, _)| Arc::ptr_eq(known, &compile));
+        let prefix = known.map(|(_, prefix)| prefix.clone()).unwrap_or_else(|| {
+            let prefix = match &after {
+                None => compile.depends_on.clone(),
+                Some(after) => Arc::new((*compile.depends_on).clone().mix(after.trace.clone())),
+            };
+            prefixes.push((compile.clone(), prefix.clone()));
+            prefix
+        });
+        let quick = match &source {
+            SourceOf::File(path) => up_to_date(owner, &prefix, path, &object),
+            SourceOf::Made(_) => None,
+        };
+        if quick.is_none() {
+            let prerequisites = after.as_ref().map_or(Vec::new(), |after| after.value.clone());
+            let mut step =
+                owner.step(vec![Output::file(object.clone())], prefix, Work::Compile(compile));
+            step.prerequisites = prerequisites;
+            waiting.push(compile_one(owner, source, step));
+        }
+        found.push((object, quick));
+    }
+    if waiting.is_empty() {
+        return Flow::Ended(together(found, &[]));
+    }
+    Flow::Continued(settle(&cx.scheduler, waiting).map(|finished| {
+        let mut made = Vec::with_capacity(finished.value.len());
+        for one in &finished.value {
+            made.push(one.as_ref().map_err(|failed| *failed)?.value.clone());
+        }
+        together(found, &made)
+    }))
+}
+
+/// The objects of a group in order: those found, and between them those made.
+fn together(
+    found: Vec<(String, Option<Artifact>)>,
+    made: &[Artifact],
+) -> Result<Built<Vec<Artifact>>, Failed> {
+    let mut made = made.iter();
+    let mut trace = BuildTrace::nil("inputs");
+    let mut value = Vec::with_capacity(found.len());
+    for (object, artifact) in found {
+        let artifact = artifact.or_else(|| made.next().cloned()).ok_or(Failed)?;
+        trace = trace.mix(artifact.trace(object));
+        value.push(artifact);
+    }
+    Ok(Built { value, trace })
+}
+
+/// The object, if the stat index knows it to be up to date and there is nothing to tell of it.
+fn up_to_date(owner: &Owner, prefix: &BuildTrace, path: &str, object: &str) -> Option<Artifact> {
+    let cx = &owner.cx;
+    if cx.options.check_traces || cx.cache.collects() || cx.wants_everything() {
+        return None;
+    }
+    let source = cx.index.file(&owner.place.input(path), Content::Text).ok()?;
+    let dep_hash = prefix.hash_with_leaf(path, source.hash);
+    let trace_path = [&owner.place.build_prefix, object, ".trace"].concat();
+    let vouched = cx.index.vouch(&trace_path, dep_hash, false)?;
+    let [(path, hashed)] = vouched.outputs[..] else { return None };
+    if vouched.read_trace || !vouched.on_disk {
+        return None;
+    }
+    cx.count(Status::Replayed, 1);
+    Some(Artifact::on_disk(path, &hashed, Content::Binary))
+}
+
+/// A job that brings one object about.
+fn compile_one(owner: &Owner, source: SourceOf, step: Step) -> Job<Artifact> {
+    let cx = owner.cx.clone();
+    match source {
+        SourceOf::Made(job) => job.flow(move |source| start_single(step, &cx, source.into())),
+        SourceOf::File(path) => {
+            let owner = owner.clone();
+            Job::spawn(&cx.scheduler.clone(), move || {
+                let started = Instant::now();
+                let from_root = owner.place.input(&path);
+                match cx.index.file(&from_root, Content::Text) {
+                    Err(error) => unreadable(&owner, &path, &error, started),
+                    Ok(hashed) => {
+                        let value = Artifact::on_disk(&from_root, &hashed, Content::Text);
+                        let source = Built { trace: value.trace(path), value };
+                        start_single(step, &cx, (&source).into())
+                    }
+                }
+            })
         }
     }
-    arguments.extend_from_slice(&compile.weak_args);
-    arguments.extend_from_slice(&compile.trace_args);
-    action.run_tool(&compile.compiler, arguments)?;
-    // A compiler writes none for an assembly file that is not preprocessed.
-    if compile.gnu_like
-        && depfile.symlink_metadata().is_ok_and(|found| found.is_file())
-        && let Ok(bytes) = std::fs::read(&depfile)
-    {
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let said = String::from_utf8_lossy(error.as_bytes());
-            let names = depfile::parse(&said);
-            let name = names.iter().find(|name| name.contains(char::REPLACEMENT_CHARACTER));
-            let name = name.map_or("a header", String::as_str);
-            ActionError::Failed(format!("it includes {name}, whose name is not UTF-8; rename it"))
-        })?;
-        action.discovered = depfile::parse(&text);
-    }
-    Ok(())
 }

@@ -1,22 +1,24 @@
 //! Libraries and executables.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use larder_trace::{BuildTrace, Level};
 
-use super::{Owner, run_single};
+use super::{Owner, ToolUse, start_single};
 use crate::{
-    action::Action,
-    artifact::{Artifact, Output},
+    action::{Action, Argument, Discovery, Limits, Output, Piece, text},
+    artifact::Artifact,
+    context::Context,
     event::Event,
     job::{Built, Failed, Job, collect},
+    step::{Inputs, Step, Work},
 };
 
 /// How archives are made.
 #[derive(Debug, Clone)]
 pub struct Archive {
-    /// The archiver, absolute.
-    pub archiver: PathBuf,
+    /// The archiver.
+    pub archiver: ToolUse,
     /// What the archive depends on besides its members.
     pub depends_on: BuildTrace,
 }
@@ -24,41 +26,127 @@ pub struct Archive {
 /// How something is linked.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// The compiler that calls the linker, absolute.
-    pub linker: PathBuf,
+    /// The compiler that calls the linker.
+    pub linker: ToolUse,
+    /// Whether the linker writes a list of the files that it read, when asked.
+    pub writes_depfile: bool,
     /// Arguments before the inputs that are not traced.
-    pub weak_args: Vec<String>,
+    pub weak_args: Vec<Argument>,
     /// Arguments before the inputs that are traced.
     pub trace_args: Vec<String>,
     /// Arguments after the inputs, such as `-lm`: traced.
     pub link_args: Vec<String>,
     /// What the result depends on besides its inputs and traced arguments.
     pub depends_on: BuildTrace,
+    /// What is linked.
+    pub kind: LinkKind,
+}
+
+/// What is linked, and how its inputs count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LinkKind {
+    /// An executable.
+    #[default]
+    Executable,
+    /// A shared library.
+    Shared,
+    /// A shared library with the whole of its inputs in it, needed or not.
+    SharedWhole,
+}
+
+impl Archive {
+    /// Returns the action that archives objects. The archive holds no times and no owners, so the same
+    /// objects give the same bytes.
+    pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+        // GNU and LLVM archivers know `D`; others leave times out by themselves or not at all.
+        let flags = if cfg!(target_os = "linux") { "rcsD" } else { "rcs" };
+        let mut arguments = vec![text(flags), vec![Piece::Output(0)]];
+        arguments.extend(
+            inputs.artifacts.iter().map(|object| vec![Piece::Path(step.portable(cx, object))]),
+        );
+        tool_action(step, cx, inputs.artifacts, &self.archiver, arguments, Discovery::None)
+    }
+}
+
+impl Link {
+    /// Whether the linker tells which files it read.
+    pub(crate) fn discovers(&self) -> bool {
+        self.writes_depfile
+    }
+
+    /// The arguments that make it what it is.
+    fn flags(&self, file: &str) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.kind != LinkKind::Executable {
+            flags.push("-shared".to_owned());
+            flags.extend(shared_name(file));
+        }
+        flags
+    }
+
+    /// Returns the action that links.
+    pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+        let file = step.outputs.first().map_or("", |output| &output.path);
+        let mut arguments: Vec<Argument> = self.flags(file).into_iter().map(text).collect();
+        arguments.extend([text("-o"), vec![Piece::Output(0)]]);
+        if self.writes_depfile {
+            arguments.push(vec![Piece::Text("-Wl,--dependency-file=".to_owned()), Piece::Depfile]);
+        }
+        arguments.extend(self.weak_args.iter().cloned());
+        arguments.extend(self.trace_args.iter().map(text));
+        let whole =
+            (self.kind == LinkKind::SharedWhole).then_some(match cfg!(target_os = "macos") {
+                true => ["-Wl,-all_load", ""],
+                false => ["-Wl,--whole-archive", "-Wl,--no-whole-archive"],
+            });
+        arguments.extend(whole.map(|[before, _]| text(before)));
+        arguments.extend(
+            inputs.artifacts.iter().map(|input| vec![Piece::Path(step.portable(cx, input))]),
+        );
+        arguments
+            .extend(whole.filter(|[_, after]| !after.is_empty()).map(|[_, after]| text(after)));
+        arguments.extend(self.link_args.iter().map(text));
+        let discovery = if self.writes_depfile { Discovery::Depfile } else { Discovery::None };
+        tool_action(step, cx, inputs.artifacts, &self.linker, arguments, discovery)
+    }
+}
+
+fn tool_action(
+    step: &Step,
+    cx: &Context,
+    inputs: &[Artifact],
+    tool: &ToolUse,
+    arguments: Vec<Argument>,
+    discovery: Discovery,
+) -> Action {
+    Action {
+        package: step.place.name.clone(),
+        program: tool.program(cx),
+        arguments,
+        environment: Default::default(),
+        inputs: step.action_inputs(cx, inputs),
+        searched: Vec::new(),
+        outputs: step.outputs.clone(),
+        discovery,
+        response_file: true,
+        limits: Limits::default(),
+    }
 }
 
 /// Archives objects into the static library `file` of the build directory (Lake's `buildStaticLib`;
-/// with Lean's archiver, `buildStaticLib` of a Lean package). The archive holds no times and no
-/// owners, so the same objects give the same bytes.
+/// with Lean's archiver, `buildStaticLib` of a Lean package).
 pub fn build_static_lib(
     owner: Owner,
     file: impl Into<String>,
-    objects: impl IntoIterator<Item = Job<Artifact>>,
+    objects: &Job<Vec<Artifact>>,
     archive: Archive,
 ) -> Job<Artifact> {
-    let output = Output::file(file);
+    let file = file.into();
     owner.cx.expect(1);
-    collect(&owner.cx.scheduler.clone(), objects).map(move |objects| {
-        let Archive { archiver, depends_on } = archive;
-        let work = move |action: &mut Action<'_>| {
-            let target = action.staged(&action.step.outputs[0])?;
-            // GNU and LLVM archivers know `D`; others leave times out by themselves or not at all.
-            let flags = if cfg!(target_os = "linux") { "rcsD" } else { "rcs" };
-            let mut arguments = vec![flags.to_owned(), action.argument(&target)];
-            arguments.extend(action.inputs.iter().map(|object| action.artifact(object)));
-            action.run_tool(&archiver, arguments)
-        };
-        let step = owner.step(vec![output], depends_on, false, Box::new(work));
-        run_single(step, &owner.cx, objects.into())
+    objects.flow(move |objects| {
+        let prefix = archive.depends_on.clone().mix(BuildTrace::text("output", file.as_str()));
+        let step = owner.step(vec![Output::file(file)], prefix, Work::Archive(Arc::new(archive)));
+        start_single(step, &owner.cx, objects.into())
     })
 }
 
@@ -67,13 +155,10 @@ pub fn build_static_lib(
 pub fn build_shared_lib(
     owner: Owner,
     file: impl Into<String>,
-    inputs: impl IntoIterator<Item = Job<Artifact>>,
+    inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    let file = file.into();
-    let mut flags = vec!["-shared".to_owned()];
-    flags.extend(shared_name(&file));
-    linked(owner, file, inputs, link, flags, [None, None])
+    linked(owner, file.into(), inputs, Link { kind: LinkKind::Shared, ..link })
 }
 
 /// Links the whole of a static library into the shared library `file` (Lake's
@@ -84,15 +169,7 @@ pub fn build_shared_lib_of_static(
     static_lib: &Job<Artifact>,
     link: Link,
 ) -> Job<Artifact> {
-    let file = file.into();
-    let mut flags = vec!["-shared".to_owned()];
-    flags.extend(shared_name(&file));
-    let whole = if cfg!(target_os = "macos") {
-        [Some("-Wl,-all_load"), None]
-    } else {
-        [Some("-Wl,--whole-archive"), Some("-Wl,--no-whole-archive")]
-    };
-    linked(owner, file, [static_lib.clone()], link, flags, whole)
+    linked(owner, file.into(), [single(static_lib)], Link { kind: LinkKind::SharedWhole, ..link })
 }
 
 /// Links objects and libraries into the executable `file` (Lake's `buildExe`; `buildLeanExe` with
@@ -100,10 +177,18 @@ pub fn build_shared_lib_of_static(
 pub fn build_exe(
     owner: Owner,
     file: impl Into<String>,
-    inputs: impl IntoIterator<Item = Job<Artifact>>,
+    inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file.into(), inputs, link, Vec::new(), [None, None])
+    linked(owner, file.into(), inputs, Link { kind: LinkKind::Executable, ..link })
+}
+
+/// One artifact as a group of one.
+pub(crate) fn single(one: &Job<Artifact>) -> Job<Vec<Artifact>> {
+    one.map(|built| {
+        let trace = BuildTrace::nil("outputs").mix(built.trace.clone());
+        Ok(Built { value: vec![built.value.clone()], trace })
+    })
 }
 
 /// The name that whoever is linked with a shared library looks for when it starts.
@@ -115,29 +200,22 @@ fn shared_name(file: &str) -> Option<String> {
 fn linked(
     owner: Owner,
     file: String,
-    inputs: impl IntoIterator<Item = Job<Artifact>>,
+    inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     link: Link,
-    flags: Vec<String>,
-    around: [Option<&'static str>; 2],
 ) -> Job<Artifact> {
     owner.cx.expect(1);
-    collect(&owner.cx.scheduler.clone(), inputs).map(move |inputs| {
-        let traced = [&flags[..], &link.trace_args, &link.link_args].concat();
-        let prefix = link.depends_on.clone().mix(BuildTrace::list("arguments", &traced));
-        let work = move |action: &mut Action<'_>| {
-            let target = action.staged(&action.step.outputs[0])?;
-            let mut arguments = flags.clone();
-            arguments.extend(["-o".to_owned(), action.argument(&target)]);
-            arguments.extend_from_slice(&link.weak_args);
-            arguments.extend_from_slice(&link.trace_args);
-            arguments.extend(around[0].map(str::to_owned));
-            arguments.extend(action.inputs.iter().map(|input| action.artifact(input)));
-            arguments.extend(around[1].map(str::to_owned));
-            arguments.extend_from_slice(&link.link_args);
-            action.run_tool(&link.linker, arguments)
-        };
-        let step = owner.step(vec![Output::file(file)], prefix, false, Box::new(work));
-        run_single(step, &owner.cx, inputs.into())
+    collect(&owner.cx.scheduler.clone(), inputs).flow(move |groups| {
+        let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
+        let inputs =
+            Built { value: groups.value.concat(), trace: BuildTrace::nil("inputs").mix_all(parts) };
+        let traced = [&link.flags(&file)[..], &link.trace_args, &link.link_args].concat();
+        let prefix = link
+            .depends_on
+            .clone()
+            .mix(BuildTrace::text("output", file.as_str()))
+            .mix(BuildTrace::list("arguments", &traced));
+        let step = owner.step(vec![Output::file(file)], prefix, Work::Link(Arc::new(link)));
+        start_single(step, &owner.cx, (&inputs).into())
     })
 }
 
@@ -156,8 +234,8 @@ pub fn compute_dynlib_of_shared(owner: &Owner, shared: &Job<Artifact>) -> Job<Dy
     let cx = owner.cx.clone();
     shared.map(move |shared| {
         let path = shared.value.path.to_string();
-        let stem = path.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or("");
-        match stem.strip_prefix("lib").filter(|name| !name.is_empty()) {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        match dynlib_name(file) {
             Some(name) => {
                 let value = Dynlib { name: name.to_owned(), path };
                 Ok(Built { value, trace: shared.trace.clone() })
@@ -171,4 +249,15 @@ pub fn compute_dynlib_of_shared(owner: &Owner, shared: &Job<Artifact>) -> Job<Dy
             }
         }
     })
+}
+
+/// Returns what `-l` takes for a shared library's file name: `foo-1.2` for `libfoo-1.2.so`, `foo` for
+/// `libfoo.so.1`.
+fn dynlib_name(file: &str) -> Option<&str> {
+    let suffix = std::env::consts::DLL_SUFFIX;
+    let stem = file.strip_prefix("lib")?;
+    let versioned = format!("{suffix}.");
+    let name =
+        stem.strip_suffix(suffix).or_else(|| Some(&stem[..stem.find(&versioned)?])).unwrap_or(stem);
+    (!name.is_empty()).then_some(name)
 }

@@ -1,13 +1,14 @@
 //! Commands, and tests, which are run like them.
 
-use std::{ffi::OsString, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use larder_trace::{BuildTrace, platform_trace};
+use larder_trace::{BuildTrace, ContentHash, MTime, platform_trace};
 
 use super::{Checked, Maker, TargetJob, flatten, wrong};
 use crate::{
-    artifact::{Artifact, Output},
-    builds::{CommandBuild, Owner, build_command, input_bin_file},
+    action::{Output, Variable},
+    artifact::Artifact,
+    builds::{CommandBuild, CommandProgram, Owner, ToolUse, build_command, input_bin_file},
     job::{Built, Job},
     testing::run_test,
 };
@@ -68,13 +69,14 @@ impl Maker<'_> {
             }
             Declared::Executable(index) => {
                 let executable = &package.manifest.executables[index];
-                let job = self.job(id).ok_or_else(|| wrong("the test was not built"))?.all(self.cx);
+                let job = self.job(id).ok_or_else(|| wrong("the test was not built"))?.all();
                 let mut command = CommandBuild {
-                    passed: Vec::new(),
-                    program: None,
-                    arguments: vec![vec![Word::Inputs(0..1)]],
-                    environment: Vec::new(),
+                    program: CommandProgram::Input(0),
+                    arguments: Vec::new(),
+                    environment: BTreeMap::new(),
                     declared_inputs: 0,
+                    system_files: Vec::new(),
+                    always: false,
                     depends_on: BuildTrace::nil("test"),
                 };
                 let mut inputs = Inputs { jobs: vec![job], count: 1 };
@@ -87,7 +89,7 @@ impl Maker<'_> {
                     if self.plan.target(library).facet == Some(Facet::Shared)
                         && let Some(job) = self.job(library)
                     {
-                        inputs.add(job.all(self.cx), 1);
+                        inputs.add(job.all(), 1);
                     }
                 }
                 (command, inputs.jobs)
@@ -121,49 +123,64 @@ impl Maker<'_> {
         let names: Vec<&str> = declared.outputs.iter().map(|output| output.as_str()).collect();
         depends_on = depends_on.mix(BuildTrace::list("outputs", &names));
 
-        let mut program = None;
         let mut words = declared.run.iter();
-        if let Some(name) = declared.run[0].as_literal() {
-            words.next();
-            program = Some(if name.contains('/') {
+        let first = words.next().ok_or_else(|| wrong("its command is empty"))?;
+        let at = |diagnostic: Diagnostic| {
+            Box::new(diagnostic.at(&package.manifest.source, first.span.clone()))
+        };
+        let program = match first.as_literal() {
+            Some(name) if name.contains('/') => {
                 inputs.add(one_file(owner, name), 1);
-                package.place.directory.join(name)
-            } else {
-                let tool = self.tools.program(name).map_err(|error| {
-                    let diagnostic = Diagnostic::new(error.to_string());
-                    diagnostic.at(&package.manifest.source, declared.run[0].span.clone())
-                })?;
-                depends_on = depends_on.mix(tool.trace.clone());
-                tool.path.clone()
-            });
-        }
+                CommandProgram::Input(inputs.count - 1)
+            }
+            Some(name) => {
+                let tool = self.tools.program(name);
+                let tool = tool.map_err(|error| at(Diagnostic::new(error.to_string())))?;
+                // What a package makes that is the same everywhere does not depend on how the programs
+                // of this machine were built.
+                let trace = match package.manifest.package.platform_independent {
+                    true => BuildTrace::text("program", name),
+                    false => tool.trace.clone(),
+                };
+                depends_on = depends_on.mix(trace);
+                CommandProgram::Tool(ToolUse::new(tool.path.clone(), &tool.trace))
+            }
+            None => match self.words(index, package, first, &mut inputs)?.as_slice() {
+                [Word::Inputs(range)] if !range.is_empty() => CommandProgram::Input(range.start),
+                _ => return Err(at(Diagnostic::new(format!("`{}` is no program", first.text)))),
+            },
+        };
         let mut arguments = Vec::new();
         for template in words {
             arguments.push(self.words(index, package, template, &mut inputs)?);
         }
-        let mut environment: Vec<(String, OsString)> = Vec::new();
+        let mut environment = BTreeMap::new();
         for (name, value) in &declared.env {
-            environment.push((name.clone(), value.into()));
+            environment.insert(name.clone(), Variable::Text(value.clone()));
             depends_on = depends_on.mix(BuildTrace::text(format!("env {name}"), value.as_str()));
         }
-        let mut passed = Vec::new();
         for name in &declared.pass_env {
-            let value = std::env::var_os(name);
+            let value = self.cx.session.settings.environment.get(name);
             // The value may be a secret: only its hash is written down.
-            let hash = match &value {
-                Some(value) => larder_trace::ContentHash::of_bytes(value.as_encoded_bytes()),
+            let hash = match value {
+                Some(value) => ContentHash::of_bytes(value.as_encoded_bytes()),
                 None => BuildTrace::nil("unset").hash(),
             };
             let name_in_trace = format!("pass-env {name}");
-            depends_on =
-                depends_on.mix(BuildTrace::leaf(name_in_trace, hash, larder_trace::MTime::NONE));
-            if let Some(value) = value {
-                environment.push((name.clone(), value));
-                passed.push(name.clone());
+            depends_on = depends_on.mix(BuildTrace::leaf(name_in_trace, hash, MTime::NONE));
+            if value.is_some() {
+                environment.insert(name.clone(), Variable::Passed(hash));
             }
         }
-        let build =
-            CommandBuild { program, arguments, environment, passed, declared_inputs, depends_on };
+        let build = CommandBuild {
+            program,
+            arguments,
+            environment,
+            declared_inputs,
+            system_files: Vec::new(),
+            always: false,
+            depends_on,
+        };
         Ok((build, inputs.jobs))
     }
 

@@ -1,13 +1,14 @@
 //! Objects: sources, languages, include directories, and what must be there before compiling.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use larder_trace::BuildTrace;
 
 use super::{Checked, Maker, TargetJob, flatten, literal, wrong};
 use crate::{
+    action::{self, Argument, text},
     artifact::Artifact,
-    builds::{Compile, Owner, build_o, input_text_file},
+    builds::{Compile, ObjectSource, Owner, SourceOf, ToolUse, build_objects},
     job::{Built, Job},
     toolchain::Role,
 };
@@ -30,12 +31,12 @@ impl Maker<'_> {
         let target = plan.target(id);
         let compiled = plan.compiled(target).ok_or_else(|| wrong("no sources here"))?;
         let prefix = object_directory(target);
-        let sources = self.sources(target.package, package, compiled, &owner)?;
+        let sources = self.sources(target.package, package, compiled)?;
         let after = self.prerequisites(target, package, &owner)?;
         let includes = self.includes(id)?;
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut objects = Vec::with_capacity(sources.len());
-        for (name, job, language) in sources {
+        for (name, source, language) in sources {
             let compile = match modes.get(&language) {
                 Some(compile) => compile.clone(),
                 None => {
@@ -45,9 +46,10 @@ impl Maker<'_> {
             };
             self.cxx[id.index()] |= language == Language::Cxx;
             let object = [&prefix, "/", &name, ".o"].concat();
-            objects.push(build_o(owner.clone(), object, &job, compile, after.as_ref()));
+            objects.push(ObjectSource { source, object, compile });
         }
-        Ok(TargetJob::Objects(objects))
+        let count = objects.len();
+        Ok(TargetJob::Objects(count, build_objects(owner, objects, after.as_ref())))
     }
 
     fn compile(
@@ -65,42 +67,56 @@ impl Maker<'_> {
         if gnu_like {
             weak_args.extend(self.path_maps(package));
         }
-        weak_args.extend(includes.iter().map(|include| format!("-I{}", include.argument)));
-        weak_args.extend_from_slice(&compiled.weak_args);
+        weak_args.extend(includes.iter().map(|include| {
+            vec![action::Piece::Text("-I".to_owned()), action::Piece::Path(include.name.clone())]
+        }));
+        weak_args.extend(compiled.weak_args.iter().map(text));
         let mut trace_args = Vec::new();
         if target.position_independent {
             trace_args.push("-fPIC".to_owned());
         }
         trace_args.extend_from_slice(&compiled.trace_args);
         let names: Vec<&str> = includes.iter().map(|include| include.name.as_str()).collect();
-        let mut depends_on = self.made_by("object", package, &tool);
+        // Where the objects lie is part of their key: two targets may compile one source alike.
+        let directory = object_directory(target);
+        let mut depends_on =
+            self.made_by("object", package, &tool).mix(BuildTrace::text("output", directory));
         if !names.is_empty() {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
-        let mut compile =
-            Compile::new(tool.path.clone(), gnu_like, weak_args, trace_args, depends_on);
-        compile.includes = includes.iter().map(|include| include.absolute.clone()).collect();
+        let tool = ToolUse::new(tool.path.clone(), &tool.trace);
+        let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
+        compile.searched = includes.iter().map(|include| include.name.clone()).collect();
         Ok(compile)
     }
 
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
-    /// `__FILE__`. The last map that fits counts.
-    fn path_maps(&self, package: &Package) -> Vec<String> {
+    /// `__FILE__`: each package by `@NAME`. The last map that fits counts.
+    fn path_maps(&self, package: &Package) -> Vec<Argument> {
         let packages = &self.plan.workspace.packages;
-        let place = &package.place;
-        let other = |other: &&Arc<Package>| !Arc::ptr_eq(&other.place, place);
-        let mut maps: Vec<(PathBuf, String)> = packages
+        let depth = |directory: &Path| {
+            packages.iter().filter(|other| directory.starts_with(&other.place.directory)).count()
+        };
+        let mut maps: Vec<(usize, String, String)> = packages
             .iter()
-            .filter(other)
-            .map(|other| (other.place.directory.clone(), format!("@{}", other.place.name)))
+            .map(|other| {
+                let name = format!("@{}", other.place.name);
+                let path =
+                    if other.place == package.place { String::new() } else { format!("{name}/") };
+                (depth(&other.place.directory), path, name)
+            })
             .collect();
-        maps.push((place.directory.clone(), ".".to_owned()));
-        // As it is called where the package is the root.
-        maps.push((self.cx.absolute(&place.build_prefix), ".larder/build/".to_owned()));
-        maps.sort_by_key(|(directory, _)| directory.as_os_str().len());
-        let argument =
-            |(from, to): &(PathBuf, String)| format!("-ffile-prefix-map={}={to}", from.display());
-        maps.iter().map(argument).collect()
+        // What is inside another comes after it.
+        maps.sort();
+        maps.push((0, "<build>/".to_owned(), format!("@{}/.larder/build", package.place.name)));
+        let argument = |(_, path, name): (usize, String, String)| {
+            vec![
+                action::Piece::Text("-ffile-prefix-map=".to_owned()),
+                action::Piece::Absolute(path),
+                action::Piece::Text(format!("={name}")),
+            ]
+        };
+        maps.into_iter().map(argument).collect()
     }
 
     /// The sources of a target: what each is called among objects, its job and its language.
@@ -109,7 +125,6 @@ impl Maker<'_> {
         index: usize,
         package: &Package,
         compiled: &Compiled,
-        owner: &Owner,
     ) -> Checked<Vec<Source>> {
         let mut excluded = Vec::new();
         for pattern in &compiled.exclude {
@@ -135,7 +150,7 @@ impl Maker<'_> {
                 match Language::of(&path) {
                     Some(language) => {
                         if seen.insert(path.clone()) {
-                            found.push((path.clone(), input_text_file(owner, path), language));
+                            found.push((path.clone(), SourceOf::File(path), language));
                         }
                     }
                     None if is_pattern(&pattern) => {}
@@ -188,7 +203,7 @@ impl Maker<'_> {
                     let value = built.value[position].clone();
                     Ok(Built { trace: value.trace(format!("<build>/{name}")), value })
                 });
-                found.push((format!("_build/{}", output.value), source, language));
+                found.push((format!("_build/{}", output.value), SourceOf::Made(source), language));
             }
         }
         if found.is_empty() {
@@ -212,13 +227,13 @@ impl Maker<'_> {
                 input.as_hole().is_some() || input.as_built().is_some()
             };
             for input in compiled.inputs.iter().filter(|input| !made(input)) {
-                groups.push(self.input(target.package, package, input, true, owner)?.0);
+                groups.push(self.input(target.package, package, input, false, owner)?.0);
             }
         }
         groups.extend(
             target.needs.iter().filter(|id| !self.is_source_of(target, **id)).filter_map(|need| {
                 match self.plan.target(*need).facet {
-                    None => self.job(*need).map(|job| job.all(self.cx)),
+                    None => self.job(*need).map(|job| job.all()),
                     // Libraries are needed for linking, not for compiling.
                     Some(_) => None,
                 }
@@ -271,13 +286,8 @@ impl Maker<'_> {
                     "" => ".".to_owned(),
                     name => name.to_owned(),
                 };
-                let absolute = self.cx.absolute(&from_root);
-                let argument = match crate::process::argument_path(&absolute, &own.directory) {
-                    here if here.is_empty() => ".".to_owned(),
-                    there => there.trim_end_matches('/').to_owned(),
-                };
                 if !found.iter().any(|known| known.name == name) {
-                    found.push(Include { name, argument, absolute });
+                    found.push(Include { name });
                 }
             }
         }
@@ -361,12 +371,9 @@ impl Language {
 struct Include {
     /// What it is called on every machine.
     name: String,
-    /// As a compiler is given it.
-    argument: String,
-    absolute: PathBuf,
 }
 
 /// A source: what it is called among objects, its job, and its language.
-type Source = (String, Job<Artifact>, Language);
+type Source = (String, SourceOf, Language);
 
 const SOURCES_END: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";

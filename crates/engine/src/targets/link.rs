@@ -2,7 +2,10 @@
 
 use super::{Checked, Maker, TargetJob, wrong};
 use crate::{
-    builds::{Archive, Link, Owner, build_exe, build_shared_lib, build_static_lib},
+    builds::{
+        Archive, Link, LinkKind, Owner, ToolUse, build_exe, build_shared_lib, build_static_lib,
+        single,
+    },
     job::Built,
     toolchain::Role,
 };
@@ -31,16 +34,17 @@ impl Maker<'_> {
         }) else {
             return Err(wrong("its objects are not known"));
         };
-        let Some(TargetJob::Objects(objects)) = self.job(objects_id).cloned() else {
+        let Some(TargetJob::Objects(_, objects)) = self.job(objects_id).cloned() else {
             return Err(wrong(&format!("`{}` has no objects", target.label)));
         };
         if target.facet == Some(Facet::Static) {
             let tool = self.tool(package, Role::Ar)?;
             let depends_on = self.made_by("archive", package, &tool);
-            let archive = Archive { archiver: tool.path.clone(), depends_on };
-            return Ok(TargetJob::Single(build_static_lib(owner, file, objects, archive)));
+            let archive =
+                Archive { archiver: ToolUse::new(tool.path.clone(), &tool.trace), depends_on };
+            return Ok(TargetJob::Single(build_static_lib(owner, file, &objects, archive)));
         }
-        let mut inputs = objects;
+        let mut inputs = vec![objects];
         let mut link_args = compiled.link_args.clone();
         let mut trace_args = Vec::new();
         let mut cxx = self.cxx[objects_id.index()];
@@ -50,7 +54,7 @@ impl Maker<'_> {
             let Some(TargetJob::Single(job)) = self.job(library) else {
                 return Err(wrong(&format!("`{}` was not built", linked.label)));
             };
-            inputs.push(match linked.package == target.package {
+            inputs.push(single(&match linked.package == target.package {
                 true => job.clone(),
                 false => {
                     let owner = linked_package.place.name.clone();
@@ -62,7 +66,7 @@ impl Maker<'_> {
                         })
                     })
                 }
-            });
+            }));
             if let Some(compiled) = plan.compiled(linked) {
                 link_args.extend(compiled.link_args.iter().cloned());
             }
@@ -76,8 +80,15 @@ impl Maker<'_> {
         }
         let tool = self.tool(package, if cxx { Role::Cxx } else { Role::Cc })?;
         let depends_on = self.made_by("link", package, &tool);
-        let linker = tool.path.clone();
-        let link = Link { linker, weak_args: Vec::new(), trace_args, link_args, depends_on };
+        let link = Link {
+            linker: ToolUse::new(tool.path.clone(), &tool.trace),
+            writes_depfile: true,
+            weak_args: Vec::new(),
+            trace_args,
+            link_args,
+            depends_on,
+            kind: LinkKind::Executable,
+        };
         Ok(TargetJob::Single(match target.facet {
             Some(Facet::Shared) => build_shared_lib(owner, file, inputs, link),
             _ => build_exe(owner, file, inputs, link),

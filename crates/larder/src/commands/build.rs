@@ -11,7 +11,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use larder_engine::{
-    build::{self, EngineError, Report, Request},
+    build::{self, BuildReport, BuildRequest, EngineError},
     cache::CacheOptions,
     context::{Mode, Options},
     event::Reporter,
@@ -73,13 +73,6 @@ pub struct BuildOptions {
     /// Fail when anything is printed: --fail-level info
     #[arg(long, conflicts_with_all = ["fail_level", "wfail"])]
     iofail: bool,
-}
-
-impl BuildOptions {
-    /// The defaults, with so many commands at once.
-    pub fn with_jobs(jobs: Option<u16>) -> Self {
-        Self { jobs, ..Self::default() }
-    }
 }
 
 /// How much build output matters.
@@ -270,7 +263,7 @@ pub fn why(app: &App, arguments: &Why) -> ExitCode {
     let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
     let request = request(app, &arguments.targets, &options, Mode::DryRun);
     let reporter: Arc<dyn Reporter> = app.ui.clone();
-    let explained = why::why(&request, &Arc::new(Processes::default()), &reporter);
+    let explained = why::why(&app.session(None, Arc::default()), &request, &reporter);
     app.ui.finish();
     let (explanation, report) = match explained {
         Ok(explained) => explained,
@@ -295,7 +288,7 @@ pub fn why(app: &App, arguments: &Why) -> ExitCode {
     if report.succeeded() {
         app.ui.result("everything is up to date: nothing changed since the last build");
     }
-    ExitCode::from(if report.progress.failed > 0 { FAILED } else { 0 })
+    ExitCode::from(if report.counts.failed > 0 { FAILED } else { 0 })
 }
 
 /// Names for people: the first few, unless more was asked for.
@@ -311,14 +304,15 @@ fn fold(app: &App, names: Vec<&str>) -> String {
 }
 
 /// What the command line asks the engine for.
-pub fn request(app: &App, targets: &[TargetName], options: &BuildOptions, mode: Mode) -> Request {
-    let jobs = options
-        .jobs
-        .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
-    Request {
+pub fn request(
+    app: &App,
+    targets: &[TargetName],
+    options: &BuildOptions,
+    mode: Mode,
+) -> BuildRequest {
+    BuildRequest {
         directory: here().to_owned(),
         targets: targets.to_vec(),
-        jobs,
         options: Options {
             mode,
             keep_going: options.keep_going,
@@ -352,15 +346,20 @@ pub fn refuse(ui: &Ui, error: EngineError) -> u8 {
 }
 
 /// Builds, prints how it goes, and tells the exit code.
-pub fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Report, u8), u8> {
+pub fn run(
+    app: &App,
+    options: &BuildOptions,
+    request: &BuildRequest,
+) -> Result<(BuildReport, u8), u8> {
     let mut ui = Ui::new(&app.global);
     ui.explain = options.explain;
     ui.log_level = options.log_level.into();
     let ui = Arc::new(ui);
     let processes = Arc::new(Processes::default());
     end_on_signals(processes.clone());
+    let session = app.session(options.jobs, processes);
     let reporter: Arc<dyn Reporter> = ui.clone();
-    let built = build::build(request, &processes, &reporter);
+    let built = build::build(&session, request, &reporter);
     ui.finish();
     let report = built.map_err(|error| refuse(&ui, error))?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
@@ -371,9 +370,9 @@ pub fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Repo
     let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
     let code = match request.options.mode {
         _ if report.interrupted => INTERRUPTED,
-        _ if report.progress.failed > 0 => FAILED,
+        _ if report.counts.failed > 0 => FAILED,
         Mode::DryRun => 0,
-        Mode::NoBuild if report.progress.out_of_date > 0 => OUT_OF_DATE,
+        Mode::NoBuild if report.counts.out_of_date > 0 => OUT_OF_DATE,
         _ if !report.succeeded() || too_loud.is_some() => FAILED,
         _ => 0,
     };
@@ -390,33 +389,30 @@ pub fn run(app: &App, options: &BuildOptions, request: &Request) -> Result<(Repo
 
 /// Says how a build went that was not what was asked for in itself: nothing, when there was nothing
 /// to do.
-fn summarize_work(app: &App, report: &Report, code: u8) {
-    let progress = &report.progress;
-    if code != 0
-        || progress.built + progress.restored > 0
-        || app.global.verbose > 0
-        || app.global.json
+fn summarize_work(app: &App, report: &BuildReport, code: u8) {
+    let counts = &report.counts;
+    if code != 0 || counts.built + counts.restored > 0 || app.global.verbose > 0 || app.global.json
     {
         summarize(app, report, code);
     }
 }
 
 /// Says how a build went.
-fn summarize(app: &App, report: &Report, code: u8) {
-    let progress = &report.progress;
+fn summarize(app: &App, report: &BuildReport, code: u8) {
+    let counts = &report.counts;
     app.ui.event_json(&json!({
         "event": "finished",
         "exitCode": code,
-        "progress": progress,
+        "progress": counts,
         "milliseconds": report.took.as_millis() as u64,
     }));
     let parts = [
-        (progress.failed, "failed"),
-        (progress.out_of_date, "out of date"),
-        (progress.built, "built"),
-        (progress.restored, "restored"),
-        (progress.replayed, "up to date"),
-        (progress.skipped, "skipped"),
+        (counts.failed, "failed"),
+        (counts.out_of_date, "out of date"),
+        (counts.built, "built"),
+        (counts.restored, "restored"),
+        (counts.replayed, "up to date"),
+        (counts.skipped, "skipped"),
     ];
     let parts: Vec<String> = parts
         .iter()

@@ -259,19 +259,19 @@ pub fn run(app: &App, command: Command) -> ExitCode {
     let reporter = Reporter::new(app);
     let done = match command {
         Command::Get(args) => travel::get(app, &reporter, args),
-        Command::Put(args) => travel::put(&reporter, args),
-        Command::Add(args) => travel::add(&reporter, args),
+        Command::Put(args) => travel::put(app, &reporter, args),
+        Command::Add(args) => travel::add(app, &reporter, args),
         Command::PutStaged(args) => travel::put_staged(&reporter, args),
         Command::Services => travel::services(&reporter),
         Command::Pack(args) => packs::pack(app, &reporter, args),
-        Command::Unpack(args) => packs::unpack(&reporter, args),
+        Command::Unpack(args) => packs::unpack(app, &reporter, args),
         Command::Bake(args) => packs::bake(app, &reporter, args),
-        Command::Stage(args) => local::stage(&reporter, args),
-        Command::Unstage(args) => local::unstage(&reporter, args),
+        Command::Stage(args) => local::stage(app, &reporter, args),
+        Command::Unstage(args) => local::unstage(app, &reporter, args),
         Command::Verify(args) => local::verify(&reporter, args),
-        Command::Gc(args) => local::gc(&reporter, args),
+        Command::Gc(args) => local::gc(app, &reporter, args),
         Command::Clean => local::clean(&reporter),
-        Command::Stats => local::stats(&reporter),
+        Command::Stats => local::stats(app, &reporter),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,18 +17,19 @@ use super::{
     report::{Bar, Reporter, bytes, count},
     scopes,
 };
+use crate::commands::App;
 
 /// `cache stage`.
-pub fn stage(reporter: &Reporter<'_>, args: Stage) -> Result<(), Failure> {
+pub fn stage(app: &App, reporter: &Reporter<'_>, args: Stage) -> Result<(), Failure> {
     let mappings = Mappings::read(&args.mappings)?;
-    let report = staging::stage(&user_store()?, &mappings, &args.staged)?;
+    let report = staging::stage(&user_store(&app.store)?, &mappings, &args.staged)?;
     carried(reporter, "staged", &report)
 }
 
 /// `cache unstage`.
-pub fn unstage(reporter: &Reporter<'_>, args: Unstage) -> Result<(), Failure> {
+pub fn unstage(app: &App, reporter: &Reporter<'_>, args: Unstage) -> Result<(), Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
-    let report = staging::unstage(&user_store()?, &scopes.local, &args.staged)?;
+    let report = staging::unstage(&user_store(&app.store)?, &scopes.local, &args.staged)?;
     carried(reporter, "unstaged", &report)
 }
 
@@ -191,12 +192,12 @@ fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
 }
 
 /// `cache gc`.
-pub fn gc(reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
+pub fn gc(app: &App, reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
     if args.max_size.is_none() && args.max_age.is_none() {
         reporter.warning("without --max-size or --max-age, only leftovers are removed");
     }
     let policy = gc::Policy { max_size: args.max_size, max_age: args.max_age, keep: args.keep_rev };
-    let store = user_store()?;
+    let store = user_store(&app.store)?;
     let report = gc::collect(&store, &policy, || {
         reporter.done(
             "waiting for another `larder cache gc` on this store",
@@ -236,8 +237,8 @@ pub fn clean(reporter: &Reporter<'_>) -> Result<(), Failure> {
 }
 
 /// `cache stats`.
-pub fn stats(reporter: &Reporter<'_>) -> Result<(), Failure> {
-    let store = user_store()?;
+pub fn stats(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
+    let store = user_store(&app.store)?;
     let stats = store.stats()?;
     let mut event = serde_json::to_value(&stats).unwrap_or_default();
     if let Some(event) = event.as_object_mut() {

@@ -125,7 +125,7 @@ impl LevelArgs {
 pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<(), Failure> {
     let file = PathBuf::from(args.what.pop().unwrap_or_default());
     let mappings = mappings(app, &args)?;
-    let store = open_store(app.global.resolution().offline)?;
+    let store = open_store(&app.store)?;
     let bar = PackBar::new(reporter);
     let progress = |progress| bar.advance(&mappings, progress);
     let report = packing::pack(&store, &mappings, &file, &args.level.options(), progress)?;
@@ -148,7 +148,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
     match (&args.rev, args.what.as_slice()) {
         (Some(rev), []) => {
             let scope = scopes(&args.scope, &args.package)?.remote;
-            let store = larder_engine::cache::user_store()?;
+            let store = larder_engine::cache::user_store(&app.store)?;
             Mappings::read_if_present(&store.layout().revision(&scope, rev))?.ok_or_else(|| {
                 Failure::Failed(format!(
                     "revision {rev} of {scope} is not in the store; `larder cache get --rev {rev}` \
@@ -162,7 +162,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
             let targets = targets.map_err(|error| Failure::Usage(error.to_string()))?;
-            let options = BuildOptions::with_jobs(args.jobs);
+            let options = BuildOptions::default();
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
             match build::run(app, &options, &request) {
@@ -183,12 +183,12 @@ fn is_mappings(path: &Path) -> bool {
 }
 
 /// `cache unpack`.
-pub fn unpack(reporter: &Reporter<'_>, args: Unpack) -> Result<(), Failure> {
+pub fn unpack(app: &App, reporter: &Reporter<'_>, args: Unpack) -> Result<(), Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
     let failed = |error: pack::Error| Failure::Failed(error.to_string());
     let pack = OpenPack::open(&args.file, &Limits::default()).map_err(failed)?;
     let bar = local::bar_for(reporter, &pack);
-    let store = larder_engine::cache::user_store()?;
+    let store = larder_engine::cache::user_store(&app.store)?;
     let report = packing::unpack(&store, &scopes.local, &pack, |progress| advance(&bar, progress))?;
     bar.finish();
     say_unpacked(reporter, &report);
@@ -246,9 +246,10 @@ impl PackBar {
 /// `cache bake`.
 pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failure> {
     let source = source(app, &args)?;
-    let options = BuildOptions::with_jobs(args.jobs);
+    let options = BuildOptions::default();
     let processes = Arc::new(Processes::default());
     build::end_on_signals(processes.clone());
+    let session = app.session(args.jobs, processes);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
         build: build::request(app, &args.targets, &options, Mode::Build),
@@ -260,7 +261,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
         packed: &|mappings, progress| packing.advance(mappings, progress),
     };
     let events: Arc<dyn larder_engine::event::Reporter> = app.ui.clone();
-    let baked = bake_offline(bake, &processes, &events);
+    let baked = bake_offline(&session, bake, &events);
     fetching.finish();
     packing.bar.finish();
     app.ui.finish();

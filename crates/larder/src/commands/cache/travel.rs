@@ -29,7 +29,7 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<(), Failure>
         return Err(Failure::Usage(message.to_owned()));
     }
     let scopes = scopes(&args.place.scope, &args.package)?;
-    let store = user_store()?;
+    let store = user_store(&app.store)?;
     if app.global.resolution().offline {
         return get_offline(reporter, &args, &scopes, &store);
     }
@@ -169,7 +169,7 @@ fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
 }
 
 /// `cache put`.
-pub fn put(reporter: &Reporter<'_>, args: Put) -> Result<(), Failure> {
+pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<(), Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
     let mappings = Mappings::read(&args.mappings)?;
     let revision = match args.rev {
@@ -193,7 +193,7 @@ pub fn put(reporter: &Reporter<'_>, args: Put) -> Result<(), Failure> {
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
-    let report = larder_remote::put_stored(&to, &user_store()?, &mappings)?;
+    let report = larder_remote::put_stored(&to, &user_store(&app.store)?, &mappings)?;
     bar.finish();
     say_put(reporter, revision.as_str(), &report);
     missing(reporter, "could not be uploaded", &report.missing)
@@ -280,12 +280,12 @@ fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Result<(),
 }
 
 /// `cache add`.
-pub fn add(reporter: &Reporter<'_>, args: Add) -> Result<(), Failure> {
+pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<(), Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
     let mappings = Mappings::read(&args.mappings)?;
     let config = Config::load()?;
     let service = read_service(&config, &args.place)?.name;
-    let store = user_store()?;
+    let store = user_store(&app.store)?;
     let origin = Origin { service: service.clone(), scope: scopes.remote, revision: args.rev };
     larder_remote::add(&store, &origin, &mappings, None)?;
     store.record_all(&scopes.local, &mappings)?;

@@ -1,34 +1,33 @@
 //! Bringing a step's outputs back from the cache, or leaving them there until somebody needs them.
 
-use std::{fs, time::Instant};
+use std::fs;
 
 use larder_trace::{
-    BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, read_trace_file,
-    write_trace_file,
+    BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
+    read_trace_file, write_trace_file,
 };
 
+use super::{Inputs, Step, record::with_parent};
 use crate::{
-    action::{ActionError, with_parent},
     artifact::{Artifact, Made},
     context::{Context, Mode},
-    event::Status,
-    reason::Reason,
-    step::{Inputs, Step},
+    executor::ExecuteError,
 };
 
 /// Outputs that came from the cache.
-pub(crate) struct Restored {
+pub(super) struct Restored {
     /// The outputs, as if on disk.
     pub artifacts: Vec<Artifact>,
     /// Whether they are; else only their trace file is.
     pub on_disk: bool,
-    record: Outputs,
+    /// The record that they came with.
+    pub record: Outputs,
 }
 
 impl Step {
     /// Restores the outputs that the cache has for these inputs; `None` is a miss. With `on_disk` they
-    /// are put in place, otherwise only the record of them is, and nothing is copied or linked.
-    pub(crate) fn restore(
+    /// are put in place, otherwise only the record of them is, and nothing is copied.
+    pub(super) fn restore(
         &self,
         cx: &Context,
         inputs: Inputs<'_>,
@@ -48,7 +47,7 @@ impl Step {
         match self.put_in_place(cx, inputs, record, on_disk) {
             Ok(restored) => Some(restored),
             Err(error) => {
-                if let ActionError::Failed(message) = error {
+                if let ExecuteError::Failed(message) = error {
                     tracing::debug!("{} was not restored: {message}", self.target);
                 }
                 self.discard(cx);
@@ -58,7 +57,7 @@ impl Step {
     }
 
     /// Whether a record describes exactly what this step makes.
-    pub(crate) fn promises(&self, record: &Outputs) -> bool {
+    pub(super) fn promises(&self, record: &Outputs) -> bool {
         let known = |path: &str| {
             self.outputs.iter().any(|output| match output.directory {
                 true => path.strip_prefix(&output.path).is_some_and(|rest| rest.starts_with('/')),
@@ -79,27 +78,31 @@ impl Step {
         inputs: Inputs<'_>,
         record: Outputs,
         on_disk: bool,
-    ) -> Result<Restored, ActionError> {
-        // No mark of an unfinished build is needed: each file appears whole or not at all, and until
-        // the trace file is written there are outputs missing or there is an old trace.
+    ) -> Result<Restored, ExecuteError> {
         self.refuse_links(cx)?;
+        let trace_path = cx.absolute(&self.trace_path());
+        if record.outputs.len() > 1 {
+            // Should only some of them come into place, the mark tells that they do not belong together.
+            with_parent(&trace_path, || begin_trace_file(&trace_path))
+                .map_err(|error| ExecuteError::io(&trace_path, &error))?;
+        }
         self.remove_outputs(cx)?;
         let mut mtimes = vec![MTime::NONE; record.outputs.len()];
         if on_disk {
-            let store = cx.cache.store(&self.place.name).ok_or(ActionError::Interrupted)?;
+            let store = cx.cache.store(&self.place.name).ok_or(ExecuteError::Interrupted)?;
             for (file, mtime) in record.outputs.iter().zip(&mut mtimes) {
                 let path = self.place.output(&file.path);
                 let target = cx.absolute(&path);
                 store
                     .restore(file, &target)
-                    .map_err(|miss| ActionError::Failed(format!("{}: {miss}", file.path)))?;
+                    .map_err(|miss| ExecuteError::Failed(format!("{}: {miss}", file.path)))?;
                 let hashed = cx.index.record_output(&path, file.hash);
-                *mtime = hashed.map_err(|error| ActionError::io(&target, &error))?.stat.mtime;
+                *mtime = hashed.map_err(|error| ExecuteError::io(&target, &error))?.stat.mtime;
             }
             for path in &record.directories {
                 let directory = cx.absolute(&self.place.output(path));
                 fs::create_dir_all(&directory)
-                    .map_err(|error| ActionError::io(&directory, &error))?;
+                    .map_err(|error| ExecuteError::io(&directory, &error))?;
             }
         } else {
             for file in &record.outputs {
@@ -107,32 +110,19 @@ impl Step {
             }
         }
         let metadata = BuildMetadata::new(&self.trace(inputs.trace), record, true);
-        let trace_path = cx.absolute(&self.trace_path());
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
-            .map_err(|error| ActionError::io(&trace_path, &error))?;
+            .map_err(|error| ExecuteError::io(&trace_path, &error))?;
         let record = metadata.outputs;
         cx.cache.collect(&self.place.name, &metadata.dep_hash, &record);
-        let has_more = !record.log.is_empty() || !record.directories.is_empty();
-        self.remember(cx, metadata.dep_hash, &record.outputs, &record.discovered, has_more);
+        self.remember(cx, metadata.dep_hash, &record, on_disk);
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
-        Ok(Restored { artifacts: self.artifacts(&made, None), on_disk, record })
-    }
-
-    /// Reports outputs that were restored.
-    pub(crate) fn tell_restored(
-        &self,
-        cx: &Context,
-        restored: &Restored,
-        reason: &Reason,
-        started: Instant,
-    ) {
-        self.tell(cx, Status::Restored, &restored.record.log, Some(reason), started.elapsed());
+        Ok(Restored { artifacts: self.artifacts(&made), on_disk, record })
     }
 
     /// Puts what lies in the build directory into the store, and files its mapping once all of it is
     /// there. A store that cannot take it is no failure.
-    pub(crate) fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
+    pub(super) fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
         if let Some(store) = cx.cache.store(&self.place.name) {
             let refused = record.outputs.iter().find_map(|file| {
                 let path = cx.absolute(&self.place.output(&file.path));
@@ -150,7 +140,7 @@ impl Step {
     /// makes sure that the store has what it mentions, for whoever stages, uploads or packs it. False
     /// when there is no record of them, or the store lacks them and they are not `on_disk` either: then
     /// they are to be made.
-    pub(crate) fn collect(&self, cx: &Context, inputs: Inputs<'_>, on_disk: bool) -> bool {
+    pub(super) fn collect(&self, cx: &Context, inputs: Inputs<'_>, on_disk: bool) -> bool {
         if !cx.cache.collects() {
             return true;
         }

@@ -1,0 +1,127 @@
+//! Executors: what runs actions.
+//!
+//! An executor takes an action and gives back how it ended, what it printed, which further inputs it
+//! told of and what it cost. Taking over outputs, recording and verifying are the
+//! [`step`](crate::step)'s, the same for all executors.
+
+mod local;
+mod recording;
+mod render;
+mod sandboxed;
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use larder_project::place::{Place, Places};
+use larder_trace::{ContentHash, describe_io};
+
+use crate::{
+    action::{Action, Output},
+    process::{Cost, Exit},
+};
+
+pub use local::LocalExecutor;
+pub use recording::RecordingExecutor;
+pub use sandboxed::SandboxedExecutor;
+
+/// Runs actions.
+pub trait Executor: Send + Sync {
+    /// Runs `action` at `bench` and returns how it ended. Its outputs lie in the bench's staging
+    /// directory then.
+    ///
+    /// # Errors
+    /// When it did not run to an end of its own.
+    fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError>;
+}
+
+/// How an action went.
+#[derive(Debug)]
+pub struct Execution {
+    /// How its process ended.
+    pub exit: Exit,
+    /// What it printed on both of its outputs, in order.
+    pub printed: String,
+    /// The further inputs that it told of: paths from the root, in its order.
+    pub discovered: Vec<String>,
+    /// What it was refused, for people: each with what would permit it.
+    pub refusals: Vec<String>,
+    /// What it used.
+    pub cost: Cost,
+    /// The command line as a shell would take it.
+    pub command_line: String,
+}
+
+/// Why an action did not run to an end of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The build is being ended; nothing more is to be said.
+    #[error("interrupted")]
+    Interrupted,
+    /// Why it could not run.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ExecuteError {
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        Self::Failed(format!("{}: {}", path.display(), describe_io(error)))
+    }
+}
+
+/// Where an action runs: this machine's places for what the action names.
+pub struct Bench<'a> {
+    /// Where packages are.
+    pub places: &'a Places,
+    /// The action's package.
+    pub place: &'a Place,
+    /// The target that the action is for, for people.
+    pub target: &'a str,
+    /// Where programs are.
+    pub tools: &'a ToolPaths,
+    /// The directory to write outputs and whatever is temporary into, absolute.
+    pub staging: &'a Path,
+    /// Whether outputs are staged under their file names only, rather than at their own paths.
+    pub flat: bool,
+}
+
+impl Bench<'_> {
+    /// Returns where an output is to be written: absolute.
+    pub fn staged(&self, output: &Output) -> PathBuf {
+        self.staging.join(self.staged_name(output))
+    }
+
+    /// Returns the path of an output below the staging directory.
+    pub fn staged_name<'o>(&self, output: &'o Output) -> &'o str {
+        match self.flat {
+            true => output.path.rsplit('/').next().unwrap_or(&output.path),
+            false => &output.path,
+        }
+    }
+
+    /// Returns the depfile that the command is to write: absolute.
+    pub fn depfile(&self) -> PathBuf {
+        self.staging.join(".larder.d")
+    }
+}
+
+/// Where the programs of a build are on this machine, by their identity.
+#[derive(Debug, Default)]
+pub struct ToolPaths(Mutex<HashMap<(String, ContentHash), PathBuf>>);
+
+impl ToolPaths {
+    /// Notes where a program is.
+    pub fn insert(&self, name: &str, identity: ContentHash, path: PathBuf) {
+        let mut paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.insert((name.to_owned(), identity), path);
+    }
+
+    /// Returns where a program is, if it was noted.
+    pub fn find(&self, name: &str, identity: ContentHash) -> Option<PathBuf> {
+        let paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.get(&(name.to_owned(), identity)).cloned()
+    }
+}

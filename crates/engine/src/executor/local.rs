@@ -1,0 +1,99 @@
+//! Runs actions as processes of this machine.
+
+use std::{fs, sync::Arc};
+
+use super::{Bench, ExecuteError, Execution, Executor, render};
+use crate::{
+    action::{Action, Discovery},
+    depfile,
+    environment::Environment,
+    process::{ProcessError, Processes, Spec},
+};
+
+/// Runs actions as processes of this machine, which see all that the user sees.
+pub struct LocalExecutor {
+    processes: Arc<Processes>,
+    environment: Arc<Environment>,
+}
+
+impl LocalExecutor {
+    /// Runs actions as some of `processes`, in a minimal part of `environment`.
+    pub fn new(processes: Arc<Processes>, environment: Arc<Environment>) -> Self {
+        Self { processes, environment }
+    }
+
+    /// Returns the process that `action` is here.
+    pub(super) fn spec(&self, action: &Action, bench: &Bench<'_>) -> Result<Spec, ExecuteError> {
+        Ok(Spec {
+            program: render::program(action, bench)?,
+            arguments: render::arguments(action, bench)?,
+            directory: bench.place.directory.clone(),
+            environment: render::environment(action, bench, &self.environment),
+            response_file: action.response_file.then(|| bench.staging.join("arguments.rsp")),
+        })
+    }
+
+    /// Runs a process, by `start` where it is not started as it is.
+    pub(super) fn run(
+        &self,
+        action: &Action,
+        bench: &Bench<'_>,
+        spec: &Spec,
+        confined: Option<crate::process::Confined<'_>>,
+    ) -> Result<Execution, ExecuteError> {
+        for output in &action.outputs {
+            let path = bench.staged(output);
+            let parent = if output.directory { Some(path.as_path()) } else { path.parent() };
+            if let Some(parent) = parent.filter(|parent| *parent != bench.staging) {
+                fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
+            }
+        }
+        let ended = match self.processes.run(spec, &action.limits, confined) {
+            Ok(ended) => ended,
+            Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
+            Err(error) => return Err(ExecuteError::Failed(error.to_string())),
+        };
+        let discovered = match action.discovery {
+            Discovery::Depfile if ended.exit.success() => discovered(bench)?,
+            _ => Vec::new(),
+        };
+        Ok(Execution {
+            exit: ended.exit,
+            printed: ended.output,
+            discovered,
+            refusals: Vec::new(),
+            cost: ended.cost,
+            command_line: spec.to_string(),
+        })
+    }
+}
+
+impl Executor for LocalExecutor {
+    fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError> {
+        let spec = self.spec(action, bench)?;
+        self.run(action, bench, &spec, None)
+    }
+}
+
+/// Returns what the command wrote into its depfile.
+fn discovered(bench: &Bench<'_>) -> Result<Vec<String>, ExecuteError> {
+    let path = bench.depfile();
+    let bytes = fs::read(&path).map_err(|_| {
+        ExecuteError::Failed(
+            "it wrote no list of the files that it read; larder cannot tell what its output \
+             depends on (does one of its arguments, such as -MF, take the list elsewhere?)"
+                .to_owned(),
+        )
+    })?;
+    // The next action on this bench writes its own.
+    let _ = fs::remove_file(&path);
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let said = String::from_utf8_lossy(error.as_bytes());
+        let names = depfile::parse(&said);
+        let name = names.iter().find(|name| name.contains(char::REPLACEMENT_CHARACTER));
+        let name = name.map_or("a file", String::as_str);
+        ExecuteError::Failed(format!("it includes {name}, whose name is not UTF-8; rename it"))
+    })?;
+    let names = depfile::parse(&text);
+    Ok(names.iter().map(|name| bench.places.from_root(bench.place, name)).collect())
+}

@@ -1,0 +1,75 @@
+//! Sessions: what the builds of one process share.
+//!
+//! Settings are read once, at the top, and handed in. The store with its services is opened when the
+//! first build needs it, and all builds run their tasks in one pool, so that together they run no more
+//! commands at once than the session may.
+
+use std::sync::{Arc, OnceLock};
+
+use larder_store::Store;
+
+use crate::{
+    cache::{StoreSettings, open_store},
+    environment::Environment,
+    executor::{Executor, LocalExecutor, SandboxedExecutor},
+    pool::Pool,
+    process::Processes,
+    sandbox::Sandbox,
+};
+
+/// What a session is set to.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// How many commands may run at once; at least one.
+    pub commands: usize,
+    /// The environment of whoever builds.
+    pub environment: Arc<Environment>,
+    /// The store and its services.
+    pub store: StoreSettings,
+}
+
+/// What the builds of one process share: settings, store, executors, and how much may run at once.
+pub struct Session {
+    /// What it is set to.
+    pub settings: Settings,
+    /// The commands that run.
+    pub processes: Arc<Processes>,
+    pool: Arc<Pool>,
+    store: OnceLock<Option<Arc<Store>>>,
+}
+
+impl Session {
+    /// Begins a session. `processes` lets a signal handler end the commands that run.
+    pub fn new(settings: Settings, processes: Arc<Processes>) -> Arc<Self> {
+        let pool = Pool::new(settings.commands);
+        Arc::new(Self { settings, processes, pool, store: OnceLock::new() })
+    }
+
+    /// Returns the pool that all tasks run in.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Returns the store, opened when it is first asked for; `None` when there is none to be had, which
+    /// is said at info.
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        let open = || {
+            open_store(&self.settings.store)
+                .inspect_err(|error| tracing::info!("building without the artifact cache: {error}"))
+                .ok()
+                .map(Arc::new)
+        };
+        self.store.get_or_init(open).as_ref()
+    }
+
+    /// Returns an executor for this machine, which confines what it runs by `sandbox` where there is
+    /// one.
+    pub fn executor(&self, sandbox: Option<Arc<Sandbox>>) -> Arc<dyn Executor> {
+        let environment = self.settings.environment.clone();
+        let local = LocalExecutor::new(self.processes.clone(), environment);
+        match sandbox {
+            None => Arc::new(local),
+            Some(sandbox) => Arc::new(SandboxedExecutor::new(local, sandbox)),
+        }
+    }
+}

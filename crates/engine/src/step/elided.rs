@@ -1,0 +1,102 @@
+//! Outputs that were left in the store: known by their hashes, fetched when somebody needs them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use larder_trace::BuildTrace;
+
+use super::{Inputs, Step};
+use crate::{
+    artifact::Artifact,
+    context::Context,
+    event::Status,
+    job::{Built, Flow, Job, collect},
+};
+
+/// The outputs of a step that were left in the store, and how to get them after all.
+pub struct Elided {
+    step: Arc<Step>,
+    inputs: Built<Vec<Artifact>>,
+    /// What the step was counted as when its outputs were left there.
+    counted: Status,
+    /// The job that gets them, once somebody has asked.
+    fetched: Mutex<Option<Job<Vec<Artifact>>>>,
+}
+
+impl Step {
+    /// Notes on artifacts that are not on disk how to get them there.
+    pub(super) fn leave_in_store(
+        self: &Arc<Self>,
+        inputs: Inputs<'_>,
+        artifacts: &mut [Artifact],
+        counted: Status,
+    ) {
+        let elided = Arc::new(Elided {
+            step: self.clone(),
+            inputs: inputs.to_owned(),
+            counted,
+            fetched: Mutex::default(),
+        });
+        for artifact in artifacts {
+            artifact.elided = Some(elided.clone());
+        }
+    }
+}
+
+impl Elided {
+    /// Returns a job that is done when all of `elided` are on disk. It fails when one of them cannot be
+    /// had.
+    pub fn fetch_all<'e>(
+        cx: &Arc<Context>,
+        elided: impl IntoIterator<Item = &'e Arc<Elided>>,
+    ) -> Job<Vec<()>> {
+        let mut once: Vec<&Arc<Elided>> = Vec::new();
+        for one in elided {
+            if !once.iter().any(|known| Arc::ptr_eq(known, one)) {
+                once.push(one);
+            }
+        }
+        let nothing =
+            |_: &Built<Vec<Artifact>>| Ok(Built { value: (), trace: BuildTrace::nil("on disk") });
+        let jobs: Vec<Job<()>> = once.iter().map(|one| one.fetch(cx).map(nothing)).collect();
+        collect(&cx.scheduler, jobs)
+    }
+
+    /// Returns the job that gets the outputs: from the store, and if that has lost them, by making them
+    /// again, with the inputs before. However many ask, it is one job.
+    fn fetch(self: &Arc<Self>, cx: &Arc<Context>) -> Job<Vec<Artifact>> {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = &*fetched {
+            return job.clone();
+        }
+        let (own, context) = (self.clone(), cx.clone());
+        // A task of its own for each: a chain of them may be as long as a manifest.
+        let job = Job::spawn(&cx.scheduler, move || {
+            let inputs = Inputs::from(&own.inputs);
+            match own.step.restore(&context, inputs, true) {
+                Some(restored) => Flow::Ended(Ok(own.step.built(restored.artifacts))),
+                None => {
+                    // It is made after all, and counts as that only.
+                    context.uncount(own.counted);
+                    own.step.clone().make(&context, inputs, None)
+                }
+            }
+        });
+        fetched.insert(job).clone()
+    }
+}
+
+impl Drop for Elided {
+    /// Lets go of a chain of inputs link by link, without a call for each.
+    fn drop(&mut self) {
+        let links = |elided: &mut Self| {
+            let inputs = std::mem::take(&mut elided.inputs.value);
+            inputs.into_iter().filter_map(|input| input.elided).collect::<Vec<_>>()
+        };
+        let mut stack = links(self);
+        while let Some(elided) = stack.pop() {
+            if let Some(mut last) = Arc::into_inner(elided) {
+                stack.extend(links(&mut last));
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Having a step's work done.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+
+use larder_trace::{Level, LogEntry, MTime, begin_trace_file, describe_io};
+
+use super::{Inputs, Step, Work, Workplace, record::with_parent};
+use crate::{
+    action::Action,
+    artifact::Artifact,
+    context::Context,
+    event::{Ended, Event, Status},
+    executor::{Bench, ExecuteError},
+    job::{Built, Failed},
+    reason::Reason,
+};
+
+/// What doing a step's work came to.
+pub(super) struct Done {
+    /// What it printed.
+    pub log: Vec<LogEntry>,
+    /// Inputs that it told of: paths from the root.
+    pub discovered: Vec<String>,
+    /// When it began.
+    pub begun: MTime,
+    command_line: Option<String>,
+}
+
+impl Step {
+    /// Does the work and takes over the outputs, whatever is there already.
+    pub(super) fn execute(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        reason: Option<&Reason>,
+    ) -> Result<Built<Vec<Artifact>>, Failed> {
+        if cx.stopped() {
+            return Err(Failed);
+        }
+        cx.started(self.name());
+        let started = Instant::now();
+        let tidy = self.work.is_tidy();
+        let staging = match cx.staging(tidy) {
+            Ok(staging) => staging,
+            Err(error) => {
+                let error = describe_io(&error);
+                let message = format!("cannot make a directory to build in: {error}");
+                self.fail(cx, &[], &message, None, started);
+                return Err(Failed);
+            }
+        };
+        let bench = Bench {
+            places: &cx.places,
+            place: &self.place,
+            target: &self.target,
+            tools: &cx.tools,
+            staging: staging.path(),
+            flat: tidy,
+        };
+        let begun = MTime::now();
+        let mut done = Done { log: Vec::new(), discovered: Vec::new(), begun, command_line: None };
+        let result = self.begin(cx).and_then(|()| {
+            self.work(cx, inputs, &bench, &mut done)?;
+            self.finish(cx, inputs, &bench, &done)
+        });
+        match result {
+            Ok(artifacts) => {
+                let ended = Ended {
+                    status: Status::Built,
+                    log: &done.log,
+                    reason,
+                    error: None,
+                    command: done.command_line.as_deref(),
+                    took: started.elapsed(),
+                };
+                cx.ended(self.name(), &ended);
+                cx.reuse(staging);
+                Ok(self.built(artifacts))
+            }
+            Err(error) => {
+                self.discard(cx);
+                if let ExecuteError::Failed(message) = error {
+                    self.fail(cx, &done.log, &message, done.command_line.as_deref(), started);
+                }
+                Err(Failed)
+            }
+        }
+    }
+
+    fn fail(
+        &self,
+        cx: &Context,
+        log: &[LogEntry],
+        error: &str,
+        command: Option<&str>,
+        started: Instant,
+    ) {
+        let took = started.elapsed();
+        let ended =
+            Ended { status: Status::Failed, log, reason: None, error: Some(error), command, took };
+        cx.ended(self.name(), &ended);
+    }
+
+    /// Makes way for the outputs. What a tool writes replaces what is there when it is finished. A
+    /// command may write straight into place, and several outputs belong together: of these, none is
+    /// there while the work lasts, and the trace file says that it is unfinished.
+    fn begin(&self, cx: &Context) -> Result<(), ExecuteError> {
+        if self.work.is_tidy() {
+            return Ok(());
+        }
+        self.refuse_links(cx)?;
+        let trace_path = cx.absolute(&self.trace_path());
+        with_parent(&trace_path, || begin_trace_file(&trace_path))
+            .map_err(|error| ExecuteError::io(&trace_path, &error))?;
+        self.remove_outputs(cx)
+    }
+
+    fn work(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        bench: &Bench<'_>,
+        done: &mut Done,
+    ) -> Result<(), ExecuteError> {
+        match self.work.action(self, cx, inputs) {
+            Some(action) => self.run(cx, &action, bench, done),
+            None => self.call(cx, inputs, bench),
+        }
+    }
+
+    /// Has the executor run an action.
+    fn run(
+        &self,
+        cx: &Context,
+        action: &Action,
+        bench: &Bench<'_>,
+        done: &mut Done,
+    ) -> Result<(), ExecuteError> {
+        let execution = cx.executor.execute(action, bench)?;
+        done.command_line = Some(execution.command_line);
+        done.discovered = execution.discovered;
+        let text = execution.printed.trim_end();
+        let success = execution.exit.success();
+        if !text.is_empty() {
+            let level = if success { level_of(text) } else { Level::Error };
+            done.log.push(LogEntry { level, message: text.to_owned() });
+        }
+        if !success {
+            let mut message = execution.exit.to_string();
+            execution.refusals.iter().for_each(|refusal| message += &format!("\n{refusal}"));
+            return Err(ExecuteError::Failed(message));
+        }
+        for refusal in &execution.refusals {
+            // Not for the log, which is kept: another build may not be sandboxed.
+            let message = format!("`{}` was built, but {refusal}", self.target);
+            cx.report(&Event::Note { level: Level::Warning, message: &message });
+        }
+        Ok(())
+    }
+
+    /// Calls the function of a program of one's own.
+    fn call(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        bench: &Bench<'_>,
+    ) -> Result<(), ExecuteError> {
+        let Work::Function(function) = &self.work else { return Ok(()) };
+        let outputs: Vec<_> = self.outputs.iter().map(|output| bench.staged(output)).collect();
+        for (path, output) in outputs.iter().zip(&self.outputs) {
+            let parent =
+                if output.directory { path.as_path() } else { path.parent().unwrap_or(path) };
+            fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
+        }
+        let inputs = inputs.artifacts.iter().map(|input| cx.absolute(&input.path)).collect();
+        function(&Workplace { inputs, outputs }).map_err(ExecuteError::Failed)
+    }
+}
+
+impl Work {
+    /// Returns the action that does the work, where one does.
+    fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Option<Action> {
+        Some(match self {
+            Self::Compile(compile) => compile.action(step, cx, inputs),
+            Self::Archive(archive) => archive.action(step, cx, inputs),
+            Self::Link(link) => link.action(step, cx, inputs),
+            Self::Command(command) => command.action(step, cx, inputs),
+            Self::Action(make) => make(step, cx, inputs),
+            Self::Function(_) => return None,
+        })
+    }
+}
+
+impl Step {
+    /// Returns an artifact's name in actions of this step's package.
+    pub(crate) fn portable(&self, cx: &Context, artifact: &Artifact) -> String {
+        cx.places.portable(&self.place, &artifact.path)
+    }
+
+    /// Returns the inputs of an action of this step: those it works on and its prerequisites, by name.
+    pub(crate) fn action_inputs(
+        &self,
+        cx: &Context,
+        inputs: &[Artifact],
+    ) -> BTreeMap<String, larder_trace::ContentHash> {
+        let all = inputs.iter().chain(&self.prerequisites);
+        all.map(|artifact| (self.portable(cx, artifact), artifact.hash)).collect()
+    }
+}
+
+/// Returns how much the output of a command that succeeded matters. Compilers and linkers of every make
+/// write `warning:` before what they warn of, some after a colour.
+fn level_of(text: &str) -> Level {
+    let warns =
+        text.lines().any(|line| line.contains("warning: ") || line.contains("warning:\u{1b}"));
+    if warns { Level::Warning } else { Level::Info }
+}
+
+/// Whether `path` is a regular file, and no link to one.
+pub(super) fn is_regular(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file())
+}

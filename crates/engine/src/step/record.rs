@@ -1,0 +1,301 @@
+//! Taking over what a step's work made, and writing down what it was made from.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use larder_trace::{
+    BuildMetadata, Content, ContentHash, DiscoveredInput, LogEntry, OutputFile, Outputs,
+    clear_trace_file, compute_file_hash, write_trace_file,
+};
+use rustix::fs::{FileType, RawMode};
+
+use super::{
+    Inputs, Step,
+    execute::{Done, is_regular},
+};
+use crate::{
+    action::Output,
+    artifact::{Artifact, Made},
+    context::Context,
+    event::{Ended, Status},
+    executor::{Bench, ExecuteError},
+    reason::Reason,
+    staged::Staged,
+};
+
+impl Step {
+    /// Moves the outputs into place and records them.
+    pub(super) fn finish(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        bench: &Bench<'_>,
+        done: &Done,
+    ) -> Result<Vec<Artifact>, ExecuteError> {
+        let (discovered, mut settled) = self.discovered(cx, inputs, done)?;
+        self.refuse_links(cx)?;
+        let mut files = Vec::with_capacity(self.outputs.len());
+        let mut directories = Vec::new();
+        for output in &self.outputs {
+            let target = cx.absolute(&self.place.output(&output.path));
+            self.take(bench, output, &target)?;
+            if output.directory {
+                directories.push(output.path.clone());
+                list_tree(&target, &output.path, &mut files, &mut directories)?;
+            } else {
+                files.push(describe(&target, output.path.clone())?);
+            }
+        }
+        let log = done.log.iter().map(|entry| LogEntry {
+            level: entry.level,
+            message: anstream::adapter::strip_str(&entry.message).to_string(),
+        });
+        let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
+        // What is recorded was made from what was hashed. An input that has changed under the work, or
+        // since it was hashed, makes outputs that are used once.
+        let needed = inputs.artifacts.iter().chain(&self.prerequisites);
+        settled &= needed.into_iter().all(|input| cx.is_unchanged_since(input, done.begun));
+        let trace = self.trace(inputs.trace);
+        if settled {
+            self.keep_in_store(cx, &trace.hash(), &record);
+        }
+        let mut mtimes = Vec::with_capacity(record.outputs.len());
+        for file in &record.outputs {
+            let path = self.place.output(&file.path);
+            let hashed = cx.index.record_output(&path, file.hash);
+            let failed = |error| ExecuteError::io(&cx.absolute(&path), &error);
+            mtimes.push(hashed.map_err(failed)?.stat.mtime);
+        }
+        let made: Vec<Made<'_>> =
+            record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
+        let artifacts = self.artifacts(&made);
+        let trace_path = cx.absolute(&self.trace_path());
+        if !settled {
+            let failed = |error| ExecuteError::io(&trace_path, &error);
+            clear_trace_file(&trace_path).map_err(failed)?;
+            tracing::info!(
+                "{}: an input changed while it was built; it is built again next time",
+                self.name().output
+            );
+            return Ok(artifacts);
+        }
+        let metadata = BuildMetadata::new(&trace, record, false);
+        with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
+            .map_err(|error| ExecuteError::io(&trace_path, &error))?;
+        self.remember(cx, metadata.dep_hash, &metadata.outputs, true);
+        Ok(artifacts)
+    }
+
+    /// Moves an output into place from where the work was told to write it, unless a command wrote it
+    /// straight into place.
+    fn take(&self, bench: &Bench<'_>, output: &Output, target: &Path) -> Result<(), ExecuteError> {
+        let failed = |error: io::Error| ExecuteError::io(target, &error);
+        let missing = || {
+            Err(ExecuteError::Failed(format!(
+                "it ended well but did not write its output `{}`; commands write outputs to {{out}}, or below {{outdir}}",
+                output.path
+            )))
+        };
+        if bench.flat {
+            let staged = bench.staged(output);
+            if !is_regular(&staged) {
+                return missing();
+            }
+            return with_parent(target, || fs::rename(&staged, target)).map_err(|error| {
+                if error.kind() == io::ErrorKind::IsADirectory {
+                    directory_in_the_way(target)
+                } else {
+                    failed(error)
+                }
+            });
+        }
+        if let Some(staged) = Staged::find(bench.staging, &output.path).map_err(failed)? {
+            self.check_kind(output, staged.kind)?;
+            with_parent(target, || staged.rename(target)).map_err(failed)?;
+        }
+        // Looked at where no command can change it any more.
+        match target.symlink_metadata() {
+            Ok(metadata) => {
+                let mode = metadata.permissions().mode();
+                self.check_kind(output, FileType::from_raw_mode(mode as RawMode))
+            }
+            Err(_) => missing(),
+        }
+    }
+
+    /// Returns the inputs that the work told of, and whether none of them has changed since it began.
+    fn discovered(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        done: &Done,
+    ) -> Result<(Vec<DiscoveredInput>, bool), ExecuteError> {
+        let mut settled = true;
+        let mut found = Vec::with_capacity(done.discovered.len());
+        for path in &done.discovered {
+            if inputs.artifacts.iter().any(|input| *input.path == **path) {
+                continue;
+            }
+            let content = Content::of_source(path);
+            let hashed = cx.index.file(path, content);
+            let hashed = hashed.map_err(|error| ExecuteError::io(Path::new(path), &error))?;
+            settled &= cx.index.unchanged_since(path, content, done.begun);
+            found.push(DiscoveredInput {
+                path: cx.places.portable(&self.place, path),
+                hash: hashed.hash,
+            });
+        }
+        found.sort();
+        found.dedup();
+        Ok((found, settled))
+    }
+
+    /// Tells the index of a finished step whose trace file is written.
+    pub(super) fn remember(
+        &self,
+        cx: &Context,
+        dep_hash: ContentHash,
+        record: &Outputs,
+        _on_disk: bool,
+    ) {
+        let outputs = record.outputs.iter().map(|file| self.place.output(&file.path).into());
+        let discovered: Option<Vec<Box<str>>> = record
+            .discovered
+            .iter()
+            .map(|input| cx.places.locate(&self.place, &input.path).map(Into::into))
+            .collect();
+        let has_more = !record.log.is_empty() || !record.directories.is_empty();
+        if let Some(discovered) = discovered {
+            let trace_path = self.trace_path();
+            cx.index.record_target(&trace_path, dep_hash, outputs.collect(), discovered, has_more);
+        }
+    }
+
+    /// Reports how the step ended.
+    pub(super) fn tell(
+        &self,
+        cx: &Context,
+        status: Status,
+        log: &[LogEntry],
+        reason: Option<&Reason>,
+        took: Duration,
+    ) {
+        let ended = Ended { status, log, reason, error: None, command: None, took };
+        cx.ended(self.name(), &ended);
+    }
+}
+
+impl Step {
+    /// Refuses outputs whose directories are symbolic links: they would lead out of the build directory.
+    pub(super) fn refuse_links(&self, cx: &Context) -> Result<(), ExecuteError> {
+        for output in &self.outputs {
+            for (end, _) in output.path.match_indices('/') {
+                let directory = self.place.output(&output.path[..end]);
+                if cx.is_link(&directory) {
+                    return Err(ExecuteError::Failed(format!(
+                        "{} is a symbolic link, and outputs stay in the build directory; remove it",
+                        cx.absolute(&directory).display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes outputs and trace, so that nothing is left of a step that failed.
+    pub(super) fn discard(&self, cx: &Context) {
+        // What cannot be removed stays marked as unfinished by its trace file.
+        if self.refuse_links(cx).is_ok() && self.remove_outputs(cx).is_ok() {
+            let _ = clear_trace_file(&cx.absolute(&self.trace_path()));
+        }
+    }
+
+    pub(super) fn remove_outputs(&self, cx: &Context) -> Result<(), ExecuteError> {
+        for output in &self.outputs {
+            let path = cx.absolute(&self.place.output(&output.path));
+            let removed = match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(_) if path.is_dir() && output.directory => fs::remove_dir_all(&path),
+                Err(_) if path.is_dir() => return Err(directory_in_the_way(&path)),
+                result => result,
+            };
+            removed.map_err(|error| ExecuteError::io(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self, output: &Output, kind: FileType) -> Result<(), ExecuteError> {
+        let wrong = match (output.directory, kind.is_dir(), kind.is_file()) {
+            (false, true, _) => {
+                "a directory, and a file was promised; a directory's name ends in `/`"
+            }
+            (true, false, _) => "no directory, as its final `/` promises",
+            (false, _, false) => "neither a file nor a directory",
+            _ => return Ok(()),
+        };
+        Err(ExecuteError::Failed(format!("its output `{}` is {wrong}", output.path)))
+    }
+}
+
+/// Writes to `path`; where its directory is not there yet, makes that and tries again.
+pub(super) fn with_parent(path: &Path, write: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    match (write(), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent)?;
+            write()
+        }
+        (result, _) => result,
+    }
+}
+
+fn directory_in_the_way(path: &Path) -> ExecuteError {
+    ExecuteError::Failed(format!(
+        "{} is a directory where a file is to be built; remove it",
+        path.display()
+    ))
+}
+
+fn describe(file: &Path, path: String) -> Result<OutputFile, ExecuteError> {
+    let metadata = fs::metadata(file).map_err(|error| ExecuteError::io(file, &error))?;
+    let hash: ContentHash =
+        compute_file_hash(file, Content::Binary).map_err(|error| ExecuteError::io(file, &error))?;
+    let executable = metadata.permissions().mode() & 0o111 != 0;
+    Ok(OutputFile { path, hash, size: metadata.len(), executable })
+}
+
+/// Adds all files below `directory`, sorted, and the directories below it that are empty.
+fn list_tree(
+    directory: &Path,
+    path: &str,
+    files: &mut Vec<OutputFile>,
+    empty: &mut Vec<String>,
+) -> Result<(), ExecuteError> {
+    let failed = |error: io::Error| ExecuteError::io(directory, &error);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().into_string().map_err(|name| {
+            ExecuteError::Failed(format!(
+                "its output {path}/{} has a name that is not UTF-8",
+                name.display()
+            ))
+        })?;
+        entries.push((name, entry.file_type().map_err(failed)?));
+    }
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, kind) in entries {
+        let (inner, inner_path) = (directory.join(&name), format!("{path}/{name}"));
+        if kind.is_file() {
+            files.push(describe(&inner, inner_path)?);
+        } else if kind.is_dir() {
+            let before = (files.len(), empty.len());
+            list_tree(&inner, &inner_path, files, empty)?;
+            if before == (files.len(), empty.len()) {
+                empty.push(inner_path);
+            }
+        } else {
+            let message = format!("its output {inner_path} is neither a file nor a directory");
+            return Err(ExecuteError::Failed(message));
+        }
+    }
+    Ok(())
+}
