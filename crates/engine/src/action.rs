@@ -66,11 +66,11 @@ pub enum Piece {
     Path(String),
     /// The absolute path of a file or directory.
     Absolute(String),
-    /// The path of an output, by its position among the outputs: absolute.
+    /// The path to write an output to, by its position among the outputs.
     Output(usize),
     /// The path of the directory that outputs are written below: absolute.
     OutputDirectory,
-    /// The path of the depfile that the command is to write: absolute.
+    /// The path of the depfile that the command is to write.
     Depfile,
     /// The path of a file that lists these files, one a line: absolute.
     List(Vec<String>),

@@ -1,6 +1,9 @@
 //! Rendering actions for this machine.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{Bench, ExecuteError};
 use crate::action::{Action, Argument, Piece, Program, Variable};
@@ -24,6 +27,13 @@ fn path(bench: &Bench<'_>, portable: &str) -> Result<String, ExecuteError> {
         "" => ".".to_owned(),
         own => own.to_owned(),
     })
+}
+
+/// Returns a path in the staging directory as an argument: absolute, so that a command may change its
+/// directory; for tools, which do not, as short as it can be.
+fn staged(bench: &Bench<'_>, path: &Path) -> String {
+    let inside = path.strip_prefix(&bench.place.directory).ok().filter(|_| bench.flat);
+    inside.unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Returns the program of an action: absolute.
@@ -61,10 +71,10 @@ fn argument(
                 let output = action.outputs.get(*position).ok_or_else(|| {
                     ExecuteError::Failed(format!("there is no output {position}"))
                 })?;
-                rendered.push_str(&bench.staged(output).to_string_lossy());
+                rendered.push_str(&staged(bench, &bench.staged(output)));
             }
             Piece::OutputDirectory => rendered.push_str(&bench.staging.to_string_lossy()),
-            Piece::Depfile => rendered.push_str(&bench.depfile().to_string_lossy()),
+            Piece::Depfile => rendered.push_str(&staged(bench, &bench.depfile())),
             Piece::List(files) => {
                 let mut text = String::new();
                 for file in files {
