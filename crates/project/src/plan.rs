@@ -3,6 +3,9 @@
 //! Targets are dense ids into one vector. The graph is made from manifests alone, without touching
 //! sources or outputs; only what a build asks for is looked at on disk.
 
+pub mod language;
+pub mod target;
+
 use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
 
 use crate::{
