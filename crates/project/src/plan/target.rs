@@ -3,10 +3,15 @@
 //! Names and placeholders were resolved when the plan was made. Code that makes actions follows ids
 //! and looks at no template.
 
-use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    ops::Range,
+    sync::Arc,
+};
 
 use super::language::Language;
-use crate::diagnostic::Located;
+use crate::{diagnostic::Located, name::Facet};
 
 /// A package, as an index into the packages of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,9 +141,9 @@ pub struct Directory {
 /// Where a directory of a package lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DirectoryAt {
-    /// In the package's directory; empty for that directory itself. Never ends in `/`.
+    /// In the package's directory, or absolute; empty for that directory itself. Never ends in `/`.
     Package(String),
-    /// In its build directory, likewise.
+    /// In its build directory; empty for that directory itself. Never ends in `/`.
     Build(String),
     /// In a directory that a command makes.
     Output {
@@ -235,7 +240,7 @@ pub struct Test {
 }
 
 /// `[[command]]`, resolved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Command {
     /// Declared inputs: what `{in}` stands for. A command's `text` is part of each.
     pub inputs: Vec<Input>,
@@ -337,6 +342,139 @@ impl Part {
             _ => return None,
         })
     }
+}
+
+impl Target {
+    /// Which of the outputs of its name it is; commands have no facets.
+    pub fn facet(&self) -> Option<Facet> {
+        match &self.kind {
+            Kind::Objects(_) => Some(Facet::O),
+            Kind::Archive(_) => Some(Facet::Static),
+            Kind::Linked(Linked { form: Form::SharedLibrary, .. }) => Some(Facet::Shared),
+            Kind::Linked(Linked { form: Form::Executable, .. }) => Some(Facet::Exe),
+            Kind::Command(_) => None,
+        }
+    }
+
+    /// The file that a library or an executable is, in the build directory.
+    pub fn file(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Archive(archive) => Some(&archive.file),
+            Kind::Linked(linked) => Some(&linked.file),
+            Kind::Objects(_) | Kind::Command(_) => None,
+        }
+    }
+
+    /// The libraries that something linked, or a static library, names itself.
+    pub fn direct_libraries(&self) -> &[TargetId] {
+        match &self.kind {
+            Kind::Archive(archive) => &archive.libraries,
+            Kind::Linked(linked) => &linked.direct_libraries,
+            Kind::Objects(_) | Kind::Command(_) => &[],
+        }
+    }
+
+    /// Returns the targets that must be made before, by any role, each once.
+    pub fn needs(&self) -> Vec<TargetId> {
+        let mut found = Vec::new();
+        match &self.kind {
+            Kind::Objects(objects) => {
+                found.extend(objects.sources.iter().filter_map(|source| match &source.value {
+                    Source::Output { made, .. } => Some(made.target),
+                    Source::Files { .. } => None,
+                }));
+                found.extend(&objects.reads);
+            }
+            Kind::Archive(archive) => found.push(archive.objects),
+            Kind::Linked(linked) => {
+                found.push(linked.objects);
+                found.extend(&linked.libraries);
+                found.extend(linked.inputs.iter().filter_map(Input::target));
+            }
+            Kind::Command(command) => {
+                found.extend(command.inputs.iter().filter_map(Input::target));
+                found.extend(command.program.targets());
+                found.extend(command.arguments.iter().flat_map(Argument::targets));
+                found.extend(&command.loads);
+            }
+        }
+        each_once(found)
+    }
+
+    /// Returns the targets that must be made before it is run as a test; none for what is no test.
+    pub fn test_needs(&self, own: TargetId) -> Vec<TargetId> {
+        match &self.kind {
+            Kind::Linked(Linked { test: Some(test), .. }) => {
+                let named = test.arguments.iter().flat_map(Argument::targets);
+                each_once(std::iter::once(own).chain(named).chain(test.loads.clone()).collect())
+            }
+            Kind::Command(command) if command.test => self.needs(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether `larder test` runs it.
+    pub fn is_test(&self) -> bool {
+        match &self.kind {
+            Kind::Linked(linked) => linked.test.is_some(),
+            Kind::Command(command) => command.test,
+            Kind::Objects(_) | Kind::Archive(_) => false,
+        }
+    }
+}
+
+impl Directory {
+    /// What tells it from all others: its package, whether it is below the build directory, and its
+    /// path there.
+    pub(super) fn place(&self) -> (PackageId, bool, String) {
+        let (built, path) = match &self.at {
+            DirectoryAt::Package(path) => (false, path),
+            DirectoryAt::Build(path) | DirectoryAt::Output { path, .. } => (true, path),
+        };
+        (self.package, built, path.clone())
+    }
+}
+
+impl Input {
+    /// The target that makes the files, if one does.
+    pub fn target(&self) -> Option<TargetId> {
+        match self.files {
+            Files::Pattern(_) => None,
+            Files::Output(made) => Some(made.target),
+            Files::Outputs(target) => Some(target),
+        }
+    }
+}
+
+impl Program {
+    /// The targets that it names.
+    pub fn targets(&self) -> Vec<TargetId> {
+        match self {
+            Self::Tool(_) | Self::File(_) => Vec::new(),
+            Self::Made(made) => vec![made.target],
+            Self::Argument(argument) => argument.targets().collect(),
+        }
+    }
+}
+
+impl Argument {
+    /// The targets that it names.
+    pub fn targets(&self) -> impl Iterator<Item = TargetId> {
+        let targets = |part| match part {
+            &Part::Made(ref targets) => &targets[..],
+            _ => &[],
+        };
+        self.parts.iter().flat_map(targets).copied()
+    }
+}
+
+/// The same without repetitions, in the order of first mention.
+pub(super) fn each_once(mut ids: Vec<TargetId>) -> Vec<TargetId> {
+    if ids.len() > 1 {
+        let mut seen = HashSet::with_capacity(ids.len());
+        ids.retain(|id| seen.insert(*id));
+    }
+    ids
 }
 
 impl fmt::Display for Target {
