@@ -20,7 +20,7 @@ pub fn text(plan: &Plan, roots: &[TargetId]) -> String {
     let mut stack: Vec<(TargetId, usize)> = roots.iter().rev().map(|&id| (id, 0)).collect();
     while let Some((id, depth)) = stack.pop() {
         let target = plan.target(id);
-        let again = std::mem::replace(&mut shown[id.index()], true) && !target.needs.is_empty();
+        let again = std::mem::replace(&mut shown[id.index()], true) && !target.needs().is_empty();
         // Writing to a string cannot fail.
         let mark = if again { " (*)" } else { "" };
         let _ = match depth {
@@ -28,7 +28,7 @@ pub fn text(plan: &Plan, roots: &[TargetId]) -> String {
             _ => writeln!(out, "{}[{depth}] {}{mark}", "  ".repeat(DEEPEST), target.label),
         };
         if !again {
-            stack.extend(target.needs.iter().rev().map(|&need| (need, depth + 1)));
+            stack.extend(target.needs().into_iter().rev().map(|need| (need, depth + 1)));
         }
     }
     out
@@ -45,8 +45,8 @@ pub fn dot(plan: &Plan, roots: &[TargetId]) -> String {
     }
     for &id in &order {
         let target = plan.target(id);
-        for need in &target.needs {
-            let _ = writeln!(out, "    \"{}\" -> \"{}\";", plan.target(*need).label, target.label);
+        for need in target.needs() {
+            let _ = writeln!(out, "    \"{}\" -> \"{}\";", plan.target(need).label, target.label);
         }
     }
     out.push_str("}\n");
@@ -54,7 +54,7 @@ pub fn dot(plan: &Plan, roots: &[TargetId]) -> String {
 }
 
 fn shape(target: &Target) -> &'static str {
-    match (target.declared, target.facet) {
+    match (target.declared, target.facet()) {
         (Declared::Command(_), _) => "diamond",
         (_, Some(Facet::O)) => "note",
         (_, Some(Facet::Exe)) => "box",

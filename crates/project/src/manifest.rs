@@ -1,5 +1,6 @@
-//! `larder.toml`: what a package is made of.
+//! `larder.toml`: a package's targets, dependencies and toolchain.
 
+mod arguments;
 mod ci;
 mod decode;
 mod template;
@@ -49,7 +50,7 @@ pub struct Package {
     pub name: Located<String>,
     /// Its version, as it likes.
     pub version: String,
-    /// What `larder build` builds without targets; everything, when absent.
+    /// The targets that `larder build` builds when it is given none; everything, when absent.
     pub default_targets: Option<Vec<Located<TargetName>>>,
     /// The platform is not traced.
     pub platform_independent: bool,
@@ -70,6 +71,9 @@ pub struct Toolchain {
     pub cxx: Option<String>,
     /// The archiver.
     pub ar: Option<String>,
+    /// More programs and files that the toolchain consists of, traced by content: names on `PATH`,
+    /// paths from the package, or absolute paths.
+    pub parts: Vec<Located<String>>,
 }
 
 /// Where tools come from that the manifest does not name.
@@ -107,7 +111,7 @@ pub enum DependencySource {
     Version(String),
 }
 
-/// What libraries and executables have in common.
+/// The keys that libraries and executables have in common.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// The target's name.
@@ -118,16 +122,26 @@ pub struct Compiled {
     pub exclude: Vec<Located<String>>,
     /// Directories given to the compiler as `-I`; may start with `{build}`.
     pub includes: Vec<Located<Template>>,
-    /// Files or targets that must be there before anything is compiled, such as generated headers.
-    pub inputs: Vec<Located<Template>>,
-    /// Arguments that are not traced.
-    pub weak_args: Vec<String>,
-    /// Arguments that are traced.
-    pub trace_args: Vec<String>,
+    /// Files or targets that must be there before anything is compiled or linked, such as generated
+    /// headers.
+    pub inputs: Vec<Input>,
+    /// Compiler arguments that are not traced.
+    pub weak_args: Vec<Located<String>>,
+    /// Compiler arguments that are traced.
+    pub trace_args: Vec<Located<String>>,
     /// Arguments for the linker, traced.
-    pub link_args: Vec<String>,
+    pub link_args: Vec<Located<String>>,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
     pub libraries: Vec<Located<String>>,
+}
+
+/// An entry of `inputs`: a string, or `{ path = "…", text = true }`.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// A glob, a directory, or `{TARGET}` for the outputs of another target.
+    pub path: Located<Template>,
+    /// Whether the files are hashed as text. Otherwise they are hashed byte for byte.
+    pub text: bool,
 }
 
 /// `[[library]]`
@@ -158,8 +172,8 @@ pub struct Command {
     /// The target's name.
     pub name: Located<String>,
     /// Globs of files, directories, or `{TARGET}` for the outputs of another target.
-    pub inputs: Vec<Located<Template>>,
-    /// Whether the input files are hashed as text.
+    pub inputs: Vec<Input>,
+    /// Whether all inputs are hashed as text, also those that other targets make.
     pub text: bool,
     /// Files it writes, relative to the build directory; with a final `/`, directories.
     pub outputs: Vec<Located<String>>,
@@ -169,6 +183,15 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Environment variables passed through, traced by value.
     pub pass_env: Vec<String>,
+    /// Names of programs on `PATH` that it may run, traced by content.
+    pub tools: Vec<Located<String>>,
+    /// Absolute paths of files and directories of the system that it may read, traced by content.
+    pub system_files: Vec<Located<String>>,
+    /// Commands that are run before it: a program and its arguments. Their output and exit code are
+    /// traced.
+    pub probes: Vec<Located<Vec<String>>>,
+    /// Whether it runs in each build.
+    pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
 }

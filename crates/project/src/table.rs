@@ -9,7 +9,7 @@ use toml::{
 
 use crate::{
     diagnostic::{Diagnostic, Located, SourceText, suggest},
-    manifest::Template,
+    manifest::{Input, Template},
     name::{TargetName, is_name},
 };
 
@@ -27,7 +27,7 @@ pub(crate) fn parse<'t>(
     })
 }
 
-/// What was found wrong so far.
+/// The mistakes found so far.
 pub(crate) struct Errors<'s> {
     source: &'s SourceText,
     pub(crate) found: Vec<Diagnostic>,
@@ -139,6 +139,68 @@ impl<'e, 's> Fields<'e, 's> {
         }
         let DeValue::Array(array) = value.into_inner() else { return None };
         Some(array.into_iter().filter_map(|value| self.expect_string(value)).collect())
+    }
+
+    /// An array of arrays of strings.
+    pub(crate) fn string_lists(&mut self, key: &'static str) -> Vec<Located<Vec<String>>> {
+        let mut found = Vec::new();
+        for value in self.array(key, "an array of arrays of strings") {
+            let span = value.span();
+            match value.get_ref() {
+                DeValue::Array(_) => {}
+                _ => {
+                    self.wrong(&value, "an array of strings");
+                    continue;
+                }
+            }
+            let DeValue::Array(array) = value.into_inner() else { continue };
+            let strings = array.into_iter().filter_map(|value| self.expect_string(value));
+            found.push(Located { value: strings.map(|text| text.value).collect(), span });
+        }
+        found
+    }
+
+    /// An array of paths, each a string or `{ path = "…", text = true }`.
+    pub(crate) fn inputs(&mut self, key: &'static str) -> Vec<Input> {
+        let mut found = Vec::new();
+        for value in self.array(key, "an array of paths") {
+            let span = value.span();
+            let (path, text) = match value.get_ref() {
+                DeValue::Table(_) => {
+                    let DeValue::Table(table) = value.into_inner() else { continue };
+                    let mut fields = Fields::new(self.errors, "an input", span, table);
+                    let path = fields.required("path");
+                    let text = fields.boolean("text").unwrap_or(false);
+                    fields.finish();
+                    (path, text)
+                }
+                DeValue::String(_) => (self.expect_string(value), false),
+                _ => {
+                    self.wrong(&value, "a path or { path = \"…\", text = true }");
+                    (None, false)
+                }
+            };
+            if let Some(path) = path {
+                let path = Located { value: Template::parse(&path), span: path.span };
+                found.push(Input { path, text });
+            }
+        }
+        found
+    }
+
+    /// The entries of an array; none, with an error, where there is something else.
+    fn array(&mut self, key: &'static str, expected: &str) -> Vec<Spanned<DeValue<'e>>> {
+        match self.take(key) {
+            None => Vec::new(),
+            Some(value) if !matches!(value.get_ref(), DeValue::Array(_)) => {
+                self.wrong(&value, expected);
+                Vec::new()
+            }
+            Some(value) => match value.into_inner() {
+                DeValue::Array(array) => array.into_iter().collect(),
+                _ => Vec::new(),
+            },
+        }
     }
 
     pub(crate) fn plain_strings(&mut self, key: &'static str) -> Vec<String> {

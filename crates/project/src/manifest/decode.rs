@@ -6,10 +6,10 @@ use toml::de::DeValue;
 
 use super::{
     Command, Compiled, Dependency, DependencySource, Executable, Library, Manifest, Package,
-    Toolchain, ToolchainKind,
+    Toolchain, ToolchainKind, arguments,
 };
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, SourceText},
+    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     git::is_revision,
     name::is_name,
     repository::Repository,
@@ -78,7 +78,13 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
         }
     };
     let mut tool = |key| fields.string(key).map(|name| name.value).filter(|name| !name.is_empty());
-    let toolchain = Toolchain { kind, cc: tool("cc"), cxx: tool("cxx"), ar: tool("ar") };
+    let (cc, cxx, ar) = (tool("cc"), tool("cxx"), tool("ar"));
+    let parts = fields.strings("parts").unwrap_or_default();
+    for part in parts.iter().filter(|part| part.is_empty()) {
+        let help = "name a program on PATH, a path from the package, or an absolute path";
+        fields.errors.push(part.span.clone(), "an empty name of a tool", Some(help.to_owned()));
+    }
+    let toolchain = Toolchain { kind, cc, cxx, ar, parts };
     fields.finish();
     toolchain
 }
@@ -162,12 +168,17 @@ fn compiled(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
         sources: fields.templates("sources"),
         exclude: fields.strings("exclude").unwrap_or_default(),
         includes: fields.templates("includes"),
-        inputs: fields.templates("inputs"),
-        weak_args: fields.plain_strings("weak-args"),
-        trace_args: fields.plain_strings("trace-args"),
-        link_args: fields.plain_strings("link-args"),
+        inputs: fields.inputs("inputs"),
+        weak_args: fields.strings("weak-args").unwrap_or_default(),
+        trace_args: fields.strings("trace-args").unwrap_or_default(),
+        link_args: fields.strings("link-args").unwrap_or_default(),
         libraries: fields.strings("libraries").unwrap_or_default(),
     };
+    for list in [&compiled.weak_args, &compiled.trace_args] {
+        for (argument, message, help) in arguments::refused(list) {
+            fields.errors.push(argument.span.clone(), message, Some(help.to_owned()));
+        }
+    }
     if !has_sources {
         let message = format!("{} has no sources", fields.what);
         let help = "add sources = [\"src/*.c\"]".to_owned();
@@ -210,12 +221,16 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
     fields.what = format!("command `{}`", *name);
     let command = Command {
         name,
-        inputs: fields.templates("inputs"),
+        inputs: fields.inputs("inputs"),
         text: fields.boolean("text").unwrap_or(false),
         outputs: fields.strings("outputs").unwrap_or_default(),
         run: fields.templates("run"),
         env: fields.table("env").map(environment).unwrap_or_default(),
         pass_env: fields.plain_strings("pass-env"),
+        tools: tools(&mut fields),
+        system_files: system_files(&mut fields),
+        probes: probes(&mut fields),
+        always: fields.boolean("always").unwrap_or(false),
         test: fields.boolean("test").unwrap_or(false),
     };
     let (span, what) = (fields.span.clone(), fields.what.clone());
@@ -229,6 +244,39 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
     }
     fields.finish();
     Some(command)
+}
+
+/// The key `tools`: names of programs on `PATH`.
+fn tools(fields: &mut Fields<'_, '_>) -> Vec<Located<String>> {
+    let tools = fields.strings("tools").unwrap_or_default();
+    for tool in tools.iter().filter(|tool| tool.is_empty() || tool.contains('/')) {
+        let message = format!("`{}` is not the name of a program on PATH", **tool);
+        let help = "a file of the package is one of the `inputs`, a file of the system one of the `system-files`";
+        fields.errors.push(tool.span.clone(), message, Some(help.to_owned()));
+    }
+    tools
+}
+
+/// The key `system-files`: absolute paths.
+fn system_files(fields: &mut Fields<'_, '_>) -> Vec<Located<String>> {
+    let files = fields.strings("system-files").unwrap_or_default();
+    for file in files.iter().filter(|file| !file.starts_with('/')) {
+        let message = format!("`{}` is not an absolute path", **file);
+        let help = "a file of the package is one of the `inputs`";
+        fields.errors.push(file.span.clone(), message, Some(help.to_owned()));
+    }
+    files
+}
+
+/// The key `probes`: commands with at least a program.
+fn probes(fields: &mut Fields<'_, '_>) -> Vec<Located<Vec<String>>> {
+    let probes = fields.string_lists("probes");
+    for probe in probes.iter().filter(|probe| probe.first().is_none_or(String::is_empty)) {
+        let help = "write probes = [[\"PROGRAM\", \"ARGUMENT\", …]]";
+        let message = "a probe names a program and its arguments";
+        fields.errors.push(probe.span.clone(), message, Some(help.to_owned()));
+    }
+    probes
 }
 
 fn environment(mut fields: Fields<'_, '_>) -> BTreeMap<String, String> {

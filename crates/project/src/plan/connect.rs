@@ -1,0 +1,232 @@
+//! Edges: what the names of every entry mean, and what follows from that for others.
+
+use std::collections::HashSet;
+
+use super::{
+    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument, Plan,
+    Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
+};
+use crate::{
+    diagnostic::{Diagnostic, Located},
+    manifest::Compiled,
+    name::Facet,
+};
+use names::Names;
+
+mod names;
+
+/// An entry with its names resolved, but without what its libraries bring.
+enum Resolved {
+    Compiled(Own),
+    Command(Command),
+}
+
+/// What a library or an executable names itself.
+pub(super) struct Own {
+    pub libraries: Vec<TargetId>,
+    pub sources: Vec<Located<Source>>,
+    pub includes: Vec<Directory>,
+    pub inputs: Vec<Input>,
+    /// Its arguments, if it is a test.
+    pub test: Option<Vec<Argument>>,
+}
+
+impl Own {
+    /// The targets that make headers which its own sources and its users' may read.
+    fn makers_of_headers(&self) -> impl Iterator<Item = TargetId> {
+        let includes = self.includes.iter().filter_map(|directory| match directory.at {
+            DirectoryAt::Output { made, .. } => Some(made.target),
+            DirectoryAt::Package(_) | DirectoryAt::Build(_) => None,
+        });
+        self.inputs.iter().filter_map(Input::target).chain(includes)
+    }
+}
+
+impl Plan {
+    /// Fills in all edges. Without errors, libraries may still need each other in a cycle.
+    pub(super) fn connect(&mut self, entries: &[Entry], errors: &mut Vec<Diagnostic>) {
+        let resolved: Vec<Resolved> =
+            entries.iter().map(|entry| self.resolve_entry(entry, errors)).collect();
+        let mut own = Vec::with_capacity(entries.len());
+        for (entry, resolved) in entries.iter().zip(resolved) {
+            own.push(match resolved {
+                Resolved::Compiled(found) => {
+                    self.set_libraries(entry, &found.libraries);
+                    Some(found)
+                }
+                Resolved::Command(command) => {
+                    for id in entry.ids() {
+                        self.targets[id.index()].kind = Kind::Command(command.clone());
+                    }
+                    None
+                }
+            });
+        }
+        if errors.is_empty() {
+            self.connect_libraries(entries, own);
+            self.connect_loads();
+        }
+    }
+
+    fn resolve_entry(&self, entry: &Entry, errors: &mut Vec<Diagnostic>) -> Resolved {
+        let package = self.package(entry.package);
+        let mut names = Names { plan: self, package: entry.package, errors };
+        let manifest = &package.manifest;
+        match entry.declared {
+            Declared::Library(index) => {
+                Resolved::Compiled(names.compiled(&manifest.libraries[index].compiled))
+            }
+            Declared::Executable(index) => {
+                let executable = &manifest.executables[index];
+                let mut own = names.compiled(&executable.compiled);
+                let arguments = executable.test_args.iter().map(|word| names.argument(word));
+                own.test = executable.test.then(|| arguments.collect());
+                Resolved::Compiled(own)
+            }
+            Declared::Command(index) => {
+                let mut command = super::declare::unconnected_command(&manifest.commands[index]);
+                names.command(&manifest.commands[index], &mut command);
+                Resolved::Command(command)
+            }
+        }
+    }
+
+    fn set_libraries(&mut self, entry: &Entry, libraries: &[TargetId]) {
+        for id in entry.ids() {
+            match &mut self.targets[id.index()].kind {
+                Kind::Archive(archive) => archive.libraries = libraries.to_vec(),
+                Kind::Linked(linked) => linked.direct_libraries = libraries.to_vec(),
+                Kind::Objects(_) | Kind::Command(_) => {}
+            }
+        }
+    }
+
+    /// Fills in what libraries and executables are made from, with what their libraries bring.
+    fn connect_libraries(&mut self, entries: &[Entry], mut own: Vec<Option<Own>>) {
+        let mut entry_of = vec![0; self.targets.len()];
+        for (index, entry) in entries.iter().enumerate() {
+            entry.ids().for_each(|id| entry_of[id.index()] = index);
+        }
+        let mut orders = LinkOrder::new(self);
+        let orders: Vec<Vec<TargetId>> = own
+            .iter()
+            .map(|own| own.as_ref().map_or(Vec::new(), |own| orders.of(&own.libraries)))
+            .collect();
+        for (index, (entry, order)) in entries.iter().zip(orders).enumerate() {
+            let Some(this) = &own[index] else { continue };
+            let libraries = || order.iter().map(|id| entry_of[id.index()]);
+            let group = || {
+                std::iter::once(index)
+                    .chain(libraries())
+                    .filter_map(|other| Some((&entries[other], own[other].as_ref()?)))
+            };
+            let mut includes: Vec<Directory> = Vec::new();
+            let mut places = HashSet::new();
+            let mut reads: Vec<TargetId> = self.makers_beside_sources(&this.sources).collect();
+            let (mut link_args, mut inputs) = (Vec::new(), Vec::new());
+            for (other, own) in group() {
+                includes.extend(
+                    own.includes.iter().filter(|found| places.insert(found.place())).cloned(),
+                );
+                reads.extend(own.makers_of_headers());
+                let arguments = self.compiled_of(other).map_or(&[][..], |c| &c.link_args);
+                let package = other.package;
+                link_args.extend(
+                    arguments.iter().map(|text| LinkArgument { package, text: text.clone() }),
+                );
+                // Only arguments can have a linker read them.
+                if !arguments.is_empty() {
+                    inputs.extend(own.inputs.iter().cloned());
+                }
+            }
+            let Some(compiled) = self.compiled_of(entry).cloned() else { continue };
+            let Some(this) = own[index].as_mut() else { continue };
+            let (sources, test) = (std::mem::take(&mut this.sources), this.test.take());
+            let own_inputs = this.inputs.clone();
+            let mut made = Some((sources, includes, each_once(reads), own_inputs));
+            let mut test = test;
+            for id in entry.ids() {
+                match &mut self.targets[id.index()].kind {
+                    Kind::Objects(objects) => {
+                        let Some((sources, includes, reads, inputs)) = made.take() else {
+                            continue;
+                        };
+                        objects.sources = sources;
+                        objects.includes = includes;
+                        objects.reads = reads;
+                        objects.inputs = inputs;
+                        objects.exclude = compiled.exclude.clone();
+                        objects.weak_args = compiled.weak_args.clone();
+                        objects.trace_args = compiled.trace_args.clone();
+                    }
+                    Kind::Linked(linked) => {
+                        linked.libraries = order.clone();
+                        linked.link_args = link_args.clone();
+                        linked.inputs = inputs.clone();
+                        linked.test =
+                            test.take().map(|arguments| Test { arguments, loads: Vec::new() });
+                    }
+                    Kind::Archive(_) | Kind::Command(_) => {}
+                }
+            }
+        }
+    }
+
+    fn compiled_of(&self, entry: &Entry) -> Option<&Compiled> {
+        entry.ids().next().and_then(|id| self.compiled(self.target(id)))
+    }
+
+    /// The commands that make some of `sources` and something else, which these may read.
+    fn makers_beside_sources(&self, sources: &[Located<Source>]) -> impl Iterator<Item = TargetId> {
+        let makers = sources.iter().filter_map(|source| match &source.value {
+            Source::Output { made, .. } => Some(made.target),
+            Source::Files { .. } => None,
+        });
+        makers.filter(|&id| match &self.target(id).kind {
+            Kind::Command(command) => {
+                command.outputs.iter().any(|output| super::Language::of(&output.path).is_none())
+            }
+            _ => true,
+        })
+    }
+
+    /// Has commands and tests need all that executables they name load.
+    fn connect_loads(&mut self) {
+        for id in self.ids() {
+            let mut named = Vec::new();
+            match &self.target(id).kind {
+                Kind::Command(command) => {
+                    named.extend(command.program.targets());
+                    named.extend(command.inputs.iter().filter_map(Input::target));
+                    named.extend(command.arguments.iter().flat_map(Argument::targets));
+                }
+                Kind::Linked(linked) => {
+                    let Some(test) = &linked.test else { continue };
+                    named.push(id);
+                    named.extend(test.arguments.iter().flat_map(Argument::targets));
+                }
+                Kind::Objects(_) | Kind::Archive(_) => continue,
+            }
+            let loads = self.loaded_by(&named);
+            match &mut self.targets[id.index()].kind {
+                Kind::Command(command) => command.loads = loads,
+                Kind::Linked(linked) => {
+                    if let Some(test) = &mut linked.test {
+                        test.loads = loads;
+                    }
+                }
+                Kind::Objects(_) | Kind::Archive(_) => {}
+            }
+        }
+    }
+
+    /// The shared libraries that executables and shared libraries among `named` load, transitively.
+    fn loaded_by(&self, named: &[TargetId]) -> Vec<TargetId> {
+        let loaded = named.iter().flat_map(|&id| match &self.target(id).kind {
+            Kind::Linked(linked) => &linked.libraries[..],
+            _ => &[],
+        });
+        let is_shared = |id: &TargetId| matches!(&self.target(*id).kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary);
+        each_once(loaded.copied().filter(is_shared).collect())
+    }
+}

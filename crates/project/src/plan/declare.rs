@@ -1,0 +1,197 @@
+//! The list of targets, with nothing resolved yet.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::{
+    Archive, Command, Declared, Form, Kind, Linked, Objects, Output, PackageId, Plan, Program,
+    Target, TargetId,
+};
+use crate::{
+    diagnostic::{Diagnostic, Located},
+    name::{Facet, TargetName},
+    workspace::Package,
+};
+
+/// An entry of a manifest and the targets that it declares, which are next to each other. Objects are
+/// the first of a library's or executable's.
+pub(super) struct Entry {
+    pub package: PackageId,
+    pub declared: Declared,
+    /// Indices of targets.
+    pub targets: Range<u32>,
+}
+
+impl Entry {
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = TargetId> + use<> {
+        self.targets.clone().map(TargetId)
+    }
+}
+
+impl Plan {
+    /// Adds all targets.
+    pub(super) fn declare(&mut self, errors: &mut Vec<Diagnostic>) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for package in self.package_ids() {
+            self.declare_package(package, &mut entries, errors);
+        }
+        self.tell_objects_apart();
+        entries
+    }
+
+    fn declare_package(
+        &mut self,
+        id: PackageId,
+        entries: &mut Vec<Entry>,
+        errors: &mut Vec<Diagnostic>,
+    ) {
+        let package = self.package(id).clone();
+        let mut kinds: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (kind, name, facets, declared) in declarations(&package) {
+            let known = kinds.entry(name).or_default();
+            // A library and an executable may share a name, as `liblua.a` and `lua` do.
+            let clash =
+                |other: &&&str| **other == kind || **other == "command" || kind == "command";
+            if let Some(other) = known.iter().find(clash) {
+                let message = format!("there is already a {other} called `{}`", **name);
+                errors
+                    .push(Diagnostic::new(message).at(&package.manifest.source, name.span.clone()));
+                continue;
+            }
+            known.push(kind);
+            let first = self.targets.len() as u32;
+            for facet in facets {
+                let full = TargetName {
+                    package: (!package.is_root).then(|| package.place.name.clone()),
+                    target: Some(name.value.clone()),
+                    facet,
+                };
+                let target = TargetId(self.targets.len() as u32);
+                self.by_name[id.index()].entry(name.value.clone()).or_default().push(target);
+                self.targets.push(Target {
+                    package: id,
+                    declared,
+                    name: name.value.clone(),
+                    label: full.to_string().into(),
+                    kind: unconnected(&package, declared, name, facet, TargetId(first)),
+                });
+            }
+            let targets = first..self.targets.len() as u32;
+            entries.push(Entry { package: id, declared, targets });
+        }
+    }
+
+    /// The objects of a library and of an executable of one name: `lua:o` asks for both, but each is
+    /// shown as what it is.
+    fn tell_objects_apart(&mut self) {
+        for ids in self.by_name.iter().flat_map(HashMap::values) {
+            let is_object = |id: &&TargetId| self.targets[id.index()].facet() == Some(Facet::O);
+            let objects: Vec<TargetId> = ids.iter().filter(is_object).copied().collect();
+            if objects.len() < 2 {
+                continue;
+            }
+            for id in objects {
+                let target = &mut self.targets[id.index()];
+                let kind = match target.declared {
+                    Declared::Library(_) => "library",
+                    _ => "executable",
+                };
+                target.label = format!("{} ({kind})", target.label).into();
+            }
+        }
+    }
+}
+
+/// What a target makes, with all edges missing but that to its objects.
+fn unconnected(
+    package: &Package,
+    declared: Declared,
+    name: &str,
+    facet: Option<Facet>,
+    objects: TargetId,
+) -> Kind {
+    let linked = |form, file| {
+        Kind::Linked(Linked {
+            form,
+            file,
+            objects,
+            libraries: Vec::new(),
+            direct_libraries: Vec::new(),
+            link_args: Vec::new(),
+            inputs: Vec::new(),
+            test: None,
+        })
+    };
+    match (facet, declared) {
+        (Some(Facet::Static), _) => {
+            Kind::Archive(Archive { file: format!("lib{name}.a"), objects, libraries: Vec::new() })
+        }
+        (Some(Facet::Shared), _) => {
+            linked(Form::SharedLibrary, format!("lib{name}{}", std::env::consts::DLL_SUFFIX))
+        }
+        (Some(Facet::Exe), _) => linked(Form::Executable, name.to_owned()),
+        (None, Declared::Command(index)) => {
+            Kind::Command(unconnected_command(&package.manifest.commands[index]))
+        }
+        (_, declared) => Kind::Objects(Objects {
+            directory: match declared {
+                Declared::Library(_) => format!("obj/lib{name}"),
+                _ => format!("obj/{name}"),
+            },
+            sources: Vec::new(),
+            exclude: Vec::new(),
+            includes: Vec::new(),
+            inputs: Vec::new(),
+            reads: Vec::new(),
+            weak_args: Vec::new(),
+            trace_args: Vec::new(),
+            position_independent: false,
+        }),
+    }
+}
+
+pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Command {
+    let output = |output: &Located<String>| Output {
+        path: output.trim_end_matches('/').to_owned(),
+        directory: output.ends_with('/'),
+    };
+    let written = |word: &Located<crate::manifest::Template>| Located {
+        value: word.text.clone(),
+        span: word.span.clone(),
+    };
+    Command {
+        inputs: Vec::new(),
+        outputs: declared.outputs.iter().map(output).collect(),
+        program: Program::Tool(Located { value: String::new(), span: declared.name.span.clone() }),
+        arguments: Vec::new(),
+        run: declared.run.iter().map(written).collect(),
+        loads: Vec::new(),
+        env: declared.env.clone(),
+        pass_env: declared.pass_env.clone(),
+        tools: declared.tools.clone(),
+        system_files: declared.system_files.clone(),
+        probes: declared.probes.clone(),
+        always: declared.always,
+        test: declared.test,
+    }
+}
+
+type Declaration<'p> = (&'static str, &'p Located<String>, Vec<Option<Facet>>, Declared);
+
+fn declarations(package: &Package) -> Vec<Declaration<'_>> {
+    let manifest = &package.manifest;
+    let libraries = manifest.libraries.iter().enumerate().map(|(index, library)| {
+        let mut facets = vec![Some(Facet::O)];
+        facets.extend(library.is_static.then_some(Some(Facet::Static)));
+        facets.extend(library.is_shared.then_some(Some(Facet::Shared)));
+        ("library", &library.compiled.name, facets, Declared::Library(index))
+    });
+    let executables = manifest.executables.iter().enumerate().map(|(index, executable)| {
+        let facets = vec![Some(Facet::O), Some(Facet::Exe)];
+        ("executable", &executable.compiled.name, facets, Declared::Executable(index))
+    });
+    let commands =
+        manifest.commands.iter().enumerate().map(|(index, command)| {
+            ("command", &command.name, vec![None], Declared::Command(index))
+        });
+    libraries.chain(executables).chain(commands).collect()
+}
