@@ -6,7 +6,6 @@ mod link;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::tool::Toolchain;
 use larder_store::offline::Tool;
 use larder_trace::{BuildTrace, platform_trace};
 
@@ -15,8 +14,9 @@ use crate::{
     builds::{Owner, input_dir, input_file},
     cache::restore_everything,
     context::Context,
+    environment::Environment,
     job::{Built, Job, collect, settle},
-    toolchain::{Role, Tools},
+    toolchain::{Compiler, Role, ToolError, Tools},
 };
 use larder_project::{
     diagnostic::{Diagnostic, Located},
@@ -105,7 +105,7 @@ impl<'a> Maker<'a> {
             asked: is_asked,
             restore_everything: restore_everything(),
             jobs: vec![None; plan.targets.len()],
-            tools: Tools::new(&cx.index, cx.sandbox.as_ref()),
+            tools: Tools::new(&cx.index, cx.sandbox.as_ref(), Environment::of_process()),
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
             errors: Vec::new(),
@@ -150,18 +150,21 @@ impl<'a> Maker<'a> {
         self.tools.list()
     }
 
-    fn tool(&mut self, package: &Package, role: Role) -> Checked<Arc<Toolchain>> {
-        let manifest = &package.manifest;
-        self.tools.get(&manifest.toolchain, role, &package.place.directory).map_err(|error| {
-            let message = format!("{}: {error}", manifest.source.path.display());
-            Box::new(Diagnostic::new(message))
-        })
+    fn compiler(
+        &mut self,
+        package: &Package,
+        role: Role,
+        arguments: &[String],
+    ) -> Checked<Arc<Compiler>> {
+        let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+        let compiler = self.tools.compiler(toolchain, role, directory, arguments);
+        compiler.map_err(|error| no_tool(package, &error))
     }
 
     /// What everything depends on that is made for the platform by a tool.
-    fn made_by(&self, name: &'static str, package: &Package, tool: &Toolchain) -> BuildTrace {
+    fn made_by(&self, name: &'static str, package: &Package, tool: &BuildTrace) -> BuildTrace {
         let platform = (!package.manifest.package.platform_independent).then(platform_trace);
-        BuildTrace::nil(name).mix_all(platform).mix(tool.trace.clone())
+        BuildTrace::nil(name).mix_all(platform).mix(tool.clone())
     }
 
     /// The job of one entry of `inputs`, and how many artifacts it gives.
@@ -268,6 +271,11 @@ impl<'a> Maker<'a> {
 }
 
 type Checked<T> = Result<T, Box<Diagnostic>>;
+
+fn no_tool(package: &Package, error: &ToolError) -> Box<Diagnostic> {
+    let message = format!("{}: {error}", package.manifest.source.path.display());
+    Box::new(Diagnostic::new(message))
+}
 
 fn wrong(message: &str) -> Box<Diagnostic> {
     Box::new(Diagnostic::new(message))

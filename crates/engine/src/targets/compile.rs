@@ -59,7 +59,8 @@ impl Maker<'_> {
         language: Language,
     ) -> Checked<Compile> {
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
-        let tool = self.tool(package, role)?;
+        let arguments = [&compiled.weak_args[..], &compiled.trace_args].concat();
+        let tool = self.compiler(package, role, &arguments)?;
         let gnu_like = tool.triple.is_some() && language != Language::Plain;
         let mut weak_args = Vec::new();
         if gnu_like {
@@ -73,7 +74,7 @@ impl Maker<'_> {
         }
         trace_args.extend_from_slice(&compiled.trace_args);
         let names: Vec<&str> = includes.iter().map(|include| include.name.as_str()).collect();
-        let mut depends_on = self.made_by("object", package, &tool);
+        let mut depends_on = self.made_by("object", package, &tool.trace);
         if !names.is_empty() {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }

@@ -1,6 +1,6 @@
 //! Libraries and executables.
 
-use super::{Checked, Maker, TargetJob, wrong};
+use super::{Checked, Maker, TargetJob, no_tool, wrong};
 use crate::{
     builds::{Archive, Link, Owner, build_exe, build_shared_lib, build_static_lib},
     job::Built,
@@ -35,9 +35,11 @@ impl Maker<'_> {
             return Err(wrong(&format!("`{}` has no objects", target.label)));
         };
         if target.facet == Some(Facet::Static) {
-            let tool = self.tool(package, Role::Ar)?;
-            let depends_on = self.made_by("archive", package, &tool);
-            let archive = Archive { archiver: tool.path.clone(), depends_on };
+            let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+            let archiver = self.tools.archiver(toolchain, directory);
+            let archiver = archiver.map_err(|error| no_tool(package, &error))?;
+            let depends_on = self.made_by("archive", package, &archiver.trace);
+            let archive = Archive { archiver: archiver.path.clone(), depends_on };
             return Ok(TargetJob::Single(build_static_lib(owner, file, objects, archive)));
         }
         let mut inputs = objects;
@@ -74,9 +76,10 @@ impl Maker<'_> {
                 }
             }
         }
-        let tool = self.tool(package, if cxx { Role::Cxx } else { Role::Cc })?;
-        let depends_on = self.made_by("link", package, &tool);
-        let linker = tool.path.clone();
+        let role = if cxx { Role::Cxx } else { Role::Cc };
+        let compiler = self.compiler(package, role, &[&trace_args[..], &link_args].concat())?;
+        let depends_on = self.made_by("link", package, &compiler.trace);
+        let linker = compiler.path.clone();
         let link = Link { linker, weak_args: Vec::new(), trace_args, link_args, depends_on };
         Ok(TargetJob::Single(match target.facet {
             Some(Facet::Shared) => build_shared_lib(owner, file, inputs, link),
