@@ -18,6 +18,8 @@ pub struct Action {
     pub package: String,
     /// The program.
     pub program: Program,
+    /// Further programs that it may run.
+    pub tools: Vec<Program>,
     /// Its arguments.
     pub arguments: Vec<Argument>,
     /// Its environment besides the minimal one that every action has.
@@ -50,6 +52,8 @@ pub enum Program {
     },
     /// A file of a package or of a build directory: its portable name.
     File(String),
+    /// A path put together from pieces; a relative one starts where the action runs.
+    Path(Argument),
 }
 
 /// One argument: its pieces, one after the other.
@@ -140,24 +144,28 @@ impl fmt::Display for Action {
         match &self.program {
             Program::Tool { name, .. } => f.write_str(name)?,
             Program::File(path) => f.write_str(path)?,
+            Program::Path(pieces) => self.show(pieces, f)?,
         }
-        for argument in &self.arguments {
+        self.arguments.iter().try_for_each(|argument| {
             f.write_str(" ")?;
-            for piece in argument {
-                match piece {
-                    Piece::Text(text) => f.write_str(text)?,
-                    Piece::Path(path) => f.write_str(path)?,
-                    Piece::Absolute(path) => write!(f, "{{{path}}}")?,
-                    Piece::Output(position) => match self.outputs.get(*position) {
-                        Some(output) => write!(f, "<build>/{}", output.path)?,
-                        None => write!(f, "<output {position}>")?,
-                    },
-                    Piece::OutputDirectory => f.write_str("<build>")?,
-                    Piece::Depfile => f.write_str("<depfile>")?,
-                    Piece::List(paths) => write!(f, "<list of {}>", paths.len())?,
-                }
-            }
-        }
-        Ok(())
+            self.show(argument, f)
+        })
+    }
+}
+
+impl Action {
+    fn show(&self, argument: &Argument, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        argument.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Path(path) => f.write_str(path),
+            Piece::Absolute(path) => write!(f, "{{{path}}}"),
+            Piece::Output(position) => match self.outputs.get(*position) {
+                Some(output) => write!(f, "<build>/{}", output.path),
+                None => write!(f, "<output {position}>"),
+            },
+            Piece::OutputDirectory => f.write_str("<build>"),
+            Piece::Depfile => f.write_str("<depfile>"),
+            Piece::List(paths) => write!(f, "<list of {}>", paths.len()),
+        })
     }
 }

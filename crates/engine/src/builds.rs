@@ -5,21 +5,23 @@ mod command;
 mod compile;
 mod inputs;
 mod link;
+mod probe;
 
 use std::{path::PathBuf, sync::Arc};
 
 use larder_project::place::Place;
 use larder_trace::{BuildTrace, ContentHash};
 
-pub use command::{CommandBuild, CommandProgram, build_command};
+pub use command::{CommandBuild, CommandProgram, Word, build_command};
 pub use compile::{Compile, ObjectSource, SourceOf, build_o, build_objects};
-pub(crate) use inputs::directory_trace;
+pub(crate) use inputs::{as_text, directory_trace, system_file};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
 pub(crate) use link::single;
 pub use link::{
     Archive, Dynlib, Link, LinkKind, build_exe, build_shared_lib, build_shared_lib_of_static,
     build_static_lib, compute_dynlib_of_shared,
 };
+pub(crate) use probe::probe;
 
 use crate::{
     action::{Output, Program},

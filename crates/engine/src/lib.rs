@@ -25,6 +25,5 @@ mod staged;
 pub mod step;
 pub mod targets;
 pub mod testing;
-pub mod tool;
 pub mod toolchain;
 pub mod why;

@@ -142,13 +142,24 @@ impl Sandbox {
         Ok(view)
     }
 
-    /// What tools see that larder itself asks who they are: all that is on `PATH`, and `others`.
-    pub fn view_of_tools(&self, others: &[&Path]) -> View {
+    /// The view of tools that larder itself asks who they are: all that is on `PATH`, and `others`.
+    /// They write in `temporary` only.
+    ///
+    /// # Errors
+    /// When there is no such temporary directory.
+    pub fn view_of_tools(
+        &self,
+        others: &[&Path],
+        temporary: Option<&Path>,
+    ) -> std::io::Result<View> {
         let mut view = View { rules: Vec::new(), paths: Vec::new() };
+        if let Some(temporary) = temporary {
+            view.show(&Visible::new(temporary, Access::Write)?);
+        }
         self.common.iter().for_each(|visible| view.show(visible));
         self.installations.iter().flat_map(|found| &found.parts).for_each(|part| view.show(part));
         others.iter().for_each(|tool| self.show_program(tool, &mut view));
-        view
+        Ok(view)
     }
 
     /// Does `work`, and whatever that starts, with nothing but `view` to see.

@@ -1,65 +1,50 @@
-//! From targets of a manifest to jobs made of common builds.
+//! From targets of a plan to jobs made of common builds.
+//!
+//! The plan has resolved every name. Here globs are expanded and tools looked for, and whatever is wrong
+//! is collected, so that all of it is said before any command runs.
 
 mod command;
 mod compile;
+mod files;
 mod link;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::tool::Toolchain;
-use larder_store::offline::Tool;
+use larder_project::{
+    diagnostic::Diagnostic,
+    glob::Globber,
+    plan::{Kind, PackageId, Plan, TargetId},
+    workspace::Package,
+};
+use larder_store::offline;
 use larder_trace::{BuildTrace, platform_trace};
 
 use crate::{
     artifact::Artifact,
-    builds::{Owner, input_dir, input_file, single},
+    builds::{Owner, single},
     context::Context,
-    job::{Built, Job, collect},
-    toolchain::{Role, Tools},
-};
-use larder_project::{
-    diagnostic::{Diagnostic, Located},
-    glob::{GlobError, Globber, is_pattern},
-    manifest::{Template, Word},
-    name::{Facet, TargetName},
-    plan::{Declared, Plan, TargetId},
-    workspace::Package,
+    job::{Built, Job},
+    toolchain::{Compiler, Role, Tools},
 };
 
-/// The jobs of one target.
+/// The job of one target.
 #[derive(Clone)]
-pub enum TargetJob {
-    /// Objects: how many, and their job.
-    Objects(usize, Job<Vec<Artifact>>),
-    /// A library or an executable.
-    Single(Job<Artifact>),
-    /// A command's outputs: how many, and their job.
-    Command(usize, Job<Vec<Artifact>>),
+pub struct TargetJob {
+    /// How many artifacts it makes.
+    count: usize,
+    /// All of them, traced one by one under their paths in the build directory.
+    pub outputs: Job<Vec<Artifact>>,
 }
 
 impl TargetJob {
-    /// Everything the target makes, as one job.
-    pub fn all(&self) -> Job<Vec<Artifact>> {
-        match self {
-            Self::Objects(_, job) | Self::Command(_, job) => job.clone(),
-            Self::Single(job) => single(job),
-        }
+    fn single(job: &Job<Artifact>) -> Self {
+        Self { count: 1, outputs: single(job) }
     }
 
-    /// A job that is done when the target is, and fails when it does. It puts no traces together.
+    /// Returns a job that is done when the target is, and fails when it does. It puts no traces
+    /// together.
     pub fn ended(&self) -> Job<()> {
-        let nothing = || Ok(Built { value: (), trace: BuildTrace::nil("ended") });
-        match self {
-            Self::Objects(_, job) | Self::Command(_, job) => job.map(move |_| nothing()),
-            Self::Single(job) => job.map(move |_| nothing()),
-        }
-    }
-
-    fn count(&self) -> usize {
-        match self {
-            Self::Single(_) => 1,
-            Self::Objects(count, _) | Self::Command(count, _) => *count,
-        }
+        self.outputs.map(|_| Ok(Built { value: (), trace: BuildTrace::nil("ended") }))
     }
 }
 
@@ -71,8 +56,8 @@ pub struct Maker<'a> {
     asked: Vec<bool>,
     jobs: Vec<Option<TargetJob>>,
     tools: Tools<'a>,
-    globbers: HashMap<usize, Globber>,
-    /// By objects target: whether any source is C++.
+    globbers: HashMap<PackageId, Globber>,
+    /// By target: whether its objects, or those that it is made of, have any from C++.
     cxx: Vec<bool>,
     /// What is wrong with what the targets name.
     pub errors: Vec<Diagnostic>,
@@ -83,197 +68,92 @@ impl<'a> Maker<'a> {
     pub fn new(plan: &'a Plan, cx: &'a Arc<Context>, asked: &[TargetId]) -> Self {
         let mut is_asked = vec![false; plan.targets.len()];
         asked.iter().for_each(|id| is_asked[id.index()] = true);
+        let environment = (*cx.session.settings.environment).clone();
         Self {
             plan,
             cx,
             asked: is_asked,
             jobs: vec![None; plan.targets.len()],
-            tools: Tools::new(&cx.index, cx.sandbox.as_deref()),
+            tools: Tools::new(&cx.index, cx.sandbox.as_deref(), environment),
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
             errors: Vec::new(),
         }
     }
 
-    /// Makes the jobs of `id`, whose needs have theirs. Says in [`Self::errors`] what is wrong.
+    /// Makes the job of `id`, whose needs have theirs. Says in [`Self::errors`] what is wrong.
     pub fn make(&mut self, id: TargetId) {
         let plan = self.plan;
         let target = plan.target(id);
         // Something it needs was refused, and that has been said.
-        if target.needs.iter().any(|need| self.job(*need).is_none()) {
+        if target.needs().iter().any(|need| self.job(*need).is_none()) {
             return;
         }
-        let package = plan.package_of(target).clone();
-        let owner = Owner {
-            cx: self.cx.clone(),
-            place: package.place.clone(),
-            target: target.label.clone(),
-            keep: self.asked[id.index()]
-                || self.cx.session.settings.store.restore_everything
-                || package.manifest.package.restore_all_artifacts,
+        let package = self.package(target.package);
+        let keep = self.asked[id.index()]
+            || self.cx.session.settings.store.restore_everything
+            || package.manifest.package.restore_all_artifacts;
+        let owner = self.owner(id, keep);
+        self.jobs[id.index()] = match &target.kind {
+            Kind::Objects(objects) => self.objects(id, objects, owner),
+            Kind::Archive(archive) => self.archive(id, archive, owner),
+            Kind::Linked(linked) => self.linked(id, linked, owner),
+            Kind::Command(command) => self.command(id, command, owner),
         };
-        let result = match (target.declared, target.facet) {
-            (Declared::Command(index), _) => self.command(&package, index, owner),
-            (_, Some(Facet::O)) => self.objects(id, &package, owner),
-            _ => self.linked(id, target, &package, owner),
-        };
-        match result {
-            Ok(job) => self.jobs[id.index()] = Some(job),
-            Err(diagnostic) => self.errors.push(*diagnostic),
-        }
     }
 
-    /// The jobs of a target that were made.
+    /// The job of a target, if it was made.
     pub fn job(&self, id: TargetId) -> Option<&TargetJob> {
         self.jobs[id.index()].as_ref()
     }
 
     /// The tools that the jobs made so far use.
-    pub fn tools(&self) -> Vec<Tool> {
+    pub fn tools(&self) -> Vec<offline::Tool> {
         self.tools.list()
     }
 
-    fn tool(&mut self, package: &Package, role: Role) -> Checked<Arc<Toolchain>> {
-        let manifest = &package.manifest;
-        self.tools.get(&manifest.toolchain, role, &package.place.directory).map_err(|error| {
-            let message = format!("{}: {error}", manifest.source.path.display());
-            Box::new(Diagnostic::new(message))
-        })
+    fn package(&self, id: PackageId) -> Arc<Package> {
+        self.plan.workspace.packages[id.index()].clone()
     }
 
-    /// What everything depends on that is made for the platform by a tool.
-    fn made_by(&self, name: &'static str, package: &Package, tool: &Toolchain) -> BuildTrace {
-        let platform = (!package.manifest.package.platform_independent).then(platform_trace);
-        BuildTrace::nil(name).mix_all(platform).mix(tool.trace.clone())
-    }
-
-    /// The job of one entry of `inputs`, and how many artifacts it gives.
-    fn input(
-        &mut self,
-        index: usize,
-        package: &Package,
-        input: &Located<Template>,
-        text: bool,
-        owner: &Owner,
-    ) -> Checked<(Job<Vec<Artifact>>, usize)> {
-        if let Some(hole) = input.as_hole() {
-            let ids = self.named(index, hole).map_err(|diagnostic| {
-                diagnostic.at(&package.manifest.source, input.span.clone())
-            })?;
-            let jobs: Vec<(TargetId, &TargetJob)> =
-                ids.iter().filter_map(|&id| Some((id, self.job(id)?))).collect();
-            let count = jobs.iter().map(|(_, job)| job.count()).sum();
-            let jobs: Vec<_> = jobs.iter().map(|(id, job)| self.renamed(index, *id, job)).collect();
-            return Ok((flatten(self.cx, jobs), count));
-        }
-        if let Some(path) = input.as_built() {
-            let (id, position) = self.plan.maker_of(index, path).map_err(|diagnostic| {
-                diagnostic.at(&package.manifest.source, input.span.clone())
-            })?;
-            let job =
-                self.job(id).ok_or_else(|| wrong(&format!("`{}` is not built", input.text)))?;
-            let one = self.renamed(index, id, job).map(move |built| {
-                let part = built.trace.parts()[position].clone();
-                let value = vec![built.value[position].clone()];
-                Ok(Built { value, trace: BuildTrace::nil("outputs").mix(part) })
-            });
-            return Ok((one, 1));
-        }
-        let pattern = literal(package, input)?;
-        let paths = self.expand(index, package, &pattern)?;
-        let count = paths.len();
-        let jobs: Vec<Job<Artifact>> = paths
-            .into_iter()
-            .map(|path| match package.place.directory.join(&path).is_dir() {
-                true => input_dir(owner, path, text),
-                false => input_file(owner, path, text),
-            })
-            .collect();
-        Ok((collect(&self.cx.scheduler, jobs), count))
-    }
-
-    /// A target's job with its outputs named as seen from package `index`.
-    fn renamed(&self, index: usize, id: TargetId, job: &TargetJob) -> Job<Vec<Artifact>> {
+    fn owner(&self, id: TargetId, keep: bool) -> Owner {
         let target = self.plan.target(id);
-        let prefix = match target.package == index {
-            true => "<build>/".to_owned(),
-            false => format!("@{}/<build>/", self.plan.package_of(target).place.name),
-        };
-        job.all().map(move |built| {
-            let parts = built.trace.parts().iter();
-            let parts =
-                parts.map(|part| (**part).clone().named(format!("{prefix}{}", part.name())));
-            let trace = BuildTrace::nil("outputs").mix_all(parts);
-            Ok(Built { value: built.value.clone(), trace })
-        })
+        let place = self.package(target.package).place.clone();
+        Owner { cx: self.cx.clone(), place, target: target.label.clone(), keep }
     }
 
-    /// The targets that a placeholder in package `index` names.
-    fn named(&self, index: usize, hole: &str) -> Result<Vec<TargetId>, Diagnostic> {
-        if Word::built_in(hole).is_some() {
-            return Ok(Vec::new());
-        }
-        let name: TargetName = hole.parse().map_err(Diagnostic::new)?;
-        self.plan.resolve(index, &name)
+    /// Notes what is wrong. Returns the value, if there is one.
+    fn check<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        result.map_err(|diagnostic| self.errors.push(diagnostic)).ok()
     }
 
-    /// The files that a pattern of a package's manifest matches, at least one.
-    fn expand(
+    fn compiler(
         &mut self,
-        index: usize,
         package: &Package,
-        pattern: &Located<String>,
-    ) -> Checked<Vec<String>> {
-        let at = |diagnostic: Diagnostic| {
-            Box::new(diagnostic.at(&package.manifest.source, pattern.span.clone()))
-        };
-        let directory = &package.place.directory;
-        let globber = self.globbers.entry(index).or_insert_with(|| Globber::new(directory.clone()));
-        let found = globber.expand(pattern).map_err(|error| {
-            let diagnostic = Diagnostic::new(error.to_string());
-            at(match &error {
-                GlobError::Outside(_) | GlobError::LinkOutside(_) => diagnostic.help(
-                    "a package is built from its own files: copy it in, or make a package of what it is in and depend on that",
-                ),
-                _ => diagnostic,
-            })
-        })?;
-        if found.is_empty() {
-            let diagnostic = Diagnostic::new(format!("`{}` matches no file", **pattern));
-            return Err(at(diagnostic.help(format!("patterns start in {}", directory.display()))));
+        cxx: bool,
+        arguments: &[String],
+    ) -> Option<(Arc<Compiler>, BuildTrace)> {
+        let role = if cxx { Role::Cxx } else { Role::Cc };
+        let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+        let found = self.tools.compiler(toolchain, role, directory, arguments);
+        let compiler = self.check(found.map_err(|error| no_tool(package, &error)))?;
+        let trace = compiler.trace.clone();
+        if toolchain.parts.is_empty() {
+            return Some((compiler, trace));
         }
-        if !is_pattern(pattern) && !directory.join(&found[0]).exists() {
-            let diagnostic = Diagnostic::new(format!("there is no file `{}`", found[0]));
-            return Err(at(diagnostic.help(format!("paths start in {}", directory.display()))));
-        }
-        Ok(found)
+        let parts: Vec<String> = toolchain.parts.iter().map(|part| part.value.clone()).collect();
+        let more = self.tools.more(&parts, directory);
+        let more = self.check(more.map_err(|error| no_tool(package, &error)))?;
+        Some((compiler, trace.mix(more)))
+    }
+
+    /// The trace of what everything depends on that is made for the platform by a tool.
+    fn made_by(&self, name: &'static str, package: &Package, tool: BuildTrace) -> BuildTrace {
+        let platform = (!package.manifest.package.platform_independent).then(platform_trace);
+        BuildTrace::nil(name).mix_all(platform).mix(tool)
     }
 }
 
-type Checked<T> = Result<T, Box<Diagnostic>>;
-
-fn wrong(message: &str) -> Box<Diagnostic> {
-    Box::new(Diagnostic::new(message))
-}
-
-/// A text that may have no placeholder, except as a whole.
-fn literal(package: &Package, text: &Located<Template>) -> Checked<Located<String>> {
-    match text.as_literal() {
-        Some(literal) => Ok(Located { value: literal.to_owned(), span: text.span.clone() }),
-        None => {
-            let message = format!("`{}` mixes a path and a placeholder", text.text);
-            let help = "write a path or pattern in the package, {TARGET} for what a target makes, or {build}/PATH for one of its outputs";
-            let diagnostic = Diagnostic::new(message).help(help);
-            Err(Box::new(diagnostic.at(&package.manifest.source, text.span.clone())))
-        }
-    }
-}
-
-/// Several groups of artifacts as one, with the traces of all in one list.
-fn flatten(cx: &Context, groups: Vec<Job<Vec<Artifact>>>) -> Job<Vec<Artifact>> {
-    collect(&cx.scheduler, groups).map(|groups| {
-        let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
-        let trace = BuildTrace::nil("inputs").mix_all(parts);
-        Ok(Built { value: groups.value.concat(), trace })
-    })
+fn no_tool(package: &Package, error: &crate::toolchain::ToolError) -> Diagnostic {
+    Diagnostic::new(format!("{}: {error}", package.manifest.source.path.display()))
 }

@@ -1,33 +1,45 @@
-//! The tools that a package is built with.
+//! The tools that a package is built with: found, and known by the content of all that they run.
+//!
+//! A compiler is a driver that runs others. It is asked which, once, and the answers are remembered in
+//! the stat index together with the content of every file that decides them, so that a build with
+//! nothing to do starts no process.
+
+mod ask;
+mod compiler;
+mod find;
+mod identities;
+mod lean;
+mod program;
+mod said;
+mod script;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    env, io,
+    collections::HashMap,
+    io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::Arc,
 };
 
-use crate::tool::{ToolError, Toolchain, find_tool};
-use larder_project::{
-    diagnostic::{Diagnostic, Diagnostics},
-    manifest::{self, Manifest, ToolchainKind},
-    workspace::{LARDER_DIR, Package},
+use larder_project::manifest::{self, ToolchainKind};
+use larder_store::offline;
+use larder_trace::{BuildTrace, MTime, StatIndex};
+
+use self::{
+    ask::{Answers, Driver},
+    compiler::{Remembered, note_key},
+    find::hash_tool,
+    lean::Lean,
 };
-use larder_store::offline::Tool;
-use larder_trace::{BuildTrace, Content, StatIndex, describe_io};
+pub use self::{
+    compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
+    find::{ToolError, find_tool},
+    identities::identities,
+    program::Program,
+};
+use crate::{environment::Environment, sandbox::Sandbox};
 
-use crate::sandbox::Sandbox;
-
-/// Tools by what they are needed for; each is looked for once, when it is first needed.
-pub struct Tools<'i> {
-    index: &'i StatIndex,
-    sandbox: Option<&'i Sandbox>,
-    found: HashMap<(String, &'static str), Arc<Toolchain>>,
-}
-
-/// What a tool is for: also its key under `[toolchain]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Something a tool is for: also its key under `[toolchain]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Compiles C and assembly, and links.
     Cc,
@@ -55,215 +67,247 @@ impl Role {
             Self::Ar => toolchain.ar.as_deref(),
         }
     }
+
+    /// The tool on `PATH` when none is named.
+    fn usual(self) -> &'static str {
+        match self {
+            Self::Cc => "cc",
+            Self::Cxx => "c++",
+            Self::Ar => "ar",
+        }
+    }
+}
+
+/// One use of a compiler: its name or path, its role, and the arguments that decide what it runs, with
+/// the directory they count from.
+type Use = (String, Role, Vec<String>, PathBuf);
+
+/// Tools by their use; each is looked for once, when it is first needed.
+pub struct Tools<'i> {
+    index: &'i StatIndex,
+    sandbox: Option<&'i Sandbox>,
+    environment: Environment,
+    compilers: HashMap<Use, Arc<Compiler>>,
+    archivers: HashMap<String, Arc<Program>>,
+    programs: HashMap<String, Arc<Program>>,
 }
 
 impl<'i> Tools<'i> {
-    /// Nothing found yet. Compilers are asked who they are, in the sandbox where there is one.
-    pub fn new(index: &'i StatIndex, sandbox: Option<&'i Sandbox>) -> Self {
-        Self { index, sandbox, found: HashMap::new() }
+    /// Nothing found yet. Compilers are asked who they are with the `PATH` and `HOME` of
+    /// `environment`, as commands get them, and in the sandbox where there is one: a manifest may name
+    /// any program as its compiler.
+    pub fn new(
+        index: &'i StatIndex,
+        sandbox: Option<&'i Sandbox>,
+        environment: Environment,
+    ) -> Self {
+        Self {
+            index,
+            sandbox,
+            environment,
+            compilers: HashMap::new(),
+            archivers: HashMap::new(),
+            programs: HashMap::new(),
+        }
     }
 
-    /// Does `work`, which runs tools: a manifest may name any program as its compiler.
-    fn confined<T: Send>(
-        &self,
-        visible: &[&Path],
-        work: impl FnOnce() -> Result<T, ToolError> + Send,
-    ) -> Result<T, ToolError> {
-        let Some(sandbox) = self.sandbox else { return work() };
-        let view = sandbox.view_of_tools(visible);
-        let done = sandbox.confined(&view, work).map_err(|error| ToolError::Io {
-            path: visible.first().copied().unwrap_or(Path::new("")).to_owned(),
-            source: io::Error::other(error),
-        });
-        done?
-    }
-
-    /// The tool that a package in `directory` uses as `role`.
+    /// The compiler that a package in `directory` uses as `role` (not [`Role::Ar`], for which there is
+    /// [`Self::archiver`]) with `arguments`. Of those only the ones count that decide what it runs and
+    /// where it searches (see [`deciding`]), such as `-fuse-ld=gold` or `-march=native`.
     ///
     /// # Errors
-    /// When there is none; says where it was looked for.
-    pub fn get(
+    /// When there is none, or something that it runs cannot be read.
+    pub fn compiler(
         &mut self,
         toolchain: &manifest::Toolchain,
         role: Role,
         directory: &Path,
-    ) -> Result<Arc<Toolchain>, ToolError> {
-        let named = role.named(toolchain);
-        let lean = toolchain.kind == ToolchainKind::Lean;
-        let name = match (named, lean) {
-            // A path is relative to the package.
-            (Some(name), _) if name.contains('/') => {
-                directory.join(name).to_string_lossy().into_owned()
-            }
-            (Some(name), _) => name.to_owned(),
-            (None, true) if role != Role::Cxx => {
-                let selected = directory.join("lean-toolchain");
-                let sysroot =
-                    self.confined(&[&selected], || lean_sysroot(self.index, directory))?;
-                lean_tool(&sysroot, role).to_string_lossy().into_owned()
-            }
-            (None, _) => match role {
-                Role::Cc => "cc",
-                Role::Cxx => "c++",
-                Role::Ar => "ar",
-            }
-            .to_owned(),
-        };
-        let key = role.key();
-        if let Some(tool) = self.found.get(&(name.clone(), key)) {
-            return Ok(tool.clone());
+        arguments: &[String],
+    ) -> Result<Arc<Compiler>, ToolError> {
+        let name = self.name(toolchain, role, directory)?;
+        let arguments = deciding(arguments);
+        let place = if arguments.is_empty() { PathBuf::new() } else { directory.to_owned() };
+        let key = (name, role, arguments, place);
+        if let Some(compiler) = self.compilers.get(&key) {
+            return Ok(compiler.clone());
         }
-        let selected = directory.join("lean-toolchain");
-        let tool = self.confined(&[Path::new(&name), &selected], || {
-            let mut tool = match role {
-                Role::Ar => Toolchain::tool(&name, key, self.index)?,
-                Role::Cc | Role::Cxx => Toolchain::compiler(&name, key, self.index)?,
-            };
-            if lean {
-                tool.trace = tool.trace.mix(lean_trace(self.index, directory)?);
-            }
-            Ok(tool)
-        });
-        let tool = Arc::new(tool?);
-        self.found.insert((name, key), tool.clone());
-        Ok(tool)
+        let mut compiler = self.identify(&key.0, role, directory, &key.2)?;
+        if toolchain.kind == ToolchainKind::Lean {
+            let lean = self.of_lean(directory, |lean| lean.trace())?;
+            compiler.trace = compiler.trace.mix(lean);
+        }
+        let compiler = Arc::new(compiler);
+        self.compilers.insert(key, compiler.clone());
+        Ok(compiler)
     }
 
-    /// Everything found so far, sorted, by file name: where tools are is no part of what they make.
-    pub fn list(&self) -> Vec<Tool> {
-        let tool = |((name, role), tool): (&(String, &'static str), &Arc<Toolchain>)| Tool {
-            role: (*role).to_owned(),
-            name: name.rsplit('/').next().unwrap_or(name).to_owned(),
-            target: tool.triple.clone(),
-            identity: tool.trace.hash(),
+    /// The archiver that a package in `directory` uses.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn archiver(
+        &mut self,
+        toolchain: &manifest::Toolchain,
+        directory: &Path,
+    ) -> Result<Arc<Program>, ToolError> {
+        let name = self.name(toolchain, Role::Ar, directory)?;
+        if let Some(archiver) = self.archivers.get(&name) {
+            return Ok(archiver.clone());
+        }
+        let mut archiver = Program::find(&name, Role::Ar.key(), self.index, &self.environment)?;
+        if toolchain.kind == ToolchainKind::Lean {
+            archiver.trace = archiver.trace.mix(self.of_lean(directory, |lean| lean.trace())?);
+        }
+        let archiver = Arc::new(archiver);
+        self.archivers.insert(name, archiver.clone());
+        Ok(archiver)
+    }
+
+    /// The program `name` that a command runs, found on `PATH`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn program(&mut self, name: &str) -> Result<Arc<Program>, ToolError> {
+        if let Some(program) = self.programs.get(name) {
+            return Ok(program.clone());
+        }
+        let program = Program::find(name, "program", self.index, &self.environment);
+        let program = Arc::new(program.map_err(|error| match error {
+            ToolError::NotFound { name, .. } => ToolError::NoProgram(name),
+            error => error,
+        })?);
+        self.programs.insert(name.to_owned(), program.clone());
+        Ok(program)
+    }
+
+    /// More that belongs to a toolchain, by content: programs on `PATH`, and files by paths with a
+    /// `/`, which are relative to `directory`.
+    ///
+    /// # Errors
+    /// When one is not there or cannot be read.
+    pub fn more(&mut self, names: &[String], directory: &Path) -> Result<BuildTrace, ToolError> {
+        let mut trace = BuildTrace::nil("more");
+        for name in names {
+            let part = match name.contains('/') {
+                true => {
+                    let hash = hash_tool(&directory.join(name), self.index)?.hash;
+                    BuildTrace::leaf(name.clone(), hash, MTime::NONE)
+                }
+                false => self.program(name)?.trace.clone().named(name.clone()),
+            };
+            trace = trace.mix(part);
+        }
+        Ok(trace)
+    }
+
+    /// Every compiler and archiver found so far, and every program of a command, sorted, by file name:
+    /// where tools are is no part of what they make.
+    pub fn list(&self) -> Vec<offline::Tool> {
+        let tool = |role: &str, name: &str, target: Option<&String>, trace: &BuildTrace| {
+            let name = name.rsplit('/').next().unwrap_or(name).to_owned();
+            let (role, target) = (role.to_owned(), target.cloned());
+            offline::Tool { role, name, target, identity: trace.hash() }
         };
-        let mut tools: Vec<Tool> = self.found.iter().map(tool).collect();
+        let compilers = self.compilers.iter().map(|((_, role, ..), compiler)| {
+            tool(role.key(), &compiler.name, compiler.triple.as_ref(), &compiler.trace)
+        });
+        let programs = |programs: &HashMap<String, Arc<Program>>, role: &'static str| {
+            let programs: Vec<_> =
+                programs.values().map(|p| tool(role, &p.name, None, &p.trace)).collect();
+            programs
+        };
+        let mut tools: Vec<offline::Tool> = compilers.collect();
+        tools.extend(programs(&self.archivers, Role::Ar.key()));
+        tools.extend(programs(&self.programs, "program"));
         tools.sort();
         tools.dedup();
         tools
     }
 
-    /// The program `name` that a command runs, found on `PATH`.
-    pub fn program(&mut self, name: &str) -> Result<Arc<Toolchain>, ToolError> {
-        if let Some(tool) = self.found.get(&(name.to_owned(), "program")) {
-            return Ok(tool.clone());
-        }
-        let tool = Toolchain::tool(name, "program", self.index).map_err(|error| match error {
-            ToolError::NotFound { name, .. } => ToolError::NoProgram(name),
-            error => error,
-        })?;
-        let tool = Arc::new(tool);
-        self.found.insert((name.to_owned(), "program"), tool.clone());
-        Ok(tool)
+    /// The name on `PATH`, or the path, of the tool that a package in `directory` uses as `role`.
+    fn name(
+        &self,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+        directory: &Path,
+    ) -> Result<String, ToolError> {
+        Ok(match role.named(toolchain) {
+            // A path is relative to the package.
+            Some(name) if name.contains('/') => directory.join(name).to_string_lossy().into_owned(),
+            Some(name) => name.to_owned(),
+            None if toolchain.kind == ToolchainKind::Lean && role != Role::Cxx => {
+                let tool = self.of_lean(directory, |lean| lean.tool(role))?;
+                tool.to_string_lossy().into_owned()
+            }
+            None => role.usual().to_owned(),
+        })
     }
-}
 
-/// Where Lean is installed: `LEAN_SYSROOT`, else what the `lean` on `PATH` says.
-fn lean_sysroot(index: &StatIndex, directory: &Path) -> Result<PathBuf, ToolError> {
-    if let Some(sysroot) = env::var_os("LEAN_SYSROOT").filter(|sysroot| !sysroot.is_empty()) {
-        return Ok(sysroot.into());
-    }
-    let missing = || ToolError::NoLean;
-    let lean = find_tool("lean", "lean").map_err(|_| missing())?;
-    let said = ask_lean(index, &lean, "--print-prefix", directory).ok_or_else(missing)?;
-    Ok(said.into())
-}
-
-/// What `lean` answers, remembered for as long as it and the toolchain file that selects it are the
-/// same: under elan, `lean` is one program for many versions.
-fn ask_lean(index: &StatIndex, lean: &Path, argument: &str, directory: &Path) -> Option<String> {
-    let hash =
-        |path: &Path| index.file(&path.to_string_lossy(), Content::Text).ok().map(|h| h.hash);
-    let program = hash(lean)?;
-    let selected = hash(&directory.join("lean-toolchain"));
-    let elan = env::var("ELAN_TOOLCHAIN").unwrap_or_default();
-    let key = format!("lean {argument} {} {program} {selected:?} {elan}", lean.display());
-    if let Some(said) = index.note(&key) {
-        return Some(said);
-    }
-    let mut command = Command::new(lean);
-    // Not the rest of the environment: which Lean this is may be for the package to say.
-    let kept = |name: &str| {
-        matches!(name, "PATH" | "HOME") || name.starts_with("ELAN_") || name.starts_with("LEAN_")
-    };
-    let environment = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(kept));
-    command.env_clear().envs(environment);
-    let output = command.arg(argument).current_dir(directory).stdin(Stdio::null()).output().ok()?;
-    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    if !output.status.success() || said.is_empty() {
-        return None;
-    }
-    index.set_note(&key, &said);
-    Some(said)
-}
-
-fn lean_tool(sysroot: &Path, role: Role) -> PathBuf {
-    let bin = sysroot.join("bin");
-    match role {
-        Role::Cc | Role::Cxx => bin.join("leanc"),
-        // The archiver that comes with Lean; installations for systems with one of their own have none.
-        Role::Ar if bin.join("llvm-ar").exists() => bin.join("llvm-ar"),
-        Role::Ar => "ar".into(),
-    }
-}
-
-/// Lean's identity: the content of its compiler and what that says of its version.
-fn lean_trace(index: &StatIndex, directory: &Path) -> Result<BuildTrace, ToolError> {
-    let lean = lean_sysroot(index, directory)?.join("bin").join("lean");
-    let tool =
-        Toolchain::tool(&lean.to_string_lossy(), "lean", index).map_err(|_| ToolError::NoLean)?;
-    let version = ask_lean(index, &lean, "--version", directory).unwrap_or_default();
-    Ok(BuildTrace::nil("lean").mix(tool.trace).mix(BuildTrace::text("version", version)))
-}
-
-/// Identifies the tools of `packages`, for keys of CI jobs: compilers and archivers, as each package names them, and the programs that commands run.
-pub fn identities(
-    root: &Path,
-    packages: &BTreeMap<String, Package>,
-) -> Result<BuildTrace, Diagnostics> {
-    let index = root.join(LARDER_DIR).join("index");
-    // What compilers said of themselves is taken from the index; hashes of files are not.
-    let index = StatIndex::open(root, &index, true).map_err(|error| {
-        Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
-            .failed()
-    })?;
-    let mut tools = Tools::new(&index, None);
-    let mut trace = BuildTrace::nil("toolchain");
-    for (name, package) in packages {
-        let mut of_package = BuildTrace::nil(name.clone());
-        let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
-        for role in [Role::Cc, Role::Cxx, Role::Ar] {
-            let tool = match role.named(toolchain) {
-                // It may be a file of the package, which nobody vouches for: it is read and not run.
-                Some(path) if path.contains('/') => {
-                    let path = directory.join(path);
-                    Toolchain::tool(&path.to_string_lossy(), role.key(), &index).map(Arc::new)
+    /// The compiler `name` with its identity, from what is remembered where that still holds.
+    fn identify(
+        &self,
+        name: &str,
+        role: Role,
+        directory: &Path,
+        arguments: &[String],
+    ) -> Result<Compiler, ToolError> {
+        let path = find_tool(name, role.key(), &self.environment)?;
+        let driver = hash_tool(&path, self.index)?.hash;
+        let key = note_key(&path, driver, arguments, directory, &self.environment);
+        let answers = match Remembered::find(&key, self.index) {
+            Some(answers) => answers,
+            None => {
+                let answers = self.ask(&path, directory, arguments)?;
+                let answers = Remembered::new(answers, self.index)?;
+                // One that could not answer may have been kept from it by the sandbox.
+                if self.sandbox.is_none() || answers.complete() {
+                    answers.keep(&key, self.index);
                 }
-                _ => tools.get(toolchain, role, directory),
-            };
-            of_package = of_package.mix(identity(role.key(), tool)?);
-        }
-        for program in programs(&package.manifest) {
-            of_package = of_package.mix(identity(&program, tools.program(&program))?);
-        }
-        trace = trace.mix(of_package);
+                answers
+            }
+        };
+        Ok(answers.compiler(name, path, role.key(), driver))
     }
-    Ok(trace)
-}
 
-/// The programs that a package's commands find on `PATH`, sorted.
-fn programs(manifest: &Manifest) -> std::collections::BTreeSet<String> {
-    let first = manifest.commands.iter().filter_map(|command| command.run.first()?.as_literal());
-    first.filter(|name| !name.contains('/')).map(str::to_owned).collect()
-}
+    fn ask(
+        &self,
+        path: &Path,
+        directory: &Path,
+        arguments: &[String],
+    ) -> Result<Answers, ToolError> {
+        let environment = &self.environment;
+        let place = environment.temporary_directory();
+        let temporary = tempfile::tempdir_in(&place)
+            .map_err(|source| ToolError::Scratch { path: place, source })?;
+        let temporary = temporary.path();
+        let driver = Driver { path, arguments, directory, temporary, environment };
+        self.confined(&[path], Some(temporary), || Ok(driver.ask()))
+    }
 
-/// A tool's identity; one that is not there is known by that.
-fn identity(name: &str, tool: Result<Arc<Toolchain>, ToolError>) -> Result<BuildTrace, Diagnostic> {
-    match tool {
-        Ok(tool) => Ok(tool.trace.clone().named(name.to_owned())),
-        Err(ToolError::NotFound { .. } | ToolError::NoLean) => {
-            Ok(BuildTrace::text(name.to_owned(), "absent"))
-        }
-        Err(error) => Err(Diagnostic::new(error.to_string()).failed()),
+    /// Does `work` with Lean as a package in `directory` sees it.
+    fn of_lean<T: Send>(
+        &self,
+        directory: &Path,
+        work: impl FnOnce(&Lean<'_>) -> Result<T, ToolError> + Send,
+    ) -> Result<T, ToolError> {
+        let lean = Lean { index: self.index, environment: &self.environment, directory };
+        self.confined(&[&directory.join("lean-toolchain")], None, || work(&lean))
+    }
+
+    /// Does `work`, which runs tools, with nothing to see but those, the system and the files
+    /// `visible`, and nowhere to write but in `temporary`.
+    fn confined<T: Send>(
+        &self,
+        visible: &[&Path],
+        temporary: Option<&Path>,
+        work: impl FnOnce() -> Result<T, ToolError> + Send,
+    ) -> Result<T, ToolError> {
+        let Some(sandbox) = self.sandbox else { return work() };
+        let failed = |error: io::Error| ToolError::Io {
+            path: visible.first().copied().unwrap_or(Path::new("")).to_owned(),
+            source: error,
+        };
+        let view = sandbox.view_of_tools(visible, temporary).map_err(failed)?;
+        sandbox.confined(&view, work).map_err(|error| failed(io::Error::other(error)))?
     }
 }

@@ -18,9 +18,11 @@ use larder_engine::{
     builds::*,
     cache::Cache,
     context::{Context, Mode, Options},
+    environment::Environment,
     event::{Event, Reporter, Status},
     job::{Built, Failed, Finished, Job, Registry, Scheduler, collect},
     process::Processes,
+    toolchain::find_tool,
 };
 use larder_project::place::Place;
 use larder_trace::{BuildTrace, ContentHash};
@@ -145,7 +147,7 @@ impl Build {
 }
 
 fn tool(name: &str) -> PathBuf {
-    larder_engine::tool::find_tool(name, name).unwrap()
+    find_tool(name, name, &Environment::of_process()).unwrap()
 }
 
 fn compile(weak: &[&str], traced: &[&str]) -> Arc<Compile> {

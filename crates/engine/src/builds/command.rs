@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use larder_project::{manifest::Word, place::Place};
+use larder_project::place::Place;
 use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
@@ -13,6 +13,29 @@ use crate::{
     job::{Built, Job, collect},
     step::{Inputs, Step, Work},
 };
+
+/// A part of a command's argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// Stands for itself.
+    Text(String),
+    /// The first output.
+    Out,
+    /// All outputs.
+    Outs,
+    /// The directory that outputs are written below, and whatever is needed for a while.
+    OutDir,
+    /// All declared inputs.
+    In,
+    /// A file that lists the declared inputs, one a line.
+    InList,
+    /// The package's build directory.
+    Build,
+    /// The package's directory.
+    Package,
+    /// Some of the inputs, by position: the outputs of other targets.
+    Inputs(Range<usize>),
+}
 
 /// A command with what it depends on besides its inputs.
 #[derive(Debug, Clone)]
@@ -25,8 +48,8 @@ pub struct CommandBuild {
     pub environment: BTreeMap<String, Variable>,
     /// How many of the inputs `{in}` stands for: the first so many.
     pub declared_inputs: usize,
-    /// Files of the system that it may read: absolute paths.
-    pub system_files: Vec<String>,
+    /// Further tools that it may run.
+    pub tools: Vec<ToolUse>,
     /// Whether it is run in every build.
     pub always: bool,
     /// What the outputs depend on besides the inputs: the arguments as written, the program, the
@@ -41,6 +64,8 @@ pub enum CommandProgram {
     Tool(ToolUse),
     /// One of the inputs, by position.
     Input(usize),
+    /// A path put together from parts.
+    Argument(Vec<Word>),
 }
 
 /// Runs a command that makes `outputs` from `inputs`.
@@ -82,7 +107,11 @@ impl CommandBuild {
         let program = match &self.program {
             CommandProgram::Tool(tool) => tool.program(cx),
             CommandProgram::Input(position) => {
+                // A position that no input has is a path that is not there.
                 Program::File(names.get(*position).cloned().unwrap_or_default())
+            }
+            CommandProgram::Argument(words) => {
+                Program::Path(self.expand(words, outputs, &names).into_iter().flatten().collect())
             }
         };
         let words = self.arguments.iter();
@@ -94,7 +123,8 @@ impl CommandBuild {
             arguments,
             environment: self.environment.clone(),
             inputs: names.iter().cloned().zip(hashes).collect(),
-            searched: self.system_files.clone(),
+            searched: Vec::new(),
+            tools: self.tools.iter().map(|tool| tool.program(cx)).collect(),
             outputs: outputs.to_vec(),
             discovery: Discovery::None,
             response_file: false,
@@ -125,12 +155,12 @@ impl CommandBuild {
         let path = |name: &String| vec![Piece::Path(name.clone())];
         let some = |range: &Range<usize>| names.get(range.clone()).unwrap_or_default();
         match word {
-            Word::Literal(literal) => vec![text(literal)],
+            Word::Text(literal) => vec![text(literal)],
             Word::Out => outputs.iter().take(1).map(|_| vec![Piece::Output(0)]).collect(),
             Word::Outs => {
                 (0..outputs.len()).map(|position| vec![Piece::Output(position)]).collect()
             }
-            Word::OutDir | Word::Tmp => vec![vec![Piece::OutputDirectory]],
+            Word::OutDir => vec![vec![Piece::OutputDirectory]],
             Word::In => declared.iter().map(path).collect(),
             Word::InList => vec![vec![Piece::List(declared.to_vec())]],
             Word::Build => vec![vec![Piece::Absolute("<build>/".to_owned())]],

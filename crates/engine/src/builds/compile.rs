@@ -74,6 +74,7 @@ impl Compile {
         Action {
             package: step.place.name.clone(),
             program: self.compiler.program(cx),
+            tools: Vec::new(),
             arguments,
             environment: Default::default(),
             inputs: step.action_inputs(cx, inputs.artifacts),

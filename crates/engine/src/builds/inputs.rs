@@ -63,6 +63,40 @@ pub fn input_dir(owner: &Owner, path: impl Into<String>, text: bool) -> Job<Arti
     })
 }
 
+/// A file or directory of the system, byte for byte; one that is not there counts as that. Gives one
+/// artifact, or none.
+pub(crate) fn system_file(owner: &Owner, path: &str) -> Job<Vec<Artifact>> {
+    let (owner, path) = (owner.clone(), path.to_owned());
+    Job::spawn(&owner.cx.scheduler.clone(), move || {
+        let started = Instant::now();
+        let content = Content::Binary;
+        let found = match owner.cx.index.file(&path, content) {
+            Ok(hashed) => Ok(Artifact::on_disk(&path, &hashed, content)),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                directory_trace(&owner.cx, &path, content, &|_| true)
+                    .map(|tree| {
+                        let (hash, mtime, form) =
+                            (tree.hash(), tree.mtime(), Form::Directory(content));
+                        Artifact { path: path.as_str().into(), hash, mtime, form, elided: None }
+                    })
+                    .map_err(|(_, error)| error)
+            }
+            Err(error) => Err(error),
+        };
+        let group = BuildTrace::nil("system");
+        Flow::Ended(Ok(match found {
+            Ok(artifact) => {
+                let trace = group.mix(artifact.trace(path));
+                Built { value: vec![artifact], trace }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Built { value: Vec::new(), trace: group.mix(BuildTrace::text(path, "absent")) }
+            }
+            Err(error) => return unreadable(&owner, &path, &error, started),
+        }))
+    })
+}
+
 fn content(text: bool) -> Content {
     if text { Content::Text } else { Content::Binary }
 }

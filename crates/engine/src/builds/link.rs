@@ -122,6 +122,7 @@ fn tool_action(
     Action {
         package: step.place.name.clone(),
         program: tool.program(cx),
+        tools: Vec::new(),
         arguments,
         environment: Default::default(),
         inputs: step.action_inputs(cx, inputs),
@@ -151,14 +152,15 @@ pub fn build_static_lib(
 }
 
 /// Links objects and libraries into the shared library `file` (Lake's `buildSharedLib`;
-/// `buildLeanSharedLib` with `leanc`).
+/// `buildLeanSharedLib` with `leanc`), after what its arguments may name.
 pub fn build_shared_lib(
     owner: Owner,
     file: impl Into<String>,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
+    after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file.into(), inputs, Link { kind: LinkKind::Shared, ..link })
+    linked(owner, file.into(), inputs, after, Link { kind: LinkKind::Shared, ..link })
 }
 
 /// Links the whole of a static library into the shared library `file` (Lake's
@@ -169,18 +171,25 @@ pub fn build_shared_lib_of_static(
     static_lib: &Job<Artifact>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file.into(), [single(static_lib)], Link { kind: LinkKind::SharedWhole, ..link })
+    linked(
+        owner,
+        file.into(),
+        [single(static_lib)],
+        None,
+        Link { kind: LinkKind::SharedWhole, ..link },
+    )
 }
 
 /// Links objects and libraries into the executable `file` (Lake's `buildExe`; `buildLeanExe` with
-/// `leanc`).
+/// `leanc`), after what its arguments may name.
 pub fn build_exe(
     owner: Owner,
     file: impl Into<String>,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
+    after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file.into(), inputs, Link { kind: LinkKind::Executable, ..link })
+    linked(owner, file.into(), inputs, after, Link { kind: LinkKind::Executable, ..link })
 }
 
 /// One artifact as a group of one.
@@ -201,20 +210,40 @@ fn linked(
     owner: Owner,
     file: String,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
+    after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
     owner.cx.expect(1);
-    collect(&owner.cx.scheduler.clone(), inputs).flow(move |groups| {
-        let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
+    let scheduler = owner.cx.scheduler.clone();
+    let groups = inputs.into_iter().chain(after.cloned());
+    let has_more = after.is_some();
+    collect(&scheduler, groups).flow(move |groups| {
+        let mut values = groups.value.as_slice();
+        let mut traces = groups.trace.parts();
+        let mut more = None;
+        if has_more
+            && let (Some((last, inputs)), Some((trace, parts))) =
+                (values.split_last(), traces.split_last())
+        {
+            (values, traces) = (inputs, parts);
+            more = Some((last.clone(), (**trace).clone().named("prerequisites")));
+        }
+        let parts = traces.iter().flat_map(|group| group.parts().to_vec());
         let inputs =
-            Built { value: groups.value.concat(), trace: BuildTrace::nil("inputs").mix_all(parts) };
+            Built { value: values.concat(), trace: BuildTrace::nil("inputs").mix_all(parts) };
         let traced = [&link.flags(&file)[..], &link.trace_args, &link.link_args].concat();
-        let prefix = link
+        let mut prefix = link
             .depends_on
             .clone()
             .mix(BuildTrace::text("output", file.as_str()))
             .mix(BuildTrace::list("arguments", &traced));
-        let step = owner.step(vec![Output::file(file)], prefix, Work::Link(Arc::new(link)));
+        let mut prerequisites = Vec::new();
+        if let Some((files, trace)) = more {
+            prefix = prefix.mix(trace);
+            prerequisites = files;
+        }
+        let mut step = owner.step(vec![Output::file(file)], prefix, Work::Link(Arc::new(link)));
+        step.prerequisites = prerequisites;
         start_single(step, &owner.cx, (&inputs).into())
     })
 }

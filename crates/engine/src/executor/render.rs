@@ -38,8 +38,20 @@ fn staged(bench: &Bench<'_>, path: &Path) -> String {
 
 /// Returns the program of an action: absolute.
 pub(super) fn program(action: &Action, bench: &Bench<'_>) -> Result<PathBuf, ExecuteError> {
-    match &action.program {
+    find(action, &action.program, bench)
+}
+
+/// Returns the further programs that an action may run: absolute.
+pub(super) fn tools(action: &Action, bench: &Bench<'_>) -> Result<Vec<PathBuf>, ExecuteError> {
+    action.tools.iter().map(|tool| find(action, tool, bench)).collect()
+}
+
+fn find(action: &Action, program: &Program, bench: &Bench<'_>) -> Result<PathBuf, ExecuteError> {
+    match program {
         Program::File(path) => absolute(bench, path),
+        Program::Path(pieces) => {
+            Ok(bench.place.directory.join(argument(action, pieces, bench, &mut 0)?))
+        }
         Program::Tool { name, identity } => bench.tools.find(name, *identity).ok_or_else(|| {
             ExecuteError::Failed(format!("the tool `{name}` of this build is not known here"))
         }),

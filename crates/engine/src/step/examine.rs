@@ -11,7 +11,7 @@ use larder_trace::{
 use super::{Inputs, State, Step};
 use crate::{
     artifact::{Artifact, Made},
-    context::Context,
+    context::{Context, Mode},
     reason::{Reason, differences},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Fresh {
 impl Step {
     /// Looks at what is there.
     pub(super) fn examine(&self, cx: &Context, inputs: Inputs<'_>) -> State {
-        if self.always {
+        if self.always && cx.options.mode == Mode::Build {
             return State::OutOfDate(Reason::Always);
         }
         match self.look(cx, inputs) {

@@ -1,93 +1,120 @@
 //! Objects: sources, languages, include directories, and what must be there before compiling.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
-
-use larder_trace::BuildTrace;
-
-use super::{Checked, Maker, TargetJob, flatten, literal, wrong};
-use crate::{
-    action::{self, Argument, text},
-    artifact::Artifact,
-    builds::{Compile, ObjectSource, Owner, SourceOf, ToolUse, build_objects},
-    job::{Built, Job},
-    toolchain::Role,
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
 };
+
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::is_pattern,
-    manifest::{Compiled, Piece, Template},
-    plan::{Declared, Target, TargetId, object_directory},
+    plan::{Directory, DirectoryAt, Language, Objects, PackageId, Source, TargetId},
     workspace::Package,
 };
+use larder_trace::BuildTrace;
+
+use super::{Maker, TargetJob, files::flatten};
+use crate::{
+    action::{Argument, Piece, text},
+    artifact::Artifact,
+    builds::{Compile, ObjectSource, Owner, SourceOf, ToolUse, build_objects},
+    job::{Built, Failed, Job},
+};
+
+/// A source: its name among objects, where it comes from, and its language.
+type Found = (String, SourceOf, Language);
+
+const SOURCES_END: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";
 
 impl Maker<'_> {
     pub(super) fn objects(
         &mut self,
         id: TargetId,
-        package: &Package,
+        objects: &Objects,
         owner: Owner,
-    ) -> Checked<TargetJob> {
-        let plan = self.plan;
-        let target = plan.target(id);
-        let compiled = plan.compiled(target).ok_or_else(|| wrong("no sources here"))?;
-        let prefix = object_directory(target);
-        let sources = self.sources(target.package, package, compiled)?;
-        let after = self.prerequisites(target, package, &owner)?;
-        let includes = self.includes(id)?;
+    ) -> Option<TargetJob> {
+        let package_id = self.plan.target(id).package;
+        let package = self.package(package_id);
+        let sources = self.sources(package_id, &package, objects);
+        let after = self.prerequisites(package_id, objects, &owner);
+        let (sources, after) = (sources?, after?);
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
-        let mut objects = Vec::with_capacity(sources.len());
+        let mut found = Vec::with_capacity(sources.len());
         for (name, source, language) in sources {
             let compile = match modes.get(&language) {
                 Some(compile) => compile.clone(),
                 None => {
-                    let compile = self.compile(target, package, compiled, &includes, language)?;
-                    modes.entry(language).or_insert(Arc::new(compile)).clone()
+                    let compile = Arc::new(self.compile(&package, objects, language)?);
+                    modes.insert(language, compile.clone());
+                    compile
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
-            let object = [&prefix, "/", &name, ".o"].concat();
-            objects.push(ObjectSource { source, object, compile });
+            let object = [&objects.directory, "/", &name, ".o"].concat();
+            found.push(ObjectSource { source, object, compile });
         }
-        let count = objects.len();
-        Ok(TargetJob::Objects(count, build_objects(owner, objects, after.as_ref())))
+        let count = found.len();
+        Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
     }
 
     fn compile(
         &mut self,
-        target: &Target,
         package: &Package,
-        compiled: &Compiled,
-        includes: &[Include],
+        objects: &Objects,
         language: Language,
-    ) -> Checked<Compile> {
-        let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
-        let tool = self.tool(package, role)?;
-        let gnu_like = tool.triple.is_some() && language != Language::Plain;
+    ) -> Option<Compile> {
+        let given = objects.weak_args.iter().chain(&objects.trace_args);
+        let given: Vec<String> = given.map(|argument| argument.value.clone()).collect();
+        let (compiler, identity) = self.compiler(package, language == Language::Cxx, &given)?;
+        let gnu_like = compiler.triple.is_some() && language != Language::Plain;
+        let includes: Vec<String> =
+            objects.includes.iter().map(|directory| self.portable(package, directory)).collect();
         let mut weak_args = Vec::new();
         if gnu_like {
             weak_args.extend(self.path_maps(package));
         }
-        weak_args.extend(includes.iter().map(|include| {
-            vec![action::Piece::Text("-I".to_owned()), action::Piece::Path(include.name.clone())]
-        }));
-        weak_args.extend(compiled.weak_args.iter().map(text));
+        weak_args.extend(
+            includes
+                .iter()
+                .map(|include| vec![Piece::Text("-I".to_owned()), Piece::Path(include.clone())]),
+        );
+        weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
-        if target.position_independent {
+        if objects.position_independent {
             trace_args.push("-fPIC".to_owned());
         }
-        trace_args.extend_from_slice(&compiled.trace_args);
-        let names: Vec<&str> = includes.iter().map(|include| include.name.as_str()).collect();
+        trace_args.extend(objects.trace_args.iter().map(|argument| argument.value.clone()));
         // Where the objects lie is part of their key: two targets may compile one source alike.
-        let directory = object_directory(target);
-        let mut depends_on =
-            self.made_by("object", package, &tool).mix(BuildTrace::text("output", directory));
-        if !names.is_empty() {
-            depends_on = depends_on.mix(BuildTrace::list("includes", &names));
+        let mut depends_on = self
+            .made_by("object", package, identity.clone())
+            .mix(BuildTrace::text("output", objects.directory.as_str()));
+        if !includes.is_empty() {
+            depends_on = depends_on.mix(BuildTrace::list("includes", &includes));
         }
-        let tool = ToolUse::new(tool.path.clone(), &tool.trace);
+        let tool = ToolUse::new(compiler.path.clone(), &identity);
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
-        compile.searched = includes.iter().map(|include| include.name.clone()).collect();
-        Ok(compile)
+        compile.searched = includes;
+        Some(compile)
+    }
+
+    /// A directory's name, as a package calls it.
+    fn portable(&self, package: &Package, directory: &Directory) -> String {
+        let owner = self.package(directory.package);
+        let prefix = match owner.place.name == package.place.name {
+            true => String::new(),
+            false => format!("@{}/", owner.place.name),
+        };
+        let name = match &directory.at {
+            DirectoryAt::Package(path) => format!("{prefix}{path}"),
+            DirectoryAt::Build(path) | DirectoryAt::Output { path, .. } => {
+                format!("{prefix}<build>/{path}")
+            }
+        };
+        match name.trim_end_matches('/') {
+            "" => ".".to_owned(),
+            name => name.to_owned(),
+        }
     }
 
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
@@ -101,279 +128,105 @@ impl Maker<'_> {
             .iter()
             .map(|other| {
                 let name = format!("@{}", other.place.name);
-                let path =
-                    if other.place == package.place { String::new() } else { format!("{name}/") };
+                let is_own = other.place.name == package.place.name;
+                let path = if is_own { String::new() } else { format!("{name}/") };
                 (depth(&other.place.directory), path, name)
             })
             .collect();
-        // What is inside another comes after it.
+        // Whatever is inside another comes after it.
         maps.sort();
         maps.push((0, "<build>/".to_owned(), format!("@{}/.larder/build", package.place.name)));
         let argument = |(_, path, name): (usize, String, String)| {
             vec![
-                action::Piece::Text("-ffile-prefix-map=".to_owned()),
-                action::Piece::Absolute(path),
-                action::Piece::Text(format!("={name}")),
+                Piece::Text("-ffile-prefix-map=".to_owned()),
+                Piece::Absolute(path),
+                Piece::Text(format!("={name}")),
             ]
         };
         maps.into_iter().map(argument).collect()
     }
 
-    /// The sources of a target: what each is called among objects, its job and its language.
+    /// The sources of a target. All that is wrong with them is said.
     fn sources(
         &mut self,
-        index: usize,
+        id: PackageId,
         package: &Package,
-        compiled: &Compiled,
-    ) -> Checked<Vec<Source>> {
-        let mut excluded = Vec::new();
-        for pattern in &compiled.exclude {
-            excluded.extend(self.expand(index, package, pattern)?);
+        objects: &Objects,
+    ) -> Option<Vec<Found>> {
+        let known = self.errors.len();
+        let mut excluded = HashSet::new();
+        for pattern in &objects.exclude {
+            excluded.extend(self.expand(id, pattern).into_iter().flatten());
         }
         let mut found = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for source in &compiled.sources {
-            let at = |diagnostic: Diagnostic| {
-                Box::new(diagnostic.at(&package.manifest.source, source.span.clone()))
+        let mut seen = HashSet::new();
+        for source in &objects.sources {
+            let wrong = |message: String| {
+                Diagnostic::new(message).at(&package.manifest.source, source.span.clone())
             };
-            if source.as_hole().is_some() || source.as_built().is_some() {
-                let generated = self.generated(index, source).map_err(at)?;
-                found.extend(generated.into_iter().filter(|(name, ..)| seen.insert(name.clone())));
-                continue;
-            }
-            let pattern = literal(package, source)?;
-            let before = found.len();
-            for path in self.expand(index, package, &pattern)? {
-                if excluded.contains(&path) {
-                    continue;
+            match &source.value {
+                Source::Output { made, language } => {
+                    let Some(output) = self.output(id, *made) else { continue };
+                    let name = format!("_build/{}", self.output_path(made.target, made.position));
+                    if seen.insert(name.clone()) {
+                        found.push((name, SourceOf::Made(first(&output)), *language));
+                    }
                 }
-                match Language::of(&path) {
-                    Some(language) => {
-                        if seen.insert(path.clone()) {
-                            found.push((path.clone(), SourceOf::File(path), language));
+                Source::Files { pattern } => {
+                    let pattern = Located { value: pattern.clone(), span: source.span.clone() };
+                    let Some(paths) = self.expand(id, &pattern) else { continue };
+                    let before = found.len();
+                    for path in paths {
+                        match Language::of(&path) {
+                            _ if excluded.contains(&path) => {}
+                            Some(language) if seen.insert(path.clone()) => {
+                                found.push((path.clone(), SourceOf::File(path), language));
+                            }
+                            Some(_) => {}
+                            None if is_pattern(&pattern) => {}
+                            None => {
+                                let message = format!(
+                                    "`{path}` is neither C, C++ nor assembly by its extension"
+                                );
+                                self.errors.push(wrong(message).help(SOURCES_END));
+                            }
                         }
                     }
-                    None if is_pattern(&pattern) => {}
-                    None => {
-                        let message =
-                            format!("`{path}` is neither C, C++ nor assembly by its extension");
-                        return Err(at(Diagnostic::new(message).help(SOURCES_END)));
+                    if found.len() == before && is_pattern(&pattern) && seen.is_empty() {
+                        self.errors.push(wrong(format!("`{}` matches no source", *pattern)));
                     }
                 }
             }
-            if found.len() == before && is_pattern(&pattern) && seen.is_empty() {
-                let message = format!("`{}` matches no source", *pattern);
-                return Err(at(Diagnostic::new(message)));
-            }
         }
-        Ok(found)
+        (self.errors.len() == known).then_some(found)
     }
 
-    /// The sources that commands make: one output, or those among all that a placeholder names.
-    fn generated(&self, index: usize, source: &Template) -> Result<Vec<Source>, Diagnostic> {
-        let chosen: Vec<(TargetId, Option<usize>)> = match source.as_built() {
-            Some(path) => {
-                let (id, position) = self.plan.maker_of(index, path)?;
-                vec![(id, Some(position))]
-            }
-            None => {
-                let ids = self.named(index, source.as_hole().unwrap_or_default())?;
-                ids.into_iter().map(|id| (id, None)).collect()
-            }
-        };
-        let mut found = Vec::new();
-        for (id, only) in chosen {
-            let (Declared::Command(command), Some(TargetJob::Command(_, job))) =
-                (self.plan.target(id).declared, self.job(id))
-            else {
-                let message = format!("`{}` makes no sources", source.text);
-                return Err(
-                    Diagnostic::new(message).help("sources are generated by [[command]] targets")
-                );
-            };
-            let outputs =
-                &self.plan.package_of(self.plan.target(id)).manifest.commands[command].outputs;
-            for (position, output) in outputs.iter().enumerate() {
-                let Some(language) = Language::of(output) else { continue };
-                if only.is_some_and(|only| only != position) {
-                    continue;
-                }
-                let name = output.value.clone();
-                let source = job.map(move |built| {
-                    let value = built.value[position].clone();
-                    Ok(Built { trace: value.trace(format!("<build>/{name}")), value })
-                });
-                found.push((format!("_build/{}", output.value), SourceOf::Made(source), language));
-            }
-        }
-        if found.is_empty() {
-            let message = format!("`{}` makes no sources", source.text);
-            return Err(Diagnostic::new(message).help(SOURCES_END));
-        }
-        Ok(found)
-    }
-
-    /// What must be there before anything of a target is compiled: its `inputs`, and those of the
-    /// libraries whose headers it reads.
+    /// The job of what must be there before anything of a target is compiled: its `inputs`, and what
+    /// commands make that it reads. `None` inside when there is no such thing.
+    #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
     fn prerequisites(
         &mut self,
-        target: &Target,
-        package: &Package,
+        id: PackageId,
+        objects: &Objects,
         owner: &Owner,
-    ) -> Checked<Option<Job<Vec<Artifact>>>> {
+    ) -> Option<Option<Job<Vec<Artifact>>>> {
+        let known = self.errors.len();
         let mut groups = Vec::new();
-        if let Some(compiled) = self.plan.compiled(target) {
-            let made = |input: &&Located<Template>| {
-                input.as_hole().is_some() || input.as_built().is_some()
-            };
-            for input in compiled.inputs.iter().filter(|input| !made(input)) {
-                groups.push(self.input(target.package, package, input, false, owner)?.0);
-            }
+        for input in &objects.inputs {
+            groups.extend(self.input(id, input, owner).map(|(job, _)| job));
         }
-        groups.extend(
-            target.needs.iter().filter(|id| !self.is_source_of(target, **id)).filter_map(|need| {
-                match self.plan.target(*need).facet {
-                    None => self.job(*need).map(|job| job.all()),
-                    // Libraries are needed for linking, not for compiling.
-                    Some(_) => None,
-                }
-            }),
-        );
-        Ok((!groups.is_empty()).then(|| flatten(self.cx, groups)))
-    }
-
-    /// Whether `id` is a need of `target` for its sources only, which are traced one by one.
-    fn is_source_of(&self, target: &Target, id: TargetId) -> bool {
-        let Some(compiled) = self.plan.compiled(target) else { return false };
-        let names = |templates: &[Located<Template>]| {
-            templates.iter().any(|template| match template.as_built() {
-                Some(path) => self.plan.maker_of(target.package, path).is_ok_and(|m| m.0 == id),
-                None => template.holes().any(|hole| {
-                    self.named(target.package, hole).is_ok_and(|ids| ids.contains(&id))
-                }),
-            })
-        };
-        let only_sources = self.outputs_are_sources(id);
-        only_sources
-            && names(&compiled.sources)
-            && !names(&compiled.inputs)
-            && !names(&compiled.includes)
-    }
-
-    fn outputs_are_sources(&self, id: TargetId) -> bool {
-        let target = self.plan.target(id);
-        match target.declared {
-            Declared::Command(index) => self.plan.package_of(target).manifest.commands[index]
-                .outputs
-                .iter()
-                .all(|output| Language::of(output).is_some()),
-            _ => false,
+        for read in &objects.reads {
+            groups.extend(self.job(*read).map(|job| job.outputs.clone()));
         }
-    }
-
-    /// The include directories of a target: its own first, then those of the libraries it is linked
-    /// with.
-    fn includes(&self, id: TargetId) -> Checked<Vec<Include>> {
-        let own = self.plan.package_of(self.plan.target(id)).place.clone();
-        let mut found: Vec<Include> = Vec::new();
-        for id in std::iter::once(id).chain(self.plan.link_order(id)) {
-            let target = self.plan.target(id);
-            let package = self.plan.package_of(target);
-            for template in self.plan.compiled(target).into_iter().flat_map(|c| &c.includes) {
-                let from_root = self.include(target.package, package, template)?;
-                let name = self.cx.places.portable(&own, &format!("{from_root}/"));
-                let name = match name.trim_end_matches('/') {
-                    "" => ".".to_owned(),
-                    name => name.to_owned(),
-                };
-                if !found.iter().any(|known| known.name == name) {
-                    found.push(Include { name });
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// One include directory, from the root.
-    fn include(
-        &self,
-        index: usize,
-        package: &Package,
-        template: &Located<Template>,
-    ) -> Checked<String> {
-        let place = &package.place;
-        let at = |diagnostic: Diagnostic| {
-            Box::new(diagnostic.at(&package.manifest.source, template.span.clone()))
-        };
-        let mut path = String::new();
-        for (position, piece) in template.pieces.iter().enumerate() {
-            match piece {
-                Piece::Literal(text) if position == 0 => path.push_str(&place.input(text)),
-                Piece::Literal(text) => path.push_str(text),
-                Piece::Hole(hole) if hole == "build" => {
-                    path.push_str(place.build_prefix.trim_end_matches('/'))
-                }
-                Piece::Hole(hole) if hole == "package" => {
-                    path.push_str(place.prefix.trim_end_matches('/'))
-                }
-                Piece::Hole(hole) => {
-                    let ids = self.named(index, hole).map_err(at)?;
-                    let directory = ids.iter().find_map(|id| {
-                        let target = self.plan.target(*id);
-                        let Declared::Command(command) = target.declared else { return None };
-                        let package = self.plan.package_of(target);
-                        let outputs = &package.manifest.commands[command].outputs;
-                        let output = outputs.iter().find(|output| output.ends_with('/'))?;
-                        Some(package.place.output(output.trim_end_matches('/')))
-                    });
-                    let none = || {
-                        Diagnostic::new(format!("`{{{hole}}}` makes no directory to include from"))
-                    };
-                    path.push_str(&directory.ok_or_else(|| at(none()))?);
-                }
-            }
-        }
-        let path = path.trim_end_matches('/').to_owned();
-        let inside = !template.text.split('/').any(|part| part == "..");
-        if !inside {
-            let message = format!("`{}` is outside the package", template.text);
-            let help = "headers of another package come with its library, by `libraries`";
-            return Err(at(Diagnostic::new(message).help(help)));
-        }
-        Ok(path)
+        let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
+        (self.errors.len() == known).then_some(after)
     }
 }
 
-/// A source file and how it is compiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Language {
-    C,
-    Cxx,
-    /// Assembly that is preprocessed.
-    Assembly,
-    /// Assembly as it is.
-    Plain,
+/// The first of some artifacts.
+fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
+    all.map(|built| {
+        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
+    })
 }
-
-impl Language {
-    fn of(path: &str) -> Option<Self> {
-        Some(match path.rsplit_once('.')?.1 {
-            "c" => Self::C,
-            "cc" | "cpp" | "cxx" | "c++" | "C" => Self::Cxx,
-            "S" | "sx" => Self::Assembly,
-            "s" => Self::Plain,
-            _ => return None,
-        })
-    }
-}
-
-/// A directory that headers are looked for in.
-struct Include {
-    /// What it is called on every machine.
-    name: String,
-}
-
-/// A source: what it is called among objects, its job, and its language.
-type Source = (String, SourceOf, Language);
-
-const SOURCES_END: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";

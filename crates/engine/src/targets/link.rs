@@ -1,99 +1,107 @@
 //! Libraries and executables.
 
-use super::{Checked, Maker, TargetJob, wrong};
+use larder_project::{
+    plan::{self, Form, Kind, Linked, TargetId},
+    workspace::Package,
+};
+use larder_trace::BuildTrace;
+
+use super::{Maker, TargetJob, files::flatten, no_tool};
 use crate::{
+    artifact::Artifact,
     builds::{
         Archive, Link, LinkKind, Owner, ToolUse, build_exe, build_shared_lib, build_static_lib,
-        single,
     },
-    job::Built,
-    toolchain::Role,
-};
-use larder_project::{
-    name::Facet,
-    plan::{Target, TargetId, output_name},
-    workspace::Package,
+    job::{Built, Job},
 };
 
 impl Maker<'_> {
+    pub(super) fn archive(
+        &mut self,
+        id: TargetId,
+        archive: &plan::Archive,
+        owner: Owner,
+    ) -> Option<TargetJob> {
+        let package = self.package(self.plan.target(id).package);
+        let objects = self.job(archive.objects)?.outputs.clone();
+        self.cxx[id.index()] = self.cxx[archive.objects.index()];
+        let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+        let found = self.tools.archiver(toolchain, directory);
+        let archiver = self.check(found.map_err(|error| no_tool(&package, &error)))?;
+        let build = Archive {
+            archiver: ToolUse::new(archiver.path.clone(), &archiver.trace),
+            depends_on: self.made_by("archive", &package, archiver.trace.clone()),
+        };
+        Some(TargetJob::single(&build_static_lib(owner, &archive.file, &objects, build)))
+    }
+
     pub(super) fn linked(
         &mut self,
         id: TargetId,
-        target: &Target,
-        package: &Package,
+        linked: &Linked,
         owner: Owner,
-    ) -> Checked<TargetJob> {
-        let plan = self.plan;
-        let compiled = plan.compiled(target).ok_or_else(|| wrong("nothing to link"))?;
-        let file = output_name(target).ok_or_else(|| wrong("nothing to link"))?;
-        let Some(objects_id) = target.needs.iter().copied().find(|need| {
-            let need = plan.target(*need);
-            need.facet == Some(Facet::O)
-                && need.declared == target.declared
-                && need.package == target.package
-        }) else {
-            return Err(wrong("its objects are not known"));
-        };
-        let Some(TargetJob::Objects(_, objects)) = self.job(objects_id).cloned() else {
-            return Err(wrong(&format!("`{}` has no objects", target.label)));
-        };
-        if target.facet == Some(Facet::Static) {
-            let tool = self.tool(package, Role::Ar)?;
-            let depends_on = self.made_by("archive", package, &tool);
-            let archive =
-                Archive { archiver: ToolUse::new(tool.path.clone(), &tool.trace), depends_on };
-            return Ok(TargetJob::Single(build_static_lib(owner, file, &objects, archive)));
-        }
-        let mut inputs = vec![objects];
-        let mut link_args = compiled.link_args.clone();
+    ) -> Option<TargetJob> {
+        let package_id = self.plan.target(id).package;
+        let package = self.package(package_id);
+        let mut inputs = vec![self.job(linked.objects)?.outputs.clone()];
         let mut trace_args = Vec::new();
-        let mut cxx = self.cxx[objects_id.index()];
-        for library in plan.link_order(id) {
-            let linked = plan.target(library);
-            let linked_package = plan.package_of(linked);
-            let Some(TargetJob::Single(job)) = self.job(library) else {
-                return Err(wrong(&format!("`{}` was not built", linked.label)));
-            };
-            inputs.push(single(&match linked.package == target.package {
-                true => job.clone(),
-                false => {
-                    let owner = linked_package.place.name.clone();
-                    job.map(move |built| {
-                        let name = format!("@{owner}/{}", built.trace.name());
-                        Ok(Built {
-                            value: built.value.clone(),
-                            trace: built.trace.clone().named(name),
-                        })
-                    })
-                }
-            }));
-            if let Some(compiled) = plan.compiled(linked) {
-                link_args.extend(compiled.link_args.iter().cloned());
-            }
-            cxx |= linked.needs.iter().any(|need| self.cxx[need.index()]);
-            if linked.facet == Some(Facet::Shared) {
-                let flag = run_path(package, linked_package);
+        let mut cxx = self.cxx[linked.objects.index()];
+        for &library in &linked.libraries {
+            let target = self.plan.target(library);
+            let of = self.package(target.package);
+            let outputs = &self.job(library)?.outputs;
+            inputs.push(match target.package == package_id {
+                true => outputs.clone(),
+                false => of_package(outputs, &of.place.name),
+            });
+            cxx |= self.cxx[library.index()];
+            if matches!(&target.kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary) {
+                let flag = run_path(&package, &of);
                 if !trace_args.contains(&flag) {
                     trace_args.push(flag);
                 }
             }
         }
-        let tool = self.tool(package, if cxx { Role::Cxx } else { Role::Cc })?;
-        let depends_on = self.made_by("link", package, &tool);
+        self.cxx[id.index()] = cxx;
+        let link_args: Vec<String> =
+            linked.link_args.iter().map(|argument| argument.text.value.clone()).collect();
+        let given = [&trace_args[..], &link_args].concat();
+        let (compiler, identity) = self.compiler(&package, cxx, &given)?;
+        let known = self.errors.len();
+        let mut declared = Vec::new();
+        for input in &linked.inputs {
+            declared.extend(self.input(package_id, input, &owner).map(|(job, _)| job));
+        }
+        if self.errors.len() > known {
+            return None;
+        }
         let link = Link {
-            linker: ToolUse::new(tool.path.clone(), &tool.trace),
-            writes_depfile: true,
+            linker: ToolUse::new(compiler.path.clone(), &identity),
+            writes_depfile: compiler.linker.dependency_file,
             weak_args: Vec::new(),
             trace_args,
             link_args,
-            depends_on,
+            depends_on: self.made_by("link", &package, identity),
             kind: LinkKind::Executable,
         };
-        Ok(TargetJob::Single(match target.facet {
-            Some(Facet::Shared) => build_shared_lib(owner, file, inputs, link),
-            _ => build_exe(owner, file, inputs, link),
-        }))
+        let after = (!declared.is_empty()).then(|| flatten(self.cx, declared));
+        let build = match linked.form {
+            Form::SharedLibrary => build_shared_lib,
+            Form::Executable => build_exe,
+        };
+        Some(TargetJob::single(&build(owner, &linked.file, inputs, after.as_ref(), link)))
     }
+}
+
+/// What another package makes, named with that.
+fn of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>> {
+    let package = package.to_owned();
+    outputs.map(move |built| {
+        let parts = built.trace.parts().iter();
+        let parts = parts.map(|part| (**part).clone().named(format!("@{package}/{}", part.name())));
+        let trace = BuildTrace::nil("outputs").mix_all(parts);
+        Ok(Built { value: built.value.clone(), trace })
+    })
 }
 
 /// Tells the loader where a shared library lies, seen from what is linked with it.

@@ -1,6 +1,7 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::OpenOptions,
     io::{self, Write},
@@ -9,14 +10,14 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use larder_engine::toolchain::identities;
+use larder_engine::{environment::Environment, toolchain::identities};
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, key},
         plan::{Probe, github_outputs, job_key, json, plan},
     },
     diagnostic::{Diagnostics, Located},
-    workspace::Workspace,
+    workspace::{Package, Workspace},
 };
 use larder_remote::{
     Access, Config, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
@@ -128,9 +129,14 @@ fn print_key(app: &App, arguments: &Key) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Identifies the tools of `packages` in the environment of this process.
+fn tools(root: &Path, packages: &BTreeMap<String, Package>) -> Result<BuildTrace, Diagnostics> {
+    identities(root, packages, &Environment::of_process())
+}
+
 fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
     if let Some(job) = &arguments.job {
-        return job_key(root, job, identities);
+        return job_key(root, job, tools);
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -145,7 +151,7 @@ fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(root, &ingredients, identities)
+    key(root, &ingredients, tools)
 }
 
 /// One line a part: its name, the beginning of its hash and, where it is a short text, that.
@@ -233,7 +239,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
         (Err(reason), _) => Probe::Unknown(reason.to_string()),
         (_, Err(error)) => Probe::Unknown(error.to_string()),
     };
-    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, identities, probe)) {
+    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, tools, probe)) {
         Ok(jobs) => jobs,
         Err(diagnostics) => return app.refuse(&diagnostics),
     };

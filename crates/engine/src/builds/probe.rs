@@ -1,0 +1,78 @@
+//! Probes: commands that are run to see what they say.
+
+use larder_trace::BuildTrace;
+
+use super::{Owner, ToolUse};
+use crate::{
+    action::{Action, Discovery, Limits, text},
+    artifact::Artifact,
+    event::{Ended, Status, StepName},
+    executor::{Bench, ExecuteError, Execution},
+    job::{Built, Failed, Job},
+};
+
+/// Runs `tool`, which is known by `identity`, with `arguments` in every build. Its output and how it ended
+/// are traced; it makes nothing.
+pub(crate) fn probe(
+    owner: &Owner,
+    tool: ToolUse,
+    identity: BuildTrace,
+    arguments: Vec<String>,
+) -> Job<Vec<Artifact>> {
+    let owner = owner.clone();
+    let name = format!("probe {} {}", tool.name, arguments.join(" "));
+    owner.cx.go_ahead.clone().map(move |_| {
+        let cx = &owner.cx;
+        if cx.stopped() {
+            return Err(Failed);
+        }
+        let said = run(&owner, &tool, &arguments).map_err(|error| {
+            if let ExecuteError::Failed(message) = error {
+                let error = format!("{name}: {message}");
+                let ended = Ended {
+                    status: Status::Failed,
+                    log: &[],
+                    reason: None,
+                    error: Some(&error),
+                    command: None,
+                    took: std::time::Duration::ZERO,
+                };
+                cx.ended(StepName { target: &owner.target, output: &name }, &ended);
+            }
+            Failed
+        })?;
+        let answer = format!("{} ({})", said.printed.trim_end(), said.exit);
+        let part =
+            BuildTrace::nil(name.clone()).mix(identity).mix(BuildTrace::text("answer", answer));
+        Ok(Built { value: Vec::new(), trace: BuildTrace::nil("probe").mix(part) })
+    })
+}
+
+fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution, ExecuteError> {
+    let cx = &owner.cx;
+    let staging = cx.staging(false).map_err(|error| {
+        ExecuteError::Failed(format!("cannot make a directory to run in: {error}"))
+    })?;
+    let action = Action {
+        package: owner.place.name.clone(),
+        program: tool.program(cx),
+        tools: Vec::new(),
+        arguments: arguments.iter().map(text).collect(),
+        environment: Default::default(),
+        inputs: Default::default(),
+        searched: Vec::new(),
+        outputs: Vec::new(),
+        discovery: Discovery::None,
+        response_file: false,
+        limits: Limits::default(),
+    };
+    let bench = Bench {
+        places: &cx.places,
+        place: &owner.place,
+        target: &owner.target,
+        tools: &cx.tools,
+        staging: staging.path(),
+        flat: false,
+    };
+    cx.executor.execute(&action, &bench)
+}

@@ -1,0 +1,151 @@
+//! Files that targets read: globs, and what other targets make.
+
+use larder_project::{
+    diagnostic::{Diagnostic, Located},
+    glob::{GlobError, is_pattern},
+    plan::{Files, Input, Made, PackageId, TargetId},
+};
+use larder_trace::BuildTrace;
+
+use super::Maker;
+use crate::{
+    artifact::Artifact,
+    builds::{Owner, as_text, input_dir, input_file},
+    context::Context,
+    job::{Built, Flow, Job, collect},
+};
+
+/// Some jobs of a kind, and how many artifacts they give together.
+#[derive(Default)]
+pub(super) struct Group {
+    pub jobs: Vec<Job<Vec<Artifact>>>,
+    pub count: usize,
+}
+
+impl Group {
+    /// Adds a job. Returns the positions of its artifacts.
+    pub fn add(&mut self, job: Job<Vec<Artifact>>, count: usize) -> std::ops::Range<usize> {
+        let start = self.count;
+        self.jobs.push(job);
+        self.count += count;
+        start..self.count
+    }
+}
+
+impl Maker<'_> {
+    /// The job of some files that a target of `seen_from` needs, and how many artifacts it gives.
+    pub(super) fn input(
+        &mut self,
+        seen_from: PackageId,
+        input: &Input,
+        owner: &Owner,
+    ) -> Option<(Job<Vec<Artifact>>, usize)> {
+        let (job, count) = match &input.files {
+            Files::Outputs(id) => self.outputs(seen_from, *id)?,
+            Files::Output(made) => (self.output(seen_from, *made)?, 1),
+            Files::Pattern(pattern) => {
+                let pattern = Located { value: pattern.clone(), span: input.span.clone() };
+                let paths = self.expand(input.package, &pattern)?;
+                let place = self.package(input.package).place.clone();
+                let owner = Owner { place: place.clone(), ..owner.clone() };
+                let count = paths.len();
+                let jobs = paths.into_iter().map(|path| {
+                    let job = match place.directory.join(&path).is_dir() {
+                        true => input_dir(&owner, path, input.text),
+                        false => input_file(&owner, path, input.text),
+                    };
+                    if input.package == seen_from { job } else { of_package(&job, &place.name) }
+                });
+                return Some((collect(&self.cx.scheduler, jobs), count));
+            }
+        };
+        if !input.text {
+            return Some((job, count));
+        }
+        let cx = self.cx.clone();
+        Some((job.flow(move |made| as_text(&cx, made)), count))
+    }
+
+    /// All outputs of a target, named as seen from a package, and how many they are.
+    pub(super) fn outputs(
+        &self,
+        seen_from: PackageId,
+        id: TargetId,
+    ) -> Option<(Job<Vec<Artifact>>, usize)> {
+        let target = self.plan.target(id);
+        let job = self.job(id)?;
+        let prefix = match target.package == seen_from {
+            true => "<build>/".to_owned(),
+            false => format!("@{}/<build>/", self.package(target.package).place.name),
+        };
+        let renamed = job.outputs.map(move |built| {
+            let parts = built.trace.parts().iter();
+            let parts =
+                parts.map(|part| (**part).clone().named(format!("{prefix}{}", part.name())));
+            let trace = BuildTrace::nil("outputs").mix_all(parts);
+            Ok(Built { value: built.value.clone(), trace })
+        });
+        Some((renamed, job.count))
+    }
+
+    /// One output of a target, named as seen from a package.
+    pub(super) fn output(&self, seen_from: PackageId, made: Made) -> Option<Job<Vec<Artifact>>> {
+        let (all, _) = self.outputs(seen_from, made.target)?;
+        Some(all.map(move |built| {
+            let one = built.value.get(made.position).zip(built.trace.parts().get(made.position));
+            let (value, part) = one.ok_or(crate::job::Failed)?;
+            let trace = BuildTrace::nil("outputs").mix(part.clone());
+            Ok(Built { value: vec![value.clone()], trace })
+        }))
+    }
+
+    /// The files that a pattern of a package's manifest matches, at least one.
+    pub(super) fn expand(
+        &mut self,
+        id: PackageId,
+        pattern: &Located<String>,
+    ) -> Option<Vec<String>> {
+        let package = self.package(id);
+        let directory = &package.place.directory;
+        let globber = self.globbers.entry(id).or_insert_with(|| Globber::new(directory.clone()));
+        let found = match globber.expand(pattern) {
+            Err(error) => Err(match &error {
+                GlobError::Outside(_) | GlobError::LinkOutside(_) => {
+                    Diagnostic::new(error.to_string()).help(
+                        "a package is built from its own files: copy it in, or make a package of what it is in and depend on that",
+                    )
+                }
+                _ => Diagnostic::new(error.to_string()),
+            }),
+            Ok(found) if found.is_empty() => {
+                Err(Diagnostic::new(format!("`{}` matches no file", **pattern))
+                    .help(format!("patterns start in {}", directory.display())))
+            }
+            Ok(found) if !is_pattern(pattern) && !directory.join(&found[0]).exists() => {
+                Err(Diagnostic::new(format!("there is no file `{}`", found[0]))
+                    .help(format!("paths start in {}", directory.display())))
+            }
+            Ok(found) => Ok(found),
+        };
+        let at = |wrong: Diagnostic| wrong.at(&package.manifest.source, pattern.span.clone());
+        self.check(found.map_err(at))
+    }
+}
+
+/// An artifact of another package, named with that.
+pub(super) fn of_package(job: &Job<Artifact>, package: &str) -> Job<Artifact> {
+    let package = package.to_owned();
+    job.map(move |built| {
+        let name = format!("@{package}/{}", built.trace.name());
+        Ok(Built { value: built.value.clone(), trace: built.trace.clone().named(name) })
+    })
+}
+
+/// Several groups of artifacts as one, with the traces of all in one list.
+pub(super) fn flatten(cx: &Context, groups: Vec<Job<Vec<Artifact>>>) -> Job<Vec<Artifact>> {
+    collect(&cx.scheduler, groups).flow(|groups| {
+        let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
+        let trace = BuildTrace::nil("inputs").mix_all(parts);
+        Flow::Ended(Ok(Built { value: groups.value.concat(), trace }))
+    })
+}

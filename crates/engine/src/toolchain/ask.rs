@@ -1,0 +1,176 @@
+//! Asking a compiler driver who it is, as a command of the build would run it.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::{
+    find::{is_executable, on_path},
+    said::Said,
+    script,
+};
+use crate::environment::Environment;
+
+/// A compiler driver, and how the build runs it.
+pub struct Driver<'a> {
+    /// Where it is: an absolute path.
+    pub path: &'a Path,
+    /// Arguments of the build that decide which programs and directories it uses.
+    pub arguments: &'a [String],
+    /// The directory that commands run in.
+    pub directory: &'a Path,
+    /// An empty directory that it may write to.
+    pub temporary: &'a Path,
+    /// What commands get their environment from.
+    pub environment: &'a Environment,
+}
+
+/// What a driver answered.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// What it compiles for (`-dumpmachine`).
+    pub triple: Option<String>,
+    /// The line that says its version.
+    pub version: Option<String>,
+    /// Its version, configuration and commands, free of paths: see [`Said::identity`].
+    pub identity: String,
+    /// The files that it runs and reads by itself, sorted: programs, what their scripts may run,
+    /// plugins, specs.
+    pub files: BTreeSet<PathBuf>,
+    /// Files and directories that are not there and would be used in the place of others if they were.
+    pub absent: BTreeSet<PathBuf>,
+    /// Where it looks for system headers, for C and for C++.
+    pub include_directories: [Vec<PathBuf>; 2],
+    /// Whether its linker knows `--dependency-file`.
+    pub dependency_file: bool,
+}
+
+/// The programs that a driver may run, as `-print-prog-name` knows them.
+const PROGRAMS: &[&str] = &["cc1", "cc1plus", "as", "collect2", "ld", "lto1", "lto-wrapper"];
+
+/// The programs that a driver, or `collect2`, looks for in its own directories and then on `PATH`; the
+/// last two come before `ld`.
+const LOOKED_FOR: &[&str] = &["as", "ld", "real-ld", "collect-ld"];
+
+impl Driver<'_> {
+    /// Asks it everything. Questions that it does not understand have no answer; a program that
+    /// answers none is not a compiler driver as GCC and Clang are.
+    pub fn ask(&self) -> Answers {
+        let mut answers = Answers { triple: self.word("-dumpmachine"), ..Answers::default() };
+        let mut names: BTreeSet<String> = LOOKED_FOR.iter().map(|&name| name.into()).collect();
+        let mut directories = Vec::new();
+        let output = self.temporary.join("output");
+        let output = output.to_string_lossy();
+        // The last goes through to the linker, so its path and its abilities are those of a link.
+        let questions: [&[&str]; 3] = [
+            &["-v", "-E", "-x", "c", "/dev/null"],
+            &["-v", "-E", "-x", "c++", "/dev/null"],
+            &["-v", "-Wl,--help", "-o", &output],
+        ];
+        for (number, question) in questions.into_iter().enumerate() {
+            let Some((stdout, text)) = self.run(question) else { continue };
+            let said = Said { text: &text, directory: self.directory, temporary: self.temporary };
+            answers.identity.push_str(&said.identity());
+            answers.files.extend(said.files());
+            answers.absent.extend(said.missing_directories().into_iter().map(PathBuf::from));
+            answers.version = answers.version.take().or(said.version().map(str::to_owned));
+            names.extend(said.driver().filter(|name| !name.contains('/')).map(str::to_owned));
+            for directory in said.program_directories().into_iter().map(PathBuf::from) {
+                if !directories.contains(&directory) {
+                    directories.push(directory);
+                }
+            }
+            match answers.include_directories.get_mut(number) {
+                Some(list) => {
+                    *list = said.include_directories().into_iter().map(PathBuf::from).collect();
+                }
+                None => answers.dependency_file = stdout.contains("--dependency-file"),
+            }
+        }
+        for program in PROGRAMS {
+            match self.word(&format!("-print-prog-name={program}")) {
+                // A bare name means that it is looked for on `PATH`.
+                Some(name) if !name.contains('/') => _ = names.insert(name),
+                Some(path) => _ = answers.files.insert(path.into()),
+                None => {}
+            }
+        }
+        directories.extend(self.environment.directories());
+        for name in &names {
+            self.look_for(name, &directories, &mut answers);
+        }
+        answers.files.insert(self.path.to_owned());
+        self.follow_scripts(&mut answers);
+        answers.files.remove(self.path);
+        answers.files.retain(|path| path.is_file());
+        answers
+    }
+
+    /// Notes which program a name leads to, and every place before it where another would win.
+    fn look_for(&self, name: &str, directories: &[PathBuf], answers: &mut Answers) {
+        let mut absent = Vec::new();
+        for candidate in directories.iter().map(|directory| directory.join(name)) {
+            if is_executable(&candidate) {
+                answers.files.insert(candidate);
+                answers.absent.extend(absent);
+                return;
+            }
+            absent.push(candidate);
+        }
+        // Not there at all: what must not appear counts for those that would be taken first.
+        if LOOKED_FOR.contains(&name) {
+            answers.absent.extend(absent);
+        }
+    }
+
+    /// Adds what the scripts among the files may run, and what that may run.
+    fn follow_scripts(&self, answers: &mut Answers) {
+        let mut new: Vec<PathBuf> = answers.files.iter().cloned().collect();
+        while let Some(path) = new.pop() {
+            let Some(text) = script::text_of(&path) else { continue };
+            let named = script::interpreters(&text).into_iter();
+            let interpreters = named.filter_map(|name| match name.contains('/') {
+                true => Some(PathBuf::from(name)),
+                false => on_path(name, self.environment),
+            });
+            for found in interpreters.chain(script::mentioned(&text, self.environment)) {
+                self.guard(&found, answers);
+                if answers.files.insert(found.clone()) {
+                    new.push(found);
+                }
+            }
+        }
+    }
+
+    /// Notes every place on `PATH` before `found` where a program of the same name would win.
+    fn guard(&self, found: &Path, answers: &mut Answers) {
+        let Some(name) = found.file_name() else { return };
+        let candidates = self.environment.directories().map(|directory| directory.join(name));
+        let candidates: Vec<PathBuf> = candidates.collect();
+        if let Some(at) = candidates.iter().position(|candidate| candidate == found) {
+            answers.absent.extend(candidates.into_iter().take(at));
+        }
+    }
+
+    /// The one word that it answers to `question`.
+    fn word(&self, question: &str) -> Option<String> {
+        let (stdout, _) = self.run(&[question])?;
+        let word = stdout.trim();
+        (!word.is_empty() && !word.contains('\n')).then(|| word.to_owned())
+    }
+
+    /// Runs it; standard output and standard error when it succeeds.
+    fn run(&self, question: &[&str]) -> Option<(String, String)> {
+        let mut command = Command::new(self.path);
+        command.args(self.arguments).args(question).current_dir(self.directory);
+        command.env_clear().env("LC_ALL", "C.UTF-8").env("TMPDIR", self.temporary);
+        for name in ["PATH", "HOME"] {
+            command.envs(self.environment.get(name).map(|value| (name, value)));
+        }
+        let output = command.stdin(Stdio::null()).output().ok()?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        output.status.success().then(|| (text(output.stdout), text(output.stderr)))
+    }
+}

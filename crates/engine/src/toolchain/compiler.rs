@@ -1,0 +1,220 @@
+//! Compilers: who they are, by the content of everything that is executed.
+
+use std::path::{Path, PathBuf};
+
+use larder_trace::{BuildTrace, ContentHash, MTime, StatIndex};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ask::Answers,
+    find::{ToolError, hash_tool},
+};
+use crate::environment::Environment;
+
+/// A compiler driver found on this machine, which also links.
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    /// The compiler as it was asked for, such as `cc`.
+    pub name: String,
+    /// Where it was found: an absolute path.
+    pub path: PathBuf,
+    /// What it compiles for, as it says itself. None for one that does not understand the questions
+    /// that GCC and Clang answer.
+    pub triple: Option<String>,
+    /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
+    /// Where they are is no part of it.
+    pub trace: BuildTrace,
+    /// Where it looks for system headers.
+    pub include_directories: IncludeDirectories,
+    /// What its linker can do.
+    pub linker: LinkerAbilities,
+}
+
+/// The directories of system headers by language, in the order in which they are searched: absolute
+/// paths, empty for a compiler that does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncludeDirectories {
+    /// For C and preprocessed assembly.
+    pub c: Vec<PathBuf>,
+    /// For C++.
+    pub cxx: Vec<PathBuf>,
+}
+
+/// What a linker can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkerAbilities {
+    /// It writes down every file that it reads (`--dependency-file`).
+    pub dependency_file: bool,
+}
+
+/// A compiler's answers, as the index keeps them, with everything that decides them: they hold for as
+/// long as every file is the same and nothing absent has appeared.
+#[derive(Serialize, Deserialize)]
+pub struct Remembered {
+    triple: Option<String>,
+    version: Option<String>,
+    identity: ContentHash,
+    files: Vec<ToolFile>,
+    absent: Vec<PathBuf>,
+    include_directories: IncludeDirectories,
+    linker: LinkerAbilities,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ToolFile {
+    path: PathBuf,
+    hash: ContentHash,
+    executable: bool,
+}
+
+impl Remembered {
+    /// Answers with the content of the files that they name.
+    ///
+    /// # Errors
+    /// When one of those cannot be read.
+    pub fn new(answers: Answers, index: &StatIndex) -> Result<Self, ToolError> {
+        let files = answers.files.into_iter().map(|path| {
+            let hashed = hash_tool(&path, index)?;
+            Ok(ToolFile { path, hash: hashed.hash, executable: hashed.stat.executable })
+        });
+        let [c, cxx] = answers.include_directories;
+        Ok(Self {
+            triple: answers.triple,
+            version: answers.version,
+            identity: ContentHash::of_bytes(answers.identity.as_bytes()),
+            files: files.collect::<Result<_, ToolError>>()?,
+            absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
+            include_directories: IncludeDirectories { c, cxx },
+            linker: LinkerAbilities { dependency_file: answers.dependency_file },
+        })
+    }
+
+    /// What the index remembers under `key`, if it still holds.
+    pub fn find(key: &str, index: &StatIndex) -> Option<Self> {
+        let remembered: Self = serde_json::from_str(&index.note(key)?).ok()?;
+        let same =
+            |file: &ToolFile| hash_tool(&file.path, index).is_ok_and(|h| h.hash == file.hash);
+        let holds = remembered.files.iter().all(same)
+            && !remembered.absent.iter().any(|path| path.symlink_metadata().is_ok());
+        holds.then_some(remembered)
+    }
+
+    /// Has the index remember it under `key`.
+    pub fn keep(&self, key: &str, index: &StatIndex) {
+        // A path that is not UTF-8 cannot be written down; then it is asked again the next time.
+        if let Ok(text) = serde_json::to_string(self) {
+            index.set_note(key, &text);
+        }
+    }
+
+    /// Whether the compiler understood the questions about itself.
+    pub fn complete(&self) -> bool {
+        self.triple.is_some() && self.version.is_some()
+    }
+
+    /// The compiler that these are the answers of.
+    pub fn compiler(
+        self,
+        name: &str,
+        path: PathBuf,
+        key: &'static str,
+        driver: ContentHash,
+    ) -> Compiler {
+        let mut trace = BuildTrace::nil(key)
+            .mix(BuildTrace::leaf("driver", driver, MTime::NONE))
+            .mix(BuildTrace::text("triple", self.triple.as_deref().unwrap_or("")))
+            .mix(BuildTrace::text("version", self.version.as_deref().unwrap_or("")))
+            .mix(BuildTrace::leaf("options", self.identity, MTime::NONE));
+        let mut files: Vec<(&str, ContentHash, bool)> =
+            self.files.iter().map(ToolFile::part).collect();
+        files.sort_unstable();
+        files.dedup();
+        let mut others = BuildTrace::nil("files");
+        for (name, hash, executable) in files {
+            let part = BuildTrace::leaf(name.to_owned(), hash, MTime::NONE);
+            // Programs are named one by one; of the rest one hash is enough.
+            match executable {
+                true => trace = trace.mix(part),
+                false => others = others.mix(part),
+            }
+        }
+        let others = BuildTrace::leaf("files", others.hash(), MTime::NONE);
+        Compiler {
+            name: name.to_owned(),
+            path,
+            triple: self.triple,
+            trace: trace.mix(others),
+            include_directories: self.include_directories,
+            linker: self.linker,
+        }
+    }
+}
+
+impl ToolFile {
+    fn part(&self) -> (&str, ContentHash, bool) {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        (name, self.hash, self.executable)
+    }
+}
+
+/// The key under which the answers of `driver` are remembered.
+pub fn note_key(
+    path: &Path,
+    driver: ContentHash,
+    arguments: &[String],
+    directory: &Path,
+    environment: &Environment,
+) -> String {
+    let mut key = BuildTrace::nil("question")
+        .mix(BuildTrace::text("PATH", environment.path().to_string_lossy()))
+        .mix(BuildTrace::text(
+            "HOME",
+            environment.get("HOME").unwrap_or_default().to_string_lossy(),
+        ))
+        .mix(BuildTrace::list("arguments", arguments));
+    if !arguments.is_empty() {
+        key = key.mix(BuildTrace::text("directory", directory.to_string_lossy()));
+    }
+    format!("compiler {} {driver} {}", path.display(), key.hash())
+}
+
+/// The arguments that decide which programs a driver runs, how it expands the rest, and where it looks
+/// for system headers; a compiler is asked who it is with these.
+pub fn deciding<S: AsRef<str>>(arguments: &[S]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut arguments = arguments.iter().map(AsRef::as_ref);
+    while let Some(argument) = arguments.next() {
+        if SEPARATE.contains(&argument) {
+            found.push(argument.to_owned());
+            found.extend(arguments.next().map(str::to_owned));
+        } else if DECIDING.iter().any(|begin| argument.starts_with(begin)) {
+            found.push(argument.to_owned());
+        }
+    }
+    found
+}
+
+const SEPARATE: &[&str] =
+    &["-B", "--sysroot", "-isysroot", "-target", "-wrapper", "-specs", "--specs", "-resource-dir"];
+
+/// Beginnings of such arguments. `-m…` chooses the machine; `-march=native` becomes this machine's.
+const DECIDING: &[&str] = &[
+    "-B",
+    "-fuse-ld=",
+    "--ld-path=",
+    "--sysroot=",
+    "--target=",
+    "-specs=",
+    "--specs=",
+    "--gcc-toolchain=",
+    "--gcc-install-dir=",
+    "-stdlib=",
+    "-nostdinc",
+    "-nostdlibinc",
+    "-fplugin=",
+    "-fintegrated-as",
+    "-fno-integrated-as",
+    "-no-integrated-as",
+    "-resource-dir=",
+    "-m",
+];

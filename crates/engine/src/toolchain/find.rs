@@ -1,0 +1,85 @@
+//! Finding executables, and what can be wrong with them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use larder_trace::{Content, Hashed, StatIndex, describe_io};
+
+use crate::environment::Environment;
+
+/// Why a tool cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// No such executable.
+    #[error(
+        "`{name}` was not found{where_}; install it, or name another with `{key}` under [toolchain]"
+    )]
+    NotFound {
+        /// The tool as it was asked for.
+        name: String,
+        /// Where it was looked for.
+        where_: &'static str,
+        /// The manifest's key for it.
+        key: String,
+    },
+    /// No such executable for a command.
+    #[error(
+        "`{0}` was not found on PATH; install it, or name a file of the package by a path with a `/`"
+    )]
+    NoProgram(String),
+    /// There is no Lean.
+    #[error(
+        "there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is \
+         (`lean --print-prefix`); install Lean, or set LEAN_SYSROOT to where it is"
+    )]
+    NoLean,
+    /// There is no place for the temporary files of a compiler.
+    #[error("cannot make a temporary directory in `{}`: {}", path.display(), describe_io(source))]
+    Scratch {
+        /// Where it was tried.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is there and cannot be read.
+    #[error("cannot read `{}`: {}", path.display(), describe_io(source))]
+    Io {
+        /// The executable.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Finds executable `name`: a path with a `/` as it is, else the first on `PATH`. `key` is what the
+/// manifest calls it, for the message.
+///
+/// # Errors
+/// [`ToolError::NotFound`].
+pub fn find_tool(name: &str, key: &str, environment: &Environment) -> Result<PathBuf, ToolError> {
+    let (found, where_) = if name.contains('/') {
+        (Some(PathBuf::from(name)).filter(|path| is_executable(path)), "")
+    } else {
+        (on_path(name, environment), " on PATH")
+    };
+    found.ok_or_else(|| ToolError::NotFound { name: name.to_owned(), where_, key: key.to_owned() })
+}
+
+/// The first executable `name` on `PATH`.
+pub(super) fn on_path(name: &str, environment: &Environment) -> Option<PathBuf> {
+    environment.directories().map(|directory| directory.join(name)).find(|path| is_executable(path))
+}
+
+pub(super) fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+/// A tool's file with its hash, byte for byte.
+pub(super) fn hash_tool(path: &Path, index: &StatIndex) -> Result<Hashed, ToolError> {
+    index
+        .file(&path.to_string_lossy(), Content::Binary)
+        .map_err(|source| ToolError::Io { path: path.to_owned(), source })
+}

@@ -1,0 +1,78 @@
+//! Who all the tools of some packages are, as part of a CI job's key.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use larder_project::{
+    diagnostic::{Diagnostic, Diagnostics},
+    manifest::Manifest,
+    workspace::{LARDER_DIR, Package},
+};
+use larder_trace::{BuildTrace, StatIndex, describe_io};
+
+use super::{Role, ToolError, Tools, program::Program};
+use crate::environment::Environment;
+
+/// Identifies the tools of `packages`, for keys of CI jobs: compilers and archivers, as each package
+/// names them, and the programs that commands run.
+///
+/// # Errors
+/// When `root` cannot be entered, or a tool that is there cannot be read.
+pub fn identities(
+    root: &Path,
+    packages: &BTreeMap<String, Package>,
+    environment: &Environment,
+) -> Result<BuildTrace, Diagnostics> {
+    let index = root.join(LARDER_DIR).join("index");
+    // What compilers said of themselves is taken from the index; hashes of files are not.
+    let index = StatIndex::open(root, &index, true).map_err(|error| {
+        Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
+            .failed()
+    })?;
+    let mut tools = Tools::new(&index, None, environment.clone());
+    let mut trace = BuildTrace::nil("toolchain");
+    for (name, package) in packages {
+        let mut of_package = BuildTrace::nil(name.clone());
+        let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+        for role in [Role::Cc, Role::Cxx, Role::Ar] {
+            let tool = match (role.named(toolchain), role) {
+                // It may be a file of the package, which nobody vouches for: it is read and not run.
+                (Some(path), _) if path.contains('/') => {
+                    let path = directory.join(path);
+                    Program::find(&path.to_string_lossy(), role.key(), &index, environment)
+                        .map(|program| program.trace)
+                }
+                (_, Role::Ar) => tools.archiver(toolchain, directory).map(|ar| ar.trace.clone()),
+                (_, Role::Cc | Role::Cxx) => {
+                    tools.compiler(toolchain, role, directory, &[]).map(|cc| cc.trace.clone())
+                }
+            };
+            of_package = of_package.mix(identity(role.key(), tool)?);
+        }
+        for program in programs(&package.manifest) {
+            let tool = tools.program(&program).map(|tool| tool.trace.clone());
+            of_package = of_package.mix(identity(&program, tool)?);
+        }
+        trace = trace.mix(of_package);
+    }
+    Ok(trace)
+}
+
+/// The programs that a package's commands find on `PATH`, sorted.
+fn programs(manifest: &Manifest) -> BTreeSet<String> {
+    let first = manifest.commands.iter().filter_map(|command| command.run.first()?.as_literal());
+    first.filter(|name| !name.contains('/')).map(str::to_owned).collect()
+}
+
+/// A tool's identity; one that is not there is known by that.
+fn identity(name: &str, tool: Result<BuildTrace, ToolError>) -> Result<BuildTrace, Diagnostic> {
+    match tool {
+        Ok(trace) => Ok(trace.named(name.to_owned())),
+        Err(ToolError::NotFound { .. } | ToolError::NoLean | ToolError::NoProgram(_)) => {
+            Ok(BuildTrace::text(name.to_owned(), "absent"))
+        }
+        Err(error) => Err(Diagnostic::new(error.to_string()).failed()),
+    }
+}
