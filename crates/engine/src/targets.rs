@@ -23,7 +23,7 @@ use larder_project::{
     glob::{GlobError, Globber, is_pattern},
     manifest::{Template, Word},
     name::{Facet, TargetName},
-    plan::{Declared, Plan, TargetId},
+    plan::{Declared, Made, PackageId, Plan, TargetId},
     workspace::Package,
 };
 
@@ -87,7 +87,7 @@ pub struct Maker<'a> {
     restore_everything: bool,
     jobs: Vec<Option<TargetJob>>,
     tools: Tools<'a>,
-    globbers: HashMap<usize, Globber>,
+    globbers: HashMap<PackageId, Globber>,
     /// By objects target: whether any source is C++.
     cxx: Vec<bool>,
     /// What is wrong with what the targets name.
@@ -117,7 +117,7 @@ impl<'a> Maker<'a> {
         let plan = self.plan;
         let target = plan.target(id);
         // Something it needs was refused, and that has been said.
-        if target.needs.iter().any(|need| self.job(*need).is_none()) {
+        if target.needs().iter().any(|need| self.job(*need).is_none()) {
             return;
         }
         let package = plan.package_of(target).clone();
@@ -129,10 +129,10 @@ impl<'a> Maker<'a> {
                 || self.restore_everything
                 || package.manifest.package.restore_all_artifacts,
         };
-        let result = match (target.declared, target.facet) {
-            (Declared::Command(index), _) => self.command(&package, index, owner),
+        let result = match (target.declared, target.facet()) {
+            (Declared::Command(index), _) => self.command(&package, id, index, owner),
             (_, Some(Facet::O)) => self.objects(id, &package, owner),
-            _ => self.linked(id, target, &package, owner),
+            _ => self.linked(target, &package, owner),
         };
         match result {
             Ok(job) => self.jobs[id.index()] = Some(job),
@@ -167,7 +167,7 @@ impl<'a> Maker<'a> {
     /// The job of one entry of `inputs`, and how many artifacts it gives.
     fn input(
         &mut self,
-        index: usize,
+        index: PackageId,
         package: &Package,
         input: &Located<Template>,
         text: bool,
@@ -184,9 +184,10 @@ impl<'a> Maker<'a> {
             return Ok((flatten(self.cx, jobs), count));
         }
         if let Some(path) = input.as_built() {
-            let (id, position) = self.plan.maker_of(index, path).map_err(|diagnostic| {
-                diagnostic.at(&package.manifest.source, input.span.clone())
-            })?;
+            let Made { target: id, position } =
+                self.plan.maker_of(index, path).map_err(|diagnostic| {
+                    diagnostic.at(&package.manifest.source, input.span.clone())
+                })?;
             let job =
                 self.job(id).ok_or_else(|| wrong(&format!("`{}` is not built", input.text)))?;
             let one = self.renamed(index, id, job).map(move |built| {
@@ -210,7 +211,7 @@ impl<'a> Maker<'a> {
     }
 
     /// A target's job with its outputs named as seen from package `index`.
-    fn renamed(&self, index: usize, id: TargetId, job: &TargetJob) -> Job<Vec<Artifact>> {
+    fn renamed(&self, index: PackageId, id: TargetId, job: &TargetJob) -> Job<Vec<Artifact>> {
         let target = self.plan.target(id);
         let prefix = match target.package == index {
             true => "<build>/".to_owned(),
@@ -226,7 +227,7 @@ impl<'a> Maker<'a> {
     }
 
     /// The targets that a placeholder in package `index` names.
-    fn named(&self, index: usize, hole: &str) -> Result<Vec<TargetId>, Diagnostic> {
+    fn named(&self, index: PackageId, hole: &str) -> Result<Vec<TargetId>, Diagnostic> {
         if Word::built_in(hole).is_some() {
             return Ok(Vec::new());
         }
@@ -237,7 +238,7 @@ impl<'a> Maker<'a> {
     /// The files that a pattern of a package's manifest matches, at least one.
     fn expand(
         &mut self,
-        index: usize,
+        index: PackageId,
         package: &Package,
         pattern: &Located<String>,
     ) -> Checked<Vec<String>> {

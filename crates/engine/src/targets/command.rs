@@ -14,8 +14,7 @@ use crate::{
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     manifest::{Piece, Template, Word},
-    name::Facet,
-    plan::{Declared, TargetId},
+    plan::{Declared, Kind, Linked, PackageId, TargetId},
     workspace::Package,
 };
 
@@ -23,13 +22,11 @@ impl Maker<'_> {
     pub(super) fn command(
         &mut self,
         package: &Arc<Package>,
+        id: TargetId,
         command: usize,
         owner: Owner,
     ) -> Checked<TargetJob> {
-        let index =
-            self.plan.workspace.packages.iter().position(|other| Arc::ptr_eq(other, package));
-        let index = index.ok_or_else(|| wrong("its package is not known"))?;
-        let (build, inputs) = self.command_build(index, package, command, &owner)?;
+        let (build, inputs) = self.command_build(id, package, command, &owner)?;
         let outputs: Vec<Output> = package.manifest.commands[command]
             .outputs
             .iter()
@@ -63,9 +60,7 @@ impl Maker<'_> {
             keep: false,
         };
         let (command, inputs) = match target.declared {
-            Declared::Command(index) => {
-                self.command_build(target.package, &package, index, &owner)?
-            }
+            Declared::Command(index) => self.command_build(id, &package, index, &owner)?,
             Declared::Executable(index) => {
                 let executable = &package.manifest.executables[index];
                 let job = self.job(id).ok_or_else(|| wrong("the test was not built"))?.all(self.cx);
@@ -83,10 +78,8 @@ impl Maker<'_> {
                     command.arguments.push(words);
                 }
                 // What it is loaded with must be there too, and a sandbox must let it be seen.
-                for library in self.plan.link_order(id) {
-                    if self.plan.target(library).facet == Some(Facet::Shared)
-                        && let Some(job) = self.job(library)
-                    {
+                if let Kind::Linked(Linked { test: Some(test), .. }) = &target.kind {
+                    for job in test.loads.iter().filter_map(|&library| self.job(library)) {
                         inputs.add(job.all(self.cx), 1);
                     }
                 }
@@ -100,15 +93,17 @@ impl Maker<'_> {
     /// How a command is run, and the jobs of its inputs.
     fn command_build(
         &mut self,
-        index: usize,
+        id: TargetId,
         package: &Package,
         command: usize,
         owner: &Owner,
     ) -> Checked<CommandJob> {
+        let index = self.plan.target(id).package;
         let declared = &package.manifest.commands[command];
         let mut inputs = Inputs::default();
         for input in &declared.inputs {
-            let (job, count) = self.input(index, package, input, declared.text, owner)?;
+            let text = input.text || declared.text;
+            let (job, count) = self.input(index, package, &input.path, text, owner)?;
             inputs.add(job, count);
         }
         let declared_inputs = inputs.count;
@@ -162,6 +157,11 @@ impl Maker<'_> {
                 passed.push(name.clone());
             }
         }
+        if let Kind::Command(resolved) = &self.plan.target(id).kind {
+            for job in resolved.loads.iter().filter_map(|&library| self.job(library)) {
+                inputs.add(job.all(self.cx), 1);
+            }
+        }
         let build =
             CommandBuild { program, arguments, environment, passed, declared_inputs, depends_on };
         Ok((build, inputs.jobs))
@@ -170,7 +170,7 @@ impl Maker<'_> {
     /// The parts of one argument. Targets that it names become inputs.
     fn words(
         &self,
-        index: usize,
+        index: PackageId,
         package: &Package,
         template: &Located<Template>,
         inputs: &mut Inputs,

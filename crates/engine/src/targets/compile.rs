@@ -12,10 +12,13 @@ use crate::{
     toolchain::Role,
 };
 use larder_project::{
-    diagnostic::{Diagnostic, Located},
+    diagnostic::Diagnostic,
     glob::is_pattern,
-    manifest::{Compiled, Piece, Template},
-    plan::{Declared, Target, TargetId, object_directory},
+    manifest::{Compiled, Input, Template},
+    plan::{
+        Declared, Directory, DirectoryAt, Kind, Language, Made, Objects, PackageId, Target,
+        TargetId,
+    },
     workspace::Package,
 };
 
@@ -29,22 +32,23 @@ impl Maker<'_> {
         let plan = self.plan;
         let target = plan.target(id);
         let compiled = plan.compiled(target).ok_or_else(|| wrong("no sources here"))?;
-        let prefix = object_directory(target);
+        let Kind::Objects(kind) = &target.kind else { return Err(wrong("no sources here")) };
+        let prefix = &kind.directory;
         let sources = self.sources(target.package, package, compiled, &owner)?;
-        let after = self.prerequisites(target, package, &owner)?;
-        let includes = self.includes(id)?;
+        let after = self.prerequisites(target, kind, package, &owner)?;
+        let includes = self.includes(target.package, kind);
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut objects = Vec::with_capacity(sources.len());
         for (name, job, language) in sources {
             let compile = match modes.get(&language) {
                 Some(compile) => compile.clone(),
                 None => {
-                    let compile = self.compile(target, package, compiled, &includes, language)?;
+                    let compile = self.compile(kind, package, compiled, &includes, language)?;
                     modes.entry(language).or_insert(Arc::new(compile)).clone()
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
-            let object = [&prefix, "/", &name, ".o"].concat();
+            let object = [prefix.as_str(), "/", &name, ".o"].concat();
             objects.push(build_o(owner.clone(), object, &job, compile, after.as_ref()));
         }
         Ok(TargetJob::Objects(objects))
@@ -52,7 +56,7 @@ impl Maker<'_> {
 
     fn compile(
         &mut self,
-        target: &Target,
+        target: &Objects,
         package: &Package,
         compiled: &Compiled,
         includes: &[Include],
@@ -66,12 +70,12 @@ impl Maker<'_> {
             weak_args.extend(self.path_maps(package));
         }
         weak_args.extend(includes.iter().map(|include| format!("-I{}", include.argument)));
-        weak_args.extend_from_slice(&compiled.weak_args);
+        weak_args.extend(compiled.weak_args.iter().map(|argument| argument.value.clone()));
         let mut trace_args = Vec::new();
         if target.position_independent {
             trace_args.push("-fPIC".to_owned());
         }
-        trace_args.extend_from_slice(&compiled.trace_args);
+        trace_args.extend(compiled.trace_args.iter().map(|argument| argument.value.clone()));
         let names: Vec<&str> = includes.iter().map(|include| include.name.as_str()).collect();
         let mut depends_on = self.made_by("object", package, &tool);
         if !names.is_empty() {
@@ -106,7 +110,7 @@ impl Maker<'_> {
     /// The sources of a target: what each is called among objects, its job and its language.
     fn sources(
         &mut self,
-        index: usize,
+        index: PackageId,
         package: &Package,
         compiled: &Compiled,
         owner: &Owner,
@@ -142,7 +146,7 @@ impl Maker<'_> {
                     None => {
                         let message =
                             format!("`{path}` is neither C, C++ nor assembly by its extension");
-                        return Err(at(Diagnostic::new(message).help(SOURCES_END)));
+                        return Err(at(Diagnostic::new(message).help(Language::EXTENSIONS)));
                     }
                 }
             }
@@ -155,10 +159,10 @@ impl Maker<'_> {
     }
 
     /// The sources that commands make: one output, or those among all that a placeholder names.
-    fn generated(&self, index: usize, source: &Template) -> Result<Vec<Source>, Diagnostic> {
+    fn generated(&self, index: PackageId, source: &Template) -> Result<Vec<Source>, Diagnostic> {
         let chosen: Vec<(TargetId, Option<usize>)> = match source.as_built() {
             Some(path) => {
-                let (id, position) = self.plan.maker_of(index, path)?;
+                let Made { target: id, position } = self.plan.maker_of(index, path)?;
                 vec![(id, Some(position))]
             }
             None => {
@@ -193,7 +197,7 @@ impl Maker<'_> {
         }
         if found.is_empty() {
             let message = format!("`{}` makes no sources", source.text);
-            return Err(Diagnostic::new(message).help(SOURCES_END));
+            return Err(Diagnostic::new(message).help(Language::EXTENSIONS));
         }
         Ok(found)
     }
@@ -203,157 +207,45 @@ impl Maker<'_> {
     fn prerequisites(
         &mut self,
         target: &Target,
+        kind: &Objects,
         package: &Package,
         owner: &Owner,
     ) -> Checked<Option<Job<Vec<Artifact>>>> {
         let mut groups = Vec::new();
         if let Some(compiled) = self.plan.compiled(target) {
-            let made = |input: &&Located<Template>| {
-                input.as_hole().is_some() || input.as_built().is_some()
-            };
+            let made =
+                |input: &&Input| input.path.as_hole().is_some() || input.path.as_built().is_some();
             for input in compiled.inputs.iter().filter(|input| !made(input)) {
-                groups.push(self.input(target.package, package, input, true, owner)?.0);
+                groups.push(self.input(target.package, package, &input.path, input.text, owner)?.0);
             }
         }
-        groups.extend(
-            target.needs.iter().filter(|id| !self.is_source_of(target, **id)).filter_map(|need| {
-                match self.plan.target(*need).facet {
-                    None => self.job(*need).map(|job| job.all(self.cx)),
-                    // Libraries are needed for linking, not for compiling.
-                    Some(_) => None,
-                }
-            }),
-        );
+        groups.extend(kind.reads.iter().filter_map(|&id| Some(self.job(id)?.all(self.cx))));
         Ok((!groups.is_empty()).then(|| flatten(self.cx, groups)))
     }
 
-    /// Whether `id` is a need of `target` for its sources only, which are traced one by one.
-    fn is_source_of(&self, target: &Target, id: TargetId) -> bool {
-        let Some(compiled) = self.plan.compiled(target) else { return false };
-        let names = |templates: &[Located<Template>]| {
-            templates.iter().any(|template| match template.as_built() {
-                Some(path) => self.plan.maker_of(target.package, path).is_ok_and(|m| m.0 == id),
-                None => template.holes().any(|hole| {
-                    self.named(target.package, hole).is_ok_and(|ids| ids.contains(&id))
-                }),
-            })
+    /// The include directories of a target.
+    fn includes(&self, package: PackageId, kind: &Objects) -> Vec<Include> {
+        let own = self.plan.package(package).place.clone();
+        let include = |directory: &Directory| {
+            let place = &self.plan.package(directory.package).place;
+            let from_root = match &directory.at {
+                DirectoryAt::Package(path) => place.input(path),
+                DirectoryAt::Build(path) | DirectoryAt::Output { path, .. } => place.output(path),
+            };
+            let from_root = from_root.trim_end_matches('/').to_owned();
+            let name = self.cx.places.portable(&own, &format!("{from_root}/"));
+            let name = match name.trim_end_matches('/') {
+                "" => ".".to_owned(),
+                name => name.to_owned(),
+            };
+            let absolute = self.cx.absolute(&from_root);
+            let argument = match crate::process::argument_path(&absolute, &own.directory) {
+                here if here.is_empty() => ".".to_owned(),
+                there => there.trim_end_matches('/').to_owned(),
+            };
+            Include { name, argument, absolute }
         };
-        let only_sources = self.outputs_are_sources(id);
-        only_sources
-            && names(&compiled.sources)
-            && !names(&compiled.inputs)
-            && !names(&compiled.includes)
-    }
-
-    fn outputs_are_sources(&self, id: TargetId) -> bool {
-        let target = self.plan.target(id);
-        match target.declared {
-            Declared::Command(index) => self.plan.package_of(target).manifest.commands[index]
-                .outputs
-                .iter()
-                .all(|output| Language::of(output).is_some()),
-            _ => false,
-        }
-    }
-
-    /// The include directories of a target: its own first, then those of the libraries it is linked
-    /// with.
-    fn includes(&self, id: TargetId) -> Checked<Vec<Include>> {
-        let own = self.plan.package_of(self.plan.target(id)).place.clone();
-        let mut found: Vec<Include> = Vec::new();
-        for id in std::iter::once(id).chain(self.plan.link_order(id)) {
-            let target = self.plan.target(id);
-            let package = self.plan.package_of(target);
-            for template in self.plan.compiled(target).into_iter().flat_map(|c| &c.includes) {
-                let from_root = self.include(target.package, package, template)?;
-                let name = self.cx.places.portable(&own, &format!("{from_root}/"));
-                let name = match name.trim_end_matches('/') {
-                    "" => ".".to_owned(),
-                    name => name.to_owned(),
-                };
-                let absolute = self.cx.absolute(&from_root);
-                let argument = match crate::process::argument_path(&absolute, &own.directory) {
-                    here if here.is_empty() => ".".to_owned(),
-                    there => there.trim_end_matches('/').to_owned(),
-                };
-                if !found.iter().any(|known| known.name == name) {
-                    found.push(Include { name, argument, absolute });
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// One include directory, from the root.
-    fn include(
-        &self,
-        index: usize,
-        package: &Package,
-        template: &Located<Template>,
-    ) -> Checked<String> {
-        let place = &package.place;
-        let at = |diagnostic: Diagnostic| {
-            Box::new(diagnostic.at(&package.manifest.source, template.span.clone()))
-        };
-        let mut path = String::new();
-        for (position, piece) in template.pieces.iter().enumerate() {
-            match piece {
-                Piece::Literal(text) if position == 0 => path.push_str(&place.input(text)),
-                Piece::Literal(text) => path.push_str(text),
-                Piece::Hole(hole) if hole == "build" => {
-                    path.push_str(place.build_prefix.trim_end_matches('/'))
-                }
-                Piece::Hole(hole) if hole == "package" => {
-                    path.push_str(place.prefix.trim_end_matches('/'))
-                }
-                Piece::Hole(hole) => {
-                    let ids = self.named(index, hole).map_err(at)?;
-                    let directory = ids.iter().find_map(|id| {
-                        let target = self.plan.target(*id);
-                        let Declared::Command(command) = target.declared else { return None };
-                        let package = self.plan.package_of(target);
-                        let outputs = &package.manifest.commands[command].outputs;
-                        let output = outputs.iter().find(|output| output.ends_with('/'))?;
-                        Some(package.place.output(output.trim_end_matches('/')))
-                    });
-                    let none = || {
-                        Diagnostic::new(format!("`{{{hole}}}` makes no directory to include from"))
-                    };
-                    path.push_str(&directory.ok_or_else(|| at(none()))?);
-                }
-            }
-        }
-        let path = path.trim_end_matches('/').to_owned();
-        let inside = !template.text.split('/').any(|part| part == "..");
-        if !inside {
-            let message = format!("`{}` is outside the package", template.text);
-            let help = "headers of another package come with its library, by `libraries`";
-            return Err(at(Diagnostic::new(message).help(help)));
-        }
-        Ok(path)
-    }
-}
-
-/// A source file and how it is compiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Language {
-    C,
-    Cxx,
-    /// Assembly that is preprocessed.
-    Assembly,
-    /// Assembly as it is.
-    Plain,
-}
-
-impl Language {
-    fn of(path: &str) -> Option<Self> {
-        Some(match path.rsplit_once('.')?.1 {
-            "c" => Self::C,
-            "cc" | "cpp" | "cxx" | "c++" | "C" => Self::Cxx,
-            "S" | "sx" => Self::Assembly,
-            "s" => Self::Plain,
-            _ => return None,
-        })
+        kind.includes.iter().map(include).collect()
     }
 }
 
@@ -368,5 +260,3 @@ struct Include {
 
 /// A source: what it is called among objects, its job, and its language.
 type Source = (String, Job<Artifact>, Language);
-
-const SOURCES_END: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";

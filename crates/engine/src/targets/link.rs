@@ -8,43 +8,39 @@ use crate::{
 };
 use larder_project::{
     name::Facet,
-    plan::{Target, TargetId, output_name},
+    plan::{Kind, Target},
     workspace::Package,
 };
 
 impl Maker<'_> {
     pub(super) fn linked(
         &mut self,
-        id: TargetId,
         target: &Target,
         package: &Package,
         owner: Owner,
     ) -> Checked<TargetJob> {
         let plan = self.plan;
-        let compiled = plan.compiled(target).ok_or_else(|| wrong("nothing to link"))?;
-        let file = output_name(target).ok_or_else(|| wrong("nothing to link"))?;
-        let Some(objects_id) = target.needs.iter().copied().find(|need| {
-            let need = plan.target(*need);
-            need.facet == Some(Facet::O)
-                && need.declared == target.declared
-                && need.package == target.package
-        }) else {
-            return Err(wrong("its objects are not known"));
+        let objects_id = match &target.kind {
+            Kind::Archive(archive) => archive.objects,
+            Kind::Linked(linked) => linked.objects,
+            Kind::Objects(_) | Kind::Command(_) => return Err(wrong("nothing to link")),
         };
+        let file = target.file().unwrap_or_default().to_owned();
         let Some(TargetJob::Objects(objects)) = self.job(objects_id).cloned() else {
             return Err(wrong(&format!("`{}` has no objects", target.label)));
         };
-        if target.facet == Some(Facet::Static) {
+        let Kind::Linked(linked) = &target.kind else {
             let tool = self.tool(package, Role::Ar)?;
             let depends_on = self.made_by("archive", package, &tool);
             let archive = Archive { archiver: tool.path.clone(), depends_on };
             return Ok(TargetJob::Single(build_static_lib(owner, file, objects, archive)));
-        }
+        };
         let mut inputs = objects;
-        let mut link_args = compiled.link_args.clone();
+        let link_args =
+            linked.link_args.iter().map(|argument| argument.text.value.clone()).collect();
         let mut trace_args = Vec::new();
         let mut cxx = self.cxx[objects_id.index()];
-        for library in plan.link_order(id) {
+        for &library in &linked.libraries {
             let linked = plan.target(library);
             let linked_package = plan.package_of(linked);
             let Some(TargetJob::Single(job)) = self.job(library) else {
@@ -63,11 +59,8 @@ impl Maker<'_> {
                     })
                 }
             });
-            if let Some(compiled) = plan.compiled(linked) {
-                link_args.extend(compiled.link_args.iter().cloned());
-            }
-            cxx |= linked.needs.iter().any(|need| self.cxx[need.index()]);
-            if linked.facet == Some(Facet::Shared) {
+            cxx |= linked.needs().iter().any(|need| self.cxx[need.index()]);
+            if linked.facet() == Some(Facet::Shared) {
                 let flag = run_path(package, linked_package);
                 if !trace_args.contains(&flag) {
                     trace_args.push(flag);
@@ -78,7 +71,7 @@ impl Maker<'_> {
         let depends_on = self.made_by("link", package, &tool);
         let linker = tool.path.clone();
         let link = Link { linker, weak_args: Vec::new(), trace_args, link_args, depends_on };
-        Ok(TargetJob::Single(match target.facet {
+        Ok(TargetJob::Single(match target.facet() {
             Some(Facet::Shared) => build_shared_lib(owner, file, inputs, link),
             _ => build_exe(owner, file, inputs, link),
         }))
