@@ -23,7 +23,7 @@ use crate::{
 use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
     lockfile::Lockfile,
-    plan::{Plan, TargetId},
+    plan::{PackageId, Plan, TargetId},
 };
 
 /// What to bake, and from what.
@@ -169,8 +169,11 @@ fn asked_for(plan: &Plan, request: &BakeRequest<'_>) -> Result<Vec<TargetId>, En
     if !request.dependencies_only {
         return Ok(asked);
     }
-    let needed: Vec<TargetId> =
-        plan.closure(&asked).into_iter().filter(|id| plan.target(*id).package != 0).collect();
+    let needed: Vec<TargetId> = plan
+        .closure(&asked)
+        .into_iter()
+        .filter(|id| plan.target(*id).package != PackageId::ROOT)
+        .collect();
     match needed.is_empty() {
         false => Ok(needed),
         true => Err(Diagnostics::from(

@@ -28,7 +28,7 @@ use larder_project::{
     leftovers,
     lock::lock_build,
     name::TargetName,
-    plan::{Plan, TargetId},
+    plan::{PackageId, Plan, TargetId},
     workspace::Workspace,
 };
 
@@ -113,12 +113,12 @@ pub fn load(directory: &Path, resolution: &Resolution) -> Result<Plan, Diagnosti
 /// The names that mean nothing.
 pub fn resolve(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetId>, Diagnostics> {
     if names.is_empty() {
-        return Ok(plan.defaults(0));
+        return Ok(plan.defaults(PackageId::ROOT));
     }
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for name in names {
-        match plan.resolve(0, name) {
+        match plan.resolve(PackageId::ROOT, name) {
             Ok(ids) => {
                 found.extend(ids.into_iter().filter(|id| !found.contains(id)).collect::<Vec<_>>())
             }
@@ -145,7 +145,7 @@ pub fn build(
         tests = testing::select(&plan, &asked, request.targets.is_empty())
             .map_err(Diagnostics::from)?;
         // A command that is a test makes nothing; what it needs is built because it needs it.
-        asked = tests.iter().copied().filter(|&id| plan.target(id).facet.is_some()).collect();
+        asked = tests.iter().copied().filter(|&id| plan.target(id).facet().is_some()).collect();
     }
     let sandbox = request.sandbox.as_ref().map(|permissions| Sandbox::new(&plan, permissions));
     let sandbox = sandbox.transpose()?.map(Arc::new);
@@ -210,7 +210,7 @@ fn run(
     cx: &Arc<Context>,
 ) -> Result<Outcome, EngineError> {
     let mut roots = asked.to_vec();
-    roots.extend(tests.iter().flat_map(|&id| &plan.target(id).needs));
+    roots.extend(tests.iter().flat_map(|&id| plan.target(id).test_needs(id)));
     let order = plan.closure(&roots);
     let mut made = None;
     // Other threads already look at what is there while jobs are still being made; nothing is changed
@@ -281,7 +281,7 @@ fn make(
     cx.cache.use_tools(maker.tools());
     let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
     let ends = made.map(|(id, job)| (id, job.ended())).collect();
-    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.all())).collect();
+    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.outputs.clone())).collect();
     Ok(Jobs { ends, outputs, tests })
 }
 
@@ -299,11 +299,11 @@ fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) 
     let failed = |id: TargetId| failed[id.index()];
     for &id in order.iter().filter(|id| failed(**id)) {
         let target = plan.target(id);
-        let Some(cause) = target.needs.iter().find(|need| failed(**need)) else { continue };
-        let reason = Reason::Needs(plan.target(*cause).label.to_string());
+        let Some(cause) = target.needs().into_iter().find(|need| failed(*need)) else { continue };
+        let reason = Reason::Needs(plan.target(cause).label.to_string());
         let status =
             if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
-        let output = larder_project::plan::output_name(target).unwrap_or_default();
+        let output = target.file().unwrap_or_default().to_owned();
         let ended = Ended {
             status,
             log: &[],

@@ -14,21 +14,12 @@ use crate::{
 };
 use larder_project::{
     diagnostic::Diagnostic,
-    plan::{Declared, Plan, TargetId},
+    plan::{PackageId, Plan, TargetId},
 };
 
 /// Whether a target is a test: an executable or a command with `test = true`.
 pub fn is_test(plan: &Plan, id: TargetId) -> bool {
-    let target = plan.target(id);
-    let manifest = &plan.package_of(target).manifest;
-    match target.declared {
-        Declared::Executable(index) => {
-            manifest.executables[index].test
-                && target.facet == Some(larder_project::name::Facet::Exe)
-        }
-        Declared::Command(index) => manifest.commands[index].test,
-        Declared::Library(_) => false,
-    }
+    plan.target(id).is_test()
 }
 
 /// The tests among `asked`, or all of the root package when nothing is asked for.
@@ -39,7 +30,7 @@ pub fn select(plan: &Plan, asked: &[TargetId], all: bool) -> Result<Vec<TargetId
     if all {
         return Ok(plan
             .ids()
-            .filter(|&id| plan.target(id).package == 0 && is_test(plan, id))
+            .filter(|&id| plan.target(id).package == PackageId::ROOT && is_test(plan, id))
             .collect());
     }
     let tests: Vec<TargetId> = asked.iter().copied().filter(|&id| is_test(plan, id)).collect();

@@ -10,8 +10,8 @@ use std::{
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
-    manifest::{Compiled, Template},
-    plan::{Declared, Plan, output_name},
+    manifest::{Compiled, Input, Template},
+    plan::{Declared, Plan},
     workspace::Package,
 };
 
@@ -31,7 +31,7 @@ pub fn declarations(plan: &Plan) -> Vec<Declaration> {
     let declaration = |target| {
         let package = plan.package_of(target).clone();
         let (label, declared) = (target.label.clone(), target.declared);
-        Declaration { label, package, declared, output: output_name(target) }
+        Declaration { label, package, declared, output: target.file().map(str::to_owned) }
     };
     plan.targets.iter().map(declaration).collect()
 }
@@ -251,11 +251,12 @@ impl Declaration {
 
     /// The line of the manifest with `entry` added to the list `key`, and where it stands or belongs.
     fn extended(&self, key: &str, entry: &str) -> (String, std::ops::Range<usize>) {
-        let list: &[Located<Template>] = match (self.declared, self.compiled(), key) {
-            (Declared::Command(index), ..) => &self.package.manifest.commands[index].inputs,
-            (_, Some(compiled), "includes") => &compiled.includes,
-            (_, Some(compiled), _) => &compiled.inputs,
-            _ => &[],
+        let paths = |inputs: &'_ [Input]| inputs.iter().map(|input| input.path.clone()).collect();
+        let list: Vec<Located<Template>> = match (self.declared, self.compiled(), key) {
+            (Declared::Command(index), ..) => paths(&self.package.manifest.commands[index].inputs),
+            (_, Some(compiled), "includes") => compiled.includes.clone(),
+            (_, Some(compiled), _) => paths(&compiled.inputs),
+            _ => Vec::new(),
         };
         let span = list.first().map_or_else(|| self.name_span(), |first| first.span.clone());
         (line(key, list.iter().map(|known| known.text.as_str()), entry), span)

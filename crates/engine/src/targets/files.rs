@@ -2,7 +2,7 @@
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
-    glob::{GlobError, is_pattern},
+    glob::{GlobError, Globber, is_pattern},
     plan::{Files, Input, Made, PackageId, TargetId},
 };
 use larder_trace::BuildTrace;

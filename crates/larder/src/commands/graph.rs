@@ -41,7 +41,8 @@ pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
     };
     for id in plan.closure(&roots) {
         let target = plan.target(id);
-        let needs: Vec<&str> = target.needs.iter().map(|need| &*plan.target(*need).label).collect();
+        let needs: Vec<&str> =
+            target.needs().iter().map(|need| &*plan.target(*need).label).collect();
         app.ui.event_json(&serde_json::json!({
             "event": "target",
             "target": &*target.label,
