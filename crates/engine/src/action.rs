@@ -20,7 +20,7 @@ use crate::{
     context::Context,
     event::{Ended, Event, Status},
     job::Failed,
-    process::{self, ProcessError, Spec},
+    process::{self, Limits, ProcessError, Spec},
     reason::Reason,
     sandbox::{self, Sandbox, View},
     staged::Staged,
@@ -140,6 +140,7 @@ impl<'a> Action<'a> {
             directory: self.step.place.directory.clone(),
             environment: all,
             response_file,
+            limits: Limits::default(),
         };
         self.command = Some(spec.to_string());
         let view = self.view(program)?;
@@ -149,7 +150,7 @@ impl<'a> Action<'a> {
                 let text = ended.output.trim_end();
                 let refusals = confined.map(|confined| self.refusals(confined, text));
                 let refusals = refusals.unwrap_or_default();
-                if ended.status.success() {
+                if ended.exit.success() {
                     self.log.push(level_of(text), text);
                     for refusal in refusals {
                         // Not for the log, which is kept: another build may not be sandboxed.
@@ -159,7 +160,7 @@ impl<'a> Action<'a> {
                     Ok(())
                 } else {
                     self.log.push(Level::Error, text);
-                    let mut message = process::describe_failure(ended.status);
+                    let mut message = ended.exit.to_string();
                     refusals.iter().for_each(|refusal| message += &format!("\n{refusal}"));
                     Err(ActionError::Failed(message))
                 }

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod context;
 pub mod depfile;
 pub mod event;
+pub mod interrupt;
 pub mod job;
 pub mod process;
 pub mod reason;

@@ -22,6 +22,7 @@ use std::{
 };
 
 use larder_project::{diagnostic::Diagnostic, plan::Plan};
+use larder_trace::describe_io;
 
 use self::{
     kernel::{Access, Calls, Rule},
@@ -51,6 +52,9 @@ pub enum SandboxError {
     /// The kernel has it and does not play along.
     #[error("the kernel refuses to make a sandbox: {0}")]
     Kernel(String),
+    /// There is no thread for it to be made on.
+    #[error("cannot start a thread that makes a sandbox: {}", describe_io(.0))]
+    Thread(std::io::Error),
     /// Something that was allowed is not there.
     #[error("--allow-read {}: {source}", path.display())]
     Permission {

@@ -112,7 +112,7 @@ pub fn confined<T: Send>(
                 calls.refuse()?;
                 Ok(work())
             });
-        let joined = confined.map_err(|error| SandboxError::Kernel(error.to_string()))?.join();
+        let joined = confined.map_err(SandboxError::Thread)?.join();
         joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -149,8 +149,8 @@ pub fn probe(calls: &Calls) -> Result<(), SandboxError> {
         let ruleset = Ruleset::default().handle_access(AccessFs::from_all(REQUIRED))?.create()?;
         Ok(ruleset.restrict_self()?.landlock)
     };
-    let status = thread::scope(|scope| scope.spawn(status).join());
-    let status = status.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let tried = thread::Builder::new().spawn(status).map_err(SandboxError::Thread)?.join();
+    let status = tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     match status.map_err(|error| SandboxError::Kernel(error.to_string()))? {
         LandlockStatus::Available { effective_abi, .. } if effective_abi >= REQUIRED => {
             confined(&[], calls, || ())
