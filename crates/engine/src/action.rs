@@ -22,7 +22,7 @@ use crate::{
     job::Failed,
     process::{self, Limits, ProcessError, Spec},
     reason::Reason,
-    sandbox::{self, Sandbox, View},
+    sandbox::{self, Sandbox, View, Wants},
     staged::Staged,
     step::{Inputs, Step, materialize},
 };
@@ -173,17 +173,23 @@ impl<'a> Action<'a> {
     /// What a command may see in a sandbox, where there is one.
     fn view(&self, program: &Path) -> Result<Option<View>, ActionError> {
         let Some(sandbox) = &self.cx.sandbox else { return Ok(None) };
-        let inputs: Vec<PathBuf> =
-            self.inputs.iter().map(|input| self.cx.absolute(&input.path)).collect();
-        let read = inputs.iter().chain(&self.visible).map(PathBuf::as_path);
-        let listed = self.listed.iter().map(PathBuf::as_path);
-        let view = sandbox.view(program, read, listed, self.staging);
+        let inputs = self.inputs.iter().map(|input| self.cx.absolute(&input.path));
+        let read: Vec<PathBuf> = inputs.chain(self.visible.iter().cloned()).collect();
+        let view = sandbox.view(&Wants {
+            program,
+            tools: &[],
+            read: &read,
+            list: &self.listed,
+            system: &[],
+            staging: self.staging,
+        });
         view.map(Some).map_err(|error| ActionError::io(self.staging, &error))
     }
 
     fn refusals(&self, (sandbox, view): (&Sandbox, &View), output: &str) -> Vec<Diagnostic> {
         let place = &self.step.place;
-        sandbox.refusals(view, &self.step.target, &place.directory, &self.visible, output)
+        let refused = sandbox.refused(view, &place.directory, &self.visible, output);
+        refused.iter().map(|refused| sandbox.explain(&self.step.target, refused)).collect()
     }
 }
 

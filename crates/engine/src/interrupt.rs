@@ -2,7 +2,8 @@
 //!
 //! Commands are in process groups of their own, so that nothing but this would end them, not even a
 //! terminal that is closed. They are asked the first time, and killed two seconds later or the second
-//! time. A build that does not end then, because it waits for somebody else, is given up.
+//! time. A build that does not end then, because it waits for somebody else, is given up; one that runs
+//! no command, sooner.
 
 use std::{
     io::{self, Read},
@@ -23,7 +24,7 @@ use crate::process::{PATIENCE, Processes};
 /// How long after its commands were killed a build may take to end.
 const CLOSING: Duration = Duration::from_millis(800);
 
-/// What is done about a build that is to end.
+/// A step towards the end of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Measure {
     Ask,
@@ -38,7 +39,7 @@ struct Ending {
 }
 
 impl Ending {
-    /// What a signal at `now` calls for.
+    /// The measure that a signal at `now` calls for.
     fn signal(&mut self, now: Instant) -> Measure {
         match self.next {
             None => {
@@ -56,7 +57,12 @@ impl Ending {
         }
     }
 
-    /// What is due at `now`, if anything is.
+    /// Takes note that no command is to be waited for.
+    fn nothing_runs(&mut self, now: Instant) {
+        self.next = Some((now + CLOSING, Measure::GiveUp));
+    }
+
+    /// The measure that is due at `now`, if any is.
     fn due(&mut self, now: Instant) -> Option<Measure> {
         let (_, measure) = self.next.filter(|(due, _)| *due <= now)?;
         self.next = Some((now + CLOSING, Measure::GiveUp));
@@ -108,9 +114,19 @@ fn listen(mut arrived: &UnixStream, processes: &Processes) -> bool {
             Err(_) => ending.due(Instant::now()),
         };
         match measure {
-            Some(Measure::Ask) => processes.interrupt(Signal::TERM),
-            Some(Measure::Kill) => processes.interrupt(Signal::KILL),
-            Some(Measure::GiveUp) => return true,
+            Some(Measure::Ask) => {
+                if !processes.interrupt(Signal::TERM) {
+                    ending.nothing_runs(Instant::now());
+                }
+            }
+            Some(Measure::Kill) => {
+                processes.interrupt(Signal::KILL);
+            }
+            Some(Measure::GiveUp) => {
+                // One may have been starting when the others were told.
+                processes.interrupt(Signal::KILL);
+                return true;
+            }
             None => {}
         }
     }
@@ -141,6 +157,15 @@ mod tests {
         let end = start + PATIENCE + CLOSING;
         assert_eq!(ending.due(end), Some(Measure::GiveUp));
         assert!(end < start + Duration::from_secs(3));
+    }
+
+    #[test]
+    fn where_no_command_runs_none_is_waited_for() {
+        let start = Instant::now();
+        let mut ending = Ending::default();
+        ending.signal(start);
+        ending.nothing_runs(start);
+        assert_eq!(ending.due(start + CLOSING), Some(Measure::GiveUp));
     }
 
     #[test]

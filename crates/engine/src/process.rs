@@ -61,14 +61,14 @@ impl Default for Limits {
     }
 }
 
-/// What became of a command.
+/// The end of a command.
 #[derive(Debug)]
 pub struct Outcome {
     /// How it ended.
     pub exit: Exit,
-    /// What it printed on both of its outputs, in order.
+    /// All that it printed on both of its outputs, in order, as far as the limit allows.
     pub output: String,
-    /// What it cost.
+    /// Its cost.
     pub cost: Cost,
 }
 
@@ -94,7 +94,7 @@ pub enum ProcessError {
     Lost {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -116,13 +116,16 @@ impl Processes {
         self.interrupted.load(Ordering::Acquire)
     }
 
-    /// Sends `signal` to every running command and its descendants, and lets no other start.
-    pub fn interrupt(&self, signal: Signal) {
+    /// Sends `signal` to every running command and its descendants, and lets no other start. Returns
+    /// whether any was running.
+    pub fn interrupt(&self, signal: Signal) -> bool {
         self.interrupted.store(true, Ordering::Release);
-        for &process in &*self.running() {
+        let running = self.running();
+        for &process in &*running {
             // It may have ended since; that is what was wanted.
             let _ = kill_process_group(process, signal);
         }
+        !running.is_empty()
     }
 
     /// Runs a command to its end, with nothing but a view of the sandbox to see where there is one. When

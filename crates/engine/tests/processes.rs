@@ -89,7 +89,8 @@ fn a_command_that_takes_too_long_is_ended_even_if_it_does_not_listen() {
         spec.limits.wall = Some(wall);
         let outcome = run(&spec);
         assert_eq!(outcome.exit, Exit::TimedOut(wall));
-        assert_eq!(outcome.output, "half\n");
+        // Some shells say that a program of theirs was ended.
+        assert!(outcome.output.starts_with("half\n"), "{}", outcome.output);
         assert_eq!(outcome.exit.to_string(), "was ended because it took longer than 0.3 s");
         assert!(outcome.cost.wall >= wall);
     }

@@ -69,7 +69,7 @@ fn name(signal: i32) -> Option<&'static str> {
     })
 }
 
-/// What a command cost, with all processes that it started and waited for.
+/// The cost of a command with all processes that it started and waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// From its start to its end.

@@ -1,4 +1,4 @@
-//! What the kernel enforces: Landlock for files, seccomp for everything that is no file.
+//! The part that the kernel enforces: Landlock for files, seccomp for everything that is no file.
 //!
 //! Both bind the calling thread and whatever it starts, for good. So a thread is made for every
 //! command, binds itself, starts the command and ends; the rest of larder stays as free as it was.
@@ -26,7 +26,7 @@ const REQUIRED: ABI = ABI::V3;
 /// The newest Landlock whose rights this was tried with; used as far as the kernel knows them.
 const WANTED: ABI = ABI::V6;
 
-/// What may be done with a file, or with everything below a directory.
+/// The things that may be done with a file, or with everything below a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// See which names there are.
@@ -143,7 +143,7 @@ fn restrict(rules: &[Rule]) -> Result<(), SandboxError> {
 /// Whether this kernel enforces all that is needed, tried on a thread made for it.
 ///
 /// # Errors
-/// What it lacks.
+/// When it lacks something.
 pub fn probe(calls: &Calls) -> Result<(), SandboxError> {
     let status = || -> Result<LandlockStatus, RulesetError> {
         let ruleset = Ruleset::default().handle_access(AccessFs::from_all(REQUIRED))?.create()?;
