@@ -5,10 +5,12 @@
 //! `<build>/gen.h` in a build directory), programs have a name and an identity. Where files lie, and
 //! with it how arguments read, is the business of the [`executor`](crate::executor).
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use larder_trace::ContentHash;
 use serde::Serialize;
+
+use crate::process::Limits;
 
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,7 +37,7 @@ pub struct Action {
     /// Whether arguments that are too long for a command line may come from a response file, as
     /// compilers, linkers and archivers read them (`@FILE`).
     pub response_file: bool,
-    /// What it may use.
+    /// How much it may take.
     pub limits: Limits,
 }
 
@@ -108,14 +110,6 @@ pub enum Discovery {
     None,
     /// It writes a depfile in Make's syntax. One that is missing is an error.
     Depfile,
-}
-
-/// What an action may use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Limits {
-    /// How long it may take.
-    pub wall: Option<Duration>,
 }
 
 impl Output {

@@ -17,7 +17,7 @@ use crate::{
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     job::{Built, Job, settle},
     reason::Reason,
-    sandbox::{Permissions, Sandbox, SandboxError},
+    sandbox::{self, Permissions, Sandbox, SandboxError},
     session::Session,
     targets::Maker,
     testing,
@@ -147,8 +147,8 @@ pub fn build(
         // A command that is a test makes nothing; what it needs is built because it needs it.
         asked = tests.iter().copied().filter(|&id| plan.target(id).facet().is_some()).collect();
     }
-    let sandbox = request.sandbox.as_ref().map(|permissions| Sandbox::new(&plan, permissions));
-    let sandbox = sandbox.transpose()?.map(Arc::new);
+    let confined = |permissions| Sandbox::new(confined_packages(&plan), permissions);
+    let sandbox = request.sandbox.as_ref().map(confined).transpose()?.map(Arc::new);
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
     let lock = match request.options.mode {
@@ -197,6 +197,17 @@ pub fn build(
         took: started.elapsed(),
         interrupted: session.processes.interrupted(),
     })
+}
+
+/// The packages of `plan`, as a sandbox is to know them.
+fn confined_packages(plan: &Plan) -> sandbox::Packages {
+    let places = plan.workspace.packages.iter().map(|package| &package.place);
+    sandbox::Packages {
+        directories: places
+            .map(|place| (place.name.to_string(), place.directory.clone()))
+            .collect(),
+        declarations: sandbox::declarations(plan),
+    }
 }
 
 /// The outputs of each target that is up to date, and whether each test passed.

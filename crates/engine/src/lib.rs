@@ -15,6 +15,7 @@ pub mod depfile;
 pub mod environment;
 pub mod event;
 pub mod executor;
+pub mod interrupt;
 pub mod job;
 pub mod pool;
 pub mod process;

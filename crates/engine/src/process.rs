@@ -1,50 +1,77 @@
-//! Running commands: captured output, a minimal environment, and an end to all of them on demand.
+//! Running commands: captured output, a minimal environment, limits, and an end to all of them on
+//! demand.
+//!
+//! A command ends when its process ends. What that leaves running in its process group is ended
+//! then, and nothing waits for what left the group, though it hold the pipe. So no build hangs on a
+//! daemon, and no process of the group changes a file that is being hashed.
+
+mod capture;
+mod command_line;
+mod exit;
+mod group;
+mod start;
 
 use std::{
-    borrow::Cow,
     collections::HashSet,
-    ffi::OsString,
-    fmt, fs,
-    io::{self, Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
-    path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    io::{self, PipeReader},
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    process::Child,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use larder_trace::describe_io;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{Errno, retry_on_intr},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+use serde::Serialize;
+use wait4::Wait4;
 
+use self::capture::Capture;
+pub use self::{
+    command_line::{Spec, argument_path, minimal_environment},
+    exit::{Cost, Exit},
+};
 use crate::sandbox::{Sandbox, SandboxError, View};
 
-/// A command to run.
-#[derive(Debug, Clone)]
-pub struct Spec {
-    /// The program, absolute.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// The directory it runs in, absolute.
-    pub directory: PathBuf,
-    /// The whole of its environment.
-    pub environment: Vec<(String, OsString)>,
-    /// Where to put arguments that are too many for a command line; the program is then called with
-    /// `@FILE`, as compilers, linkers and archivers understand it.
-    pub response_file: Option<PathBuf>,
+/// How long commands that were asked to end have before they are killed.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// So much of a command's output is kept, in bytes. It goes into the trace file, which is not read when
+/// it is over 64 MiB; there each byte may become six (`\u001b`).
+pub const OUTPUT_LIMIT: usize = 8 << 20;
+
+/// How much a command may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// How long it may run; for ever, where there is no limit.
+    pub wall: Option<Duration>,
+    /// How many bytes of its output are kept: of more, the first and the last.
+    pub output: usize,
 }
 
-/// How a command ended, and what it printed on both of its outputs, in order.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { wall: None, output: OUTPUT_LIMIT }
+    }
+}
+
+/// The end of a command.
 #[derive(Debug)]
-pub struct Ended {
-    /// Its exit status.
+pub struct Outcome {
+    /// How it ended.
     pub exit: Exit,
-    /// cost
-    pub cost: Cost,
-    /// What it printed.
+    /// All that it printed on both of its outputs, in order, as far as the limit allows.
     pub output: String,
+    /// Its cost.
+    pub cost: Cost,
 }
 
 /// Why a command did not run to its end.
@@ -54,7 +81,7 @@ pub enum ProcessError {
     #[error("interrupted")]
     Interrupted,
     /// It could not be started.
-    #[error("cannot run `{}`: {reason}", program.display())]
+    #[error("cannot start `{}`: {reason}", program.display())]
     Start {
         /// The program.
         program: PathBuf,
@@ -69,14 +96,10 @@ pub enum ProcessError {
     Lost {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
-
-/// Longer command lines go through a response file. Systems allow at least 128 KiB for arguments and
-/// environment together.
-const COMMAND_LINE_LIMIT: usize = 96 * 1024;
 
 /// The commands that are running.
 #[derive(Debug, Default)]
@@ -95,207 +118,224 @@ impl Processes {
         self.interrupted.load(Ordering::Acquire)
     }
 
-    /// Sends `signal` to every running command and its descendants, and lets no other start.
-    pub fn interrupt(&self, signal: Signal) {
+    /// Sends `signal` to every running command and its descendants, and lets no other start. Returns
+    /// whether any was running.
+    pub fn interrupt(&self, signal: Signal) -> bool {
         self.interrupted.store(true, Ordering::Release);
-        for &process in &*self.running() {
+        let running = self.running();
+        for &process in &*running {
             // It may have ended since; that is what was wanted.
-            let _ = rustix::process::kill_process_group(process, signal);
+            let _ = kill_process_group(process, signal);
         }
+        !running.is_empty()
     }
 
-    /// Runs a command to its end, with nothing but a view of the sandbox to see where there is one.
+    /// Runs a command to its end, with nothing but a view of the sandbox to see where there is one. When
+    /// it returns, the command's process group is gone.
+    ///
+    /// # Errors
+    /// When it did not run to its end; how it ended is no error.
     pub fn run(
         &self,
         spec: &Spec,
-        _limits: &crate::action::Limits,
         confined: Option<(&Sandbox, &View)>,
-    ) -> Result<Ended, ProcessError> {
+    ) -> Result<Outcome, ProcessError> {
         let lost = |source| ProcessError::Lost { program: spec.program.clone(), source };
-        let (mut reader, writer) = io::pipe().map_err(lost)?;
+        let (output, writer) = io::pipe().map_err(lost)?;
         let mut command = spec.command()?;
-        command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(lost)?).stderr(writer);
-        // A process group of its own: Ctrl-C on the terminal reaches larder, which ends the group.
-        command.process_group(0);
-        if self.interrupted() {
-            return Err(ProcessError::Interrupted);
-        }
-        let spawned = match confined {
-            None => command.spawn(),
-            Some((sandbox, view)) => sandbox.confined(view, || command.spawn())?,
-        };
-        let mut child = spawned.map_err(|error| spec.start_error(&error))?;
+        command.stdout(writer.try_clone().map_err(lost)?).stderr(writer);
+        let started = Instant::now();
+        let child = start::start(&mut command, confined, || self.interrupted())
+            .map_err(|error| error.of(spec))?;
         // The command holds the writing ends; the pipe ends when the child and its children do.
         drop(command);
-        let process = Pid::from_child(&child);
-        self.running().insert(process);
-        if self.interrupted() {
-            // The interruption came before it was listed, so nobody has told it.
-            let _ = rustix::process::kill_process_group(process, Signal::TERM);
-        }
-
-        let mut output = Vec::new();
-        let read = reader.read_to_end(&mut output);
-        // Wait without reaping, so that no other process can have this id while it is listed.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while matches!(
-            rustix::process::waitid(WaitId::Pid(process), options),
-            Err(rustix::io::Errno::INTR)
-        ) {}
-        if confined.is_some() {
-            // What a command leaves running ends with it.
-            let _ = rustix::process::kill_process_group(process, Signal::KILL);
-        }
-        self.running().remove(&process);
-        let status = child.wait().map_err(lost)?;
-        read.map_err(lost)?;
-        if self.interrupted() && !status.success() {
-            return Err(ProcessError::Interrupted);
-        }
-        let output = String::from_utf8(output)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Ok(Ended { exit: Exit(status), output, cost: Cost })
-    }
-}
-
-impl Spec {
-    fn command(&self) -> Result<Command, ProcessError> {
-        let mut command = Command::new(&self.program);
-        command.current_dir(&self.directory).env_clear();
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let length: usize = self.arguments.iter().map(|argument| argument.len() + 1).sum();
-        match &self.response_file {
-            Some(file) if length > COMMAND_LINE_LIMIT => {
-                write_response_file(file, &self.arguments).map_err(|error| {
-                    let reason =
-                        format!("cannot write {}: {}", file.display(), describe_io(&error));
-                    ProcessError::Start { program: self.program.clone(), reason }
-                })?;
-                command.arg(format!("@{}", file.display()));
-            }
-            _ => {
-                command.args(&self.arguments);
-            }
-        }
-        Ok(command)
-    }
-
-    fn start_error(&self, error: &io::Error) -> ProcessError {
-        let reason = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::TOOBIG) => {
-                "its command line is too long; have it read the file list that {inlist} names"
-                    .to_owned()
-            }
-            Some(rustix::io::Errno::NOENT) if !self.directory.is_dir() => {
-                format!("the directory {} is not there", self.directory.display())
-            }
-            Some(rustix::io::Errno::NOENT) => {
-                "no such program (or its interpreter is missing)".to_owned()
-            }
-            Some(rustix::io::Errno::ACCESS) => "it is not an executable file".to_owned(),
-            _ => describe_io(error),
+        let running = Running {
+            group: Pid::from_child(&child),
+            processes: self,
+            child,
+            output: Some(output),
+            capture: Capture::new(spec.limits.output),
         };
-        ProcessError::Start { program: self.program.clone(), reason }
+        let outcome = running.to_the_end(started, spec.limits.wall).map_err(lost)?;
+        match self.interrupted() {
+            // However it ended: one that was asked to may have stopped half-way and be content.
+            true => Err(ProcessError::Interrupted),
+            false => Ok(outcome),
+        }
     }
 }
 
-/// The command line as a shell would take it, without the environment.
-impl fmt::Display for Spec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shell_word(&self.program.to_string_lossy()))?;
-        self.arguments.iter().try_for_each(|argument| write!(f, " {}", shell_word(argument)))
-    }
+/// A command from its start to its end.
+struct Running<'p> {
+    processes: &'p Processes,
+    child: Child,
+    /// The child's process group, which has its id.
+    group: Pid,
+    /// The pipe, until everybody has closed the other end.
+    output: Option<PipeReader>,
+    capture: Capture,
 }
 
-fn shell_word(word: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./,:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''")).into()
+/// How far a command with a limit is.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// It may run, until then if there is a limit.
+    Free(Option<Instant>),
+    /// It has been asked to end and will be killed then.
+    Asked(Instant),
+    /// It has been killed.
+    Killed,
 }
 
-/// Writes a new file: an earlier command of the same step may have left a link in its place.
-fn write_response_file(file: &Path, arguments: &[String]) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::File::create_new(file)?.write_all(response_text(arguments).as_bytes())
-}
-
-/// Arguments as GNU and LLVM tools read them from a response file.
-fn response_text(arguments: &[String]) -> String {
-    let mut text = String::new();
-    for argument in arguments {
-        text.push('"');
-        for c in argument.chars() {
-            if matches!(c, '"' | '\\') {
-                text.push('\\');
+impl Running<'_> {
+    fn to_the_end(mut self, started: Instant, wall: Option<Duration>) -> io::Result<Outcome> {
+        self.processes.running().insert(self.group);
+        if self.processes.interrupted() {
+            // The interruption came before it was listed, so nobody has told it.
+            self.signal(Signal::TERM);
+        }
+        let watched = self.watch(wall.map(|wall| started + wall));
+        if watched.is_err() {
+            // Nobody looks after it any more.
+            self.signal(Signal::KILL);
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            retry_on_intr(|| waitid(WaitId::Pid(self.group), options))?;
+        }
+        // Before its process is reaped: until then no other can have its id.
+        self.signal(Signal::TERM);
+        self.processes.running().remove(&self.group);
+        let used = loop {
+            match self.child.wait4() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
             }
-            text.push(c);
-        }
-        text.push_str("\"\n");
+        };
+        let elapsed = started.elapsed();
+        group::end(self.group);
+        let timed_out = watched?;
+        self.drain()?;
+        Ok(Outcome {
+            exit: match wall {
+                Some(limit) if timed_out => Exit::TimedOut(limit),
+                _ => used.status.into(),
+            },
+            output: self.capture.into_text(),
+            cost: Cost {
+                wall: elapsed,
+                user: used.rusage.utime,
+                system: used.rusage.stime,
+                peak_memory: used.rusage.maxrss,
+            },
+        })
     }
-    text
-}
 
-/// What every command has in its environment: where programs and the user's files are, a locale that
-/// is the same everywhere, and a directory for temporary files that goes away with the command.
-pub fn minimal_environment(temporary: &Path) -> Vec<(String, OsString)> {
-    let inherited = ["PATH", "HOME"].into_iter();
-    let mut all: Vec<(String, OsString)> =
-        inherited.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
-    all.push(("LC_ALL".into(), "C.UTF-8".into()));
-    all.push(("TMPDIR".into(), temporary.into()));
-    all
-}
-
-/// How a command that did not succeed ended, for people.
-pub fn describe_failure(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("failed with exit code {code}"),
-        (None, Some(signal)) => {
-            let name = match signal {
-                4 => " (SIGILL)",
-                6 => " (SIGABRT)",
-                8 => " (SIGFPE)",
-                9 => " (SIGKILL: killed, perhaps for want of memory)",
-                11 => " (SIGSEGV)",
-                13 => " (SIGPIPE)",
-                15 => " (SIGTERM)",
-                31 => {
-                    " (SIGSYS: a system call that is not allowed; in a sandbox, any of a 32-bit program)"
-                }
-                _ => "",
+    /// Reads what the command prints until its process has ended, and sees to it that it does when it is
+    /// due. Returns whether it was.
+    fn watch(&mut self, due: Option<Instant>) -> rustix::io::Result<bool> {
+        let handle = handle(self.group);
+        let mut pause = FIRST_LOOK;
+        let mut stage = Stage::Free(due);
+        loop {
+            let due = match stage {
+                Stage::Free(due) => due,
+                Stage::Asked(due) => Some(due),
+                Stage::Killed => None,
             };
-            format!("was ended by signal {signal}{name}")
+            let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                stage = self.press(stage);
+                continue;
+            }
+            let timeout = match &handle {
+                Some(_) => left,
+                None => Some(left.map_or(pause, |left| left.min(pause))),
+            };
+            let (ended, printed) = wait_for(handle.as_ref(), self.output.as_ref(), timeout)?;
+            if ended || handle.is_none() && has_ended(self.group)? {
+                return Ok(!matches!(stage, Stage::Free(_)));
+            }
+            pause = (pause * 2).min(LATER_LOOKS);
+            if printed && self.read()? == 0 {
+                self.output = None;
+                pause = FIRST_LOOK;
+            }
         }
-        _ => "ended in an unknown way".to_owned(),
+    }
+
+    /// Ends a command that is due: asks first, then does not ask.
+    fn press(&self, stage: Stage) -> Stage {
+        match stage {
+            Stage::Free(_) => {
+                self.signal(Signal::TERM);
+                Stage::Asked(Instant::now() + PATIENCE)
+            }
+            Stage::Asked(_) | Stage::Killed => {
+                self.signal(Signal::KILL);
+                Stage::Killed
+            }
+        }
+    }
+
+    /// Reads what the pipe holds, now that the command has ended: what comes later is of processes that
+    /// left its group, and no part of it.
+    fn drain(&mut self) -> rustix::io::Result<()> {
+        let Some(output) = &self.output else { return Ok(()) };
+        let mut left = rustix::io::ioctl_fionread(output)?;
+        while left > 0 {
+            match self.read()? {
+                0 => break,
+                count => left = left.saturating_sub(count as u64),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> rustix::io::Result<usize> {
+        self.output.as_ref().map_or(Ok(0), |output| self.capture.read(output))
+    }
+
+    /// Tells the whole group, while its process has not been reaped.
+    fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.group, signal);
     }
 }
 
-/// A path as an argument: relative where it is inside the directory the command runs in.
-pub fn argument_path(path: &Path, directory: &Path) -> String {
-    path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned()
+/// Where processes have no handle, they are looked at so soon after they began or closed their outputs,
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+/// and then less and less often.
+const LATER_LOOKS: Duration = Duration::from_millis(50);
+
+/// Something that can be waited for together with a pipe, where the system has it.
+#[cfg(target_os = "linux")]
+fn handle(process: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()).ok()
 }
 
-/// Placeholder until the runner lands.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Cost;
-/// How it ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Exit(ExitStatus);
-impl Exit {
-    /// Whether it succeeded.
-    pub fn success(&self) -> bool {
-        self.0.success()
-    }
+#[cfg(not(target_os = "linux"))]
+fn handle(_: Pid) -> Option<OwnedFd> {
+    None
 }
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe_failure(self.0))
-    }
+
+/// Waits for at most `timeout` until a process has ended or a pipe can be read, and says which.
+fn wait_for(
+    process: Option<&OwnedFd>,
+    pipe: Option<&PipeReader>,
+    timeout: Option<Duration>,
+) -> rustix::io::Result<(bool, bool)> {
+    let fds = [process.map(AsFd::as_fd), pipe.map(AsFd::as_fd)];
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().flatten().map(|&fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(&mut polled, timeout.as_ref()) {
+        Err(Errno::INTR) => return Ok((false, false)),
+        result => result?,
+    };
+    let mut ready = polled.iter().map(|fd| !fd.revents().is_empty());
+    let mut next = |is_there: bool| is_there && ready.next().unwrap_or(false);
+    Ok((next(process.is_some()), next(pipe.is_some())))
 }
-/// A sandbox and what is seen.
-pub type Confined<'a> = (&'a Sandbox, &'a View);
+
+fn has_ended(process: Pid) -> rustix::io::Result<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    Ok(retry_on_intr(|| waitid(WaitId::Pid(process), options))?.is_some())
+}

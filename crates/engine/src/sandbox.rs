@@ -2,7 +2,7 @@
 //! files; it writes only there, has no network, and reaches neither the home directory nor the rest
 //! of the environment.
 //!
-//! What is visible is decided here, for each command; [`kernel`] has it enforced by Landlock and
+//! This module decides what each command sees; [`kernel`] has it enforced by Landlock and
 //! [`calls`] by seccomp, with nothing to set up and no privilege to have. When a command was refused
 //! something, [`refusals`] tells which line of the manifest would declare it.
 
@@ -21,15 +21,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_project::{diagnostic::Diagnostic, plan::Plan};
+use larder_project::diagnostic::Diagnostic;
+use larder_trace::describe_io;
 
 use self::{
     kernel::{Access, Calls, Rule},
-    refusals::Declaration,
     tools::{Installation, Visible},
 };
 
-/// What commands may have besides what the manifest declares: for whoever builds to give, never for
+pub use self::refusals::{Declaration, Refused, declarations};
+
+/// Permissions besides what the manifest declares: for whoever builds to give, never for
 /// the manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Permissions {
@@ -51,20 +53,32 @@ pub enum SandboxError {
     /// The kernel has it and does not play along.
     #[error("the kernel refuses to make a sandbox: {0}")]
     Kernel(String),
+    /// There is no thread for it to be made on.
+    #[error("cannot start a thread that makes a sandbox: {}", describe_io(.0))]
+    Thread(std::io::Error),
     /// Something that was allowed is not there.
     #[error("--allow-read {}: {source}", path.display())]
     Permission {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
+}
+
+/// The packages whose commands are to be confined.
+#[derive(Default)]
+pub struct Packages {
+    /// Their names and directories, absolute, the root first. Declared files are inside these.
+    pub directories: Vec<(String, PathBuf)>,
+    /// Where targets are declared, to point at when a command is refused something; may be empty.
+    pub declarations: Vec<Declaration>,
 }
 
 /// How the commands of one build are confined.
 pub struct Sandbox {
     calls: Calls,
-    /// What every command sees.
+    /// Seen by every command.
     common: Vec<Visible>,
     /// The packages' directories, as canonical paths. Declared files are looked for inside these only.
     packages: Vec<(PathBuf, Rule)>,
@@ -75,10 +89,29 @@ pub struct Sandbox {
     declarations: Vec<Declaration>,
 }
 
-/// What one command sees.
+/// The files that a command is to see, besides those that every command sees. All paths are absolute;
+/// what is not there is not seen.
+#[derive(Clone, Copy)]
+pub struct Wants<'a> {
+    /// Its program; seen with the installation that it belongs to.
+    pub program: &'a Path,
+    /// Further programs, likewise.
+    pub tools: &'a [PathBuf],
+    /// Files of packages, and directories with all that is in them.
+    pub read: &'a [PathBuf],
+    /// Directories of packages whose names it may list.
+    pub list: &'a [PathBuf],
+    /// Files of the system. Those that are not for everybody to read, or lie in the home directory, stay
+    /// hidden: a manifest may name any path.
+    pub system: &'a [PathBuf],
+    /// The directory that it may write to.
+    pub staging: &'a Path,
+}
+
+/// All that one command sees.
 pub struct View {
     rules: Vec<Rule>,
-    /// What it may read, or write.
+    /// Files and directories that it may read, or write.
     paths: Vec<PathBuf>,
 }
 
@@ -86,11 +119,11 @@ pub struct View {
 const HARMLESS: &[&str] = &["SOURCE_DATE_EPOCH"];
 
 impl Sandbox {
-    /// For a build of `plan`, after trying that the kernel enforces it.
+    /// For commands of `packages`, after trying that the kernel enforces it.
     ///
     /// # Errors
-    /// What the kernel lacks.
-    pub fn new(plan: &Plan, permissions: &Permissions) -> Result<Self, SandboxError> {
+    /// When the kernel lacks something, and when a permitted path is not there.
+    pub fn new(packages: Packages, permissions: &Permissions) -> Result<Self, SandboxError> {
         let calls = Calls::new()?;
         kernel::probe(&calls)?;
         kernel::keep_descriptors();
@@ -100,45 +133,42 @@ impl Sandbox {
             let failed = |source| SandboxError::Permission { path: path.clone(), source };
             common.push(Visible::new(path, Access::Read).map_err(failed)?);
         }
-        let packages = plan.workspace.packages.iter().filter_map(|package| {
-            let directory = package.place.directory.canonicalize().ok()?;
+        let directories = packages.directories.iter().filter_map(|(_, directory)| {
+            let directory = directory.canonicalize().ok()?;
             let rule = Rule::new(&directory, Access::Read).ok()?;
             Some((directory, rule))
         });
         Ok(Self {
             calls,
             common,
-            packages: packages.collect(),
+            packages: directories.collect(),
             installations: tools::installed(home.as_deref()),
             home,
             environment: permissions.environment.clone(),
-            declarations: refusals::declarations(plan),
+            declarations: packages.declarations,
         })
     }
 
-    /// What a command sees that runs `program` on the files and directories `read`, may list the
-    /// directories `list`, and writes below `staging`.
+    /// The view of a command that sees what it `wants`, as far as it may.
     ///
     /// # Errors
     /// When there is no such staging directory.
-    pub fn view<'p>(
-        &self,
-        program: &Path,
-        read: impl IntoIterator<Item = &'p Path>,
-        list: impl IntoIterator<Item = &'p Path>,
-        staging: &Path,
-    ) -> std::io::Result<View> {
+    pub fn view(&self, wants: &Wants<'_>) -> std::io::Result<View> {
         let mut view = View { rules: Vec::new(), paths: Vec::new() };
-        view.show(&Visible::new(staging, Access::Write)?);
+        view.show(&Visible::new(wants.staging, Access::Write)?);
         self.common.iter().for_each(|visible| view.show(visible));
-        self.show_program(program, &mut view);
-        for path in read {
+        self.show_program(wants.program, &mut view);
+        wants.tools.iter().for_each(|tool| self.show_program(tool, &mut view));
+        for path in wants.read {
             if let Some(rule) = self.declared(path, Access::Read) {
                 view.rules.push(rule);
-                view.paths.push(path.to_owned());
+                view.paths.push(path.clone());
             }
         }
-        view.rules.extend(list.into_iter().filter_map(|path| self.declared(path, Access::List)));
+        let listed = wants.list.iter().filter_map(|path| self.declared(path, Access::List));
+        view.rules.extend(listed);
+        let system = wants.system.iter().filter(|path| self.is_everybodys(path));
+        system.filter_map(|path| Visible::new(path, Access::Read).ok()).for_each(|f| view.show(&f));
         Ok(view)
     }
 
@@ -179,7 +209,7 @@ impl Sandbox {
         HARMLESS.contains(&name) || self.environment.iter().any(|permitted| permitted == name)
     }
 
-    /// What to say when `target` asks for a variable that it may not have.
+    /// The message for when `target` asks for a variable that it may not have.
     pub fn withholds(&self, target: &str, name: &str) -> String {
         let message = format!("`{target}` asks for the environment variable {name}");
         let help = format!(
@@ -202,6 +232,15 @@ impl Sandbox {
             .filter_map(|(directory, tree)| Some((tree, path.strip_prefix(directory).ok()?)))
             .min_by_key(|(_, local)| local.as_os_str().len())?;
         Rule::inside(tree, local, access).ok()
+    }
+
+    /// Whether a file holds nothing that is the user's own.
+    fn is_everybodys(&self, path: &Path) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        let Ok(path) = path.canonicalize() else { return false };
+        let readable =
+            path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o4 != 0);
+        readable && !self.home.as_deref().is_some_and(|home| path.starts_with(home))
     }
 
     fn show_program(&self, program: &Path, view: &mut View) {

@@ -7,7 +7,7 @@ use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
 use crate::{
-    action::{Action, Argument, Discovery, Limits, Output, Piece, Program, Variable, text},
+    action::{Action, Argument, Discovery, Output, Piece, Program, Variable, text},
     artifact::Artifact,
     context::Context,
     job::{Built, Job, collect},
@@ -128,7 +128,7 @@ impl CommandBuild {
             outputs: outputs.to_vec(),
             discovery: Discovery::None,
             response_file: false,
-            limits: Limits::default(),
+            limits: Default::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use larder_trace::{BuildTrace, Content};
 
 use super::{Owner, ToolUse, inputs::unreadable, start_single};
 use crate::{
-    action::{Action, Argument, Discovery, Limits, Output, Piece, text},
+    action::{Action, Argument, Discovery, Output, Piece, text},
     artifact::Artifact,
     context::Context,
     event::Status,
@@ -82,7 +82,7 @@ impl Compile {
             outputs: step.outputs.clone(),
             discovery: if self.gnu_like { Discovery::Depfile } else { Discovery::None },
             response_file: true,
-            limits: Limits::default(),
+            limits: Default::default(),
         }
     }
 }

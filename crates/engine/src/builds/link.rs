@@ -6,7 +6,7 @@ use larder_trace::{BuildTrace, Level};
 
 use super::{Owner, ToolUse, start_single};
 use crate::{
-    action::{Action, Argument, Discovery, Limits, Output, Piece, text},
+    action::{Action, Argument, Discovery, Output, Piece, text},
     artifact::Artifact,
     context::Context,
     event::Event,
@@ -130,7 +130,7 @@ fn tool_action(
         outputs: step.outputs.clone(),
         discovery,
         response_file: true,
-        limits: Limits::default(),
+        limits: Default::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
 use crate::{
-    action::{Action, Discovery, Limits, text},
+    action::{Action, Discovery, text},
     artifact::Artifact,
     event::{Ended, Status, StepName},
     executor::{Bench, ExecuteError, Execution},
@@ -64,7 +64,7 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
         outputs: Vec::new(),
         discovery: Discovery::None,
         response_file: false,
-        limits: Limits::default(),
+        limits: Default::default(),
     };
     let bench = Bench {
         places: &cx.places,

@@ -8,6 +8,7 @@ use crate::{
     depfile,
     environment::Environment,
     process::{ProcessError, Processes, Spec},
+    sandbox::{Sandbox, View},
 };
 
 /// Runs actions as processes of this machine, which see all that the user sees.
@@ -30,16 +31,17 @@ impl LocalExecutor {
             directory: bench.place.directory.clone(),
             environment: render::environment(action, bench, &self.environment),
             response_file: action.response_file.then(|| bench.staging.join("arguments.rsp")),
+            limits: action.limits,
         })
     }
 
-    /// Runs a process, by `start` where it is not started as it is.
+    /// Runs a process, with nothing but a view of the sandbox to see where there is one.
     pub(super) fn run(
         &self,
         action: &Action,
         bench: &Bench<'_>,
         spec: &Spec,
-        confined: Option<crate::process::Confined<'_>>,
+        confined: Option<(&Sandbox, &View)>,
     ) -> Result<Execution, ExecuteError> {
         for output in &action.outputs {
             let path = bench.staged(output);
@@ -48,7 +50,7 @@ impl LocalExecutor {
                 fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
             }
         }
-        let ended = match self.processes.run(spec, &action.limits, confined) {
+        let ended = match self.processes.run(spec, confined) {
             Ok(ended) => ended,
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
             Err(error) => return Err(ExecuteError::Failed(error.to_string())),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Bench, ExecuteError, Execution, Executor, LocalExecutor, render};
 use crate::{
     action::{Action, Discovery, Variable},
-    sandbox::{self, Sandbox},
+    sandbox::{self, Sandbox, Wants},
 };
 
 /// Runs actions as processes of this machine that see nothing but what the action declares.
@@ -30,40 +30,36 @@ impl Executor for SandboxedExecutor {
         }
         let mut spec = self.local.spec(action, bench)?;
         sandbox::without_home(&mut spec.environment, bench.staging);
-        let mut readable = Vec::with_capacity(action.inputs.len());
+        let (mut read, mut system) = (Vec::new(), Vec::new());
         for input in action.inputs.keys() {
-            readable.push(render::absolute(bench, input)?);
+            let path = render::absolute(bench, input)?;
+            if input.starts_with('/') { system.push(path) } else { read.push(path) }
         }
         // Patterns in a shell, and the modules of a script, are looked for by listing; compilers look
         // for files by name.
-        let mut listed = Vec::new();
+        let mut list = Vec::new();
         if action.discovery == Discovery::None {
-            listed.extend(readable.iter().filter_map(|path| Some(path.parent()?.to_owned())));
-            listed.dedup();
+            list.extend(read.iter().filter_map(|path| Some(path.parent()?.to_owned())));
+            list.dedup();
         }
         for directory in &action.searched {
-            readable.push(render::absolute(bench, directory)?);
+            read.push(render::absolute(bench, directory)?);
         }
-        let paths = |all: &[std::path::PathBuf]| all.to_vec();
-        let view = self
-            .sandbox
-            .view(
-                &spec.program,
-                readable.iter().map(|path| path.as_path()),
-                listed.iter().map(|path| path.as_path()),
-                bench.staging,
-            )
-            .map_err(|error| ExecuteError::io(bench.staging, &error))?;
+        let wants = Wants {
+            program: &spec.program,
+            tools: &render::tools(action, bench)?,
+            read: &read,
+            list: &list,
+            system: &system,
+            staging: bench.staging,
+        };
+        let view = self.sandbox.view(&wants);
+        let view = view.map_err(|error| ExecuteError::io(bench.staging, &error))?;
         let mut execution = self.local.run(action, bench, &spec, Some((&self.sandbox, &view)))?;
         let output = execution.printed.trim_end();
-        let refusals = self.sandbox.refusals(
-            &view,
-            bench.target,
-            &bench.place.directory,
-            &paths(&readable),
-            output,
-        );
-        execution.refusals = refusals.iter().map(ToString::to_string).collect();
+        let refused = self.sandbox.refused(&view, &bench.place.directory, &read, output);
+        let explain = |refused| self.sandbox.explain(bench.target, refused).to_string();
+        execution.refusals = refused.iter().map(explain).collect();
         Ok(execution)
     }
 }

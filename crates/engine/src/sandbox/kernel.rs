@@ -1,4 +1,4 @@
-//! What the kernel enforces: Landlock for files, seccomp for everything that is no file.
+//! The part that the kernel enforces: Landlock for files, seccomp for everything that is no file.
 //!
 //! Both bind the calling thread and whatever it starts, for good. So a thread is made for every
 //! command, binds itself, starts the command and ends; the rest of larder stays as free as it was.
@@ -26,7 +26,7 @@ const REQUIRED: ABI = ABI::V3;
 /// The newest Landlock whose rights this was tried with; used as far as the kernel knows them.
 const WANTED: ABI = ABI::V6;
 
-/// What may be done with a file, or with everything below a directory.
+/// The things that may be done with a file, or with everything below a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// See which names there are.
@@ -112,7 +112,7 @@ pub fn confined<T: Send>(
                 calls.refuse()?;
                 Ok(work())
             });
-        let joined = confined.map_err(|error| SandboxError::Kernel(error.to_string()))?.join();
+        let joined = confined.map_err(SandboxError::Thread)?.join();
         joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -143,14 +143,14 @@ fn restrict(rules: &[Rule]) -> Result<(), SandboxError> {
 /// Whether this kernel enforces all that is needed, tried on a thread made for it.
 ///
 /// # Errors
-/// What it lacks.
+/// When it lacks something.
 pub fn probe(calls: &Calls) -> Result<(), SandboxError> {
     let status = || -> Result<LandlockStatus, RulesetError> {
         let ruleset = Ruleset::default().handle_access(AccessFs::from_all(REQUIRED))?.create()?;
         Ok(ruleset.restrict_self()?.landlock)
     };
-    let status = thread::scope(|scope| scope.spawn(status).join());
-    let status = status.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let tried = thread::Builder::new().spawn(status).map_err(SandboxError::Thread)?.join();
+    let status = tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     match status.map_err(|error| SandboxError::Kernel(error.to_string()))? {
         LandlockStatus::Available { effective_abi, .. } if effective_abi >= REQUIRED => {
             confined(&[], calls, || ())

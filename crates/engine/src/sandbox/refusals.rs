@@ -1,4 +1,4 @@
-//! What a command was refused, and which line of the manifest would declare it.
+//! Tells what a command was refused, and which line of the manifest would declare it.
 //!
 //! The kernel tells nobody but the command what it refused, so this is read from what the command
 //! printed: whatever is named where permission was denied, is there and was not visible.
@@ -22,7 +22,7 @@ pub struct Declaration {
     label: Arc<str>,
     package: Arc<Package>,
     declared: Declared,
-    /// What it is in the build directory, but for a command's outputs.
+    /// Its path in the build directory, but for a command's outputs.
     output: Option<String>,
 }
 
@@ -39,25 +39,33 @@ pub fn declarations(plan: &Plan) -> Vec<Declaration> {
 /// No more than so many are reported of one command: the first ones tell how to go on.
 const MOST: usize = 5;
 
+/// Something that a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Reading a file that is there, or listing a directory.
+    Read(PathBuf),
+    /// Making or changing a file.
+    Write(PathBuf),
+    /// Talking to another process or machine.
+    Network,
+}
+
 impl Sandbox {
-    /// What a command of `target` says in `output` that it was refused. It ran in `directory` and looks
-    /// for files in the directories `search` besides.
-    pub fn refusals(
+    /// Everything that a command tells in `output` that it was refused. It ran in `directory` and looks for files in the directories `search` besides.
+    pub fn refused(
         &self,
         view: &View,
-        target: &str,
         directory: &Path,
         search: &[PathBuf],
         output: &str,
-    ) -> Vec<Diagnostic> {
+    ) -> Vec<Refused> {
         let visible: Vec<PathBuf> =
             view.paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
         let hidden = |path: &Path| -> Option<PathBuf> {
             let path = path.canonicalize().ok()?;
             (!visible.iter().any(|seen| path.starts_with(seen))).then_some(path)
         };
-        let mut reported: Vec<PathBuf> = Vec::new();
-        let mut found = Vec::new();
+        let mut found: Vec<Refused> = Vec::new();
         let lines: Vec<&str> = output.lines().collect();
         for (number, line) in lines.iter().enumerate().filter(|(_, line)| is_refusal(line)) {
             // Some put the name on a line of its own.
@@ -77,29 +85,31 @@ impl Sandbox {
                 read.map(Refused::Read).or_else(write)
             });
             let Some(refused) = refused else { continue };
-            let path = match &refused {
-                Refused::Read(path) | Refused::Write(path) => path,
-            };
-            if reported.contains(path) || found.len() >= MOST {
-                continue;
+            if found.len() < MOST && !found.iter().any(|known| known.path() == refused.path()) {
+                found.push(refused);
             }
-            reported.push(path.clone());
-            found.push(match &refused {
-                Refused::Read(path) => self.undeclared(target, path),
-                Refused::Write(path) => {
-                    let message = format!("it tried to write {}", path.display());
-                    let help = "commands write their outputs to {out} or below {outdir}, and \
-                                whatever they need for a while below {tmp}";
-                    self.at(target, Diagnostic::new(message).help(help))
-                }
-            });
         }
         if output.lines().any(is_about_network) {
-            let help = "fetch what it needs beforehand, and declare that as an input";
-            let message = "it tried to use a network, and there is none in the sandbox";
-            found.push(self.at(target, Diagnostic::new(message).help(help)));
+            found.push(Refused::Network);
         }
         found
+    }
+
+    /// Says what `target` was refused, and how to declare that.
+    pub fn explain(&self, target: &str, refused: &Refused) -> Diagnostic {
+        let (message, help) = match refused {
+            Refused::Read(path) => return self.undeclared(target, path),
+            Refused::Write(path) => (
+                format!("it tried to write {}", path.display()),
+                "commands write their outputs to {out} or below {outdir}, and whatever they need \
+                 for a while below {tmp}",
+            ),
+            Refused::Network => (
+                "it tried to use a network, and there is none in the sandbox".to_owned(),
+                "fetch what it needs beforehand, and declare that as an input",
+            ),
+        };
+        self.at(target, Diagnostic::new(message).help(help))
     }
 
     fn declaration(&self, target: &str) -> Option<&Declaration> {
@@ -196,9 +206,13 @@ impl Sandbox {
     }
 }
 
-enum Refused {
-    Read(PathBuf),
-    Write(PathBuf),
+impl Refused {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read(path) | Self::Write(path) => Some(path),
+            Self::Network => None,
+        }
+    }
 }
 
 /// Where the files called `names` may be. A compiler names a header as it is included, and beside that

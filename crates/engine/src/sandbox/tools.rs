@@ -36,7 +36,7 @@ const SYSTEM: &[&str] = &[
 
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full"];
 
-/// What belongs to an installation below its prefix. Not all of it: in `~/.local` and `~/.cargo`
+/// The parts of an installation below its prefix. Not all of it: in `~/.local` and `~/.cargo`
 /// there are secrets beside the programs.
 const PARTS: &[&str] = &[
     "bin",
@@ -69,7 +69,7 @@ impl Visible {
     }
 }
 
-/// What every command sees.
+/// The files that every command sees.
 pub fn system() -> Vec<Visible> {
     let read = SYSTEM.iter().map(|path| (path, Access::Read));
     let devices = DEVICES.iter().map(|path| (path, Access::Device));

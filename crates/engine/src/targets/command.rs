@@ -182,11 +182,7 @@ impl Maker<'_> {
     }
 
     /// A program on `PATH`, and its part of a trace.
-    fn tool(
-        &mut self,
-        package: &Package,
-        name: &Located<String>,
-    ) -> Option<(ToolUse, BuildTrace)> {
+    fn tool(&mut self, package: &Package, name: &Located<String>) -> Option<(ToolUse, BuildTrace)> {
         let found = self.tools.program(name).map_err(|error| {
             let diagnostic = Diagnostic::new(error.to_string());
             diagnostic.at(&package.manifest.source, name.span.clone())

@@ -74,9 +74,11 @@ impl Maker<'_> {
         if gnu_like {
             weak_args.extend(self.path_maps(package));
         }
-        weak_args.extend(includes.iter().map(|include| {
-            vec![Piece::Text("-I".to_owned()), Piece::Path(include.clone())]
-        }));
+        weak_args.extend(
+            includes
+                .iter()
+                .map(|include| vec![Piece::Text("-I".to_owned()), Piece::Path(include.clone())]),
+        );
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
         if objects.position_independent {
@@ -165,7 +167,9 @@ impl Maker<'_> {
             match &source.value {
                 Source::Output { made, language } => {
                     let Some(output) = self.output(id, *made) else { continue };
-                    let Kind::Command(command) = &self.plan.target(made.target).kind else { continue };
+                    let Kind::Command(command) = &self.plan.target(made.target).kind else {
+                        continue;
+                    };
                     let Some(of) = command.outputs.get(made.position) else { continue };
                     let name = format!("_build/{}", of.path);
                     if seen.insert(name.clone()) {

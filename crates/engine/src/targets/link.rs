@@ -98,8 +98,7 @@ fn of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>>
     let package = package.to_owned();
     outputs.map(move |built| {
         let parts = built.trace.parts().iter();
-        let parts =
-            parts.map(|part| (**part).clone().named(format!("@{package}/{}", part.name())));
+        let parts = parts.map(|part| (**part).clone().named(format!("@{package}/{}", part.name())));
         let trace = BuildTrace::nil("outputs").mix_all(parts);
         Ok(Built { value: built.value.clone(), trace })
     })

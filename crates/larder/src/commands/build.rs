@@ -5,8 +5,6 @@ use std::{
     path::PathBuf,
     process::{Command, ExitCode},
     sync::Arc,
-    thread,
-    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -15,18 +13,14 @@ use larder_engine::{
     cache::CacheOptions,
     context::{Mode, Options},
     event::Reporter,
+    interrupt,
     process::Processes,
     sandbox::Permissions,
     why,
 };
 use larder_project::name::{Facet, TargetName};
 use larder_trace::{Level, describe_io};
-use rustix::process::Signal;
 use serde_json::json;
-use signal_hook::{
-    consts::{SIGHUP, TERM_SIGNALS},
-    iterator::Signals,
-};
 
 use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, code_of, here};
 use crate::ui::{Ui, seconds};
@@ -356,7 +350,10 @@ pub fn run(
     ui.log_level = options.log_level.into();
     let ui = Arc::new(ui);
     let processes = Arc::new(Processes::default());
-    end_on_signals(processes.clone());
+    if let Err(message) = end_on_signals(processes.clone()) {
+        ui.error(&message);
+        return Err(FAILED);
+    }
     let session = app.session(options.jobs, processes);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
@@ -428,28 +425,13 @@ fn summarize(app: &App, report: &BuildReport, code: u8) {
     app.ui.status(&format!("{what} in {}", seconds(report.took)));
 }
 
-/// Lets Ctrl-C and its like end the commands that run: asked the first time, after two seconds or at
-/// the second time without asking. They are in process groups of their own, so that nothing else
-/// would, not even a terminal that is closed.
-pub fn end_on_signals(processes: Arc<Processes>) {
-    let hangup: &[i32] = if ignores_hangup() { &[] } else { &[SIGHUP] };
-    let Ok(mut signals) = Signals::new([TERM_SIGNALS, hangup].concat()) else { return };
-    thread::spawn(move || {
-        for (count, _) in signals.forever().enumerate() {
-            processes.interrupt(if count == 0 { Signal::TERM } else { Signal::KILL });
-            let processes = processes.clone();
-            thread::spawn(move || {
-                thread::sleep(Duration::from_secs(2));
-                processes.interrupt(Signal::KILL);
-            });
-        }
-    });
-}
-
-/// Whether `nohup` started this process. Linux says so; elsewhere there is no telling.
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (SIGHUP - 1)) != 0
+/// Lets Ctrl-C and its like end a build, in three seconds whatever it does.
+///
+/// # Errors
+/// A message, when nothing could be set up for that.
+pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), String> {
+    // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
+    let overdue = || std::process::exit(i32::from(INTERRUPTED));
+    interrupt::end_on_signals(processes, overdue)
+        .map_err(|error| format!("cannot wait for signals: {}", describe_io(&error)))
 }

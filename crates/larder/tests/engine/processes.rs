@@ -7,7 +7,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -237,4 +237,147 @@ fn killed_at_any_instant_the_next_build_ends_as_a_clean_one() {
     let outputs = project.outputs();
     let left: Vec<_> = outputs.keys().filter(|path| path.ends_with(".tmp")).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// How long a build may take to end when it is told to, with some more for a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(6);
+
+/// A daemon that left its command's group and holds its output; ended with the test.
+struct Daemon(Pid);
+
+impl Daemon {
+    fn of(project: &Project) -> Self {
+        wait_until("the daemon runs", || project.path("daemon").exists());
+        Self(Pid::from_raw(project.read("daemon").trim().parse().unwrap()).unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+}
+
+/// Starts a daemon, and goes on when it has left the group.
+const STARTS_DAEMON: &str = "setsid sh -c 'echo $$ > daemon.tmp; mv daemon.tmp daemon; exec sleep 1000' & while ! [ -e daemon ]; do sleep 0.01; done;";
+
+#[test]
+fn no_build_waits_for_a_daemon() {
+    let manifest = format!(
+        "[[command]]\nname = \"a\"\noutputs = [\"a\"]\nrun = [\"sh\", \"-c\", \"{STARTS_DAEMON} echo started; echo made > $0\", \"{{out}}\"]\n"
+    );
+    let project = Project::new(&manifest);
+    let run = project.larder(&["build"]).ok();
+    let _daemon = Daemon::of(&project);
+    assert!(run.stderr.contains("started"), "{}", run.stderr);
+    assert_eq!(fs::read_to_string(project.output("a")).unwrap(), "made\n");
+}
+
+#[test]
+fn one_signal_ends_a_build_whatever_it_does() {
+    for rest in [
+        // A command that does not listen, while a daemon holds its output.
+        "trap '' TERM; : > pid; while :; do sleep 0.05; done",
+        // One that has closed its own.
+        "exec >&- 2>&-; : > pid; while :; do sleep 0.05; done",
+        // One that is content with half its work.
+        "trap 'echo half > $0; exit 0' TERM; : > pid; while :; do sleep 0.05; done",
+    ] {
+        let manifest = format!(
+            "[[command]]\nname = \"a\"\noutputs = [\"a\"]\nrun = [\"sh\", \"-c\", \"{STARTS_DAEMON} {rest}\", \"{{out}}\"]\n"
+        );
+        let project = Project::new(&manifest);
+        let larder = start(&project, &["build"]);
+        let _daemon = Daemon::of(&project);
+        wait_until("the command goes on", || project.path("pid").exists());
+        let told = Instant::now();
+        send(&larder, Signal::TERM);
+        let output = larder.wait_with_output().unwrap();
+        assert!(told.elapsed() < AT_ONCE, "{rest}: {:?}", told.elapsed());
+        assert_eq!(output.status.code(), Some(130), "{rest}: {output:?}");
+        assert!(project.outputs().is_empty(), "{rest}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_build_that_waits_for_the_lock() {
+    let project = Project::new(&WAITS.replace("TRAP", ""));
+    let mut first = start(&project, &["build"]);
+    command_of(&project);
+    let mut second = start(&project, &["build"]);
+    let mut said = String::new();
+    BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("waiting for another larder"), "{said}");
+    let told = Instant::now();
+    send(&second, Signal::TERM);
+    assert_eq!(second.wait().unwrap().code(), Some(130));
+    assert!(told.elapsed() < AT_ONCE, "{:?}", told.elapsed());
+    project.file("go", "");
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_target_with_a_flood_of_output_is_up_to_date_like_any_other() {
+    let project = Project::new(
+        "[[command]]\nname = \"a\"\noutputs = [\"a\"]\nrun = [\"sh\", \"-c\", \"yes | head -c 70000000; : > $0\", \"{out}\"]\n",
+    );
+    project.larder(&["build", "-q"]).ok();
+    project.larder(&["build", "-q", "--no-build"]).ok();
+    let log = project.larder(&["build"]).ok().stderr;
+    assert!(log.contains(" bytes of output left out here]"), "{} bytes", log.len());
+}
+
+#[test]
+fn a_writer_that_outlives_its_command_changes_no_output() {
+    let project = Project::new(
+        r#"
+[[command]]
+name = "a"
+outputs = ["a"]
+run = ["sh", "-c", "sh -c 'trap \"\" TERM; while :; do echo more >> $0; done' $0 > log 2>&1 & while ! [ -s $0 ]; do sleep 0.01; done", "{out}"]
+"#,
+    );
+    project.build();
+    let size = || fs::metadata(project.output("a")).unwrap().len();
+    let before = size();
+    project.larder(&["build", "--rehash", "--no-build"]).ok();
+    assert_eq!(size(), before);
+}
+
+/// larder as a user who may have no more than `processes`, threads included. Root has no such limit.
+fn with_few_processes(project: &Project, processes: u32, arguments: &[&str]) -> Command {
+    let inner = project.command(arguments);
+    let temporary = project.root.parent().unwrap();
+    let limit = format!("--nproc={processes}");
+    let mut command = if rustix::process::geteuid().is_root() {
+        let copy = temporary.join("larder");
+        fs::copy(inner.get_program(), &copy).unwrap();
+        // Of nobody else, so that nobody else's processes count.
+        let user = (1_000_000 + std::process::id()).to_string();
+        let owned = Command::new("chown").args(["-R", &user]).arg(temporary).status();
+        assert!(owned.unwrap().success());
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={user}"), "--clear-groups", "prlimit", &limit]).arg(copy);
+        command
+    } else {
+        let mut command = Command::new("prlimit");
+        command.arg(limit).arg(inner.get_program());
+        command
+    };
+    command.args(inner.get_args()).current_dir(&project.root);
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
+#[test]
+fn too_few_processes_fail_a_target_and_nothing_else() {
+    let project = Project::new(
+        "[[command]]\nname = \"a\"\noutputs = [\"a\"]\nrun = [\"sh\", \"-c\", \": > $0\", \"{out}\"]\n",
+    );
+    // Itself and the thread that waits for signals.
+    let said = run(with_few_processes(&project, 2, &["build", "-j1"])).ends_with(1).stderr;
+    assert!(said.contains("failed a a: cannot start `"), "{said}");
+    assert!(said.contains("`: the system allows no more processes"), "{said}");
+    assert!(!said.contains("panic"), "{said}");
+    run(with_few_processes(&project, 4, &["build", "-j1"])).ok();
 }

@@ -248,7 +248,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
     let source = source(app, &args)?;
     let options = BuildOptions::default();
     let processes = Arc::new(Processes::default());
-    build::end_on_signals(processes.clone());
+    build::end_on_signals(processes.clone()).map_err(Failure::Failed)?;
     let session = app.session(args.jobs, processes);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
