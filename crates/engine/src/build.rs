@@ -157,8 +157,10 @@ pub fn build(
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
-            lock_build(&larder, |holder| reporter.event(&Event::Waiting { holder }))
-                .map_err(unusable)?,
+            lock_build(&larder, &|| processes.interrupted(), |holder| {
+                reporter.event(&Event::Waiting { holder })
+            })
+            .map_err(unusable)?,
         ),
     };
     if lock.is_some() {

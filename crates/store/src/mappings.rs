@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use larder_trace::{ContentHash, Outputs};
+use larder_trace::{ContentHash, Outputs, atomic};
 
-use crate::{ArtifactName, NameError, StoreError, check_outputs, files};
+use crate::{ArtifactName, NameError, StoreError, check_outputs};
 
 /// The schema version that line 1 of a mappings file carries.
 pub const MAPPINGS_SCHEMA: &str = "1";
@@ -199,7 +199,9 @@ impl Mappings {
 
     /// Writes the mappings file at `path`, in one step; leaves it alone where nothing would change.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        files::write_atomically(path, &self.to_text())
+        atomic::write_if_changed(path, &self.to_text())
+            .map(|_| ())
+            .map_err(StoreError::io("write", path))
     }
 }
 

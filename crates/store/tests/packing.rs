@@ -162,7 +162,7 @@ fn what_is_packed_is_unpacked() {
         assert_eq!(unpacked.bytes, packed.bytes);
         assert_eq!(there.serves(&there.store, &here.mappings, Tier::Local), 62);
     }
-    let report = verify::verify(&there.store, true).unwrap();
+    let report = verify::verify(&there.store).unwrap();
     assert_eq!((report.artifacts, report.corrupt.len(), report.absent.len()), (62, 0, 0));
     let left = tree(&there.path("store/artifacts"));
     assert_eq!(left.len(), 62, "nothing temporary is left");

@@ -174,7 +174,7 @@ fn what_a_killed_larder_left_half_written_is_removed() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
     let mut first = start(&project, &["build"]);
     command_of(&project);
-    let temporary = ".larder/build/.a.trace.4711.0.tmp";
+    let temporary = ".larder/build/.larder-4711-0.tmp";
     project.file(temporary, "half");
     project.file("go", "");
     first.kill().unwrap();

@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_trace::ContentHash;
+use larder_trace::{ContentHash, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Scope, StoreError, files};
+use crate::{Scope, StoreError};
 
 /// The name of the index in a baked store.
 pub const INDEX_NAME: &str = "offline.json";
@@ -112,7 +112,7 @@ pub(super) fn write(directory: &Path, mut bakes: Vec<Bake>) -> Result<(), StoreE
     let file = OnDisk { schema_version: OFFLINE_SCHEMA, checksum, bakes: &bakes };
     let mut text = serde_json::to_vec(&file).map_err(failed)?;
     text.push(b'\n');
-    files::write_atomically(&path, &text)
+    atomic::write_if_changed(&path, &text).map(|_| ()).map_err(StoreError::io("write", &path))
 }
 
 /// Where the pack `id` of the store at `directory` is.

@@ -12,14 +12,13 @@ use std::{
     time::SystemTime,
 };
 
-use larder_trace::{ContentHash, OutputFile, Outputs, host_platform};
+use larder_trace::{ContentHash, OutputFile, Outputs, atomic::write_new, host_platform};
 
 use super::{Bake, index, is_baked};
 use crate::{
     How, Layout, Mappings, Miss, Scope, Store,
-    artifacts::{Artifacts, write_new},
+    artifacts::Artifacts,
     candidates::{self, Found},
-    files,
     pack::{self, Pack},
     packing::mappings_of,
 };
@@ -108,6 +107,14 @@ impl Level<'_> {
         }
     }
 
+    /// Makes sure of the artifact by reading all of it; a corrupt entry of the store is moved away.
+    pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        match self {
+            Self::Files(artifacts) => artifacts.check(hash).is_ok_and(|length| length == size),
+            Self::Packs(baked) => baked.is_intact(hash, size),
+        }
+    }
+
     /// Restores `file` at `destination`, verified, replacing what is there in one step.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
         match self {
@@ -116,7 +123,8 @@ impl Level<'_> {
         }
     }
 
-    /// Opens an artifact for reading, verified. What is in a pack is put into `store` for that.
+    /// Opens an artifact for reading, for whoever verifies what is read. What is in a pack is put into
+    /// `store` for that.
     pub fn open(&self, file: &OutputFile, store: &Store) -> Result<File, Miss> {
         let artifacts = match self {
             Self::Files(artifacts) => artifacts,
@@ -125,9 +133,7 @@ impl Level<'_> {
                 store.local()
             }
         };
-        let (path, metadata) = artifacts.check(&file.hash, Some(file.size))?;
-        artifacts.touch(&path, &metadata);
-        files::open_regular(&path).map_err(|source| Miss::Unreadable { path, source })
+        artifacts.open(&file.hash, file.size)
     }
 }
 
@@ -220,14 +226,17 @@ impl Baked {
         Ok(How::Copy)
     }
 
+    fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        self.find(hash).is_some_and(|(opened, artifact)| {
+            artifact.size() == size && opened.pack.read(hash).is_ok()
+        })
+    }
+
     fn import(&self, file: &OutputFile, into: &Artifacts) -> Result<(), Miss> {
         self.read(file, |opened, artifact| {
             let entry = into.layout.artifact(&file.hash);
             let mode = if file.executable { 0o555 } else { 0o444 };
-            write_new(&entry, mode, |target| {
-                opened.copy(artifact, target)?;
-                crate::seal::apply_to(target, &file.hash)
-            })
+            write_new(&entry, mode, |target| opened.copy(artifact, target))
         })
     }
 
