@@ -39,7 +39,7 @@ pub enum Miss {
     #[error("corrupt in the store")]
     Corrupt,
     /// The store has it under this hash, but of another size than its description says.
-    #[error("{actual} bytes long, where its description says {expected}")]
+    #[error("{actual} bytes long, but its description says {expected}")]
     WrongSize {
         /// Bytes that the description says.
         expected: u64,

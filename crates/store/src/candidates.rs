@@ -28,7 +28,7 @@ fn checksum(dep_hash: &ContentHash, entries: &str) -> ContentHash {
     hasher.finalize().into()
 }
 
-/// What a candidates file turned out to be.
+/// The result of reading a candidates file.
 pub enum Found {
     /// Intact, newest first.
     Candidates(Vec<Outputs>),

@@ -1,4 +1,4 @@
-//! What can go wrong with a store itself. A single entry that is absent or corrupt is not an error
+//! Errors of a store itself. A single entry that is absent or corrupt is not an error
 //! but a [`Miss`](crate::Miss).
 
 use std::{io, path::PathBuf};

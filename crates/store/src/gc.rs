@@ -23,7 +23,7 @@ use crate::{
     verify::stem,
 };
 
-/// What to keep.
+/// Which entries a collection keeps.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// At most so many bytes, of artifacts and mappings together.
@@ -34,7 +34,7 @@ pub struct Policy {
     pub keep: Vec<Revision>,
 }
 
-/// What a collection removed and left.
+/// The result of a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Artifacts removed.
@@ -236,7 +236,7 @@ fn kept(store: &Store, revisions: &[Revision]) -> Result<Kept, StoreError> {
                 artifacts.extend(kept.artifacts().into_keys());
                 mappings.extend(kept.iter().map(|(dep_hash, _)| *dep_hash));
             }
-            Err(error) => tracing::info!(%error, "corrupt mappings file: keeps nothing"),
+            Err(error) => tracing::info!(%error, "corrupt mappings file: nothing is kept for it"),
         }
         Ok(())
     })?;

@@ -16,7 +16,7 @@ use crate::{
     staging::{Reason, Refusal},
 };
 
-/// What [`pack`] and [`unpack`] did.
+/// The result of [`pack`] and [`unpack`].
 #[derive(Debug, Default)]
 pub struct Report {
     /// Mapping entries carried over, all of whose artifacts are there.
@@ -27,7 +27,7 @@ pub struct Report {
     pub bytes: u64,
     /// Bytes of the pack.
     pub packed: u64,
-    /// What was left out of the pack, and why. Nothing is left out in unpacking.
+    /// Artifacts that were left out of the pack, and why. Unpacking leaves nothing out.
     pub missing: Vec<Refusal>,
 }
 
@@ -95,7 +95,8 @@ fn described(hash: ContentHash, artifact: &Artifact) -> OutputFile {
     OutputFile { path: artifact.name.to_string(), hash, size, executable }
 }
 
-/// What is packed: outputs that were built side by side are compressed together.
+/// The entries of the pack. Each hint is a path, so that outputs that were built side by side are
+/// compressed together.
 fn entries(mappings: &Mappings) -> Vec<Entry> {
     let files = mappings.iter().flat_map(|(_, outputs)| &outputs.outputs);
     let entry =

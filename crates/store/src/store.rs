@@ -83,7 +83,7 @@ impl fmt::Display for MissReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotRecorded => "never built with these inputs",
-            Self::InputsDiffer => "a discovered input has other content",
+            Self::InputsDiffer => "a discovered input has different content",
             Self::ArtifactAbsent => "an artifact is not in the store",
             Self::ArtifactCorrupt => "an artifact was corrupt",
             Self::MappingCorrupt => "the mapping entry was corrupt",
@@ -104,7 +104,7 @@ pub enum Lookup {
 /// Outputs whose discovered inputs match and whose artifacts can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
-    /// What a build would leave.
+    /// The outputs that a build would leave.
     pub outputs: Outputs,
     /// Where it was found.
     pub tier: Tier,
@@ -206,8 +206,8 @@ impl Store {
         std::iter::once((Tier::Local, Level::Files(&self.local))).chain(offline)
     }
 
-    /// What was baked into the offline stores behind this one and can be used on this platform, with
-    /// the pack and the directory of the store.
+    /// The bakes in the offline stores behind this one that can be used on this platform, each with the
+    /// directory of its store and its pack.
     pub fn bakes(&self) -> impl Iterator<Item = (&Path, &Bake, &Pack)> {
         let baked = self.offline.iter().filter_map(|offline| match offline {
             Offline::Baked(baked) => Some(baked),

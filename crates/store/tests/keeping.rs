@@ -159,7 +159,7 @@ fn a_staging_directory_without_sound_mappings_is_refused() {
     check();
     insta::assert_snapshot!(reasons.join("\n"), @r#"
     outputs.jsonl: line 1: schema version "2" is newer than "1", which this larder reads: use the larder that wrote it, or a later one
-    outputs.jsonl: not in the directory, which makes it no staging directory
+    outputs.jsonl: missing, so this is not a staging directory
     outputs.jsonl: is a symbolic link; only regular files are accepted
     "#);
 }

@@ -268,7 +268,7 @@ fn hostile_packs_are_refused_and_nothing_is_written() {
     ] {
         refused(&raw(&[content], &mapping(path, content, 7)), words);
     }
-    refused(&raw(&[content], &mapping("a", content, 8)), "7 bytes long, where its mappings say 8");
+    refused(&raw(&[content], &mapping("a", content, 8)), "7 bytes long, but its mappings say 8");
     refused(&raw(&[content], &mapping("a", b"other", 5)), "which it does not hold");
     refused(&raw(&[content, b"more"], &mapping("a", content, 7)), "no mapping mentions artifact");
     refused(&raw(&[content], "\"2\"\n"), "schema version \"2\" is newer");

@@ -64,7 +64,7 @@ pub(crate) enum Level<'a> {
 }
 
 impl Level<'_> {
-    /// What is recorded under `dep_hash`. A baked store belongs, whole, to whoever set it up, and is
+    /// The records under `dep_hash`. A baked store belongs, whole, to whoever set it up, and is
     /// not divided into scopes.
     pub fn candidates(&self, scope: &Scope, dep_hash: &ContentHash) -> Found {
         match self {
@@ -156,7 +156,7 @@ struct Opened {
 }
 
 impl Baked {
-    /// What is usable here. Says once what is not, and why.
+    /// The packs that can be used here. Says once which cannot, and why.
     fn bakes(&self) -> &[Opened] {
         self.bakes.get_or_init(|| {
             let said = self.directory.display();
@@ -167,8 +167,8 @@ impl Baked {
             let open = |bake: Bake| {
                 if let Some(platform) = bake.platform.as_ref().filter(|it| *it != host_platform()) {
                     tracing::info!(
-                        "offline store {said}: {} was baked for platform {platform:?}, and this is \
-                         {}: nothing of it is used",
+                        "offline store {said}: {} was baked for platform {platform:?}, but this is \
+                         {}, so it is not used",
                         bake.package,
                         host_platform()
                     );
@@ -195,7 +195,7 @@ impl Baked {
         })
     }
 
-    /// What was baked, and can be used on this platform.
+    /// The bakes that can be used on this platform, with their packs.
     pub fn usable(&self) -> impl Iterator<Item = (&Bake, &Pack)> {
         self.bakes().iter().map(|opened| (&opened.bake, &opened.pack))
     }
@@ -256,7 +256,7 @@ impl Baked {
                     tracing::debug!("{error}");
                 } else {
                     tracing::info!(
-                        "corrupt offline store, what is damaged is treated as absent: {error}"
+                        "corrupt offline store; the damaged parts are treated as absent: {error}"
                     );
                 }
                 Miss::Corrupt
@@ -271,7 +271,7 @@ impl Opened {
         self.mappings.get_or_init(|| {
             mappings_of(&self.pack).unwrap_or_else(|error| {
                 tracing::info!(
-                    "corrupt offline store, its mappings are treated as absent: {error}"
+                    "corrupt offline store; its mappings are treated as absent: {error}"
                 );
                 Mappings::default()
             })

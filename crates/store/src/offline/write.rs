@@ -11,7 +11,7 @@ use crate::{
     packing::{self, Report},
 };
 
-/// What is baked, besides its mappings and artifacts.
+/// The description of a bake, to go with its mappings and artifacts.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// The package whose build it is.

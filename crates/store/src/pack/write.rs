@@ -18,7 +18,7 @@ use super::{Error, Progress, header, index::Draft};
 /// objects of glibc (3 % smaller) and of OpenSSL, libgit2, curl and others (no difference).
 const SMALL: u64 = 4 << 10;
 
-/// What to pack.
+/// An artifact to be packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The artifact's name: the hash of its content.
