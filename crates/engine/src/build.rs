@@ -82,6 +82,9 @@ pub enum EngineError {
     /// Commands cannot be confined here.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// It was interrupted while it waited for another build in its directory.
+    #[error("interrupted while waiting for another larder in this build directory")]
+    Interrupted,
     /// The build directory cannot be used.
     #[error("cannot use {}: {}", path.display(), describe_io(source))]
     Directory {
@@ -160,7 +163,10 @@ pub fn build(
             lock_build(&larder, &|| processes.interrupted(), |holder| {
                 reporter.event(&Event::Waiting { holder })
             })
-            .map_err(unusable)?,
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted => EngineError::Interrupted,
+                _ => unusable(error),
+            })?,
         ),
     };
     if lock.is_some() {
