@@ -99,15 +99,11 @@ impl Artifacts {
         })
     }
 
-    /// Opens the entry for `hash`, not verified, and marks it as used. One that is not a regular file
-    /// is moved away.
+    /// Opens the entry for `hash`, not verified. One that is not a regular file is moved away.
     fn open_entry(&self, hash: &ContentHash) -> Result<(PathBuf, File, Metadata), Miss> {
         let path = self.layout.artifact(hash);
         match files::open_regular(&path) {
-            Ok((file, metadata)) => {
-                self.touch(&path, &metadata);
-                Ok((path, file, metadata))
-            }
+            Ok((file, metadata)) => Ok((path, file, metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Miss::Absent),
             Err(_) if path.symlink_metadata().is_ok_and(|found| !found.is_file()) => {
                 Err(self.corrupt(&path))
@@ -123,6 +119,7 @@ impl Artifacts {
             self.check(hash)?;
         }
         let (path, file, metadata) = self.open_entry(hash)?;
+        self.touch(&path, &metadata);
         match metadata.len() == size {
             true => Ok(file),
             false => Err(self.wrong_size(&path, &file, hash, size)),
@@ -130,7 +127,7 @@ impl Artifacts {
     }
 
     /// Makes sure that the entry for `hash` is there and intact, by hashing it, and says how long it
-    /// is. A corrupt one is moved away.
+    /// is. A corrupt one is moved away. Does not count as use.
     pub fn check(&self, hash: &ContentHash) -> Result<u64, Miss> {
         let (path, file, _) = self.open_entry(hash)?;
         match files::hash_reader(&file) {
@@ -138,6 +135,11 @@ impl Artifacts {
             Ok(_) => Err(self.corrupt(&path)),
             Err(source) => Err(Miss::Unreadable { path, source }),
         }
+    }
+
+    /// Whether there is an entry for `hash` of this size, intact. Marks it as used.
+    pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        self.check(hash).is_ok_and(|length| length == size) && self.uses(hash)
     }
 
     /// Finds out whether the entry or its description is wrong.
@@ -202,6 +204,7 @@ impl Artifacts {
     /// Restores `file` at `destination`, replacing what is there in one step, if the entry is intact.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
         let (path, entry, metadata) = self.open_entry(&file.hash)?;
+        self.touch(&path, &metadata);
         let expected = Expected { hash: &file.hash, size: file.size };
         if metadata.len() != file.size {
             return Err(self.wrong_size(&path, &entry, &file.hash, file.size));
@@ -219,7 +222,7 @@ impl Artifacts {
     }
 
     /// Puts a copy of the file at `source` in, if its content hashes to `hash`. Leaves the file as it
-    /// is, its times and mode included.
+    /// is, its times and mode included. An entry that is there is checked, and replaced if corrupt.
     pub fn insert(
         &self,
         source: &Path,
@@ -228,7 +231,7 @@ impl Artifacts {
     ) -> Result<How, StoreError> {
         let (file, metadata) =
             files::open_regular(source).map_err(StoreError::io("read", source))?;
-        if self.has(hash, metadata.len()) {
+        if self.is_intact(hash, metadata.len()) {
             return Ok(How::Present);
         }
         let entry = self.layout.artifact(hash);
@@ -242,16 +245,6 @@ impl Artifacts {
         })
     }
 
-    /// Whether there is an entry for `hash` of this size; marks it as used. Not verified: a corrupt
-    /// one is found when it is restored.
-    fn has(&self, hash: &ContentHash, size: u64) -> bool {
-        let path = self.layout.artifact(hash);
-        fs::symlink_metadata(&path).is_ok_and(|metadata| {
-            self.touch(&path, &metadata);
-            metadata.is_file() && metadata.len() == size
-        })
-    }
-
     /// Puts in what `content` yields, if it is `size` bytes long and hashes to `hash`; else says
     /// `Ok(false)`, and nothing is left of it. An entry that is there is checked, and the content then
     /// not asked for.
@@ -262,7 +255,7 @@ impl Artifacts {
         executable: bool,
         content: impl Read,
     ) -> Result<bool, StoreError> {
-        if self.has(hash, size) && self.check(hash).is_ok() {
+        if self.is_intact(hash, size) {
             return Ok(true);
         }
         let entry = self.layout.artifact(hash);

@@ -234,6 +234,8 @@ fn lookups_and_restores_count_as_use() {
     f.store.lookup(&scope(), &hash("dep a"), |_| true);
     let file = &f.mappings.get(&hash("dep b")).unwrap().outputs[0];
     f.store.restore(file, &f.path("b.o")).unwrap();
+    // Looking at everything is not using it.
+    verify::verify(&f.store).unwrap();
     let policy = gc::Policy { max_age: Some(HOUR), ..gc::Policy::default() };
     gc::collect(&f.store, &policy, || ()).unwrap();
     assert_eq!(f.held(), ["a", "b"]);

@@ -206,13 +206,15 @@ fn a_file_that_changed_after_it_was_hashed_is_refused() {
 }
 
 #[test]
-fn a_truncated_entry_is_replaced_when_its_content_comes_again() {
+fn a_damaged_entry_is_replaced_when_its_content_comes_again() {
     let f = Fixture::new();
     let file = f.built("a.o", "object");
-    write_through(&f.store.layout().artifact(&file.hash), b"");
-    f.built("a.o", "object");
-    f.store.restore(&file, &f.path("b.o")).unwrap();
-    assert_eq!(fs::read(f.path("b.o")).unwrap(), b"object");
+    for damage in ["", "OBJECT"] {
+        write_through(&f.store.layout().artifact(&file.hash), damage.as_bytes());
+        f.built("a.o", "object");
+        f.store.restore(&file, &f.path("b.o")).unwrap();
+        assert_eq!(fs::read(f.path("b.o")).unwrap(), b"object");
+    }
 }
 
 #[test]

@@ -107,10 +107,11 @@ impl Level<'_> {
         }
     }
 
-    /// Makes sure of the artifact by reading all of it; a corrupt entry of the store is moved away.
+    /// Makes sure of the artifact by reading all of it, and marks it as used; a corrupt entry of the
+    /// store is moved away.
     pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
         match self {
-            Self::Files(artifacts) => artifacts.check(hash).is_ok_and(|length| length == size),
+            Self::Files(artifacts) => artifacts.is_intact(hash, size),
             Self::Packs(baked) => baked.is_intact(hash, size),
         }
     }
