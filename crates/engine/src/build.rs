@@ -80,6 +80,9 @@ pub enum EngineError {
     /// Commands cannot be confined here.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// It was interrupted while it waited for another build in its directory.
+    #[error("interrupted while waiting for another larder in this build directory")]
+    Interrupted,
     /// The build directory cannot be used.
     #[error("cannot use {}: {}", path.display(), describe_io(source))]
     Directory {
@@ -154,8 +157,13 @@ pub fn build(
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
-            lock_build(&larder, |holder| reporter.event(&Event::Waiting { holder }))
-                .map_err(unusable)?,
+            lock_build(&larder, &|| processes.interrupted(), |holder| {
+                reporter.event(&Event::Waiting { holder })
+            })
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted => EngineError::Interrupted,
+                _ => unusable(error),
+            })?,
         ),
     };
     if lock.is_some() {

@@ -12,7 +12,7 @@ use std::{
 
 use larder_remote::Config;
 use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
-use larder_trace::{ContentHash, DiscoveredInput, Outputs};
+use larder_trace::{ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
 
@@ -145,7 +145,7 @@ impl Cache {
         &self,
         package: &str,
         dep_hash: &ContentHash,
-        mut is_current: impl FnMut(&DiscoveredInput) -> bool,
+        mut is_current: impl FnMut(&Outputs) -> bool,
     ) -> Option<Outputs> {
         let store = self.store(package)?;
         let found = self.scopes[package].iter().find_map(|scope| {

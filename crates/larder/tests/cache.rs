@@ -97,7 +97,7 @@ impl Machine {
     /// How many artifacts of `mappings` the store has; nothing in it is wrong.
     fn holds(&self, mappings: &Mappings) -> usize {
         let store = self.store();
-        let report = verify::verify(&store, true).unwrap();
+        let report = verify::verify(&store).unwrap();
         assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
         mappings.artifacts().keys().filter(|hash| store.holds(hash)).count()
     }
@@ -327,7 +327,7 @@ fn kill_at_random(machine: &Machine, arguments: &[&str], seed: u64) -> u32 {
                 child.kill().unwrap();
             }
             child.wait().unwrap();
-            let report = verify::verify(&machine.store(), true).unwrap();
+            let report = verify::verify(&machine.store()).unwrap();
             assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
         }
         machine.succeed(arguments);
@@ -495,7 +495,7 @@ fn a_full_disk_keeps_what_arrived() {
     let output = machine.command(&get).env("LARDER_CACHE_DIR", small.join("store")).output();
     let output = output.unwrap();
     let store = Store::open(small.join("store")).unwrap();
-    let report = verify::verify(&store, true).unwrap();
+    let report = verify::verify(&store).unwrap();
     drop(store);
     let unmounted = Command::new("umount").arg(&small).status();
     assert!(unmounted.unwrap().success());

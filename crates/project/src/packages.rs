@@ -133,7 +133,7 @@ impl Packages {
         };
         let lock = parent.join("lock");
         let _lock = match self.shared {
-            true => Some(FileLock::take(&lock, waiting).map_err(unwritable(&lock))?),
+            true => Some(FileLock::take(&lock, &|| false, waiting).map_err(unwritable(&lock))?),
             false => None,
         };
         if let Some(there) = self.find(name, commit) {

@@ -82,7 +82,7 @@ pub fn clean(root: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<(), Scaff
         let path = path.to_owned();
         move |source| ScaffoldError::Io { path, source }
     };
-    let _lock = lock_build(&larder, waiting).map_err(failed(&larder))?;
+    let _lock = lock_build(&larder, &|| false, waiting).map_err(failed(&larder))?;
     for name in ["index", "build", "tmp"] {
         let path = larder.join(name);
         let removed = match name {

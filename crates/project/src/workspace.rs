@@ -136,7 +136,7 @@ impl Workspace {
                 holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
             tracing::info!("waiting for {holder}, which builds in {}", root.display());
         };
-        let lock = lock_build(&larder, waiting).map_err(|error| {
+        let lock = lock_build(&larder, &|| false, waiting).map_err(|error| {
             Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
                 .failed()
         })?;

@@ -95,11 +95,8 @@ pub fn get_mappings(get: &Get<'_>, mappings: &Mappings) -> Result<GetReport, Rem
 fn wanted(get: &Get<'_>, mappings: &Mappings) -> Wanted {
     let mut wanted: Wanted = mappings.artifacts();
     wanted.retain(|hash, artifact| {
-        !if get.force {
-            get.store.rehash(hash, artifact.size)
-        } else {
-            get.store.is_intact(hash, artifact.size) || get.store.holds_offline(hash)
-        }
+        let here = get.store.is_intact(hash, artifact.size);
+        !(here || !get.force && get.store.holds_offline(hash))
     });
     wanted
 }

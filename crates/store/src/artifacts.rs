@@ -2,10 +2,10 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::{self, Read, Write},
+    io::{self, Read},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::AtomicBool,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,8 +14,8 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utim
 
 use crate::{
     Layout, StoreError,
-    files::{self, make_temporary},
-    seal,
+    copy::{self, CopyError, Expected},
+    files,
 };
 
 /// How a file was restored or inserted.
@@ -23,8 +23,6 @@ use crate::{
 pub enum How {
     /// A copy-on-write clone.
     Reflink,
-    /// Another name for the store's own file: read-only.
-    HardLink,
     /// A copy.
     Copy,
     /// It was there already.
@@ -41,7 +39,7 @@ pub enum Miss {
     #[error("corrupt in the store")]
     Corrupt,
     /// The store has it under this hash, but of another size than its description says.
-    #[error("{actual} bytes long, where its description says {expected}")]
+    #[error("{actual} bytes long, but its description says {expected}")]
     WrongSize {
         /// Bytes that the description says.
         expected: u64,
@@ -69,21 +67,22 @@ pub enum Miss {
     NotFetched(String),
 }
 
-/// The artifacts of one store directory.
+/// The artifacts of one store directory. No file of it has another name anywhere: what goes in or out
+/// is cloned or copied, and hashed on the way.
 #[derive(Debug)]
 pub(crate) struct Artifacts {
     pub layout: Layout,
-    /// Whether the directory is ours to seal, heal and link from. An offline store's is not.
+    /// Whether the directory is ours to mark and heal. An offline store's is not.
     writable: bool,
     /// Until the file system has said that it cannot.
-    reflinks: AtomicBool,
+    clones: AtomicBool,
     /// Since when the process at hand uses it. An entry used after that need not be marked again.
     began: SystemTime,
 }
 
 impl Artifacts {
     pub fn new(layout: Layout, writable: bool, began: SystemTime) -> Self {
-        Self { layout, writable, reflinks: AtomicBool::new(true), began }
+        Self { layout, writable, clones: AtomicBool::new(true), began }
     }
 
     /// Whether there is an entry for `hash`, intact or not. Costs one `stat`.
@@ -100,55 +99,62 @@ impl Artifacts {
         })
     }
 
-    /// Makes sure that the entry for `hash` is there and intact: by its seal if that is unbroken,
-    /// else by hashing it. A corrupt entry is moved away.
-    pub fn check(
-        &self,
-        hash: &ContentHash,
-        size: Option<u64>,
-    ) -> Result<(PathBuf, Metadata), Miss> {
-        self.check_with(hash, size, false)
+    /// Opens the entry for `hash`, not verified. One that is not a regular file is moved away.
+    fn open_entry(&self, hash: &ContentHash) -> Result<(PathBuf, File, Metadata), Miss> {
+        let path = self.layout.artifact(hash);
+        match files::open_regular(&path) {
+            Ok((file, metadata)) => Ok((path, file, metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Miss::Absent),
+            Err(_) if path.symlink_metadata().is_ok_and(|found| !found.is_file()) => {
+                Err(self.corrupt(&path))
+            }
+            Err(source) => Err(Miss::Unreadable { path, source }),
+        }
     }
 
-    /// [`check`](Self::check); with `rehash`, the seal is not asked.
-    pub fn check_with(
-        &self,
-        hash: &ContentHash,
-        size: Option<u64>,
-        rehash: bool,
-    ) -> Result<(PathBuf, Metadata), Miss> {
-        let path = self.layout.artifact(hash);
-        let unreadable = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => Miss::Absent,
-            _ => Miss::Unreadable { path: path.clone(), source },
-        };
-        let metadata = fs::symlink_metadata(&path).map_err(unreadable)?;
-        let expected = size.is_none_or(|size| size == metadata.len());
-        if !rehash && metadata.is_file() && expected && seal::is_intact(hash, &metadata) {
-            return Ok((path, metadata));
+    /// Opens the entry for `hash`, of this size, for whoever verifies what is read from it. One that
+    /// could not be moved away if it turned out to be corrupt is verified here.
+    pub fn open(&self, hash: &ContentHash, size: u64) -> Result<File, Miss> {
+        if !self.writable {
+            self.check(hash)?;
         }
-        let rehashed = files::open_regular(&path).and_then(|file| {
-            let metadata = file.metadata()?;
-            Ok((files::hash_reader(&file)?, metadata))
-        });
-        match rehashed {
-            Ok(((actual, length), metadata)) if actual == *hash => {
-                if let Some(expected) = size.filter(|size| *size != length) {
-                    return Err(Miss::WrongSize { expected, actual: length });
-                }
-                if self.writable && !seal::is_intact(hash, &metadata) {
-                    tracing::debug!(path = %path.display(), "changed since verified, intact");
-                    _ = seal::apply(&path, hash, &metadata);
-                }
-                Ok((path, metadata))
-            }
-            Err(error) if metadata.is_file() => Err(unreadable(error)),
-            _ => {
-                tracing::info!(path = %path.display(), "corrupt artifact: treated as absent");
-                self.quarantine(&path);
-                Err(Miss::Corrupt)
-            }
+        let (path, file, metadata) = self.open_entry(hash)?;
+        self.touch(&path, &metadata);
+        match metadata.len() == size {
+            true => Ok(file),
+            false => Err(self.wrong_size(&path, &file, hash, size)),
         }
+    }
+
+    /// Makes sure that the entry for `hash` is there and intact, by hashing it, and says how long it
+    /// is. A corrupt one is moved away. Does not count as use.
+    pub fn check(&self, hash: &ContentHash) -> Result<u64, Miss> {
+        let (path, file, _) = self.open_entry(hash)?;
+        match files::hash_reader(&file) {
+            Ok((actual, length)) if actual == *hash => Ok(length),
+            Ok(_) => Err(self.corrupt(&path)),
+            Err(source) => Err(Miss::Unreadable { path, source }),
+        }
+    }
+
+    /// Whether there is an entry for `hash` of this size, intact. Marks it as used.
+    pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        self.check(hash).is_ok_and(|length| length == size) && self.uses(hash)
+    }
+
+    /// Finds out whether the entry or its description is wrong.
+    fn wrong_size(&self, path: &Path, file: &File, hash: &ContentHash, expected: u64) -> Miss {
+        match files::hash_reader(file) {
+            Ok((found, actual)) if found == *hash => Miss::WrongSize { expected, actual },
+            Ok(_) => self.corrupt(path),
+            Err(source) => Miss::Unreadable { path: path.to_owned(), source },
+        }
+    }
+
+    fn corrupt(&self, path: &Path) -> Miss {
+        tracing::info!(path = %path.display(), "corrupt artifact: treated as absent");
+        self.quarantine(path);
+        Miss::Corrupt
     }
 
     /// Moves a corrupt file out of the way; of a store that is not ours, does nothing.
@@ -195,107 +201,53 @@ impl Artifacts {
         }
     }
 
-    /// Restores `file` at `destination`, replacing what is there in one step.
+    /// Restores `file` at `destination`, replacing what is there in one step, if the entry is intact.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
-        // A seal is worth nothing where somebody else may have set the times.
-        let (entry, metadata) = self.check_with(&file.hash, Some(file.size), !self.writable)?;
-        self.touch(&entry, &metadata);
-        let executable = metadata.mode() & 0o111 != 0;
-        let linkable = self.writable && executable == file.executable;
-        self.place(&entry, destination, file.executable, linkable).map_err(|source| {
-            // Collected between the check and now.
-            if source.kind() == io::ErrorKind::NotFound && !entry.exists() {
-                Miss::Absent
-            } else {
-                Miss::Unwritable { path: destination.to_owned(), source }
+        let (path, entry, metadata) = self.open_entry(&file.hash)?;
+        self.touch(&path, &metadata);
+        let expected = Expected { hash: &file.hash, size: file.size };
+        if metadata.len() != file.size {
+            return Err(self.wrong_size(&path, &entry, &file.hash, file.size));
+        }
+        let mode = if file.executable { 0o777 } else { 0o666 };
+        copy::copy_file(&entry, expected, destination, mode, &self.clones).map_err(|error| {
+            match error {
+                CopyError::Differs => self.corrupt(&path),
+                CopyError::Source(source) => Miss::Unreadable { path, source },
+                CopyError::Destination(source) => {
+                    Miss::Unwritable { path: destination.to_owned(), source }
+                }
             }
         })
     }
 
-    fn place(
-        &self,
-        entry: &Path,
-        destination: &Path,
-        executable: bool,
-        linkable: bool,
-    ) -> io::Result<How> {
-        let mode = if executable { 0o777 } else { 0o666 };
-        if self.reflinks.load(Ordering::Relaxed) {
-            let source = File::open(entry)?;
-            if write_new(destination, mode, |target| self.reflink(&source, target)).is_ok() {
-                return Ok(How::Reflink);
-            }
-        }
-        // Another file system, too many links, not our file: a copy will do.
-        if linkable && link(entry, destination).is_ok() {
-            return Ok(How::HardLink);
-        }
-        let source = File::open(entry)?;
-        write_new(destination, mode, |target| io::copy(&mut &source, &mut &*target))?;
-        Ok(How::Copy)
-    }
-
-    /// Clones `source`; remembers when the file system cannot.
-    fn reflink(&self, source: &File, target: &File) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        let cloned = rustix::fs::ioctl_ficlone(target, source).map_err(io::Error::from);
-        #[cfg(not(target_os = "linux"))]
-        let cloned = Err(io::Error::from(io::ErrorKind::Unsupported));
-        cloned.inspect_err(|_| self.reflinks.store(false, Ordering::Relaxed))
-    }
-
-    /// Puts the file at `source` in as `hash`, which the caller has just computed from it.
-    ///
-    /// Where neither clone nor copy is needed, `source` becomes another name of the entry: it is
-    /// made read-only, and its mtime moves by less than a millisecond (see [`seal`]).
+    /// Puts a copy of the file at `source` in, if its content hashes to `hash`. Leaves the file as it
+    /// is, its times and mode included. An entry that is there is checked, and replaced if corrupt.
     pub fn insert(
         &self,
         source: &Path,
         hash: &ContentHash,
         executable: bool,
     ) -> Result<How, StoreError> {
-        let metadata = fs::symlink_metadata(source).map_err(StoreError::io("read", source))?;
-        match self.check(hash, Some(metadata.len())) {
-            Ok((path, metadata)) => {
-                self.touch(&path, &metadata);
-                return Ok(How::Present);
-            }
-            Err(miss) => tracing::trace!(%hash, %miss, "inserting"),
+        let (file, metadata) =
+            files::open_regular(source).map_err(StoreError::io("read", source))?;
+        if self.is_intact(hash, metadata.len()) {
+            return Ok(How::Present);
         }
         let entry = self.layout.artifact(hash);
-        let file = files::open_regular(source).map_err(StoreError::io("read", source))?;
-        let mode = if executable { 0o555 } else { 0o444 };
-        if self.reflinks.load(Ordering::Relaxed) {
-            let cloned = write_new(&entry, mode, |target| {
-                self.reflink(&file, target)?;
-                seal::apply_to(target, hash)
-            });
-            if cloned.is_ok() {
-                return Ok(How::Reflink);
+        let expected = Expected { hash, size: metadata.len() };
+        copy::copy_file(&file, expected, &entry, mode(executable), &self.clones).map_err(|error| {
+            match error {
+                CopyError::Differs => StoreError::Changed { path: source.to_owned(), hash: *hash },
+                CopyError::Source(error) => StoreError::io("read", source)(error),
+                CopyError::Destination(error) => StoreError::io("write", entry)(error),
             }
-        }
-        // A file with other names may be written through them by people who know nothing of us.
-        let own_mode = metadata.mode() & 0o555;
-        if metadata.nlink() == 1 && (own_mode & 0o111 != 0) == executable {
-            let linked = file
-                .set_permissions(fs::Permissions::from_mode(own_mode))
-                .and_then(|()| seal::apply(source, hash, &metadata))
-                .and_then(|()| link(source, &entry));
-            match linked {
-                Ok(()) => return Ok(How::HardLink),
-                Err(error) => tracing::trace!(%hash, %error, "not linked"),
-            }
-        }
-        write_new(&entry, mode, |target| {
-            io::copy(&mut &file, &mut &*target)?;
-            seal::apply_to(target, hash)
         })
-        .map_err(StoreError::io("store", source))?;
-        Ok(How::Copy)
     }
 
     /// Puts in what `content` yields, if it is `size` bytes long and hashes to `hash`; else says
-    /// `Ok(false)`, and nothing is left of it.
+    /// `Ok(false)`, and nothing is left of it. An entry that is there is checked, and the content then
+    /// not asked for.
     pub fn import(
         &self,
         hash: &ContentHash,
@@ -303,35 +255,16 @@ impl Artifacts {
         executable: bool,
         content: impl Read,
     ) -> Result<bool, StoreError> {
-        if self.check(hash, Some(size)).is_ok() {
+        if self.is_intact(hash, size) {
             return Ok(true);
         }
-        let mut content = content.take(size.saturating_add(1));
         let entry = self.layout.artifact(hash);
-        let mode = if executable { 0o555 } else { 0o444 };
-        let imported = write_new(&entry, mode, |target| {
-            let mut hasher = blake3::Hasher::new();
-            let mut buffer = vec![0; size.clamp(1, 1 << 17) as usize];
-            loop {
-                let filled = match content.read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(filled) => &buffer[..filled],
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(error),
-                };
-                hasher.update(filled);
-                (&*target).write_all(filled)?;
-            }
-            if hasher.count() == size && ContentHash::from(hasher.finalize()) == *hash {
-                seal::apply_to(target, hash)
-            } else {
-                Err(io::ErrorKind::InvalidData.into())
-            }
-        });
-        match imported {
+        match copy::copy_reader(content, Expected { hash, size }, &entry, mode(executable)) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(false),
-            Err(error) => Err(StoreError::io("write", entry)(error)),
+            Err(CopyError::Differs) => Ok(false),
+            Err(CopyError::Source(error) | CopyError::Destination(error)) => {
+                Err(StoreError::io("write", entry)(error))
+            }
         }
     }
 
@@ -339,17 +272,14 @@ impl Artifacts {
     /// system, and whose content and permissions the caller has just made sure of.
     pub fn admit(&self, source: &Path, hash: &ContentHash) -> Result<(), StoreError> {
         let entry = self.layout.artifact(hash);
-        let admit = || {
-            seal::apply(source, hash, &fs::symlink_metadata(source)?)?;
-            match fs::rename(source, &entry) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    fs::create_dir_all(entry.parent().unwrap_or(Path::new(".")))?;
-                    fs::rename(source, &entry)
-                }
-                renamed => renamed,
+        let admitted = match fs::rename(source, &entry) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(entry.parent().unwrap_or(Path::new(".")))
+                    .and_then(|()| fs::rename(source, &entry))
             }
+            renamed => renamed,
         };
-        admit().map_err(StoreError::io("store", &entry))
+        admitted.map_err(StoreError::io("store", &entry))
     }
 
     /// Puts in the file at `source`, which is the caller's to give away and on the store's file
@@ -360,58 +290,26 @@ impl Artifacts {
         hash: &ContentHash,
         executable: bool,
     ) -> Result<bool, StoreError> {
-        let adopt = || {
-            let file = files::open_regular(source)?;
+        let verify = || {
+            let (file, metadata) = files::open_regular(source)?;
             if files::hash_reader(&file)?.0 != *hash {
                 return Ok(false);
             }
-            let mode = file.metadata()?.mode() & 0o444;
+            let mode = metadata.mode() & 0o444;
             let mode = if executable { mode | mode >> 2 } else { mode };
             file.set_permissions(fs::Permissions::from_mode(mode))?;
-            seal::apply_to(&file, hash)?;
-            let entry = self.layout.artifact(hash);
-            fs::create_dir_all(entry.parent().unwrap_or(Path::new(".")))?;
-            fs::rename(source, &entry)?;
+            // It may have been begun long ago.
+            self.touch(source, &metadata);
             Ok(true)
         };
-        adopt().map_err(StoreError::io("store", source))
+        if !verify().map_err(StoreError::io("store", source))? {
+            return Ok(false);
+        }
+        self.admit(source, hash).map(|()| true)
     }
 }
 
-/// Makes `destination` a new file with `mode` (less the umask) that `fill` fills, replacing what is
-/// there in one step.
-pub(crate) fn write_new<T>(
-    destination: &Path,
-    mode: u32,
-    fill: impl FnOnce(&File) -> io::Result<T>,
-) -> io::Result<T> {
-    let directory = destination.parent().unwrap_or(Path::new("."));
-    let (temporary, target) =
-        make_temporary(directory, |temporary| files::create_new(temporary, mode))?;
-    fill(&target)
-        .and_then(|filled| fs::rename(&temporary, destination).map(|()| filled))
-        .inspect_err(|_| _ = fs::remove_file(&temporary))
-}
-
-/// Makes `destination` another name of `source`, replacing what is there in one step.
-fn link(source: &Path, destination: &Path) -> io::Result<()> {
-    let directory = destination.parent().unwrap_or(Path::new("."));
-    let linked = match fs::hard_link(source, destination) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(directory)?;
-            fs::hard_link(source, destination)
-        }
-        linked => linked,
-    };
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let (temporary, ()) =
-                make_temporary(directory, |temporary| fs::hard_link(source, temporary))?;
-            let renamed = fs::rename(&temporary, destination);
-            // Still there where both were one file already.
-            _ = fs::remove_file(&temporary);
-            renamed
-        }
-        linked => linked,
-    }
+/// The mode of an entry: for reading only, lest somebody edits it by mistake.
+fn mode(executable: bool) -> u32 {
+    if executable { 0o555 } else { 0o444 }
 }

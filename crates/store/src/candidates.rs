@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use larder_trace::{ContentHash, Outputs};
+use larder_trace::{ContentHash, Outputs, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ fn checksum(dep_hash: &ContentHash, entries: &str) -> ContentHash {
     hasher.finalize().into()
 }
 
-/// What a candidates file turned out to be.
+/// The result of reading a candidates file.
 pub enum Found {
     /// Intact, newest first.
     Candidates(Vec<Outputs>),
@@ -81,5 +81,5 @@ pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<
     let checksum = checksum(dep_hash, entries.get());
     let file = OnDisk { schema_version: MAPPINGS_SCHEMA, checksum, entries: &entries };
     let text = serde_json::to_vec(&file).map_err(failed)?;
-    files::write_atomically(path, &text)
+    atomic::write(path, &text).map_err(StoreError::io("write", path))
 }

@@ -1,7 +1,9 @@
-//! What can go wrong with a store itself. A single entry that is absent or corrupt is not an error
+//! Errors of a store itself. A single entry that is absent or corrupt is not an error
 //! but a [`Miss`](crate::Miss).
 
 use std::{io, path::PathBuf};
+
+use larder_trace::ContentHash;
 
 use crate::{MappingsError, NameError, pack};
 
@@ -11,12 +13,20 @@ pub enum StoreError {
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was being done, as a verb: "read", "write", "create".
+        /// The action that failed, as a verb: "read", "write", "create".
         action: &'static str,
-        /// To which file or directory.
+        /// The file or directory.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A file that was to be stored is not what it was when it was hashed.
+    #[error("cannot store {}: it changed after it was hashed (expected {hash})", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The hash that its content was to have.
+        hash: ContentHash,
     },
     /// No store directory was named and the platform names no cache directory.
     #[error("no directory for the store: set LARDER_CACHE_DIR")]

@@ -1,71 +1,27 @@
-//! Files that appear whole or not at all.
+//! Reading and listing files that others may have put there.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
+    path::Path,
 };
 
-use larder_trace::ContentHash;
-use rustix::fs::OFlags;
+use larder_trace::{ContentHash, atomic};
+use rustix::{fs::OFlags, io::Errno};
 
 use crate::StoreError;
 
-/// What every temporary name starts with. No name that a grammar of ours accepts does.
-pub const TEMPORARY: &str = ".tmp-";
-
-/// Whether `path` has a temporary name.
+/// Whether the file at `path` is on its way to another name, or was left so: it has a temporary name
+/// or lies in a directory that has one.
 pub fn is_temporary(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
-}
-
-/// Calls `make` with fresh temporary names in `directory` until one is not taken; what it makes
-/// stands under the returned name. Creates `directory` where it is missing.
-pub fn make_temporary<T>(
-    directory: &Path,
-    mut make: impl FnMut(&Path) -> io::Result<T>,
-) -> io::Result<(PathBuf, T)> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let mut created = false;
-    loop {
-        let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("{TEMPORARY}{}-{n}", process::id()));
-        match make(&path) {
-            Ok(made) => return Ok((path, made)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !created => {
-                fs::create_dir_all(directory)?;
-                created = true;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A new, empty file with `mode` (less the umask), for writing and reading back.
-pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
-}
-
-/// Writes `content` to `path`, replacing what is there in one step. A file that already has this
-/// content is left alone. Creates the directory where it is missing.
-pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    if read_regular(path).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let (temporary, ()) = make_temporary(directory, |temporary| {
-            let mut file = create_new(temporary, 0o666)?;
-            io::Write::write_all(&mut file, content).inspect_err(|_| _ = fs::remove_file(temporary))
-        })?;
-        fs::rename(&temporary, path).inspect_err(|_| _ = fs::remove_file(&temporary))
+    // Names that began with `.tmp-` are an older larder's.
+    let old = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b".tmp-")
     };
-    write().map_err(StoreError::io("write", path))
+    let is = |path: &Path| atomic::is_temporary(path) || old(path);
+    is(path) || path.parent().is_some_and(is)
 }
 
 /// Removes whatever is at `path`.
@@ -75,26 +31,30 @@ pub fn remove_any(path: &Path) -> io::Result<()> {
 
 /// Reads a regular file, as [`open_regular`] opens it.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = open_regular(path)?;
-    let mut content = Vec::with_capacity(file.metadata()?.len() as usize);
+    let (mut file, metadata) = open_regular(path)?;
+    let mut content = Vec::with_capacity(metadata.len() as usize);
     file.read_to_end(&mut content)?;
     Ok(content)
 }
 
 /// Opens a regular file for reading; a symlink, FIFO, device or directory at `path` is an error,
 /// and none of them is waited for.
-pub fn open_regular(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
     let open = |flags: OFlags| {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
     };
     // Looking at a file is not using it. Only its owner may leave the access time alone.
     #[cfg(target_os = "linux")]
-    let file = open(OFlags::NOATIME).or_else(|_| open(OFlags::empty()))?;
+    let file = open(OFlags::NOATIME).or_else(|error| match Errno::from_io_error(&error) {
+        Some(Errno::PERM) => open(OFlags::empty()),
+        _ => Err(error),
+    })?;
     #[cfg(not(target_os = "linux"))]
     let file = open(OFlags::empty())?;
-    if file.metadata()?.is_file() {
-        Ok(file)
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        Ok((file, metadata))
     } else {
         Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
     }

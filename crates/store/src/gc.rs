@@ -3,17 +3,17 @@
 //! A collection runs beside builds and fetches without stopping them. Every process that uses a
 //! store announces itself (`running/`), and marks what it uses by access time; a collection spares
 //! whatever was used since the oldest such process began. What slips through in the instant between
-//! looking and deleting is a miss to whoever wanted it, never an error: hard links and copies that
-//! were made stay whole.
+//! looking and deleting is a miss to whoever wanted it, never an error: copies that were made stay
+//! whole.
 
 use std::{
     collections::BTreeSet,
-    fs::{self, Metadata, TryLockError},
+    fs::{self, Metadata},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use larder_trace::ContentHash;
+use larder_trace::{ContentHash, lock::FileLock};
 
 use crate::{
     Mappings, Revision, Store, StoreError,
@@ -23,7 +23,7 @@ use crate::{
     verify::stem,
 };
 
-/// What to keep.
+/// Which entries a collection keeps.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// At most so many bytes, of artifacts and mappings together.
@@ -34,15 +34,14 @@ pub struct Policy {
     pub keep: Vec<Revision>,
 }
 
-/// What a collection removed and left.
+/// The result of a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Artifacts removed.
     pub artifacts: u64,
     /// Mapping entries and mappings files removed.
     pub mappings: u64,
-    /// Bytes freed, those of leftovers and of the quarantine included. Files that build
-    /// directories hold by hard link go on taking their space.
+    /// Bytes freed, those of leftovers and of the quarantine included.
     pub freed: u64,
     /// Bytes left.
     pub left: u64,
@@ -71,16 +70,8 @@ pub fn collect(
 ) -> Result<Report, StoreError> {
     let layout = store.layout();
     let lock = layout.gc_lock();
-    let lock_file = fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock)
-        .map_err(StoreError::io("open", &lock))?;
-    if let Err(TryLockError::WouldBlock) = lock_file.try_lock() {
-        waiting();
-        lock_file.lock().map_err(StoreError::io("lock", &lock))?;
-    }
+    let _lock =
+        FileLock::take(&lock, &|| false, |_| waiting()).map_err(StoreError::io("lock", &lock))?;
     let running = layout.running();
     let in_use_since = Session::oldest_other(&running, store.session())
         .map_err(StoreError::io("list", &running))?;
@@ -107,6 +98,10 @@ impl Collection {
             walk(&directory, &mut |path, metadata| {
                 if files::is_temporary(path) && !self.in_use(last_change(metadata)) {
                     self.remove(path, metadata.len());
+                    // The directory of an unpacking that was killed; any other has entries.
+                    if let Some(directory) = path.parent().filter(|it| files::is_temporary(it)) {
+                        _ = fs::remove_dir(directory);
+                    }
                 }
                 Ok(())
             })?;
@@ -241,7 +236,7 @@ fn kept(store: &Store, revisions: &[Revision]) -> Result<Kept, StoreError> {
                 artifacts.extend(kept.artifacts().into_keys());
                 mappings.extend(kept.iter().map(|(dep_hash, _)| *dep_hash));
             }
-            Err(error) => tracing::info!(%error, "corrupt mappings file: keeps nothing"),
+            Err(error) => tracing::info!(%error, "corrupt mappings file: nothing is kept for it"),
         }
         Ok(())
     })?;

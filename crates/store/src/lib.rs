@@ -8,6 +8,7 @@
 
 mod artifacts;
 mod candidates;
+mod copy;
 mod error;
 mod files;
 pub mod gc;
@@ -17,7 +18,6 @@ mod names;
 pub mod offline;
 pub mod pack;
 pub mod packing;
-mod seal;
 mod session;
 pub mod staging;
 pub mod stats;

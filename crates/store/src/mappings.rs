@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use larder_trace::{ContentHash, Outputs};
+use larder_trace::{ContentHash, Outputs, atomic};
 
-use crate::{ArtifactName, NameError, StoreError, check_outputs, files};
+use crate::{ArtifactName, NameError, StoreError, check_outputs};
 
 /// The schema version that line 1 of a mappings file carries.
 pub const MAPPINGS_SCHEMA: &str = "1";
@@ -15,11 +15,11 @@ pub const MAPPINGS_SCHEMA: &str = "1";
 pub struct MappingsError {
     /// The offending line.
     pub line: usize,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: MappingsReason,
 }
 
-/// What is wrong with a line of a mappings file.
+/// Why a line of a mappings file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MappingsReason {
     /// Line 1 is missing or is not a JSON string.
@@ -41,10 +41,10 @@ pub enum MappingsReason {
     #[error("duplicate of line {0}")]
     Duplicate(usize),
     /// The dep hash stands on an earlier line, with other outputs.
-    #[error("conflicts with line {0}: same dep hash, other outputs")]
+    #[error("conflicts with line {0}: same dep hash, different outputs")]
     Conflict(usize),
     /// One artifact is given two sizes.
-    #[error("artifact {0} has another size than on an earlier line")]
+    #[error("artifact {0} has a different size on an earlier line")]
     SizeConflict(ContentHash),
 }
 
@@ -54,7 +54,7 @@ pub struct Mappings {
     entries: BTreeMap<ContentHash, Outputs>,
 }
 
-/// What the mappings say of one artifact.
+/// An artifact as the mappings describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// Its name in a staging directory.
@@ -199,7 +199,9 @@ impl Mappings {
 
     /// Writes the mappings file at `path`, in one step; leaves it alone where nothing would change.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        files::write_atomically(path, &self.to_text())
+        atomic::write_if_changed(path, &self.to_text())
+            .map(|_| ())
+            .map_err(StoreError::io("write", path))
     }
 }
 
@@ -262,8 +264,8 @@ mod tests {
         line 1: expected the schema version, a JSON string such as "1"
         line 1: schema version "2" is newer than "1", which this larder reads: use the larder that wrote it, or a later one
         line 4: duplicate of line 2
-        line 3: conflicts with line 2: same dep hash, other outputs
-        line 3: artifact 17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f has another size than on an earlier line
+        line 3: conflicts with line 2: same dep hash, different outputs
+        line 3: artifact 17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f has a different size on an earlier line
         line 2: expected ident at column 2
         line 2: a hash is 64 lowercase hex digits at column 19
         line 2: output path "../x" leaves the build directory with `..`

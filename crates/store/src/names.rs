@@ -31,7 +31,7 @@ pub enum NameError {
     Path {
         /// The refused path.
         path: String,
-        /// What is wrong with it.
+        /// Which rule it breaks, as the end of a sentence.
         reason: &'static str,
     },
 }

@@ -8,15 +8,15 @@ use std::{
     thread,
 };
 
-use larder_trace::{ContentHash, OutputFile};
+use larder_trace::{ContentHash, OutputFile, atomic};
 
 use crate::{
-    Artifact, Mappings, Miss, Scope, Store, StoreError, files,
+    Artifact, Mappings, Miss, Scope, Store, StoreError,
     pack::{self, Entry, Options, Pack, Progress},
     staging::{Reason, Refusal},
 };
 
-/// What [`pack`] and [`unpack`] did.
+/// The result of [`pack`] and [`unpack`].
 #[derive(Debug, Default)]
 pub struct Report {
     /// Mapping entries carried over, all of whose artifacts are there.
@@ -27,7 +27,7 @@ pub struct Report {
     pub bytes: u64,
     /// Bytes of the pack.
     pub packed: u64,
-    /// What was left out of the pack, and why. Nothing is left out in unpacking.
+    /// Artifacts that were left out of the pack, and why. Unpacking leaves nothing out.
     pub missing: Vec<Refusal>,
 }
 
@@ -57,6 +57,7 @@ pub fn pack(
             refuse(&mut mappings, artifact, miss);
         }
     }
+    let mut checked = false;
     loop {
         let artifacts = mappings.artifacts();
         let open = |entry: &Entry| match artifacts.get(&entry.hash) {
@@ -72,11 +73,17 @@ pub fn pack(
                 let (mappings, artifacts) = (mappings.len(), artifacts.len());
                 return Ok(Report { mappings, artifacts, bytes, packed, missing });
             }
-            // Damaged in the store, though its time did not say so: the others can be packed.
-            Err(pack::Error::Artifact { hash, .. }) if artifacts.contains_key(&hash) => {
-                let artifact = artifacts[&hash].clone();
-                store.rehash(&hash, artifact.size);
-                refuse(&mut mappings, artifact, Miss::Corrupt);
+            // Damaged in the store. It may not be the only one; all others can be packed, and those
+            // too of which there is another copy.
+            Err(pack::Error::Artifact { hash: damaged, .. })
+                if artifacts.contains_key(&damaged) =>
+            {
+                for (hash, artifact) in artifacts {
+                    if hash == damaged && checked || !store.is_available(&hash, artifact.size) {
+                        refuse(&mut mappings, artifact, Miss::Corrupt);
+                    }
+                }
+                checked = true;
             }
             Err(error) => return Err(error.into()),
         }
@@ -88,7 +95,8 @@ fn described(hash: ContentHash, artifact: &Artifact) -> OutputFile {
     OutputFile { path: artifact.name.to_string(), hash, size, executable }
 }
 
-/// What is packed: outputs that were built side by side are compressed together.
+/// The entries of the pack. Each hint is a path, so that outputs that were built side by side are
+/// compressed together.
 fn entries(mappings: &Mappings) -> Vec<Entry> {
     let files = mappings.iter().flat_map(|(_, outputs)| &outputs.outputs);
     let entry =
@@ -143,7 +151,7 @@ pub fn unpack(
         }
         let executable = listed.get(&artifact.hash).is_some_and(|listed| listed.executable);
         let mode = if executable { 0o555 } else { 0o444 };
-        files::create_new(&directory.path(&artifact.hash), mode).map(Some)
+        atomic::create_new(&directory.path(&artifact.hash), mode).map(Some)
     };
     pack.unpack(threads, place, progress)?;
     for artifact in pack.index().artifacts() {
@@ -175,14 +183,13 @@ struct Scratch {
 impl Scratch {
     fn new(parent: &Path) -> Result<Self, StoreError> {
         let made = (!parent.exists()).then(|| parent.to_owned());
-        files::make_temporary(parent, |path| fs::create_dir(path))
+        atomic::make_temporary(&parent.join("unpacked"), |path| fs::create_dir(path))
             .map(|(path, ())| Self { path, made })
             .map_err(StoreError::io("create a directory in", parent))
     }
 
-    /// Files have temporary names too: after a crash, collections know them by those.
     fn path(&self, hash: &ContentHash) -> PathBuf {
-        self.path.join(format!("{}{hash}", files::TEMPORARY))
+        self.path.join(hash.to_string())
     }
 }
 

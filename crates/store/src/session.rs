@@ -3,11 +3,15 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    process,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::files::{self, TEMPORARY};
+use larder_trace::atomic;
+
+use crate::files::is_temporary;
 
 /// A process's use of a store, from now until it is dropped or the process ends, however it ends:
 /// a locked file whose mtime is the beginning. The lock, not the file, says that it lives.
@@ -22,17 +26,17 @@ impl Session {
     /// Announces a session in `directory`.
     pub fn begin(directory: &Path) -> io::Result<Self> {
         // Locked before it gets its name: nobody can see it unlocked and take it for dead.
-        let (temporary, (locked, began)) = files::make_temporary(directory, |path| {
-            let file = files::create_new(path, 0o666)?;
+        let (temporary, locked) = atomic::make_temporary(&directory.join("session"), |path| {
+            let file = atomic::create_new(path, 0o666)?;
             file.lock()?;
-            let began = file.metadata()?.modified()?;
-            Ok((file, began))
+            Ok(file)
         })?;
-        // The time keeps processes of equal number apart, in containers that share the store.
-        let age = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = temporary.file_name().unwrap_or_default().to_string_lossy();
-        let name = format!("{}-{}", name.trim_start_matches(TEMPORARY), age.as_nanos());
-        let path = directory.join(name);
+        let metadata = locked.metadata()?;
+        let began = metadata.modified()?;
+        // The time keeps processes of equal number apart, in containers that share the store; the
+        // inode number does so for sessions of one process.
+        let age = began.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let path = directory.join(format!("{}-{}-{age}", process::id(), metadata.ino()));
         fs::rename(&temporary, &path)?;
         Ok(Self { path, _locked: locked, began })
     }
@@ -56,7 +60,7 @@ impl Session {
             if own.is_some_and(|own| own.path == path) {
                 continue;
             }
-            let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+            let temporary = is_temporary(&path);
             let Ok(file) = File::open(&path) else {
                 continue;
             };
@@ -102,7 +106,7 @@ mod tests {
         }
         let first = Session::begin(dir.path()).unwrap();
         let second = Session::begin(dir.path()).unwrap();
-        files::create_new(&dir.path().join("1-0-0"), 0o666).unwrap();
+        atomic::create_new(&dir.path().join("1-0-0"), 0o666).unwrap();
         assert_eq!(oldest(&dir, Some(&second)), Some(first.began()));
         assert_eq!(oldest(&dir, Some(&first)), Some(second.began()));
         assert!(!dir.path().join("1-0-0").exists());

@@ -25,7 +25,7 @@ use crate::{
 /// The name of the mappings file in a staging directory.
 pub const MAPPINGS_NAME: &str = "outputs.jsonl";
 
-/// What [`stage`] and [`unstage`] did.
+/// The result of [`stage`] and [`unstage`].
 #[derive(Debug, Default)]
 pub struct Report {
     /// Mapping entries carried over, all of whose artifacts are there.
@@ -34,7 +34,7 @@ pub struct Report {
     pub artifacts: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// What was not carried over, and why.
+    /// Files that were not carried over, and why.
     pub missing: Vec<Refusal>,
 }
 
@@ -119,7 +119,7 @@ pub fn unstage(store: &Store, scope: &Scope, directory: &Path) -> Result<Report,
 pub struct Refusal {
     /// The file's name, as far as it can be printed.
     pub name: String,
-    /// What is wrong with it.
+    /// Why it is refused.
     pub reason: Reason,
 }
 
@@ -163,7 +163,7 @@ pub enum Reason {
     #[error("the same artifact as {0}")]
     Duplicate(ArtifactName),
     /// Of another size than the mappings say.
-    #[error("{actual} bytes long, where {MAPPINGS_NAME} says {expected}")]
+    #[error("{actual} bytes long, but {MAPPINGS_NAME} says {expected}")]
     WrongSize {
         /// Bytes that the mappings say.
         expected: u64,
@@ -174,7 +174,7 @@ pub enum Reason {
     #[error("its content does not hash to its name")]
     WrongHash,
     /// There is no mappings file.
-    #[error("not in the directory, which makes it no staging directory")]
+    #[error("missing, so this is not a staging directory")]
     NoMappings,
     /// The mappings file is not one.
     #[error(transparent)]
@@ -199,7 +199,7 @@ pub struct StagedArtifact {
     pub executable: bool,
 }
 
-/// What is in a staging directory.
+/// The contents of a staging directory.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// The mappings; none when they were refused.

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use larder_trace::{atomic, lock::FileLock};
 use serde::{Deserialize, Serialize};
 
 use crate::{Layout, MissReason, Store, StoreError, Tier, files};
@@ -90,16 +90,12 @@ impl Live {
         if counts == Counters::default() {
             return;
         }
-        let path = layout.stats();
-        let add = || -> Result<(), StoreError> {
+        let add = || -> io::Result<()> {
             // The directory itself is the lock: the file is replaced at each write.
-            let lock = File::open(layout.root()).map_err(StoreError::io("open", layout.root()))?;
-            lock.lock().map_err(StoreError::io("lock", layout.root()))?;
+            let _lock = FileLock::take_directory(layout.root(), &|| false, || ())?;
             let mut total = read(layout);
             total.add(&counts);
-            let text = serde_json::to_vec(&total)
-                .map_err(|error| StoreError::io("write", &path)(error.into()))?;
-            files::write_atomically(&path, &text)
+            atomic::write(&layout.stats(), &serde_json::to_vec(&total)?)
         };
         if let Err(error) = add() {
             tracing::debug!(%error, "counters lost");

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use larder_trace::{ContentHash, DiscoveredInput, OutputFile, Outputs};
+use larder_trace::{ContentHash, OutputFile, Outputs};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -83,7 +83,7 @@ impl fmt::Display for MissReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotRecorded => "never built with these inputs",
-            Self::InputsDiffer => "a discovered input has other content",
+            Self::InputsDiffer => "a discovered input has different content",
             Self::ArtifactAbsent => "an artifact is not in the store",
             Self::ArtifactCorrupt => "an artifact was corrupt",
             Self::MappingCorrupt => "the mapping entry was corrupt",
@@ -95,7 +95,7 @@ impl fmt::Display for MissReason {
 /// The answer to [`Store::lookup`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// What a build would leave.
+    /// A record that fits.
     Hit(Hit),
     /// Nothing that fits.
     Miss(MissReason),
@@ -104,7 +104,7 @@ pub enum Lookup {
 /// Outputs whose discovered inputs match and whose artifacts can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
-    /// What a build would leave.
+    /// The outputs that a build would leave.
     pub outputs: Outputs,
     /// Where it was found.
     pub tier: Tier,
@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// Puts a read-only store behind this one: one laid out like this one, or one that was baked
-    /// (see [`offline`](crate::offline)). Nothing is written to it or linked from it, and it may
+    /// (see [`offline`](crate::offline)). Nothing is written to it, and it may
     /// belong to somebody else. One that does not exist is empty.
     #[must_use]
     pub fn with_offline(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -206,8 +206,8 @@ impl Store {
         std::iter::once((Tier::Local, Level::Files(&self.local))).chain(offline)
     }
 
-    /// What was baked into the offline stores behind this one and can be used on this platform, with
-    /// the pack and the directory of the store.
+    /// The bakes in the offline stores behind this one that can be used on this platform, each with the
+    /// directory of its store and its pack.
     pub fn bakes(&self) -> impl Iterator<Item = (&Path, &Bake, &Pack)> {
         let baked = self.offline.iter().filter_map(|offline| match offline {
             Offline::Baked(baked) => Some(baked),
@@ -217,14 +217,13 @@ impl Store {
     }
 
     /// Looks for outputs recorded under `dep_hash`: the first candidate, newest first, local store
-    /// before offline stores, whose discovered inputs all satisfy `is_current` and whose artifacts
-    /// are here or can be fetched. Restores nothing. `is_current` may be asked about one input
-    /// several times.
+    /// before offline stores, that `is_current` says yes to (what the build found out about its inputs
+    /// still holds) and whose artifacts are here or can be fetched. Restores nothing.
     pub fn lookup(
         &self,
         scope: &Scope,
         dep_hash: &ContentHash,
-        mut is_current: impl FnMut(&DiscoveredInput) -> bool,
+        mut is_current: impl FnMut(&Outputs) -> bool,
     ) -> Lookup {
         let mut reason = MissReason::NotRecorded;
         for (tier, level) in self.levels() {
@@ -237,7 +236,7 @@ impl Store {
                 }
             };
             for outputs in candidates {
-                if !outputs.discovered.iter().all(&mut is_current) {
+                if !is_current(&outputs) {
                     reason = reason.max(MissReason::InputsDiffer);
                     continue;
                 }
@@ -286,22 +285,20 @@ impl Store {
         self.offline.iter().any(|offline| offline.level().holds(hash))
     }
 
-    /// Whether the artifact is in the local store, intact.
+    /// Whether the artifact is in the local store, intact: it is read and hashed.
     pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
-        self.local.check(hash, Some(size)).is_ok_and(|(path, metadata)| {
-            self.local.touch(&path, &metadata);
-            true
-        })
+        Level::Files(&self.local).is_intact(hash, size)
     }
 
-    /// [`is_intact`](Self::is_intact), by hashing it whatever its stat says.
-    pub fn rehash(&self, hash: &ContentHash, size: u64) -> bool {
-        self.local.check_with(hash, Some(size), true).is_ok()
+    /// Whether the artifact is in the local store or an offline one, intact, or else can probably be
+    /// fetched. Reads and hashes it.
+    pub(crate) fn is_available(&self, hash: &ContentHash, size: u64) -> bool {
+        self.levels().any(|(_, level)| level.is_intact(hash, size)) || self.can_fetch(hash)
     }
 
     /// Restores one artifact at `destination`, verified, replacing in one step what is there (a
-    /// directory excepted). Its parent directories are made. The new file may be a hard link to
-    /// the store's: read-only, to be unlinked, not opened, by whoever wants to change it.
+    /// directory excepted). Its parent directories are made. The new file is the caller's own: a clone
+    /// or a copy, with a fresh modification time and the mode of any new file.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
         let restored = self.attempt(file, |level| level.restore(file, destination));
         match &restored {
@@ -321,7 +318,7 @@ impl Store {
         restored
     }
 
-    /// Opens one artifact for reading, verified.
+    /// Opens one artifact, of this size, for reading. Whoever reads it verifies what was read.
     pub fn open_artifact(&self, file: &OutputFile) -> Result<File, Miss> {
         self.attempt(file, |level| level.open(file, self))
     }
@@ -350,9 +347,12 @@ impl Store {
         }
     }
 
-    /// Puts the file at `source` in, whose content the caller has just hashed. Where the file
-    /// system cannot clone it, `source` becomes a hard link to the entry and read-only; a file that
-    /// has other names already is copied.
+    /// Puts a clone or a copy of the file at `source` in, whose content hashed to `hash` when the caller
+    /// last looked. The file itself is left as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when its content does not hash to that; another when it could not be
+    /// read or the store not be written.
     pub fn insert(
         &self,
         source: &Path,

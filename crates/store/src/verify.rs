@@ -18,7 +18,7 @@ use crate::{
     files,
 };
 
-/// What a verification found and did.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Artifacts that are in order.
@@ -31,7 +31,7 @@ pub struct Report {
     pub revisions: u64,
     /// Artifacts that a mapping mentions and that are not here: collected, or never fetched.
     pub absent: BTreeSet<ContentHash>,
-    /// What was corrupt. Each has been moved to the store's quarantine.
+    /// Damaged files. Each has been moved to the store's quarantine.
     pub corrupt: Vec<Corrupt>,
 }
 
@@ -40,13 +40,12 @@ pub struct Report {
 pub struct Corrupt {
     /// Where it was.
     pub path: PathBuf,
-    /// What was wrong with it.
+    /// The reason, to be shown to people.
     pub reason: String,
 }
 
-/// Checks every file of `store`, quarantining what is corrupt. Artifacts whose seal is unbroken
-/// are taken for intact, unless `rehash` is set: then all are hashed.
-pub fn verify(store: &Store, rehash: bool) -> Result<Report, StoreError> {
+/// Checks every file of `store`, artifacts by hashing them, and quarantines what is corrupt.
+pub fn verify(store: &Store) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let layout = store.layout();
     let mut corrupt = |path: &Path, reason: String| {
@@ -91,10 +90,10 @@ pub fn verify(store: &Store, rehash: bool) -> Result<Report, StoreError> {
     let next = AtomicUsize::new(0);
     let check = || {
         while let Some(hash) = hashes.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let found = store.local().check_with(hash, None, rehash);
+            let found = store.local().check(hash);
             let mut checked = checked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             match found {
-                Ok((_, metadata)) => checked.0.push((*hash, metadata.len())),
+                Ok(length) => checked.0.push((*hash, length)),
                 Err(Miss::Absent) => {}
                 Err(miss) => checked.1.push(Corrupt {
                     path: layout.artifact(hash),

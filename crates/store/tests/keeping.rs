@@ -159,7 +159,7 @@ fn a_staging_directory_without_sound_mappings_is_refused() {
     check();
     insta::assert_snapshot!(reasons.join("\n"), @r#"
     outputs.jsonl: line 1: schema version "2" is newer than "1", which this larder reads: use the larder that wrote it, or a later one
-    outputs.jsonl: not in the directory, which makes it no staging directory
+    outputs.jsonl: missing, so this is not a staging directory
     outputs.jsonl: is a symbolic link; only regular files are accepted
     "#);
 }
@@ -178,20 +178,18 @@ fn unstaging_keeps_what_is_good() {
 }
 
 #[test]
-fn verification_finds_what_no_stat_shows_only_by_rehashing() {
+fn verification_finds_what_no_stat_shows() {
     let f = Fixture::holding(&["a", "b"]);
     let entry = f.store.layout().artifact(&hash("a"));
     let times = entry.metadata().unwrap().modified().unwrap();
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&entry, "A").unwrap();
     fs::File::open(&entry).unwrap().set_modified(times).unwrap();
-    let quick = verify::verify(&f.store, false).unwrap();
-    assert_eq!((quick.artifacts, quick.mappings, quick.corrupt.len()), (2, 2, 0));
-    let full = verify::verify(&f.store, true).unwrap();
-    assert_eq!((full.artifacts, full.corrupt.len()), (1, 1));
-    assert_eq!(full.absent.into_iter().collect::<Vec<_>>(), [hash("a")]);
+    let report = verify::verify(&f.store).unwrap();
+    assert_eq!((report.artifacts, report.mappings, report.corrupt.len()), (1, 2, 1));
+    assert_eq!(report.absent.into_iter().collect::<Vec<_>>(), [hash("a")]);
     assert_eq!(f.held(), ["b"]);
-    assert!(verify::verify(&f.store, true).unwrap().corrupt.is_empty());
+    assert!(verify::verify(&f.store).unwrap().corrupt.is_empty());
 }
 
 #[test]
@@ -200,7 +198,7 @@ fn verification_finds_strays_and_damaged_mappings() {
     let layout = f.store.layout();
     fs::write(layout.artifacts().join("stray"), "x").unwrap();
     fs::write(layout.candidates(&scope(), &hash("dep a")), "{}").unwrap();
-    let report = verify::verify(&f.store, false).unwrap();
+    let report = verify::verify(&f.store).unwrap();
     assert_eq!((report.artifacts, report.mappings, report.corrupt.len()), (1, 0, 2));
 }
 
@@ -236,6 +234,8 @@ fn lookups_and_restores_count_as_use() {
     f.store.lookup(&scope(), &hash("dep a"), |_| true);
     let file = &f.mappings.get(&hash("dep b")).unwrap().outputs[0];
     f.store.restore(file, &f.path("b.o")).unwrap();
+    // Looking at everything is not using it.
+    verify::verify(&f.store).unwrap();
     let policy = gc::Policy { max_age: Some(HOUR), ..gc::Policy::default() };
     gc::collect(&f.store, &policy, || ()).unwrap();
     assert_eq!(f.held(), ["a", "b"]);
@@ -260,10 +260,16 @@ fn kept_revisions_stay() {
 fn leftovers_of_the_dead_are_removed() {
     let f = Fixture::holding(&["a"]);
     let shard = f.store.layout().artifact(&hash("a"));
-    let left = shard.with_file_name(".tmp-1-1");
-    fs::write(&left, "half").unwrap();
+    let (file, old) = (".larder-1-1.tmp", ".tmp-1-1");
+    let directory = shard.with_file_name(".larder-1-2.tmp");
+    fs::create_dir(&directory).unwrap();
+    let left = [shard.with_file_name(file), shard.with_file_name(old), directory.join("half")];
+    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    assert_eq!(f.store.stats().unwrap().artifacts, 1);
+    assert!(verify::verify(&f.store).unwrap().corrupt.is_empty());
     gc::collect(&f.store, &gc::Policy::default(), || ()).unwrap();
-    assert!(!left.exists());
+    assert!(!left.iter().any(|path| path.exists()));
+    assert!(!directory.exists());
     assert_eq!(f.held(), ["a"]);
 }
 

@@ -162,7 +162,7 @@ fn what_is_packed_is_unpacked() {
         assert_eq!(unpacked.bytes, packed.bytes);
         assert_eq!(there.serves(&there.store, &here.mappings, Tier::Local), 62);
     }
-    let report = verify::verify(&there.store, true).unwrap();
+    let report = verify::verify(&there.store).unwrap();
     assert_eq!((report.artifacts, report.corrupt.len(), report.absent.len()), (62, 0, 0));
     let left = tree(&there.path("store/artifacts"));
     assert_eq!(left.len(), 62, "nothing temporary is left");
@@ -268,7 +268,7 @@ fn hostile_packs_are_refused_and_nothing_is_written() {
     ] {
         refused(&raw(&[content], &mapping(path, content, 7)), words);
     }
-    refused(&raw(&[content], &mapping("a", content, 8)), "7 bytes long, where its mappings say 8");
+    refused(&raw(&[content], &mapping("a", content, 8)), "7 bytes long, but its mappings say 8");
     refused(&raw(&[content], &mapping("a", b"other", 5)), "which it does not hold");
     refused(&raw(&[content, b"more"], &mapping("a", content, 7)), "no mapping mentions artifact");
     refused(&raw(&[content], "\"2\"\n"), "schema version \"2\" is newer");

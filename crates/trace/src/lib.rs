@@ -16,6 +16,7 @@ mod hash;
 mod hash_file;
 mod index;
 mod index_file;
+pub mod lock;
 mod metadata;
 mod mtime;
 mod platform;

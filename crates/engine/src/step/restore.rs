@@ -36,9 +36,11 @@ impl Step {
         let cache = &cx.cache;
         cache.store(&self.place.name)?;
         let dep_hash = self.prefix.hash_with(inputs.trace);
-        let record = cache.lookup(&self.place.name, &dep_hash, |input| {
-            cx.discovered_hash(&self.place, &input.path)
-                .is_some_and(|(_, hashed)| hashed.hash == input.hash)
+        let record = cache.lookup(&self.place.name, &dep_hash, |outputs| {
+            outputs.discovered.iter().all(|input| {
+                cx.discovered_hash(&self.place, &input.path)
+                    .is_some_and(|(_, hashed)| hashed.hash == input.hash)
+            })
         })?;
         if !self.promises(&record) {
             tracing::info!("the cache has other outputs for {}; not used", self.target);

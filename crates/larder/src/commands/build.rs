@@ -334,7 +334,10 @@ pub fn refuse(ui: &Ui, error: EngineError) -> u8 {
         }
         error => {
             ui.error(&error.to_string());
-            FAILED
+            match error {
+                EngineError::Interrupted => INTERRUPTED,
+                _ => FAILED,
+            }
         }
     }
 }

@@ -182,8 +182,8 @@ pub struct PutStaged {
 pub struct Verify {
     /// A store, offline store, staging directory or pack [default: the user's store]
     path: Option<PathBuf>,
-    /// Hash even what has not changed since it was last verified
-    #[arg(long)]
+    /// Has no effect: everything is hashed
+    #[arg(long, hide = true)]
     rehash: bool,
 }
 

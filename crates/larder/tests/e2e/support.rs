@@ -166,7 +166,7 @@ impl Machine {
 
     /// Checks every file of the store by its content.
     pub fn nothing_wrong_in_store(&self) {
-        let report = verify::verify(&self.store(), true).unwrap();
+        let report = verify::verify(&self.store()).unwrap();
         assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
     }
 

@@ -114,6 +114,24 @@ fn a_second_larder_waits_and_says_for_whom() {
 }
 
 #[test]
+fn a_larder_that_waits_can_be_interrupted() {
+    let project = Project::new(&WAITS.replace("TRAP", ""));
+    let first = start(&project, &["build"]);
+    command_of(&project);
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut second = start(&project, &["build"]);
+        let mut said = String::new();
+        BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("waiting for another larder"), "{said}");
+        send(&second, signal);
+        // The first one goes on until it is told: waiting for it would last for ever.
+        assert_eq!(second.wait().unwrap().code(), Some(130));
+    }
+    project.file("go", "");
+    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
 fn the_lock_of_a_killed_larder_holds_nobody() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
     let mut first = start(&project, &["build"]);
@@ -174,7 +192,7 @@ fn what_a_killed_larder_left_half_written_is_removed() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
     let mut first = start(&project, &["build"]);
     command_of(&project);
-    let temporary = ".larder/build/.a.trace.4711.0.tmp";
+    let temporary = ".larder/build/.larder-4711-0.tmp";
     project.file(temporary, "half");
     project.file("go", "");
     first.kill().unwrap();

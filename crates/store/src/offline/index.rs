@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_trace::ContentHash;
+use larder_trace::{ContentHash, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Scope, StoreError, files};
+use crate::{Scope, StoreError};
 
 /// The name of the index in a baked store.
 pub const INDEX_NAME: &str = "offline.json";
@@ -17,7 +17,7 @@ pub const INDEX_NAME: &str = "offline.json";
 /// The schema version of the index.
 pub const OFFLINE_SCHEMA: &str = "1";
 
-/// What was baked of one package on one platform.
+/// One package, baked for one platform.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bake {
@@ -44,11 +44,11 @@ pub struct Bake {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tool {
-    /// What it is for: `cc`, `cxx`, `ar`, `program`.
+    /// Its purpose: `cc`, `cxx`, `ar`, `program`.
     pub role: String,
     /// How the manifest or the command names it.
     pub name: String,
-    /// What it compiles for, for a compiler.
+    /// The target that it compiles for, if it is a compiler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// The hash of its trace.
@@ -75,7 +75,7 @@ struct Versioned {
 /// Parses an index.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason why it is refused, to be shown to people.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Bake>, String> {
     let Versioned { schema_version } =
         serde_json::from_slice(text).map_err(|error| error.to_string())?;
@@ -112,7 +112,7 @@ pub(super) fn write(directory: &Path, mut bakes: Vec<Bake>) -> Result<(), StoreE
     let file = OnDisk { schema_version: OFFLINE_SCHEMA, checksum, bakes: &bakes };
     let mut text = serde_json::to_vec(&file).map_err(failed)?;
     text.push(b'\n');
-    files::write_atomically(&path, &text)
+    atomic::write_if_changed(&path, &text).map(|_| ()).map_err(StoreError::io("write", &path))
 }
 
 /// Where the pack `id` of the store at `directory` is.

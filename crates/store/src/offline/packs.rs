@@ -12,14 +12,13 @@ use std::{
     time::SystemTime,
 };
 
-use larder_trace::{ContentHash, OutputFile, Outputs, host_platform};
+use larder_trace::{ContentHash, OutputFile, Outputs, atomic::write_new, host_platform};
 
 use super::{Bake, index, is_baked};
 use crate::{
     How, Layout, Mappings, Miss, Scope, Store,
-    artifacts::{Artifacts, write_new},
+    artifacts::Artifacts,
     candidates::{self, Found},
-    files,
     pack::{self, Pack},
     packing::mappings_of,
 };
@@ -65,7 +64,7 @@ pub(crate) enum Level<'a> {
 }
 
 impl Level<'_> {
-    /// What is recorded under `dep_hash`. A baked store belongs, whole, to whoever set it up, and is
+    /// The records under `dep_hash`. A baked store belongs, whole, to whoever set it up, and is
     /// not divided into scopes.
     pub fn candidates(&self, scope: &Scope, dep_hash: &ContentHash) -> Found {
         match self {
@@ -108,6 +107,15 @@ impl Level<'_> {
         }
     }
 
+    /// Makes sure of the artifact by reading all of it, and marks it as used; a corrupt entry of the
+    /// store is moved away.
+    pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        match self {
+            Self::Files(artifacts) => artifacts.is_intact(hash, size),
+            Self::Packs(baked) => baked.is_intact(hash, size),
+        }
+    }
+
     /// Restores `file` at `destination`, verified, replacing what is there in one step.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
         match self {
@@ -116,7 +124,8 @@ impl Level<'_> {
         }
     }
 
-    /// Opens an artifact for reading, verified. What is in a pack is put into `store` for that.
+    /// Opens an artifact for reading, for whoever verifies what is read. What is in a pack is put into
+    /// `store` for that.
     pub fn open(&self, file: &OutputFile, store: &Store) -> Result<File, Miss> {
         let artifacts = match self {
             Self::Files(artifacts) => artifacts,
@@ -125,9 +134,7 @@ impl Level<'_> {
                 store.local()
             }
         };
-        let (path, metadata) = artifacts.check(&file.hash, Some(file.size))?;
-        artifacts.touch(&path, &metadata);
-        files::open_regular(&path).map_err(|source| Miss::Unreadable { path, source })
+        artifacts.open(&file.hash, file.size)
     }
 }
 
@@ -150,7 +157,7 @@ struct Opened {
 }
 
 impl Baked {
-    /// What is usable here. Says once what is not, and why.
+    /// The packs that can be used here. Says once which cannot, and why.
     fn bakes(&self) -> &[Opened] {
         self.bakes.get_or_init(|| {
             let said = self.directory.display();
@@ -161,8 +168,8 @@ impl Baked {
             let open = |bake: Bake| {
                 if let Some(platform) = bake.platform.as_ref().filter(|it| *it != host_platform()) {
                     tracing::info!(
-                        "offline store {said}: {} was baked for platform {platform:?}, and this is \
-                         {}: nothing of it is used",
+                        "offline store {said}: {} was baked for platform {platform:?}, but this is \
+                         {}, so it is not used",
                         bake.package,
                         host_platform()
                     );
@@ -189,7 +196,7 @@ impl Baked {
         })
     }
 
-    /// What was baked, and can be used on this platform.
+    /// The bakes that can be used on this platform, with their packs.
     pub fn usable(&self) -> impl Iterator<Item = (&Bake, &Pack)> {
         self.bakes().iter().map(|opened| (&opened.bake, &opened.pack))
     }
@@ -220,14 +227,17 @@ impl Baked {
         Ok(How::Copy)
     }
 
+    fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
+        self.find(hash).is_some_and(|(opened, artifact)| {
+            artifact.size() == size && opened.pack.read(hash).is_ok()
+        })
+    }
+
     fn import(&self, file: &OutputFile, into: &Artifacts) -> Result<(), Miss> {
         self.read(file, |opened, artifact| {
             let entry = into.layout.artifact(&file.hash);
             let mode = if file.executable { 0o555 } else { 0o444 };
-            write_new(&entry, mode, |target| {
-                opened.copy(artifact, target)?;
-                crate::seal::apply_to(target, &file.hash)
-            })
+            write_new(&entry, mode, |target| opened.copy(artifact, target))
         })
     }
 
@@ -247,7 +257,7 @@ impl Baked {
                     tracing::debug!("{error}");
                 } else {
                     tracing::info!(
-                        "corrupt offline store, what is damaged is treated as absent: {error}"
+                        "corrupt offline store; the damaged parts are treated as absent: {error}"
                     );
                 }
                 Miss::Corrupt
@@ -262,7 +272,7 @@ impl Opened {
         self.mappings.get_or_init(|| {
             mappings_of(&self.pack).unwrap_or_else(|error| {
                 tracing::info!(
-                    "corrupt offline store, its mappings are treated as absent: {error}"
+                    "corrupt offline store; its mappings are treated as absent: {error}"
                 );
                 Mappings::default()
             })

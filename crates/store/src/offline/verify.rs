@@ -11,14 +11,15 @@ use crate::{
     packing::mappings_of,
 };
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The bakes that are complete.
     pub complete: Vec<Bake>,
     /// Bytes of their packs.
     pub bytes: u64,
-    /// What is missing or wrong, and why: packs, mappings, artifacts with the outputs they are of.
+    /// Everything that is missing or wrong, and why: packs, mappings, and artifacts with the names of
+    /// their outputs.
     pub problems: Vec<(String, String)>,
 }
 

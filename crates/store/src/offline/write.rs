@@ -1,9 +1,8 @@
 //! Baking: filling an offline store from another.
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::Path,
-};
+use std::{fs, path::Path};
+
+use larder_trace::{atomic::temporary_name, lock::FileLock};
 
 use super::{Bake, Tool, index};
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     packing::{self, Report},
 };
 
-/// What is baked, besides its mappings and artifacts.
+/// The description of a bake, to go with its mappings and artifacts.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// The package whose build it is.
@@ -49,12 +48,9 @@ pub fn add(
         }
         Err(error) => return Err(error),
     };
-    let failed = StoreError::io("write a pack in", &packs);
-    let made = files::make_temporary(&packs, |path| {
-        Ok(packing::pack(store, mappings, path, options, &progress))
-    });
-    let (temporary, packed) = made.map_err(failed)?;
-    let report = packed.inspect_err(|_| _ = fs::remove_file(&temporary))?;
+    // Its name is not known before it is made.
+    let temporary = temporary_name(&packs.join("pack"));
+    let report = packing::pack(store, mappings, &temporary, options, &progress)?;
     let added = (|| {
         if !report.missing.is_empty() {
             return Ok(None);
@@ -89,18 +85,11 @@ pub fn add(
 }
 
 /// One bake into a directory at a time; the lock is on the directory itself, so that none is shipped.
-fn lock(directory: &Path) -> Result<File, StoreError> {
-    let failed = || StoreError::io("lock", directory);
-    let file = File::open(directory).map_err(failed())?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            tracing::info!("waiting for another `larder cache bake` into {}", directory.display());
-            file.lock().map_err(failed())?;
-        }
-        Err(TryLockError::Error(error)) => return Err(failed()(error)),
-        Ok(()) => {}
-    }
-    Ok(file)
+fn lock(directory: &Path) -> Result<FileLock, StoreError> {
+    FileLock::take_directory(directory, &|| false, || {
+        tracing::info!("waiting for another `larder cache bake` into {}", directory.display());
+    })
+    .map_err(StoreError::io("lock", directory))
 }
 
 /// Removes packs that no bake names any more, and what killed bakes left.

@@ -63,7 +63,7 @@ impl Piece<'_> {
     }
 }
 
-/// What a pack holds, and where.
+/// The index of a pack: which artifacts it holds, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     blocks: Vec<Block>,
@@ -192,7 +192,7 @@ impl Index {
         }
     }
 
-    /// What `block` holds, in order; empty artifacts are in no block.
+    /// The pieces of `block`, in order; empty artifacts are in no block.
     pub fn pieces<'a>(&'a self, block: &'a Block) -> impl Iterator<Item = Piece<'a>> + 'a {
         let first =
             self.contents.partition_point(|artifact| artifact.content.end <= block.content.start);

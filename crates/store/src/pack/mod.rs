@@ -71,7 +71,7 @@ impl Default for Limits {
     }
 }
 
-/// What has been done since the last report.
+/// The work done since the last report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Artifacts finished.
@@ -94,9 +94,9 @@ pub enum Refusal {
     /// The index reaches outside the file or is not as long as its own counts say.
     #[error("its index is declared {declared} bytes long, but {actual}")]
     IndexLength {
-        /// What the trailer says.
+        /// The length in bytes that the trailer says.
         declared: u64,
-        /// What stands against it.
+        /// The length found, or why there is none, as the end of a sentence.
         actual: String,
     },
     /// The bytes of the index are not those that were written.
@@ -105,7 +105,7 @@ pub enum Refusal {
     /// Something declared is larger than [`Limits`] or the format allow.
     #[error("{what} is declared {declared} bytes long, and the limit is {limit}")]
     TooLarge {
-        /// What is too large.
+        /// The part that is too large.
         what: String,
         /// Its declared length in bytes.
         declared: u64,
@@ -146,7 +146,7 @@ pub enum Refusal {
         declared: u32,
     },
     /// Content that does not hash to the name it is listed under.
-    #[error("the content listed as artifact {0} has another hash")]
+    #[error("the content listed as artifact {0} has a different hash")]
     ArtifactHash(ContentHash),
     /// The mappings file is not the one that was written.
     #[error("its mappings file does not match its hash")]
@@ -161,7 +161,7 @@ pub enum Refusal {
     #[error("no mapping mentions artifact {0}, which it holds")]
     NotMentioned(ContentHash),
     /// The mappings give an artifact another size than it has.
-    #[error("artifact {hash} is {actual} bytes long, where its mappings say {expected}")]
+    #[error("artifact {hash} is {actual} bytes long, but its mappings say {expected}")]
     WrongSize {
         /// The artifact.
         hash: ContentHash,
@@ -172,7 +172,7 @@ pub enum Refusal {
     },
 }
 
-/// What went wrong with a pack.
+/// An operation on a pack that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The pack is not to be trusted, and nothing of it may be kept.
@@ -188,7 +188,7 @@ pub enum Error {
     Artifact {
         /// The artifact.
         hash: ContentHash,
-        /// What is wrong with it.
+        /// Why it is refused.
         reason: String,
     },
     /// More than the format can hold.
@@ -197,7 +197,7 @@ pub enum Error {
     /// Reading or writing failed.
     #[error("cannot {action}: {source}")]
     Io {
-        /// What was being done, with the file.
+        /// The action that failed, with the file.
         action: String,
         /// The cause.
         source: io::Error,

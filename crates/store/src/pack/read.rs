@@ -76,7 +76,7 @@ impl Pack {
         self.id
     }
 
-    /// What the pack holds.
+    /// The index of the pack.
     pub fn index(&self) -> &Index {
         &self.index
     }

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use larder_trace::ContentHash;
+use larder_trace::{ContentHash, atomic::write_new};
 
 use super::{Error, Progress, header, index::Draft};
 
@@ -18,7 +18,7 @@ use super::{Error, Progress, header, index::Draft};
 /// objects of glibc (3 % smaller) and of OpenSSL, libgit2, curl and others (no difference).
 const SMALL: u64 = 4 << 10;
 
-/// What to pack.
+/// An artifact to be packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The artifact's name: the hash of its content.
@@ -90,25 +90,33 @@ pub fn create<R: Read>(
     options: &Options,
     progress: impl FnMut(Progress),
 ) -> Result<u64, Error> {
-    let failed = || Error::io(format!("write pack {}", path.display()));
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".pack-")
-        .permissions(permissions())
-        .tempfile_in(directory)
-        .map_err(failed())?;
-    let length = write(file.as_file_mut(), entries, open, mappings, options, progress)?;
-    file.as_file().sync_data().map_err(failed())?;
-    file.persist(path).map_err(|error| failed()(error.error))?;
-    Ok(length)
+    write_new(path, 0o666, |mut file| {
+        let length = write(&mut file, entries, open, mappings, options, progress)?;
+        file.sync_data()?;
+        Ok(length)
+    })
+    .map_err(|error| match error {
+        Failed::Pack(error) => error,
+        Failed::File(error) => Error::io(format!("write pack {}", path.display()))(error),
+    })
 }
 
-/// What an ordinary file gets, the umask applied; a temporary file would be for its owner alone.
-fn permissions() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+/// Why a pack did not appear.
+enum Failed {
+    Pack(Error),
+    File(io::Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Pack(error)
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
 }
 
 /// Writes a pack of `entries`, whose content `open` gives, and of `mappings` to `out`. Returns its

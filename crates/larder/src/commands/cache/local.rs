@@ -67,7 +67,7 @@ pub fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Res
 /// `cache verify`, of whatever stands at the path.
 pub fn verify(reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
     let Some(path) = args.path else {
-        return verify_store(reporter, &Store::open(Store::default_directory()?)?, args.rehash);
+        return verify_store(reporter, &Store::open(Store::default_directory()?)?);
     };
     if path.is_file() {
         verify_pack(reporter, &path)
@@ -87,15 +87,15 @@ pub fn verify(reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
         reporter.result(text, event);
         refused(reporter, "not in order", &contents.refusals)
     } else if ["artifacts", "outputs", "revisions"].iter().any(|part| path.join(part).is_dir()) {
-        verify_store(reporter, &Store::open(path)?, args.rehash)
+        verify_store(reporter, &Store::open(path)?)
     } else {
         let path = path.display();
         Err(Failure::Usage(format!("{path} is no store, offline store, staging directory or pack")))
     }
 }
 
-fn verify_store(reporter: &Reporter<'_>, store: &Store, rehash: bool) -> Result<(), Failure> {
-    let report = verify::verify(store, rehash)?;
+fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<(), Failure> {
+    let report = verify::verify(store)?;
     let text = format!(
         "{} ({}) and {} in order",
         count(report.artifacts, "artifact"),
