@@ -343,7 +343,8 @@ impl Step {
             level: entry.level,
             message: anstream::adapter::strip_str(&entry.message).to_string(),
         });
-        let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
+        let log = log.collect();
+        let record = Outputs { outputs: files, directories, discovered, log, searched: None };
         if settled {
             self.keep_in_store(cx, &trace.hash(), &record);
         }
@@ -370,7 +371,7 @@ impl Step {
         let metadata = BuildMetadata::new(trace, record, false);
         write_trace_file(&trace_path, &metadata)
             .map_err(|error| ActionError::io(&trace_path, &error))?;
-        let Outputs { outputs, directories, discovered, log } = &metadata.outputs;
+        let Outputs { outputs, directories, discovered, log, .. } = &metadata.outputs;
         let has_more = !log.is_empty() || !directories.is_empty();
         self.remember(cx, metadata.dep_hash, outputs, discovered, has_more);
         Ok(artifacts)

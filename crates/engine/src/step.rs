@@ -163,7 +163,7 @@ impl Step {
             && let Some(more) = self.read_more(cx, &vouched, dep_hash)
         {
             let strip = self.place.build_prefix.len();
-            let made = vouched.outputs.iter().map(|(path, hashed)| Made {
+            let made = vouched.outputs().map(|(path, hashed)| Made {
                 path: path.get(strip..).unwrap_or_default(),
                 hash: hashed.hash,
                 executable: hashed.stat.executable,
@@ -188,6 +188,9 @@ impl Step {
                 })
             }
             TraceFile::Unfinished => Err(Reason::Interrupted),
+            TraceFile::Damaged => {
+                self.newer_than(cx, newest, cx.options.old).ok_or(Reason::NotBuilt)
+            }
             TraceFile::Absent => {
                 let allowed = cx.options.old || !self.discovers;
                 // Nothing tells with which arguments the outputs were made, but when those may have
@@ -239,7 +242,7 @@ impl Step {
         if !self.promises(&record.outputs) {
             return Err(Reason::NotBuilt);
         }
-        let Outputs { outputs, directories, discovered, log } = record.outputs;
+        let Outputs { outputs, directories, discovered, log, .. } = record.outputs;
         self.check_discovered(cx, &discovered)?;
         let mut made = Vec::with_capacity(outputs.len());
         let mut missing = 0;
@@ -296,13 +299,17 @@ impl Step {
         has_more: bool,
     ) {
         let outputs = outputs.iter().map(|file| self.place.output(&file.path).into());
-        let discovered: Option<Vec<Box<str>>> = discovered
+        let inputs: Option<Vec<(Box<str>, Content)>> = discovered
             .iter()
-            .map(|input| cx.places.locate(&self.place, &input.path).map(Into::into))
+            .map(|input| {
+                let path = cx.places.locate(&self.place, &input.path)?;
+                let content = Content::of_source(&path);
+                Some((path.into(), content))
+            })
             .collect();
-        if let Some(discovered) = discovered {
+        if let Some(inputs) = inputs {
             let trace_path = self.trace_path();
-            cx.index.record_target(&trace_path, dep_hash, outputs.collect(), discovered, has_more);
+            cx.index.record_target(&trace_path, dep_hash, outputs.collect(), inputs, has_more);
         }
     }
 

@@ -15,7 +15,7 @@ mod fault;
 mod hash;
 mod hash_file;
 mod index;
-mod index_file;
+mod look;
 mod metadata;
 mod mtime;
 mod platform;
@@ -23,21 +23,22 @@ mod record;
 mod trace;
 mod up_to_date;
 
-pub use content::{Content, compute_file_hash, hash_reader, hash_text};
+pub use content::{Content, NO_NAMES, compute_file_hash, hash_text};
 pub use fault::describe_io;
 pub use hash::{ContentHash, ParseHashError};
 pub use hash_file::{
     cache_file_hash, clear_file_hash, fetch_file_hash, fetch_file_trace, hash_file_path,
     save_file_hash,
 };
-pub use index::{Hashed, StatIndex, Vouched};
+pub use index::{StatIndex, Vouched};
+pub use look::Hashed;
 pub use metadata::{
     BuildMetadata, SCHEMA_VERSION, TraceFile, begin_trace_file, clear_trace_file, read_trace_file,
     write_trace_file,
 };
 pub use mtime::{FileStat, MTime};
 pub use platform::{host_platform, platform_trace};
-pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs};
+pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs, Searched};
 pub use trace::BuildTrace;
 pub use up_to_date::{
     BuildError, BuildLog, Outcome, Policy, build_file_unless_up_to_date, build_unless_up_to_date,

@@ -121,7 +121,7 @@ pub fn build_unless_up_to_date(
         TraceFile::Absent if oldest_mtime(outputs).is_some_and(|m| m > dep_trace.mtime()) => {
             return Ok(Outcome::UpToDate);
         }
-        TraceFile::Absent | TraceFile::Unfinished => {}
+        TraceFile::Absent | TraceFile::Damaged | TraceFile::Unfinished => {}
     }
     if policy.no_build {
         return Err(BuildError::OutOfDate(trace_file.to_owned()));

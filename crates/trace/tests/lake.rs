@@ -143,15 +143,6 @@ fn without_a_trace_file_modification_times_decide() {
     assert!(!place.path("out.trace").exists());
     place.set_age("out", 120);
     place.built(PLAIN, "copied one");
-    // A trace file that cannot be read is none.
-    for garbage in
-        ["", "{", "null", "{\"schemaVersion\":1}", "{\"schemaVersion\":1,\"unfinished\":false}"]
-    {
-        place.write("out.trace", garbage);
-        place.up_to_date(PLAIN, &[]);
-    }
-    place.set_age("out", 120);
-    place.built(PLAIN, "copied one");
     // As old as the input is not newer.
     fs::remove_file(place.path("out.trace")).unwrap();
     let modified = fs::metadata(place.path("in")).unwrap().modified().unwrap();
@@ -162,6 +153,30 @@ fn without_a_trace_file_modification_times_decide() {
         .set_modified(modified)
         .unwrap();
     place.built(PLAIN, "copied one");
+}
+
+#[test]
+fn a_damaged_trace_file_is_not_one_that_is_not_there() {
+    let place = Place::new();
+    let schema = format!("{{\"schemaVersion\":{SCHEMA_VERSION}}}");
+    place.built(PLAIN, "copied one");
+    let good = place.read("out.trace");
+    let foreign = good.replace(
+        &format!("\"schemaVersion\":{SCHEMA_VERSION}"),
+        &format!("\"schemaVersion\":{}", SCHEMA_VERSION - 1),
+    );
+    assert_ne!(foreign, good);
+    for garbage in
+        ["", "{", "null", &schema, "{\"unfinished\":false}", &good[..good.len() / 2], &foreign]
+    {
+        // As new as can be, and still it may be what a build left half written.
+        place.write("out", "half");
+        place.write("out.trace", garbage);
+        assert!(matches!(read_trace_file(&place.path("out.trace")), TraceFile::Damaged));
+        place.built(PLAIN, "copied one");
+        assert_eq!(place.read("out"), "one\n");
+    }
+    assert!(matches!(read_trace_file(&place.path("out/trace")), TraceFile::Absent));
 }
 
 #[test]
