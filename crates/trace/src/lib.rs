@@ -6,10 +6,12 @@
 //! - [`ContentHash`] names content; [`compute_file_hash`] takes it from a file.
 //! - [`BuildTrace`] is what an output depends on: one hash, mixed from named parts.
 //! - [`BuildMetadata`] is what `OUTPUT.trace` holds: the trace a finished build was made from.
+//! - [`check()`] tells whether outputs are up to date with a trace, or why not.
 //! - [`build_unless_up_to_date`] and [`build_file_unless_up_to_date`] put these together.
 //! - [`StatIndex`] remembers hashes by file status, so that a build with nothing to do reads nothing.
 
 pub mod atomic;
+mod check;
 mod content;
 mod fault;
 mod hash;
@@ -23,6 +25,7 @@ mod record;
 mod trace;
 mod up_to_date;
 
+pub use check::{Expected, Files, OutOfDate, Proof, Times, UpToDate, Wanted, check};
 pub use content::{Content, NO_NAMES, compute_file_hash, hash_text};
 pub use fault::describe_io;
 pub use hash::{ContentHash, ParseHashError};
