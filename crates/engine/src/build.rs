@@ -157,7 +157,7 @@ pub fn build(
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
-            lock_build(&larder, &|| processes.interrupted(), |holder| {
+            lock_build(&larder, &|| session.processes.interrupted(), |holder| {
                 reporter.event(&Event::Waiting { holder })
             })
             .map_err(|error| match error.kind() {

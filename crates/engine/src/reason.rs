@@ -19,6 +19,8 @@ pub enum Reason {
     Inputs(Vec<Difference>),
     /// Inputs that the build found by itself changed: portable paths.
     Discovered(Vec<String>),
+    /// A file has appeared or gone where the build looked for its inputs, and would be found instead.
+    Searched,
     /// It is made in every build.
     Always,
     /// Something that it needs is out of date.
@@ -106,6 +108,9 @@ impl Reason {
             Self::Interrupted => vec!["its last build did not finish".to_owned()],
             Self::OutputMissing(path) => vec![format!("{path} is missing")],
             Self::OutputChanged(path) => vec![format!("{path} is not what the build made")],
+            Self::Searched => {
+                vec!["a file appeared, or is gone, where its inputs are looked for".to_owned()]
+            }
             Self::Always => vec!["it is made in every build".to_owned()],
             Self::Needs(target) => vec![format!("{target} is out of date")],
         }

@@ -1,31 +1,44 @@
-//! Hashing what a file holds, as text or byte for byte.
+//! Hashing what a file holds, as text or byte for byte, and the names in a directory.
 
 use std::{
     cell::RefCell,
     fs::File,
     io::{self, Read},
+    os::fd::AsFd,
     path::Path,
 };
 
-use crate::ContentHash;
+use rustix::fs::{AtFlags, CWD, Dir, FileType};
 
-/// How the bytes of a file count.
+use crate::{ContentHash, look::look};
+
+/// What counts as the content of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Content {
-    /// CRLF reads as LF, so that a checkout with other line endings rebuilds nothing.
+    /// The bytes of a file, where CRLF reads as LF, so that a checkout with other line endings
+    /// rebuilds nothing.
     Text,
-    /// Byte for byte.
+    /// The bytes of a file, one for one.
     Binary,
+    /// The names in a directory, and which of them are directories: whether anything appeared in it
+    /// or vanished. A path without a directory has the hash of no names, [`NO_NAMES`].
+    Names,
 }
 
+/// The hash, as [`Content::Names`], of a path where there is no directory. No directory has it.
+pub const NO_NAMES: ContentHash = ContentHash::from_bytes([0; 32]);
+
 impl Content {
-    /// How the file at `path` counts when a build found it: the sources and headers of C, C++ and
-    /// assembly are text, anything else may be anything.
+    /// All kinds, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Binary, Self::Names];
+
+    /// How the file at `path` counts when a build found it by itself: text if its extension is one
+    /// that compilers of the C family read as source code. Anything else counts byte for byte: a
+    /// program may have read it with `#embed`, `.incbin` or in ways of its own.
     pub fn of_source(path: &str) -> Self {
         const TEXT: &[&str] = &[
-            "c", "h", "cc", "hh", "cpp", "hpp", "cxx", "hxx", "c++", "h++", "C", "H", "s", "S",
-            "asm", "inc", "inl", "ipp", "tcc", "def", "y", "l", "py", "sh", "lean", "ml", "mli",
-            "md", "txt",
+            "c", "h", "cc", "hh", "cpp", "hpp", "cxx", "hxx", "c++", "h++", "C", "H", "inl", "ipp",
+            "tcc", "s", "S",
         ];
         let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
         if TEXT.contains(&extension) { Self::Text } else { Self::Binary }
@@ -39,22 +52,30 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
-/// The hash of the file at `path`. Reads it once, in pieces, whatever its size.
+/// The hash of what is at `path`. A file is read once, in pieces, whatever its size.
 ///
 /// # Errors
-/// Whatever opening or reading the file gives; a directory is an error.
+/// Whatever opening or reading the file gives. A directory is an error, but for [`Content::Names`].
 pub fn compute_file_hash(path: &Path, content: Content) -> io::Result<ContentHash> {
-    hash_reader(File::open(path)?, content)
+    look(CWD, path, content).map(|hashed| hashed.hash)
 }
 
-/// The hash of all that `reader` gives.
-pub fn hash_reader(mut reader: impl Read, content: Content) -> io::Result<ContentHash> {
+/// The hash of an open file or directory.
+pub(crate) fn hash_open(file: &File, content: Content) -> io::Result<ContentHash> {
+    match content {
+        Content::Text => hash_reader(file, true),
+        Content::Binary => hash_reader(file, false),
+        Content::Names => hash_names(file),
+    }
+}
+
+fn hash_reader(mut reader: impl Read, text: bool) -> io::Result<ContentHash> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = TextHasher::default();
         loop {
             match reader.read(buffer) {
                 Ok(0) => return Ok(hasher.finish()),
-                Ok(length) if content == Content::Text => hasher.text(&buffer[..length]),
+                Ok(length) if text => hasher.text(&buffer[..length]),
                 Ok(length) => {
                     hasher.hasher.update(&buffer[..length]);
                 }
@@ -63,6 +84,36 @@ pub fn hash_reader(mut reader: impl Read, content: Content) -> io::Result<Conten
             }
         }
     })
+}
+
+/// The names in a directory, sorted; each ends in a character that no name has: `/` if it is itself a
+/// directory, else a zero byte.
+fn hash_names(directory: &File) -> io::Result<ContentHash> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let mut name = entry.file_name().to_bytes().to_vec();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let is_directory = match entry.file_type() {
+            FileType::Unknown => is_directory(directory, entry.file_name())?,
+            kind => kind.is_dir(),
+        };
+        name.push(if is_directory { b'/' } else { 0 });
+        names.push(name);
+    }
+    names.sort_unstable();
+    Ok(ContentHash::of_bytes(&names.concat()))
+}
+
+/// For file systems that do not say so while listing. A name that vanished meanwhile is none.
+fn is_directory(directory: &File, name: &std::ffi::CStr) -> io::Result<bool> {
+    match rustix::fs::statat(directory.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode).is_dir()),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The hash of `text` as [`Content::Text`].
@@ -114,6 +165,7 @@ impl TextHasher {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::{collections::BTreeMap, fs};
 
     /// Gives its bytes in pieces of the lengths asked for.
     struct Pieces<'a>(&'a [u8], usize);
@@ -133,13 +185,55 @@ mod tests {
             let lf = text.replace("\r\n", "\n");
             let expected = ContentHash::of_bytes(lf.as_bytes());
             prop_assert_eq!(hash_text(text.as_bytes()), expected);
-            prop_assert_eq!(hash_reader(Pieces(text.as_bytes(), piece), Content::Text).unwrap(), expected);
+            prop_assert_eq!(hash_reader(Pieces(text.as_bytes(), piece), true).unwrap(), expected);
         }
 
         #[test]
         fn binary_is_byte_for_byte(bytes: Vec<u8>, piece in 1usize..9) {
-            let hash = hash_reader(Pieces(&bytes, piece), Content::Binary).unwrap();
+            let hash = hash_reader(Pieces(&bytes, piece), false).unwrap();
             prop_assert_eq!(hash, ContentHash::of_bytes(&bytes));
+        }
+
+        #[test]
+        fn names_are_equal_exactly_when_the_entries_are(a in entries(), b in entries()) {
+            prop_assert_eq!(names_of(&a) == names_of(&b), a == b);
+        }
+    }
+
+    /// Names, and which of them are directories.
+    fn entries() -> impl Strategy<Value = BTreeMap<String, bool>> {
+        prop::collection::btree_map("[ab]{1,2}", any::<bool>(), 0..4)
+    }
+
+    fn names_of(entries: &BTreeMap<String, bool>) -> ContentHash {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, is_directory) in entries {
+            let path = directory.path().join(name);
+            if *is_directory { fs::create_dir(path) } else { fs::write(path, name) }.unwrap();
+        }
+        compute_file_hash(directory.path(), Content::Names).unwrap()
+    }
+
+    #[test]
+    fn no_directory_has_no_names() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [place.path().join("gone"), file.join("below"), file] {
+            assert_eq!(compute_file_hash(&path, Content::Names).unwrap(), NO_NAMES);
+        }
+        assert_ne!(names_of(&BTreeMap::new()), NO_NAMES);
+    }
+
+    #[test]
+    fn only_what_compilers_read_as_source_code_is_text() {
+        for path in ["a.c", "d.x/a.hpp", "a.S", "a.s", "a.C", "a.inl", "a.b.h++"] {
+            assert_eq!(Content::of_source(path), Content::Text, "{path}");
+        }
+        for path in
+            ["a", "c", "a.txt", "a.inc", "a.def", "a.py", "a.md", "a.CPP", "a.c/b", "a.o", "a."]
+        {
+            assert_eq!(Content::of_source(path), Content::Binary, "{path}");
         }
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! Two kinds of facts are kept: *this file, while its status is this, has that hash*, and *this
 //! target, while its trace file's status is this, was finished from that dep hash, with these outputs
-//! and these discovered inputs*. What is loaded is never changed while a build runs; what the build
-//! learns lies over it and both are written out together at the end. The file can be deleted at any
-//! time: that costs reading, parsing and hashing, never correctness.
+//! and these inputs*. What is loaded is never changed while a build runs; what the build learns lies
+//! over it and both are written out together at the end. The file can be deleted at any time: that
+//! costs reading, parsing and hashing, never correctness.
+
+mod file;
+mod merge;
+mod tables;
 
 use std::{
-    fs::File,
-    io,
+    fs, io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -20,25 +23,13 @@ use std::{
 use hashbrown::HashMap;
 use rustix::fs::{Mode, OFlags};
 
-use crate::{
-    Content, ContentHash, FileStat, MTime, OutputFile, atomic, hash_reader,
-    index_file::{FileEntry, IndexFile, Span, Tables, TargetEntry},
-};
-
-/// A file's hash and the status it was found with.
-#[derive(Debug, Clone, Copy)]
-pub struct Hashed {
-    /// The hash of its content.
-    pub hash: ContentHash,
-    /// Its status now.
-    pub stat: FileStat,
-}
+use crate::{Content, ContentHash, FileStat, Hashed, MTime, OutputFile, atomic, look::look};
+use file::{Fact, IndexFile, TargetEntry, digest};
 
 /// A target that the index knows to be up to date.
-#[derive(Debug)]
 pub struct Vouched<'a> {
-    /// Each output with its path from the root, in the order they were recorded.
-    pub outputs: Vec<(&'a str, Hashed)>,
+    index: &'a StatIndex,
+    target: TargetEntry,
     /// Whether every output is on disk; else they were left in the store.
     pub on_disk: bool,
     /// Whether the trace file holds more that is needed, such as a log to replay.
@@ -49,6 +40,7 @@ pub struct Vouched<'a> {
 pub struct StatIndex {
     root: OwnedFd,
     file: PathBuf,
+    boot: ContentHash,
     rehash: bool,
     base: IndexFile,
     /// For each file of `base`: what this run has found about it.
@@ -58,44 +50,45 @@ pub struct StatIndex {
 }
 
 const UNCHECKED: u8 = 0;
+/// It is as it was loaded.
 const SAME: u8 = 1;
+/// It is not to be trusted as it was loaded: only what was learned counts.
 const CHANGED: u8 = 2;
 
 /// What this run found out, over what was loaded.
 #[derive(Default)]
 struct Learned {
-    /// By [`Content`], as text and byte for byte.
-    files: [HashMap<Box<str>, Fact>; 2],
+    /// By [`Content`].
+    files: [HashMap<Box<str>, Fact>; 3],
     targets: HashMap<Box<str>, NewTarget>,
     notes: HashMap<String, String>,
-}
-
-#[derive(Clone, Copy)]
-struct Fact {
-    hashed: Hashed,
-    settled: bool,
-    elided: bool,
 }
 
 struct NewTarget {
     stat: FileStat,
     dep_hash: ContentHash,
+    digest: ContentHash,
     outputs: Vec<Box<str>>,
-    discovered: Vec<Box<str>>,
+    inputs: Vec<(Box<str>, Content)>,
     read_trace: bool,
 }
 
 impl StatIndex {
     /// Loads the index `file` of the workspace at `root`; a missing or broken file is an empty index.
-    /// With `rehash`, nothing loaded is trusted.
+    /// With `rehash`, nothing loaded is trusted. Written before the machine was last started, it is
+    /// not trusted about what was changed shortly before.
     ///
     /// # Errors
     /// When `root` cannot be opened.
     pub fn open(root: &Path, file: &Path, rehash: bool) -> io::Result<Self> {
+        Self::open_under(root, file, rehash, boot())
+    }
+
+    fn open_under(root: &Path, file: &Path, rehash: bool, boot: ContentHash) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
-        let base = std::fs::read(file).ok().and_then(|bytes| {
-            let index = IndexFile::decode(bytes);
+        let base = fs::read(file).ok().and_then(|bytes| {
+            let index = IndexFile::decode(bytes, boot);
             if index.is_none() {
                 tracing::debug!("ignoring the stat index {}: it is damaged", file.display());
             }
@@ -103,16 +96,8 @@ impl StatIndex {
         });
         let base = base.unwrap_or_default();
         let checked = (0..base.files).map(|_| AtomicU8::new(UNCHECKED)).collect();
-        let learned = Mutex::default();
-        Ok(Self {
-            root,
-            file: file.to_owned(),
-            rehash,
-            base,
-            checked,
-            learned,
-            dirty: false.into(),
-        })
+        let (file, learned, dirty) = (file.to_owned(), Mutex::default(), false.into());
+        Ok(Self { root, file, boot, rehash, base, checked, learned, dirty })
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {
@@ -120,74 +105,111 @@ impl StatIndex {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The hash of the file at `path`, read only when its status is not the remembered one. Within
-    /// one run a file is looked at once, and again only after [`Self::record_output`].
+    /// The hash of what is at `path`, read only when its status is not the remembered one. Within one
+    /// run a path is looked at once, and again only after [`Self::record_output`] of it, or of
+    /// something in that directory.
     ///
     /// # Errors
-    /// What looking at or reading the file gives: `NotFound`, `IsADirectory` and so on.
+    /// What looking at or reading the file gives: `NotFound`, `IsADirectory` and so on. That there is
+    /// no directory is no error for [`Content::Names`], but something to remember.
     pub fn file(&self, path: &str, content: Content) -> io::Result<Hashed> {
-        match self.base.find_file(path, content) {
-            Some(slot) => self.loaded_file(slot),
-            None => self.learned_file(path, content, None),
-        }
+        let fact = match self.base.find_file(path, content) {
+            Some(slot) => self.loaded_file(slot)?,
+            None => self.learned_file(path, content, None)?,
+        };
+        if fact.elided { Err(io::ErrorKind::NotFound.into()) } else { Ok(fact.hashed) }
     }
 
-    fn loaded_file(&self, slot: u32) -> io::Result<Hashed> {
+    /// The file at a slot of what was loaded, as it is now. An output that is still not there, as
+    /// expected, is no error here.
+    fn loaded_file(&self, slot: u32) -> io::Result<Fact> {
         let entry = self.base.file(slot);
         let checked = &self.checked[slot as usize];
         let path = self.base.text(entry.path);
+        let fact = entry.fact;
         match checked.load(Ordering::Acquire) {
-            SAME => return Ok(Hashed { hash: entry.hash, stat: entry.stat }),
+            SAME => return Ok(fact),
             CHANGED => return self.learned_file(path, entry.content, None),
             _ => {}
         }
-        let stat = FileStat::at(self.root.as_fd(), path)?;
-        if stat == entry.stat && entry.settled && !entry.elided && !self.rehash {
+        let same = match FileStat::at(self.root.as_fd(), path, entry.content) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fact.elided,
+            stat => stat? == fact.hashed.stat && fact.settled && !fact.elided && !self.rehash,
+        };
+        if same {
             checked.store(SAME, Ordering::Release);
-            return Ok(Hashed { hash: entry.hash, stat });
+            return Ok(fact);
         }
-        let hashed = self.learned_file(path, entry.content, Some(&entry));
+        let learned = self.learned_file(path, entry.content, Some(&fact));
         checked.store(CHANGED, Ordering::Release);
-        hashed
+        learned
     }
 
     /// Looks the file up among what this run learned, else reads it. `old` is what was loaded for it.
-    fn learned_file(
-        &self,
-        path: &str,
-        content: Content,
-        old: Option<&FileEntry>,
-    ) -> io::Result<Hashed> {
+    fn learned_file(&self, path: &str, content: Content, old: Option<&Fact>) -> io::Result<Fact> {
         if let Some(fact) = self.learned().files[content as usize].get(path) {
-            return if fact.elided { Err(io::ErrorKind::NotFound.into()) } else { Ok(fact.hashed) };
+            return Ok(*fact);
         }
-        let read_at = MTime::now();
-        // Without `NONBLOCK`, a named pipe would keep whoever opens it waiting.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::openat(&self.root, path, flags, Mode::empty())?);
-        // The status is taken before the content: a change in between shows at the next look.
-        let stat = FileStat::of(&file)?;
-        let hashed = Hashed { hash: hash_reader(file, content)?, stat };
-        let settled = stat.is_settled(read_at);
+        let fact = self.read(path, content)?;
         // What cannot be trusted next time and says nothing new is not worth writing down.
-        if settled || old.is_none_or(|old| old.hash != hashed.hash) {
+        if fact.settled || old.is_none_or(|old| old.hashed.hash != fact.hashed.hash) {
             self.dirty.store(true, Ordering::Relaxed);
         }
-        self.learned().files[content as usize]
-            .insert(path.into(), Fact { hashed, settled, elided: false });
-        Ok(hashed)
+        self.learned().files[content as usize].insert(path.into(), fact);
+        Ok(fact)
     }
 
-    /// Stand-in until the index keeps ctimes.
+    fn read(&self, path: &str, content: Content) -> io::Result<Fact> {
+        let read_at = MTime::now();
+        let hashed = look(self.root.as_fd(), path, content)?;
+        let settled = hashed.stat.is_settled(read_at);
+        Ok(Fact { hashed, settled, elided: false, read_at })
+    }
+
+    /// Whether what is at `path` is still what this run hashed, so that a command that has read it
+    /// meanwhile has read just that. One `stat`; where the hash was taken too soon after a change to
+    /// tell by that, the file is read again.
+    ///
+    /// False for a path that this run has not looked at, or that it recorded as left in the store.
+    pub fn unchanged(&self, path: &str, content: Content) -> bool {
+        let Some(fact) = self.found(&self.learned(), path, content) else { return false };
+        let stat = FileStat::at(self.root.as_fd(), path, content);
+        if fact.elided || stat.ok() != Some(fact.hashed.stat) {
+            return false;
+        }
+        if fact.settled {
+            return true;
+        }
+        let Ok(again) = self.read(path, content) else { return false };
+        if again.settled && again.hashed == fact.hashed {
+            self.learned().files[content as usize].insert(path.into(), again);
+            self.dirty.store(true, Ordering::Relaxed);
+        }
+        again.hashed == fact.hashed
+    }
+
+    /// What this run has found at `path`.
+    fn found(&self, learned: &Learned, path: &str, content: Content) -> Option<Fact> {
+        if let Some(fact) = learned.files[content as usize].get(path) {
+            return Some(*fact);
+        }
+        let slot = self.base.find_file(path, content)?;
+        let same = self.checked[slot as usize].load(Ordering::Acquire) == SAME;
+        same.then(|| self.base.file(slot).fact)
+    }
+
+    /// Whether what is at `path` has been what this run hashed ever since `begun`, so that a command
+    /// that began then has read just that, whenever it did. [`Self::unchanged`], and either hashed before
+    /// or not changed since.
     pub fn unchanged_since(&self, path: &str, content: Content, begun: MTime) -> bool {
-        let Ok(known) = self.file(path, content) else { return false };
-        FileStat::at(self.root.as_fd(), path).is_ok_and(|stat| stat == known.stat)
-            && !(begun..=MTime::now()).contains(&known.stat.mtime)
+        let Some(fact) = self.found(&self.learned(), path, content) else { return false };
+        let hashed_before = fact.read_at <= begun;
+        (hashed_before || fact.hashed.stat.is_settled(begun)) && self.unchanged(path, content)
     }
 
     /// Whether the index knows the target with this trace file to be up to date with `dep_hash`:
-    /// the outputs and the discovered inputs are all as they were recorded. With `check_trace`, so is
-    /// the trace file, which says nothing else and is otherwise not looked at.
+    /// the outputs and the inputs are all as they were recorded. With `check_trace`, so is the trace
+    /// file, which says nothing else and is otherwise not looked at.
     ///
     /// `None` means only that it does not know: the trace file decides.
     pub fn vouch(
@@ -200,67 +222,65 @@ impl StatIndex {
             return None;
         }
         let target = self.base.find_target(trace_file)?;
-        let trace_is_same =
-            || FileStat::at(self.root.as_fd(), trace_file).is_ok_and(|stat| stat == target.stat);
-        if target.dep_hash != dep_hash || check_trace && !trace_is_same() {
+        let stat = || FileStat::at(self.root.as_fd(), trace_file, Content::Binary);
+        if target.dep_hash != dep_hash || check_trace && stat().ok() != Some(target.stat) {
             return None;
         }
-        let mut slots = self.base.slots(&target);
-        let mut digest = blake3::Hasher::new();
-        let mut vouched = Vouched {
-            outputs: Vec::with_capacity(target.outputs as usize),
-            on_disk: true,
-            read_trace: target.read_trace,
-        };
-        for slot in slots.by_ref().take(target.outputs as usize) {
-            let entry = self.base.file(slot);
-            let hashed = match self.loaded_file(slot) {
-                Ok(hashed) => hashed,
-                Err(error) if entry.elided && error.kind() == io::ErrorKind::NotFound => {
-                    vouched.on_disk = false;
-                    Hashed { hash: entry.hash, stat: entry.stat }
-                }
-                Err(_) => return None,
-            };
-            digest.update(hashed.hash.as_bytes());
-            vouched.outputs.push((self.base.text(entry.path), hashed));
+        let (mut same, mut on_disk) = (true, true);
+        for slot in self.base.slots(&target) {
+            let (now, then) = (self.loaded_file(slot).ok()?, self.base.file(slot).fact);
+            on_disk &= !now.elided;
+            same &= now.hashed.hash == then.hashed.hash
+                && now.hashed.stat.executable == then.hashed.stat.executable;
         }
-        for slot in slots {
-            digest.update(self.loaded_file(slot).ok()?.hash.as_bytes());
-        }
-        (ContentHash::from(digest.finalize()) == target.digest).then_some(vouched)
+        let vouched = Vouched { index: self, target, on_disk, read_trace: target.read_trace };
+        let known = same && target.consistent || vouched.digest() == target.digest;
+        known.then_some(vouched)
     }
 
-    /// Takes note of an output just written or verified: later looks in this run see this hash.
+    /// Takes note of an output just written or verified, with the hash of what is there now: later
+    /// looks in this run see it.
     ///
     /// # Errors
     /// When it cannot be looked at.
     pub fn record_output(&self, path: &str, hash: ContentHash) -> io::Result<Hashed> {
-        let stat = FileStat::at(self.root.as_fd(), path)?;
-        let settled = stat.is_settled(MTime::now());
+        let stat = FileStat::at(self.root.as_fd(), path, Content::Binary)?;
+        let read_at = MTime::now();
+        let settled = stat.is_settled(read_at);
         let hashed = Hashed { hash, stat };
-        self.record(path, Fact { hashed, settled, elided: false });
+        self.record(path, Fact { hashed, settled, elided: false, read_at });
+        // It may be new to its directory, and that to the one above.
+        for (at, _) in path.rmatch_indices('/') {
+            self.forget(&path[..at], Content::Names);
+        }
         Ok(hashed)
     }
 
     /// Takes note of an output that is known by its hash and was left in the store.
     pub fn record_elided(&self, path: &str, file: &OutputFile) {
         let OutputFile { hash, size, executable, .. } = *file;
-        let stat = FileStat { size, mtime: MTime::NONE, inode: 0, executable };
-        self.record(path, Fact { hashed: Hashed { hash, stat }, settled: true, elided: true });
+        let stat = FileStat { size, executable, ..FileStat::ABSENT };
+        let hashed = Hashed { hash, stat };
+        self.record(path, Fact { hashed, settled: true, elided: true, read_at: MTime::NONE });
     }
 
     fn record(&self, path: &str, fact: Fact) {
+        self.forget(path, Content::Text);
+        self.forget(path, Content::Binary);
         self.learned().files[Content::Binary as usize].insert(path.into(), fact);
-        if let Some(slot) = self.base.find_file(path, Content::Binary) {
-            self.checked[slot as usize].store(CHANGED, Ordering::Release);
-        }
         self.dirty.store(true, Ordering::Relaxed);
     }
 
-    /// Remembers a finished target. Its outputs must have been given to [`Self::record_output`] or
-    /// [`Self::file`] before, its discovered inputs to [`Self::file`]; a target with a file that was
-    /// not is not remembered.
+    fn forget(&self, path: &str, content: Content) {
+        self.learned().files[content as usize].remove(path);
+        if let Some(slot) = self.base.find_file(path, content) {
+            self.checked[slot as usize].store(CHANGED, Ordering::Release);
+        }
+    }
+
+    /// Remembers a finished target, made from `inputs`, each counting as said. Its outputs must have
+    /// been given to [`Self::record_output`] or [`Self::file`] before, its inputs to [`Self::file`]; a
+    /// target with a file that was not is not remembered.
     ///
     /// `read_trace` says that the trace file must be read even when the target is up to date.
     pub fn record_target(
@@ -268,12 +288,18 @@ impl StatIndex {
         trace_file: &str,
         dep_hash: ContentHash,
         outputs: Vec<Box<str>>,
-        discovered: Vec<Box<str>>,
+        inputs: Vec<(Box<str>, Content)>,
         read_trace: bool,
     ) {
-        let Ok(stat) = FileStat::at(self.root.as_fd(), trace_file) else { return };
-        let target = NewTarget { stat, dep_hash, outputs, discovered, read_trace };
-        self.learned().targets.insert(trace_file.into(), target);
+        let Ok(stat) = FileStat::at(self.root.as_fd(), trace_file, Content::Binary) else { return };
+        let mut learned = self.learned();
+        let all = outputs.iter().map(|path| (path, Content::Binary));
+        let all = all.chain(inputs.iter().map(|(path, content)| (path, *content)));
+        let found = all.map(|(path, content)| self.found(&learned, path, content));
+        let Some(found) = found.collect::<Option<Vec<Fact>>>() else { return };
+        let digest = digest(outputs.len() as u32, found.iter().map(|fact| fact.hashed));
+        let target = NewTarget { stat, dep_hash, digest, outputs, inputs, read_trace };
+        learned.targets.insert(trace_file.into(), target);
         self.dirty.store(true, Ordering::Relaxed);
     }
 
@@ -301,94 +327,33 @@ impl StatIndex {
         if !self.dirty.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        let bytes = merge(&self.base, &self.checked, &self.learned()).encode();
+        let tables = merge::merge(&self.base, &self.checked, &self.learned());
         if let Some(directory) = self.file.parent() {
-            std::fs::create_dir_all(directory)?;
+            fs::create_dir_all(directory)?;
         }
-        atomic::write(&self.file, &bytes)
+        atomic::write(&self.file, &tables.encode(MTime::now(), self.boot))
     }
 }
 
-/// What was loaded and is still so, with what was learned over it.
-fn merge(base: &IndexFile, checked: &[AtomicU8], learned: &Learned) -> Tables {
-    let mut tables = Tables::default();
-    let used = checked.iter().filter(|state| state.load(Ordering::Relaxed) != UNCHECKED).count()
-        + learned.files.iter().map(HashMap::len).sum::<usize>();
-    let keep_unused = (base.files as usize) < 2 * used + 4096;
-    // Where each file that was loaded has gone.
-    let mut moved = vec![None; base.files as usize];
-    for slot in 0..base.files {
-        let entry = base.file(slot);
-        let state = checked[slot as usize].load(Ordering::Relaxed);
-        let path = base.text(entry.path);
-        let replaced = learned.files[entry.content as usize].contains_key(path);
-        if !replaced && (state == SAME || state == UNCHECKED && keep_unused) {
-            moved[slot as usize] = Some(tables.add_file(path, entry));
-        }
+impl<'a> Vouched<'a> {
+    /// Each output with its path from the root, in the order they were recorded.
+    pub fn outputs(&self) -> impl Iterator<Item = (&'a str, Hashed)> + use<'a> {
+        let index = self.index;
+        index.base.slots(&self.target).take(self.target.outputs as usize).map(move |slot| {
+            let entry = index.base.file(slot);
+            (index.base.text(entry.path), index.loaded_file(slot).unwrap_or(entry.fact).hashed)
+        })
     }
-    let mut added: [HashMap<&str, u32>; 2] = Default::default();
-    let facts = [Content::Text, Content::Binary].into_iter().flat_map(|content| {
-        learned.files[content as usize].iter().map(move |(path, fact)| (path, content, *fact))
-    });
-    for (path, content, Fact { hashed, settled, elided }) in facts {
-        let entry = FileEntry {
-            path: Span::default(),
-            content,
-            stat: hashed.stat,
-            settled,
-            elided,
-            hash: hashed.hash,
-        };
-        let slot = tables.add_file(path, entry);
-        added[content as usize].insert(path, slot);
-        if let Some(old) = base.find_file(path, content) {
-            moved[old as usize] = Some(slot);
-        }
+
+    /// The digest of its files as they are now.
+    fn digest(&self) -> ContentHash {
+        let now = |slot| self.index.loaded_file(slot).unwrap_or(self.index.base.file(slot).fact);
+        let slots = self.index.base.slots(&self.target);
+        digest(self.target.outputs, slots.map(|slot| now(slot).hashed))
     }
-    let slot_of = |path: &str, content: Content| match added[content as usize].get(path) {
-        Some(slot) => Some(*slot),
-        None => moved[base.find_file(path, content)? as usize],
-    };
-    for target in (0..base.targets).map(|slot| base.target(slot)) {
-        let path = base.text(target.path);
-        if learned.targets.contains_key(path) {
-            continue;
-        }
-        let slots = base.slots(&target).map(|slot| *moved.get(slot as usize)?);
-        if let Some(slots) = slots.collect::<Option<Vec<u32>>>() {
-            let first_slot = tables.slots.len() as u32;
-            tables.slots.extend(slots);
-            tables.add_target(path, TargetEntry { first_slot, ..target });
-        }
-    }
-    for (path, target) in &learned.targets {
-        let outputs = target.outputs.iter().map(|path| slot_of(path, Content::Binary));
-        let discovered =
-            target.discovered.iter().map(|path| slot_of(path, Content::of_source(path)));
-        let Some(slots) = outputs.chain(discovered).collect::<Option<Vec<u32>>>() else { continue };
-        let mut digest = blake3::Hasher::new();
-        for &slot in &slots {
-            digest.update(tables.files[slot as usize].hash.as_bytes());
-        }
-        let entry = TargetEntry {
-            path: Span::default(),
-            stat: target.stat,
-            dep_hash: target.dep_hash,
-            digest: digest.finalize().into(),
-            first_slot: tables.slots.len() as u32,
-            outputs: target.outputs.len() as u32,
-            discovered: target.discovered.len() as u32,
-            read_trace: target.read_trace,
-        };
-        tables.slots.extend(slots);
-        tables.add_target(path, entry);
-    }
-    let old_notes = (0..base.notes).map(|slot| base.note(slot));
-    for (key, value) in old_notes.filter(|(key, _)| !learned.notes.contains_key(*key)) {
-        tables.add_note(key, value);
-    }
-    for (key, value) in &learned.notes {
-        tables.add_note(key, value);
-    }
-    tables
+}
+
+/// The hash of what tells this start of the machine from others; of nothing where there is none.
+fn boot() -> ContentHash {
+    ContentHash::of_bytes(&fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default())
 }

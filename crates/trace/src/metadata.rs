@@ -9,10 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildTrace, ContentHash, Outputs, atomic};
+use crate::{BuildTrace, ContentHash, MTime, Outputs, atomic};
 
 /// The version of the trace file format that this crate writes and the only one it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A trace file larger than this is taken for garbage rather than read into memory.
 const SIZE_LIMIT: u64 = 64 << 20;
@@ -32,6 +32,13 @@ pub struct BuildMetadata {
     pub outputs: Outputs,
     /// Whether the outputs were restored from a cache rather than built here.
     pub synthetic: bool,
+    /// When the trace file was written; [`MTime::NONE`] until it was read from one.
+    #[serde(skip, default = "not_written")]
+    pub written: MTime,
+}
+
+fn not_written() -> MTime {
+    MTime::NONE
 }
 
 impl BuildMetadata {
@@ -43,6 +50,7 @@ impl BuildMetadata {
             inputs: trace.parts().to_vec(),
             outputs,
             synthetic,
+            written: MTime::NONE,
         }
     }
 }
@@ -55,7 +63,10 @@ pub enum TraceFile {
     /// A build was begun and has not finished: killed, or still running. Its outputs are not to be
     /// trusted, whatever their modification times say.
     Unfinished,
-    /// No trace file, or one that cannot be read.
+    /// There is a file that tells nothing: empty, cut short, too large, of another schema, not to be
+    /// read, or by somebody else. That is no proof that its outputs were ever finished.
+    Damaged,
+    /// There is no trace file.
     Absent,
 }
 
@@ -65,43 +76,49 @@ struct Unfinished {
     unfinished: bool,
 }
 
-/// Reads a trace file. One that is corrupt, truncated, too large or of another schema counts as
-/// absent; that is noted at debug level.
+/// Reads a trace file. Why one is [`TraceFile::Damaged`] is noted at debug level.
 pub fn read_trace_file(path: &Path) -> TraceFile {
-    let text = match read_bounded(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return TraceFile::Absent,
-        Err(error) => return absent(path, &error),
-    };
-    match serde_json::from_slice::<BuildMetadata>(&text) {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    match read_bounded(path) {
+        Ok((text, written)) => parse(&text, written).unwrap_or_else(|why| damaged(path, &why)),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => TraceFile::Absent,
+        Err(error) => damaged(path, &error),
+    }
+}
+
+fn parse(text: &[u8], written: MTime) -> Result<TraceFile, serde_json::Error> {
+    use serde::de::Error;
+    match serde_json::from_slice::<BuildMetadata>(text) {
         Ok(metadata) if metadata.schema_version == SCHEMA_VERSION => {
-            TraceFile::Finished(Box::new(metadata))
+            Ok(TraceFile::Finished(Box::new(BuildMetadata { written, ..metadata })))
         }
         Ok(metadata) => {
             let version = metadata.schema_version;
-            absent(path, &format!("its schema version {version} is not {SCHEMA_VERSION}"))
+            Err(Error::custom(format!("it is of schema {version}, not {SCHEMA_VERSION}")))
         }
-        Err(error) => match serde_json::from_slice(&text) {
-            Ok(Unfinished { unfinished: true }) => TraceFile::Unfinished,
-            _ => absent(path, &error),
+        Err(error) => match serde_json::from_slice(text) {
+            Ok(Unfinished { unfinished: true }) => Ok(TraceFile::Unfinished),
+            _ => Err(error),
         },
     }
 }
 
-fn absent(path: &Path, why: &dyn std::fmt::Display) -> TraceFile {
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> TraceFile {
     tracing::debug!("ignoring the trace file {}: {why}", path.display());
-    TraceFile::Absent
+    TraceFile::Damaged
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+/// What a file holds, unless it is too large for a trace, and when it was written.
+fn read_bounded(path: &Path) -> io::Result<(Vec<u8>, MTime)> {
     let file = File::open(path)?;
-    let length = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    let length = metadata.len();
     if length > SIZE_LIMIT {
         return Err(io::Error::other(format!("{length} bytes are more than any trace has")));
     }
     let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(SIZE_LIMIT).read_to_end(&mut text)?;
-    Ok(text)
+    Ok((text, MTime::from(&metadata)))
 }
 
 /// Writes the trace file of a finished build, atomically.

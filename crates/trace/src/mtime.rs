@@ -6,9 +6,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rustix::fs::{AtFlags, Stat};
+use rustix::{
+    fs::{AtFlags, FileType, Stat},
+    io::Errno,
+};
 
-/// A modification time in nanoseconds since the Unix epoch; `MTime::NONE` is older than any file.
+use crate::Content;
+
+/// The time of a change in nanoseconds since the Unix epoch; `MTime::NONE` is older than any file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MTime(pub i64);
 
@@ -27,14 +32,17 @@ impl MTime {
     }
 }
 
-/// What the stat index compares. Two versions of a file differ in at least one field unless they
-/// were written within one tick of the file system's clock (see [`FileStat::is_settled`]).
+/// The status of a file or directory, which the stat index compares as Git does. Two versions of one
+/// file differ in at least one field unless they were written within one tick of the file system's
+/// clock (see [`FileStat::is_settled`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStat {
     /// Length in bytes.
     pub size: u64,
-    /// Last change of the content.
+    /// Last change of the content, or whatever it was set to.
     pub mtime: MTime,
+    /// Last change of content or status. Nobody can set it.
+    pub ctime: MTime,
     /// Inode number.
     pub inode: u64,
     /// Whether any execute permission bit is set.
@@ -42,29 +50,43 @@ pub struct FileStat {
 }
 
 impl FileStat {
-    /// The status of the regular file at `path`, relative to `directory`; symbolic links are followed.
+    /// The status of nothing: of a directory that is not there, of a file that was left in the store.
+    pub const ABSENT: Self =
+        Self { size: 0, mtime: MTime::NONE, ctime: MTime::NONE, inode: 0, executable: false };
+
+    /// The status of the regular file at `path`, relative to `directory`; for [`Content::Names`] that
+    /// of the directory, [`FileStat::ABSENT`] where there is none. Symbolic links are followed.
     ///
     /// # Errors
-    /// `NotFound` when there is none; `IsADirectory` for a directory; another for a pipe or a socket.
-    pub fn at(directory: BorrowedFd<'_>, path: &str) -> io::Result<Self> {
-        let stat = rustix::fs::statat(directory, path, AtFlags::empty())?;
-        Self::of_stat(&stat)
+    /// `NotFound` when there is no file; `IsADirectory` for a directory; another for a pipe or a
+    /// socket.
+    pub fn at(
+        directory: BorrowedFd<'_>,
+        path: impl rustix::path::Arg,
+        content: Content,
+    ) -> io::Result<Self> {
+        match rustix::fs::statat(directory, path, AtFlags::empty()) {
+            Ok(stat) => Self::of_stat(&stat, content),
+            Err(Errno::NOENT | Errno::NOTDIR) if content == Content::Names => Ok(Self::ABSENT),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// The status of an open file.
+    /// The status of an open file or directory.
     ///
     /// # Errors
-    /// `IsADirectory` for a directory; another for a pipe or a socket.
-    pub fn of(file: &fs::File) -> io::Result<Self> {
-        Self::of_stat(&rustix::fs::fstat(file)?)
+    /// As of [`FileStat::at`].
+    pub fn of(file: &fs::File, content: Content) -> io::Result<Self> {
+        Self::of_stat(&rustix::fs::fstat(file)?, content)
     }
 
     #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
-    fn of_stat(stat: &Stat) -> io::Result<Self> {
-        use rustix::fs::FileType;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
-            FileType::Fifo | FileType::Socket => {
+    fn of_stat(stat: &Stat, content: Content) -> io::Result<Self> {
+        match (FileType::from_raw_mode(stat.st_mode), content) {
+            (FileType::Directory, Content::Names) => {}
+            (_, Content::Names) => return Ok(Self::ABSENT),
+            (FileType::Directory, _) => return Err(io::ErrorKind::IsADirectory.into()),
+            (FileType::Fifo | FileType::Socket, _) => {
                 return Err(io::Error::other("it is a pipe or a socket, not a file"));
             }
             _ => {}
@@ -72,20 +94,28 @@ impl FileStat {
         Ok(Self {
             size: stat.st_size as u64,
             mtime: MTime::new(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime: MTime::new(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
             inode: stat.st_ino as u64,
             executable: stat.st_mode & 0o111 != 0,
         })
     }
 
+    /// The later of its two times.
+    pub fn changed(&self) -> MTime {
+        self.mtime.max(self.ctime)
+    }
+
     /// Whether a file with this status, read when the clock said `read_at`, could not since have
-    /// been changed without its modification time showing it ("racily clean" otherwise).
+    /// been changed without its times showing it ("racily clean" otherwise).
     ///
     /// Kernels stamp files with a clock that ticks every 1 to 10 ms; a file system that keeps whole
     /// seconds betrays itself by a time without a fraction.
     pub fn is_settled(&self, read_at: MTime) -> bool {
-        let granularity =
-            if self.mtime.0 % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
-        self.mtime.0.saturating_add(granularity) < read_at.0
+        let settled = |time: MTime| {
+            let tick = if time.0 % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
+            time.0.saturating_add(tick) < read_at.0
+        };
+        settled(self.mtime) && settled(self.ctime)
     }
 }
 

@@ -34,6 +34,22 @@ pub struct DiscoveredInput {
     pub hash: ContentHash,
 }
 
+/// Where a build looked for inputs by name, in directories one after the other, as a compiler looks for
+/// headers. A file that appears there later, and would have been found instead of or besides what was
+/// found, makes the outputs out of date as much as one that changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Searched {
+    /// Directories, portable as in [`DiscoveredInput`], in the order in which they are searched.
+    pub directories: Vec<String>,
+    /// Names that were asked for besides those of the discovered inputs, such as by `__has_include`;
+    /// sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The hash of which candidates, of all directories with all names, were there.
+    pub found: ContentHash,
+}
+
 /// How much a log line matters. Ordered: `Trace < Info < Warning < Error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +87,9 @@ pub struct Outputs {
     /// Inputs found by the build, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discovered: Vec<DiscoveredInput>,
+    /// Where the build looked for inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Searched>,
     /// What the build printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogEntry>,

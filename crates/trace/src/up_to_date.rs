@@ -1,18 +1,23 @@
-//! Is it up to date, and if not, build it: Lake's `checkHashUpToDate`, `buildUnlessUpToDate` and
-//! `buildFileUnlessUpToDate`.
+//! Is it up to date, and if not, build it, for programs of one's own: Lake's `checkHashUpToDate`,
+//! `buildUnlessUpToDate` and `buildFileUnlessUpToDate`.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::CWD;
+
 use crate::{
-    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, Level, LogEntry, MTime,
-    OutputFile, Outputs, TraceFile, begin_trace_file, clear_file_hash, clear_trace_file,
-    compute_file_hash, describe_io, fetch_file_trace, read_trace_file, write_trace_file,
+    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, FileStat, Hashed, Level,
+    LogEntry, MTime, OutputFile, Outputs, Searched, begin_trace_file,
+    check::{Expected, Files, OutOfDate, Times, UpToDate, Wanted, check},
+    clear_file_hash, clear_trace_file, describe_io, fetch_file_trace,
+    look::look,
+    read_trace_file, write_trace_file,
 };
 
-/// What may be trusted and what may be done.
+/// What to trust and what to do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policy {
     /// Trust no saved hash (`--rehash`).
@@ -51,7 +56,7 @@ pub enum BuildError {
     },
 }
 
-/// What a build prints, message by message.
+/// The messages of a build, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildLog(pub Vec<LogEntry>);
 
@@ -91,16 +96,22 @@ fn oldest_mtime(outputs: &[impl AsRef<Path>]) -> Option<MTime> {
 
 /// Builds `outputs` with `build` unless they are up to date with `dep_trace`.
 ///
-/// - The trace file's hash is that of `dep_trace` and the outputs are there: its log is replayed into
-///   `log`, nothing is built. Otherwise, in `old` mode, outputs newer than the inputs are taken.
-/// - There is no trace file, or none that can be read: outputs newer than every input are taken as
-///   they are. No log is replayed.
+/// - The trace file's hash is that of `dep_trace` and the outputs are what it says: its log is
+///   replayed into `log`, nothing is built. Otherwise, in `old` mode, outputs newer than the inputs
+///   are taken.
+/// - There is no trace file: outputs newer than every input are taken as they are, though not
+///   directories. No log is replayed.
 /// - The trace file says that a build was begun and did not finish: built, whatever the times say.
+/// - The trace file is damaged: built, but in `old` mode, where it counts as none.
 /// - Otherwise built. On success the trace file records `dep_trace`, the outputs, the discovered
 ///   inputs that `build` returns, and what it logged. On failure outputs and trace file are removed.
 ///
+/// The directory of the trace file is made where it is missing. Before that file says that a build
+/// was begun, nothing is removed.
+///
 /// Discovered inputs are checked against their recorded hashes, relative paths from the current
-/// directory; one that changed or is gone makes the outputs out of date.
+/// directory; one that changed or is gone makes the outputs out of date. Every file is read: of a
+/// directory only its being there is checked.
 pub fn build_unless_up_to_date(
     outputs: &[impl AsRef<Path>],
     dep_trace: &BuildTrace,
@@ -109,27 +120,19 @@ pub fn build_unless_up_to_date(
     log: &mut BuildLog,
     build: impl FnOnce(&mut BuildLog) -> Result<Vec<DiscoveredInput>, BuildError>,
 ) -> Result<Outcome, BuildError> {
-    match read_trace_file(trace_file) {
-        TraceFile::Finished(old) => {
-            let unchanged = discovered_unchanged(&old.outputs.discovered);
-            let dep_hash = unchanged.then_some(old.dep_hash);
-            if check_hash_up_to_date(outputs, dep_trace, dep_hash, None, policy) {
-                log.0.extend(old.outputs.log);
-                return Ok(Outcome::UpToDate);
-            }
-        }
-        TraceFile::Absent if oldest_mtime(outputs).is_some_and(|m| m > dep_trace.mtime()) => {
-            return Ok(Outcome::UpToDate);
-        }
-        TraceFile::Absent | TraceFile::Unfinished => {}
+    let directory = trace_file.parent().unwrap_or(Path::new(""));
+    if let Ok(fresh) = look_up(outputs, dep_trace, trace_file, policy) {
+        log.0.extend(fresh.record.log);
+        return Ok(Outcome::UpToDate);
     }
     if policy.no_build {
         return Err(BuildError::OutOfDate(trace_file.to_owned()));
     }
+    at(directory, fs::create_dir_all(directory))?;
+    at(trace_file, begin_trace_file(trace_file))?;
     let mut own = BuildLog::default();
-    let result = at(trace_file, begin_trace_file(trace_file)).and_then(|()| {
-        let discovered = build(&mut own)?;
-        let record = describe(outputs, trace_file, discovered, own.0.clone())?;
+    let result = build(&mut own).and_then(|discovered| {
+        let record = describe(outputs, directory, discovered, own.0.clone())?;
         at(trace_file, write_trace_file(trace_file, &BuildMetadata::new(dep_trace, record, false)))
     });
     log.0.extend(own.0);
@@ -141,6 +144,55 @@ pub fn build_unless_up_to_date(
         return Err(error);
     }
     Ok(Outcome::Built)
+}
+
+/// Checks the outputs beside their trace file.
+fn look_up(
+    outputs: &[impl AsRef<Path>],
+    dep_trace: &BuildTrace,
+    trace_file: &Path,
+    policy: Policy,
+) -> Result<UpToDate, OutOfDate> {
+    let directory = trace_file.parent().unwrap_or(Path::new(""));
+    let names: Vec<String> =
+        outputs.iter().map(|output| recorded_path(output.as_ref(), directory)).collect();
+    let expected = names.iter().zip(outputs).map(|(name, output)| match output.as_ref().is_dir() {
+        true => Expected::Directory(name),
+        false => Expected::File(name),
+    });
+    let wanted = Wanted {
+        dep_hash: dep_trace.hash(),
+        newest: dep_trace.mtime(),
+        unrecorded: MTime::NONE,
+        outputs: &expected.collect::<Vec<_>>(),
+        times: if policy.old { Times::Old } else { Times::Untraced },
+    };
+    check(read_trace_file(trace_file), &wanted, &PlainFiles { directory })
+}
+
+/// Files as they are on disk, each read when it is asked for. Outputs are relative to `directory`,
+/// discovered inputs to the current one.
+struct PlainFiles<'a> {
+    directory: &'a Path,
+}
+
+impl Files for PlainFiles<'_> {
+    fn output(&self, path: &str) -> io::Result<Hashed> {
+        look(CWD, self.directory.join(path), Content::Binary)
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        self.directory.join(path).is_dir()
+    }
+
+    fn discovered(&self, path: &str) -> Option<Hashed> {
+        look(CWD, path, Content::of_source(path)).ok()
+    }
+
+    fn finds_the_same(&self, _: &Searched, _: &Outputs) -> bool {
+        // Nothing that is built here says where it searched.
+        false
+    }
 }
 
 /// [`build_unless_up_to_date`] for one file, whose trace file is `FILE.trace`: clears the file's
@@ -163,41 +215,35 @@ pub fn build_file_unless_up_to_date(
     at(file, fetch_file_trace(file, content, policy.rehash))
 }
 
-fn discovered_unchanged(discovered: &[DiscoveredInput]) -> bool {
-    discovered.iter().all(|input| {
-        compute_file_hash(Path::new(&input.path), Content::of_source(&input.path))
-            .is_ok_and(|hash| hash == input.hash)
-    })
+/// The path by which a trace file in `directory` knows an output.
+fn recorded_path(output: &Path, directory: &Path) -> String {
+    output.strip_prefix(directory).unwrap_or(output).to_string_lossy().into_owned()
 }
 
 /// The record of `outputs` as they stand; a missing one is the build's failure.
 fn describe(
     outputs: &[impl AsRef<Path>],
-    trace_file: &Path,
+    directory: &Path,
     discovered: Vec<DiscoveredInput>,
     log: Vec<LogEntry>,
 ) -> Result<Outputs, BuildError> {
     let mut record = Outputs { discovered, log, ..Outputs::default() };
-    let base = trace_file.parent().unwrap_or(Path::new(""));
     for output in outputs {
         let output = output.as_ref();
-        let path = output.strip_prefix(base).unwrap_or(output).to_string_lossy().into_owned();
-        let metadata = fs::metadata(output).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                BuildError::Failed(format!("the build did not write {}", output.display()))
+        let path = recorded_path(output, directory);
+        match look(CWD, output, Content::Binary) {
+            Ok(Hashed { hash, stat: FileStat { size, executable, .. } }) => {
+                record.outputs.push(OutputFile { path, hash, size, executable });
             }
-            _ => BuildError::Io { path: output.to_owned(), source: error },
-        })?;
-        if metadata.is_dir() {
-            record.directories.push(path);
-            continue;
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                record.directories.push(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let message = format!("the build did not write {}", output.display());
+                return Err(BuildError::Failed(message));
+            }
+            Err(source) => return Err(BuildError::Io { path: output.to_owned(), source }),
         }
-        let hash = at(output, compute_file_hash(output, Content::Binary))?;
-        let executable = {
-            use std::os::unix::fs::PermissionsExt;
-            metadata.permissions().mode() & 0o111 != 0
-        };
-        record.outputs.push(OutputFile { path, hash, size: metadata.len(), executable });
     }
     Ok(record)
 }

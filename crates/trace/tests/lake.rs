@@ -143,15 +143,6 @@ fn without_a_trace_file_modification_times_decide() {
     assert!(!place.path("out.trace").exists());
     place.set_age("out", 120);
     place.built(PLAIN, "copied one");
-    // A trace file that cannot be read is none.
-    for garbage in
-        ["", "{", "null", "{\"schemaVersion\":1}", "{\"schemaVersion\":1,\"unfinished\":false}"]
-    {
-        place.write("out.trace", garbage);
-        place.up_to_date(PLAIN, &[]);
-    }
-    place.set_age("out", 120);
-    place.built(PLAIN, "copied one");
     // As old as the input is not newer.
     fs::remove_file(place.path("out.trace")).unwrap();
     let modified = fs::metadata(place.path("in")).unwrap().modified().unwrap();
@@ -162,6 +153,30 @@ fn without_a_trace_file_modification_times_decide() {
         .set_modified(modified)
         .unwrap();
     place.built(PLAIN, "copied one");
+}
+
+#[test]
+fn a_damaged_trace_file_is_not_one_that_is_not_there() {
+    let place = Place::new();
+    let schema = format!("{{\"schemaVersion\":{SCHEMA_VERSION}}}");
+    place.built(PLAIN, "copied one");
+    let good = place.read("out.trace");
+    let foreign = good.replace(
+        &format!("\"schemaVersion\":{SCHEMA_VERSION}"),
+        &format!("\"schemaVersion\":{}", SCHEMA_VERSION - 1),
+    );
+    assert_ne!(foreign, good);
+    for garbage in
+        ["", "{", "null", &schema, "{\"unfinished\":false}", &good[..good.len() / 2], &foreign]
+    {
+        // As new as can be, and still it may be what a build left half written.
+        place.write("out", "half");
+        place.write("out.trace", garbage);
+        assert!(matches!(read_trace_file(&place.path("out.trace")), TraceFile::Damaged));
+        place.built(PLAIN, "copied one");
+        assert_eq!(place.read("out"), "one\n");
+    }
+    assert!(matches!(read_trace_file(&place.path("out/trace")), TraceFile::Absent));
 }
 
 #[test]
@@ -200,6 +215,78 @@ fn old_mode_takes_what_is_newer_than_its_inputs() {
     place.up_to_date(OLD, &["copied one"]);
     place.set_age("out", 45);
     place.built(OLD, "copied two");
+}
+
+#[test]
+fn old_mode_looks_at_discovered_inputs_too() {
+    let place = Place::new();
+    place.write("a.h", "1\n");
+    place.set_age("a.h", 60);
+    let header = place.path("a.h").to_str().unwrap().to_owned();
+    let build = || {
+        let hash = compute_file_hash(&place.path("a.h"), Content::Text).unwrap();
+        let (outcome, log) = place
+            .build_by(OLD, |log| {
+                log.push(Level::Warning, "careful");
+                place.write("out", "x");
+                Ok(vec![DiscoveredInput { path: header.clone(), hash }])
+            })
+            .unwrap();
+        assert_eq!(log, ["careful"]);
+        outcome
+    };
+    assert_eq!(build(), Outcome::Built);
+    place.write("a.h", "2\n");
+    place.set_age("a.h", 30);
+    assert_eq!(build(), Outcome::UpToDate);
+    place.set_age("out", 45);
+    assert_eq!(build(), Outcome::Built);
+}
+
+#[test]
+fn an_output_that_is_not_what_was_built_is_built_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let build = |policy| {
+        let work = |_: &mut BuildLog| {
+            place.write("out", "tool");
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(place.path("out"), mode).unwrap();
+            Ok(Vec::new())
+        };
+        place.build_by(policy, work).unwrap().0
+    };
+    assert_eq!(build(PLAIN), Outcome::Built);
+    for policy in [PLAIN, OLD, Policy { rehash: true, ..PLAIN }] {
+        assert_eq!(build(policy), Outcome::UpToDate);
+        fs::set_permissions(place.path("out"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(build(policy), Outcome::Built);
+        place.write("out", "tOOl");
+        assert_eq!(build(policy), Outcome::Built);
+    }
+}
+
+#[test]
+fn a_trace_file_can_lie_where_nothing_is_yet() {
+    let place = Place::new();
+    let build = |trace_file: &str| {
+        let build = |_: &mut BuildLog| {
+            place.write("out", "x");
+            Ok(Vec::new())
+        };
+        let trace_file = place.path(trace_file);
+        let mut log = BuildLog::default();
+        let outputs = [place.path("out")];
+        build_unless_up_to_date(&outputs, &place.trace(), &trace_file, PLAIN, &mut log, build)
+    };
+    place.write("out", "precious");
+    place.set_age("out", 120);
+    // A file is where its directory should be: nothing can be built, and nothing is removed.
+    assert!(matches!(build("in/traces/out.trace"), Err(BuildError::Io { .. })));
+    assert_eq!(place.read("out"), "precious");
+    assert_eq!(build("traces/new/out.trace").unwrap(), Outcome::Built);
+    assert_eq!(build("traces/new/out.trace").unwrap(), Outcome::UpToDate);
+    assert_eq!(place.read("out"), "x");
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! Whether a step's outputs are those of its inputs.
+//!
+//! The stat index knows nearly always. Where it does not, the check is that of [`larder_trace::check`],
+//! over the files as the index sees them.
 
 use std::io;
 
 use larder_project::manifest::FILE_NAME;
 use larder_trace::{
-    BuildMetadata, Content, ContentHash, DiscoveredInput, LogEntry, MTime, Outputs, TraceFile,
-    Vouched, read_trace_file,
+    Content, ContentHash, Expected, Files, Hashed, LogEntry, MTime, OutOfDate, Outputs, Proof,
+    Searched, Times, TraceFile, UpToDate, Wanted, check, read_trace_file,
 };
 
-use super::{Inputs, State, Step};
+use super::{Inputs, State, Step, record::tree_names};
 use crate::{
     artifact::{Artifact, Made},
     context::{Context, Mode},
@@ -23,6 +26,27 @@ pub(super) struct Fresh {
     pub on_disk: bool,
     /// What the work printed that made them.
     pub log: Vec<LogEntry>,
+}
+
+/// A step's files as the stat index sees them.
+struct OfStep<'a>(&'a Step, &'a Context);
+
+impl Files for OfStep<'_> {
+    fn output(&self, path: &str) -> io::Result<Hashed> {
+        self.1.index.file(&self.0.place.output(path), Content::Binary)
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        self.1.absolute(&self.0.place.output(path)).is_dir()
+    }
+
+    fn discovered(&self, path: &str) -> Option<Hashed> {
+        self.1.discovered_hash(&self.0.place, path).map(|(_, hashed)| hashed)
+    }
+
+    fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {
+        self.0.finds_the_same(self.1, searched, record)
+    }
 }
 
 impl Step {
@@ -41,140 +65,118 @@ impl Step {
             Err(reason) => State::OutOfDate(reason),
         }
     }
-}
 
-impl Step {
     /// Whether the outputs are those of these very inputs, or why not.
     fn look(&self, cx: &Context, inputs: Inputs<'_>) -> Result<Fresh, Reason> {
         let trace_path = self.trace_path();
         // With nothing to do, this is all that happens: the whole trace is not even put together.
-        let dep_hash = self.prefix.hash_with(inputs.trace);
+        let dep_hash = self.dep_hash(inputs);
+        if let Some(fresh) = self.vouched(cx, &trace_path, dep_hash) {
+            return Ok(fresh);
+        }
+        let expected = self.expected();
+        // Nothing tells with which arguments outputs without a record were made, but when those may
+        // have been edited.
+        let manifest = || cx.index.file(&self.place.input(FILE_NAME), Content::Text).ok();
+        let (times, unrecorded) = match cx.options.old {
+            true => (Times::Old, manifest().map_or(MTime::NONE, |found| found.stat.mtime)),
+            false => (Times::Never, MTime::NONE),
+        };
+        let wanted = Wanted {
+            dep_hash,
+            newest: self.prefix.mtime().max(inputs.trace.mtime()),
+            unrecorded,
+            outputs: &expected,
+            times,
+        };
+        if cx.options.old && self.refuse_links(cx).is_err() {
+            return Err(Reason::NotBuilt);
+        }
+        let trace_file = read_trace_file(&cx.absolute(&trace_path));
+        let UpToDate { record, mtimes, on_disk, proof } =
+            check(trace_file, &wanted, &OfStep(self, cx)).map_err(|why| self.why(why, inputs))?;
+        if on_disk && let Some(stray) = self.stray(cx, &record) {
+            return Err(Reason::OutputChanged(stray));
+        }
+        if proof == Proof::Record {
+            if !on_disk {
+                for file in &record.outputs {
+                    cx.index.record_elided(&self.place.output(&file.path), file);
+                }
+            }
+            self.remember(cx, dep_hash, &record, on_disk);
+        }
+        let made: Vec<Made<'_>> =
+            record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
+        Ok(Fresh { artifacts: self.artifacts(&made), on_disk, log: record.log })
+    }
+
+    /// The outputs, if the stat index knows them to be up to date.
+    fn vouched(&self, cx: &Context, trace_path: &str, dep_hash: ContentHash) -> Option<Fresh> {
         let check_trace = cx.options.check_traces || cx.cache.collects();
-        if let Some(vouched) = cx.index.vouch(&trace_path, dep_hash, check_trace)
-            && let Some(more) = self.read_more(cx, &vouched, dep_hash)
-        {
-            let strip = self.place.build_prefix.len();
-            let made = vouched.outputs.iter().map(|(path, hashed)| Made {
+        let vouched = cx.index.vouch(trace_path, dep_hash, check_trace)?;
+        let mut log = Vec::new();
+        if vouched.read_trace {
+            match read_trace_file(&cx.absolute(trace_path)) {
+                TraceFile::Finished(record) if record.dep_hash == dep_hash => {
+                    let gone = |path: &String| {
+                        !cx.absolute(&self.place.output(path)).is_dir() && vouched.on_disk
+                    };
+                    if record.outputs.directories.iter().any(gone) {
+                        return None;
+                    }
+                    log = record.outputs.log;
+                }
+                _ => return None,
+            }
+        }
+        let strip = self.place.build_prefix.len();
+        let made: Vec<Made<'_>> = vouched
+            .outputs()
+            .map(|(path, hashed)| Made {
                 path: path.get(strip..).unwrap_or_default(),
                 hash: hashed.hash,
                 executable: hashed.stat.executable,
                 mtime: hashed.stat.mtime,
-            });
-            let made: Vec<Made<'_>> = made.collect();
-            if vouched.on_disk
-                && let Some(path) = self.gone(cx, &more.directories)
-            {
-                return Err(Reason::OutputMissing(path.clone()));
-            }
-            let artifacts = self.artifacts(&made);
-            return Ok(Fresh { artifacts, on_disk: vouched.on_disk, log: more.log });
-        }
-        let newest = self.prefix.mtime().max(inputs.trace.mtime());
-        match read_trace_file(&cx.absolute(&trace_path)) {
-            TraceFile::Finished(record) if record.dep_hash == dep_hash => self.verify(cx, *record),
-            TraceFile::Finished(record) => {
-                self.newer_than(cx, newest, cx.options.old).ok_or_else(|| {
-                    let trace = self.trace(inputs.trace);
-                    Reason::Inputs(differences(&record.inputs, trace.parts()))
-                })
-            }
-            TraceFile::Unfinished => Err(Reason::Interrupted),
-            TraceFile::Absent => {
-                let allowed = cx.options.old || !self.work.discovers();
-                // Nothing tells with which arguments the outputs were made, but when those may have
-                // been edited.
-                let manifest = cx.index.file(&self.place.input(FILE_NAME), Content::Text);
-                let newest = manifest.map_or(newest, |manifest| newest.max(manifest.stat.mtime));
-                self.newer_than(cx, newest, allowed).ok_or(Reason::NotBuilt)
-            }
-        }
+            })
+            .collect();
+        Some(Fresh { artifacts: self.artifacts(&made), on_disk: vouched.on_disk, log })
     }
 
-    /// What the trace file says and the index does not; `None` when it is needed and not there.
-    fn read_more(
-        &self,
-        cx: &Context,
-        vouched: &Vouched<'_>,
-        dep_hash: ContentHash,
-    ) -> Option<Outputs> {
-        if !vouched.read_trace {
-            return Some(Outputs::default());
-        }
-        match read_trace_file(&cx.absolute(&self.trace_path())) {
-            TraceFile::Finished(record) if record.dep_hash == dep_hash => Some(record.outputs),
-            _ => None,
-        }
-    }
-
-    /// Takes the outputs as they are when `allowed` and they are newer than the `newest` input.
-    fn newer_than(&self, cx: &Context, newest: MTime, allowed: bool) -> Option<Fresh> {
-        let has_directory = self.outputs.iter().any(|output| output.directory);
-        if !allowed || has_directory || self.refuse_links(cx).is_err() {
-            return None;
-        }
-        let mut made = Vec::with_capacity(self.outputs.len());
+    /// Returns the outputs as a check expects them.
+    pub(super) fn expected(&self) -> Vec<Expected<'_>> {
+        let mut expected = Vec::with_capacity(self.outputs.len());
         for output in &self.outputs {
-            let hashed = cx.index.file(&self.place.output(&output.path), Content::Binary).ok()?;
-            let (hash, mtime) = (hashed.hash, hashed.stat.mtime);
-            if mtime <= newest {
-                return None;
+            expected.push(match output.directory {
+                true => Expected::Directory(&output.path),
+                false => Expected::File(&output.path),
+            });
+        }
+        expected
+    }
+
+    /// Returns a file in an output directory that the work did not put there.
+    fn stray(&self, cx: &Context, record: &Outputs) -> Option<String> {
+        self.outputs.iter().filter(|output| output.directory).find_map(|output| {
+            let found = tree_names(&cx.absolute(&self.place.output(&output.path)), &output.path);
+            found.into_iter().find(|path| {
+                !record.outputs.iter().any(|file| file.path == *path)
+                    && !record.directories.contains(path)
+            })
+        })
+    }
+
+    fn why(&self, why: OutOfDate, inputs: Inputs<'_>) -> Reason {
+        match why {
+            OutOfDate::NotBuilt | OutOfDate::Damaged => Reason::NotBuilt,
+            OutOfDate::Interrupted => Reason::Interrupted,
+            OutOfDate::OutputMissing(path) => Reason::OutputMissing(path),
+            OutOfDate::OutputChanged(path) => Reason::OutputChanged(path),
+            OutOfDate::Inputs(parts) => {
+                Reason::Inputs(differences(&parts, self.trace(inputs.trace).parts()))
             }
-            made.push(Made { path: &output.path, hash, executable: hashed.stat.executable, mtime });
+            OutOfDate::Discovered(paths) => Reason::Discovered(paths),
+            OutOfDate::Searched => Reason::Searched,
         }
-        Some(Fresh { artifacts: self.artifacts(&made), on_disk: true, log: Vec::new() })
-    }
-
-    /// Whether the outputs and the discovered inputs are as `record` says. Tells the index if so.
-    fn verify(&self, cx: &Context, record: BuildMetadata) -> Result<Fresh, Reason> {
-        // A record of something else cannot vouch for anything.
-        if !self.promises(&record.outputs) {
-            return Err(Reason::NotBuilt);
-        }
-        let Outputs { outputs, directories, discovered, log } = record.outputs;
-        self.check_discovered(cx, &discovered)?;
-        let mut made = Vec::with_capacity(outputs.len());
-        let mut missing = 0;
-        for file in &outputs {
-            let path = self.place.output(&file.path);
-            let mtime = match cx.index.file(&path, Content::Binary) {
-                Ok(hashed) if hashed.hash == file.hash => hashed.stat.mtime,
-                Ok(_) => return Err(Reason::OutputChanged(file.path.clone())),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && record.synthetic => {
-                    missing += 1;
-                    cx.index.record_elided(&path, file);
-                    MTime::NONE
-                }
-                Err(_) => return Err(Reason::OutputMissing(file.path.clone())),
-            };
-            made.push(Made::of(file, mtime));
-        }
-        let on_disk = missing == 0;
-        if on_disk && let Some(path) = self.gone(cx, &directories) {
-            return Err(Reason::OutputMissing(path.clone()));
-        }
-        if !on_disk && missing < made.len() {
-            return Err(Reason::OutputMissing(self.name().output.to_owned()));
-        }
-        let artifacts = self.artifacts(&made);
-        let log_again = log.clone();
-        let outputs = Outputs { outputs, directories, discovered, log };
-        self.remember(cx, record.dep_hash, &outputs, on_disk);
-        Ok(Fresh { artifacts, on_disk, log: log_again })
-    }
-
-    /// The first of some output directories that is not there.
-    fn gone<'d>(&self, cx: &Context, directories: &'d [String]) -> Option<&'d String> {
-        directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir())
-    }
-
-    /// Whether inputs found by the last build are as they were.
-    fn check_discovered(&self, cx: &Context, discovered: &[DiscoveredInput]) -> Result<(), Reason> {
-        let changed = |input: &&DiscoveredInput| {
-            cx.discovered_hash(&self.place, &input.path)
-                .is_none_or(|(_, hashed)| hashed.hash != input.hash)
-        };
-        let changed: Vec<String> =
-            discovered.iter().filter(changed).map(|input| input.path.clone()).collect();
-        if changed.is_empty() { Ok(()) } else { Err(Reason::Discovered(changed)) }
     }
 }

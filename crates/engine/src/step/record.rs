@@ -49,7 +49,8 @@ impl Step {
             level: entry.level,
             message: anstream::adapter::strip_str(&entry.message).to_string(),
         });
-        let record = Outputs { outputs: files, directories, discovered, log: log.collect() };
+        let log = log.collect();
+        let record = Outputs { outputs: files, directories, discovered, searched: None, log };
         // What is recorded was made from what was hashed. An input that has changed under the work, or
         // since it was hashed, makes outputs that are used once.
         let needed = inputs.artifacts.iter().chain(&self.prerequisites);
@@ -155,19 +156,25 @@ impl Step {
         cx: &Context,
         dep_hash: ContentHash,
         record: &Outputs,
-        _on_disk: bool,
+        on_disk: bool,
     ) {
         let outputs = record.outputs.iter().map(|file| self.place.output(&file.path).into());
-        let discovered: Option<Vec<Box<str>>> = record
-            .discovered
-            .iter()
-            .map(|input| cx.places.locate(&self.place, &input.path).map(Into::into))
-            .collect();
-        let has_more = !record.log.is_empty() || !record.directories.is_empty();
-        if let Some(discovered) = discovered {
-            let trace_path = self.trace_path();
-            cx.index.record_target(&trace_path, dep_hash, outputs.collect(), discovered, has_more);
+        let mut inputs: Vec<(Box<str>, Content)> = Vec::with_capacity(record.discovered.len());
+        for input in &record.discovered {
+            let Some(path) = cx.places.locate(&self.place, &input.path) else { return };
+            let content = Content::of_source(&path);
+            inputs.push((path.into(), content));
         }
+        // A file that somebody puts into an output directory changes that output.
+        for path in directories(record).filter(|_| on_disk) {
+            let path = self.place.output(path);
+            if cx.index.file(&path, Content::Names).is_err() {
+                return;
+            }
+            inputs.push((path.into(), Content::Names));
+        }
+        let has_more = !record.log.is_empty() || !record.directories.is_empty();
+        cx.index.record_target(&self.trace_path(), dep_hash, outputs.collect(), inputs, has_more);
     }
 
     /// Reports how the step ended.
@@ -245,6 +252,40 @@ pub(super) fn with_parent(path: &Path, write: impl Fn() -> io::Result<()>) -> io
         }
         (result, _) => result,
     }
+}
+
+/// Returns every directory below and including the output directories of a record.
+fn directories(record: &Outputs) -> impl Iterator<Item = &str> {
+    let inside = |path: &str| record.directories.iter().any(|at| path.starts_with(at.as_str()));
+    let mut all: Vec<&str> = record.directories.iter().map(String::as_str).collect();
+    for file in &record.outputs {
+        let above = file.path.rmatch_indices('/').map(|(at, _)| &file.path[..at]);
+        all.extend(above.take_while(|path| inside(path)));
+    }
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter()
+}
+
+/// Returns the paths of all files and empty directories below `directory`, which is called `path`.
+pub(super) fn tree_names(directory: &Path, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut stack = vec![(directory.to_owned(), path.to_owned())];
+    while let Some((directory, path)) = stack.pop() {
+        let mut entries = fs::read_dir(&directory).into_iter().flatten().flatten().peekable();
+        if entries.peek().is_none() {
+            found.push(path);
+            continue;
+        }
+        for entry in entries {
+            let inner = format!("{path}/{}", entry.file_name().to_string_lossy());
+            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => stack.push((entry.path(), inner)),
+                false => found.push(inner),
+            }
+        }
+    }
+    found
 }
 
 fn directory_in_the_way(path: &Path) -> ExecuteError {

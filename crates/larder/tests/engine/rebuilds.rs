@@ -253,7 +253,7 @@ fn trace_files_that_are_broken_count_as_absent() {
     let good = project.read(trace);
     let other = project.read(".larder/build/liba.a.trace");
     let deep = "[".repeat(100_000);
-    let swapped = good.replace("\"schemaVersion\":1", "\"schemaVersion\":9");
+    let swapped = good.replace("\"schemaVersion\":2", "\"schemaVersion\":9");
     let broken = [&good[..good.len() / 2], "", "null", "garbage\0", &deep, &swapped, &other];
     for text in broken {
         project.file(trace, text);
@@ -272,7 +272,7 @@ fn trace_files_that_are_broken_count_as_absent() {
     for outputs in ["[]", r#"[{"path":"../../x","hash":"H","size":1}]"#] {
         let outputs = outputs.replace('H', hash);
         let text = format!(
-            r#"{{"schemaVersion":1,"depHash":"{hash}","inputs":[],"outputs":{outputs},"synthetic":true}}"#
+            r#"{{"schemaVersion":2,"depHash":"{hash}","inputs":[],"outputs":{outputs},"synthetic":true}}"#
         );
         project.file(trace, text);
         fs::remove_file(project.output("obj/liba/src/two.c.o")).unwrap();

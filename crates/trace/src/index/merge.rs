@@ -1,0 +1,128 @@
+//! What an index becomes by a run: what was loaded and is still so, with what was learned over it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use hashbrown::HashMap;
+
+use super::{
+    Learned, SAME, UNCHECKED,
+    file::{FileEntry, IndexFile, Span, TargetEntry, digest},
+    tables::Tables,
+};
+use crate::Content;
+
+/// The tables to be saved.
+pub(super) fn merge(base: &IndexFile, checked: &[AtomicU8], learned: &Learned) -> Tables {
+    let mut tables = Tables::default();
+    let moved = files(&mut tables, base, checked, learned);
+    old_targets(&mut tables, base, learned, &moved);
+    new_targets(&mut tables, base, learned, &moved);
+    let old_notes = (0..base.notes).map(|slot| base.note(slot));
+    for (key, value) in old_notes.filter(|(key, _)| !learned.notes.contains_key(*key)) {
+        tables.add_note(key, value);
+    }
+    for (key, value) in &learned.notes {
+        tables.add_note(key, value);
+    }
+    tables
+}
+
+/// Where files have gone in the new tables.
+struct Moved<'a> {
+    /// Those that were loaded, by their slot.
+    loaded: Vec<Option<u32>>,
+    /// Those that were learned, by [`Content`] and path.
+    learned: [HashMap<&'a str, u32>; 3],
+}
+
+impl Moved<'_> {
+    fn find(&self, base: &IndexFile, path: &str, content: Content) -> Option<u32> {
+        match self.learned[content as usize].get(path) {
+            Some(slot) => Some(*slot),
+            None => self.loaded[base.find_file(path, content)? as usize],
+        }
+    }
+}
+
+fn files<'a>(
+    tables: &mut Tables,
+    base: &IndexFile,
+    checked: &[AtomicU8],
+    learned: &'a Learned,
+) -> Moved<'a> {
+    let used = checked.iter().filter(|state| state.load(Ordering::Relaxed) != UNCHECKED).count()
+        + learned.files.iter().map(HashMap::len).sum::<usize>();
+    let keep_unused = (base.files as usize) < 2 * used + 4096;
+    let mut moved = Moved { loaded: vec![None; base.files as usize], learned: Default::default() };
+    for slot in 0..base.files {
+        let entry = base.file(slot);
+        let state = checked[slot as usize].load(Ordering::Relaxed);
+        let path = base.text(entry.path);
+        let replaced = learned.files[entry.content as usize].contains_key(path);
+        if !replaced && (state == SAME || state == UNCHECKED && keep_unused) {
+            moved.loaded[slot as usize] = Some(tables.add_file(path, entry));
+        }
+    }
+    for content in Content::ALL {
+        for (path, fact) in &learned.files[content as usize] {
+            let entry = FileEntry { path: Span::default(), content, fact: *fact };
+            let slot = tables.add_file(path, entry);
+            moved.learned[content as usize].insert(path, slot);
+            if let Some(old) = base.find_file(path, content) {
+                moved.loaded[old as usize] = Some(slot);
+            }
+        }
+    }
+    moved
+}
+
+/// Keeps the targets that were not finished anew and whose files are all still known.
+fn old_targets(tables: &mut Tables, base: &IndexFile, learned: &Learned, moved: &Moved<'_>) {
+    for target in (0..base.targets).map(|slot| base.target(slot)) {
+        let path = base.text(target.path);
+        if learned.targets.contains_key(path) {
+            continue;
+        }
+        let old: Vec<u32> = base.slots(&target).collect();
+        let new = old.iter().map(|&slot| *moved.loaded.get(slot as usize)?);
+        let Some(new) = new.collect::<Option<Vec<u32>>>() else { continue };
+        let hashed = |slot: u32| tables.files[slot as usize].fact.hashed;
+        let same = |(old, new): (&u32, &u32)| {
+            let (old, new) = (base.file(*old).fact.hashed, hashed(*new));
+            (old.hash, old.stat.executable) == (new.hash, new.stat.executable)
+        };
+        let consistent = match old.iter().zip(&new).all(same) {
+            true => target.consistent,
+            false => digest(target.outputs, new.iter().map(|&slot| hashed(slot))) == target.digest,
+        };
+        let first_slot = tables.slots.len() as u32;
+        tables.slots.extend(new);
+        tables.add_target(path, TargetEntry { first_slot, consistent, ..target });
+    }
+}
+
+/// Adds the targets that were finished in this run; one with a file that nobody looked at is left out.
+fn new_targets(tables: &mut Tables, base: &IndexFile, learned: &Learned, moved: &Moved<'_>) {
+    for (path, target) in &learned.targets {
+        let outputs = target.outputs.iter().map(|path| moved.find(base, path, Content::Binary));
+        let inputs = target.inputs.iter().map(|(path, content)| moved.find(base, path, *content));
+        let Some(slots) = outputs.chain(inputs).collect::<Option<Vec<u32>>>() else { continue };
+        let outputs = target.outputs.len() as u32;
+        let hashed = slots.iter().map(|&slot| tables.files[slot as usize].fact.hashed);
+        // A file may have been made anew after the target was finished.
+        let consistent = digest(outputs, hashed) == target.digest;
+        let entry = TargetEntry {
+            path: Span::default(),
+            stat: target.stat,
+            dep_hash: target.dep_hash,
+            digest: target.digest,
+            first_slot: tables.slots.len() as u32,
+            outputs,
+            inputs: target.inputs.len() as u32,
+            read_trace: target.read_trace,
+            consistent,
+        };
+        tables.slots.extend(slots);
+        tables.add_target(path, entry);
+    }
+}

@@ -1,0 +1,45 @@
+//! Looking at a file: its status and the hash of its content, taken together.
+
+use std::{fs::File, io, os::fd::BorrowedFd};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+
+use crate::{
+    Content, ContentHash, FileStat,
+    content::{NO_NAMES, hash_open},
+};
+
+/// The hash of a file and the status it was found with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashed {
+    /// The hash of its content.
+    pub hash: ContentHash,
+    /// Its status, taken before the content was read: a change in between shows at the next look.
+    pub stat: FileStat,
+}
+
+/// Reads the file, or lists the directory, at `path`, relative to `directory`.
+///
+/// # Errors
+/// What opening or reading it gives: `NotFound`, `IsADirectory` and so on.
+pub(crate) fn look(
+    directory: BorrowedFd<'_>,
+    path: impl rustix::path::Arg,
+    content: Content,
+) -> io::Result<Hashed> {
+    // Without `NONBLOCK`, a named pipe would keep whoever opens it waiting.
+    let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    flags.set(OFlags::DIRECTORY, content == Content::Names);
+    let file = match rustix::fs::openat(directory, path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) if content == Content::Names => {
+            return Ok(Hashed { hash: NO_NAMES, stat: FileStat::ABSENT });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let stat = FileStat::of(&file, content)?;
+    Ok(Hashed { hash: hash_open(&file, content)?, stat })
+}
