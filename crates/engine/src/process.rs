@@ -191,8 +191,8 @@ impl Running<'_> {
     fn to_the_end(mut self, started: Instant, wall: Option<Duration>) -> io::Result<Outcome> {
         self.processes.running().insert(self.group);
         if self.processes.interrupted() {
-            // The interruption came before it was listed, so nobody has told it.
-            self.signal(Signal::TERM);
+            // The interruption came before it was listed, so nobody has told it, and nobody may again.
+            self.signal(Signal::KILL);
         }
         let watched = self.watch(wall.map(|wall| started + wall));
         if watched.is_err() {
