@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod name;
 pub mod packages;
 mod parallel;
+pub mod path;
 pub mod place;
 pub mod plan;
 pub mod repository;
