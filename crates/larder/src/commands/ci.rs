@@ -12,8 +12,8 @@ use clap::{Args, Subcommand};
 use larder_engine::toolchain::identities;
 use larder_project::{
     ci::{
-        key::{Image, Ingredients, Keyed, key},
-        plan::{Probe, github_outputs, job_key, json, plan},
+        key::{Image, Ingredients, Keyed, Keys, key},
+        plan::{Probe, github_outputs, job_key, json, plan, uses_tools},
     },
     diagnostic::{Diagnostics, Located},
     workspace::Workspace,
@@ -130,7 +130,9 @@ fn print_key(app: &App, arguments: &Key) -> ExitCode {
 
 fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
     if let Some(job) = &arguments.job {
-        return job_key(root, job, identities);
+        let keys = Keys::read(root)?;
+        let uses = uses_tools(&keys, Some(job));
+        return job_key(&with_tools(keys, uses)?, job);
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -145,7 +147,16 @@ fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(root, &ingredients, identities)
+    key(&with_tools(Keys::read(root)?, ingredients.toolchain)?, &ingredients)
+}
+
+/// Has the engine identify the packages' tools where a key needs them.
+fn with_tools(keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
+    if !uses {
+        return Ok(keys);
+    }
+    let tools = identities(keys.root(), keys.packages())?;
+    Ok(keys.with_tools(tools))
 }
 
 /// One line a part: its name, the beginning of its hash and, where it is a short text, that.
@@ -233,7 +244,12 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
         (Err(reason), _) => Probe::Unknown(reason.to_string()),
         (_, Err(error)) => Probe::Unknown(error.to_string()),
     };
-    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, identities, probe)) {
+    let planned = Workspace::find_root(here()).and_then(|root| {
+        let keys = Keys::read(&root)?;
+        let uses = uses_tools(&keys, None);
+        plan(&with_tools(keys, uses)?, probe)
+    });
+    let jobs = match planned {
         Ok(jobs) => jobs,
         Err(diagnostics) => return app.refuse(&diagnostics),
     };
