@@ -1,4 +1,4 @@
-//! What there is: manifests, workspaces, dependencies, the plan of targets, and keys of CI jobs.
+//! The project model: manifests, workspaces, dependencies, the plan of targets, and keys of CI jobs.
 //!
 //! This crate reads manifests and files and runs nothing but `git`. From the outside in:
 //! [`workspace`] finds the packages; [`manifest`] says what each is made of; [`plan`] resolves all

@@ -18,7 +18,7 @@ pub struct Place {
     pub build_prefix: String,
 }
 
-/// What stands for a package's build directory in a portable path.
+/// Stands for a package's build directory in a portable path.
 const BUILD: &str = "<build>/";
 
 impl Place {

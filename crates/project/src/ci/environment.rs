@@ -1,4 +1,4 @@
-//! What decides the results of every job: manifests, dependencies, tools and the platform.
+//! The parts that every key has: manifests, dependencies, tools and the platform.
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -42,7 +42,7 @@ pub struct Image {
     pub containerfile: Option<PathBuf>,
 }
 
-/// What a key is made from, besides manifests and dependencies.
+/// The parts of a key besides manifests and dependencies.
 #[derive(Debug, Clone, Default)]
 pub struct Ingredients {
     /// Globs of files and directories of the root package.

@@ -14,7 +14,7 @@ use crate::{
 /// How many keys are asked for at once.
 const PROBES: usize = 16;
 
-/// What a service says of a key.
+/// A service's answer about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// The result is there.
