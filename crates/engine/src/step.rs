@@ -90,15 +90,6 @@ impl Work {
     fn is_tidy(&self) -> bool {
         matches!(self, Self::Compile(_) | Self::Archive(_) | Self::Link(_))
     }
-
-    /// Whether the work tells of inputs that nobody declared.
-    pub(crate) fn discovers(&self) -> bool {
-        match self {
-            Self::Compile(compile) => compile.discovers(),
-            Self::Link(link) => link.discovers(),
-            _ => false,
-        }
-    }
 }
 
 /// Artifacts that a step works on, and the trace of all of them. The trace is that of the artifact where

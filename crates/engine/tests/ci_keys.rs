@@ -12,21 +12,31 @@ use larder_engine::{environment::Environment, toolchain::identities};
 use larder_project::{
     ci::{
         context,
-        key::{Image, Ingredients, key},
-        plan::{Probe, github_outputs, job_key, plan},
+        key::{Image, Ingredients, Keyed, Keys},
+        plan::{PlannedJob, Probe, github_outputs},
     },
     diagnostic::{Diagnostics, Located},
-    workspace::Package,
 };
 use proptest::prelude::*;
-use tempfile::TempDir;
 
-fn tools(
-    root: &Path,
-    packages: &BTreeMap<String, Package>,
-) -> Result<larder_trace::BuildTrace, Diagnostics> {
-    identities(root, packages, &Environment::of_process())
+fn keys(root: &Path) -> Result<Keys, Diagnostics> {
+    let keys = Keys::read(root)?;
+    let tools = identities(keys.root(), keys.packages(), &Environment::of_process())?;
+    Ok(keys.with_tools(tools))
 }
+
+fn key(root: &Path, ingredients: &Ingredients) -> Result<Keyed, Diagnostics> {
+    larder_project::ci::key::key(&keys(root)?, ingredients)
+}
+
+fn job_key(root: &Path, name: &str) -> Result<Keyed, Diagnostics> {
+    larder_project::ci::plan::job_key(&keys(root)?, name)
+}
+
+fn plan(root: &Path, probe: impl Fn(&str) -> Probe + Sync) -> Result<Vec<PlannedJob>, Diagnostics> {
+    larder_project::ci::plan::plan(&keys(root)?, probe)
+}
+use tempfile::TempDir;
 
 fn write(root: &Path, path: &str, content: &[u8]) {
     let path = root.join(path);
@@ -98,7 +108,7 @@ fn ingredients(app: &Path) -> Ingredients {
 }
 
 fn key_of(app: &Path) -> String {
-    key(app, &ingredients(app), tools).unwrap().key
+    key(app, &ingredients(app)).unwrap().key
 }
 
 proptest! {
@@ -219,7 +229,7 @@ fn a_link_counts_by_its_content_as_an_input() {
     symlink("elsewhere/data", temp.path().join("data")).unwrap();
     let key = || {
         let inputs = located(&["data"]);
-        key(temp.path(), &Ingredients { inputs, ..Ingredients::default() }, tools).unwrap().key
+        key(temp.path(), &Ingredients { inputs, ..Ingredients::default() }).unwrap().key
     };
     let before = key();
     write(temp.path(), "elsewhere/data", b"2");
@@ -232,7 +242,7 @@ fn the_order_of_inputs_does_not_count_and_tools_do() {
     let app = lay_out(temp.path(), package());
     let with = |inputs: &[&str], toolchain: bool| {
         let inputs = located(inputs);
-        key(&app, &Ingredients { inputs, toolchain, ..Ingredients::default() }, tools).unwrap().key
+        key(&app, &Ingredients { inputs, toolchain, ..Ingredients::default() }).unwrap().key
     };
     let before = with(&["src/**", "run.sh"], false);
     for same in [&["run.sh", "src/**", "src/a.c"][..], &["src", "run.sh"], &["src/", "./run.sh"]] {
@@ -250,7 +260,7 @@ fn what_is_wrong_is_said() {
     let said = |change: &dyn Fn(&mut Ingredients)| {
         let mut ingredients = ingredients(&app);
         change(&mut ingredients);
-        key(&app, &ingredients, tools).unwrap_err().to_string()
+        key(&app, &ingredients).unwrap_err().to_string()
     };
     let none = said(&|i| i.inputs = located(&["srcs/**", "gone.c"]));
     assert!(
@@ -309,7 +319,7 @@ const JOBS: &str = "[ci.jobs.test]\ninputs = [\"src\"]\nneeds = [\"build\"]\n\
 fn a_plan_has_every_job_with_its_key() {
     let (_temp, app) = with_jobs(JOBS);
     let asked = std::sync::Mutex::new(Vec::new());
-    let jobs = plan(&app, tools, |key| {
+    let jobs = plan(&app, |key| {
         asked.lock().unwrap().push(key.to_owned());
         match key.split_once('-').unwrap().0 {
             "build" => Probe::Hit,
@@ -329,7 +339,7 @@ fn a_plan_has_every_job_with_its_key() {
     for job in &jobs {
         assert!(job.key.starts_with(&job.near[0]) && job.near[0].starts_with(&job.near[1]));
         assert!(job.key.len() <= 128);
-        assert_eq!(job_key(&app, &job.name, tools).unwrap().key, job.key);
+        assert_eq!(job_key(&app, &job.name).unwrap().key, job.key);
     }
     let outputs = github_outputs(&jobs);
     assert!(outputs.starts_with(&format!("build-key={}\nbuild-skip=true\n", jobs[0].key)));
@@ -340,7 +350,7 @@ fn a_plan_has_every_job_with_its_key() {
     assert!(outputs.lines().last().unwrap().starts_with("plan={\"jobs\":["));
 
     // What a job needs decides it too; what it does not need does not.
-    let keys = || plan(&app, tools, |_| Probe::Miss).unwrap().into_iter().map(|job| job.key);
+    let keys = || plan(&app, |_| Probe::Miss).unwrap().into_iter().map(|job| job.key);
     let before: Vec<String> = keys().collect();
     write(&app, "src/a.c", b"int changed;\n");
     let after: Vec<String> = keys().collect();
@@ -354,7 +364,7 @@ fn a_plan_has_every_job_with_its_key() {
 fn jobs_that_cannot_be() {
     let refused = |jobs: &str| {
         let (_temp, app) = with_jobs(jobs);
-        plan(&app, tools, |_| Probe::Miss).unwrap_err().to_string()
+        plan(&app, |_| Probe::Miss).unwrap_err().to_string()
     };
     for (jobs, words) in [
         ("[ci.jobs.a]\n", "job `a` depends on nothing"),
@@ -378,5 +388,5 @@ fn jobs_that_cannot_be() {
         assert!(said.contains(words) && said.contains("larder.toml:"), "{words}: {said}");
     }
     let (_temp, app) = with_jobs(JOBS);
-    assert!(job_key(&app, "tset", tools).unwrap_err().to_string().contains("did you mean `test`?"));
+    assert!(job_key(&app, "tset").unwrap_err().to_string().contains("did you mean `test`?"));
 }

@@ -11,5 +11,3 @@ mod files;
 pub mod ignore;
 pub mod key;
 pub mod plan;
-
-pub use environment::IdentifyTools;

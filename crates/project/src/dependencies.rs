@@ -26,7 +26,7 @@ pub struct Resolution {
     pub locked: bool,
     /// Nothing is fetched: what is not there is an error.
     pub offline: bool,
-    /// What the lock file pins and is to be resolved anew.
+    /// The pinned packages that are to be resolved anew.
     pub update: Update,
 }
 
@@ -57,7 +57,7 @@ pub fn offline_by_environment() -> bool {
     env::var_os("LARDER_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// What a manifest asks for.
+/// A manifest's request for a package.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The dependency's name.
@@ -331,7 +331,7 @@ pub(crate) fn check_pinned(
     Err(request.wrong(message).help(format!("`larder update {}` pins it anew", request.name)))
 }
 
-/// What to say when the lock file has no entry for a request and may not get one.
+/// The error when the lock file has no entry for a request and may not get one.
 pub(crate) fn unpinned(request: &Request) -> Diagnostic {
     let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, request.name);
     request.wrong(message).help(format!("`larder update {}` pins it", request.name))

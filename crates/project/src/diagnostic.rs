@@ -23,7 +23,7 @@ impl<T> std::ops::Deref for Located<T> {
 pub struct SourceText {
     /// Where it is.
     pub path: PathBuf,
-    /// What it says.
+    /// Its text.
     pub text: Arc<str>,
 }
 
@@ -32,9 +32,9 @@ pub struct SourceText {
 pub struct Diagnostic {
     /// The file and the range of bytes that are wrong, where they are known.
     pub place: Option<(SourceText, Range<usize>)>,
-    /// What is wrong.
+    /// The mistake or failure.
     pub message: String,
-    /// What to do about it.
+    /// The advice, where there is any.
     pub help: Option<String>,
     /// Whether something that was tried has failed, rather than that people wrote something wrong.
     pub failed: bool,

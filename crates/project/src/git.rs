@@ -80,11 +80,11 @@ pub enum GitError {
     /// It failed.
     #[error("cannot {action} {url}: {said}")]
     Failed {
-        /// What was being done, such as "fetch".
+        /// The operation, such as "fetch".
         action: &'static str,
         /// The repository.
         url: String,
-        /// What Git said of it.
+        /// The message from Git.
         said: String,
     },
     /// The repository has no such revision.
@@ -92,7 +92,7 @@ pub enum GitError {
     NoRevision {
         /// The repository.
         url: String,
-        /// What it does not have.
+        /// The revision that is missing.
         what: String,
     },
     /// A symbolic link of the commit leads out of it.
@@ -110,7 +110,7 @@ pub enum GitError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -277,7 +277,7 @@ fn failed(action: &'static str, repository: &Repository, said: &str) -> GitError
     GitError::Failed { action, url, said: said.to_owned() }
 }
 
-/// What a surrounding `git` may have set for its own repository (`git rev-parse --local-env-vars`).
+/// Variables that a surrounding `git` may have set for its own repository (`git rev-parse --local-env-vars`).
 const REPOSITORY_VARIABLES: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",

@@ -26,7 +26,7 @@ pub enum GlobError {
     Unreadable {
         /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -38,8 +38,21 @@ pub struct Globber {
     directories: HashMap<String, Listing>,
 }
 
-/// Names in a directory, and whether each is a directory.
-type Listing = Vec<(String, bool)>;
+/// The entries of a directory but those that start with a dot.
+#[derive(Default)]
+struct Listing {
+    names: Vec<(String, Kind)>,
+    /// Paths from the package of names that are not UTF-8.
+    not_utf8: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    File,
+    /// A symbolic link to anything but a directory.
+    Link,
+}
 
 /// Whether `pattern` has anything but literal characters.
 pub fn is_pattern(pattern: &str) -> bool {
@@ -58,32 +71,45 @@ impl Globber {
         Self { root, canonical_root, directories: HashMap::new() }
     }
 
-    /// The files that `pattern` matches, relative to the package and sorted. `*` and `?` do not match
-    /// `/`, `**` does; names that start with a dot are matched only when spelled out. A pattern
+    /// Returns the files that `pattern` matches, relative to the package and sorted. `*` and `?` do not
+    /// match `/`, `**` does; names that start with a dot are matched only when spelled out. A pattern
     /// without wildcards is given back as it is, whether or not there is such a file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; [`Self::collect`] finds all.
     pub fn expand(&mut self, pattern: &str) -> Result<Vec<String>, GlobError> {
+        let mut errors = Vec::new();
+        let found = self.collect(pattern, &mut errors);
+        errors.into_iter().next().map_or(Ok(found), Err)
+    }
+
+    /// The same, with everything that is wrong added to `errors`, and what matches besides.
+    pub fn collect(&mut self, pattern: &str, errors: &mut Vec<GlobError>) -> Vec<String> {
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
         if !is_inside(pattern) {
-            return Err(GlobError::Outside(pattern.to_owned()));
-        }
-        if !is_pattern(pattern) {
-            self.check_link(pattern)?;
-            return Ok(vec![pattern.to_owned()]);
+            errors.push(GlobError::Outside(pattern.to_owned()));
+            return Vec::new();
         }
         let fixed: Vec<&str> = pattern.split('/').take_while(|part| !is_pattern(part)).collect();
+        let base = fixed.join("/");
+        if !base.is_empty()
+            && let Err(error) = self.check_link(&base)
+        {
+            errors.push(error);
+            return Vec::new();
+        }
+        if !is_pattern(pattern) {
+            return vec![pattern.to_owned()];
+        }
         let depth = if pattern.contains("**") {
             usize::MAX
         } else {
             pattern.split('/').count() - fixed.len()
         };
-        let base = fixed.join("/");
-        if !base.is_empty() {
-            self.check_link(&base)?;
-        }
         let mut found = Vec::new();
-        self.walk(&base, pattern, depth, &mut found)?;
+        self.walk(&base, pattern, depth, &mut found, errors);
         found.sort_unstable();
-        Ok(found)
+        found
     }
 
     fn walk(
@@ -92,34 +118,44 @@ impl Globber {
         pattern: &str,
         depth: usize,
         found: &mut Vec<String>,
-    ) -> Result<(), GlobError> {
-        self.list(directory, pattern)?;
+        errors: &mut Vec<GlobError>,
+    ) {
+        if let Err(error) = self.list(directory) {
+            errors.push(error);
+            return;
+        }
+        let Some(listing) = self.directories.get(directory) else { return };
+        let not_utf8 = listing.not_utf8.iter();
+        let matched = not_utf8.filter(|path| glob_match(pattern, &*path.to_string_lossy()));
+        errors.extend(matched.map(|path| GlobError::NotUtf8(path.clone())));
         let mut below = Vec::new();
-        for (name, is_directory) in self.directories.get(directory).into_iter().flatten() {
+        for (name, kind) in &listing.names {
             let path =
                 if directory.is_empty() { name.clone() } else { [directory, "/", name].concat() };
-            if *is_directory {
-                if depth > 1 {
-                    below.push(path);
-                }
-            } else if glob_match(pattern, &path) {
-                found.push(path);
+            match kind {
+                Kind::Directory if depth > 1 => below.push(path),
+                Kind::Directory => {}
+                Kind::File | Kind::Link if !glob_match(pattern, &path) => {}
+                Kind::File => found.push(path),
+                Kind::Link => match self.check_link(&path) {
+                    Ok(()) => found.push(path),
+                    Err(error) => errors.push(error),
+                },
             }
         }
         for path in below {
-            self.walk(&path, pattern, depth - 1, found)?;
+            self.walk(&path, pattern, depth - 1, found, errors);
         }
-        Ok(())
     }
 
     /// Reads a directory, once. One that is not there has no files.
-    fn list(&mut self, directory: &str, pattern: &str) -> Result<(), GlobError> {
+    fn list(&mut self, directory: &str) -> Result<(), GlobError> {
         if self.directories.contains_key(directory) {
             return Ok(());
         }
         let path = self.root.join(directory);
         let unreadable = |source| GlobError::Unreadable { directory: path.clone(), source };
-        let mut listing = Listing::new();
+        let mut listing = Listing::default();
         match fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(error)),
@@ -130,27 +166,21 @@ impl Globber {
                         Ok(name) if name.starts_with('.') => continue,
                         Ok(name) => name,
                         Err(name) => {
-                            let name = Path::new(directory).join(name);
-                            if glob_match(pattern, &*name.to_string_lossy()) {
-                                return Err(GlobError::NotUtf8(name));
-                            }
+                            listing.not_utf8.push(Path::new(directory).join(name));
                             continue;
                         }
                     };
                     let kind = entry.file_type().map_err(unreadable)?;
-                    let mut is_directory = kind.is_dir();
-                    if kind.is_symlink() {
-                        let path = Path::new(directory).join(&name);
+                    let kind = match (kind.is_dir(), kind.is_symlink()) {
+                        (true, _) => Kind::Directory,
                         // A link to a directory is not walked into: it may lead to where it stands.
-                        if fs::metadata(self.root.join(&path)).is_ok_and(|m| m.is_dir()) {
+                        (_, true) if fs::metadata(path.join(&name)).is_ok_and(|m| m.is_dir()) => {
                             continue;
                         }
-                        is_directory = false;
-                        if glob_match(pattern, &*path.to_string_lossy()) {
-                            self.check_link(&path.to_string_lossy())?;
-                        }
-                    }
-                    listing.push((name, is_directory));
+                        (_, true) => Kind::Link,
+                        (_, false) => Kind::File,
+                    };
+                    listing.names.push((name, kind));
                 }
             }
         }
@@ -165,5 +195,39 @@ impl Globber {
             Ok(real) if !real.starts_with(root) => Err(GlobError::LinkOutside(path.to_owned())),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn every_pattern_is_checked_and_all_mistakes_are_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let package = directory.path().join("p");
+        fs::create_dir(&package).unwrap();
+        fs::write(directory.path().join("out.c"), "").unwrap();
+        fs::write(package.join("a.h"), "").unwrap();
+        fs::write(package.join("a.c"), "").unwrap();
+        symlink("../out.c", package.join("x.c")).unwrap();
+        symlink("../out.c", package.join("y.c")).unwrap();
+        let mut globber = Globber::new(package);
+        assert_eq!(globber.expand("*.h").unwrap(), ["a.h"]);
+        let mut errors = Vec::new();
+        // The directory was listed for the headers before.
+        assert_eq!(globber.collect("*.c", &mut errors), ["a.c"]);
+        assert!(globber.collect("../*.c", &mut errors).is_empty());
+        let mut said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        said.sort();
+        assert_eq!(
+            said,
+            [
+                "`../*.c` is outside the package",
+                "`x.c` is a symbolic link that leads outside the package",
+                "`y.c` is a symbolic link that leads outside the package",
+            ]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a larder that was killed leaves behind. Nothing of it is ever taken for finished; it takes
+//! Files that a larder that was killed leaves behind. Nothing of it is ever taken for finished; it takes
 //! space.
 
 use std::{fs, path::Path};

@@ -1,4 +1,4 @@
-//! What there is: manifests, workspaces, dependencies, the plan of targets, and keys of CI jobs.
+//! The project model: manifests, workspaces, dependencies, the plan of targets, and keys of CI jobs.
 //!
 //! This crate reads manifests and files and runs nothing but `git`. From the outside in:
 //! [`workspace`] finds the packages; [`manifest`] says what each is made of; [`plan`] resolves all
@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod name;
 pub mod packages;
 mod parallel;
+pub mod path;
 pub mod place;
 pub mod plan;
 pub mod repository;

@@ -43,7 +43,7 @@ const SIZE_LIMIT: u64 = 16 << 20;
 
 const HEADER: &str = "# Written by larder; only `larder update` moves an entry. Check it in.\n";
 
-/// What to do about a lock file that cannot be used.
+/// The advice for a lock file that cannot be used.
 const REPAIR: &str =
     "restore it from version control, or delete it and let `larder update` write it anew";
 
@@ -61,7 +61,7 @@ pub struct Pinned {
     pub git: String,
     /// The commit, tag or branch asked for; `None` is the default branch.
     pub rev: Option<String>,
-    /// What that was.
+    /// The text found instead.
     pub commit: Commit,
 }
 
@@ -127,7 +127,7 @@ impl Lockfile {
     /// it wrote.
     ///
     /// # Errors
-    /// What the system says when it cannot be written.
+    /// The system's error when it cannot be written.
     pub fn write(&self, directory: &Path) -> io::Result<bool> {
         atomic::write_if_changed(&directory.join(FILE_NAME), self.to_string().as_bytes())
     }

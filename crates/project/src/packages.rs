@@ -43,7 +43,7 @@ pub enum PackageError {
     Changed {
         /// The directory.
         path: PathBuf,
-        /// What shows that.
+        /// The evidence.
         what: String,
     },
     /// The directory cannot be written.
@@ -51,7 +51,7 @@ pub enum PackageError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-/// What `work` gives for each of `items`, in their order, with at most `threads` at work.
+/// Returns the result of `work` for each of `items`, in their order, with at most `threads` at work.
 pub(crate) fn map<I: Sync, T: Send>(
     items: &[I],
     threads: usize,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::path::{BuildPath, PackagePath, PathError, PortablePath, RootPath, as_opened};
+
 /// A package's directories. Paths "from the root" are relative to the root package's directory where
 /// they are inside it, else absolute: the form that the stat index keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub struct Place {
     pub build_prefix: String,
 }
 
-/// What stands for a package's build directory in a portable path.
+/// Stands for a package's build directory in a portable path.
 const BUILD: &str = "<build>/";
 
 impl Place {
@@ -32,6 +34,16 @@ impl Place {
             false => format!(".larder/build/@{name}/"),
         };
         Self { name: name.to_owned(), directory: directory.to_owned(), prefix, build_prefix }
+    }
+
+    /// The path from the root of a file of the package.
+    pub fn package_path(&self, path: &PackagePath) -> RootPath {
+        RootPath([&self.prefix, path.as_str()].concat().into())
+    }
+
+    /// The path from the root of a file in its build directory.
+    pub fn build_path(&self, path: &BuildPath) -> RootPath {
+        RootPath([&self.build_prefix, path.as_str()].concat().into())
     }
 
     /// A file of the package, from the root.
@@ -66,21 +78,54 @@ impl Places {
         Self { root, places }
     }
 
-    /// The absolute path of what is at `from_root`.
-    pub fn absolute(&self, from_root: &str) -> PathBuf {
-        self.root.join(from_root)
+    /// Returns the file that a command running in `place` opens as `path`, as the kernel finds it.
+    pub fn opened(&self, place: &Place, path: &str) -> RootPath {
+        let plain = !path.contains("./") && !path.contains("//") && !path.ends_with("..");
+        match (plain, path.starts_with('/')) {
+            (true, false) => RootPath(place.input(path).into()),
+            (true, true) => RootPath(from_root(&self.root, path).into()),
+            (false, _) => {
+                let opened = as_opened(&place.directory, path);
+                RootPath(from_root(&self.root, &opened.to_string_lossy()).into())
+            }
+        }
     }
 
-    /// The path from the root of a file that a command running in `place` calls `path`.
+    /// The absolute path of `path`.
+    pub fn absolute(&self, path: &RootPath) -> PathBuf {
+        self.root.join(path.as_str())
+    }
+
+    /// Returns the name of a file in records of `place`.
+    pub fn portable_path(&self, place: &Place, path: &RootPath) -> PortablePath {
+        PortablePath(self.portable(place, path.as_str()).into())
+    }
+
+    /// Returns the file that a record of `place` names.
+    ///
+    /// # Errors
+    /// It is in a package that the workspace does not have.
+    pub fn find(&self, place: &Place, path: &PortablePath) -> Result<RootPath, PathError> {
+        let (owner, local) = match path.as_str().strip_prefix('@').and_then(|p| p.split_once('/')) {
+            Some((name, local)) => {
+                let owner = self.places.iter().find(|other| other.name == name);
+                (owner.ok_or_else(|| PathError::NoPackage(name.to_owned()))?, local)
+            }
+            None => (place, path.as_str()),
+        };
+        Ok(RootPath(match (local.strip_prefix("./"), local.strip_prefix(BUILD)) {
+            (Some(local), _) => owner.input(local).into(),
+            (None, Some(local)) => owner.output(local).into(),
+            (None, None) => owner.input(local).into(),
+        }))
+    }
+
+    /// [`Self::opened`] as text.
     pub fn from_root(&self, place: &Place, path: &str) -> String {
-        let normal = normalize(path);
-        let absolute_or_inside =
-            if normal.starts_with('/') { normal } else { normalize(&place.input(&normal)) };
-        from_root(&self.root, &absolute_or_inside)
+        self.opened(place, path).as_str().to_owned()
     }
 
-    /// The portable name of a file, as records of `place` write it: `src/a.h` in the package itself,
-    /// `@zlib/zlib.h` in another, `<build>/gen.h` in its build directory, else the absolute path.
+    /// [`Self::portable_path`] as text.
     pub fn portable(&self, place: &Place, from_root: &str) -> String {
         let prefixes = self
             .places
@@ -89,56 +134,31 @@ impl Places {
         let best = prefixes
             .filter(|(_, prefix, _)| {
                 from_root.starts_with(prefix.as_str())
-                    && (!prefix.is_empty() || !from_root.starts_with(['/', '.']))
+                    && (!prefix.is_empty() || !from_root.starts_with('/'))
             })
             .max_by_key(|(_, prefix, _)| prefix.len());
-        match best {
-            Some((owner, prefix, mark)) => {
-                let local = &from_root[prefix.len()..];
-                if owner.name == place.name {
-                    format!("{mark}{local}")
-                } else {
-                    format!("@{}/{mark}{local}", owner.name)
-                }
-            }
-            None => from_root.to_owned(),
+        let Some((owner, prefix, mark)) = best else { return from_root.to_owned() };
+        let local = &from_root[prefix.len()..];
+        let own = owner.name == place.name;
+        let looks_special = (own && local.starts_with('@')) || local.starts_with(BUILD);
+        let mark = if mark.is_empty() && looks_special { "./" } else { mark };
+        match own {
+            true => format!("{mark}{local}"),
+            false => format!("@{}/{mark}{local}", owner.name),
         }
     }
 
-    /// The path from the root of what [`Self::portable`] named; `None` for a package not here.
+    /// [`Self::find`] of a text; `None` for a package that is not here.
     pub fn locate(&self, place: &Place, portable: &str) -> Option<String> {
-        let (owner, local) = match portable.strip_prefix('@').and_then(|rest| rest.split_once('/'))
-        {
-            Some((name, local)) => (self.places.iter().find(|other| other.name == name)?, local),
-            None => (place, portable),
-        };
-        Some(match local.strip_prefix(BUILD) {
-            Some(local) => owner.output(local),
-            None => owner.input(local),
-        })
+        let found = self.find(place, &PortablePath::recorded(portable));
+        found.ok().map(|path| path.as_str().to_owned())
     }
-}
-
-/// `path` without `.` parts and without a `..` that follows a name.
-fn normalize(path: &str) -> String {
-    if !path.contains("./") && !path.contains("//") {
-        return path.to_owned();
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
-        match parts.last() {
-            Some(&last) if part == ".." && last != ".." => {
-                parts.pop();
-            }
-            _ => parts.push(part),
-        }
-    }
-    format!("{}{}", if path.starts_with('/') { "/" } else { "" }, parts.join("/"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn places() -> Places {
         let root = PathBuf::from("/w/lua");
@@ -160,7 +180,11 @@ mod tests {
             (lua, "src/../b.h", "b.h", "b.h"),
             (lua, ".larder/build/gen.h", ".larder/build/gen.h", "<build>/gen.h"),
             (lua, "/w/zlib/zlib.h", "/w/zlib/zlib.h", "@zlib/zlib.h"),
-            (lua, "../zlib/zlib.h", "../zlib/zlib.h", "../zlib/zlib.h"),
+            (lua, "../zlib/zlib.h", "/w/zlib/zlib.h", "@zlib/zlib.h"),
+            (inner, "../../.config/x.h", ".config/x.h", "@lua/.config/x.h"),
+            (lua, "@zlib/x.h", "@zlib/x.h", "./@zlib/x.h"),
+            (lua, "<build>/x.h", "<build>/x.h", "./<build>/x.h"),
+            (lua, "/w/zlib/<build>/x.h", "/w/zlib/<build>/x.h", "@zlib/./<build>/x.h"),
             (lua, "/usr/include/stdio.h", "/usr/include/stdio.h", "/usr/include/stdio.h"),
             (inner, "x.h", "deps/inner/x.h", "x.h"),
             (inner, "../../top.h", "top.h", "@lua/top.h"),
@@ -178,5 +202,26 @@ mod tests {
             assert_eq!(places.locate(place, portable).as_deref(), Some(root_path), "{portable}");
         }
         assert_eq!(places.locate(lua, "@gone/x.h"), None);
+        let gone = places.find(lua, &PortablePath::recorded("@gone/x.h"));
+        assert_eq!(gone, Err(PathError::NoPackage("gone".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_names_one_file(
+            parts in prop::collection::vec("(@zlib|@lua|<build>|[.]larder|build|[.]x|deps|inner|w|a)", 1..6),
+            absolute in any::<bool>(),
+            of in 0..3_usize,
+        ) {
+            let places = places();
+            let place = &places.places[of];
+            let path = parts.join("/");
+            let path = if absolute { format!("/{path}") } else { path };
+            let path = places.opened(&places.places[0], &path);
+            let portable = places.portable_path(place, &path);
+            let found = places.find(place, &portable);
+            prop_assert_eq!(found.as_ref(), Ok(&path), "{}", portable);
+            prop_assert_eq!(places.portable_path(place, &path), portable);
+        }
     }
 }

@@ -12,6 +12,8 @@ mod language;
 mod links;
 mod resolve;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 

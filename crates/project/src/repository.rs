@@ -153,7 +153,7 @@ impl Repository {
         Ok(Self { url, identity: format!("/{}", parts.join("/")) })
     }
 
-    /// What `git` is given: the URL as it was written, or an absolute path.
+    /// The argument for `git`: the URL as it was written, or an absolute path.
     pub fn url(&self) -> &str {
         &self.url
     }

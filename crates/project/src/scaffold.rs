@@ -23,7 +23,7 @@ pub enum ScaffoldError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -37,7 +37,7 @@ pub struct Workspace {
 pub struct Package {
     /// Its name and where it is.
     pub place: Arc<Place>,
-    /// What it is made of.
+    /// Its manifest.
     pub manifest: Manifest,
     /// Whether it is the root package.
     pub is_root: bool,
@@ -304,7 +304,7 @@ fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagn
     Ok(Package { place, manifest, is_root: needed.by.is_none() })
 }
 
-/// What `package` asks for by a Git dependency.
+/// Returns the request that `package` makes by a Git dependency.
 pub(crate) fn request(
     root: &Path,
     package: &Package,

@@ -47,11 +47,6 @@ impl Compile {
         Self { compiler, gnu_like, weak_args, trace_args, searched: Vec::new(), depends_on }
     }
 
-    /// Whether the compiler tells which headers it read.
-    pub(crate) fn discovers(&self) -> bool {
-        self.gnu_like
-    }
-
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
         let mut arguments = vec![text("-c"), text("-o"), vec![Piece::Output(0)]];

@@ -69,11 +69,6 @@ impl Archive {
 }
 
 impl Link {
-    /// Whether the linker tells which files it read.
-    pub(crate) fn discovers(&self) -> bool {
-        self.writes_depfile
-    }
-
     /// The arguments that make it what it is.
     fn flags(&self, file: &str) -> Vec<String> {
         let mut flags = Vec::new();

@@ -5,16 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use larder_project::path::PortablePath;
+
 use super::{Bench, ExecuteError};
 use crate::action::{Action, Argument, Piece, Program, Variable};
 use crate::environment::Environment;
 
 /// Returns the absolute path of what an action names.
 pub(super) fn absolute(bench: &Bench<'_>, portable: &str) -> Result<PathBuf, ExecuteError> {
-    let located = bench.places.locate(bench.place, portable);
-    let path = located.ok_or_else(|| {
-        ExecuteError::Failed(format!("{portable} is in a package that is not here"))
-    })?;
+    let found = bench.places.find(bench.place, &PortablePath::recorded(portable));
+    let path = found.map_err(|error| ExecuteError::Failed(error.to_string()))?;
     Ok(bench.places.absolute(&path))
 }
 

@@ -1,7 +1,6 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
 use std::{
-    collections::BTreeMap,
     env,
     fs::OpenOptions,
     io::{self, Write},
@@ -10,14 +9,14 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use larder_engine::{environment::Environment, toolchain::identities};
+use larder_engine::toolchain::identities;
 use larder_project::{
     ci::{
-        key::{Image, Ingredients, Keyed, key},
-        plan::{Probe, github_outputs, job_key, json, plan},
+        key::{Image, Ingredients, Keyed, Keys, key},
+        plan::{Probe, github_outputs, job_key, json, plan, uses_tools},
     },
     diagnostic::{Diagnostics, Located},
-    workspace::{Package, Workspace},
+    workspace::Workspace,
 };
 use larder_remote::{
     Access, Config, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
@@ -112,7 +111,7 @@ pub fn run(app: &App, command: &Command) -> ExitCode {
 }
 
 fn print_key(app: &App, arguments: &Key) -> ExitCode {
-    let keyed = Workspace::find_root(here()).and_then(|root| make_key(&root, arguments));
+    let keyed = Workspace::find_root(here()).and_then(|root| make_key(app, &root, arguments));
     let keyed = match keyed {
         Ok(keyed) => keyed,
         Err(diagnostics) => return app.refuse(&diagnostics),
@@ -129,14 +128,11 @@ fn print_key(app: &App, arguments: &Key) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Identifies the tools of `packages` in the environment of this process.
-fn tools(root: &Path, packages: &BTreeMap<String, Package>) -> Result<BuildTrace, Diagnostics> {
-    identities(root, packages, &Environment::of_process())
-}
-
-fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
+fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
     if let Some(job) = &arguments.job {
-        return job_key(root, job, tools);
+        let keys = Keys::read(root)?;
+        let uses = uses_tools(&keys, Some(job));
+        return job_key(&with_tools(app, keys, uses)?, job);
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -151,7 +147,16 @@ fn make_key(root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(root, &ingredients, tools)
+    key(&with_tools(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
+}
+
+/// Has the engine identify the packages' tools where a key needs them.
+fn with_tools(app: &App, keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
+    if !uses {
+        return Ok(keys);
+    }
+    let tools = identities(keys.root(), keys.packages(), &app.environment)?;
+    Ok(keys.with_tools(tools))
 }
 
 /// One line a part: its name, the beginning of its hash and, where it is a short text, that.
@@ -239,7 +244,12 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
         (Err(reason), _) => Probe::Unknown(reason.to_string()),
         (_, Err(error)) => Probe::Unknown(error.to_string()),
     };
-    let jobs = match Workspace::find_root(here()).and_then(|root| plan(&root, tools, probe)) {
+    let planned = Workspace::find_root(here()).and_then(|root| {
+        let keys = Keys::read(&root)?;
+        let uses = uses_tools(&keys, None);
+        plan(&with_tools(app, keys, uses)?, probe)
+    });
+    let jobs = match planned {
         Ok(jobs) => jobs,
         Err(diagnostics) => return app.refuse(&diagnostics),
     };

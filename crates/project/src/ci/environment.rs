@@ -1,4 +1,4 @@
-//! What decides the results of every job: manifests, dependencies, tools and the platform.
+//! The parts that every key has: manifests, dependencies, tools and the platform.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,9 +19,6 @@ use crate::{
     workspace::{Package, locate, request},
 };
 
-/// Identifies the tools of the packages in a workspace at a directory: one part a package, by name.
-pub type IdentifyTools = fn(&Path, &BTreeMap<String, Package>) -> Result<BuildTrace, Diagnostics>;
-
 /// The packages whose content is here: the root and its path dependencies. What comes from Git is
 /// known by its commit, and need not be here.
 pub(super) struct Sources {
@@ -31,7 +28,8 @@ pub(super) struct Sources {
     lockfile: Lockfile,
     /// Requirements that a package set resolves, by package and dependency.
     requirements: BTreeMap<String, String>,
-    tools: IdentifyTools,
+    /// The identities of the packages' tools, once they are known.
+    pub tools: Option<BuildTrace>,
 }
 
 impl Sources {
@@ -39,13 +37,13 @@ impl Sources {
     ///
     /// # Errors
     /// Everything wrong with them, and Git dependencies that `larder.lock` does not pin.
-    pub fn read(root: &Path, tools: IdentifyTools) -> Result<Self, Diagnostics> {
+    pub fn read(root: &Path) -> Result<Self, Diagnostics> {
         let mut sources = Self {
             root: root.to_owned(),
             packages: BTreeMap::new(),
             lockfile: Lockfile::read(root)?,
             requirements: BTreeMap::new(),
-            tools,
+            tools: None,
         };
         let mut errors = Vec::new();
         let mut seen = HashSet::from([root.to_owned()]);
@@ -97,6 +95,11 @@ impl Sources {
         needed
     }
 
+    /// The packages, by name.
+    pub fn packages(&self) -> &BTreeMap<String, Package> {
+        &self.packages
+    }
+
     /// The root package's manifest.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.packages.values().find(|package| package.is_root).map(|package| &package.manifest)
@@ -114,7 +117,8 @@ impl Sources {
             trace = trace.mix(platform_trace());
         }
         if toolchain {
-            trace = trace.mix((self.tools)(&self.root, &self.packages)?).mix(self.variables());
+            let missing = || Diagnostic::new("the tools were not identified").failed();
+            trace = trace.mix(self.tools.clone().ok_or_else(missing)?).mix(self.variables());
         }
         trace = trace.mix(self.lock()?);
         for (name, package) in &self.packages {

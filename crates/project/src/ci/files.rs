@@ -75,7 +75,7 @@ pub fn file(path: &Path) -> io::Result<(&'static str, ContentHash)> {
 /// The files of the package at `root` that `inputs` match and `exclude` does not.
 ///
 /// # Errors
-/// What matches nothing: it would make a key that never changes.
+/// The error for a pattern that matches nothing: it would make a key that never changes.
 pub fn select(
     root: &Path,
     inputs: &[Located<String>],

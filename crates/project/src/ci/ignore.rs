@@ -45,7 +45,7 @@ pub struct IgnoreError {
     pub line: usize,
     /// The pattern.
     pub pattern: String,
-    /// What is wrong with it.
+    /// The mistake.
     pub reason: &'static str,
 }
 

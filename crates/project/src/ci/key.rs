@@ -1,17 +1,21 @@
 //! Keys: a result's name, made from everything that decides it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use larder_trace::BuildTrace;
 
 use super::{
     context,
-    environment::{IdentifyTools, Sources},
+    environment::Sources,
     files::{self, Links},
 };
 use crate::{
     diagnostic::{Diagnostics, Located, SourceText},
     manifest::Manifest,
+    workspace::Package,
 };
 
 /// The version of what keys are made from, part of every key.
@@ -38,7 +42,7 @@ pub struct Image {
     pub containerfile: Option<PathBuf>,
 }
 
-/// What a key is made from, besides manifests and dependencies.
+/// The parts of a key besides manifests and dependencies.
 #[derive(Debug, Clone, Default)]
 pub struct Ingredients {
     /// Globs of files and directories of the root package.
@@ -53,22 +57,17 @@ pub struct Ingredients {
     pub needs: Vec<(String, String)>,
 }
 
-/// The key of the package at `root` with `ingredients`: 64 hex digits.
+/// Returns the key of a package with `ingredients`: 64 hex digits.
 ///
 /// # Errors
 /// Everything wrong with its manifests, its lock file and the files that count.
-pub fn key(
-    root: &Path,
-    ingredients: &Ingredients,
-    tools: IdentifyTools,
-) -> Result<Keyed, Diagnostics> {
-    let sources = Keys::read(root, tools)?;
-    let (_, trace) = sources.mix(ingredients, None)?;
+pub fn key(keys: &Keys, ingredients: &Ingredients) -> Result<Keyed, Diagnostics> {
+    let (_, trace) = keys.mix(ingredients, None)?;
     Ok(Keyed { key: trace.hash().to_string(), near: Vec::new(), trace })
 }
 
 /// Makes keys of one package; its manifests and dependencies are read once.
-pub(super) struct Keys {
+pub struct Keys {
     root: PathBuf,
     sources: Sources,
     /// The environment without and with tools, as far as it was needed.
@@ -76,12 +75,30 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub fn read(root: &Path, tools: IdentifyTools) -> Result<Self, Diagnostics> {
+    /// Reads the manifests of the package at `root` and of its path dependencies.
+    ///
+    /// # Errors
+    /// Everything wrong with them, and Git dependencies that `larder.lock` does not pin.
+    pub fn read(root: &Path) -> Result<Self, Diagnostics> {
         let root = crate::workspace::canonical(root)?;
-        let sources = Sources::read(&root, tools)?;
+        let sources = Sources::read(&root)?;
         Ok(Self { root, sources, environments: Default::default() })
     }
 
+    /// The same, with the identities of the packages' tools: one part a package. Keys that the tools
+    /// of this machine count for need them.
+    #[must_use]
+    pub fn with_tools(mut self, tools: BuildTrace) -> Self {
+        self.sources.tools = Some(tools);
+        self
+    }
+
+    /// The packages whose tools count, by name.
+    pub fn packages(&self) -> &BTreeMap<String, Package> {
+        self.sources.packages()
+    }
+
+    /// The root package's directory, absolute.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -93,7 +110,7 @@ impl Keys {
 
     /// The key of `job`: `JOB-ENVIRONMENT-HASH`, where ENVIRONMENT, 16 digits, is what all jobs
     /// with the same tools have in common.
-    pub fn named(
+    pub(super) fn named(
         &self,
         job: &str,
         ingredients: &Ingredients,

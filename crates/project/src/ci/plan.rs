@@ -1,16 +1,10 @@
 //! Which jobs have to run: the key of each, and whether its result is known.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{
-    environment::IdentifyTools,
-    key::{Image, Ingredients, Keyed, Keys},
-};
+use super::key::{Image, Ingredients, Keyed, Keys};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, suggest},
     manifest::CiJob,
@@ -20,7 +14,7 @@ use crate::{
 /// How many keys are asked for at once.
 const PROBES: usize = 16;
 
-/// What a service says of a key.
+/// A service's answer about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// The result is there.
@@ -63,12 +57,17 @@ pub struct PlannedJob {
     pub reason: Option<String>,
 }
 
-/// The key of the job called `name` of the package at `root`.
+/// Whether the tools of this machine count for the job `only` or one that it needs, or for any job.
+pub fn uses_tools(keys: &Keys, only: Option<&str>) -> bool {
+    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
+    needs_first(jobs, only).iter().any(|job| job.toolchain)
+}
+
+/// Returns the key of the job called `name`.
 ///
 /// # Errors
 /// When there is no such job, and everything wrong with what its key is made from.
-pub fn job_key(root: &Path, name: &str, tools: IdentifyTools) -> Result<Keyed, Diagnostics> {
-    let keys = Keys::read(root, tools)?;
+pub fn job_key(keys: &Keys, name: &str) -> Result<Keyed, Diagnostics> {
     let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
     if !jobs.iter().any(|job| *job.name == name) {
         let message = format!("there is no job `{name}` under [ci.jobs]");
@@ -78,24 +77,22 @@ pub fn job_key(root: &Path, name: &str, tools: IdentifyTools) -> Result<Keyed, D
             None => Diagnostic::new(message).into(),
         });
     }
-    let mut all = all_keys(&keys, Some(name))?;
+    let mut all = all_keys(keys, Some(name))?;
     // It is among the jobs, so it has a key.
     all.remove(name).ok_or_else(|| Diagnostic::new(format!("job `{name}` has no key")).into())
 }
 
-/// The jobs of the package at `root`, sorted by name, each with its key and what `probe` says of it.
+/// Returns all jobs, sorted by name, each with its key and what `probe` says of it.
 /// All are asked for at once.
 ///
 /// # Errors
 /// Everything wrong with what the keys are made from. That nobody can tell whether a result is there
 /// is no error: the job then runs.
 pub fn plan(
-    root: &Path,
-    tools: IdentifyTools,
+    keys: &Keys,
     probe: impl Fn(&str) -> Probe + Sync,
 ) -> Result<Vec<PlannedJob>, Diagnostics> {
-    let keys = Keys::read(root, tools)?;
-    let mut keyed = all_keys(&keys, None)?;
+    let mut keyed = all_keys(keys, None)?;
     let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
     let jobs: Vec<(&CiJob, Keyed)> =
         jobs.iter().filter_map(|job| Some((job, keyed.remove(job.name.as_str())?))).collect();

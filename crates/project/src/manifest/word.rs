@@ -1,4 +1,4 @@
-//! What the placeholders of a command stand for.
+//! Meanings of the placeholders of a command.
 
 /// A part of a command's argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Word {
 }
 
 impl Word {
-    /// What a placeholder stands for that names no target.
+    /// Returns the meaning of a placeholder that names no target.
     pub fn built_in(name: &str) -> Option<Self> {
         Some(match name {
             "out" => Self::Out,

@@ -21,7 +21,7 @@ enum Resolved {
     Command(Command),
 }
 
-/// What a library or an executable names itself.
+/// Everything that a library or an executable names itself.
 pub(super) struct Own {
     pub libraries: Vec<TargetId>,
     pub sources: Vec<Located<Source>>,

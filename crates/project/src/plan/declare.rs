@@ -101,7 +101,7 @@ impl Plan {
     }
 }
 
-/// What a target makes, with all edges missing but that to its objects.
+/// Returns the kind of a target, with all edges missing but that to its objects.
 fn unconnected(
     package: &Package,
     declared: Declared,

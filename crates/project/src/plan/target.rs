@@ -212,7 +212,7 @@ pub struct Linked {
     pub test: Option<Test>,
 }
 
-/// What linking makes.
+/// The product of linking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     /// A shared library.
@@ -246,7 +246,7 @@ pub struct Command {
     pub inputs: Vec<Input>,
     /// Its outputs; none for a test that makes nothing.
     pub outputs: Vec<Output>,
-    /// What is run.
+    /// The program.
     pub program: Program,
     /// The arguments after the program.
     pub arguments: Vec<Argument>,
@@ -280,7 +280,7 @@ pub struct Output {
     pub directory: bool,
 }
 
-/// What a command runs.
+/// The program of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
     /// A program on `PATH`.
@@ -424,7 +424,7 @@ impl Target {
 }
 
 impl Directory {
-    /// What tells it from all others: its package, whether it is below the build directory, and its
+    /// Returns what tells it from all others: its package, whether it is below the build directory, and its
     /// path there.
     pub(super) fn place(&self) -> (PackageId, bool, String) {
         let (built, path) = match &self.at {

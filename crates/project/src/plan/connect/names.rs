@@ -1,4 +1,4 @@
-//! What names and placeholders in one package's manifest stand for.
+//! Meanings of the names and placeholders in one package's manifest.
 
 use super::{Facet, Own};
 use crate::{
