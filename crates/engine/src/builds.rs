@@ -46,12 +46,11 @@ impl Owner {
         &self,
         outputs: Vec<Output>,
         prefix: impl Into<Arc<BuildTrace>>,
-        discovers: bool,
         work: Box<Work>,
     ) -> Step {
         let (place, target) = (self.place.clone(), self.target.clone());
         let prefix = prefix.into();
-        Step { place, target, outputs, prefix, discovers, keep: self.keep, work }
+        Step { place, target, outputs, prefix, keep: self.keep, work }
     }
 }
 
@@ -85,7 +84,7 @@ pub fn build_file_after_dep(
     let output = Output::file(file);
     owner.cx.expect(1);
     dep.map(move |dep| {
-        let step = owner.step(vec![output], extra(), false, Box::new(work));
+        let step = owner.step(vec![output], extra(), Box::new(work));
         run_single(step, &owner.cx, dep.into())
     })
 }
@@ -102,7 +101,7 @@ pub fn build_file_after_deps(
     let output = Output::file(file);
     owner.cx.expect(1);
     collect(&owner.cx.scheduler.clone(), deps).map(move |deps| {
-        let step = owner.step(vec![output], extra(), false, Box::new(work));
+        let step = owner.step(vec![output], extra(), Box::new(work));
         run_single(step, &owner.cx, deps.into())
     })
 }

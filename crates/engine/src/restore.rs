@@ -41,7 +41,7 @@ impl Step {
             cx.discovered_hash(&self.place, &input.path)
                 .is_some_and(|(_, hashed)| hashed.hash == input.hash)
         })?;
-        if !self.promises(&record) {
+        if !record.describes(&self.expected()) {
             tracing::info!("the cache has other outputs for {}; not used", self.target);
             return None;
         }
@@ -55,22 +55,6 @@ impl Step {
                 None
             }
         }
-    }
-
-    /// Whether a record describes exactly what this step makes.
-    pub(crate) fn promises(&self, record: &Outputs) -> bool {
-        let known = |path: &str| {
-            self.outputs.iter().any(|output| match output.directory {
-                true => path.strip_prefix(&output.path).is_some_and(|rest| rest.starts_with('/')),
-                false => path == output.path,
-            })
-        };
-        let all_files = record.outputs.iter().all(|file| known(&file.path));
-        let all_promised = self.outputs.iter().all(|output| match output.directory {
-            true => record.directories.contains(&output.path),
-            false => record.outputs.iter().any(|file| file.path == output.path),
-        });
-        all_files && all_promised
     }
 
     fn put_in_place(

@@ -13,8 +13,9 @@ use std::{
 };
 
 use larder_trace::{
-    BuildMetadata, BuildTrace, Content, ContentHash, DiscoveredInput, LogEntry, MTime, OutputFile,
-    Outputs, TraceFile, Vouched, read_trace_file,
+    BuildTrace, Content, ContentHash, DiscoveredInput, Expected, Files, Hashed, LogEntry, MTime,
+    OutOfDate, OutputFile, Outputs, Proof, Searched, Times, TraceFile, UpToDate, Vouched, Wanted,
+    read_trace_file,
 };
 
 use crate::{
@@ -37,9 +38,6 @@ pub struct Step {
     pub outputs: Vec<Output>,
     /// What the outputs depend on besides the inputs.
     pub prefix: Arc<BuildTrace>,
-    /// Whether the commands tell of inputs that nobody declared. Without a record of them, the times
-    /// of files say nothing about such outputs.
-    pub discovers: bool,
     /// Whether the outputs are wanted on disk even when nothing here needs them there.
     pub keep: bool,
     /// Makes the outputs.
@@ -84,6 +82,31 @@ struct Fresh {
     artifacts: Vec<Artifact>,
     on_disk: bool,
     log: Vec<LogEntry>,
+}
+
+/// The files of a package as the index knows them.
+struct Indexed<'a> {
+    cx: &'a Context,
+    place: &'a Place,
+}
+
+impl Files for Indexed<'_> {
+    fn output(&self, path: &str) -> io::Result<Hashed> {
+        self.cx.index.file(&self.place.output(path), Content::Binary)
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        self.cx.absolute(&self.place.output(path)).is_dir()
+    }
+
+    fn discovered(&self, path: &str) -> Option<Hashed> {
+        self.cx.discovered_hash(self.place, path).map(|(_, hashed)| hashed)
+    }
+
+    fn finds_the_same(&self, _: &Searched, _: &Outputs) -> bool {
+        // No build records yet where it searched.
+        false
+    }
 }
 
 impl Step {
@@ -178,28 +201,59 @@ impl Step {
             let artifacts = self.artifacts(&made, None);
             return Ok(Fresh { artifacts, on_disk: vouched.on_disk, log: more.log });
         }
-        let newest = self.prefix.mtime().max(inputs.trace.mtime());
-        match read_trace_file(&cx.absolute(&trace_path)) {
-            TraceFile::Finished(record) if record.dep_hash == dep_hash => self.verify(cx, *record),
-            TraceFile::Finished(record) => {
-                self.newer_than(cx, newest, cx.options.old).ok_or_else(|| {
-                    let trace = self.trace(inputs.trace);
-                    Reason::Inputs(differences(&record.inputs, trace.parts()))
-                })
+        let fresh = self.check(cx, inputs, dep_hash).map_err(|reason| match reason {
+            OutOfDate::NotBuilt | OutOfDate::Damaged | OutOfDate::Searched => Reason::NotBuilt,
+            OutOfDate::Interrupted => Reason::Interrupted,
+            OutOfDate::OutputMissing(path) => Reason::OutputMissing(path),
+            OutOfDate::OutputChanged(path) => Reason::OutputChanged(path),
+            OutOfDate::Inputs(recorded) => {
+                Reason::Inputs(differences(&recorded, self.trace(inputs.trace).parts()))
             }
-            TraceFile::Unfinished => Err(Reason::Interrupted),
-            TraceFile::Damaged => {
-                self.newer_than(cx, newest, cx.options.old).ok_or(Reason::NotBuilt)
-            }
-            TraceFile::Absent => {
-                let allowed = cx.options.old || !self.discovers;
-                // Nothing tells with which arguments the outputs were made, but when those may have
-                // been edited.
-                let manifest = cx.index.file(&self.place.input(FILE_NAME), Content::Text);
-                let newest = manifest.map_or(newest, |manifest| newest.max(manifest.stat.mtime));
-                self.newer_than(cx, newest, allowed).ok_or(Reason::NotBuilt)
+            OutOfDate::Discovered(paths) => Reason::Discovered(paths),
+        })?;
+        let UpToDate { record, mtimes, on_disk, proof } = fresh;
+        if !on_disk {
+            for file in &record.outputs {
+                cx.index.record_elided(&self.place.output(&file.path), file);
             }
         }
+        if proof == Proof::Record {
+            let has_more = !record.log.is_empty() || !record.directories.is_empty();
+            self.remember(cx, dep_hash, &record.outputs, &record.discovered, has_more);
+        }
+        let made = record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime));
+        let artifacts = self.artifacts(&made.collect::<Vec<_>>(), None);
+        Ok(Fresh { artifacts, on_disk, log: record.log })
+    }
+
+    /// Whether the trace file proves the outputs up to date, or their times do with `--old`.
+    fn check(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        dep_hash: ContentHash,
+    ) -> Result<UpToDate, OutOfDate> {
+        let old = cx.options.old && self.refuse_links(cx).is_ok();
+        // Where nothing tells with which arguments outputs were made, those may have been edited.
+        let manifest = || cx.index.file(&self.place.input(FILE_NAME), Content::Text).ok();
+        let wanted = Wanted {
+            dep_hash,
+            newest: self.prefix.mtime().max(inputs.trace.mtime()),
+            unrecorded: old.then(manifest).flatten().map_or(MTime::NONE, |it| it.stat.mtime),
+            outputs: &self.expected(),
+            times: if old { Times::Old } else { Times::Never },
+        };
+        let trace = read_trace_file(&cx.absolute(&self.trace_path()));
+        larder_trace::check(trace, &wanted, &Indexed { cx, place: &self.place })
+    }
+
+    /// Its outputs, as a record of them lists them.
+    pub(crate) fn expected(&self) -> Vec<Expected<'_>> {
+        let expected = |output| match output {
+            &Output { ref path, directory: true } => Expected::Directory(path),
+            Output { path, .. } => Expected::File(path),
+        };
+        self.outputs.iter().map(expected).collect()
     }
 
     /// What the trace file says and the index does not; `None` when it is needed and not there.
@@ -218,74 +272,9 @@ impl Step {
         }
     }
 
-    /// Takes the outputs as they are when `allowed` and they are newer than the `newest` input.
-    fn newer_than(&self, cx: &Context, newest: MTime, allowed: bool) -> Option<Fresh> {
-        let has_directory = self.outputs.iter().any(|output| output.directory);
-        if !allowed || has_directory || self.refuse_links(cx).is_err() {
-            return None;
-        }
-        let mut made = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            let hashed = cx.index.file(&self.place.output(&output.path), Content::Binary).ok()?;
-            let (hash, mtime) = (hashed.hash, hashed.stat.mtime);
-            if mtime <= newest {
-                return None;
-            }
-            made.push(Made { path: &output.path, hash, executable: hashed.stat.executable, mtime });
-        }
-        Some(Fresh { artifacts: self.artifacts(&made, None), on_disk: true, log: Vec::new() })
-    }
-
-    /// Whether the outputs and the discovered inputs are as `record` says. Tells the index if so.
-    fn verify(&self, cx: &Context, record: BuildMetadata) -> Result<Fresh, Reason> {
-        // A record of something else cannot vouch for anything.
-        if !self.promises(&record.outputs) {
-            return Err(Reason::NotBuilt);
-        }
-        let Outputs { outputs, directories, discovered, log, .. } = record.outputs;
-        self.check_discovered(cx, &discovered)?;
-        let mut made = Vec::with_capacity(outputs.len());
-        let mut missing = 0;
-        for file in &outputs {
-            let path = self.place.output(&file.path);
-            let mtime = match cx.index.file(&path, Content::Binary) {
-                Ok(hashed) if hashed.hash == file.hash => hashed.stat.mtime,
-                Ok(_) => return Err(Reason::OutputChanged(file.path.clone())),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && record.synthetic => {
-                    missing += 1;
-                    cx.index.record_elided(&path, file);
-                    MTime::NONE
-                }
-                Err(_) => return Err(Reason::OutputMissing(file.path.clone())),
-            };
-            made.push(Made::of(file, mtime));
-        }
-        let on_disk = missing == 0;
-        if on_disk && let Some(path) = self.gone(cx, &directories) {
-            return Err(Reason::OutputMissing(path.clone()));
-        }
-        if !on_disk && missing < made.len() {
-            return Err(Reason::OutputMissing(self.name().output.to_owned()));
-        }
-        let has_more = !log.is_empty() || !directories.is_empty();
-        self.remember(cx, record.dep_hash, &outputs, &discovered, has_more);
-        Ok(Fresh { artifacts: self.artifacts(&made, None), on_disk, log })
-    }
-
     /// The first of some output directories that is not there.
     fn gone<'d>(&self, cx: &Context, directories: &'d [String]) -> Option<&'d String> {
         directories.iter().find(|path| !cx.absolute(&self.place.output(path)).is_dir())
-    }
-
-    /// Whether inputs found by the last build are as they were.
-    fn check_discovered(&self, cx: &Context, discovered: &[DiscoveredInput]) -> Result<(), Reason> {
-        let changed = |input: &&DiscoveredInput| {
-            cx.discovered_hash(&self.place, &input.path)
-                .is_none_or(|(_, hashed)| hashed.hash != input.hash)
-        };
-        let changed: Vec<String> =
-            discovered.iter().filter(changed).map(|input| input.path.clone()).collect();
-        if changed.is_empty() { Ok(()) } else { Err(Reason::Discovered(changed)) }
     }
 
     /// Tells the index of a finished step whose trace file is written; `has_more` when that file says

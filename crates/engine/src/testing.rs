@@ -74,7 +74,6 @@ pub(crate) fn run_test(
             target: owner.target.clone(),
             outputs: Vec::new(),
             prefix: BuildTrace::nil("test").into(),
-            discovers: false,
             keep: false,
             work: Box::new(|_| Ok(())),
         };

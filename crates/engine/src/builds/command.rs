@@ -47,7 +47,7 @@ pub fn build_command(
         };
         let depends_on = command.depends_on.clone();
         let work = move |action: &mut Action<'_>| run_command(action, &command);
-        let step = owner.step(outputs, depends_on, false, Box::new(work));
+        let step = owner.step(outputs, depends_on, Box::new(work));
         run_step(step, &owner.cx, (&inputs).into())
     })
 }

@@ -67,14 +67,13 @@ pub fn build_o(
             None => compile.depends_on.clone(),
             Some(after) => Arc::new((*compile.depends_on).clone().mix(after.trace.clone())),
         };
-        let discovers = compile.gnu_like;
         let cx = owner.cx.clone();
         let work = move |action: &mut Action<'_>| {
             let needed = prerequisites.iter().flat_map(|after| &after.value);
             action.visible.extend(needed.map(|artifact| action.cx.absolute(&artifact.path)));
             run_compiler(action, &compile)
         };
-        let step = owner.step(vec![output], prefix, discovers, Box::new(work));
+        let step = owner.step(vec![output], prefix, Box::new(work));
         run_single(step, &cx, source.into())
     };
     match after {

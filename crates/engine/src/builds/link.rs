@@ -57,7 +57,7 @@ pub fn build_static_lib(
             arguments.extend(action.inputs.iter().map(|object| action.artifact(object)));
             action.run_tool(&archiver, arguments)
         };
-        let step = owner.step(vec![output], depends_on, false, Box::new(work));
+        let step = owner.step(vec![output], depends_on, Box::new(work));
         run_single(step, &owner.cx, objects.into())
     })
 }
@@ -136,7 +136,7 @@ fn linked(
             arguments.extend_from_slice(&link.link_args);
             action.run_tool(&link.linker, arguments)
         };
-        let step = owner.step(vec![Output::file(file)], prefix, false, Box::new(work));
+        let step = owner.step(vec![Output::file(file)], prefix, Box::new(work));
         run_single(step, &owner.cx, inputs.into())
     })
 }
