@@ -205,11 +205,7 @@ fn disturb(project: &Project, edit: &Edit) {
             file.set_modified(std::time::SystemTime::now()).unwrap();
         }
         Edit::Spoil(i, spoil) => {
-            // Without a trace file, times decide for what discovers no inputs, and those of a spoiled
-            // output are in order: a law for objects only.
-            let objects_only = matches!(spoil, Spoil::RemoveTrace | Spoil::CutTrace);
-            let mut outputs: Vec<String> = project.outputs().into_keys().collect();
-            outputs.retain(|path| !objects_only || path.starts_with("obj/"));
+            let outputs: Vec<String> = project.outputs().into_keys().collect();
             let output = outputs[i % outputs.len()].trim_end_matches('*').to_owned();
             let output = project.output(&output);
             let trace = format!("{}.trace", output.display());

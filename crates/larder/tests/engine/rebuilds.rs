@@ -2,8 +2,11 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     time::{Duration, SystemTime},
 };
+
+use larder_trace::{ContentHash, StatIndex};
 
 use crate::common::{Built, Project, copy_tree};
 
@@ -213,22 +216,32 @@ fn without_the_index_nothing_is_rebuilt() {
 }
 
 #[test]
-fn without_a_trace_file_what_discovers_its_inputs_is_rebuilt() {
+fn without_a_trace_file_only_old_mode_takes_outputs_by_their_times() {
     let project = project();
     project.build();
     // The index knows what the trace file said.
     project.remove(".larder/build/liba.a.trace");
     nothing_is_built(&project);
-    // An archive has no inputs but those that are declared: its times are enough.
-    project.remove(".larder/index");
-    nothing_is_built(&project);
+    let old = || project.build_with(&["--old"]);
+    for output in ["liba.a", "obj/liba/src/one.c.o"] {
+        let trace = format!(".larder/build/{output}.trace");
+        for damage in [false, true] {
+            match damage {
+                true => drop(project.file(&trace, "")),
+                false if project.path(&trace).exists() => project.remove(&trace),
+                false => {}
+            }
+            project.remove(".larder/index");
+            assert_eq!(old().built(), [""; 0]);
+            assert_eq!(project.build().built(), [output]);
+        }
+    }
     // Unless they say otherwise.
+    project.remove(".larder/build/liba.a.trace");
+    project.remove(".larder/index");
     let file = fs::File::options().append(true).open(project.output("liba.a")).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    assert_eq!(project.build().built(), ["liba.a"]);
-    project.remove(".larder/build/obj/liba/src/one.c.o.trace");
-    project.remove(".larder/index");
-    assert_eq!(project.build().built(), ["obj/liba/src/one.c.o"]);
+    assert_eq!(old().built(), ["liba.a"]);
 }
 
 #[test]
@@ -239,13 +252,13 @@ fn without_a_trace_file_an_edited_manifest_is_newer_too() {
     project.build();
     project.remove(".larder/build/a.trace");
     project.remove(".larder/index");
-    nothing_is_built(&project);
+    assert_eq!(project.build_with(&["--old"]).built(), [""; 0]);
     project.file("larder.toml", project.read("larder.toml").replace("echo 1", "echo 2"));
-    assert_eq!(project.build().built(), ["a"]);
+    assert_eq!(project.build_with(&["--old"]).built(), ["a"]);
 }
 
 #[test]
-fn trace_files_that_are_broken_count_as_absent() {
+fn what_a_broken_trace_file_stands_for_is_built_again() {
     let project = project();
     project.build();
     let before = project.outputs();
@@ -329,10 +342,44 @@ fn old_mode_takes_what_is_newer_than_its_inputs() {
 }
 
 #[test]
-fn rehash_trusts_no_status() {
+fn old_mode_looks_at_headers_too() {
     let project = project();
     project.build();
-    // The same size and times, so only reading it tells.
+    let edit = |value, time| {
+        project.file("include/a.h", format!("#define A {value}\nint one(void);\nint two(void);\n"));
+        let file = fs::File::options().append(true).open(project.path("include/a.h")).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    edit(2, SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+    assert_eq!(project.build_with(&["--old"]).built(), [""; 0]);
+    edit(3, SystemTime::now());
+    let built = project.build_with(&["--old"]);
+    assert_eq!(built.built(), ["liba.a", "obj/liba/src/one.c.o", "obj/x/src/main.c.o", "x"]);
+}
+
+#[test]
+fn old_mode_takes_what_was_restored() {
+    let project = Project::with_manifest(
+        "[package]\nname = \"p\"\n[[executable]]\nname = \"x\"\nsources = [\"m.c\"]\ntrace-args = [\"-O1\"]\n",
+    );
+    project.file("m.c", "int main(void) { return 3; }\n");
+    project.build();
+    // Restored outputs have no times of their own to go by.
+    project.file("m.c", "int main(void) { return 4; }\n");
+    project.build();
+    project.file("m.c", "int main(void) { return 3; }\n");
+    fs::remove_dir_all(project.path(".larder")).unwrap();
+    assert_eq!(project.build().with("restored"), ["obj/x/m.c.o", "x"]);
+    let manifest = project.read("larder.toml").replace("-O1", "-O2");
+    project.file("larder.toml", manifest);
+    let old = project.build_with(&["--old"]);
+    assert_eq!((old.built(), old.with("restored")), (vec![], vec![]));
+}
+
+#[test]
+fn the_same_size_and_time_hide_no_edit() {
+    let project = project();
+    project.build();
     let path = project.path("src/two.c");
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     crate::common::wait_until("the index trusts the file", || {
@@ -342,9 +389,38 @@ fn rehash_trusts_no_status() {
     let file = fs::File::options().write(true).open(&path).unwrap();
     std::io::Write::write_all(&mut &file, b"int two(void) { return 5; }\n").unwrap();
     file.set_modified(modified).unwrap();
-    nothing_is_built(&project);
-    assert!(project.build_with(&["--rehash"]).built().contains(&"obj/liba/src/two.c.o"));
+    assert!(project.build().built().contains(&"obj/liba/src/two.c.o"));
     project.larder(&["exec", "x"]).ends_with(6);
+}
+
+#[test]
+fn rehash_trusts_no_status() {
+    let project = project();
+    project.build();
+    let index = project.path(".larder/index");
+    let modified = fs::metadata(project.output("liba.a")).unwrap().modified().unwrap();
+    crate::common::wait_until("the index trusts the file", || {
+        modified.elapsed().unwrap().as_millis() > 100
+    });
+    // An index that is wrong: only reading the file tells.
+    let wrong = StatIndex::open(&project.root, &index, false).unwrap();
+    wrong.record_output(".larder/build/liba.a", ContentHash::of_bytes(b"wrong")).unwrap();
+    wrong.save().unwrap();
+    let wrong = fs::read(&index).unwrap();
+    assert_eq!(project.build_with(&["--rehash"]).built(), [""; 0]);
+    fs::write(&index, wrong).unwrap();
+    assert_eq!(project.build().built(), ["liba.a"]);
+}
+
+#[test]
+fn rehash_sees_a_lost_execute_permission() {
+    let project = project();
+    for arguments in [&[][..], &["--rehash"], &["--old"]] {
+        project.build();
+        fs::set_permissions(project.output("x"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(project.build_with(arguments).built(), ["x"], "{arguments:?}");
+        project.larder(&["exec", "x"]).ends_with(3);
+    }
 }
 
 #[test]
