@@ -61,7 +61,7 @@ pub struct Pinned {
     pub git: String,
     /// The commit, tag or branch asked for; `None` is the default branch.
     pub rev: Option<String>,
-    /// The text found instead.
+    /// The commit that `rev` named when it was pinned.
     pub commit: Commit,
 }
 

@@ -460,11 +460,13 @@ impl Program {
 impl Argument {
     /// The targets that it names.
     pub fn targets(&self) -> impl Iterator<Item = TargetId> {
-        let targets = |part| match part {
-            &Part::Made(ref targets) => &targets[..],
-            _ => &[],
-        };
-        self.parts.iter().flat_map(targets).copied()
+        self.parts
+            .iter()
+            .flat_map(|part| match part {
+                Part::Made(targets) => targets.as_slice(),
+                _ => &[],
+            })
+            .copied()
     }
 }
 
