@@ -72,10 +72,7 @@ fn a_declared_file_of_the_system_is_traced() {
 
 #[test]
 fn the_output_of_a_probe_is_traced() {
-    let project = command(
-        "cat /proc/self/environ > /dev/null; tool > $1",
-        "probes = [[\"tool\", \"--version\"]]",
-    );
+    let project = command("tool > $1", "probes = [[\"tool\", \"--version\"]]");
     let data = tempfile::tempdir().unwrap();
     let version = data.path().join("version");
     project.script("bin/tool", &format!("cat {}\n", version.display()));
@@ -243,7 +240,7 @@ run = ["touch", "{out}"]
 "#,
     );
     let said = project.larder(&["build"]).stderr;
-    for pattern in ["none/*.c", "nor/*.c", "missing/*", "absent/*"] {
+    for pattern in ["none/*.c", "nor/*.c", "[bad", "missing/*", "absent/*"] {
         assert!(said.contains(&format!("`{pattern}`")), "{pattern}: {said}");
     }
 }

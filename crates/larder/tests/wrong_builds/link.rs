@@ -195,7 +195,7 @@ inputs = ["value"]
     );
     project.script(
         "cc",
-        "case $1 in -c) exec cc \"$@\";; *-*v*|-dump*|-print*) exec cc \"$@\";; esac\nexec cc \"$@\" -no-pie -Wl,--defsym=v=$(cat value)\n",
+        "case $1 in -c|-v|--version|-dump*|-print*|-###) exec cc \"$@\";; esac\nexec cc \"$@\" -no-pie -Wl,--defsym=v=$(cat value)\n",
     );
     project.file("main.c", prints("extern char v;", "(int)(long)&v"));
     follows(&project, &|project, value| {

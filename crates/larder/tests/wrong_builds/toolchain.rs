@@ -1,10 +1,14 @@
 //! Compilers are what they execute: through scripts, and through whatever is first on `PATH`.
 
-use std::{env, fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     common::{Built, Project, run},
-    support::{path_with, prints, require},
+    support::{path_with, prints, require, said},
 };
 
 /// Where a program is.
@@ -50,9 +54,16 @@ fn copy_of_compiler(project: &Project, path: &str, mark: &[u8]) {
     fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// What a copy of the driver has to be told, since it looks for its programs beside itself.
+fn installed() -> String {
+    let library = said("gcc", &[], "-print-libgcc-file-name".as_ref());
+    let prefix = Path::new(library.trim()).ancestors().nth(3).unwrap();
+    format!("export GCC_EXEC_PREFIX={}/\n", prefix.display())
+}
+
 #[test]
 fn another_compiler_behind_a_script_rebuilds() {
-    let project = wrapped(&[("bin/cc", "exec real \"$@\"\n")]);
+    let project = wrapped(&[("bin/cc", &(installed() + "exec real \"$@\"\n"))]);
     copy_of_compiler(&project, "bin/real", b"one");
     assert_eq!(build(&project).built(), ["obj/x/main.c.o", "x"]);
     assert_eq!(build(&project).built(), [""; 0]);
@@ -63,7 +74,7 @@ fn another_compiler_behind_a_script_rebuilds() {
 #[test]
 fn another_compiler_behind_two_scripts_rebuilds() {
     let project = wrapped(&[
-        ("bin/cc", "exec inner \"$@\"\n"),
+        ("bin/cc", &(installed() + "exec inner \"$@\"\n")),
         ("bin/inner", "exec \"$(dirname \"$0\")/../real/gcc\" \"$@\"\n"),
     ]);
     copy_of_compiler(&project, "real/gcc", b"one");
