@@ -17,11 +17,16 @@ use tempfile::TempDir;
 /// The beginning of most manifests. Without the store, what is out of date is built, never restored.
 pub const PACKAGE: &str = "[package]\nname = \"p\"\nartifact-cache = false\n";
 
+/// The beginning of manifests of packages that use the store.
+pub const CACHED: &str = "[package]\nname = \"p\"\n";
+
 /// A package in a temporary directory, which is removed with it.
 pub struct Project {
     temporary: TempDir,
     /// The package's directory.
     pub root: PathBuf,
+    /// The store.
+    pub cache: PathBuf,
 }
 
 impl Project {
@@ -35,9 +40,46 @@ impl Project {
         let temporary = tempfile::tempdir().unwrap();
         let root = temporary.path().canonicalize().unwrap().join("p");
         fs::create_dir(&root).unwrap();
-        let project = Self { temporary, root };
+        let cache = temporary.path().join("cache");
+        let project = Self { temporary, root, cache };
         project.file("larder.toml", manifest);
         project
+    }
+
+    /// A package with [`CACHED`] and `manifest`: what was built once is restored.
+    pub fn cached(manifest: &str) -> Self {
+        Self::with_manifest(&format!("{CACHED}{manifest}"))
+    }
+
+    /// A second checkout of the package as it is now, elsewhere, with nothing built and the same store.
+    pub fn checkout(&self) -> Self {
+        let copy = Self { cache: self.cache.clone(), ..Self::new("") };
+        fs::remove_dir_all(&copy.root).unwrap();
+        copy_tree(&self.root, &copy.root);
+        copy.forget();
+        copy
+    }
+
+    /// The same on a machine with a store of its own.
+    pub fn elsewhere(&self) -> Self {
+        let copy = self.checkout();
+        Self { cache: copy.temporary.path().join("cache"), ..copy }
+    }
+
+    /// Removes everything that was built, and what larder knows of it.
+    pub fn forget(&self) {
+        match fs::remove_dir_all(self.path(".larder")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.unwrap(),
+        }
+    }
+
+    /// Replaces a text that stands in a file.
+    #[track_caller]
+    pub fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "`{from}` is not in {path}");
+        self.file(path, text.replace(from, to));
     }
 
     /// A path in the package.
@@ -75,7 +117,7 @@ impl Project {
 
     /// larder in the package, not run yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        larder(&self.root, &self.temporary.path().join("cache"), arguments)
+        larder(&self.root, &self.cache, arguments)
     }
 
     /// Runs larder in the package to its end.
@@ -160,6 +202,20 @@ pub fn larder(directory: &Path, cache: &Path, arguments: &[&str]) -> Command {
     }
     command.env("LARDER_CACHE_DIR", cache);
     command
+}
+
+/// `inner` run by another program, which comes with its arguments and takes a command after them.
+pub fn under(program: &[&str], inner: &Command) -> Command {
+    let mut outer = Command::new(program[0]);
+    outer.args(&program[1..]).arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+    outer.current_dir(inner.get_current_dir().unwrap());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// Runs a command to its end; one that takes a minute hangs.

@@ -1,0 +1,19 @@
+//! Builds that came out wrong once: an output that is not what its inputs make is called up to date or
+//! is restored. Each test is named after the promise that was broken.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod support;
+
+mod commands;
+mod debug;
+mod headers;
+mod inputs;
+mod link;
+mod old;
+mod processes;
+mod reproducible;
+mod store;
+mod toolchain;
+mod unfinished;

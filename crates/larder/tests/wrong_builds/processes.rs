@@ -1,0 +1,170 @@
+//! Daemons, signals, and machines with few threads to spare.
+
+use std::{fs, os::unix::process::ExitStatusExt, process::Child, time::Duration};
+
+use larder_trace::{ContentHash, TraceFile, read_trace_file};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::{
+    common::{Project, run, under, wait_until},
+    support::{WAITS, require, start},
+};
+
+/// A process that a command leaves behind; it is gone when this is.
+struct Left(Pid);
+
+impl Left {
+    /// Waits for the id that it writes.
+    fn of(project: &Project) -> Self {
+        wait_until("the process is there", || {
+            fs::read_to_string(project.path("pid")).is_ok_and(|text| text.ends_with('\n'))
+        });
+        Self(Pid::from_raw(project.read("pid").trim().parse().unwrap()).unwrap())
+    }
+
+    fn runs(&self) -> bool {
+        test_kill_process(self.0).is_ok()
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        _ = kill_process(self.0, Signal::KILL);
+    }
+}
+
+fn command(run: &str) -> Project {
+    Project::cached(&format!(
+        "[[command]]\nname = \"c\"\noutputs = [\"c\"]\nrun = [\"sh\", \"-c\", '{run}', \"sh\", \"{{out}}\"]\n"
+    ))
+}
+
+/// Waits for larder to end, by itself or for a signal, and kills it if it does not. Its exit code.
+#[track_caller]
+fn ends(mut larder: Child) -> Option<i32> {
+    let mut status = None;
+    let mut patience = 2000;
+    while status.is_none() && patience > 0 {
+        status = larder.try_wait().unwrap();
+        patience -= 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if status.is_none() {
+        larder.kill().unwrap();
+        larder.wait().unwrap();
+        panic!("it does not end");
+    }
+    status.unwrap().code()
+}
+
+/// A command that ends and leaves a daemon, which holds the pipe, started with `detached`.
+fn leaves_daemon(detached: &str) -> Project {
+    command(&format!(
+        ": > $1; {detached} sh -c \"echo \\$\\$ > pid; exec sleep 300\" & until [ -s pid ]; do sleep 0.01; done; : > done"
+    ))
+}
+
+#[test]
+fn sigterm_ends_a_build_whose_finished_command_left_a_daemon_that_holds_the_pipe() {
+    for detached in ["", "setsid"] {
+        for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+            let project = leaves_daemon(detached);
+            let larder = start(&project, &["build"]);
+            let _left = Left::of(&project);
+            wait_until("the command has ended", || project.path("done").exists());
+            _ = kill_process(Pid::from_child(&larder), signal);
+            // Whether it had waited for the daemon at all is its own affair.
+            let code = ends(larder);
+            assert!(code == Some(130) || code == Some(0), "{detached} {signal:?}: {code:?}");
+        }
+    }
+}
+
+#[test]
+fn sigterm_ends_a_build_that_waits_for_the_lock() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        for arguments in [&["build"][..], &["clean"], &["test"], &["query", "c"]] {
+            let project = command(&format!("{WAITS} : > $1"));
+            let first = start(&project, &["build"]);
+            wait_until("the command runs", || project.path("started").exists());
+            let mut second = start(&project, arguments);
+            let mut said = String::new();
+            let stderr = second.stderr.as_mut().unwrap();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stderr), &mut said).unwrap();
+            assert!(said.contains("waiting"), "{arguments:?}: {said}");
+            kill_process(Pid::from_child(&second), signal).unwrap();
+            let code = std::panic::catch_unwind(|| ends(second));
+            project.file("go", "");
+            assert!(first.wait_with_output().unwrap().status.success());
+            assert_eq!(code.unwrap(), Some(130), "{arguments:?} {signal:?}");
+        }
+    }
+}
+
+#[test]
+fn too_few_threads_are_an_error_and_no_panic() {
+    if !require("strace") {
+        return;
+    }
+    let project = Project::new(
+        r#"
+[[library]]
+name = "a"
+sources = ["*.c"]
+
+[[command]]
+name = "c"
+inputs = ["a.c"]
+outputs = ["c"]
+run = ["cp", "{in}", "{out}"]
+"#,
+    );
+    project.file("a.c", "int a;\n").file("b.c", "int b;\n").file("c.c", "int c;\n");
+    let mut refused = 0;
+    for from in 1..40 {
+        project.forget();
+        // As where `ulimit -u` is used up: from some thread on there are no more.
+        let inject = format!("inject=clone,clone3:error=EAGAIN:when={from}+");
+        let trace = project.root.parent().unwrap().join("calls");
+        let strace = ["strace", "-f", "-qq", "-e", &inject, "-o", trace.to_str().unwrap()];
+        let output = under(&strace, &project.command(&["build", "-j4"])).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let status = output.status;
+        assert!(!said.contains("panicked"), "from {from}: {said}");
+        assert!(matches!(status.code(), Some(0 | 1)), "from {from}: {status:?}: {said}");
+        assert_eq!(status.signal(), None, "from {from}: {said}");
+        let calls = fs::read_to_string(&trace).unwrap();
+        if !calls.contains("INJECTED") {
+            assert_eq!(status.code(), Some(0), "{said}");
+            break;
+        }
+        refused += 1;
+    }
+    assert!(refused > 0);
+    project.build();
+}
+
+#[test]
+fn what_a_writer_that_outlives_its_command_writes_is_in_no_record() {
+    // It writes for some seconds at most.
+    let project = command(
+        "exec 3> $1; echo first >&3; (sh -c \"echo \\$PPID > pid\"; i=0; while [ $i -lt 200 ]; do i=$((i + 1)); echo more >&3; [ -e noted ] || : > noted; sleep 0.01; done) > /dev/null 2>&1 & until [ -s pid ]; do sleep 0.01; done",
+    );
+    let larder = start(&project, &["build"]);
+    let left = Left::of(&project);
+    assert_eq!(ends(larder), Some(0));
+    // What is in the build directory is what was hashed, and stays it.
+    let output = project.output("c");
+    let before = fs::read(&output).unwrap();
+    let TraceFile::Finished(record) = read_trace_file(&output.with_extension("trace")) else {
+        panic!("no trace file");
+    };
+    assert_eq!(record.outputs.outputs[0].hash, ContentHash::of_bytes(&before));
+    wait_until("the writer ends with its command", || !left.runs());
+    assert_eq!(fs::read(&output).unwrap(), before);
+    run(project.command(&["cache", "verify", "--rehash"])).ok();
+    assert_eq!(project.build().built(), [""; 0]);
+    let other = project.checkout();
+    other.build();
+    assert_eq!(fs::read(other.output("c")).unwrap(), before);
+}

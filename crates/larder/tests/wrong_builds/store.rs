@@ -1,0 +1,217 @@
+//! What the store gives back, and what reaches it.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+};
+
+use crate::{
+    common::{Built, Project, run},
+    support::made,
+};
+
+const TWO: &str = r#"
+[[library]]
+name = "a"
+sources = ["s.c"]
+
+[[library]]
+name = "b"
+sources = ["s.c"]
+
+[[executable]]
+name = "x"
+sources = ["s.c", "main.c"]
+"#;
+
+fn two() -> Project {
+    let project = Project::cached(TWO);
+    project.file("s.c", "int s(void) { return 1; }\n");
+    project.file("main.c", "int s(void);\nint main(void) { return s(); }\n");
+    project
+}
+
+#[test]
+fn targets_that_share_a_source_and_its_flags_are_both_restored() {
+    let project = two();
+    project.build();
+    let other = project.checkout();
+    for tree in [&project, &other] {
+        tree.forget();
+        let built = tree.build_with(&["a:o", "b:o", "a", "b", "x"]);
+        assert_eq!(built.built(), [""; 0]);
+        tree.larder(&["build", "--no-build"]).ok();
+    }
+}
+
+#[test]
+fn targets_that_share_a_source_and_its_flags_pass_no_build_after_cache_get() {
+    let project = two();
+    let parent = project.root.parent().unwrap();
+    let (service, config) = (parent.join("service"), parent.join("config.toml"));
+    fs::create_dir(&service).unwrap();
+    let text = format!(
+        "[cache]\ndefault-service = \"s\"\n[[cache.service]]\nname = \"s\"\nurl = \"file://{}\"\n",
+        service.display()
+    );
+    fs::write(&config, text).unwrap();
+    let larder = |project: &Project, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env("LARDER_CONFIG", &config);
+        run(command).ok()
+    };
+    larder(&project, &["build", "-o", "outputs.jsonl"]);
+    larder(&project, &["cache", "put", "--rev", "r1", "outputs.jsonl"]);
+    let fresh = project.elsewhere();
+    larder(&fresh, &["cache", "get", "--rev", "r1"]);
+    larder(&fresh, &["build", "--no-build"]);
+    larder(&fresh, &["build", "--no-build", "a:o", "b:o"]);
+}
+
+/// A command that copies `in` into a directory, and one that lists that directory.
+fn listed() -> Project {
+    let project = Project::cached(
+        r#"
+[[command]]
+name = "tree"
+inputs = ["in"]
+outputs = ["tree/"]
+run = ["sh", "-c", "cp in $1/made", "sh", "{out}"]
+
+[[command]]
+name = "list"
+inputs = ["{tree}", "more"]
+outputs = ["list"]
+run = ["sh", "-c", "ls $2 > $1; cat more >> $1", "sh", "{out}", "{tree}"]
+"#,
+    );
+    project.file("in", "1\n").file("more", "1\n");
+    project
+}
+
+/// The names in an output directory, sorted.
+fn names(project: &Project, path: &str) -> Vec<String> {
+    let entries = fs::read_dir(project.output(path)).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_stray_file_in_an_output_directory_is_read_by_nobody() {
+    let project = listed();
+    assert_eq!(made(&project, "list"), "made\n1\n");
+    fs::write(project.output("tree/stray"), "").unwrap();
+    project.file("more", "2\n");
+    assert_eq!(made(&project, "list"), "made\n2\n");
+    assert_eq!(made(&project.checkout(), "list"), "made\n2\n");
+}
+
+#[test]
+fn a_stray_file_in_an_output_directory_is_gone_when_it_is_made_again() {
+    let project = listed();
+    project.build();
+    fs::write(project.output("tree/stray"), "").unwrap();
+    fs::create_dir(project.output("tree/empty")).unwrap();
+    project.file("in", "2\n");
+    assert_eq!(made(&project, "list"), "made\n1\n");
+    assert_eq!(names(&project, "tree"), ["made"]);
+    let other = project.checkout();
+    assert_eq!(made(&other, "list"), "made\n1\n");
+    other.build_with(&["tree"]);
+    assert_eq!(names(&other, "tree"), ["made"]);
+}
+
+#[test]
+fn a_stray_file_in_an_output_directory_does_not_survive_a_restore() {
+    let project = listed();
+    project.build();
+    project.file("in", "2\n");
+    project.build();
+    fs::write(project.output("tree/stray"), "").unwrap();
+    project.file("in", "1\n");
+    assert_eq!(made(&project, "list"), "made\n1\n");
+    assert_eq!(names(&project, "tree"), ["made"]);
+}
+
+#[test]
+fn a_target_that_prints_70_megabytes_is_replayed_and_rebuilt_like_any_other() {
+    let project = Project::new(
+        "[[command]]\nname = \"loud\"\noutputs = [\"loud\"]\npass-env = [\"MEGABYTES\"]\nrun = [\"sh\", \"-c\", \"yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c ${{MEGABYTES}}000000; echo $MEGABYTES > $1\", \"sh\", \"{out}\"]\n",
+    );
+    let build = |megabytes: &str| {
+        let mut command = project.command(&["build", "--json"]);
+        command.env("MEGABYTES", megabytes);
+        Built::of(&run(command).ok())
+    };
+    assert_eq!(build("70").built(), ["loud"]);
+    assert_eq!(build("70").with("replayed"), ["loud"]);
+    // What is no file and no time has changed.
+    assert_eq!(build("1").built(), ["loud"]);
+    assert_eq!(fs::read_to_string(project.output("loud")).unwrap(), "1\n");
+}
+
+fn mode(project: &Project, path: &str) -> u32 {
+    fs::metadata(project.output(path)).unwrap().permissions().mode() & 0o777
+}
+
+fn chmod(project: &Project, path: &str, mode: u32) {
+    fs::set_permissions(project.output(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_chmod_of_an_output_reaches_no_other_checkout() {
+    let project = two();
+    project.build();
+    let other = project.checkout();
+    other.build();
+    for path in ["x", "liba.a"] {
+        let before = mode(&other, path);
+        chmod(&project, path, 0o600);
+        assert_eq!(mode(&other, path), before, "{path}");
+        let third = project.checkout();
+        third.build();
+        assert_eq!(mode(&third, path), before, "{path}");
+    }
+}
+
+#[test]
+fn outputs_share_no_inode_with_the_store() {
+    let project = two();
+    project.build();
+    let other = project.checkout();
+    other.build_with(&["a", "b", "x", "a:o"]);
+    for tree in [&project, &other] {
+        for path in ["x", "liba.a", "obj/liba/s.c.o"] {
+            assert_eq!(fs::metadata(tree.output(path)).unwrap().nlink(), 1, "{path}");
+        }
+    }
+    // A write through one name reaches nobody else.
+    let store = fs::read(other.output("liba.a")).unwrap();
+    fs::write(project.output("liba.a"), "broken").unwrap();
+    assert_eq!(fs::read(other.output("liba.a")).unwrap(), store);
+    let third = project.checkout();
+    third.build();
+    assert_eq!(fs::read(third.output("liba.a")).unwrap(), store);
+}
+
+#[test]
+fn rehash_sees_a_lost_executable_bit() {
+    let project = two();
+    project.build();
+    chmod(&project, "x", 0o644);
+    project.build_with(&["--rehash"]);
+    assert_eq!(mode(&project, "x") & 0o111, 0o111);
+}
+
+#[test]
+fn a_lost_executable_bit_is_seen_without_rehash_too() {
+    for package in [Project::cached(TWO), Project::new(TWO)] {
+        package.file("s.c", "int s(void) { return 5; }\n");
+        package.file("main.c", "int s(void);\nint main(void) { return s(); }\n");
+        package.build();
+        chmod(&package, "x", 0o644);
+        package.larder(&["exec", "x"]).ends_with(5);
+    }
+}
