@@ -4,13 +4,11 @@ mod arguments;
 mod ci;
 mod decode;
 mod template;
-mod word;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub use ci::CiJob;
 pub use template::{Piece, Template};
-pub use word::Word;
 
 use larder_trace::describe_io;
 
