@@ -126,13 +126,8 @@ pub(crate) fn as_opened(directory: &Path, path: &str) -> PathBuf {
             Ok(false) | Err(_) if found.file_name().is_some() => {
                 found.pop();
             }
-            Ok(true) => match found.canonicalize() {
-                Ok(real) => {
-                    found = real;
-                    found.pop();
-                }
-                Err(_) => found.push(".."),
-            },
+            // Where the link leads decides as well, so it stays in the path.
+            Ok(true) => found.push(".."),
             // Above `/` is `/`; after a `..` that stayed, so does this one.
             _ if found.parent().is_none() => {}
             _ => found.push(".."),

@@ -78,6 +78,11 @@ impl Places {
         Self { root, places }
     }
 
+    /// Returns the root package's directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Returns the file that a command running in `place` opens as `path`, as the kernel finds it.
     pub fn opened(&self, place: &Place, path: &str) -> RootPath {
         let plain = !path.contains("./") && !path.contains("//") && !path.ends_with("..");

@@ -82,8 +82,8 @@ fn discovered(bench: &Bench<'_>) -> Result<Vec<String>, ExecuteError> {
     let path = bench.depfile();
     let bytes = fs::read(&path).map_err(|_| {
         ExecuteError::Failed(
-            "it wrote no list of the files that it read; larder cannot tell what its output \
-             depends on (does one of its arguments, such as -MF, take the list elsewhere?)"
+            "it wrote no depfile, so nobody knows which files it read (does something take the \
+             argument -MF, or what it names, away?)"
                 .to_owned(),
         )
     })?;
@@ -97,5 +97,8 @@ fn discovered(bench: &Bench<'_>) -> Result<Vec<String>, ExecuteError> {
         ExecuteError::Failed(format!("it includes {name}, whose name is not UTF-8; rename it"))
     })?;
     let names = depfile::parse(&text);
-    Ok(names.iter().map(|name| bench.places.from_root(bench.place, name)).collect())
+    let paths = names.iter().map(|name| bench.places.from_root(bench.place, name));
+    // A linker lists its own temporary files as well.
+    let temporary = |path: &String| bench.places.root().join(path).starts_with(bench.staging);
+    Ok(paths.filter(|path| !temporary(path)).collect())
 }

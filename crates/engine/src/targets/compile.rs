@@ -75,9 +75,9 @@ impl Maker<'_> {
             weak_args.extend(self.path_maps(package));
         }
         weak_args.extend(
-            includes
-                .iter()
-                .map(|include| vec![Piece::Text("-I".to_owned()), Piece::Path(include.clone())]),
+            includes.iter().map(|include| {
+                vec![Piece::Text("-I".to_owned()), Piece::Path(format!("{include}/"))]
+            }),
         );
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
@@ -94,7 +94,7 @@ impl Maker<'_> {
         }
         let tool = ToolUse::new(compiler.path.clone(), &identity);
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
-        compile.searched = includes;
+        compile.searched = includes.into_iter().map(|include| format!("{include}/")).collect();
         Some(compile)
     }
 

@@ -134,8 +134,8 @@ impl Plan {
                 link_args.extend(
                     arguments.iter().map(|text| LinkArgument { package, text: text.clone() }),
                 );
-                // Only arguments can have a linker read them.
-                if !arguments.is_empty() {
+                // Of another target, only what its arguments may have the linker read counts.
+                if !arguments.is_empty() || other.ids().eq(entry.ids()) {
                     inputs.extend(own.inputs.iter().cloned());
                 }
             }
