@@ -12,6 +12,7 @@ mod scan;
 
 use std::{
     collections::BTreeSet,
+    io::ErrorKind,
     path::Path,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -292,7 +293,11 @@ impl Looking<'_> {
             let directory = target.parent().and_then(Path::to_str);
             self.watched.extend(directory.and_then(|d| deepest(d, self.listings)));
         }
-        path.metadata().is_ok_and(|metadata| !metadata.is_dir())
+        match path.metadata() {
+            Ok(metadata) => !metadata.is_dir(),
+            // Compilers go on only when nothing is there, and stop at a link that leads in circles.
+            Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        }
     }
 
     /// Notes every name in `place`.
