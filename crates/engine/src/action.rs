@@ -108,8 +108,10 @@ pub struct Output {
 pub enum Discovery {
     /// It reads nothing but its inputs.
     None,
-    /// It writes a depfile in Make's syntax. One that is missing is an error.
-    Depfile,
+    /// A compiler writes a depfile in Make's syntax. One that is missing is an error.
+    Compiler,
+    /// A linker does, in which rules follow that name each file again.
+    Linker,
 }
 
 impl Output {

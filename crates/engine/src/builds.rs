@@ -13,7 +13,7 @@ use larder_project::place::Place;
 use larder_trace::{BuildTrace, ContentHash};
 
 pub use command::{CommandBuild, CommandProgram, Word, build_command};
-pub use compile::{Compile, ObjectSource, SourceOf, build_o, build_objects};
+pub use compile::{Compile, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
 pub(crate) use inputs::{as_text, directory_trace, system_file};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
 pub(crate) use link::single;

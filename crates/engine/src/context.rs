@@ -14,7 +14,7 @@ use larder_project::{
     place::{Place, Places},
     workspace::LARDER_DIR,
 };
-use larder_trace::{BuildTrace, Content, Hashed, MTime, StatIndex};
+use larder_trace::{BuildTrace, Content, ContentHash, Hashed, MTime, StatIndex};
 
 use crate::{
     artifact::{Artifact, Form},
@@ -24,6 +24,7 @@ use crate::{
     executor::{Executor, ToolPaths},
     job::{Built, Failed, Job, Scheduler},
     sandbox::Sandbox,
+    search::{Asked, Listings},
     session::Session,
 };
 
@@ -76,6 +77,10 @@ pub struct Context {
     pub sandbox: Option<Arc<Sandbox>>,
     /// Where the programs of actions are.
     pub tools: ToolPaths,
+    /// The names in directories, as they were when first looked at.
+    pub listings: Listings,
+    /// By path from the root: the headers that a file asks for.
+    asked: Mutex<HashMap<Box<str>, Arc<Asked>>>,
     /// Where the packages are.
     pub places: Places,
     /// A job that is done when steps may change things on disk. It fails when they never may: something
@@ -127,6 +132,8 @@ impl Context {
             tools: ToolPaths::default(),
             reporter,
             staged: AtomicU64::new(0),
+            listings: Listings::new(),
+            asked: Mutex::default(),
             idle: Mutex::default(),
             links: Mutex::default(),
             stopped: AtomicBool::new(false),
@@ -265,6 +272,32 @@ impl Context {
         let path = self.places.locate(place, portable)?;
         let hashed = self.index.file(&path, Content::of_source(&path)).ok()?;
         Some((path, hashed))
+    }
+
+    /// Takes note of an output just put in place, or verified there.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(crate) fn record_output(&self, path: &str, hash: ContentHash) -> io::Result<Hashed> {
+        // It may be new to its directory, and that to the one above.
+        for (at, _) in path.rmatch_indices('/') {
+            self.listings.forget(&self.absolute(&path[..at]));
+        }
+        self.index.record_output(path, hash)
+    }
+
+    /// The headers that the file at `path`, seen from the root, asks for. It is read once in a build.
+    pub(crate) fn asked(&self, path: &str) -> Arc<Asked> {
+        let known = || self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = known().get(path) {
+            return asked.clone();
+        }
+        let mut asked = Asked::default();
+        // One that is gone by now makes the build's record worthless anyway.
+        asked.scan(&fs::read(self.absolute(path)).unwrap_or_default());
+        let asked = Arc::new(asked);
+        known().insert(path.into(), asked.clone());
+        asked
     }
 
     /// Whether an artifact has been what its hash says ever since `begun`.

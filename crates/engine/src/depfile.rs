@@ -1,7 +1,7 @@
-//! Depfiles: the list of files a compiler read, in Make's syntax.
+//! Depfiles: the list of files a compiler or a linker read, in Make's syntax.
 
-/// The prerequisites of every rule in a depfile, in order. What a compiler could not have written
-/// gives whatever words are there.
+/// The prerequisites of every rule in a depfile, in order. A text that no compiler wrote gives whatever
+/// words are there.
 pub fn parse(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word = String::new();
@@ -47,19 +47,57 @@ pub fn parse(text: &str) -> Vec<String> {
     found
 }
 
+/// The files that a linker's dependency file lists, sorted.
+///
+/// All but LLVM's linker write names as they are, so a name with a blank cannot be told from two. But
+/// all of them end with an empty rule for each file, on a line of its own, and those are read here.
+pub fn parse_linker(text: &str) -> Vec<String> {
+    let rules = text.lines().filter_map(|line| line.strip_suffix(':'));
+    let mut found: Vec<String> = rules.filter(|name| !name.is_empty()).map(unescaped).collect();
+    if found.is_empty() {
+        found = parse(text);
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// A name without the backslashes and doubled dollars that LLVM's linker adds.
+fn unescaped(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\\', Some(' ' | '#')) | ('$', Some('$')) => plain.extend(rest.next()),
+            _ => plain.push(c),
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn what_compilers_write() {
+    fn lists_that_compilers_write() {
         assert_eq!(parse("a.o: a.c b.h \\\n c.h\n"), ["a.c", "b.h", "c.h"]);
         assert_eq!(parse("a.o: a.c b.h\nb.h:\n"), ["a.c", "b.h"]);
         assert_eq!(parse("a.o: my\\ file.c a\\#b.h $$x.h"), ["my file.c", "a#b.h", "$x.h"]);
         assert_eq!(parse("C:/a.o: a.c \\\r\n b.h\r\n"), ["a.c", "b.h"]);
         assert_eq!(parse("a.o b.o : dir\\back.c"), ["dir\\back.c"]);
         assert_eq!(parse(""), [""; 0]);
+    }
+
+    #[test]
+    fn lists_that_linkers_write() {
+        let gnu = "out: \\\n  v.map \\\n  m.o \\\n  m.o \\\n  a b/s#1$x.o\n\nv.map:\n\nm.o:\n\nm.o:\n\na b/s#1$x.o:\n";
+        assert_eq!(parse_linker(gnu), ["a b/s#1$x.o", "m.o", "v.map"]);
+        let llvm = "out: \\\n m.o \\\n a\\ b/s\\#1$$x.o\n\nm.o:\n\na\\ b/s\\#1$$x.o:\n";
+        assert_eq!(parse_linker(llvm), ["a b/s#1$x.o", "m.o"]);
+        assert_eq!(parse_linker("out: a.o b.o\n"), ["a.o", "b.o"]);
+        assert_eq!(parse_linker("out: \\\n\n"), [""; 0]);
     }
 
     proptest! {

@@ -15,11 +15,12 @@ mod examine;
 mod execute;
 mod record;
 mod restore;
+mod search;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use larder_project::place::Place;
-use larder_trace::{BuildTrace, ContentHash, Outputs, Searched};
+use larder_trace::{BuildTrace, ContentHash};
 
 use crate::{
     action::{Action, Output},
@@ -152,11 +153,6 @@ impl Step {
     /// Returns the hash of everything the outputs of these inputs depend on.
     pub(crate) fn dep_hash(&self, inputs: Inputs<'_>) -> ContentHash {
         self.prefix.hash_with(inputs.trace)
-    }
-
-    /// Whether a search for inputs would still find what it found when `record` was made.
-    fn finds_the_same(&self, _cx: &Context, _searched: &Searched, _record: &Outputs) -> bool {
-        true
     }
 
     fn artifacts(&self, made: &[Made<'_>]) -> Vec<Artifact> {

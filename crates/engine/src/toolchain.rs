@@ -9,6 +9,7 @@ mod compiler;
 mod find;
 mod identities;
 mod lean;
+mod libraries;
 mod program;
 mod said;
 mod script;

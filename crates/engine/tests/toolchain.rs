@@ -145,6 +145,24 @@ fn a_wrapper_by_another_way_is_known_by_what_it_leads_to() {
 }
 
 #[test]
+fn a_library_that_a_program_of_the_compiler_loads_counts() {
+    let place = Place::new();
+    let build = |text: &str, arguments: &[&str]| {
+        fs::write(place.path("a.c"), text).unwrap();
+        let mut command = std::process::Command::new("cc");
+        let status = command.arg("a.c").args(arguments).current_dir(place.root.path()).status();
+        assert!(status.unwrap().success());
+    };
+    build("int f(void) { return 0; }", &["-shared", "-fPIC", "-o", "libf.so"]);
+    let assembler = ["-o", "bin/as", "-L.", "-lf", "-Wl,-rpath,$ORIGIN/.."];
+    build("int f(void); int main(void) { return f(); }", &assembler);
+    let before = place.identity("gcc");
+    assert_eq!(place.identity("gcc"), before);
+    build("int f(void) { return 1; }", &["-shared", "-fPIC", "-o", "libf.so"]);
+    assert_ne!(place.identity("gcc"), before);
+}
+
+#[test]
 fn programs_first_on_path_count() {
     for program in ["as", "ld"] {
         let place = Place::new();

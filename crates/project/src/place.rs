@@ -83,6 +83,11 @@ impl Places {
         &self.root
     }
 
+    /// Returns an absolute path as seen from the root.
+    pub fn of_absolute(&self, path: &str) -> String {
+        from_root(&self.root, path)
+    }
+
     /// Returns the file that a command running in `place` opens as `path`, as the kernel finds it.
     pub fn opened(&self, place: &Place, path: &str) -> RootPath {
         let plain = !path.contains("./") && !path.contains("//") && !path.ends_with("..");

@@ -64,7 +64,7 @@ fn parse(text: &[u8], dep_hash: &ContentHash) -> Result<Vec<Outputs>, String> {
 }
 
 /// Puts `outputs` before the other candidates at `path`, in place of one with the same discovered
-/// inputs.
+/// inputs, found by the same search.
 pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<(), StoreError> {
     let mut candidates = match read(path, dep_hash) {
         Found::Candidates(candidates) => candidates,
@@ -73,7 +73,9 @@ pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<
     if candidates.first() == Some(outputs) {
         return Ok(());
     }
-    candidates.retain(|candidate| candidate.discovered != outputs.discovered);
+    candidates.retain(|candidate| {
+        candidate.discovered != outputs.discovered || candidate.searched != outputs.searched
+    });
     candidates.insert(0, outputs.clone());
     candidates.truncate(MOST);
     let failed = |error: serde_json::Error| StoreError::io("write", path)(error.into());

@@ -26,10 +26,23 @@ pub struct Compile {
     pub weak_args: Vec<Argument>,
     /// Arguments that are traced.
     pub trace_args: Vec<String>,
-    /// The directories that headers are read from, as the package names them.
-    pub searched: Vec<String>,
+    /// Where headers are looked for.
+    pub search: SearchPath,
     /// What objects depend on besides their sources: `trace_args`, and what [`Self::new`] was given.
     depends_on: Arc<BuildTrace>,
+}
+
+/// Where a compiler or linker looks for files: portable names of directories, none ending in `/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SearchPath {
+    /// Those of packages that the manifest names.
+    pub own: Vec<String>,
+    /// All of them, in the order of the search.
+    pub directories: Vec<String>,
+    /// Those among them that are the tool's own.
+    pub system: Vec<String>,
+    /// Names that arguments ask for in each of them.
+    pub names: Vec<String>,
 }
 
 impl Compile {
@@ -44,7 +57,14 @@ impl Compile {
     ) -> Self {
         let arguments = BuildTrace::list("arguments", &trace_args);
         let depends_on = Arc::new(depends_on.mix(arguments));
-        Self { compiler, gnu_like, weak_args, trace_args, searched: Vec::new(), depends_on }
+        Self {
+            compiler,
+            gnu_like,
+            weak_args,
+            trace_args,
+            search: SearchPath::default(),
+            depends_on,
+        }
     }
 
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
@@ -73,9 +93,9 @@ impl Compile {
             arguments,
             environment: Default::default(),
             inputs: step.action_inputs(cx, inputs.artifacts),
-            searched: self.searched.clone(),
+            searched: self.search.own.iter().map(|own| format!("{own}/")).collect(),
             outputs: step.outputs.clone(),
-            discovery: if self.gnu_like { Discovery::Depfile } else { Discovery::None },
+            discovery: if self.gnu_like { Discovery::Compiler } else { Discovery::None },
             response_file: true,
             limits: Default::default(),
         }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use larder_trace::{BuildTrace, Level};
 
-use super::{Owner, ToolUse, start_single};
+use super::{Owner, SearchPath, ToolUse, start_single};
 use crate::{
     action::{Action, Argument, Discovery, Output, Piece, text},
     artifact::Artifact,
     context::Context,
     event::Event,
     job::{Built, Failed, Job, collect},
+    linker::dynlib_name,
     step::{Inputs, Step, Work},
 };
 
@@ -30,6 +31,8 @@ pub struct Link {
     pub linker: ToolUse,
     /// Whether the linker writes a list of the files that it read, when asked.
     pub writes_depfile: bool,
+    /// Where libraries are looked for.
+    pub search: SearchPath,
     /// Arguments before the inputs that are not traced.
     pub weak_args: Vec<Argument>,
     /// Arguments before the inputs that are traced.
@@ -85,7 +88,9 @@ impl Link {
         let mut arguments: Vec<Argument> = self.flags(file).into_iter().map(text).collect();
         arguments.extend([text("-o"), vec![Piece::Output(0)]]);
         if self.writes_depfile {
-            arguments.push(vec![Piece::Text("-Wl,--dependency-file=".to_owned()), Piece::Depfile]);
+            // Not `-Wl,…`, where a comma in the path would end it.
+            arguments.push(text("-Xlinker"));
+            arguments.push(vec![Piece::Text("--dependency-file=".to_owned()), Piece::Depfile]);
         }
         arguments.extend(self.weak_args.iter().cloned());
         arguments.extend(self.trace_args.iter().map(text));
@@ -101,7 +106,7 @@ impl Link {
         arguments
             .extend(whole.filter(|[_, after]| !after.is_empty()).map(|[_, after]| text(after)));
         arguments.extend(self.link_args.iter().map(text));
-        let discovery = if self.writes_depfile { Discovery::Depfile } else { Discovery::None };
+        let discovery = if self.writes_depfile { Discovery::Linker } else { Discovery::None };
         tool_action(step, cx, inputs.artifacts, &self.linker, arguments, discovery)
     }
 }
@@ -258,10 +263,9 @@ pub fn compute_dynlib_of_shared(owner: &Owner, shared: &Job<Artifact>) -> Job<Dy
     let cx = owner.cx.clone();
     shared.map(move |shared| {
         let path = shared.value.path.to_string();
-        let file = path.rsplit('/').next().unwrap_or_default();
-        match dynlib_name(file) {
+        match dynlib_name(&path) {
             Some(name) => {
-                let value = Dynlib { name: name.to_owned(), path };
+                let value = Dynlib { name: name.to_owned(), path: path.clone() };
                 Ok(Built { value, trace: shared.trace.clone() })
             }
             None => {
@@ -273,15 +277,4 @@ pub fn compute_dynlib_of_shared(owner: &Owner, shared: &Job<Artifact>) -> Job<Dy
             }
         }
     })
-}
-
-/// Returns what `-l` takes for a shared library's file name: `foo-1.2` for `libfoo-1.2.so`, `foo` for
-/// `libfoo.so.1`.
-fn dynlib_name(file: &str) -> Option<&str> {
-    let suffix = std::env::consts::DLL_SUFFIX;
-    let stem = file.strip_prefix("lib")?;
-    let versioned = format!("{suffix}.");
-    let name =
-        stem.strip_suffix(suffix).or_else(|| Some(&stem[..stem.find(&versioned)?])).unwrap_or(stem);
-    (!name.is_empty()).then_some(name)
 }

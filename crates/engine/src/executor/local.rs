@@ -56,7 +56,8 @@ impl LocalExecutor {
             Err(error) => return Err(ExecuteError::Failed(error.to_string())),
         };
         let discovered = match action.discovery {
-            Discovery::Depfile if ended.exit.success() => discovered(bench)?,
+            Discovery::Compiler if ended.exit.success() => discovered(bench, depfile::parse)?,
+            Discovery::Linker if ended.exit.success() => discovered(bench, depfile::parse_linker)?,
             _ => Vec::new(),
         };
         Ok(Execution {
@@ -78,7 +79,10 @@ impl Executor for LocalExecutor {
 }
 
 /// Returns what the command wrote into its depfile.
-fn discovered(bench: &Bench<'_>) -> Result<Vec<String>, ExecuteError> {
+fn discovered(
+    bench: &Bench<'_>,
+    parse: fn(&str) -> Vec<String>,
+) -> Result<Vec<String>, ExecuteError> {
     let path = bench.depfile();
     let bytes = fs::read(&path).map_err(|_| {
         ExecuteError::Failed(
@@ -91,12 +95,12 @@ fn discovered(bench: &Bench<'_>) -> Result<Vec<String>, ExecuteError> {
     let _ = fs::remove_file(&path);
     let text = String::from_utf8(bytes).map_err(|error| {
         let said = String::from_utf8_lossy(error.as_bytes());
-        let names = depfile::parse(&said);
+        let names = parse(&said);
         let name = names.iter().find(|name| name.contains(char::REPLACEMENT_CHARACTER));
         let name = name.map_or("a file", String::as_str);
         ExecuteError::Failed(format!("it includes {name}, whose name is not UTF-8; rename it"))
     })?;
-    let names = depfile::parse(&text);
+    let names = parse(&text);
     let paths = names.iter().map(|name| bench.places.from_root(bench.place, name));
     // A linker lists its own temporary files as well.
     let temporary = |path: &String| bench.places.root().join(path).starts_with(bench.staging);

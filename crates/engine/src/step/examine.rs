@@ -29,23 +29,27 @@ pub(super) struct Fresh {
 }
 
 /// A step's files as the stat index sees them.
-struct OfStep<'a>(&'a Step, &'a Context);
+struct OfStep<'a> {
+    step: &'a Step,
+    cx: &'a Context,
+    inputs: Inputs<'a>,
+}
 
 impl Files for OfStep<'_> {
     fn output(&self, path: &str) -> io::Result<Hashed> {
-        self.1.index.file(&self.0.place.output(path), Content::Binary)
+        self.cx.index.file(&self.step.place.output(path), Content::Binary)
     }
 
     fn is_directory(&self, path: &str) -> bool {
-        self.1.absolute(&self.0.place.output(path)).is_dir()
+        self.cx.absolute(&self.step.place.output(path)).is_dir()
     }
 
     fn discovered(&self, path: &str) -> Option<Hashed> {
-        self.1.discovered_hash(&self.0.place, path).map(|(_, hashed)| hashed)
+        self.cx.discovered_hash(&self.step.place, path).map(|(_, hashed)| hashed)
     }
 
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {
-        self.0.finds_the_same(self.1, searched, record)
+        self.step.finds_the_same(self.cx, self.inputs, searched, record)
     }
 }
 
@@ -94,7 +98,8 @@ impl Step {
         }
         let trace_file = read_trace_file(&cx.absolute(&trace_path));
         let UpToDate { record, mtimes, on_disk, proof } =
-            check(trace_file, &wanted, &OfStep(self, cx)).map_err(|why| self.why(why, inputs))?;
+            check(trace_file, &wanted, &OfStep { step: self, cx, inputs })
+                .map_err(|why| self.why(why, inputs))?;
         if on_disk && let Some(stray) = self.stray(cx, &record) {
             return Err(Reason::OutputChanged(stray));
         }
@@ -104,7 +109,7 @@ impl Step {
                     cx.index.record_elided(&self.place.output(&file.path), file);
                 }
             }
-            self.remember(cx, dep_hash, &record, on_disk);
+            self.remember(cx, inputs, dep_hash, &record, on_disk);
         }
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();

@@ -50,7 +50,8 @@ impl Step {
             message: anstream::adapter::strip_str(&entry.message).to_string(),
         });
         let log = log.collect();
-        let record = Outputs { outputs: files, directories, discovered, searched: None, log };
+        let searched = self.searched(cx, inputs, &discovered);
+        let record = Outputs { outputs: files, directories, discovered, searched, log };
         // What is recorded was made from what was hashed. An input that has changed under the work, or
         // since it was hashed, makes outputs that are used once.
         let needed = inputs.artifacts.iter().chain(&self.prerequisites);
@@ -62,7 +63,7 @@ impl Step {
         let mut mtimes = Vec::with_capacity(record.outputs.len());
         for file in &record.outputs {
             let path = self.place.output(&file.path);
-            let hashed = cx.index.record_output(&path, file.hash);
+            let hashed = cx.record_output(&path, file.hash);
             let failed = |error| ExecuteError::io(&cx.absolute(&path), &error);
             mtimes.push(hashed.map_err(failed)?.stat.mtime);
         }
@@ -82,7 +83,7 @@ impl Step {
         let metadata = BuildMetadata::new(&trace, record, false);
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
-        self.remember(cx, metadata.dep_hash, &metadata.outputs, true);
+        self.remember(cx, inputs, metadata.dep_hash, &metadata.outputs, true);
         Ok(artifacts)
     }
 
@@ -154,16 +155,17 @@ impl Step {
     pub(super) fn remember(
         &self,
         cx: &Context,
+        inputs: Inputs<'_>,
         dep_hash: ContentHash,
         record: &Outputs,
         on_disk: bool,
     ) {
         let outputs = record.outputs.iter().map(|file| self.place.output(&file.path).into());
-        let mut inputs: Vec<(Box<str>, Content)> = Vec::with_capacity(record.discovered.len());
+        let mut found: Vec<(Box<str>, Content)> = Vec::with_capacity(record.discovered.len());
         for input in &record.discovered {
             let Some(path) = cx.places.locate(&self.place, &input.path) else { return };
             let content = Content::of_source(&path);
-            inputs.push((path.into(), content));
+            found.push((path.into(), content));
         }
         // A file that somebody puts into an output directory changes that output.
         for path in directories(record).filter(|_| on_disk) {
@@ -171,10 +173,21 @@ impl Step {
             if cx.index.file(&path, Content::Names).is_err() {
                 return;
             }
-            inputs.push((path.into(), Content::Names));
+            found.push((path.into(), Content::Names));
+        }
+        // While no directory has other names, the search for inputs comes to the same.
+        if let Some(searched) = &record.searched {
+            let Some(now) = self.look_again(cx, inputs, searched, record) else { return };
+            for path in now.watched {
+                let path = cx.places.of_absolute(&path);
+                if cx.index.file(&path, Content::Names).is_err() {
+                    return;
+                }
+                found.push((path.into(), Content::Names));
+            }
         }
         let has_more = !record.log.is_empty() || !record.directories.is_empty();
-        cx.index.record_target(&self.trace_path(), dep_hash, outputs.collect(), inputs, has_more);
+        cx.index.record_target(&self.trace_path(), dep_hash, outputs.collect(), found, has_more);
     }
 
     /// Reports how the step ended.

@@ -40,7 +40,10 @@ impl Step {
             outputs.discovered.iter().all(|input| {
                 cx.discovered_hash(&self.place, &input.path)
                     .is_some_and(|(_, hashed)| hashed.hash == input.hash)
-            })
+            }) && outputs
+                .searched
+                .as_ref()
+                .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, outputs))
         })?;
         if !record.describes(&self.expected()) {
             tracing::info!("the cache has other outputs for {}; not used", self.target);
@@ -82,7 +85,7 @@ impl Step {
                 store
                     .restore(file, &target)
                     .map_err(|miss| ExecuteError::Failed(format!("{}: {miss}", file.path)))?;
-                let hashed = cx.index.record_output(&path, file.hash);
+                let hashed = cx.record_output(&path, file.hash);
                 *mtime = hashed.map_err(|error| ExecuteError::io(&target, &error))?.stat.mtime;
             }
             for path in &record.directories {
@@ -100,7 +103,7 @@ impl Step {
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
         let record = metadata.outputs;
         cx.cache.collect(&self.place.name, &metadata.dep_hash, &record);
-        self.remember(cx, metadata.dep_hash, &record, on_disk);
+        self.remember(cx, inputs, metadata.dep_hash, &record, on_disk);
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
         Ok(Restored { artifacts: self.artifacts(&made), on_disk, record })

@@ -18,8 +18,10 @@ use super::{Maker, TargetJob, files::flatten};
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{Compile, ObjectSource, Owner, SourceOf, ToolUse, build_objects},
+    builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
     job::{Built, Failed, Job},
+    search::IncludeArguments,
+    toolchain::Compiler,
 };
 
 /// A source: its name among objects, where it comes from, and its language.
@@ -94,7 +96,7 @@ impl Maker<'_> {
         }
         let tool = ToolUse::new(compiler.path.clone(), &identity);
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
-        compile.searched = includes.into_iter().map(|include| format!("{include}/")).collect();
+        compile.search = search_path(&includes, &given, &compiler, language == Language::Cxx);
         Some(compile)
     }
 
@@ -222,9 +224,36 @@ impl Maker<'_> {
         for read in &objects.reads {
             groups.extend(self.job(*read).map(|job| job.outputs.clone()));
         }
+        let arguments = objects.weak_args.iter().chain(&objects.trace_args);
+        let arguments: Vec<String> = arguments.map(|argument| argument.value.clone()).collect();
+        groups.extend(self.named_files(id, &arguments, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }
+}
+
+/// Where a compiler looks for headers, in order.
+fn search_path(
+    includes: &[String],
+    arguments: &[String],
+    compiler: &Compiler,
+    cxx: bool,
+) -> SearchPath {
+    let IncludeArguments { quote, normal, system, after, no_standard, names } =
+        IncludeArguments::parse(arguments);
+    let standard = &compiler.include_directories;
+    let standard = if cxx { &standard.cxx } else { &standard.c };
+    let standard = standard.iter().map(|path| path.to_string_lossy().into_owned());
+    let standard: Vec<String> = if no_standard { Vec::new() } else { standard.collect() };
+    let name = |directory: String| match directory.trim_end_matches('/').trim_start_matches("./") {
+        "." => String::new(),
+        name => name.to_owned(),
+    };
+    let own: Vec<String> = includes.iter().cloned().map(name).collect();
+    let before = quote.into_iter().map(name).chain(own.iter().cloned());
+    let before = before.chain(normal.into_iter().chain(system).map(name));
+    let directories = before.chain(standard.clone()).chain(after.into_iter().map(name)).collect();
+    SearchPath { own, directories, system: standard, names }
 }
 
 /// The first of some artifacts.

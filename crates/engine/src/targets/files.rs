@@ -2,7 +2,7 @@
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
-    glob::{GlobError, Globber, is_pattern},
+    glob::{GlobError, Globber, is_inside, is_pattern},
     plan::{Files, Input, Made, PackageId, TargetId},
 };
 use larder_trace::BuildTrace;
@@ -130,6 +130,48 @@ impl Maker<'_> {
         let at = |wrong: Diagnostic| wrong.at(&package.manifest.source, pattern.span.clone());
         self.check(found.map_err(at))
     }
+}
+
+impl Maker<'_> {
+    /// The job of files of a package that arguments name and that no depfile tells of; `None` when there
+    /// are none. Where the tool writes no depfile at all, `every` file that is named counts.
+    pub(super) fn named_files(
+        &self,
+        package: PackageId,
+        arguments: &[String],
+        every: bool,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let place = &self.package(package).place;
+        let mut names: Vec<&str> = arguments
+            .iter()
+            .flat_map(|argument| argument.split(','))
+            .filter_map(|argument| file_of(argument, every))
+            .filter(|name| is_inside(name) && place.directory.join(name).is_file())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let jobs: Vec<_> = names.into_iter().map(|name| input_file(owner, name, false)).collect();
+        (!jobs.is_empty()).then(|| collect(&self.cx.scheduler, jobs))
+    }
+}
+
+/// The file that an argument names for the tool to read behind its depfile's back.
+fn file_of(argument: &str, every: bool) -> Option<&str> {
+    const READ: [&str; 6] = [
+        "@",
+        "-specs=",
+        "--specs=",
+        "-fplugin=",
+        "-fprofile-use=",
+        "-fprofile-instr-use=",
+    ];
+    let named = READ.iter().find_map(|start| argument.strip_prefix(start));
+    named.or_else(|| match argument.split_once('=') {
+        _ if !every => None,
+        Some((_, value)) => Some(value),
+        None => Some(argument).filter(|argument| !argument.starts_with('-')),
+    })
 }
 
 /// An artifact of another package, named with that.

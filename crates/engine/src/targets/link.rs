@@ -10,9 +10,11 @@ use super::{Maker, TargetJob, files::flatten, no_tool};
 use crate::{
     artifact::Artifact,
     builds::{
-        Archive, Link, LinkKind, Owner, ToolUse, build_exe, build_shared_lib, build_static_lib,
+        Archive, Link, LinkKind, Owner, SearchPath, ToolUse, build_exe, build_shared_lib,
+        build_static_lib,
     },
     job::{Built, Job},
+    search::LinkArguments,
 };
 
 impl Maker<'_> {
@@ -75,9 +77,12 @@ impl Maker<'_> {
         if self.errors.len() > known {
             return None;
         }
+        let every = !compiler.linker.dependency_file;
+        declared.extend(self.named_files(package_id, &link_args, every, &owner));
         let link = Link {
             linker: ToolUse::new(compiler.path.clone(), &identity),
             writes_depfile: compiler.linker.dependency_file,
+            search: search_path(&given),
             weak_args: Vec::new(),
             trace_args,
             link_args,
@@ -91,6 +96,15 @@ impl Maker<'_> {
         };
         Some(TargetJob::single(&build(owner, &linked.file, inputs, after.as_ref(), link)))
     }
+}
+
+/// Where a linker looks for libraries, besides its own directories.
+fn search_path(arguments: &[String]) -> SearchPath {
+    let found = LinkArguments::parse(arguments);
+    let names = found.names();
+    let directories = found.directories.into_iter();
+    let directories = directories.map(|path| path.trim_end_matches('/').to_owned()).collect();
+    SearchPath { own: Vec::new(), directories, system: Vec::new(), names }
 }
 
 /// What another package makes, named with that.

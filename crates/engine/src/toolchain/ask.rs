@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     find::{is_executable, on_path},
+    libraries,
     said::Said,
     script,
 };
@@ -103,6 +104,9 @@ impl Driver<'_> {
         }
         answers.files.insert(self.path.to_owned());
         self.follow_scripts(&mut answers);
+        let libraries: Vec<PathBuf> =
+            answers.files.iter().flat_map(|program| self.libraries(program)).collect();
+        answers.files.extend(libraries);
         answers.files.remove(self.path);
         answers.files.retain(|path| path.is_file());
         answers
@@ -144,6 +148,17 @@ impl Driver<'_> {
         }
     }
 
+    /// The shared libraries that a program loads: a compiler may be little else.
+    fn libraries(&self, program: &Path) -> Vec<PathBuf> {
+        if !is_executable(program) || !libraries::is_dynamic(program) {
+            return Vec::new();
+        }
+        let mut command = self.command(program);
+        command.env(libraries::LIST.0, libraries::LIST.1);
+        let Ok(output) = command.output() else { return Vec::new() };
+        libraries::listed(&String::from_utf8_lossy(&output.stdout)).collect()
+    }
+
     /// Notes every place on `PATH` before `found` where a program of the same name would win.
     fn guard(&self, found: &Path, answers: &mut Answers) {
         let Some(name) = found.file_name() else { return };
@@ -163,14 +178,20 @@ impl Driver<'_> {
 
     /// Runs it; standard output and standard error when it succeeds.
     fn run(&self, question: &[&str]) -> Option<(String, String)> {
-        let mut command = Command::new(self.path);
-        command.args(self.arguments).args(question).current_dir(self.directory);
+        let mut command = self.command(self.path);
+        let output = command.args(self.arguments).args(question).output().ok()?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        output.status.success().then(|| (text(output.stdout), text(output.stderr)))
+    }
+
+    /// `program`, to be run as commands of the build are.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.directory).stdin(Stdio::null());
         command.env_clear().env("LC_ALL", "C.UTF-8").env("TMPDIR", self.temporary);
         for name in ["PATH", "HOME"] {
             command.envs(self.environment.get(name).map(|value| (name, value)));
         }
-        let output = command.stdin(Stdio::null()).output().ok()?;
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        output.status.success().then(|| (text(output.stdout), text(output.stderr)))
+        command
     }
 }

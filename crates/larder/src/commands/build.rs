@@ -2,13 +2,14 @@
 
 use std::{
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
 use larder_engine::{
+    artifact::Form,
     build::{self, BuildReport, BuildRequest, EngineError},
     cache::CacheOptions,
     context::{Mode, Options},
@@ -19,7 +20,7 @@ use larder_engine::{
     why,
 };
 use larder_project::name::{Facet, TargetName};
-use larder_trace::{Level, describe_io};
+use larder_trace::{Content, Level, describe_io, save_file_hash};
 use serde_json::json;
 
 use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, code_of, here};
@@ -31,6 +32,9 @@ pub struct BuildOptions {
     /// How many commands may run at once; as many as there are processors, when absent
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Build nothing; exit with 3 if something is out of date
+    #[arg(long)]
+    no_build: bool,
     /// Go on with everything that does not need what failed
     #[arg(short, long)]
     keep_going: bool,
@@ -69,6 +73,13 @@ pub struct BuildOptions {
     iofail: bool,
 }
 
+impl BuildOptions {
+    /// What to do about what is out of date.
+    fn mode(&self) -> Mode {
+        if self.no_build { Mode::NoBuild } else { Mode::Build }
+    }
+}
+
 /// How much build output matters.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
@@ -98,9 +109,6 @@ pub struct Build {
     targets: Vec<TargetName>,
     #[command(flatten)]
     options: BuildOptions,
-    /// Build nothing; exit with 3 if something is out of date
-    #[arg(long)]
-    no_build: bool,
     /// Say what would be built, and touch nothing
     #[arg(long, conflicts_with = "no_build")]
     dry_run: bool,
@@ -155,11 +163,7 @@ pub struct Why {
 
 /// Runs `larder build`.
 pub fn build(app: &App, arguments: &Build) -> ExitCode {
-    let mode = match (arguments.no_build, arguments.dry_run) {
-        (true, _) => Mode::NoBuild,
-        (_, true) => Mode::DryRun,
-        _ => Mode::Build,
-    };
+    let mode = if arguments.dry_run { Mode::DryRun } else { arguments.options.mode() };
     let mut request = request(app, &arguments.targets, &arguments.options, mode);
     request.cache.collect = arguments.outputs.is_some();
     let (report, code) = match run(app, &arguments.options, &request) {
@@ -178,7 +182,7 @@ pub fn build(app: &App, arguments: &Build) -> ExitCode {
 
 /// Runs `larder query`.
 pub fn query(app: &App, arguments: &Query) -> ExitCode {
-    let request = request(app, &arguments.targets, &arguments.options, Mode::Build);
+    let request = request(app, &arguments.targets, &arguments.options, arguments.options.mode());
     let (report, code) = match run(app, &arguments.options, &request) {
         Ok(result) => result,
         Err(code) => return ExitCode::from(code),
@@ -193,6 +197,12 @@ pub fn query(app: &App, arguments: &Query) -> ExitCode {
         paths.iter().for_each(|path| app.ui.result(path));
         let hashes: Vec<String> =
             outputs.iter().flatten().map(|artifact| artifact.hash.to_string()).collect();
+        // Whoever asks for hashes may look for them beside the files.
+        for (path, artifact) in paths.iter().zip(outputs.iter().flatten()) {
+            if matches!(artifact.form, Form::File(Content::Binary)) {
+                let _ = save_file_hash(Path::new(path), artifact.hash);
+            }
+        }
         app.ui.event_json(&json!({
             "event": "target",
             "target": &*target.label,
@@ -208,7 +218,7 @@ pub fn query(app: &App, arguments: &Query) -> ExitCode {
 pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
     let mut target = arguments.target.clone();
     target.facet.get_or_insert(Facet::Exe);
-    let request = request(app, &[target], &arguments.options, Mode::Build);
+    let request = request(app, &[target], &arguments.options, arguments.options.mode());
     let report = match run(app, &arguments.options, &request) {
         Ok((report, code)) => {
             summarize_work(app, &report, code);
@@ -235,7 +245,7 @@ pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
 
 /// Runs `larder test`.
 pub fn test(app: &App, arguments: &Test) -> ExitCode {
-    let mut request = request(app, &arguments.targets, &arguments.options, Mode::Build);
+    let mut request = request(app, &arguments.targets, &arguments.options, arguments.options.mode());
     request.test = true;
     let (report, code) = match run(app, &arguments.options, &request) {
         Ok(result) => result,

@@ -1,0 +1,121 @@
+//! Where a step's work looked for inputs, and whether it would find the same again.
+
+use std::path::PathBuf;
+
+use larder_project::path::PortablePath;
+use larder_trace::{DiscoveredInput, Outputs, Searched};
+
+use super::{Inputs, Step, Work};
+use crate::{
+    builds::SearchPath,
+    context::Context,
+    search::{Asked, Outcome, Search, includers, names_of},
+};
+
+impl Work {
+    /// Returns where the work looks for inputs, and whether they include each other.
+    fn search_path(&self) -> Option<(&SearchPath, bool)> {
+        match self {
+            Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
+            Self::Link(link) => Some((&link.search, false)),
+            _ => None,
+        }
+        .filter(|(search, _)| !search.directories.is_empty())
+    }
+}
+
+impl Step {
+    /// Returns where the work looked for inputs, with what else could have been found there.
+    pub(super) fn searched(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        discovered: &[DiscoveredInput],
+    ) -> Option<Searched> {
+        let (path, includes) = self.work.search_path()?;
+        let source = self.portable(cx, inputs.artifacts.first()?);
+        let found: Vec<&str> = discovered.iter().map(|input| input.path.as_str()).collect();
+        let mut names = path.names.clone();
+        if includes {
+            let own = found.iter().copied().filter(|path| !path.starts_with('/'));
+            let mut asked = Asked::default();
+            for path in own.chain([source.as_str()]) {
+                let Some(path) = cx.places.locate(&self.place, path) else { continue };
+                let more = cx.asked(&path);
+                asked.probed.extend(more.probed.iter().cloned());
+                asked.included.extend(more.included.iter().cloned());
+            }
+            asked.included.extend(path.names.iter().cloned());
+            let search = Search {
+                directories: &path.directories,
+                includers: &[],
+                names: &[],
+                discovered: &found,
+            };
+            let locate = |path: &str| self.directory(cx, path);
+            names = names_of(&asked, &search, &source, &path.system, &locate);
+        }
+        let directories = path.directories.clone();
+        let mut searched =
+            Searched { directories, names, found: larder_trace::ContentHash::of_bytes(b"") };
+        searched.found = self.search(cx, &searched, &source, &found)?.found;
+        Some(searched)
+    }
+
+    /// Whether a search for inputs would still find what it found when `record` was made.
+    pub(super) fn finds_the_same(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        searched: &Searched,
+        record: &Outputs,
+    ) -> bool {
+        self.look_again(cx, inputs, searched, record).is_some_and(|now| now.found == searched.found)
+    }
+
+    /// Returns what a recorded search comes to now.
+    pub(super) fn look_again(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        searched: &Searched,
+        record: &Outputs,
+    ) -> Option<Outcome> {
+        let source = self.portable(cx, inputs.artifacts.first()?);
+        let found: Vec<&str> = record.discovered.iter().map(|input| input.path.as_str()).collect();
+        self.search(cx, searched, &source, &found)
+    }
+
+    fn search(
+        &self,
+        cx: &Context,
+        searched: &Searched,
+        source: &str,
+        discovered: &[&str],
+    ) -> Option<Outcome> {
+        let (path, includes) = self.work.search_path()?;
+        let includers = match includes {
+            true => includers("", source, discovered, &path.system),
+            false => Vec::new(),
+        };
+        let search = Search {
+            directories: &searched.directories,
+            includers: &includers,
+            names: &searched.names,
+            discovered: if includes { discovered } else { &[] },
+        };
+        Some(search.look(&cx.listings, &|path| self.directory(cx, path)))
+    }
+
+    /// Returns where a directory is: absolute.
+    fn directory(&self, cx: &Context, portable: &str) -> Option<PathBuf> {
+        let whole = match portable {
+            "" => String::new(),
+            name => format!("{name}/"),
+        };
+        let found = cx.places.find(&self.place, &PortablePath::recorded(&whole)).ok()?;
+        let path = cx.places.absolute(&found);
+        // Without the final slash.
+        Some(path.components().as_path().to_owned())
+    }
+}
