@@ -1,4 +1,4 @@
-//! What linkers can tell, and how they call libraries.
+//! Linkers: the files that they read, and how they call libraries.
 
 use std::path::Path;
 

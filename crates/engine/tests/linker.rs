@@ -1,4 +1,4 @@
-//! What a link reads, as the linker tells.
+//! The files that a link reads, as the linker tells.
 
 use std::{fs, path::Path, process::Command};
 
