@@ -41,12 +41,4 @@ mod tests {
             assert_eq!(dynlib_name(path), name, "{path}");
         }
     }
-
-    #[test]
-    fn a_path_with_a_comma_reaches_the_linker() {
-        let able = LinkerAbilities { dependency_file: true };
-        let arguments = dependency_file_arguments(able, "a,b.d").unwrap();
-        assert_eq!(arguments, ["-Xlinker", "--dependency-file=a,b.d"]);
-        assert_eq!(dependency_file_arguments(LinkerAbilities::default(), "a.d"), None);
-    }
 }

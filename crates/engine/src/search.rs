@@ -1,4 +1,4 @@
-//! What would have been found instead: headers and libraries that appear.
+//! Searches for headers and libraries: which other file could have been found instead.
 //!
 //! A depfile tells what a compiler read, not what it looked for and did not find. A header that appears
 //! in a directory that is searched earlier, or that `__has_include` asked for, changes what a compile
@@ -27,7 +27,7 @@ pub use self::{
     scan::{ANY, Asked},
 };
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// As [`Searched::found`].

@@ -1,10 +1,10 @@
-//! What a link reads, as the linker tells.
+//! The files that a link reads, as the linker tells.
 
 use std::{fs, path::Path, process::Command};
 
 use larder_engine::{
+    depfile,
     environment::Environment,
-    linker::{dependency_file_arguments, read_files},
     toolchain::{Role, Tools},
 };
 use larder_project::manifest::Toolchain;
@@ -37,12 +37,13 @@ fn every_file_that_is_linked_is_listed() {
     let index = StatIndex::open(root, &root.join("index"), false).unwrap();
     let mut tools = Tools::new(&index, None, Environment::of_process());
     let cc = tools.compiler(&Toolchain::default(), Role::Cc, root, &[]).unwrap();
-    let able = dependency_file_arguments(cc.linker, "de,p.d").expect("the linker tells");
+    assert!(cc.linker.dependency_file, "the linker tells");
+    let able = ["-Xlinker", "--dependency-file=de,p.d"];
     let mut arguments = vec!["a b#$.o", "-Lsub dir", "-lone", "-ltwo", "-o", "out"];
     arguments.extend(["-Wl,--version-script=v.map", &able[0], &able[1]]);
     run(root, "cc", &arguments);
 
-    let files = read_files(&fs::read_to_string(root.join("de,p.d")).unwrap(), &root.join("tmp"));
+    let files = depfile::parse_linker(&fs::read_to_string(root.join("de,p.d")).unwrap());
     let read = |name: &str| files.iter().any(|file| file == name || file == &format!("./{name}"));
     for name in ["a b#$.o", "sub dir/libone.a", "sub dir/libtwo.so", "sub dir/libreal.so", "v.map"]
     {

@@ -113,7 +113,7 @@ impl Change {
         };
         match self {
             Self::Remove(_) => {
-                // What was read is an input, whose absence is noticed as such.
+                // A file that was read is an input, whose absence is noticed as such.
                 if at.ends_with("main.c") || read.contains(&at.canonicalize().ok()?) {
                     return None;
                 }
@@ -180,7 +180,7 @@ impl Tree {
     /// The record of a compile that read `headers`.
     fn search(&self, root: &Path, headers: &[String], listings: &Listings) -> Searched {
         let parsed = IncludeArguments::parse(&self.arguments);
-        let directories = [parsed.quote, parsed.normal, parsed.system, parsed.after].concat();
+        let directories = parsed.in_order(&[], &[]);
         let mut asked = Asked::default();
         for path in headers.iter().map(String::as_str).chain(["src/main.c"]) {
             asked.scan(&fs::read(root.join(path)).unwrap());

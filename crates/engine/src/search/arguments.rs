@@ -29,7 +29,7 @@ pub struct LinkArguments {
 }
 
 impl IncludeArguments {
-    /// What `arguments` say.
+    /// The meaning of `arguments`.
     pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Self {
         let mut found = Self::default();
         let mut rest = flat(arguments, "-Wp,", "-Xpreprocessor");
@@ -64,6 +64,13 @@ impl IncludeArguments {
         }
         found
     }
+
+    /// All directories in the order in which they are searched. `typed` come before the first `-I`;
+    /// `own` are the compiler's.
+    pub fn in_order(&self, typed: &[String], own: &[String]) -> Vec<String> {
+        let own = if self.no_standard { &[] } else { own };
+        [&self.quote[..], typed, &self.normal, &self.system, own, &self.after].concat()
+    }
 }
 
 impl LinkArguments {
@@ -76,7 +83,7 @@ impl LinkArguments {
         names
     }
 
-    /// What `arguments` say.
+    /// The meaning of `arguments`.
     pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Self {
         let mut found = Self::default();
         let mut rest = flat(arguments, "-Wl,", "-Xlinker");
@@ -165,6 +172,10 @@ mod tests {
         };
         assert_eq!(IncludeArguments::parse(&arguments), expected);
         assert_eq!(IncludeArguments::parse(&["-I"]), IncludeArguments::default());
+        let (typed, own) = (["t".to_owned()], ["o".to_owned()]);
+        assert_eq!(expected.in_order(&typed, &own), ["q", "t", "a", "b", "c", "s", "s2", "z"]);
+        let standard = IncludeArguments { no_standard: false, ..expected };
+        assert_eq!(standard.in_order(&typed, &own)[7..], ["o", "z"]);
     }
 
     #[test]

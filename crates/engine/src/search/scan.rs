@@ -48,7 +48,7 @@ impl Asked {
                     Some(name) => _ = self.probed.insert(name),
                     None => computed = true,
                 },
-                // What a computed name may come to.
+                // A computed name may come to this.
                 b"define" => self.define(operand),
                 _ => {}
             }

@@ -239,21 +239,20 @@ fn search_path(
     compiler: &Compiler,
     cxx: bool,
 ) -> SearchPath {
-    let IncludeArguments { quote, normal, system, after, no_standard, names } =
-        IncludeArguments::parse(arguments);
+    let given = IncludeArguments::parse(arguments);
     let standard = &compiler.include_directories;
     let standard = if cxx { &standard.cxx } else { &standard.c };
-    let standard = standard.iter().map(|path| path.to_string_lossy().into_owned());
-    let standard: Vec<String> = if no_standard { Vec::new() } else { standard.collect() };
-    let name = |directory: String| match directory.trim_end_matches('/').trim_start_matches("./") {
+    let standard: Vec<String> =
+        standard.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let name = |directory: &String| match directory.trim_end_matches('/').trim_start_matches("./") {
         "." => String::new(),
         name => name.to_owned(),
     };
-    let own: Vec<String> = includes.iter().cloned().map(name).collect();
-    let before = quote.into_iter().map(name).chain(own.iter().cloned());
-    let before = before.chain(normal.into_iter().chain(system).map(name));
-    let directories = before.chain(standard.clone()).chain(after.into_iter().map(name)).collect();
-    SearchPath { own, directories, system: standard, names }
+    let own: Vec<String> = includes.iter().map(name).collect();
+    let directories = given.in_order(&own, &standard).iter().map(name).collect();
+    let names = given.names;
+    let system = if given.no_standard { Vec::new() } else { standard };
+    SearchPath { own, directories, system, names }
 }
 
 /// The first of some artifacts.

@@ -158,14 +158,8 @@ impl Maker<'_> {
 
 /// The file that an argument names for the tool to read behind its depfile's back.
 fn file_of(argument: &str, every: bool) -> Option<&str> {
-    const READ: [&str; 6] = [
-        "@",
-        "-specs=",
-        "--specs=",
-        "-fplugin=",
-        "-fprofile-use=",
-        "-fprofile-instr-use=",
-    ];
+    const READ: [&str; 6] =
+        ["@", "-specs=", "--specs=", "-fplugin=", "-fprofile-use=", "-fprofile-instr-use="];
     let named = READ.iter().find_map(|start| argument.strip_prefix(start));
     named.or_else(|| match argument.split_once('=') {
         _ if !every => None,

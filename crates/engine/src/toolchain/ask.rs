@@ -24,14 +24,14 @@ pub struct Driver<'a> {
     pub directory: &'a Path,
     /// An empty directory that it may write to.
     pub temporary: &'a Path,
-    /// What commands get their environment from.
+    /// Where commands get their environment from.
     pub environment: &'a Environment,
 }
 
-/// What a driver answered.
+/// The answers of a driver.
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// What it compiles for (`-dumpmachine`).
+    /// The target that it compiles for (`-dumpmachine`).
     pub triple: Option<String>,
     /// The line that says its version.
     pub version: Option<String>,

@@ -18,7 +18,7 @@ pub struct Compiler {
     pub name: String,
     /// Where it was found: an absolute path.
     pub path: PathBuf,
-    /// What it compiles for, as it says itself. None for one that does not understand the questions
+    /// The target that it compiles for, as it says itself. None for one that does not understand the questions
     /// that GCC and Clang answer.
     pub triple: Option<String>,
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
@@ -26,7 +26,7 @@ pub struct Compiler {
     pub trace: BuildTrace,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
-    /// What its linker can do.
+    /// The abilities of its linker.
     pub linker: LinkerAbilities,
 }
 
@@ -40,7 +40,7 @@ pub struct IncludeDirectories {
     pub cxx: Vec<PathBuf>,
 }
 
-/// What a linker can do.
+/// A linker's abilities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkerAbilities {
     /// It writes down every file that it reads (`--dependency-file`).
@@ -89,7 +89,7 @@ impl Remembered {
         })
     }
 
-    /// What the index remembers under `key`, if it still holds.
+    /// The answers that the index remembers under `key`, if they still hold.
     pub fn find(key: &str, index: &StatIndex) -> Option<Self> {
         let remembered: Self = serde_json::from_str(&index.note(key)?).ok()?;
         let same =

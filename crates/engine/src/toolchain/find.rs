@@ -40,7 +40,7 @@ pub enum ToolError {
     Scratch {
         /// Where it was tried.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// It is there and cannot be read.
@@ -48,7 +48,7 @@ pub enum ToolError {
     Io {
         /// The executable.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -26,7 +26,7 @@ pub fn identities(
     environment: &Environment,
 ) -> Result<BuildTrace, Diagnostics> {
     let index = root.join(LARDER_DIR).join("index");
-    // What compilers said of themselves is taken from the index; hashes of files are not.
+    // The answers of compilers are taken from the index; hashes of files are not.
     let index = StatIndex::open(root, &index, true).map_err(|error| {
         Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
             .failed()

@@ -53,7 +53,7 @@ impl Lean<'_> {
         Ok(BuildTrace::nil("lean").mix(tool.trace).mix(BuildTrace::text("version", version)))
     }
 
-    /// What `lean` answers, remembered for as long as it and the toolchain file that selects it are
+    /// The answer of `lean`, remembered for as long as it and the toolchain file that selects it are
     /// the same.
     fn ask(&self, lean: &Path, argument: &str) -> Option<String> {
         let hash = |path: &Path| {

@@ -7,7 +7,7 @@ use std::{
 
 /// A driver's answer to one question with `-v`, and where it was asked.
 pub struct Said<'a> {
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub text: &'a str,
     /// The directory it ran in, absolute.
     pub directory: &'a Path,
@@ -124,7 +124,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty())
 }
 
-/// What may be a path in a word such as `/bin/as`, `-plugin-opt=/lib/x.so` or `-fplugin=./y.so`.
+/// The parts that may be paths of a word such as `/bin/as`, `-plugin-opt=/lib/x.so` or `-fplugin=./y.so`.
 fn paths_in(word: &str) -> impl Iterator<Item = &str> {
     let absolute = word.find('/').map(|first| &word[first..]);
     let assigned = word.split_once('=').map(|(_, value)| value).filter(|v| v.contains('/'));

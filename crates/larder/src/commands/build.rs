@@ -245,7 +245,8 @@ pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
 
 /// Runs `larder test`.
 pub fn test(app: &App, arguments: &Test) -> ExitCode {
-    let mut request = request(app, &arguments.targets, &arguments.options, arguments.options.mode());
+    let mut request =
+        request(app, &arguments.targets, &arguments.options, arguments.options.mode());
     request.test = true;
     let (report, code) = match run(app, &arguments.options, &request) {
         Ok(result) => result,
