@@ -1,12 +1,12 @@
 //! Object files.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use larder_trace::{BuildTrace, Content};
 
 use super::{Owner, ToolUse, inputs::unreadable, start_single};
 use crate::{
-    action::{Action, Argument, Discovery, Output, Piece, text},
+    action::{Action, Argument, Discovery, Output, Piece, Variable, text},
     artifact::Artifact,
     context::Context,
     event::Status,
@@ -82,6 +82,10 @@ impl Compile {
                 // What is random in the object comes from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));
+                // GCC writes the directory that it runs in into what is for the linker, and no path map
+                // changes that. By this name it is the same everywhere.
+                environment.insert("PWD".to_owned(), Variable::Text(HERE.to_owned()));
+                arguments.push(text(format!("-ffile-prefix-map={HERE}=@{}", step.place.name)));
             }
         }
         arguments.extend(self.weak_args.iter().cloned());
@@ -91,7 +95,7 @@ impl Compile {
             program: self.compiler.program(cx),
             tools: Vec::new(),
             arguments,
-            environment: Default::default(),
+            environment,
             inputs: step.action_inputs(cx, inputs.artifacts),
             searched: self.search.own.iter().map(|own| format!("{own}/")).collect(),
             outputs: step.outputs.clone(),
@@ -101,6 +105,9 @@ impl Compile {
         }
     }
 }
+
+/// The directory that a process of Linux runs in, by a name that holds for each of them.
+const HERE: &str = "/proc/self/cwd";
 
 /// Whether an argument has the compiler put something random into the object.
 fn takes_seed(argument: &str) -> bool {

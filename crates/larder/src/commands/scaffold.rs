@@ -1,12 +1,12 @@
 //! `init` and `clean`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use larder_engine::event::{Event, Reporter};
 use larder_project::{scaffold, workspace::Workspace};
 
-use super::{App, FAILED, WRONG, here};
+use super::{App, FAILED, WRONG, build, here};
 
 /// Write a manifest for a new package, or for the sources that are here
 #[derive(Args)]
@@ -42,6 +42,10 @@ pub fn init(app: &App, init: &Init) -> ExitCode {
 
 /// Runs `larder clean`.
 pub fn clean(app: &App, _: &Clean) -> ExitCode {
+    if let Err(message) = build::end_on_signals(Arc::default()) {
+        app.ui.error(&message);
+        return ExitCode::from(FAILED);
+    }
     let root = match Workspace::find_root(here()) {
         Ok(root) => root,
         Err(diagnostics) => {

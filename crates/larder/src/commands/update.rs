@@ -1,6 +1,6 @@
 //! `update`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 use larder_project::{
@@ -10,7 +10,7 @@ use larder_project::{
 };
 use serde_json::json;
 
-use super::{App, here};
+use super::{App, FAILED, build, here};
 
 /// Pin Git dependencies anew, in larder.lock
 #[derive(Args)]
@@ -22,6 +22,10 @@ pub struct Update {
 
 /// Runs `larder update`.
 pub fn update(app: &App, arguments: &Update) -> ExitCode {
+    if let Err(message) = build::end_on_signals(Arc::default()) {
+        app.ui.error(&message);
+        return ExitCode::from(FAILED);
+    }
     let update = match arguments.packages.is_empty() {
         true => dependencies::Update::Everything,
         false => dependencies::Update::Only(arguments.packages.clone()),
