@@ -68,12 +68,10 @@ impl BuildTrace {
 
     /// The hash that mixing in `part` would give.
     pub fn hash_with(&self, part: &BuildTrace) -> ContentHash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.hash.as_bytes());
-        hasher.update(&(part.name.len() as u64).to_le_bytes());
-        hasher.update(part.name.as_bytes());
-        hasher.update(part.hash.as_bytes());
-        hasher.finalize().into()
+        let length = (part.name.len() as u64).to_le_bytes();
+        let (before, name, hash) =
+            (self.hash.as_bytes(), part.name.as_bytes(), part.hash.as_bytes());
+        ContentHash::of_bytes(&[before, &length[..], name, hash].concat())
     }
 
     /// This trace with every part of `parts` mixed in, in order.
