@@ -106,8 +106,8 @@ impl StatIndex {
     }
 
     /// The hash of what is at `path`, read only when its status is not the remembered one. Within one
-    /// run a path is looked at once, and again only after [`Self::record_output`] of it, or of
-    /// something in that directory.
+    /// run a path is looked at once, and again only after [`Self::record_output`] or
+    /// [`Self::record_elided`] of it, or of something in that directory.
     ///
     /// # Errors
     /// What looking at or reading the file gives: `NotFound`, `IsADirectory` and so on. That there is
@@ -243,10 +243,6 @@ impl StatIndex {
         let settled = stat.is_settled(MTime::now());
         let hashed = Hashed { hash, stat };
         self.record(path, Fact { hashed, settled, elided: false });
-        // It may be new to its directory, and that to the one above.
-        for (at, _) in path.rmatch_indices('/') {
-            self.forget(&path[..at], Content::Names);
-        }
         Ok(hashed)
     }
 
@@ -260,6 +256,10 @@ impl StatIndex {
     fn record(&self, path: &str, fact: Fact) {
         self.forget(path, Content::Text);
         self.forget(path, Content::Binary);
+        // It may have come to its directory or gone from it, and that in the one above.
+        for (at, _) in path.rmatch_indices('/') {
+            self.forget(&path[..at], Content::Names);
+        }
         self.learned().files[Content::Binary as usize].insert(path.into(), fact);
         self.dirty.store(true, Ordering::Relaxed);
     }
