@@ -106,8 +106,8 @@ impl StatIndex {
     }
 
     /// The hash of what is at `path`, read only when its status is not the remembered one. Within one
-    /// run a path is looked at once, and again only after [`Self::record_output`] of it, or of
-    /// something in that directory.
+    /// run a path is looked at once, and again only after [`Self::record_output`] or
+    /// [`Self::record_elided`] of it, or of something in that directory.
     ///
     /// # Errors
     /// What looking at or reading the file gives: `NotFound`, `IsADirectory` and so on. That there is
@@ -228,6 +228,11 @@ impl StatIndex {
         }
         let (mut same, mut on_disk) = (true, true);
         for slot in self.base.slots(&target) {
+            // Most files are those of many targets.
+            if self.checked[slot as usize].load(Ordering::Acquire) == SAME {
+                on_disk &= !self.base.is_elided(slot);
+                continue;
+            }
             let (now, then) = (self.loaded_file(slot).ok()?, self.base.file(slot).fact);
             on_disk &= !now.elided;
             same &= now.hashed.hash == then.hashed.hash
@@ -249,10 +254,6 @@ impl StatIndex {
         let settled = stat.is_settled(read_at);
         let hashed = Hashed { hash, stat };
         self.record(path, Fact { hashed, settled, elided: false, read_at });
-        // It may be new to its directory, and that to the one above.
-        for (at, _) in path.rmatch_indices('/') {
-            self.forget(&path[..at], Content::Names);
-        }
         Ok(hashed)
     }
 
@@ -267,6 +268,10 @@ impl StatIndex {
     fn record(&self, path: &str, fact: Fact) {
         self.forget(path, Content::Text);
         self.forget(path, Content::Binary);
+        // It may have come to its directory or gone from it, and that in the one above.
+        for (at, _) in path.rmatch_indices('/') {
+            self.forget(&path[..at], Content::Names);
+        }
         self.learned().files[Content::Binary as usize].insert(path.into(), fact);
         self.dirty.store(true, Ordering::Relaxed);
     }
@@ -356,4 +361,37 @@ impl<'a> Vouched<'a> {
 /// The hash of what tells this start of the machine from others; of nothing where there is none.
 fn boot() -> ContentHash {
     ContentHash::of_bytes(&fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_from_before_the_last_start_is_not_trusted_about_recent_changes() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, index) = (place.path().join("a"), place.path().join("index"));
+        fs::write(&path, "a").unwrap();
+        let (right, wrong) = (ContentHash::of_bytes(b"a"), ContentHash::of_bytes(b"wrong"));
+        let under = |boot: &[u8]| {
+            StatIndex::open_under(place.path(), &index, false, ContentHash::of_bytes(boot)).unwrap()
+        };
+        let settled = || {
+            let stat = FileStat::at(rustix::fs::CWD, &path, Content::Binary).unwrap();
+            stat.is_settled(MTime::now())
+        };
+        while !settled() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let first = under(b"first");
+        first.record_output("a", wrong).unwrap();
+        first.save().unwrap();
+        let look = |index: &StatIndex| index.file("a", Content::Binary).unwrap().hash;
+        assert_eq!(look(&under(b"first")), wrong, "what is remembered is not read again");
+        let second = under(b"second");
+        assert_eq!(look(&second), right);
+        // Read again once, it is known again.
+        second.save().unwrap();
+        assert!(under(b"second").base.file(0).fact.settled);
+    }
 }

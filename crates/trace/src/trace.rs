@@ -73,12 +73,9 @@ impl BuildTrace {
 
     /// The hash that mixing in a part of this name and hash would give.
     pub fn hash_with_leaf(&self, name: &str, hash: ContentHash) -> ContentHash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.hash.as_bytes());
-        hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name.as_bytes());
-        hasher.update(hash.as_bytes());
-        hasher.finalize().into()
+        let length = (name.len() as u64).to_le_bytes();
+        let (before, name, hash) = (self.hash.as_bytes(), name.as_bytes(), hash.as_bytes());
+        ContentHash::of_bytes(&[before, &length[..], name, hash].concat())
     }
 
     /// This trace with every part of `parts` mixed in, in order.

@@ -298,23 +298,3 @@ fn what_an_output_replaces_is_looked_at_again() {
     place.write("in/t.h", TEXTS[0]);
     assert!(place.open().vouch("out/o.trace", dep_hash(), false).is_some());
 }
-
-#[test]
-fn an_index_from_before_the_last_start_is_not_trusted_about_recent_changes() {
-    let place = Place::new();
-    place.settle();
-    let wrong = ContentHash::of_bytes(b"wrong");
-    let index = place.open();
-    index.record_output("in/b", wrong).unwrap();
-    index.save().unwrap();
-    let file = || place.open().file("in/b", Content::Binary).unwrap().hash;
-    assert_eq!(file(), wrong, "what is remembered is not read again");
-    // As if it had been written before the machine was started: with another boot id.
-    let mut bytes = fs::read(place.path(".index")).unwrap();
-    bytes.truncate(bytes.len() - 32);
-    bytes[40..72].fill(7);
-    let checksum = ContentHash::of_bytes(&bytes);
-    bytes.extend_from_slice(checksum.as_bytes());
-    fs::write(place.path(".index"), bytes).unwrap();
-    assert_eq!(file(), ContentHash::of_bytes(TEXTS[0].as_bytes()));
-}

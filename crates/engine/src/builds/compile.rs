@@ -70,6 +70,7 @@ impl Compile {
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
         let mut arguments = vec![text("-c"), text("-o"), vec![Piece::Output(0)]];
+        let mut environment = BTreeMap::new();
         let source =
             inputs.artifacts.iter().map(|source| vec![Piece::Path(step.portable(cx, source))]);
         arguments.extend(source);

@@ -11,7 +11,7 @@
 //! notes    × { key u32 u32, value u32 u32 }
 //! tables   × u32       open addressing by path hash: files, then targets; 0 is free, else entry + 1
 //! paths    bytes
-//! checksum [32]        BLAKE3 of everything before
+//! checksum u64         of everything before; it finds damage, not malice
 //! ```
 //! A path is an offset and a length in `paths`. A target's path is that of its trace file. A status is
 //! `size u64, mtime i64, ctime i64, inode u64`; a file's flags are its kind of content (2 bits), 4
@@ -25,11 +25,15 @@ use std::hash::Hasher;
 use crate::{Content, ContentHash, FileStat, Hashed, MTime};
 
 pub(super) const MAGIC: &[u8; 8] = b"larderix";
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 const HEADER: usize = 8 + 6 * 4 + 8 + 32;
 const FILE: usize = 76;
 const TARGET: usize = 120;
 const NOTE: usize = 16;
+
+pub(super) const SETTLED: u32 = 4;
+pub(super) const ELIDED: u32 = 8;
+pub(super) const EXECUTABLE: u32 = 16;
 
 /// What was changed so short a time before the index was written may not have reached the disk
 /// before the power went.
@@ -142,19 +146,20 @@ pub(super) fn places(entries: usize) -> usize {
     if entries == 0 { 0 } else { (2 * entries).next_power_of_two() }
 }
 
-pub(super) fn hash_of(path: &str) -> usize {
+/// A hash that is quick to compute, for tables and for the checksum.
+pub(super) fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
-    hasher.write(path.as_bytes());
+    hasher.write(bytes);
     // The last step of this hash rotates the well-mixed bits to the low end.
-    hasher.finish() as usize
+    hasher.finish()
 }
 
 impl IndexFile {
     /// The index that `Tables::encode` wrote as `bytes`, read under the boot of the hash `boot`;
     /// `None` for anything else.
     pub fn decode(mut bytes: Vec<u8>, boot: ContentHash) -> Option<Self> {
-        let (body, checksum) = bytes.split_last_chunk::<32>()?;
-        if ContentHash::of_bytes(body).as_bytes() != checksum {
+        let (body, checksum) = bytes.split_last_chunk::<8>()?;
+        if hash_of(body) != u64::from_le_bytes(*checksum) {
             return None;
         }
         let length = body.len();
@@ -190,6 +195,11 @@ impl IndexFile {
         entry
     }
 
+    /// Whether the file at `slot` is an output that was left in the store.
+    pub fn is_elided(&self, slot: u32) -> bool {
+        self.reader(HEADER + slot as usize * FILE + FILE - 4).u32() & ELIDED != 0
+    }
+
     /// The target at `slot`, which must be below `targets`.
     pub fn target(&self, slot: u32) -> TargetEntry {
         self.reader(self.at.targets + slot as usize * TARGET).target()
@@ -223,7 +233,7 @@ impl IndexFile {
         same: impl Fn(u32) -> bool,
     ) -> Option<u32> {
         let places = places(entries as usize);
-        let first = hash_of(path);
+        let first = hash_of(path.as_bytes()) as usize;
         for step in 0..places {
             let place = first.wrapping_add(step) & (places - 1);
             let entry = self.reader(table + 4 * place).u32();
@@ -238,10 +248,10 @@ impl IndexFile {
 
     /// The slots of a target's files: outputs, then inputs.
     pub fn slots<'a>(&'a self, target: &TargetEntry) -> impl Iterator<Item = u32> + use<'a> {
-        let count = target.outputs.saturating_add(target.inputs);
+        let count = if self.files == 0 { 0 } else { target.outputs.saturating_add(target.inputs) };
         let mut from = self.reader(self.at.slots + 4 * target.first_slot as usize);
         let files = self.files;
-        (0..count).map(move |_| from.u32()).map(move |slot| slot.min(files.saturating_sub(1)))
+        (0..count).map(move |_| from.u32()).map(move |slot| slot.min(files - 1))
     }
 }
 
@@ -287,11 +297,11 @@ impl Reader<'_> {
 
     fn file(&mut self) -> FileEntry {
         let (path, mut stat, hash, flags) = (self.span(), self.stat(), self.hash(), self.u32());
-        stat.executable = flags & 16 != 0;
+        stat.executable = flags & EXECUTABLE != 0;
         let content = Content::ALL[flags as usize % 4 % 3];
         let hashed = Hashed { hash, stat };
-        let read_at = MTime::NONE;
-        let fact = Fact { hashed, settled: flags & 4 != 0, elided: flags & 8 != 0, read_at };
+        let (settled, elided) = (flags & SETTLED != 0, flags & ELIDED != 0);
+        let fact = Fact { hashed, settled, elided, read_at: MTime::NONE };
         FileEntry { path, content, fact }
     }
 

@@ -1,6 +1,8 @@
 //! Writing the stat index; `file.rs` describes and reads it.
 
-use super::file::{FileEntry, MAGIC, Span, TargetEntry, VERSION, hash_of, places};
+use super::file::{
+    ELIDED, EXECUTABLE, FileEntry, MAGIC, SETTLED, Span, TargetEntry, VERSION, hash_of, places,
+};
 use crate::{ContentHash, FileStat, MTime};
 
 /// What is to be saved.
@@ -61,11 +63,11 @@ impl Tables {
             put_span(&mut out, *path);
             put_stat(&mut out, &fact.hashed.stat);
             out.extend_from_slice(fact.hashed.hash.as_bytes());
-            let flags = *content as u32
-                | u32::from(fact.settled) << 2
-                | u32::from(fact.elided) << 3
-                | u32::from(fact.hashed.stat.executable) << 4;
-            put(&mut out, flags);
+            let flag = |is_set, flag| if is_set { flag } else { 0 };
+            let flags = flag(fact.settled, SETTLED)
+                | flag(fact.elided, ELIDED)
+                | flag(fact.hashed.stat.executable, EXECUTABLE);
+            put(&mut out, *content as u32 | flags);
         }
         for target in &self.targets {
             put_span(&mut out, target.path);
@@ -85,8 +87,8 @@ impl Tables {
         put_table(&mut out, self.files.iter().map(|file| self.text(file.path)));
         put_table(&mut out, self.targets.iter().map(|target| self.text(target.path)));
         out.extend_from_slice(self.paths.as_bytes());
-        let checksum = ContentHash::of_bytes(&out);
-        out.extend_from_slice(checksum.as_bytes());
+        let checksum = hash_of(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
         out
     }
 }
@@ -95,7 +97,7 @@ fn put_table<'a>(out: &mut Vec<u8>, paths: impl ExactSizeIterator<Item = &'a str
     let mut table = vec![0u32; places(paths.len())];
     let mask = table.len().wrapping_sub(1);
     for (slot, path) in paths.enumerate() {
-        let mut place = hash_of(path) & mask;
+        let mut place = hash_of(path.as_bytes()) as usize & mask;
         while table[place] != 0 {
             place = (place + 1) & mask;
         }
