@@ -182,6 +182,8 @@ impl StatIndex {
         }
         let Ok(again) = self.read(path, content) else { return false };
         if again.settled && again.hashed == fact.hashed {
+            // It has been this since it was first hashed.
+            let again = Fact { read_at: fact.read_at, ..again };
             self.learned().files[content as usize].insert(path.into(), again);
             self.dirty.store(true, Ordering::Relaxed);
         }
