@@ -246,6 +246,9 @@ fn run(
         Ok::<_, Diagnostics>(settle(&cx.scheduler, everything))
     })?;
     for panic in cx.scheduler.panics() {
+        // A failure of its own: no step has counted it.
+        cx.expect(1);
+        cx.count(Status::Failed, 1);
         let message = format!("larder itself failed: {panic}; please report this");
         cx.report(&Event::Note { level: Level::Error, message: &message });
     }
@@ -259,6 +262,7 @@ fn run(
     for (id, end) in &ends {
         failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
     }
+    cx.close_counts();
     tell_skipped(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
@@ -331,6 +335,6 @@ fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) 
             command: None,
             took: Duration::ZERO,
         };
-        cx.ended(StepName { target: &target.label, output: &output }, &ended);
+        cx.tell(StepName { target: &target.label, output: &output }, &ended);
     }
 }

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use larder_project::{
@@ -231,6 +232,18 @@ impl Context {
     /// Counts and tells how a step ended.
     pub fn ended(&self, step: StepName<'_>, ended: &Ended<'_>) {
         self.count(ended.status, 1);
+        self.tell(step, ended);
+    }
+
+    /// Counts and tells the failure of something that no step makes, such as an input that is not there.
+    pub(crate) fn failed_before(&self, step: StepName<'_>, error: &str, took: Duration) {
+        self.expect(1);
+        let (status, error) = (Status::Failed, Some(error));
+        self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
+    }
+
+    /// Tells how a step ended that is counted already.
+    pub(crate) fn tell(&self, step: StepName<'_>, ended: &Ended<'_>) {
         if ended.status == Status::Failed && !self.options.keep_going {
             self.stopped.store(true, Ordering::Relaxed);
         }
@@ -238,6 +251,16 @@ impl Context {
         if !silent || self.reporter.wants_everything() {
             self.reporter.event(&Event::Ended { step, ended, counts: self.counts() });
         }
+    }
+
+    /// Counts the steps that did not come to an end: what they need failed or is out of date, or the
+    /// build was ended. To be called when no job is left.
+    pub fn close_counts(&self) {
+        let counts = self.counts();
+        let left = counts.total.saturating_sub(counts.ended());
+        let status =
+            if self.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
+        self.count(status, isize::try_from(left).unwrap_or(0));
     }
 
     /// Counts so many steps that ended with nothing to tell.

@@ -36,13 +36,32 @@ pub struct Session {
     pub processes: Arc<Processes>,
     pool: Arc<Pool>,
     store: OnceLock<Option<Arc<Store>>>,
+    /// What runs actions instead of this machine.
+    executor: Option<Arc<dyn Executor>>,
 }
 
 impl Session {
     /// Begins a session. `processes` lets a signal handler end the commands that run.
     pub fn new(settings: Settings, processes: Arc<Processes>) -> Arc<Self> {
+        Self::begin(settings, processes, None)
+    }
+
+    /// Begins a session whose actions `executor` runs, sandboxed or not as it pleases.
+    pub fn with_executor(
+        settings: Settings,
+        processes: Arc<Processes>,
+        executor: Arc<dyn Executor>,
+    ) -> Arc<Self> {
+        Self::begin(settings, processes, Some(executor))
+    }
+
+    fn begin(
+        settings: Settings,
+        processes: Arc<Processes>,
+        executor: Option<Arc<dyn Executor>>,
+    ) -> Arc<Self> {
         let pool = Pool::new(settings.commands);
-        Arc::new(Self { settings, processes, pool, store: OnceLock::new() })
+        Arc::new(Self { settings, processes, pool, store: OnceLock::new(), executor })
     }
 
     /// Returns the pool that all tasks run in.
@@ -62,9 +81,12 @@ impl Session {
         self.store.get_or_init(open).as_ref()
     }
 
-    /// Returns an executor for this machine, which confines what it runs by `sandbox` where there is
-    /// one.
+    /// Returns the session's own executor, or else one for this machine, which confines what it runs by
+    /// `sandbox` where there is one.
     pub fn executor(&self, sandbox: Option<Arc<Sandbox>>) -> Arc<dyn Executor> {
+        if let Some(executor) = &self.executor {
+            return executor.clone();
+        }
         let environment = self.settings.environment.clone();
         let local = LocalExecutor::new(self.processes.clone(), environment);
         match sandbox {

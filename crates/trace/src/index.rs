@@ -182,7 +182,9 @@ impl StatIndex {
         }
         let Ok(again) = self.read(path, content) else { return false };
         if again.settled && again.hashed == fact.hashed {
-            self.learned().files[content as usize].insert(path.into(), again);
+            // It has been the same since it was first read.
+            let known = Fact { read_at: fact.read_at, ..again };
+            self.learned().files[content as usize].insert(path.into(), known);
             self.dirty.store(true, Ordering::Relaxed);
         }
         again.hashed == fact.hashed

@@ -66,19 +66,9 @@ impl Compile {
         }
         arguments.extend(self.weak_args.iter().cloned());
         arguments.extend(self.trace_args.iter().map(text));
-        Action {
-            package: step.place.name.clone(),
-            program: self.compiler.program(cx),
-            tools: Vec::new(),
-            arguments,
-            environment: Default::default(),
-            inputs: step.action_inputs(cx, inputs.artifacts),
-            searched: self.searched.clone(),
-            outputs: step.outputs.clone(),
-            discovery: if self.gnu_like { Discovery::Depfile } else { Discovery::None },
-            response_file: true,
-            limits: Default::default(),
-        }
+        let discovery = if self.gnu_like { Discovery::Depfile } else { Discovery::None };
+        let action = step.action(cx, inputs, &self.compiler, arguments);
+        Action { searched: self.searched.clone(), discovery, response_file: true, ..action }
     }
 }
 

@@ -64,7 +64,8 @@ impl Archive {
         arguments.extend(
             inputs.artifacts.iter().map(|object| vec![Piece::Path(step.portable(cx, object))]),
         );
-        tool_action(step, cx, inputs.artifacts, &self.archiver, arguments, Discovery::None)
+        let action = step.action(cx, inputs, &self.archiver, arguments);
+        Action { response_file: true, ..action }
     }
 }
 
@@ -102,30 +103,8 @@ impl Link {
             .extend(whole.filter(|[_, after]| !after.is_empty()).map(|[_, after]| text(after)));
         arguments.extend(self.link_args.iter().map(text));
         let discovery = if self.writes_depfile { Discovery::Depfile } else { Discovery::None };
-        tool_action(step, cx, inputs.artifacts, &self.linker, arguments, discovery)
-    }
-}
-
-fn tool_action(
-    step: &Step,
-    cx: &Context,
-    inputs: &[Artifact],
-    tool: &ToolUse,
-    arguments: Vec<Argument>,
-    discovery: Discovery,
-) -> Action {
-    Action {
-        package: step.place.name.clone(),
-        program: tool.program(cx),
-        tools: Vec::new(),
-        arguments,
-        environment: Default::default(),
-        inputs: step.action_inputs(cx, inputs),
-        searched: Vec::new(),
-        outputs: step.outputs.clone(),
-        discovery,
-        response_file: true,
-        limits: Default::default(),
+        let action = step.action(cx, inputs, &self.linker, arguments);
+        Action { discovery, response_file: true, ..action }
     }
 }
 

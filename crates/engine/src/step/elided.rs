@@ -89,8 +89,11 @@ impl Drop for Elided {
     /// Lets go of a chain of inputs link by link, without a call for each.
     fn drop(&mut self) {
         let links = |elided: &mut Self| {
-            let inputs = std::mem::take(&mut elided.inputs.value);
-            inputs.into_iter().filter_map(|input| input.elided).collect::<Vec<_>>()
+            let mut needed = std::mem::take(&mut elided.inputs.value);
+            if let Some(step) = Arc::get_mut(&mut elided.step) {
+                needed.append(&mut step.prerequisites);
+            }
+            needed.into_iter().filter_map(|need| need.elided).collect::<Vec<_>>()
         };
         let mut stack = links(self);
         while let Some(elided) = stack.pop() {
