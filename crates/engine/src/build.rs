@@ -32,7 +32,7 @@ use larder_project::{
     workspace::Workspace,
 };
 
-/// What is to be built, and how.
+/// A request to build: which targets, and how.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
     /// A directory in the root package.
@@ -43,7 +43,7 @@ pub struct BuildRequest {
     pub options: Options,
     /// How to use the artifact cache.
     pub cache: CacheOptions,
-    /// What commands are permitted besides what manifests declare; not confined at all when absent.
+    /// Permissions for commands besides what manifests declare; not confined at all when absent.
     pub sandbox: Option<Permissions>,
     /// How dependencies are resolved.
     pub resolution: Resolution,
@@ -51,7 +51,7 @@ pub struct BuildRequest {
     pub test: bool,
 }
 
-/// What a build came to.
+/// The result of a build.
 pub struct BuildReport {
     /// The graph it was built from.
     pub plan: Plan,
@@ -88,7 +88,7 @@ pub enum EngineError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! What every step of one build shares.
+//! The state that every step of one build shares.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ use crate::{
     session::Session,
 };
 
-/// What to do about what is out of date.
+/// The treatment of whatever is out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Build it.
@@ -43,7 +43,7 @@ pub enum Mode {
 /// How to build.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// What to do about what is out of date.
+    /// The treatment of whatever is out of date.
     pub mode: Mode,
     /// Whether a failure leaves the rest going (`-k`).
     pub keep_going: bool,
@@ -73,7 +73,7 @@ pub struct Context {
     pub cache: Cache,
     /// Runs actions.
     pub executor: Arc<dyn Executor>,
-    /// What commands are confined by, if by anything.
+    /// The sandbox that confines commands, if one does.
     pub sandbox: Option<Arc<Sandbox>>,
     /// Where the programs of actions are.
     pub tools: ToolPaths,
@@ -303,7 +303,7 @@ impl Context {
                 let tree = directory_trace(self, &artifact.path, content, &unchanged);
                 tree.is_ok_and(|tree| tree.hash() == artifact.hash)
             }
-            // What a step made is sealed; nothing but a step writes there.
+            // The outputs of a step are sealed; nothing but a step writes there.
             Form::OutputDirectory => true,
         }
     }

@@ -21,12 +21,12 @@ use crate::pool::{Group, Pool, Task};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failed;
 
-/// What a job gives: a value and the trace of it.
+/// The result of a job: a value and the trace of it.
 #[derive(Debug)]
 pub struct Built<T> {
     /// The value.
     pub value: T,
-    /// What it depends on.
+    /// The trace of all that it depends on.
     pub trace: BuildTrace,
 }
 

@@ -25,7 +25,7 @@ struct Queue {
     closed: bool,
 }
 
-/// What a pool's threads share.
+/// The part of a pool that its threads share.
 struct Shared {
     slots: usize,
     queue: Mutex<Queue>,

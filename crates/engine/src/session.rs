@@ -17,7 +17,7 @@ use crate::{
     sandbox::Sandbox,
 };
 
-/// What a session is set to.
+/// The settings of a session.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// How many commands may run at once; at least one.
@@ -28,15 +28,15 @@ pub struct Settings {
     pub store: StoreSettings,
 }
 
-/// What the builds of one process share: settings, store, executors, and how much may run at once.
+/// The things that the builds of one process share: settings, store, executors, and how much may run at once.
 pub struct Session {
-    /// What it is set to.
+    /// Its settings.
     pub settings: Settings,
     /// The commands that run.
     pub processes: Arc<Processes>,
     pool: Arc<Pool>,
     store: OnceLock<Option<Arc<Store>>>,
-    /// What runs actions instead of this machine.
+    /// The executor that runs actions instead of this machine.
     executor: Option<Arc<dyn Executor>>,
 }
 

@@ -28,7 +28,7 @@ pub struct Compile {
     pub trace_args: Vec<String>,
     /// The directories that headers are read from, as the package names them.
     pub searched: Vec<String>,
-    /// What objects depend on besides their sources: `trace_args`, and what [`Self::new`] was given.
+    /// The trace of all that objects depend on besides their sources.
     depends_on: Arc<BuildTrace>,
 }
 
@@ -59,7 +59,7 @@ impl Compile {
                 arguments.push(text("-fdiagnostics-color=always"));
             }
             if self.trace_args.iter().any(|argument| takes_seed(argument)) {
-                // What is random in the object comes from what decides it.
+                // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));
             }
@@ -122,7 +122,7 @@ pub fn build_o(
 /// Compiles sources after `after`: what must be there before anything is compiled, such as generated
 /// headers, is traced too, since only the depfile of a finished build tells whether it was needed.
 ///
-/// What is up to date costs no job of its own: the objects of a target are looked at together, and only
+/// An object that is up to date costs no job of its own: the objects of a target are looked at together, and only
 /// those that are not known to be up to date go their own ways.
 pub fn build_objects(
     owner: Owner,

@@ -19,7 +19,7 @@ use crate::{
 pub struct Archive {
     /// The archiver.
     pub archiver: ToolUse,
-    /// What the archive depends on besides its members.
+    /// The trace of all that the archive depends on besides its members.
     pub depends_on: BuildTrace,
 }
 
@@ -36,13 +36,13 @@ pub struct Link {
     pub trace_args: Vec<String>,
     /// Arguments after the inputs, such as `-lm`: traced.
     pub link_args: Vec<String>,
-    /// What the result depends on besides its inputs and traced arguments.
+    /// The trace of all that the result depends on besides its inputs and traced arguments.
     pub depends_on: BuildTrace,
-    /// What is linked.
+    /// The kind of the result.
     pub kind: LinkKind,
 }
 
-/// What is linked, and how its inputs count.
+/// The kind of what is linked, and how its inputs count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LinkKind {
     /// An executable.

@@ -16,7 +16,7 @@ use crate::{
 pub struct Elided {
     step: Arc<Step>,
     inputs: Built<Vec<Artifact>>,
-    /// What the step was counted as when its outputs were left there.
+    /// How the step was counted when its outputs were left there.
     counted: Status,
     /// The job that gets them, once somebody has asked.
     fetched: Mutex<Option<Job<Vec<Artifact>>>>,

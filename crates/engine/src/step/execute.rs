@@ -24,9 +24,9 @@ use crate::{
     reason::Reason,
 };
 
-/// What doing a step's work came to.
+/// The result of doing a step's work.
 pub(super) struct Done {
-    /// What it printed.
+    /// Its output.
     pub log: Vec<LogEntry>,
     /// Inputs that it told of: paths from the root.
     pub discovered: Vec<String>,

@@ -93,7 +93,7 @@ impl Maker<'_> {
     }
 }
 
-/// What another package makes, named with that.
+/// Outputs of another package, named with that.
 fn of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>> {
     let package = package.to_owned();
     outputs.map(move |built| {

@@ -42,20 +42,20 @@ fn a_file_or_directory_that_changes_under_a_command_is_read_again() {
             false => input_bin_file(owner, "in/file"),
         };
         here.file("in/file", "old\n").file("edit", "new\n");
-        here.settle();
+        settle();
         let all = ["made", "used"].map(str::to_owned).to_vec();
         assert_eq!(build(&here, input), (all.clone(), "old\n".to_owned()));
         // The edit is undone: what was made is of the same input, and still nobody vouches for it.
         here.file("in/file", "old\n");
-        here.settle();
+        settle();
         assert_eq!(build(&here, input), (vec!["made".to_owned()], "old\n".to_owned()));
         assert_eq!(build(&here, input), (vec![], "old\n".to_owned()));
         here.file("edit", "new\n").file("in/file", "older\n");
-        here.settle();
+        settle();
         assert_eq!(build(&here, input), (all.clone(), "older\n".to_owned()));
         // Or it stays.
         assert_eq!(build(&here, input), (all, "new\n".to_owned()));
-        here.settle();
+        settle();
         assert_eq!(build(&here, input), (vec![], "new\n".to_owned()));
     }
 }
@@ -82,11 +82,11 @@ fn a_prerequisite_that_changes_under_a_compiler_is_read_again() {
     let here = Here::new();
     here.file("x.c", "code\n").file("gen.h", "old\n").file("edit", "new\n");
     here.script("cc", "cat gen.h x.c > \"$3\"; if [ -e edit ]; then mv edit gen.h; fi\n");
-    here.settle();
+    settle();
     let built = vec!["x.o".to_owned()];
     assert_eq!(compiled(&here), (built.clone(), "old\ncode\n".to_owned()));
     here.file("gen.h", "old\n");
-    here.settle();
+    settle();
     assert_eq!(compiled(&here), (built.clone(), "old\ncode\n".to_owned()));
     assert_eq!(compiled(&here), (vec![], "old\ncode\n".to_owned()));
     fs::write(here.root.join("gen.h"), "newer\n").unwrap();

@@ -51,7 +51,7 @@ fn inputs_are_hashed_as_what_they_are() {
 
 /// Everything that can be made of two sources. Gives what was built.
 fn everything(here: &Here, weak: &[&str], traced: &[&str]) -> Vec<String> {
-    here.settle();
+    settle();
     let build = here.build();
     let compile = compile(weak, traced);
     let objects = ["f.c", "g.c"].map(|source| object(&build, source, &compile));

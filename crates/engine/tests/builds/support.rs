@@ -46,7 +46,9 @@ impl Reporter for Heard {
         let said = match event {
             Event::Ended { step, ended, .. } => {
                 let error = ended.error.map_or(String::new(), |error| format!(": {error}"));
-                format!("{:?} {}{error}", ended.status, step.output)
+                let log = ended.log.iter().filter(|_| ended.error.is_some());
+                let log: String = log.map(|entry| format!("\n{}", entry.message)).collect();
+                format!("{:?} {}{error}{log}", ended.status, step.output)
             }
             Event::Note { message, .. } => (*message).to_owned(),
             _ => return,
@@ -115,14 +117,6 @@ impl Here {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(self.root.join(path), mode).unwrap();
         self
-    }
-
-    /// Waits until the times of the files tell that they were written before whatever comes next.
-    pub fn settle(&self) {
-        let written = Instant::now();
-        while written.elapsed() < Duration::from_millis(25) {
-            thread::yield_now();
-        }
     }
 
     pub fn output(&self, path: &str) -> PathBuf {
@@ -270,6 +264,14 @@ pub fn path(name: impl Into<String>) -> Argument {
 /// Returns a trace that does not change.
 pub fn nothing() -> BuildTrace {
     BuildTrace::nil("extra")
+}
+
+/// Waits until the times of all files tell that they were written before whatever comes next.
+pub fn settle() {
+    let written = Instant::now();
+    while written.elapsed() < Duration::from_millis(25) {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Whether a file is there.
