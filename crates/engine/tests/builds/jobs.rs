@@ -145,12 +145,14 @@ fn a_long_chain_needs_no_deep_stack() {
 fn a_long_row_of_followers_needs_no_deep_stack() {
     with_little_stack(|| {
         let scheduler = Scheduler::new(Pool::new(1));
-        // The one that all wait for is the last to end.
-        let (key, registry) = ("last", Registry::default());
-        let last = registry.fetch(&scheduler, key, || number(&scheduler, 0).map(|_| Ok(built(7))));
-        let all = followers(&scheduler, last.map(|last| Ok(built(last.value))));
+        // The one that all wait for is queued behind all of them.
+        let behind = |job: fn(&Arc<Scheduler>) -> Job<u32>| {
+            let again = scheduler.clone();
+            Job::spawn(&scheduler, move || Flow::Continued(job(&again)))
+        };
+        let all = followers(&scheduler, behind(|scheduler| number(scheduler, 7)));
         assert_eq!(finish(&scheduler, &all).unwrap().value, 7);
-        let failed = followers(&scheduler, chain(bad(&scheduler)));
+        let failed = followers(&scheduler, behind(bad));
         assert_eq!(finish(&scheduler, &failed).map(|_| ()), Err(Failed));
     });
 }
