@@ -30,7 +30,7 @@ pub struct Action {
     pub inputs: BTreeMap<String, ContentHash>,
     /// Directories in which it looks for further inputs: portable names.
     pub searched: Vec<String>,
-    /// What it writes.
+    /// The files and directories that it writes.
     pub outputs: Vec<Output>,
     /// How it tells of further inputs.
     pub discovery: Discovery,

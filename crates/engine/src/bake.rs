@@ -1,6 +1,6 @@
 //! Baking: an offline store with everything that a build of this package touches.
 //!
-//! What is baked is what a build uses, so it is found out by building: whatever services still serve
+//! A build uses what is baked, so that is found out by building: whatever services still serve
 //! comes from them, the rest is made from source, and the mappings of all targets touched say what
 //! belongs into the offline store. It is complete, or it is left as it was.
 
@@ -26,7 +26,7 @@ use larder_project::{
     plan::{PackageId, Plan, TargetId},
 };
 
-/// What to bake, and from what.
+/// A request to bake: which targets, and from where.
 pub struct BakeRequest<'a> {
     /// The build whose results are baked.
     pub build: BuildRequest,
@@ -55,12 +55,12 @@ pub struct Source {
     pub revisions: Vec<Revision>,
 }
 
-/// What was baked.
+/// The result of baking.
 #[derive(Debug)]
 pub struct Baked {
-    /// What the offline store now says of it.
+    /// The offline store's record of it.
     pub bake: Bake,
-    /// What was packed.
+    /// The packs.
     pub report: packing::Report,
 }
 
@@ -76,7 +76,7 @@ pub enum BakeError {
     /// Not everything could be had. The offline store is as it was.
     #[error("the offline store would not be complete, and is as it was")]
     Incomplete {
-        /// What is missing, and why.
+        /// The missing outputs, and why each is.
         missing: Vec<(String, String)>,
     },
 }

@@ -32,7 +32,7 @@ use larder_project::{
     workspace::Workspace,
 };
 
-/// What is to be built, and how.
+/// A request to build: which targets, and how.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
     /// A directory in the root package.
@@ -43,7 +43,7 @@ pub struct BuildRequest {
     pub options: Options,
     /// How to use the artifact cache.
     pub cache: CacheOptions,
-    /// What commands are permitted besides what manifests declare; not confined at all when absent.
+    /// Permissions for commands besides what manifests declare; not confined at all when absent.
     pub sandbox: Option<Permissions>,
     /// How dependencies are resolved.
     pub resolution: Resolution,
@@ -51,7 +51,7 @@ pub struct BuildRequest {
     pub test: bool,
 }
 
-/// What a build came to.
+/// The result of a build.
 pub struct BuildReport {
     /// The graph it was built from.
     pub plan: Plan,
@@ -88,7 +88,7 @@ pub enum EngineError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -246,6 +246,9 @@ fn run(
         Ok::<_, Diagnostics>(settle(&cx.scheduler, everything))
     })?;
     for panic in cx.scheduler.panics() {
+        // A failure of its own: no step has counted it.
+        cx.expect(1);
+        cx.count(Status::Failed, 1);
         let message = format!("larder itself failed: {panic}; please report this");
         cx.report(&Event::Note { level: Level::Error, message: &message });
     }
@@ -259,6 +262,7 @@ fn run(
     for (id, end) in &ends {
         failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
     }
+    cx.close_counts();
     tell_skipped(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
@@ -331,6 +335,6 @@ fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) 
             command: None,
             took: Duration::ZERO,
         };
-        cx.ended(StepName { target: &target.label, output: &output }, &ended);
+        cx.tell(StepName { target: &target.label, output: &output }, &ended);
     }
 }

@@ -78,7 +78,7 @@ impl ToolUse {
     }
 
     /// Returns the program as an action names it, and tells the build where it is.
-    fn program(&self, cx: &Context) -> Program {
+    pub(crate) fn program(&self, cx: &Context) -> Program {
         cx.tools.insert(&self.name, self.identity, self.path.clone());
         Program::Tool { name: self.name.clone(), identity: self.identity }
     }

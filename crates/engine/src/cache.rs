@@ -140,7 +140,7 @@ impl Cache {
         self.tools.get().map_or(&[], Vec::as_slice)
     }
 
-    /// What a build of `dep_hash` would leave, if that can be had.
+    /// Returns what a build of `dep_hash` would leave, if that can be had.
     pub(crate) fn lookup(
         &self,
         package: &str,

@@ -1,4 +1,4 @@
-//! What every step of one build shares.
+//! The state that every step of one build shares.
 
 use std::{
     collections::HashMap,
@@ -8,13 +8,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use larder_project::{
     place::{Place, Places},
     workspace::LARDER_DIR,
 };
-use larder_trace::{BuildTrace, Content, ContentHash, Hashed, MTime, StatIndex};
+use larder_trace::{BuildTrace, Content, ContentHash, Hashed, Moment, StatIndex};
 
 use crate::{
     artifact::{Artifact, Form},
@@ -28,7 +29,7 @@ use crate::{
     session::Session,
 };
 
-/// What to do about what is out of date.
+/// The treatment of whatever is out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Build it.
@@ -43,7 +44,7 @@ pub enum Mode {
 /// How to build.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// What to do about what is out of date.
+    /// The treatment of whatever is out of date.
     pub mode: Mode,
     /// Whether a failure leaves the rest going (`-k`).
     pub keep_going: bool,
@@ -73,7 +74,7 @@ pub struct Context {
     pub cache: Cache,
     /// Runs actions.
     pub executor: Arc<dyn Executor>,
-    /// What commands are confined by, if by anything.
+    /// The sandbox that confines commands, if one does.
     pub sandbox: Option<Arc<Sandbox>>,
     /// Where the programs of actions are.
     pub tools: ToolPaths,
@@ -87,6 +88,8 @@ pub struct Context {
     /// is wrong with what was asked for.
     pub go_ahead: Job<()>,
     reporter: Arc<dyn Reporter>,
+    /// When the build began.
+    began: Moment,
     staging: PathBuf,
     staged: AtomicU64,
     /// Staging directories that nobody uses at the moment.
@@ -131,6 +134,7 @@ impl Context {
             sandbox,
             tools: ToolPaths::default(),
             reporter,
+            began: Moment::now(),
             staged: AtomicU64::new(0),
             listings: Listings::new(),
             asked: Mutex::default(),
@@ -232,12 +236,27 @@ impl Context {
 
     /// Tells that a command starts.
     pub fn started(&self, step: StepName<'_>) {
+        // Of a file that was written just before the build, its time then tells that the command has
+        // read it as it is.
+        self.began.pass();
         self.reporter.event(&Event::Started { step, counts: self.counts() });
     }
 
     /// Counts and tells how a step ended.
     pub fn ended(&self, step: StepName<'_>, ended: &Ended<'_>) {
         self.count(ended.status, 1);
+        self.tell(step, ended);
+    }
+
+    /// Counts and tells the failure of something that no step makes, such as an input that is not there.
+    pub(crate) fn failed_before(&self, step: StepName<'_>, error: &str, took: Duration) {
+        self.expect(1);
+        let (status, error) = (Status::Failed, Some(error));
+        self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
+    }
+
+    /// Tells how a step ended that is counted already.
+    pub(crate) fn tell(&self, step: StepName<'_>, ended: &Ended<'_>) {
         if ended.status == Status::Failed && !self.options.keep_going {
             self.stopped.store(true, Ordering::Relaxed);
         }
@@ -245,6 +264,16 @@ impl Context {
         if !silent || self.reporter.wants_everything() {
             self.reporter.event(&Event::Ended { step, ended, counts: self.counts() });
         }
+    }
+
+    /// Counts the steps that did not come to an end: what they need failed or is out of date, or the
+    /// build was ended. To be called when no job is left.
+    pub fn close_counts(&self) {
+        let counts = self.counts();
+        let left = counts.total.saturating_sub(counts.ended());
+        let status =
+            if self.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
+        self.count(status, isize::try_from(left).unwrap_or(0));
     }
 
     /// Counts so many steps that ended with nothing to tell.
@@ -301,7 +330,7 @@ impl Context {
     }
 
     /// Whether an artifact has been what its hash says ever since `begun`.
-    pub(crate) fn is_unchanged_since(&self, artifact: &Artifact, begun: MTime) -> bool {
+    pub(crate) fn is_unchanged_since(&self, artifact: &Artifact, begun: Moment) -> bool {
         match artifact.form {
             Form::File(content) => {
                 let hashed = self.index.file(&artifact.path, content);
@@ -313,7 +342,7 @@ impl Context {
                 let tree = directory_trace(self, &artifact.path, content, &unchanged);
                 tree.is_ok_and(|tree| tree.hash() == artifact.hash)
             }
-            // What a step made is sealed; nothing but a step writes there.
+            // The outputs of a step are sealed; nothing but a step writes there.
             Form::OutputDirectory => true,
         }
     }

@@ -1,4 +1,4 @@
-//! What a build has to tell, as it happens. Printing it is somebody else's work.
+//! Events: all that a build has to tell, as it happens. Printing it is somebody else's work.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub enum Event<'a> {
     },
     /// A command starts.
     Started {
-        /// What is built.
+        /// The step.
         step: StepName<'a>,
         /// How far the build is.
         counts: StepCounts,
     },
     /// A step of the build ended.
     Ended {
-        /// What was built.
+        /// The step.
         step: StepName<'a>,
         /// How it ended.
         ended: &'a Ended<'a>,
@@ -47,9 +47,9 @@ pub enum Event<'a> {
     Tested {
         /// The target.
         target: &'a str,
-        /// What went wrong; nothing, when it passed.
+        /// The failure; none, when it passed.
         failure: Option<&'a str>,
-        /// What it printed.
+        /// Its output.
         output: &'a str,
         /// How long it took.
         took: Duration,
@@ -63,25 +63,25 @@ pub enum Event<'a> {
     },
 }
 
-/// What a step is called.
+/// The name of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct StepName<'a> {
     /// The target it belongs to, such as `lua:o`.
     pub target: &'a str,
-    /// What it makes, in the build directory.
+    /// The first file that it makes, in the build directory.
     pub output: &'a str,
 }
 
 /// How a step ended.
 #[derive(Debug)]
 pub struct Ended<'a> {
-    /// What became of it.
+    /// Its status.
     pub status: Status,
-    /// What the build printed, now or when it was built.
+    /// The output of its command, now or when it was built.
     pub log: &'a [LogEntry],
     /// Why it was not up to date.
     pub reason: Option<&'a Reason>,
-    /// What went wrong.
+    /// The error.
     pub error: Option<&'a str>,
     /// The command line that failed.
     pub command: Option<&'a str>,
@@ -89,7 +89,7 @@ pub struct Ended<'a> {
     pub took: Duration,
 }
 
-/// What became of a step.
+/// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {

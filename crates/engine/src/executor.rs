@@ -43,13 +43,13 @@ pub trait Executor: Send + Sync {
 pub struct Execution {
     /// How its process ended.
     pub exit: Exit,
-    /// What it printed on both of its outputs, in order.
+    /// The text that it printed on standard output and standard error, in order.
     pub printed: String,
     /// The further inputs that it told of: paths from the root, in its order.
     pub discovered: Vec<String>,
-    /// What it was refused, for people: each with what would permit it.
+    /// Accesses that it was refused, for people: each with what would permit it.
     pub refusals: Vec<String>,
-    /// What it used.
+    /// The time and memory that it used.
     pub cost: Cost,
     /// The command line as a shell would take it.
     pub command_line: String,

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -21,12 +21,12 @@ use crate::pool::{Group, Pool, Task};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failed;
 
-/// What a job gives: a value and the trace of it.
+/// The result of a job: a value and the trace of it.
 #[derive(Debug)]
 pub struct Built<T> {
     /// The value.
     pub value: T,
-    /// What it depends on.
+    /// The trace of all that it depends on.
     pub trace: BuildTrace,
 }
 
@@ -45,6 +45,8 @@ pub enum Flow<T> {
 pub struct Scheduler {
     pool: Arc<Pool>,
     group: Arc<Group>,
+    /// Whether what has not begun is to fail instead.
+    given_up: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,7 +56,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Scheduler {
     /// A scheduler whose tasks run in `pool`.
     pub fn new(pool: Arc<Pool>) -> Arc<Self> {
-        Arc::new(Self { pool, group: Arc::default() })
+        Arc::new(Self { pool, group: Arc::default(), given_up: AtomicBool::new(false) })
     }
 
     /// Queues a task after those that are ready.
@@ -68,8 +70,8 @@ impl Scheduler {
     }
 
     /// Calls `plan` on this thread, while others already run the tasks that it queues; then runs tasks
-    /// until none is left, and gives the job that `plan` gave. What is left when `plan` fails is
-    /// dropped. The job has not finished if it waits for itself.
+    /// until none is left, and gives the job that `plan` gave. Jobs that have not begun when `plan`
+    /// fails fail as well. The job has not finished if it waits for itself.
     ///
     /// # Errors
     /// That of `plan`.
@@ -77,21 +79,26 @@ impl Scheduler {
         &self,
         plan: impl FnOnce() -> Result<Job<T>, E>,
     ) -> Result<Job<T>, E> {
-        let planned = self.pool.keep_open(&self.group, plan);
-        if planned.is_err() {
-            self.pool.cancel(&self.group);
-        }
+        let planned = self.pool.keep_open(&self.group, || {
+            // Jobs that nobody ends would be dropped one inside the other, as deep as a chain is long.
+            plan().inspect_err(|_| self.given_up.store(true, Ordering::Relaxed))
+        });
         self.pool.work_for(&self.group);
+        self.given_up.store(false, Ordering::Relaxed);
         planned
     }
 
-    /// What jobs said that panicked, since this was last asked. Each of them has failed.
+    /// Returns the messages of the jobs that panicked since this was last asked. Each of them has
+    /// failed.
     pub fn panics(&self) -> Vec<String> {
         self.group.panics()
     }
 
     /// Does `work`; a panic in it is a failure, and noted.
     fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, Failed> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(Failed);
+        }
         catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
             self.group.panicked(&*panic);
             Failed
@@ -114,13 +121,19 @@ struct Shared<T> {
 }
 
 enum State<T> {
-    /// It has not ended; whom to tell when it has.
-    Pending(Vec<WhenDone<T>>),
+    /// It has not ended; who waits for it.
+    Pending(Vec<Waiting<T>>),
     /// It has ended.
     Done(Finished<T>),
 }
 
-type WhenDone<T> = Box<dyn FnOnce(&Finished<T>) + Send>;
+/// Who waits for a job.
+enum Waiting<T> {
+    /// A job that ends as this one does.
+    Follower(Job<T>),
+    /// A function to call, on whichever thread the job ends.
+    Call(Box<dyn FnOnce(&Finished<T>) + Send>),
+}
 
 impl<T: Send + Sync + 'static> Job<T> {
     pub(crate) fn pending(scheduler: &Arc<Scheduler>) -> Self {
@@ -163,13 +176,13 @@ impl<T: Send + Sync + 'static> Job<T> {
         let job = Job::pending(scheduler);
         let (result, scheduler) = (job.clone(), scheduler.clone());
         // Failures travel by tasks as well: a chain of jobs may be as long as a manifest.
-        self.when_done(Box::new(move |finished| {
+        self.when_done(move |finished| {
             let finished = finished.clone();
             scheduler.soon(Box::new(move || match finished {
                 Ok(built) => result.end_with(|| work(&built)),
                 Err(failed) => result.complete(Err(failed)),
             }));
-        }));
+        });
         job
     }
 
@@ -182,33 +195,51 @@ impl<T: Send + Sync + 'static> Job<T> {
     }
 
     /// Ends as `other` does.
-    pub(crate) fn follow(&self, other: &Self) {
-        let own = self.clone();
-        other.when_done(Box::new(move |finished| own.complete(finished.clone())));
+    fn follow(&self, other: &Self) {
+        other.tell(Waiting::Follower(self.clone()));
     }
 
     /// Calls `notify` when this job is done, on whichever thread completes it.
-    fn when_done(&self, notify: WhenDone<T>) {
+    fn when_done(&self, notify: impl FnOnce(&Finished<T>) + Send + 'static) {
+        self.tell(Waiting::Call(Box::new(notify)));
+    }
+
+    /// Tells `waiting` how this job has ended, when it has.
+    fn tell(&self, waiting: Waiting<T>) {
         let mut state = lock(&self.0.state);
         match &mut *state {
-            State::Pending(waiting) => waiting.push(notify),
+            State::Pending(all) => all.push(waiting),
             State::Done(finished) => {
                 let finished = finished.clone();
                 drop(state);
-                notify(&finished);
+                match waiting {
+                    Waiting::Follower(job) => job.complete(finished),
+                    Waiting::Call(notify) => notify(&finished),
+                }
             }
         }
     }
 
+    /// Ends the job, and with it all that end as it does. One that has ended stays as it is.
     pub(crate) fn complete(&self, finished: Finished<T>) {
-        let done = State::Done(finished.clone());
-        let before = std::mem::replace(&mut *lock(&self.0.state), done);
-        if let State::Pending(waiting) = before {
-            waiting.into_iter().for_each(|notify| notify(&finished));
+        // No call for each: jobs may follow one another as long as a manifest.
+        let mut ending = vec![self.clone()];
+        while let Some(job) = ending.pop() {
+            let mut state = lock(&job.0.state);
+            let State::Pending(waiting) = &mut *state else { continue };
+            let waiting = std::mem::take(waiting);
+            *state = State::Done(finished.clone());
+            drop(state);
+            for one in waiting {
+                match one {
+                    Waiting::Follower(job) => ending.push(job),
+                    Waiting::Call(notify) => notify(&finished),
+                }
+            }
         }
     }
 
-    /// How it ended, if it has.
+    /// Returns how it ended, if it has.
     pub fn finished(&self) -> Option<Finished<T>> {
         match &*lock(&self.0.state) {
             State::Done(finished) => Some(finished.clone()),
@@ -217,7 +248,7 @@ impl<T: Send + Sync + 'static> Job<T> {
     }
 }
 
-/// How each of `jobs` ended, in order, when all have. Never fails itself.
+/// Returns how each of `jobs` ended, in order, when all have. Fails only with its whole build.
 pub fn settle<T: Send + Sync + 'static>(
     scheduler: &Arc<Scheduler>,
     jobs: impl IntoIterator<Item = Job<T>>,
@@ -242,13 +273,13 @@ pub fn settle<T: Send + Sync + 'static>(
     };
     for job in &*jobs {
         let arrived = arrived.clone();
-        job.when_done(Box::new(move |_| arrived()));
+        job.when_done(move |_| arrived());
     }
     arrived();
     job
 }
 
-/// The results of `jobs` in order, with their traces mixed in that order. Fails when one of them
+/// Returns the results of `jobs` in order, with their traces mixed in that order. Fails when one of them
 /// does, after all of them are done.
 pub fn collect<T: Clone + Send + Sync + 'static>(
     scheduler: &Arc<Scheduler>,
@@ -278,7 +309,8 @@ impl<K, T> Default for Registry<K, T> {
 }
 
 impl<K: Eq + std::hash::Hash, T: Send + Sync + 'static> Registry<K, T> {
-    /// The job under `key`; made by `make` when nobody asked for it before.
+    /// Returns the job under `key`; made by `make` when nobody asked for it before. It fails when `make`
+    /// panics.
     pub fn fetch(
         &self,
         scheduler: &Arc<Scheduler>,
@@ -293,108 +325,10 @@ impl<K: Eq + std::hash::Hash, T: Send + Sync + 'static> Registry<K, T> {
         jobs.insert(key, job.clone());
         // Made without holding the lock, since making one may fetch others.
         drop(jobs);
-        job.follow(&make());
+        match scheduler.guarded(make) {
+            Ok(made) => job.follow(&made),
+            Err(failed) => job.complete(Err(failed)),
+        }
         job
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU32;
-
-    use super::*;
-    use larder_trace::ContentHash;
-    use proptest::prelude::*;
-
-    fn number(scheduler: &Arc<Scheduler>, value: u32) -> Job<u32> {
-        Job::spawn(scheduler, move || Ok(built(value)))
-    }
-
-    fn built(value: u32) -> Built<u32> {
-        Built { value, trace: BuildTrace::text("number", value.to_string()) }
-    }
-
-    fn run<T: Send + Sync + 'static>(scheduler: &Arc<Scheduler>, job: &Job<T>) -> Finished<T> {
-        let Ok(job) = scheduler.run::<T, ()>(3, || Ok(job.clone())) else { unreachable!() };
-        job.finished().expect("no job waits for itself")
-    }
-
-    proptest! {
-        #[test]
-        fn collecting_keeps_order_and_mixes_traces(values in prop::collection::vec(0u32..9, 0..20)) {
-            let scheduler = Scheduler::new();
-            let jobs: Vec<_> = values.iter().map(|&value| number(&scheduler, value)).collect();
-            let all = run(&scheduler, &collect(&scheduler, jobs)).unwrap();
-            prop_assert_eq!(&all.value, &values);
-            let parts = values.iter().map(|value| BuildTrace::text("number", value.to_string()));
-            let expected: ContentHash = BuildTrace::nil("inputs").mix_all(parts).hash();
-            prop_assert_eq!(all.trace.hash(), expected);
-        }
-
-        #[test]
-        fn binding_is_mapping_twice(value in 0u32..100) {
-            let scheduler = Scheduler::new();
-            let first = number(&scheduler, value);
-            let again = scheduler.clone();
-            let bound = first.bind(move |built| number(&again, built.value + 1));
-            let mapped = first.map(move |first| Ok(built(first.value + 1)));
-            let both = collect(&scheduler, [bound, mapped]);
-            prop_assert_eq!(&run(&scheduler, &both).unwrap().value, &[value + 1, value + 1]);
-        }
-    }
-
-    #[test]
-    fn a_failure_stops_what_needs_it_and_nothing_else() {
-        let scheduler = Scheduler::new();
-        let bad: Job<u32> = Job::spawn(&scheduler, || Err(Failed));
-        let needs_bad =
-            bad.map(|_| -> Result<Built<u32>, Failed> { unreachable!("its input failed") });
-        let all = settle(&scheduler, [bad, number(&scheduler, 1), needs_bad]);
-        let settled = run(&scheduler, &all).unwrap();
-        let values: Vec<_> =
-            settled.value.iter().map(|finished| finished.as_ref().ok().map(|b| b.value)).collect();
-        assert_eq!(values, [None, Some(1), None]);
-        let collected = collect(&scheduler, [number(&scheduler, 1), needs_failed(&scheduler)]);
-        assert_eq!(run(&scheduler, &collected).map(|_| ()), Err(Failed));
-    }
-
-    fn needs_failed(scheduler: &Arc<Scheduler>) -> Job<u32> {
-        Job::spawn(scheduler, || Err(Failed))
-    }
-
-    #[test]
-    fn each_key_is_made_once() {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let scheduler = Scheduler::new();
-        let registry = Registry::default();
-        let ask = || {
-            registry.fetch("key", || {
-                MADE.fetch_add(1, Ordering::Relaxed);
-                number(&scheduler, 7)
-            })
-        };
-        let all = collect(&scheduler, [ask(), ask(), ask()]);
-        assert_eq!(run(&scheduler, &all).unwrap().value, [7, 7, 7]);
-        assert_eq!(MADE.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn a_job_that_waits_for_itself_is_noticed() {
-        let scheduler = Scheduler::new();
-        let never: Job<u32> = Job::pending(&scheduler);
-        let waits = never.map(|_| Err::<Built<u32>, _>(Failed));
-        let Ok(ended) = scheduler.run::<u32, ()>(2, || Ok(waits)) else { unreachable!() };
-        assert!(ended.finished().is_none());
-    }
-
-    #[test]
-    fn a_long_chain_needs_no_deep_stack() {
-        let scheduler = Scheduler::new();
-        let mut job = number(&scheduler, 0);
-        for _ in 0..100_000 {
-            job = job.map(|last| Ok(built(last.value + 1)));
-        }
-        assert_eq!(run(&scheduler, &job).unwrap().value, 100_000);
-        std::mem::forget(job);
     }
 }

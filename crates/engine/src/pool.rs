@@ -25,7 +25,7 @@ struct Queue {
     closed: bool,
 }
 
-/// What a pool's threads share.
+/// The part of a pool that its threads share.
 struct Shared {
     slots: usize,
     queue: Mutex<Queue>,
@@ -109,21 +109,6 @@ impl Pool {
         drop(leave);
         done
     }
-
-    /// Takes the tasks of `group` that have not begun out of the queue.
-    pub(crate) fn cancel(&self, group: &Arc<Group>) {
-        let mut queue = lock(&self.shared.queue);
-        let all = std::mem::take(&mut queue.ready);
-        let (own, others): (VecDeque<_>, VecDeque<_>) =
-            all.into_iter().partition(|(_, owner)| Arc::ptr_eq(owner, group));
-        queue.ready = others;
-        // Tasks may hold what queues others when it is dropped.
-        drop(queue);
-        for (task, group) in own {
-            drop(task);
-            self.shared.leave(&group);
-        }
-    }
 }
 
 /// Leaves a group when it is dropped.
@@ -191,7 +176,7 @@ impl Shared {
 }
 
 impl Group {
-    /// What tasks said that panicked, so far.
+    /// Returns the messages of the tasks that panicked, once.
     pub fn panics(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.panics))
     }
@@ -202,7 +187,9 @@ impl Group {
     }
 }
 
-fn describe_panic(panic: &(dyn Any + Send)) -> String {
+/// Returns the message of a panic.
+pub(crate) fn describe_panic(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
 }

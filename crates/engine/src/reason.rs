@@ -32,7 +32,7 @@ pub enum Reason {
 pub struct Difference {
     /// The names from the outside in, such as `toolchain`, `cc`, `driver`.
     pub path: Vec<String>,
-    /// What changed about it.
+    /// How it changed.
     pub change: Change,
 }
 

@@ -17,7 +17,7 @@ use crate::{
     sandbox::Sandbox,
 };
 
-/// What a session is set to.
+/// The settings of a session.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// How many commands may run at once; at least one.
@@ -28,21 +28,40 @@ pub struct Settings {
     pub store: StoreSettings,
 }
 
-/// What the builds of one process share: settings, store, executors, and how much may run at once.
+/// The things that the builds of one process share: settings, store, executors, and how much may run at once.
 pub struct Session {
-    /// What it is set to.
+    /// Its settings.
     pub settings: Settings,
     /// The commands that run.
     pub processes: Arc<Processes>,
     pool: Arc<Pool>,
     store: OnceLock<Option<Arc<Store>>>,
+    /// The executor that runs actions instead of this machine.
+    executor: Option<Arc<dyn Executor>>,
 }
 
 impl Session {
     /// Begins a session. `processes` lets a signal handler end the commands that run.
     pub fn new(settings: Settings, processes: Arc<Processes>) -> Arc<Self> {
+        Self::begin(settings, processes, None)
+    }
+
+    /// Begins a session whose actions `executor` runs, sandboxed or not as it pleases.
+    pub fn with_executor(
+        settings: Settings,
+        processes: Arc<Processes>,
+        executor: Arc<dyn Executor>,
+    ) -> Arc<Self> {
+        Self::begin(settings, processes, Some(executor))
+    }
+
+    fn begin(
+        settings: Settings,
+        processes: Arc<Processes>,
+        executor: Option<Arc<dyn Executor>>,
+    ) -> Arc<Self> {
         let pool = Pool::new(settings.commands);
-        Arc::new(Self { settings, processes, pool, store: OnceLock::new() })
+        Arc::new(Self { settings, processes, pool, store: OnceLock::new(), executor })
     }
 
     /// Returns the pool that all tasks run in.
@@ -62,9 +81,12 @@ impl Session {
         self.store.get_or_init(open).as_ref()
     }
 
-    /// Returns an executor for this machine, which confines what it runs by `sandbox` where there is
-    /// one.
+    /// Returns the session's own executor, or else one for this machine, which confines what it runs by
+    /// `sandbox` where there is one.
     pub fn executor(&self, sandbox: Option<Arc<Sandbox>>) -> Arc<dyn Executor> {
+        if let Some(executor) = &self.executor {
+            return executor.clone();
+        }
         let environment = self.settings.environment.clone();
         let local = LocalExecutor::new(self.processes.clone(), environment);
         match sandbox {

@@ -1,4 +1,4 @@
-//! What a command left in its staging directory, as larder takes it.
+//! Files that a command left in its staging directory, as larder takes them.
 
 use std::{io, os::fd::OwnedFd, path::Path};
 
@@ -12,12 +12,12 @@ use rustix::{
 pub(crate) struct Staged<'a> {
     directory: OwnedFd,
     name: &'a str,
-    /// What it is; it may be something else by now.
+    /// Its kind; it may be something else by now.
     pub kind: FileType,
 }
 
 impl<'a> Staged<'a> {
-    /// What is at `path` below the directory `staging`, if anything.
+    /// Returns what is at `path` below the directory `staging`, if anything.
     pub fn find(staging: &Path, path: &'a str) -> io::Result<Option<Self>> {
         let open = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));

@@ -43,19 +43,20 @@ pub struct Step {
     pub target: Arc<str>,
     /// The outputs; never empty. The trace file lies beside the first.
     pub outputs: Vec<Output>,
-    /// What the outputs depend on besides the inputs.
+    /// The trace of all that the outputs depend on besides the inputs.
     pub prefix: Arc<BuildTrace>,
-    /// What must be on disk besides the inputs before the work begins. Its trace is in the prefix.
+    /// Artifacts that must be on disk besides the inputs before the work begins. Their traces are in the
+    /// prefix.
     pub prerequisites: Vec<Artifact>,
     /// Whether the outputs are wanted on disk even when nothing here needs them there.
     pub keep: bool,
     /// Whether the work is done in every build, whatever the trace says.
     pub always: bool,
-    /// What makes the outputs.
+    /// The work that makes the outputs.
     pub work: Work,
 }
 
-/// What makes a step's outputs.
+/// The work that makes a step's outputs.
 pub enum Work {
     /// A compiler.
     Compile(Arc<Compile>),

@@ -59,7 +59,7 @@ pub struct Maker<'a> {
     globbers: HashMap<PackageId, Globber>,
     /// By target: whether its objects, or those that it is made of, have any from C++.
     cxx: Vec<bool>,
-    /// What is wrong with what the targets name.
+    /// Errors in what the targets name.
     pub errors: Vec<Diagnostic>,
 }
 

@@ -16,7 +16,7 @@ use crate::{
 /// Why what was asked for is not up to date.
 #[derive(Debug, Default)]
 pub struct Explanation {
-    /// What changed; first what makes most out of date.
+    /// The changes; first that which makes most out of date.
     pub causes: Vec<Cause>,
     /// Targets that are out of date for no other reason than that they need others that are.
     pub dependents: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Explanation {
 /// Something that changed, and what it makes out of date.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// What changed, such as `src/lua.h changed`.
+    /// The change, such as `src/lua.h changed`.
     pub what: String,
     /// Each output that is out of date for it, with its target; sorted.
     pub outputs: Vec<(String, String)>,

@@ -23,7 +23,9 @@ use std::{
 use hashbrown::HashMap;
 use rustix::fs::{Mode, OFlags};
 
-use crate::{Content, ContentHash, FileStat, Hashed, MTime, OutputFile, atomic, look::look};
+use crate::{
+    Content, ContentHash, FileStat, Hashed, MTime, Moment, OutputFile, atomic, look::look,
+};
 use file::{Fact, IndexFile, TargetEntry, digest};
 
 /// A target that the index knows to be up to date.
@@ -182,9 +184,9 @@ impl StatIndex {
         }
         let Ok(again) = self.read(path, content) else { return false };
         if again.settled && again.hashed == fact.hashed {
-            // It has been this since it was first hashed.
-            let again = Fact { read_at: fact.read_at, ..again };
-            self.learned().files[content as usize].insert(path.into(), again);
+            // It has been the same since it was first read.
+            let known = Fact { read_at: fact.read_at, ..again };
+            self.learned().files[content as usize].insert(path.into(), known);
             self.dirty.store(true, Ordering::Relaxed);
         }
         again.hashed == fact.hashed
@@ -203,10 +205,10 @@ impl StatIndex {
     /// Whether what is at `path` has been what this run hashed ever since `begun`, so that a command
     /// that began then has read just that, whenever it did. [`Self::unchanged`], and either hashed before
     /// or not changed since.
-    pub fn unchanged_since(&self, path: &str, content: Content, begun: MTime) -> bool {
+    pub fn unchanged_since(&self, path: &str, content: Content, begun: Moment) -> bool {
         let Some(fact) = self.found(&self.learned(), path, content) else { return false };
-        let hashed_before = fact.read_at <= begun;
-        (hashed_before || fact.hashed.stat.is_settled(begun)) && self.unchanged(path, content)
+        let hashed_before = fact.read_at <= begun.clock;
+        (hashed_before || fact.hashed.stat.is_older_than(begun)) && self.unchanged(path, content)
     }
 
     /// Whether the index knows the target with this trace file to be up to date with `dep_hash`:

@@ -40,7 +40,7 @@ pub use metadata::{
     BuildMetadata, SCHEMA_VERSION, TraceFile, begin_trace_file, clear_trace_file, read_trace_file,
     write_trace_file,
 };
-pub use mtime::{FileStat, MTime};
+pub use mtime::{FileStat, MTime, Moment};
 pub use platform::{host_platform, platform_trace};
 pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs, Searched};
 pub use trace::BuildTrace;

@@ -32,6 +32,46 @@ impl MTime {
     }
 }
 
+/// A moment, by the clock, and by the one that the kernel stamps files with, which ticks more rarely: a
+/// file that changes after the moment has a change time that is not before the latter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub(crate) clock: MTime,
+    pub(crate) stamp: MTime,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { clock: MTime::now(), stamp: stamp() }
+    }
+
+    /// Waits until files that change are stamped with a later time than at this moment: a few
+    /// milliseconds at most.
+    pub fn pass(self) {
+        // A clock that somebody sets back would be waited for for ever.
+        for _ in 0..50 {
+            if stamp() != self.stamp {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+/// The time that a file gets that changes now.
+#[cfg(target_os = "linux")]
+fn stamp() -> MTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    MTime::new(now.tv_sec, now.tv_nsec)
+}
+
+/// The time that a file gets that changes now.
+#[cfg(not(target_os = "linux"))]
+fn stamp() -> MTime {
+    MTime::now()
+}
+
 /// The status of a file or directory, which the stat index compares as Git does. Two versions of one
 /// file differ in at least one field unless they were written within one tick of the file system's
 /// clock (see [`FileStat::is_settled`]).
@@ -116,6 +156,14 @@ impl FileStat {
             time.0.saturating_add(tick) < read_at.0
         };
         settled(self.mtime) && settled(self.ctime)
+    }
+
+    /// Whether a file with this status has not changed since `moment`. The modification time may be set
+    /// to anything; the change time is the kernel's.
+    pub fn is_older_than(&self, moment: Moment) -> bool {
+        // A file system that keeps whole seconds says less.
+        let tick = if self.ctime.0 % 1_000_000_000 == 0 { 2_000_000_000 } else { 0 };
+        self.ctime.0.saturating_add(tick) < moment.stamp.0
     }
 }
 

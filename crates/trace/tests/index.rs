@@ -253,6 +253,23 @@ fn an_input_edited_and_put_back_meanwhile_is_seen() {
 }
 
 #[test]
+fn an_input_that_was_looked_at_again_is_still_one_that_was_read_before() {
+    let place = Place::new();
+    place.settle();
+    place.apply(&Edit::Write(1, 1));
+    let index = place.open();
+    let written = index.file("in/t.h", Content::Text).unwrap().stat;
+    let begun = MTime::now();
+    assert!(index.unchanged_since("in/t.h", Content::Text, begun));
+    while !written.is_settled(MTime::now()) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // Two commands that began then have read it.
+    assert!(index.unchanged_since("in/t.h", Content::Text, begun));
+    assert!(index.unchanged_since("in/t.h", Content::Text, begun));
+}
+
+#[test]
 fn outputs_left_in_the_store_are_vouched_for_while_they_are_not_there() {
     let place = Place::new();
     let output = fs::read(place.path("out/o")).unwrap();

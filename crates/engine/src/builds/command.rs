@@ -52,7 +52,7 @@ pub struct CommandBuild {
     pub tools: Vec<ToolUse>,
     /// Whether it is run in every build.
     pub always: bool,
-    /// What the outputs depend on besides the inputs: the arguments as written, the program, the
+    /// The trace of all that the outputs depend on besides the inputs: the arguments as written, the program, the
     /// environment.
     pub depends_on: BuildTrace,
 }

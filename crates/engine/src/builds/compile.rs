@@ -28,7 +28,7 @@ pub struct Compile {
     pub trace_args: Vec<String>,
     /// Where headers are looked for.
     pub search: SearchPath,
-    /// What objects depend on besides their sources: `trace_args`, and what [`Self::new`] was given.
+    /// The trace of all that objects depend on besides their sources.
     depends_on: Arc<BuildTrace>,
 }
 
@@ -80,7 +80,7 @@ impl Compile {
                 arguments.push(text("-fdiagnostics-color=always"));
             }
             if self.trace_args.iter().any(|argument| takes_seed(argument)) {
-                // What is random in the object comes from what decides it.
+                // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));
                 // GCC writes the directory that it runs in into what is for the linker, and no path map
@@ -91,19 +91,10 @@ impl Compile {
         }
         arguments.extend(self.weak_args.iter().cloned());
         arguments.extend(self.trace_args.iter().map(text));
-        Action {
-            package: step.place.name.clone(),
-            program: self.compiler.program(cx),
-            tools: Vec::new(),
-            arguments,
-            environment,
-            inputs: step.action_inputs(cx, inputs.artifacts),
-            searched: self.search.own.iter().map(|own| format!("{own}/")).collect(),
-            outputs: step.outputs.clone(),
-            discovery: if self.gnu_like { Discovery::Compiler } else { Discovery::None },
-            response_file: true,
-            limits: Default::default(),
-        }
+        let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
+        let searched = self.search.own.iter().map(|own| format!("{own}/")).collect();
+        let action = step.action(cx, inputs, &self.compiler, arguments);
+        Action { searched, discovery, environment, response_file: true, ..action }
     }
 }
 
@@ -160,7 +151,7 @@ pub fn build_o(
 /// Compiles sources after `after`: what must be there before anything is compiled, such as generated
 /// headers, is traced too, since only the depfile of a finished build tells whether it was needed.
 ///
-/// What is up to date costs no job of its own: the objects of a target are looked at together, and only
+/// An object that is up to date costs no job of its own: the objects of a target are looked at together, and only
 /// those that are not known to be up to date go their own ways.
 pub fn build_objects(
     owner: Owner,

@@ -8,7 +8,7 @@ use super::Owner;
 use crate::{
     artifact::{Artifact, Form},
     context::Context,
-    event::{Ended, Status, StepName},
+    event::StepName,
     job::{Built, Failed, Flow, Job},
     step::Elided,
 };
@@ -228,15 +228,8 @@ pub(super) fn unreadable<T: Send + Sync + 'static>(
     };
     let (owner, path) = (owner.clone(), path.to_owned());
     Flow::Continued(owner.cx.go_ahead.clone().map(move |_| {
-        let ended = Ended {
-            status: Status::Failed,
-            log: &[],
-            reason: None,
-            error: Some(&message),
-            command: None,
-            took: started.elapsed(),
-        };
-        owner.cx.ended(StepName { target: &owner.target, output: &path }, &ended);
+        let step = StepName { target: &owner.target, output: &path };
+        owner.cx.failed_before(step, &message, started.elapsed());
         Err(Failed)
     }))
 }

@@ -20,7 +20,7 @@ use crate::{
 pub struct Archive {
     /// The archiver.
     pub archiver: ToolUse,
-    /// What the archive depends on besides its members.
+    /// The trace of all that the archive depends on besides its members.
     pub depends_on: BuildTrace,
 }
 
@@ -39,13 +39,13 @@ pub struct Link {
     pub trace_args: Vec<String>,
     /// Arguments after the inputs, such as `-lm`: traced.
     pub link_args: Vec<String>,
-    /// What the result depends on besides its inputs and traced arguments.
+    /// The trace of all that the result depends on besides its inputs and traced arguments.
     pub depends_on: BuildTrace,
-    /// What is linked.
+    /// The kind of the result.
     pub kind: LinkKind,
 }
 
-/// What is linked, and how its inputs count.
+/// The kind of what is linked, and how its inputs count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LinkKind {
     /// An executable.
@@ -67,7 +67,8 @@ impl Archive {
         arguments.extend(
             inputs.artifacts.iter().map(|object| vec![Piece::Path(step.portable(cx, object))]),
         );
-        tool_action(step, cx, inputs.artifacts, &self.archiver, arguments, Discovery::None)
+        let action = step.action(cx, inputs, &self.archiver, arguments);
+        Action { response_file: true, ..action }
     }
 }
 
@@ -107,30 +108,8 @@ impl Link {
             .extend(whole.filter(|[_, after]| !after.is_empty()).map(|[_, after]| text(after)));
         arguments.extend(self.link_args.iter().map(text));
         let discovery = if self.writes_depfile { Discovery::Linker } else { Discovery::None };
-        tool_action(step, cx, inputs.artifacts, &self.linker, arguments, discovery)
-    }
-}
-
-fn tool_action(
-    step: &Step,
-    cx: &Context,
-    inputs: &[Artifact],
-    tool: &ToolUse,
-    arguments: Vec<Argument>,
-    discovery: Discovery,
-) -> Action {
-    Action {
-        package: step.place.name.clone(),
-        program: tool.program(cx),
-        tools: Vec::new(),
-        arguments,
-        environment: Default::default(),
-        inputs: step.action_inputs(cx, inputs),
-        searched: Vec::new(),
-        outputs: step.outputs.clone(),
-        discovery,
-        response_file: true,
-        limits: Default::default(),
+        let action = step.action(cx, inputs, &self.linker, arguments);
+        Action { discovery, response_file: true, ..action }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Probes: commands that are run to see what they say.
 
+use std::time::Instant;
+
 use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
 use crate::{
     action::{Action, Discovery, text},
     artifact::Artifact,
-    event::{Ended, Status, StepName},
+    event::StepName,
     executor::{Bench, ExecuteError, Execution},
     job::{Built, Failed, Job},
 };
@@ -26,18 +28,11 @@ pub(crate) fn probe(
         if cx.stopped() {
             return Err(Failed);
         }
+        let started = Instant::now();
         let said = run(&owner, &tool, &arguments).map_err(|error| {
             if let ExecuteError::Failed(message) = error {
-                let error = format!("{name}: {message}");
-                let ended = Ended {
-                    status: Status::Failed,
-                    log: &[],
-                    reason: None,
-                    error: Some(&error),
-                    command: None,
-                    took: std::time::Duration::ZERO,
-                };
-                cx.ended(StepName { target: &owner.target, output: &name }, &ended);
+                let step = StepName { target: &owner.target, output: &name };
+                cx.failed_before(step, &format!("{name}: {message}"), started.elapsed());
             }
             Failed
         })?;

@@ -16,7 +16,7 @@ use crate::{
 pub struct Elided {
     step: Arc<Step>,
     inputs: Built<Vec<Artifact>>,
-    /// What the step was counted as when its outputs were left there.
+    /// How the step was counted when its outputs were left there.
     counted: Status,
     /// The job that gets them, once somebody has asked.
     fetched: Mutex<Option<Job<Vec<Artifact>>>>,
@@ -89,8 +89,11 @@ impl Drop for Elided {
     /// Lets go of a chain of inputs link by link, without a call for each.
     fn drop(&mut self) {
         let links = |elided: &mut Self| {
-            let inputs = std::mem::take(&mut elided.inputs.value);
-            inputs.into_iter().filter_map(|input| input.elided).collect::<Vec<_>>()
+            let mut needed = std::mem::take(&mut elided.inputs.value);
+            if let Some(step) = Arc::get_mut(&mut elided.step) {
+                needed.append(&mut step.prerequisites);
+            }
+            needed.into_iter().filter_map(|need| need.elided).collect::<Vec<_>>()
         };
         let mut stack = links(self);
         while let Some(elided) = stack.pop() {

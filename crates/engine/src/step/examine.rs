@@ -24,7 +24,7 @@ pub(super) struct Fresh {
     pub artifacts: Vec<Artifact>,
     /// Whether they are; else they are in the store.
     pub on_disk: bool,
-    /// What the work printed that made them.
+    /// The output of the work that made them.
     pub log: Vec<LogEntry>,
 }
 

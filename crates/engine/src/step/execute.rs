@@ -1,28 +1,37 @@
 //! Having a step's work done.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::Instant,
+};
 
-use larder_trace::{Level, LogEntry, MTime, begin_trace_file, describe_io};
+use larder_trace::{Level, LogEntry, Moment, begin_trace_file, describe_io};
 
 use super::{Inputs, Step, Work, Workplace, record::with_parent};
 use crate::{
-    action::Action,
+    action::{Action, Argument, Discovery},
     artifact::Artifact,
+    builds::ToolUse,
     context::Context,
     event::{Ended, Event, Status},
     executor::{Bench, ExecuteError},
     job::{Built, Failed},
+    pool::describe_panic,
+    process::Limits,
     reason::Reason,
 };
 
-/// What doing a step's work came to.
+/// The result of doing a step's work.
 pub(super) struct Done {
-    /// What it printed.
+    /// Its output.
     pub log: Vec<LogEntry>,
     /// Inputs that it told of: paths from the root.
     pub discovered: Vec<String>,
     /// When it began.
-    pub begun: MTime,
+    pub begun: Moment,
     command_line: Option<String>,
 }
 
@@ -57,11 +66,15 @@ impl Step {
             staging: staging.path(),
             flat: tidy,
         };
-        let begun = MTime::now();
+        let begun = Moment::now();
         let mut done = Done { log: Vec::new(), discovered: Vec::new(), begun, command_line: None };
-        let result = self.begin(cx).and_then(|()| {
+        let work = AssertUnwindSafe(|| {
+            self.begin(cx)?;
             self.work(cx, inputs, &bench, &mut done)?;
             self.finish(cx, inputs, &bench, &done)
+        });
+        let result = catch_unwind(work).unwrap_or_else(|panic| {
+            Err(ExecuteError::Failed(format!("it panicked: {}", describe_panic(&*panic))))
         });
         match result {
             Ok(artifacts) => {
@@ -193,18 +206,33 @@ impl Work {
 
 impl Step {
     /// Returns an artifact's name in actions of this step's package.
-    pub(crate) fn portable(&self, cx: &Context, artifact: &Artifact) -> String {
+    pub fn portable(&self, cx: &Context, artifact: &Artifact) -> String {
         cx.places.portable(&self.place, &artifact.path)
     }
 
-    /// Returns the inputs of an action of this step: those it works on and its prerequisites, by name.
-    pub(crate) fn action_inputs(
+    /// Returns the action that runs `tool` with `arguments` as the work of this step: it reads the inputs
+    /// and prerequisites and writes the outputs, and tells of nothing else.
+    pub fn action(
         &self,
         cx: &Context,
-        inputs: &[Artifact],
-    ) -> BTreeMap<String, larder_trace::ContentHash> {
-        let all = inputs.iter().chain(&self.prerequisites);
-        all.map(|artifact| (self.portable(cx, artifact), artifact.hash)).collect()
+        inputs: Inputs<'_>,
+        tool: &ToolUse,
+        arguments: Vec<Argument>,
+    ) -> Action {
+        let all = inputs.artifacts.iter().chain(&self.prerequisites);
+        Action {
+            package: self.place.name.clone(),
+            program: tool.program(cx),
+            tools: Vec::new(),
+            arguments,
+            environment: BTreeMap::new(),
+            inputs: all.map(|artifact| (self.portable(cx, artifact), artifact.hash)).collect(),
+            searched: Vec::new(),
+            outputs: self.outputs.clone(),
+            discovery: Discovery::None,
+            response_file: false,
+            limits: Limits::default(),
+        }
     }
 }
 

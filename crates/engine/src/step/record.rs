@@ -140,7 +140,10 @@ impl Step {
             let content = Content::of_source(path);
             let hashed = cx.index.file(path, content);
             let hashed = hashed.map_err(|error| ExecuteError::io(Path::new(path), &error))?;
-            settled &= cx.index.unchanged_since(path, content, done.begun);
+            // What a step has just made was hashed as a file before, and is as a text only now.
+            settled &= [content, Content::Binary]
+                .into_iter()
+                .any(|content| cx.index.unchanged_since(path, content, done.begun));
             found.push(DiscoveredInput {
                 path: cx.places.portable(&self.place, path),
                 hash: hashed.hash,

@@ -128,7 +128,7 @@ impl Maker<'_> {
             }
         };
         let arguments = self.arguments(package_id, &command.arguments, &mut inputs);
-        // What runs is traced with all that it loads from the build.
+        // Programs are traced with all that they load from the build.
         for load in &command.loads {
             let (job, count) = self.outputs(package_id, *load)?;
             inputs.add(job, count);
@@ -188,7 +188,7 @@ impl Maker<'_> {
             diagnostic.at(&package.manifest.source, name.span.clone())
         });
         let tool = self.check(found)?;
-        // What is the same everywhere does not depend on how the programs of this machine were built.
+        // Outputs that are the same everywhere do not depend on how the programs of this machine were built.
         let trace = match package.manifest.package.platform_independent {
             true => BuildTrace::text("program", name.as_str()),
             false => tool.trace.clone(),

@@ -107,7 +107,7 @@ fn search_path(arguments: &[String]) -> SearchPath {
     SearchPath { own: Vec::new(), directories, system: Vec::new(), names }
 }
 
-/// What another package makes, named with that.
+/// Outputs of another package, named with that.
 fn of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>> {
     let package = package.to_owned();
     outputs.map(move |built| {
