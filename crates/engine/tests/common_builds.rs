@@ -23,12 +23,13 @@ use larder_engine::{
     process::Processes,
 };
 use larder_project::place::Place;
+use larder_testkit::files::{script, write};
 use larder_trace::{BuildTrace, ContentHash};
 use tempfile::TempDir;
 
 /// A directory to build in.
 struct Here {
-    directory: TempDir,
+    _directory: TempDir,
     root: PathBuf,
 }
 
@@ -76,20 +77,16 @@ impl Here {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
-        Self { directory, root }
+        Self { root, _directory: directory }
     }
 
     fn file(&self, path: &str, text: &str) -> &Self {
-        let path = self.directory.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        write(&self.root.join(path), text);
         self
     }
 
     fn script(&self, path: &str, text: &str) -> &Self {
-        self.file(path, &format!("#!/bin/sh\n{text}"));
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(self.root.join(path), mode).unwrap();
+        script(&self.root.join(path), text);
         self
     }
 
@@ -300,6 +297,18 @@ fn dynlibs_have_the_name_that_a_linker_asks_for() {
         found.value,
         Dynlib { path: ".larder/build/sub/libf.so".to_owned(), name: "f".to_owned() }
     );
+}
+
+#[test]
+fn a_dynlib_keeps_the_dots_of_its_name() {
+    let here = Here::new();
+    here.file("f.c", "int f(void) { return 1; }\n");
+    let build = here.build();
+    let compile = compile(&[], &["-fPIC"]);
+    let object = object(&build, "f.c", &compile);
+    let shared = build_shared_lib(build.owner(), "libfoo-1.2.so", [object], link());
+    let found = build.run(&compute_dynlib_of_shared(&build.owner(), &shared)).unwrap();
+    assert_eq!(found.value.name, "foo-1.2");
 }
 
 #[test]

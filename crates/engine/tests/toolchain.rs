@@ -3,6 +3,7 @@
 use std::fs;
 
 use larder_engine::tool::Toolchain;
+use larder_testkit::files::{script, set_modified};
 use larder_trace::StatIndex;
 
 #[test]
@@ -11,19 +12,18 @@ fn a_compiler_is_asked_who_it_is_once() {
     let index = || StatIndex::open(place.path(), &place.path().join("index"), false).unwrap();
     let calls = place.path().join("calls");
     let compiler = |version: &str| {
-        let script = format!(
-            "#!/bin/sh\n# {version}\necho \"$1\" >> {}\ncase $1 in -dumpmachine) echo test-triple;; *) exit 1;; esac\n",
+        let text = format!(
+            "# {version}\necho \"$1\" >> {}\ncase $1 in -dumpmachine) echo test-triple;; *) exit 1;; esac\n",
             calls.display()
         );
         let path = place.path().join("mycc");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        script(&path, &text);
         path.to_str().unwrap().to_owned()
     };
     let name = compiler("1");
     // So that the index trusts what it has seen.
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
-    fs::File::open(place.path().join("mycc")).unwrap().set_modified(old).unwrap();
+    set_modified(&place.path().join("mycc"), old);
     let first = index();
     let one = Toolchain::compiler(&name, "cc", &first).unwrap();
     first.save().unwrap();

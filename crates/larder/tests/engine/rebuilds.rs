@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::common::{Built, Project, copy_tree};
+use larder_testkit::{events::Built, files::copy_tree, project::Project};
 
 const MANIFEST: &str = r#"
 [[library]]
@@ -335,7 +335,7 @@ fn rehash_trusts_no_status() {
     // The same size and times, so only reading it tells.
     let path = project.path("src/two.c");
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    crate::common::wait_until("the index trusts the file", || {
+    larder_testkit::wait::wait_until("the index trusts the file", || {
         project.build();
         modified.elapsed().unwrap().as_millis() > 100
     });

@@ -2,10 +2,9 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use crate::{
-    common::{Project, run},
-    support::{printed, prints},
-};
+use larder_testkit::{project::Project, run::run};
+
+use crate::support::{printed, prints};
 
 const GENERATED: &str = r#"
 [[command]]

@@ -2,10 +2,12 @@
 
 use std::{fs, process::Command};
 
-use crate::{
-    common::Project,
-    support::{printed, prints, require, said},
+use larder_testkit::{
+    project::Project,
+    tools::{require, said},
 };
+
+use crate::support::{printed, prints};
 
 /// Compiles and archives a function `name` that returns `value`, outside the package's own build.
 fn archive(project: &Project, path: &str, name: &str, value: u32) {
