@@ -231,7 +231,7 @@ fn offline_stores_are_used_and_left_alone() {
     assert_eq!(hit.tier, Tier::Offline);
     let restored = store.restore(&file, &dir.path().join("a.o")).unwrap();
     assert_ne!(restored, How::HardLink);
-    let entry = larder_store::Layout::new(baked.dir.path().join("store")).artifact(&file.hash);
+    let entry = larder_store::Layout::new(baked.path().join("store")).artifact(&file.hash);
     write_through(&entry, b"OBJECT");
     assert!(matches!(store.restore(&file, &dir.path().join("b.o")), Err(Miss::Corrupt)));
     assert!(entry.exists());
