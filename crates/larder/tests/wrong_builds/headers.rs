@@ -206,7 +206,6 @@ fn no_argument_takes_the_depfile_away() {
         ("trace-args", "\"-Wp,-MMD,mine.d\""),
         ("weak-args", "\"-Wp,-MMD,mine.d\""),
         ("trace-args", "\"-MMD\""),
-        ("trace-args", "\"-MM\""),
         ("trace-args", "\"-MD\", \"-MF\", \"/dev/null\""),
         ("trace-args", "\"-MT\", \"mine\""),
     ] {
