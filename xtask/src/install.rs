@@ -23,7 +23,13 @@ pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
     need("ar", "binutils"),
+    // Other compilers and linkers, which users put in the place of those.
+    need("clang", "clang"),
+    need("ld.gold", "binutils"),
+    need("ld.lld", "lld"),
     need("git", "git"),
+    // Kills larder at each of its system calls, and refuses it threads.
+    need("strace", "strace"),
     need("python3", "python3-minimal"),
     // The image of examples/ci is built and used, without a network and as somebody else.
     need("buildah", "buildah"),

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -17,6 +17,7 @@ use larder_project::{
     },
     diagnostic::{Diagnostics, Located},
 };
+use larder_testkit::files::{self, set_mode, set_modified};
 use proptest::prelude::*;
 
 fn keys(root: &Path) -> Result<Keys, Diagnostics> {
@@ -39,13 +40,7 @@ fn plan(root: &Path, probe: impl Fn(&str) -> Probe + Sync) -> Result<Vec<Planned
 use tempfile::TempDir;
 
 fn write(root: &Path, path: &str, content: &[u8]) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, content).unwrap();
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    files::write(&root.join(path), content);
 }
 
 fn located(texts: &[&str]) -> Vec<Located<String>> {
@@ -135,7 +130,7 @@ proptest! {
         let written = fs::metadata(&full).unwrap().modified().unwrap();
         fs::write(&full, &changed).unwrap();
         // Not even when its time says that nothing was written.
-        fs::File::options().write(true).open(&full).unwrap().set_modified(written).unwrap();
+        set_modified(&full, written);
         prop_assert_ne!(key_of(&app), before.clone(), "{}", path);
         fs::write(&full, content).unwrap();
         prop_assert_eq!(key_of(&app), before);
@@ -154,7 +149,7 @@ proptest! {
         for ((path, _), mode) in order.iter().zip(&modes) {
             let path = other.path().join("else/where").join(path);
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(age);
-            fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            set_modified(&path, time);
             set_mode(&path, *mode);
         }
         for path in others {

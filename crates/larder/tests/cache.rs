@@ -1,44 +1,40 @@
 //! `larder cache` as people and jobs call it, against a real S3 server.
 
-#[path = "../../remote/tests/common/mod.rs"]
-mod common;
-
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use common::{Built, Faults, KEY, Proxy, S3, hash, object};
 use larder_store::{Mappings, Store, verify};
-use tempfile::TempDir;
+use larder_testkit::{
+    git::git,
+    machine,
+    mounts::Mount,
+    run::{Run, run},
+    services::{Faults, Proxy, S3},
+    stores::{Stored, hash, object},
+};
 
-/// A machine: a store, a configuration, a work tree.
-struct Machine {
-    dir: TempDir,
-}
+/// A machine that has a work tree and uses a service.
+struct Machine(machine::Machine);
 
 impl Machine {
     fn new(s3: std::net::SocketAddr) -> Self {
-        let dir = TempDir::new().unwrap();
-        let machine = Self { dir };
+        let machine = Self(machine::Machine::new());
         machine.configure(s3, 10);
         fs::create_dir(machine.work()).unwrap();
         machine
     }
 
     fn configure(&self, s3: std::net::SocketAddr, timeout: u64) {
-        let config = format!(
-            "[cache]\ndefault-service = \"team\"\n[[cache.service]]\nname = \"team\"\n\
-             url = \"s3://bucket/prefix\"\nendpoint = \"http://{s3}\"\ntimeout-seconds = {timeout}\n"
-        );
-        fs::write(self.path("config.toml"), config).unwrap();
+        self.0.uses(s3, timeout);
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.0.path(name)
     }
 
     fn work(&self) -> PathBuf {
@@ -46,43 +42,24 @@ impl Machine {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("larder"));
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("LARDER_CACHE_DIR", self.path("store"))
-            .env("LARDER_CONFIG", self.path("config.toml"))
-            .env("LARDER_CACHE_KEY", format!("{}:{}", KEY.0, KEY.1))
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CEILING_DIRECTORIES", self.dir.path())
-            .current_dir(self.work())
-            .arg("cache")
-            .args(arguments)
-            .stdin(Stdio::null());
-        command
+        self.0.with_key(&self.work(), &[&["cache"], arguments].concat())
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
-        let (out, err) = text(&output);
-        assert!(!out.contains(KEY.1) && !err.contains(KEY.1), "the key shows: {out}{err}");
-        output
+    fn run(&self, arguments: &[&str]) -> Run {
+        run(self.command(arguments))
     }
 
     fn succeed(&self, arguments: &[&str]) -> (String, String) {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output).1);
-        text(&output)
+        let (_, out, err) = self.run(arguments).ok().parts();
+        (out, err)
     }
 
     fn fail(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output).1);
-        text(&output).1
+        self.run(arguments).ends_with(code).stderr
     }
 
     /// Puts what was built elsewhere into this machine's store; writes the mappings file.
-    fn takes(&self, built: &Built) {
+    fn takes(&self, built: &Stored) {
         let staged = self.path("import");
         larder_store::staging::stage(&built.store, &built.mappings, &staged).unwrap();
         self.succeed(&["unstage", staged.to_str().unwrap(), "--package", "pkg"]);
@@ -91,28 +68,15 @@ impl Machine {
     }
 
     fn store(&self) -> Store {
-        Store::open(self.path("store")).unwrap()
+        self.0.store()
     }
 
-    /// How many artifacts of `mappings` the store has; nothing in it is wrong.
     fn holds(&self, mappings: &Mappings) -> usize {
-        let store = self.store();
-        let report = verify::verify(&store).unwrap();
-        assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
-        mappings.artifacts().keys().filter(|hash| store.holds(hash)).count()
+        self.0.holds(mappings)
     }
 
     fn git(&self, arguments: &[&str]) {
-        let status = Command::new("git")
-            .arg("-C")
-            .arg(self.work())
-            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
-            .args(arguments)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        assert!(status.unwrap().success(), "{arguments:?}");
+        git(&self.work(), arguments);
     }
 
     fn commit(&self, content: &str) {
@@ -122,18 +86,13 @@ impl Machine {
     }
 }
 
-fn text(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
-}
-
 const MANIFEST: &str = "[package]\nname = \"pkg\"\nversion = \"1\"\n";
 
 #[test]
 fn a_team_shares_what_it_built() {
     let s3 = S3::start();
     let here = Machine::new(s3.address);
-    let built = Built::new(1, 20, 2000);
+    let built = Stored::new(1, 20, 2000);
     here.takes(&built);
     fs::write(here.work().join("larder.toml"), MANIFEST).unwrap();
     here.git(&["init", "-q"]);
@@ -171,7 +130,7 @@ fn a_job_with_the_key_uploads_what_another_staged() {
     let s3 = S3::start();
     let (building, uploading, using) =
         (Machine::new(s3.address), Machine::new(s3.address), Machine::new(s3.address));
-    let built = Built::new(2, 10, 500);
+    let built = Stored::new(2, 10, 500);
     building.takes(&built);
     let staged = building.path("staged");
     let staged = staged.to_str().unwrap();
@@ -183,8 +142,7 @@ fn a_job_with_the_key_uploads_what_another_staged() {
     uploading.fail(2, &["put-staged", staged, "--rev", "../v1", "--scope", "pkg"]);
     let place = ["--repo", "owner/pkg", "--toolchain", "gcc:14", "--platform", "linux"];
     let put = [&["put-staged", staged, "--rev", "v1"][..], &place].concat();
-    let output = uploading.command(&put).env("PATH", "/nonexistent").output().unwrap();
-    assert!(output.status.success(), "{}", text(&output).1);
+    run(uploading.command(&put).env("PATH", "/nonexistent")).ok();
     assert!(
         s3.objects()
             .keys()
@@ -198,7 +156,7 @@ fn a_job_with_the_key_uploads_what_another_staged() {
 fn a_tampered_staging_directory_uploads_nothing() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    machine.takes(&Built::new(3, 3, 500));
+    machine.takes(&Stored::new(3, 3, 500));
     type Tampering = fn(&Path, &str);
     let tamperings: [(Tampering, &str); 9] = [
         (|d, _| std::os::unix::fs::symlink("/proc/self/environ", d.join("x")).unwrap(), "symbolic"),
@@ -244,7 +202,7 @@ fn replace(directory: &Path, name: &str, with: impl FnOnce(PathBuf)) {
 fn what_is_missing_is_listed_and_the_rest_is_kept() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let mut built = Built::new(4, 5, 500);
+    let mut built = Stored::new(4, 5, 500);
     built.add("large.so", &object(4, 99, 5 << 20));
     machine.takes(&built);
     let place = ["--rev", "v1", "--package", "pkg"];
@@ -270,7 +228,7 @@ fn what_is_missing_is_listed_and_the_rest_is_kept() {
 fn mappings_only_and_add_leave_artifacts_for_later() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let built = Built::new(5, 5, 500);
+    let built = Stored::new(5, 5, 500);
     machine.takes(&built);
     let place = ["--rev", "v1", "--package", "pkg"];
     machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
@@ -287,7 +245,7 @@ fn mappings_only_and_add_leave_artifacts_for_later() {
 fn corruption_is_found_and_collected() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let built = Built::new(6, 5, 500);
+    let built = Stored::new(6, 5, 500);
     machine.takes(&built);
     let victim = *built.mappings.artifacts().keys().next().unwrap();
     let path = machine.store().layout().artifact(&victim);
@@ -307,8 +265,7 @@ fn corruption_is_found_and_collected() {
 fn kill_at_random(machine: &Machine, arguments: &[&str], seed: u64) -> u32 {
     let mut rng = fastrand::Rng::with_seed(seed);
     let begin = Instant::now();
-    let output = machine.run(arguments);
-    assert!(output.status.success(), "{}", text(&output).1);
+    machine.run(arguments).ok();
     let whole = begin.elapsed();
     let mut killed = 0;
     for _ in 0..12 {
@@ -339,7 +296,7 @@ fn kill_at_random(machine: &Machine, arguments: &[&str], seed: u64) -> u32 {
 fn a_killed_get_leaves_nothing_wrong() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let mut built = Built::new(7, 200, 5000);
+    let mut built = Stored::new(7, 200, 5000);
     built.add("large.so", &object(7, 999, 5 << 20));
     machine.takes(&built);
     let place = ["--rev", "v1", "--package", "pkg"];
@@ -385,7 +342,7 @@ fn temporaries(directory: &Path, found: &mut Vec<PathBuf>) {
 fn a_killed_put_shows_nothing_half_done() {
     let s3 = S3::start();
     let (machine, reader) = (Machine::new(s3.address), Machine::new(s3.address));
-    let mut built = Built::new(8, 200, 5000);
+    let mut built = Stored::new(8, 200, 5000);
     built.add("large.so", &object(8, 999, 12 << 20));
     machine.takes(&built);
     let mut rng = fastrand::Rng::with_seed(8);
@@ -400,9 +357,9 @@ fn a_killed_put_shows_nothing_half_done() {
         child.wait().unwrap();
         let get = [&["get"][..], &place].concat();
         // There whole, or not there.
-        let output = reader.run(&get);
-        if !output.status.success() {
-            assert!(text(&output).1.contains("does not have revision"), "{}", text(&output).1);
+        let run = reader.run(&get);
+        if run.code != Some(0) {
+            assert!(run.stderr.contains("does not have revision"), "{}", run.stderr);
         }
         machine.succeed(&put);
         reader.succeed(&["clean"]);
@@ -415,7 +372,7 @@ fn a_killed_put_shows_nothing_half_done() {
 fn a_killed_gc_leaves_nothing_wrong() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let built = Built::new(12, 300, 2000);
+    let built = Stored::new(12, 300, 2000);
     let mut rng = fastrand::Rng::with_seed(12);
     for _ in 0..6 {
         machine.takes(&built);
@@ -440,7 +397,7 @@ fn a_killed_gc_leaves_nothing_wrong() {
 fn eight_processes_get_and_collect_at_once() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let built = Built::new(9, 150, 4000);
+    let built = Stored::new(9, 150, 4000);
     machine.takes(&built);
     let place = ["--rev", "v1", "--package", "pkg"];
     machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
@@ -474,33 +431,20 @@ fn eight_processes_get_and_collect_at_once() {
 fn a_full_disk_keeps_what_arrived() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let built = Built::new(10, 300, 14_000);
+    let built = Stored::new(10, 300, 14_000);
     machine.takes(&built);
     let place = ["--rev", "v1", "--package", "pkg"];
     machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());
     machine.succeed(&["clean"]);
     let small = machine.path("small");
-    fs::create_dir(&small).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
-        .arg(&small)
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !mounted {
-        eprintln!("skipped: mounting is not permitted here");
-        return;
-    }
+    let Some(mounted) = Mount::tmpfs(&small, "size=3m") else { return };
     let get = [&["get"][..], &place].concat();
-    let output = machine.command(&get).env("LARDER_CACHE_DIR", small.join("store")).output();
-    let output = output.unwrap();
+    let run = run(machine.command(&get).env("LARDER_CACHE_DIR", small.join("store")));
     let store = Store::open(small.join("store")).unwrap();
     let report = verify::verify(&store).unwrap();
     drop(store);
-    let unmounted = Command::new("umount").arg(&small).status();
-    assert!(unmounted.unwrap().success());
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output).1);
-    let said = text(&output).1;
+    drop(mounted);
+    let said = run.ends_with(1).stderr;
     assert!(said.contains("No space left") || said.contains("no storage space"), "{said}");
     assert!(report.corrupt.is_empty(), "{:?}", report.corrupt);
     assert!(report.artifacts > 20, "{}", report.artifacts);
@@ -510,7 +454,7 @@ fn a_full_disk_keeps_what_arrived() {
 fn everything_arrives_through_a_bad_network() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
-    let built = Built::new(11, 200, 8000);
+    let built = Stored::new(11, 200, 8000);
     machine.takes(&built);
     let place = ["--rev", "v1", "--package", "pkg"];
     machine.succeed(&[&["put", "outputs.jsonl"][..], &place].concat());

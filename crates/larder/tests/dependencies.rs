@@ -1,8 +1,5 @@
 //! Git dependencies, the lock file and the directory of packages.
 
-#[path = "common/git.rs"]
-mod common;
-
 use std::{
     fs,
     path::Path,
@@ -10,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Repository, app, git, larder, run, write};
+use larder_testkit::{
+    files::write_all,
+    git::{self, Repository, app, git},
+    run::{larder_in, run},
+};
 use tempfile::TempDir;
 
 fn lock(directory: &Path) -> String {
@@ -18,7 +19,7 @@ fn lock(directory: &Path) -> String {
 }
 
 fn built(directory: &Path) -> String {
-    let (code, out, err) = run(larder(directory).args(["exec", "app"]));
+    let (code, out, err) = run(larder_in(directory).args(["exec", "app"])).parts();
     assert_eq!(code, 0, "{err}");
     out.trim().to_owned()
 }
@@ -37,12 +38,12 @@ fn a_lock_is_written_once_and_moves_only_by_update() {
     assert_eq!(built(&app), "1", "the lock is respected");
     assert_eq!(fs::metadata(app.join("larder.lock")).unwrap().modified().unwrap(), written);
 
-    let (code, _, err) = run(larder(&app).args(["update", "--locked"]));
+    let (code, _, err) = run(larder_in(&app).args(["update", "--locked"])).parts();
     assert_eq!((code, lock(&app).contains(&first)), (1, true), "{err}");
-    let (code, _, err) = run(larder(&app).args(["update", "fo"]));
+    let (code, _, err) = run(larder_in(&app).args(["update", "fo"])).parts();
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("did you mean `foo`?"), "{err}");
-    let (code, out, _) = run(larder(&app).args(["update", "foo", "--json"]));
+    let (code, out, _) = run(larder_in(&app).args(["update", "foo", "--json"])).parts();
     assert_eq!(code, 0);
     assert!(
         out.lines().any(|line| line.contains("\"event\":\"pinned\"") && line.contains(&second))
@@ -52,7 +53,7 @@ fn a_lock_is_written_once_and_moves_only_by_update() {
 
     // An update that changes nothing writes nothing.
     let written = fs::metadata(app.join("larder.lock")).unwrap().modified().unwrap();
-    let (code, _, err) = run(larder(&app).arg("update"));
+    let (code, _, err) = run(larder_in(&app).arg("update")).parts();
     assert_eq!((code, err.contains("as it was")), (0, true), "{err}");
     assert_eq!(fs::metadata(app.join("larder.lock")).unwrap().modified().unwrap(), written);
 }
@@ -79,7 +80,7 @@ fn revisions_are_commits_tags_branches_and_beginnings_of_commits() {
     }
     let table = format!("{{ git = \"{}\", rev = \"v9\" }}", foo.url());
     let app = app(&temp.path().join("none"), &[("foo", &table)]);
-    let (code, _, err) = run(larder(&app).arg("build"));
+    let (code, _, err) = run(larder_in(&app).arg("build")).parts();
     assert_eq!(code, 1, "{err}");
     assert!(
         err.contains("larder.toml:4:1") && err.contains("has no tag, branch or commit `v9`"),
@@ -100,7 +101,7 @@ fn a_new_dependency_is_added_and_the_others_stay() {
     foo.commit(10);
     bar.commit(20);
     app(&directory, &[("foo", &at(&foo)), ("bar", &at(&bar))]);
-    let (code, _, err) = run(larder(&directory).args(["build", "--locked"]));
+    let (code, _, err) = run(larder_in(&directory).args(["build", "--locked"])).parts();
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("larder.lock does not pin `bar`"), "{err}");
     assert_eq!(built(&directory), "21");
@@ -108,7 +109,7 @@ fn a_new_dependency_is_added_and_the_others_stay() {
     app(&directory, &[("bar", &at(&bar))]);
     assert_eq!(built(&directory), "20");
     assert!(lock(&directory).contains("\"foo\""));
-    run(larder(&directory).arg("update"));
+    run(larder_in(&directory).arg("update"));
     assert!(!lock(&directory).contains("\"foo\""));
 }
 
@@ -132,7 +133,7 @@ fn another_spelling_is_the_same_repository_and_another_repository_is_not() {
         format!("{{ git = \"{}\", rev = \"main\" }}", foo.url()),
     ] {
         app(&directory, &[("foo", &table)]);
-        let (code, _, err) = run(larder(&directory).arg("build"));
+        let (code, _, err) = run(larder_in(&directory).arg("build")).parts();
         assert_eq!(code, 2, "{err}");
         assert!(err.contains("`larder update foo` pins it anew"), "{err}");
         assert_eq!(lock(&directory), before);
@@ -148,7 +149,7 @@ fn dependencies_of_dependencies() {
         base.url()
     );
     let foo = Repository::new(temp.path(), "foo", &more);
-    write(
+    write_all(
         &foo.path,
         &[
             (
@@ -170,7 +171,7 @@ fn dependencies_of_dependencies() {
 
     // The same again from a path dependency, whose relative URL is from its own directory.
     let near = temp.path().join("near");
-    write(
+    write_all(
         &near,
         &[
             (
@@ -181,7 +182,7 @@ fn dependencies_of_dependencies() {
             ("near.h", "int near(void);\n"),
         ],
     );
-    let deep = common::app(&temp.path().join("deep/app"), &[("near", "{ path = \"../../near\" }")]);
+    let deep = git::app(&temp.path().join("deep/app"), &[("near", "{ path = \"../../near\" }")]);
     assert_eq!(built(&deep), "1");
     assert!(lock(&deep).contains("git = \"../../base\""), "{}", lock(&deep));
     assert_eq!(built(&deep), "1");
@@ -201,7 +202,7 @@ fn conflicts_name_both_who_need() {
     let bar = Repository::new(temp.path(), "bar", &with("v2"));
     let at = |repository: &Repository| format!("{{ git = \"{}\" }}", repository.url());
     let app = app(&temp.path().join("app"), &[("foo", &at(&foo)), ("bar", &at(&bar))]);
-    let (code, _, err) = run(larder(&app).arg("build"));
+    let (code, _, err) = run(larder_in(&app).arg("build")).parts();
     assert_eq!(code, 2, "{err}");
     for part in ["`bar` needs", "at v2", "`foo` needs", "at v1", "different `base`"] {
         assert!(err.contains(part), "{part}: {err}");
@@ -213,12 +214,12 @@ fn conflicts_name_both_who_need() {
 fn what_comes_from_git_stays_inside() {
     let temp = TempDir::new().unwrap();
     let secret = temp.path().join("secret");
-    write(&secret, &[("larder.toml", "[package]\nname = \"secret\"\n")]);
+    write_all(&secret, &[("larder.toml", "[package]\nname = \"secret\"\n")]);
     let at = |repository: &Repository| format!("{{ git = \"{}\" }}", repository.url());
     let refused = |foo: &Repository, words: &str| {
         let directory = TempDir::new().unwrap();
         let app = app(directory.path(), &[("foo", &at(foo))]);
-        let (code, _, err) = run(larder(&app).arg("build"));
+        let (code, _, err) = run(larder_in(&app).arg("build")).parts();
         assert_ne!(code, 0, "{words}");
         assert!(err.contains(words), "{words}: {err}");
         (app.join(".larder/packages/foo").exists(), directory)
@@ -251,17 +252,17 @@ fn offline_means_that_nothing_is_fetched() {
     let foo = Repository::new(temp.path(), "foo", "");
     let app = app(&temp.path().join("app"), &[("foo", &format!("{{ git = \"{}\" }}", foo.url()))]);
     let offline = || {
-        let (code, _, err) = run(larder(&app).args(["build", "--offline"]));
-        let by_environment = run(larder(&app).arg("build").env("LARDER_OFFLINE", "1"));
-        assert_eq!(code, by_environment.0, "{}", by_environment.2);
+        let (code, _, err) = run(larder_in(&app).args(["build", "--offline"])).parts();
+        let by_environment = run(larder_in(&app).arg("build").env("LARDER_OFFLINE", "1"));
+        assert_eq!(code, by_environment.code.unwrap(), "{}", by_environment.stderr);
         (code, err)
     };
     let (code, err) = offline();
     assert_eq!((code, err.contains("`foo`")), (1, true), "{err}");
     let long = "a-branch-with-a-name-that-is-longer-than-any-commit-of-sha-1";
     let table = format!("{{ git = \"{}\", rev = \"{long}\" }}", foo.url());
-    let other = common::app(&temp.path().join("other"), &[("foo", &table)]);
-    let (code, _, err) = run(larder(&other).args(["build", "--offline"]));
+    let other = git::app(&temp.path().join("other"), &[("foo", &table)]);
+    let (code, _, err) = run(larder_in(&other).args(["build", "--offline"])).parts();
     assert_eq!((code, err.contains("cannot be found out offline")), (1, true), "{err}");
     assert_eq!(built(&app), "1");
     fs::rename(&foo.path, temp.path().join("gone")).unwrap();
@@ -269,7 +270,7 @@ fn offline_means_that_nothing_is_fetched() {
     fs::remove_dir_all(app.join(".larder/packages")).unwrap();
     let (code, err) = offline();
     assert_eq!((code, err.contains("nothing is fetched offline")), (1, true), "{err}");
-    let (code, _, err) = run(larder(&app).arg("build"));
+    let (code, _, err) = run(larder_in(&app).arg("build")).parts();
     assert_eq!((code, err.contains("cannot get the dependency `foo`")), (1, true), "{err}");
 }
 
@@ -281,7 +282,7 @@ fn a_shared_directory_has_several_commits_and_serves_who_cannot_write_it() {
     let shared = temp.path().join("shared");
     let in_shared = |directory: &Path| {
         let (code, out, err) =
-            run(larder(directory).args(["exec", "app"]).env("LARDER_PKG_DIR", &shared));
+            run(larder_in(directory).args(["exec", "app"]).env("LARDER_PKG_DIR", &shared)).parts();
         assert_eq!(code, 0, "{err}");
         out.trim().to_owned()
     };
@@ -321,7 +322,7 @@ fn eight_processes_share_one_directory() {
     let foo = Repository::new(temp.path(), "foo", "");
     let bar = Repository::new(temp.path(), "bar", "");
     for count in 0..200 {
-        write(&foo.path, &[(&format!("data/{count}"), &"x".repeat(count * 10))]);
+        write_all(&foo.path, &[(&format!("data/{count}"), &"x".repeat(count * 10))]);
     }
     foo.commit_all();
     let shared = temp.path().join("shared");
@@ -330,7 +331,7 @@ fn eight_processes_share_one_directory() {
         .map(|count| {
             let directory = temp.path().join(format!("app{count}"));
             let app = app(&directory, &[("foo", &table(&foo)), ("bar", &table(&bar))]);
-            let mut command = larder(&app);
+            let mut command = larder_in(&app);
             command.args(["exec", "app"]).env("LARDER_PKG_DIR", &shared);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
@@ -363,7 +364,7 @@ fn killed_at_any_moment_nothing_half_made_is_taken_for_whole() {
     let foo = Repository::new(temp.path(), "foo", "");
     let files = 300;
     for count in 0..files {
-        write(&foo.path, &[(&format!("data/{count}"), &format!("{count}").repeat(500))]);
+        write_all(&foo.path, &[(&format!("data/{count}"), &format!("{count}").repeat(500))]);
     }
     foo.commit_all();
     for (shared, name) in [(true, "shared"), (false, "own")] {
@@ -375,7 +376,7 @@ fn killed_at_any_moment_nothing_half_made_is_taken_for_whole() {
         };
         let place = directory.join(if shared { foo.head() } else { "foo".into() });
         let command = || {
-            let mut command = larder(&app);
+            let mut command = larder_in(&app);
             if shared {
                 command.env("LARDER_PKG_DIR", temp.path().join("packages"));
             }
@@ -411,15 +412,15 @@ fn work_done_in_a_checkout_is_not_thrown_away() {
     let checkout = app.join(".larder/packages/foo");
     fs::write(checkout.join("mine.c"), "mine").unwrap();
     foo.commit(2);
-    let (code, _, err) = run(larder(&app).arg("update"));
+    let (code, _, err) = run(larder_in(&app).arg("update")).parts();
     assert_eq!((code, err.contains("mine.c is not as it was checked out")), (1, true), "{err}");
     assert!(checkout.join("mine.c").exists());
     git(&checkout, &["add", "--all"]);
     git(&checkout, &["commit", "--quiet", "--message=mine"]);
-    let (code, _, err) = run(larder(&app).arg("build"));
+    let (code, _, err) = run(larder_in(&app).arg("build")).parts();
     assert_eq!((code, err.contains("another commit")), (1, true), "{err}");
     fs::remove_dir_all(&checkout).unwrap();
-    run(larder(&app).arg("update"));
+    run(larder_in(&app).arg("update"));
     assert_eq!(built(&app), "2");
 }
 
@@ -427,7 +428,7 @@ fn work_done_in_a_checkout_is_not_thrown_away() {
 fn checkouts_are_the_commit_byte_for_byte() {
     let temp = TempDir::new().unwrap();
     let foo = Repository::new(temp.path(), "foo", "");
-    write(
+    write_all(
         &foo.path,
         &[
             (".gitattributes", "*.txt text eol=crlf\n*.id ident\n*.big filter=lfs\n"),
@@ -441,12 +442,12 @@ fn checkouts_are_the_commit_byte_for_byte() {
     git(&foo.path, &["update-index", "--chmod=+x", "run.sh"]);
     git(&foo.path, &["commit", "--quiet", "--message=files"]);
     let hook = foo.path.join("post-checkout");
-    write(&foo.path, &[("post-checkout", "#!/bin/sh\ntouch \"$HOME/hooked\"\n")]);
+    write_all(&foo.path, &[("post-checkout", "#!/bin/sh\ntouch \"$HOME/hooked\"\n")]);
     let mut permissions = fs::metadata(&hook).unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
     fs::set_permissions(&hook, permissions).unwrap();
     let home = temp.path().join("home");
-    write(
+    write_all(
         &home,
         &[(
             "gitconfig",
@@ -458,11 +459,11 @@ fn checkouts_are_the_commit_byte_for_byte() {
         )],
     );
     let app = app(&temp.path().join("app"), &[("foo", &format!("{{ git = \"{}\" }}", foo.url()))]);
-    let mut command = larder(&app);
+    let mut command = larder_in(&app);
     // As from within a hook of another repository.
     command.env("GIT_DIR", temp.path().join("nowhere")).env("GIT_INDEX_FILE", "/nowhere");
     command.env("GIT_CONFIG_GLOBAL", home.join("gitconfig")).env("HOME", &home);
-    let (code, _, err) = run(command.arg("graph"));
+    let (code, _, err) = run(command.arg("graph")).parts();
     assert_eq!(code, 0, "{err}");
     let read =
         |name: &str| fs::read_to_string(app.join(".larder/packages/foo").join(name)).unwrap();
@@ -492,7 +493,7 @@ fn hostile_urls_run_nothing_and_passwords_are_not_repeated() {
             &temp.path().join(count.to_string()),
             &[("foo", &format!("{{ git = \"{url}\" }}"))],
         );
-        let (code, out, err) = run(larder(&app).arg("build"));
+        let (code, out, err) = run(larder_in(&app).arg("build")).parts();
         assert_eq!(code, 2, "{err}");
         assert!(err.contains("larder.toml:4"), "{err}");
         assert!(!err.contains("hunter2") && !out.contains("hunter2"), "{err}");
@@ -512,8 +513,8 @@ fn locks_that_cannot_be_used() {
         ("version = 1\n[[package]]\nname = \"foo\"\n", "has no `git`"),
         ("version = \"", "larder.lock:1:12"),
     ] {
-        write(&app, &[("larder.lock", text)]);
-        let (code, _, err) = run(larder(&app).arg("build"));
+        write_all(&app, &[("larder.lock", text)]);
+        let (code, _, err) = run(larder_in(&app).arg("build")).parts();
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(words) && err.contains("help: "), "{words}: {err}");
         assert_eq!(lock(&app), text);
@@ -525,7 +526,7 @@ fn the_name_in_the_manifest_and_of_the_dependency_are_one() {
     let temp = TempDir::new().unwrap();
     let foo = Repository::new(temp.path(), "foo", "");
     let app = app(&temp.path().join("app"), &[("bar", &format!("{{ git = \"{}\" }}", foo.url()))]);
-    let (code, _, err) = run(larder(&app).arg("build"));
+    let (code, _, err) = run(larder_in(&app).arg("build")).parts();
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("the dependency `bar` is called `foo`"), "{err}");
 }

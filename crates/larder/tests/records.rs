@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use assert_cmd::Command;
 use larder_runs::DataDir;
 use larder_runs::build_lock::{Stage, acquire};
 use larder_runs::gc::{References, publish_references};
 use larder_runs::history::{Entry, append};
 use larder_runs::run_log::{Failure, Outcome, Run, finish_run, start_run};
+use larder_testkit::run::{larder, run};
 
 const R1: &str = "2026-03-01-120000";
 const R2: &str = "2026-03-02-120000";
@@ -53,29 +54,27 @@ impl Ecosystem {
     }
 
     fn larder(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo_bin!("larder"));
-        command.args(arguments).current_dir(self.directory.path()).env_remove("CI");
-        command.env("LARDER_DATA_DIR", self.data.root()).env_remove("LARDER_SLACK_WEBHOOK");
+        let directory = self.directory.path();
+        let mut command = larder(directory, &directory.join("store"), arguments);
+        command.env("LARDER_DATA_DIR", self.data.root());
         command
     }
 
     /// Standard output of a command that succeeds.
     fn shown(&self, arguments: &[&str]) -> String {
-        let output = self.larder(arguments).assert().success();
-        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+        run(self.larder(arguments)).ok().stdout
     }
 
     /// The events of a command that succeeds.
     fn events(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
-        let text = self.shown(&[arguments, &["--json"]].concat());
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        run(self.larder(&[arguments, &["--json"]].concat())).ok().events()
     }
 
     /// Exit code and standard error of a command that fails.
     fn refused(&self, arguments: &[&str]) -> (i32, String) {
-        let output = self.larder(arguments).assert().failure();
-        let output = output.get_output();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
+        let (code, _, error) = run(self.larder(arguments)).parts();
+        assert_ne!(code, 0);
+        (code, error)
     }
 }
 
@@ -280,14 +279,18 @@ fn notify_says_what_changed_and_nothing_when_nothing_did() {
     assert!(error.contains("LARDER_SLACK_WEBHOOK"), "{error}");
     assert_eq!(ecosystem.refused(&["notify", "--channel", "irc"]).0, 2);
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = ecosystem
-        .larder(&["notify", "--channel", "slack", "--channel", "stdout", "--message", "hello"])
-        .env("LARDER_SLACK_WEBHOOK", format!("http://{gone}/s3cret"))
-        .assert()
-        .code(1);
-    let output = output.get_output();
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("hello"), "the others hear of it");
-    let error = String::from_utf8_lossy(&output.stderr);
+    let mut notify = ecosystem.larder(&[
+        "notify",
+        "--channel",
+        "slack",
+        "--channel",
+        "stdout",
+        "--message",
+        "hello",
+    ]);
+    let notify = run(notify.env("LARDER_SLACK_WEBHOOK", format!("http://{gone}/s3cret")));
+    let (_, out, error) = notify.ends_with(1).parts();
+    assert!(out.starts_with("hello"), "the others hear of it");
     assert!(error.contains("slack: not delivered") && !error.contains("s3cret"), "{error}");
 
     fs::remove_dir_all(ecosystem.data.packages()).unwrap();
@@ -303,16 +306,16 @@ fn the_data_directory_is_found() {
         command.env_remove("LARDER_DATA_DIR").current_dir(directory);
         command
     };
-    let error = larder(elsewhere.path()).assert().code(2);
-    assert!(String::from_utf8_lossy(&error.get_output().stdout).contains("no data directory"));
-    larder(elsewhere.path()).args(["--data-dir", "missing"]).assert().code(2);
+    let error = run(larder(elsewhere.path())).ends_with(2);
+    assert!(error.stdout.contains("no data directory"));
+    run(larder(elsewhere.path()).args(["--data-dir", "missing"])).ends_with(2);
     let root = ecosystem.data.root();
-    larder(elsewhere.path()).arg("--data-dir").arg(root).assert().success();
+    run(larder(elsewhere.path()).arg("--data-dir").arg(root)).ok();
 
     fs::write(elsewhere.path().join("larder-set.toml"), "").unwrap();
     fs::create_dir_all(elsewhere.path().join(".larder")).unwrap();
     fs::create_dir(elsewhere.path().join("sub")).unwrap();
     std::os::unix::fs::symlink(root, elsewhere.path().join(".larder/data")).unwrap();
-    let found = larder(&elsewhere.path().join("sub")).assert().success();
-    assert_eq!(String::from_utf8_lossy(&found.get_output().stdout).lines().count(), 2);
+    let found = run(larder(&elsewhere.path().join("sub"))).ok();
+    assert_eq!(found.stdout.lines().count(), 2);
 }

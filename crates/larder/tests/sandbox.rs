@@ -7,12 +7,16 @@ use std::{
     io::ErrorKind,
     net::{TcpListener, UdpSocket},
     os::unix::{fs::symlink, net::UnixListener},
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    path::PathBuf,
+    process::Command,
     thread,
     time::Duration,
 };
 
+use larder_testkit::{
+    files::{self, contents, set_mode},
+    run::{Run, larder, run, under},
+};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 
@@ -46,35 +50,24 @@ impl Package {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.root().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        files::write(&self.root().join(path), text);
     }
 
     fn script(&self, path: &str, text: &str) {
-        use std::os::unix::fs::PermissionsExt;
         self.write(path, text);
-        fs::set_permissions(self.root().join(path), fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(&self.root().join(path), 0o755);
     }
 
     fn larder(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("larder"));
-        command
-            .env_clear()
-            // Without whatever the machine's users have put before the system's tools.
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.home())
-            .env("LARDER_CACHE_DIR", self.dir.path().join("store"))
-            .env("LARDER_CONFIG", self.dir.path().join("config.toml"))
-            .env("TOKEN", SECRET)
-            .current_dir(self.root())
-            .args(arguments)
-            .stdin(Stdio::null());
+        let mut command = larder(&self.root(), &self.dir.path().join("store"), arguments);
+        // Without whatever the machine's users have put before the system's tools.
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("HOME", self.home()).env("TOKEN", SECRET);
         command
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String) {
-        shown(&self.larder(arguments).output().unwrap())
+        shown(run(self.larder(arguments)))
     }
 
     fn succeed(&self, arguments: &[&str]) -> String {
@@ -96,7 +89,7 @@ impl Package {
     /// Nothing larder wrote or printed tells the secret.
     fn assert_secret(&self, printed: &str) {
         assert!(!printed.contains(SECRET), "{printed}");
-        for (path, content) in tree(&self.root()) {
+        for (path, content) in contents(&self.root()) {
             let told = content.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
             assert!(!told, "{} tells the secret", path.display());
         }
@@ -104,23 +97,10 @@ impl Package {
     }
 }
 
-fn shown(output: &Output) -> (i32, String) {
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
-}
-
-/// All files below a directory, with their content.
-fn tree(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.is_symlink() {
-            found.extend(tree(&path));
-        } else if path.is_file() && !path.is_symlink() {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
+/// The exit code, and what was printed.
+fn shown(run: Run) -> (i32, String) {
+    let (code, out, err) = run.parts();
+    (code, out + &err)
 }
 
 /// The message between the line that tells of the failure and the command line.
@@ -221,11 +201,8 @@ fn a_sandboxed_build_makes_what_any_other_makes() {
     assert_eq!(sandboxed.built("said/it"), "10\n");
     let outputs = |package: &Package| -> BTreeMap<PathBuf, Vec<u8>> {
         let build = package.root().join(".larder/build");
-        let files =
-            tree(&build).into_iter().filter(|(path, _)| path.extension() != Some("trace".as_ref()));
-        files
-            .map(|(path, content)| (path.strip_prefix(&build).unwrap().to_owned(), content))
-            .collect()
+        let files = contents(&build).into_iter();
+        files.filter(|(path, _)| path.extension() != Some("trace".as_ref())).collect()
     };
     let (ours, theirs) = (outputs(&sandboxed), outputs(&other));
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
@@ -377,16 +354,10 @@ fn secrets_of_the_home_and_the_environment_stay_there() {
     );
     // As if larder had been started with an open file, by a shell that forgot about it.
     let larder = package.larder(&["build", "--sandbox"]);
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "exec 9< \"$0\"; exec \"$@\""])
-        .arg(package.secret())
-        .arg(larder.get_program())
-        .args(larder.get_args())
-        .env_clear()
-        .envs(larder.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .current_dir(package.root());
-    let (code, text) = shown(&shell.output().unwrap());
+    let secret = package.secret();
+    let forgets = ["sh", "-c", "exec 9< \"$0\"; exec \"$@\"", secret.to_str().unwrap()];
+    let shell = under(&forgets, &larder);
+    let (code, text) = shown(run(shell));
     assert_eq!(code, 0, "{text}");
     package.assert_secret(&text);
     let loot = package.built("loot");
@@ -402,16 +373,15 @@ fn a_manifest_cannot_ask_for_variables_that_it_was_not_given() {
          pass-env = [\"SOURCE_DATE_EPOCH\", \"UNSET\", \"TOKEN\"]\n\
          run = [\"sh\", \"-c\", \"echo $SOURCE_DATE_EPOCH ${#TOKEN} > {out}\"]\n",
     );
-    let run = |arguments: &[&str]| {
-        shown(&package.larder(arguments).env("SOURCE_DATE_EPOCH", "7").output().unwrap())
-    };
-    let (code, text) = run(&["build", "--sandbox"]);
+    let build =
+        |arguments: &[&str]| shown(run(package.larder(arguments).env("SOURCE_DATE_EPOCH", "7")));
+    let (code, text) = build(&["build", "--sandbox"]);
     assert_eq!(code, 1);
     assert!(text.contains("`c` asks for the environment variable TOKEN"), "{text}");
     assert!(text.contains("build with --allow-env TOKEN"), "{text}");
     assert!(text.contains("larder.toml:6:8"), "{text}");
     package.assert_secret(&text);
-    let (code, text) = run(&["build", "--sandbox", "--allow-env", "TOKEN"]);
+    let (code, text) = build(&["build", "--sandbox", "--allow-env", "TOKEN"]);
     assert_eq!(code, 0, "{text}");
     assert_eq!(package.built("c"), format!("7 {}\n", SECRET.len()));
 }
@@ -488,14 +458,14 @@ fn nothing_is_written_but_outputs() {
             home = package.home().display()
         ),
     );
-    let before = tree(&package.root());
+    let before = contents(&package.root());
     let text = package.succeed(&["build", "--sandbox", "vandal"]);
     assert!(!text.contains("made"), "{text}");
-    let mut after = tree(&package.root());
-    after.retain(|path, _| !path.starts_with(package.root().join(".larder")));
+    let mut after = contents(&package.root());
+    after.retain(|path, _| !path.starts_with(".larder"));
     assert_eq!(before, after);
     assert_eq!(package.built("out"), "fine\n");
-    assert_eq!(tree(&package.home()).len(), 1);
+    assert_eq!(files::files(&package.home()).len(), 1);
     let text = package.fail(&["build", "--sandbox", "loud"]);
     assert!(text.contains("it tried to write /package/src/new"), "{text}");
     assert!(text.contains("below {outdir}"), "{text}");
@@ -607,7 +577,7 @@ fn without_landlock_nothing_is_built() {
             seccompiler::apply_filter(&program).unwrap();
             larder.output().unwrap()
         };
-        shown(&thread::spawn(run).join().unwrap())
+        shown(Run::of(thread::spawn(run).join().unwrap()))
     };
     for (errno, why) in [
         (libc::ENOSYS, "this kernel has none, or a container forbids it"),

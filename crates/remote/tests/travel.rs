@@ -1,31 +1,33 @@
 //! Putting and getting through a real S3 server, over a network that is as bad as we make it.
 
-mod common;
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
     time::{Duration, Instant},
 };
 
-use common::{Built, Faults, FileServer, Proxy, S3, config_at, hash, object, open, scope};
 use larder_remote::{Access, Catalogue, Config, GetReport, Overwrite};
 use larder_store::{Lookup, Store, Tier};
+use larder_testkit::{
+    machine::KEY,
+    services::{Faults, FileServer, Proxy, S3, config_at, open, revision},
+    stores::{Stored, hash, object, scope},
+};
 use tempfile::TempDir;
 
 #[test]
 fn what_is_put_comes_back() {
     let s3 = S3::start();
-    let service = open(&s3.config(), Access::Write);
-    let mut here = Built::new(1, 50, 3000);
+    let service = open(&config_at(s3.address), Access::Write);
+    let mut here = Stored::new(1, 50, 3000);
     here.add("empty.o", b"");
     here.add("tool.sh", b"#!/bin/sh\n");
     here.add("large.so", &object(1, 999, 5 << 20));
     let report = here.put(&service, "r1");
     assert_eq!((report.mappings, report.sent, report.reused), (53, 53, 0));
 
-    let there = Built::empty();
-    let report = there.get(&open(&s3.config(), Access::Read), "r1");
+    let there = Stored::empty();
+    let report = there.get(&open(&config_at(s3.address), Access::Read), "r1");
     assert_eq!((report.mappings, report.fetched, report.missing.len()), (53, 53, 0));
     assert_eq!(there.verified(&here.mappings), 53);
     for (dep_hash, outputs) in here.mappings.iter() {
@@ -34,7 +36,7 @@ fn what_is_put_comes_back() {
         let file = &outputs.outputs[0];
         let path = there.dir.path().join("out").join(&file.path);
         there.store.restore(file, &path).unwrap();
-        assert_eq!(hash(&fs::read(&path).unwrap()), file.hash);
+        assert_eq!(hash(fs::read(&path).unwrap()), file.hash);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o111 != 0, file.executable);
     }
     let again = there.get(&service, "r1");
@@ -45,10 +47,10 @@ fn what_is_put_comes_back() {
 #[test]
 fn a_get_walks_back_to_a_revision_that_is_there() {
     let s3 = S3::start();
-    let service = open(&s3.config(), Access::Write);
-    let here = Built::new(1, 3, 100);
+    let service = open(&config_at(s3.address), Access::Write);
+    let here = Stored::new(1, 3, 100);
     here.put(&service, "old");
-    let there = Built::empty();
+    let there = Stored::empty();
     let mut revisions: Vec<_> = (0..60).map(|n| format!("r{n}")).collect();
     revisions.push("old".to_owned());
     let revisions: Vec<_> = revisions.iter().map(String::as_str).collect();
@@ -61,7 +63,7 @@ fn an_incremental_put_sends_what_is_new() {
     let s3 = S3::start();
     let proxy = Proxy::start(s3.address, Faults::default(), 0);
     let service = open(&config_at(proxy.address), Access::Write);
-    let mut here = Built::new(1, 100, 20_000);
+    let mut here = Stored::new(1, 100, 20_000);
     here.put(&service, "r0");
     let first = proxy.received();
     let mut sent = 0;
@@ -79,7 +81,7 @@ fn an_incremental_put_sends_what_is_new() {
     assert_eq!((same.sent, same.reused), (0, 140));
     // And the last revision still comes in few requests.
     proxy.requests();
-    let there = Built::empty();
+    let there = Stored::empty();
     there.get(&open(&config_at(proxy.address), Access::Read), "r40");
     assert_eq!(there.verified(&here.mappings), 140);
     let requests = proxy.requests();
@@ -89,9 +91,9 @@ fn an_incremental_put_sends_what_is_new() {
 #[test]
 fn a_broken_off_put_is_taken_up_and_never_shows() {
     let s3 = S3::start();
-    let mut here = Built::new(1, 20, 2000);
+    let mut here = Stored::new(1, 20, 2000);
     here.add("large.so", &object(1, 999, 6 << 20));
-    let service = open(&s3.config(), Access::Write);
+    let service = open(&config_at(s3.address), Access::Write);
     here.put(&service, "r1");
     let full = s3.objects().len();
     // As if killed before the mappings, then before the catalogue.
@@ -99,7 +101,7 @@ fn a_broken_off_put_is_taken_up_and_never_shows() {
         for path in s3.objects_ending(ending) {
             fs::remove_file(path).unwrap();
         }
-        let there = Built::empty();
+        let there = Stored::empty();
         assert_eq!(there.try_get(&service, &["r1"]).unwrap(), None);
     }
     let proxy = Proxy::start(s3.address, Faults::default(), 0);
@@ -111,15 +113,15 @@ fn a_broken_off_put_is_taken_up_and_never_shows() {
 #[test]
 fn revisions_can_be_left_replaced_and_mended() {
     let s3 = S3::start();
-    let service = open(&s3.config(), Access::Write);
-    let here = Built::new(1, 10, 1000);
+    let service = open(&config_at(s3.address), Access::Write);
+    let here = Stored::new(1, 10, 1000);
     here.put(&service, "r1");
-    let other = Built::new(2, 4, 1000);
+    let other = Stored::new(2, 4, 1000);
     let report = other.try_put(&service, "r1", Overwrite::Nothing).unwrap();
     assert!(report.left_alone);
-    assert_eq!(Built::empty().get(&service, "r1").mappings, 10);
+    assert_eq!(Stored::empty().get(&service, "r1").mappings, 10);
     other.put(&service, "r1");
-    assert_eq!(Built::empty().get(&service, "r1").mappings, 4);
+    assert_eq!(Stored::empty().get(&service, "r1").mappings, 4);
 
     // Somebody's upload, or the disk beneath, is broken: a miss for others, and mended by force.
     for path in s3.objects_ending(".pack") {
@@ -128,7 +130,7 @@ fn revisions_can_be_left_replaced_and_mended() {
         bytes[middle] ^= 1;
         fs::write(&path, bytes).unwrap();
     }
-    let there = Built::empty();
+    let there = Stored::empty();
     let report = there.get(&service, "r1");
     assert_eq!((report.fetched, report.missing.len()), (0, 4));
     assert_eq!(there.verified(&other.mappings), 0);
@@ -140,22 +142,22 @@ fn revisions_can_be_left_replaced_and_mended() {
 #[test]
 fn missing_artifacts_cost_only_the_mappings_that_mention_them() {
     let s3 = S3::start();
-    let service = open(&s3.config(), Access::Write);
-    let here = Built::new(1, 10, 1000);
+    let service = open(&config_at(s3.address), Access::Write);
+    let here = Stored::new(1, 10, 1000);
     let lost = *here.mappings.artifacts().keys().next().unwrap();
     fs::remove_file(here.store.layout().artifact(&lost)).unwrap();
     let report = here.try_put(&service, "r1", Overwrite::default()).unwrap();
     assert_eq!((report.mappings, report.sent, report.missing.len()), (9, 9, 1));
-    assert_eq!(Built::empty().get(&service, "r1").fetched, 9);
+    assert_eq!(Stored::empty().get(&service, "r1").fetched, 9);
 }
 
 fn arrives(faults: Faults, seed: u64) -> GetReport {
     let s3 = S3::start();
-    let mut here = Built::new(seed, 300, 14_000);
+    let mut here = Stored::new(seed, 300, 14_000);
     here.add("large.so", &object(seed, 999, 5 << 20));
-    here.put(&open(&s3.config(), Access::Write), "r1");
+    here.put(&open(&config_at(s3.address), Access::Write), "r1");
     let proxy = Proxy::start(s3.address, faults, seed);
-    let there = Built::empty();
+    let there = Stored::empty();
     let report = there.get(&open(&config_at(proxy.address), Access::Read), "r1");
     assert_eq!(there.verified(&here.mappings), 301, "{:?}", report.missing);
     report
@@ -202,11 +204,11 @@ fn puts_survive_a_bad_network() {
         ..Faults::default()
     };
     let proxy = Proxy::start(s3.address, faults, 21);
-    let mut here = Built::new(1, 100, 14_000);
+    let mut here = Stored::new(1, 100, 14_000);
     here.add("large.so", &object(1, 999, 20 << 20));
     here.put(&open(&config_at(proxy.address), Access::Write), "r1");
-    let there = Built::empty();
-    there.get(&open(&s3.config(), Access::Read), "r1");
+    let there = Stored::empty();
+    there.get(&open(&config_at(s3.address), Access::Read), "r1");
     assert_eq!(there.verified(&here.mappings), 101);
 }
 
@@ -215,11 +217,11 @@ fn a_dead_service_is_given_up_soon() {
     let s3 = S3::start();
     let proxy = Proxy::start(s3.address, Faults::default(), 0);
     let service = open(&config_at(proxy.address), Access::Write);
-    let here = Built::new(1, 100, 14_000);
+    let here = Stored::new(1, 100, 14_000);
     here.put(&service, "r1");
     proxy.set(Faults { unavailable: 1.0, ..Faults::default() });
     let begin = Instant::now();
-    let error = Built::empty().try_get(&service, &["r1"]).unwrap_err().to_string();
+    let error = Stored::empty().try_get(&service, &["r1"]).unwrap_err().to_string();
     assert!(error.contains("503"), "{error}");
     assert!(!error.contains("Slow down"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(60));
@@ -230,8 +232,9 @@ fn a_wrong_key_is_said_so_and_not_shown() {
     let s3 = S3::start();
     let key = larder_remote::Key { id: "AKWRONG".to_owned(), secret: "hunter2".to_owned() };
     let service =
-        larder_remote::Service::open_with(&s3.config(), Access::Write, Some(key)).unwrap();
-    let error = Built::new(1, 1, 10).try_put(&service, "r", Overwrite::default()).unwrap_err();
+        larder_remote::Service::open_with(&config_at(s3.address), Access::Write, Some(key))
+            .unwrap();
+    let error = Stored::new(1, 1, 10).try_put(&service, "r", Overwrite::default()).unwrap_err();
     let error = format!("{error} {error:?}");
     assert!(error.contains("access denied"), "{error}");
     assert!(!error.contains("AKWRONG") && !error.contains("hunter2"), "{error}");
@@ -241,16 +244,16 @@ fn a_wrong_key_is_said_so_and_not_shown() {
 fn artifacts_come_on_demand_with_their_neighbours() {
     let s3 = S3::start();
     let proxy = Proxy::start(s3.address, Faults::default(), 0);
-    let mut here = Built::new(1, 200, 10_000);
+    let mut here = Stored::new(1, 200, 10_000);
     here.add("large.so", &object(1, 999, 5 << 20));
-    here.put(&open(&s3.config(), Access::Write), "r1");
+    here.put(&open(&config_at(s3.address), Access::Write), "r1");
 
     let mut config = config_at(proxy.address);
     config.anonymous_reads = false;
-    let there = Built::empty();
+    let there = Stored::empty();
     let service = open(&config, Access::Read);
     let request = larder_remote::Get { mappings_only: true, ..there.request(&service) };
-    let report = larder_remote::get(&request, &[common::revision("r1")]).unwrap().unwrap();
+    let report = larder_remote::get(&request, &[revision("r1")]).unwrap().unwrap();
     assert_eq!((report.mappings, report.fetched), (201, 0));
     assert_eq!(there.verified(&here.mappings), 0);
     proxy.requests();
@@ -285,14 +288,14 @@ fn a_plain_web_server_serves_what_was_put_into_a_directory() {
     let mut config = config_at("127.0.0.1:1".parse().unwrap());
     config.endpoint = None;
     config.url = format!("file://{}", directory.path().display());
-    let mut here = Built::new(1, 50, 3000);
+    let mut here = Stored::new(1, 50, 3000);
     here.add("large.so", &object(1, 999, 5 << 20));
     here.put(&open(&config, Access::Write), "r1");
     for ranges in [true, false] {
         let server = FileServer::start(directory.path(), ranges);
         config.url = format!("http://{}/", server.address);
         config.anonymous_reads = true;
-        let there = Built::empty();
+        let there = Stored::empty();
         let report = there.get(&open(&config, Access::Read), "r1");
         assert_eq!(
             (report.fetched, report.missing.len()),
@@ -310,11 +313,11 @@ fn no_flipped_bit_in_a_revision_goes_unnoticed() {
     let mut config = config_at("127.0.0.1:1".parse().unwrap());
     config.endpoint = None;
     config.url = format!("file://{}", directory.path().display());
-    let here = Built::new(1, 3, 300);
+    let here = Stored::new(1, 3, 300);
     here.put(&open(&config, Access::Write), "r1");
     let catalogue = directory.path().join("revisions/owner/pkg/r1.packs");
     let good = fs::read(&catalogue).unwrap();
-    let mappings = hash(&fs::read(directory.path().join("revisions/owner/pkg/r1.jsonl")).unwrap());
+    let mappings = hash(fs::read(directory.path().join("revisions/owner/pkg/r1.jsonl")).unwrap());
     let sound = Catalogue::parse(&good).unwrap();
     assert_eq!(sound.mappings, mappings);
     for at in 0..good.len() {
@@ -331,12 +334,12 @@ fn no_flipped_bit_in_a_revision_goes_unnoticed() {
 #[test]
 fn many_small_artifacts_take_few_requests() {
     let s3 = S3::start();
-    let here = Built::new(1, 1200, 14 << 10);
-    here.put(&open(&s3.config(), Access::Write), "r1");
+    let here = Stored::new(1, 1200, 14 << 10);
+    here.put(&open(&config_at(s3.address), Access::Write), "r1");
     let faults = Faults { delay: Duration::from_millis(40), ..Faults::default() };
     let proxy = Proxy::start(s3.address, faults, 0);
     let service = open(&config_at(proxy.address), Access::Read);
-    let there = Built::empty();
+    let there = Stored::empty();
     let begin = Instant::now();
     let report = there.get(&service, "r1");
     let (took, requests) = (begin.elapsed(), proxy.requests());
@@ -350,11 +353,11 @@ fn many_small_artifacts_take_few_requests() {
 #[ignore = "a measurement"]
 fn beside_curl() {
     let s3 = S3::start();
-    let here = Built::new(1, 1200, 14 << 10);
-    here.put(&open(&s3.config(), Access::Write), "r1");
+    let here = Stored::new(1, 1200, 14 << 10);
+    here.put(&open(&config_at(s3.address), Access::Write), "r1");
     let faults = Faults { delay: Duration::from_millis(40), ..Faults::default() };
     let proxy = Proxy::start(s3.address, faults, 0);
-    let uploads = open(&s3.config(), Access::Write);
+    let uploads = open(&config_at(s3.address), Access::Write);
     drop(uploads);
     let bucket = s3.objects().into_values().next().unwrap();
     let bucket = bucket.ancestors().find(|path| path.ends_with("bucket")).unwrap().to_owned();
@@ -376,14 +379,14 @@ fn beside_curl() {
         let begin = Instant::now();
         let status = std::process::Command::new("curl")
             .args(["--parallel", "--silent", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
-            .arg(format!("{}:{}", common::KEY.0, common::KEY.1))
+            .arg(format!("{}:{}", KEY.0, KEY.1))
             .arg("--config")
             .arg(&list)
             .status()
             .unwrap();
         assert!(status.success());
         let (curl, curl_requests) = (begin.elapsed(), proxy.requests());
-        let there = Built::empty();
+        let there = Stored::empty();
         let begin = Instant::now();
         let service = open(&config_at(proxy.address), Access::Read);
         let report = there.get(&service, "r1");

@@ -10,82 +10,52 @@ use std::{
 };
 
 use larder_store::{
-    Lookup, Mappings, Scope, Store, gc,
+    Lookup, Store, gc,
     staging::{self, StagingDirectory},
     verify,
 };
-use larder_trace::{ContentHash, OutputFile, Outputs};
-use tempfile::TempDir;
+use larder_testkit::stores::{Stored, hash, scope};
 
-struct Fixture {
-    dir: TempDir,
-    store: Store,
-    mappings: Mappings,
+/// A store that holds `contents`, each as the output of a target of its own.
+fn holding(contents: &[&str]) -> Stored {
+    let mut stored = Stored::empty();
+    for content in contents {
+        let dep_hash = hash(format!("dep {content}"));
+        stored.add_under(dep_hash, &format!("{content}.o"), content.as_bytes());
+    }
+    stored
 }
 
-fn scope() -> Scope {
-    "pkg".parse().unwrap()
+fn stage(stored: &Stored) -> PathBuf {
+    let staged = stored.path("staged");
+    let report = staging::stage(&stored.store, &stored.mappings, &staged).unwrap();
+    assert!(report.missing.is_empty(), "{:?}", report.missing);
+    staged
 }
 
-fn hash(text: &str) -> ContentHash {
-    ContentHash::of_bytes(text.as_bytes())
+/// Makes everything in the store look as if last used `age` ago.
+fn age(stored: &Stored, content: &str, age: Duration) {
+    let then = SystemTime::now() - age;
+    for path in [
+        stored.store.layout().artifact(&hash(content)),
+        stored.store.layout().candidates(&scope(), &hash(format!("dep {content}"))),
+    ] {
+        let file = fs::File::open(&path).unwrap();
+        file.set_times(fs::FileTimes::new().set_accessed(then)).unwrap();
+    }
 }
 
-impl Fixture {
-    /// A store that holds `contents`, each as the output of a target of its own.
-    fn holding(contents: &[&str]) -> Self {
-        let dir = TempDir::new().unwrap();
-        let store = Store::open(dir.path().join("store")).unwrap();
-        let mut mappings = Mappings::default();
-        for content in contents {
-            let file = OutputFile {
-                path: format!("{content}.o"),
-                hash: hash(content),
-                size: content.len() as u64,
-                executable: false,
-            };
-            assert!(store.import(&file.hash, file.size, false, content.as_bytes()).unwrap());
-            let outputs = Outputs { outputs: vec![file], ..Outputs::default() };
-            store.record(&scope(), &hash(&format!("dep {content}")), &outputs).unwrap();
-            mappings.insert(hash(&format!("dep {content}")), outputs);
-        }
-        Self { dir, store, mappings }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn staged(&self) -> PathBuf {
-        let report = staging::stage(&self.store, &self.mappings, &self.path("staged")).unwrap();
-        assert!(report.missing.is_empty(), "{:?}", report.missing);
-        self.path("staged")
-    }
-
-    /// Makes everything in the store look as if last used `age` ago.
-    fn age(&self, content: &str, age: Duration) {
-        let then = SystemTime::now() - age;
-        for path in [
-            self.store.layout().artifact(&hash(content)),
-            self.store.layout().candidates(&scope(), &hash(&format!("dep {content}"))),
-        ] {
-            let file = fs::File::open(&path).unwrap();
-            file.set_times(fs::FileTimes::new().set_accessed(then)).unwrap();
-        }
-    }
-
-    fn held(&self) -> Vec<&str> {
-        ["a", "b", "c"].into_iter().filter(|name| self.store.holds(&hash(name))).collect()
-    }
+fn held(stored: &Stored) -> Vec<&str> {
+    ["a", "b", "c"].into_iter().filter(|name| stored.store.holds(&hash(name))).collect()
 }
 
 #[test]
 fn what_is_staged_can_be_unstaged() {
-    let f = Fixture::holding(&["a", "b"]);
-    let staged = f.staged();
-    let again = f.staged();
+    let f = holding(&["a", "b"]);
+    let staged = stage(&f);
+    let again = stage(&f);
     assert_eq!(staged, again);
-    let other = Fixture::holding(&[]);
+    let other = holding(&[]);
     let report = staging::unstage(&other.store, &scope(), &staged).unwrap();
     assert_eq!((report.mappings, report.artifacts, report.bytes), (2, 2, 2));
     assert!(report.missing.is_empty());
@@ -94,7 +64,7 @@ fn what_is_staged_can_be_unstaged() {
 
 #[test]
 fn staging_leaves_out_what_the_store_lacks() {
-    let f = Fixture::holding(&["a", "b"]);
+    let f = holding(&["a", "b"]);
     fs::remove_file(f.store.layout().artifact(&hash("b"))).unwrap();
     let report = staging::stage(&f.store, &f.mappings, &f.path("staged")).unwrap();
     assert_eq!((report.mappings, report.artifacts, report.missing.len()), (1, 1, 1));
@@ -104,8 +74,8 @@ fn staging_leaves_out_what_the_store_lacks() {
 
 #[test]
 fn each_intruder_in_a_staging_directory_is_refused_with_its_reason() {
-    let f = Fixture::holding(&["a", "b", "c"]);
-    let staged = f.staged();
+    let f = holding(&["a", "b", "c"]);
+    let staged = stage(&f);
     let name =
         |content: &str, extension: &str| staged.join(format!("{}{extension}", hash(content)));
     let symlink = |to: &str, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
@@ -141,8 +111,8 @@ fn each_intruder_in_a_staging_directory_is_refused_with_its_reason() {
 
 #[test]
 fn a_staging_directory_without_sound_mappings_is_refused() {
-    let f = Fixture::holding(&["a"]);
-    let staged = f.staged();
+    let f = holding(&["a"]);
+    let staged = stage(&f);
     let mut reasons = Vec::new();
     let mut check = || {
         let contents = StagingDirectory::open(&staged).unwrap().verify().unwrap();
@@ -166,20 +136,20 @@ fn a_staging_directory_without_sound_mappings_is_refused() {
 
 #[test]
 fn unstaging_keeps_what_is_good() {
-    let f = Fixture::holding(&["a", "b"]);
-    let staged = f.staged();
+    let f = holding(&["a", "b"]);
+    let staged = stage(&f);
     let bad = staged.join(format!("{}.o", hash("b")));
     fs::remove_file(&bad).unwrap();
     fs::write(&bad, "B").unwrap();
-    let other = Fixture::holding(&[]);
+    let other = holding(&[]);
     let report = staging::unstage(&other.store, &scope(), &staged).unwrap();
     assert_eq!((report.mappings, report.artifacts, report.missing.len()), (1, 1, 1));
-    assert_eq!(other.held(), ["a"]);
+    assert_eq!(held(&other), ["a"]);
 }
 
 #[test]
 fn verification_finds_what_no_stat_shows() {
-    let f = Fixture::holding(&["a", "b"]);
+    let f = holding(&["a", "b"]);
     let entry = f.store.layout().artifact(&hash("a"));
     let times = entry.metadata().unwrap().modified().unwrap();
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o644)).unwrap();
@@ -188,13 +158,13 @@ fn verification_finds_what_no_stat_shows() {
     let report = verify::verify(&f.store).unwrap();
     assert_eq!((report.artifacts, report.mappings, report.corrupt.len()), (1, 2, 1));
     assert_eq!(report.absent.into_iter().collect::<Vec<_>>(), [hash("a")]);
-    assert_eq!(f.held(), ["b"]);
+    assert_eq!(held(&f), ["b"]);
     assert!(verify::verify(&f.store).unwrap().corrupt.is_empty());
 }
 
 #[test]
 fn verification_finds_strays_and_damaged_mappings() {
-    let f = Fixture::holding(&["a"]);
+    let f = holding(&["a"]);
     let layout = f.store.layout();
     fs::write(layout.artifacts().join("stray"), "x").unwrap();
     fs::write(layout.candidates(&scope(), &hash("dep a")), "{}").unwrap();
@@ -206,30 +176,30 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn collection_removes_the_least_recently_used_first() {
-    let f = Fixture::holding(&["a", "b", "c"]);
+    let f = holding(&["a", "b", "c"]);
     for (name, hours) in [("a", 2), ("b", 3), ("c", 1)] {
-        f.age(name, HOUR * hours);
+        age(&f, name, HOUR * hours);
     }
     let all = f.store.stats().unwrap();
     let one = 1 + all.mapping_bytes / 3;
     let policy = gc::Policy { max_size: Some(2 * one), ..gc::Policy::default() };
     let report = gc::collect(&f.store, &policy, || ()).unwrap();
-    assert_eq!(f.held(), ["a", "c"]);
+    assert_eq!(held(&f), ["a", "c"]);
     assert_eq!(report.left, 2 * one);
     let policy = gc::Policy { max_age: Some(HOUR * 3 / 2), ..gc::Policy::default() };
     gc::collect(&f.store, &policy, || ()).unwrap();
-    assert_eq!(f.held(), ["c"]);
+    assert_eq!(held(&f), ["c"]);
     let policy = gc::Policy { max_size: Some(0), ..gc::Policy::default() };
     let report = gc::collect(&f.store, &policy, || ()).unwrap();
-    assert_eq!((f.held().len(), report.left), (0, 0));
+    assert_eq!((held(&f).len(), report.left), (0, 0));
     assert_eq!(f.store.stats().unwrap().mappings, 0);
 }
 
 #[test]
 fn lookups_and_restores_count_as_use() {
-    let f = Fixture::holding(&["a", "b", "c"]);
+    let f = holding(&["a", "b", "c"]);
     for name in ["a", "b", "c"] {
-        f.age(name, HOUR * 9);
+        age(&f, name, HOUR * 9);
     }
     f.store.lookup(&scope(), &hash("dep a"), |_| true);
     let file = &f.mappings.get(&hash("dep b")).unwrap().outputs[0];
@@ -238,12 +208,12 @@ fn lookups_and_restores_count_as_use() {
     verify::verify(&f.store).unwrap();
     let policy = gc::Policy { max_age: Some(HOUR), ..gc::Policy::default() };
     gc::collect(&f.store, &policy, || ()).unwrap();
-    assert_eq!(f.held(), ["a", "b"]);
+    assert_eq!(held(&f), ["a", "b"]);
 }
 
 #[test]
 fn kept_revisions_stay() {
-    let f = Fixture::holding(&["a", "b"]);
+    let f = holding(&["a", "b"]);
     let revision = "v1".parse().unwrap();
     let mut kept = f.mappings.clone();
     kept =
@@ -252,13 +222,13 @@ fn kept_revisions_stay() {
     let policy =
         gc::Policy { max_size: Some(0), max_age: Some(Duration::ZERO), keep: vec![revision] };
     gc::collect(&f.store, &policy, || ()).unwrap();
-    assert_eq!(f.held(), ["a"]);
+    assert_eq!(held(&f), ["a"]);
     assert!(matches!(f.store.lookup(&scope(), &hash("dep a"), |_| true), Lookup::Hit(_)));
 }
 
 #[test]
 fn leftovers_of_the_dead_are_removed() {
-    let f = Fixture::holding(&["a"]);
+    let f = holding(&["a"]);
     let shard = f.store.layout().artifact(&hash("a"));
     let (file, old) = (".larder-1-1.tmp", ".tmp-1-1");
     let directory = shard.with_file_name(".larder-1-2.tmp");
@@ -270,7 +240,7 @@ fn leftovers_of_the_dead_are_removed() {
     gc::collect(&f.store, &gc::Policy::default(), || ()).unwrap();
     assert!(!left.iter().any(|path| path.exists()));
     assert!(!directory.exists());
-    assert_eq!(f.held(), ["a"]);
+    assert_eq!(held(&f), ["a"]);
 }
 
 /// Another process that uses the store, as far as a collection can tell.
@@ -302,8 +272,8 @@ impl Drop for Neighbour {
 
 #[test]
 fn what_a_running_build_uses_is_spared() {
-    let f = Fixture::holding(&["a", "b"]);
-    f.age("a", HOUR);
+    let f = holding(&["a", "b"]);
+    age(&f, "a", HOUR);
     let neighbour = Neighbour::of(&f.store);
     fs::File::open(f.store.layout().artifact(&hash("b")))
         .unwrap()
@@ -311,9 +281,9 @@ fn what_a_running_build_uses_is_spared() {
         .unwrap();
     let policy = gc::Policy { max_size: Some(0), ..gc::Policy::default() };
     let report = gc::collect(&f.store, &policy, || ()).unwrap();
-    assert_eq!(f.held(), ["b"]);
+    assert_eq!(held(&f), ["b"]);
     assert!(report.spared > 0);
     drop(neighbour);
     gc::collect(&f.store, &policy, || ()).unwrap();
-    assert!(f.held().is_empty());
+    assert!(held(&f).is_empty());
 }

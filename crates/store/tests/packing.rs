@@ -3,39 +3,35 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Deref,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use larder_store::{
-    Lookup, Mappings, Miss, Scope, Store, StoreError, Tier,
+    Lookup, Mappings, Miss, Store, StoreError, Tier,
     offline::{self, Recipe, Tool},
     pack::{Level, Limits, Options, Pack},
     packing, verify,
 };
-use larder_trace::{ContentHash, OutputFile, Outputs, host_platform};
+use larder_testkit::stores::{Stored, hash, scope};
+use larder_trace::{ContentHash, Outputs, host_platform};
 use tempfile::TempDir;
 
-fn scope() -> Scope {
-    "pkg".parse().unwrap()
-}
-
-fn hash(text: &[u8]) -> ContentHash {
-    ContentHash::of_bytes(text)
-}
-
 /// A store with the outputs of some targets.
-struct Built {
-    dir: TempDir,
-    store: Store,
-    mappings: Mappings,
+struct Built(Stored);
+
+impl Deref for Built {
+    type Target = Stored;
+
+    fn deref(&self) -> &Stored {
+        &self.0
+    }
 }
 
 impl Built {
     fn empty() -> Self {
-        let dir = TempDir::new().unwrap();
-        let store = Store::open(dir.path().join("store")).unwrap();
-        Self { dir, store, mappings: Mappings::default() }
+        Self(Stored::empty())
     }
 
     /// Of `count` targets, added in an order that `seed` gives.
@@ -53,20 +49,7 @@ impl Built {
     }
 
     fn add(&mut self, path: &str, content: &[u8]) {
-        let executable = path.ends_with(".sh");
-        let file = OutputFile {
-            path: path.to_owned(),
-            hash: hash(content),
-            size: content.len() as u64,
-            executable,
-        };
-        assert!(self.store.import(&file.hash, file.size, executable, content).unwrap());
-        let outputs = Outputs { outputs: vec![file], ..Outputs::default() };
-        self.mappings.insert(hash(format!("dep {path}").as_bytes()), outputs);
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.0.add_under(hash(format!("dep {path}")), path, content);
     }
 
     fn pack(&self, name: &str, options: &Options) -> packing::Report {
@@ -97,7 +80,7 @@ impl Built {
                 return false;
             }
             let executable = path.metadata().unwrap().permissions().mode() & 0o111 != 0;
-            assert_eq!((hash(&fs::read(&path).unwrap()), executable), (file.hash, file.executable));
+            assert_eq!((hash(fs::read(&path).unwrap()), executable), (file.hash, file.executable));
             true
         };
         mappings.iter().filter(served).count()

@@ -2,56 +2,41 @@
 
 use std::{
     fs,
+    ops::Deref,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Instant,
 };
 
 use larder_store::{How, Lookup, Miss, MissReason, Scope, Store, StoreError, Tier, Upstream};
+use larder_testkit::files::write;
+use larder_testkit::stores::{Stored, hash, output, scope};
 use larder_trace::{ContentHash, DiscoveredInput, OutputFile, Outputs};
 use tempfile::TempDir;
 
-struct Fixture {
-    dir: TempDir,
-    store: Store,
-}
+/// A store that targets are built for.
+struct Fixture(Stored);
 
-fn scope() -> Scope {
-    "pkg".parse().unwrap()
-}
+impl Deref for Fixture {
+    type Target = Stored;
 
-fn hash(text: &str) -> ContentHash {
-    ContentHash::of_bytes(text.as_bytes())
-}
-
-fn output(path: &str, content: &str) -> OutputFile {
-    OutputFile {
-        path: path.to_owned(),
-        hash: hash(content),
-        size: content.len() as u64,
-        executable: false,
+    fn deref(&self) -> &Stored {
+        &self.0
     }
 }
 
 impl Fixture {
     fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let store = Store::open(dir.path().join("store")).unwrap();
-        Self { dir, store }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        Self(Stored::empty())
     }
 
     /// Builds an output and inserts it.
     fn built(&self, path: &str, content: &str) -> OutputFile {
         let output = output(path, content);
         let file = self.path(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, content).unwrap();
+        write(&file, content);
         self.store.insert(&file, &output.hash, false).unwrap();
         output
     }
@@ -308,14 +293,14 @@ fn offline_stores_are_used_and_left_alone() {
     let file = baked.built("a.o", "object");
     let outputs = Outputs { outputs: vec![file.clone()], ..Outputs::default() };
     baked.store.record(&scope(), &hash("dep"), &outputs).unwrap();
-    drop(baked.store);
+    let Stored { dir: baked, store, .. } = baked.0;
+    drop(store);
     let dir = TempDir::new().unwrap();
-    let store =
-        Store::open(dir.path().join("s")).unwrap().with_offline(baked.dir.path().join("store"));
+    let store = Store::open(dir.path().join("s")).unwrap().with_offline(baked.path().join("store"));
     let Lookup::Hit(hit) = store.lookup(&scope(), &hash("dep"), |_| true) else { panic!() };
     assert_eq!(hit.tier, Tier::Offline);
     store.restore(&file, &dir.path().join("a.o")).unwrap();
-    let entry = larder_store::Layout::new(baked.dir.path().join("store")).artifact(&file.hash);
+    let entry = larder_store::Layout::new(baked.path().join("store")).artifact(&file.hash);
     write_through(&entry, b"OBJECT");
     assert!(matches!(store.restore(&file, &dir.path().join("b.o")), Err(Miss::Corrupt)));
     assert!(entry.exists());

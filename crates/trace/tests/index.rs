@@ -259,7 +259,7 @@ fn an_input_that_was_looked_at_again_is_still_one_that_was_read_before() {
     place.apply(&Edit::Write(1, 1));
     let index = place.open();
     let written = index.file("in/t.h", Content::Text).unwrap().stat;
-    let begun = MTime::now();
+    let begun = Moment::now();
     assert!(index.unchanged_since("in/t.h", Content::Text, begun));
     while !written.is_settled(MTime::now()) {
         std::thread::sleep(std::time::Duration::from_millis(5));

@@ -2,17 +2,16 @@
 
 use std::thread;
 
-use crate::{
-    common::S3,
-    support::{Machine, asked, forget},
-};
+use larder_testkit::{machine::Machine, services::S3};
+
+use crate::support::{asked, forget, work_tree};
 
 #[test]
 fn eight_processes_build_get_and_collect_at_once() {
     let s3 = S3::start();
     let machine = Machine::new();
-    machine.uses(s3.address);
-    let trees = ["one", "two", "three", "four"].map(|name| machine.tree(name));
+    machine.uses(s3.address, 1);
+    let trees = ["one", "two", "three", "four"].map(|name| work_tree(&machine, name));
     let mappings = machine.path("outputs.jsonl");
     let mappings = mappings.to_str().unwrap();
     machine.build(&trees[0], &["-o", mappings]);

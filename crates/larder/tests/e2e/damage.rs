@@ -8,10 +8,14 @@ use std::{
     process::Command,
 };
 
-use crate::{
-    common::S3,
-    support::{Machine, Mount, Outputs, asked, build_directory, files, forget, outputs, replace},
+use larder_testkit::{
+    files::{files, replace},
+    machine::Machine,
+    mounts::Mount,
+    services::S3,
 };
+
+use crate::support::{Outputs, asked, build_directory, forget, outputs, work_tree};
 
 /// Writes into a file through whatever name it has, as no program should.
 fn scribble(path: &Path) {
@@ -24,7 +28,7 @@ fn scribble(path: &Path) {
 #[test]
 fn an_output_damaged_in_place_does_not_come_back() {
     let machine = Machine::new();
-    let (tree, other) = (machine.tree("work"), machine.tree("other"));
+    let (tree, other) = (work_tree(&machine, "work"), work_tree(&machine, "other"));
     machine.build(&tree, &[]);
     let right = outputs(&tree);
     machine.build(&other, &[]).all("restored");
@@ -50,8 +54,8 @@ fn an_output_damaged_in_place_does_not_come_back() {
 fn damage_to_any_file_of_the_store_is_healed() {
     let s3 = S3::start();
     let machine = Machine::new();
-    machine.uses(s3.address);
-    let tree = machine.tree("work");
+    machine.uses(s3.address, 1);
+    let tree = work_tree(&machine, "work");
     let mappings = machine.path("outputs.jsonl");
     let mappings = mappings.to_str().unwrap();
     machine.build(&tree, &["-o", mappings]);
@@ -116,7 +120,7 @@ fn heals(machine: &Machine, tree: &Path, right: &Outputs, damage: &mut dyn FnMut
 #[test]
 fn a_store_that_cannot_be_used_is_done_without() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     fs::write(machine.path("file"), "").unwrap();
     let unusable = machine.path("file/store");
     let with = |store: &Path| {
@@ -139,7 +143,7 @@ fn a_store_that_cannot_be_used_is_done_without() {
 #[test]
 fn a_full_store_and_a_read_only_one_serve_what_they_have() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     machine.build(&tree, &["--no-cache"]);
     let right = asked(&tree);
     let Some(full) = Mount::tmpfs(&machine.path("full"), "size=40k") else { return };
@@ -152,8 +156,8 @@ fn a_full_store_and_a_read_only_one_serve_what_they_have() {
     };
     build();
     let restored = build();
-    assert!(!restored.ended("restored").is_empty(), "{restored:?}");
-    assert!(!restored.ended("built").is_empty(), "{restored:?}");
+    assert!(!restored.with("restored").is_empty(), "{restored:?}");
+    assert!(!restored.with("built").is_empty(), "{restored:?}");
     drop(full);
 
     let roomy = Mount::tmpfs(&machine.path("full"), "size=10m").unwrap();

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Machine, asked, forget, outputs};
+use larder_testkit::machine::Machine;
+
+use crate::support::{asked, forget, outputs, work_tree};
 
 /// Lets a child run for so long, then kills it. Whether it was still running.
 pub fn kill_after(mut child: Child, patience: Duration) -> bool {
@@ -22,7 +24,7 @@ pub fn kill_after(mut child: Child, patience: Duration) -> bool {
 #[test]
 fn a_killed_build_is_taken_up_and_leaves_nothing_wrong() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     let begun = Instant::now();
     machine.build(&tree, &[]);
     let building = begun.elapsed();
@@ -69,13 +71,13 @@ fn a_killed_build_is_taken_up_and_leaves_nothing_wrong() {
     }
     assert!(killed > 10, "{killed}");
     let rehashed = machine.build(&tree, &["--rehash"]);
-    assert!(rehashed.ended("built").is_empty(), "{rehashed:?}");
+    assert!(rehashed.with("built").is_empty(), "{rehashed:?}");
 }
 
 #[test]
 fn a_build_beside_a_collection_that_is_killed_is_right() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     machine.build(&tree, &[]);
     let right = asked(&tree);
     let mut rng = fastrand::Rng::with_seed(4);

@@ -1,8 +1,5 @@
 //! The artifact cache as a team meets it: the larder binary, a real compiler, a real S3 server.
 
-#[path = "../../../remote/tests/common/mod.rs"]
-mod common;
-
 mod crowd;
 mod damage;
 mod kills;

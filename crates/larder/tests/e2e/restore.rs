@@ -9,9 +9,13 @@ use std::{
 
 use larder_trace::{ContentHash, TraceFile, read_trace_file};
 
-use crate::support::{
-    ASKED, Machine, Outputs, Said, WARNING, asked, build_directory, files, forget, outputs, replace,
+use larder_testkit::{
+    files::{files, replace},
+    machine::Machine,
+    run::run,
 };
+
+use crate::support::{ASKED, Outputs, WARNING, asked, build_directory, forget, outputs, work_tree};
 
 fn names(outputs: &Outputs) -> BTreeSet<&str> {
     outputs.keys().map(String::as_str).collect()
@@ -25,7 +29,7 @@ fn asked_names() -> BTreeSet<&'static str> {
 #[test]
 fn what_was_deleted_is_restored_and_what_nobody_asks_for_is_not() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     let built = machine.build(&tree, &[]);
     built.all("built");
     assert!(built.log.contains(WARNING), "{}", built.log);
@@ -36,17 +40,14 @@ fn what_was_deleted_is_restored_and_what_nobody_asks_for_is_not() {
         forget(&tree, index);
         let restored = machine.build(&tree, &[]);
         restored.all("restored");
-        assert_eq!(
-            restored.steps.keys().collect::<Vec<_>>(),
-            built.steps.keys().collect::<Vec<_>>()
-        );
+        assert_eq!(restored.outputs(), built.outputs());
         assert!(restored.log.contains(WARNING), "{}", restored.log);
         let here = outputs(&tree);
         assert_eq!(names(&here), asked_names());
         assert!(here.iter().all(|(name, output)| all[name] == *output));
         assert!(here["demo"].1 && here["site/sub/run.sh"].1 && !here["stamp"].1);
-        let said = Said::of(&mut Command::new(build_directory(&tree).join("demo")));
-        assert_eq!(said.out, "3\n");
+        let said = run(Command::new(build_directory(&tree).join("demo")));
+        assert_eq!(said.stdout, "3\n");
         for trace in ["demo.trace", "obj/libutil/src/util/b.c.o.trace"] {
             match read_trace_file(&build_directory(&tree).join(trace)) {
                 TraceFile::Finished(record) => assert!(record.synthetic, "{trace}"),
@@ -72,7 +73,7 @@ fn what_was_deleted_is_restored_and_what_nobody_asks_for_is_not() {
 #[test]
 fn intermediates_are_restored_for_who_wants_them() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     machine.build(&tree, &[]);
     let all = outputs(&tree);
     forget(&tree, true);
@@ -98,9 +99,9 @@ fn intermediates_are_restored_for_who_wants_them() {
 #[test]
 fn identical_content_is_kept_once() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     machine.build(&tree, &[]);
-    machine.build(&machine.tree("same"), &[]).all("restored");
+    machine.build(&work_tree(&machine, "same"), &[]).all("restored");
     let contents: BTreeSet<ContentHash> =
         outputs(&tree).into_values().map(|(content, _)| content).collect();
     let kept = files(&machine.path("store/artifacts"));
@@ -121,7 +122,7 @@ fn delete_elided(machine: &Machine, tree: &Path, all: &Outputs) {
 #[test]
 fn an_intermediate_that_is_gone_from_the_store_is_built_again_when_it_is_needed() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     machine.build(&tree, &[]);
     let all = outputs(&tree);
     let main = fs::read_to_string(tree.join("src/main.c")).unwrap();
@@ -136,13 +137,13 @@ fn an_intermediate_that_is_gone_from_the_store_is_built_again_when_it_is_needed(
         delete();
         // Nobody needs them yet.
         machine.build(&tree, &[]).all("replayed");
-        let status = |arguments: &[&str]| Said::of(&mut machine.command(&tree, arguments)).code;
+        let status = |arguments: &[&str]| run(machine.command(&tree, arguments)).code;
         fs::write(tree.join("src/main.c"), format!("{main}int more{round};\n")).unwrap();
         assert_eq!(status(&["build", "--no-build"]), Some(3));
         assert!(!outputs(&tree).keys().any(|name| name.ends_with(".o")));
         let built = machine.build(&tree, &[]);
-        assert!(built.ended("built").contains("demo"), "{built:?}");
-        assert!(built.ended("built").contains("libutil.a"), "{built:?}");
+        assert!(built.with("built").contains(&"demo"), "{built:?}");
+        assert!(built.with("built").contains(&"libutil.a"), "{built:?}");
         assert_eq!(outputs(&tree)["libutil.a"], all["libutil.a"]);
         // The store has them again.
         forget(&tree, true);
@@ -158,7 +159,7 @@ fn an_intermediate_that_is_gone_from_the_store_is_built_again_when_it_is_needed(
 #[test]
 fn a_header_switched_back_and_forth_is_restored() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     let header = tree.join("include/util.h");
     let first = fs::read_to_string(&header).unwrap();
     let texts = [1, 2, 3].map(|n| first.replace("UNIT 1", &format!("UNIT {n}")));
@@ -166,19 +167,19 @@ fn a_header_switched_back_and_forth_is_restored() {
     for text in &texts {
         fs::write(&header, text).unwrap();
         let built = machine.build(&tree, &[]);
-        assert!(built.ended("built").contains("demo"), "{built:?}");
+        assert!(built.with("built").contains(&"demo"), "{built:?}");
         seen.push(asked(&tree));
     }
     assert_ne!(seen[0]["demo"], seen[1]["demo"]);
     for at in [0, 2, 1, 0] {
         fs::write(&header, &texts[at]).unwrap();
         let built = machine.build(&tree, &[]);
-        assert!(built.ended("built").is_empty(), "{built:?}");
-        assert!(built.ended("restored").contains("demo"), "{built:?}");
+        assert!(built.with("built").is_empty(), "{built:?}");
+        assert!(built.with("restored").contains(&"demo"), "{built:?}");
         assert_eq!(asked(&tree), seen[at]);
     }
     // In another tree, from nothing.
-    let other = machine.tree("other");
+    let other = work_tree(&machine, "other");
     fs::write(other.join("include/util.h"), &texts[1]).unwrap();
     machine.build(&other, &[]).all("restored");
     assert_eq!(asked(&other), seen[1]);
@@ -187,7 +188,7 @@ fn a_header_switched_back_and_forth_is_restored() {
 #[test]
 fn the_cache_can_be_left_out() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     let kept = || files(&machine.path("store/artifacts")).len();
     let rebuilt = |arguments: &[&str], more: &[(&str, &Path)]| {
         forget(&tree, true);
@@ -221,13 +222,13 @@ fn the_cache_can_be_left_out() {
     machine.build(&tree, &[]).all("restored");
     replace(&tree.join("src/main.c"), b"int a(void);\nint main(void) { return a() - 1; }\n");
     let built = machine.build(&tree, &["--no-cache"]);
-    assert!(built.ended("built").contains("libutil.a"), "{built:?}");
+    assert!(built.with("built").contains(&"libutil.a"), "{built:?}");
 }
 
 #[test]
 fn trace_files_that_are_gone_take_nothing_with_them() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     let (before, after) = (machine.path("before.jsonl"), machine.path("after.jsonl"));
     machine.build(&tree, &["-o", before.to_str().unwrap()]);
     let right = outputs(&tree);
@@ -238,7 +239,7 @@ fn trace_files_that_are_gone_take_nothing_with_them() {
     };
     delete();
     let built = machine.build(&tree, &[]);
-    assert!(built.log.contains(WARNING) && built.ended("built").is_empty(), "{built:?}");
+    assert!(built.log.contains(WARNING) && built.with("built").is_empty(), "{built:?}");
     delete();
     machine.build(&tree, &["-o", after.to_str().unwrap()]);
     assert_eq!(fs::read(before).unwrap(), fs::read(after).unwrap());
@@ -249,7 +250,7 @@ fn trace_files_that_are_gone_take_nothing_with_them() {
 #[test]
 fn mappings_are_the_same_however_the_targets_came() {
     let machine = Machine::new();
-    let tree = machine.tree("work");
+    let tree = work_tree(&machine, "work");
     let written = |tree: &Path, arguments: &[&str], name: &str| -> Vec<u8> {
         let file: PathBuf = machine.path(name);
         machine.build(tree, &[arguments, &["-o", file.to_str().unwrap()]].concat());
@@ -267,7 +268,7 @@ fn mappings_are_the_same_however_the_targets_came() {
     assert_eq!(written(&tree, &[], "restored.jsonl"), built);
     assert_eq!(written(&tree, &[], "replayed-restored.jsonl"), built);
     assert_eq!(written(&tree, &["--no-build"], "not-built.jsonl"), built);
-    assert_eq!(written(&machine.tree("other"), &[], "other.jsonl"), built);
+    assert_eq!(written(&work_tree(&machine, "other"), &[], "other.jsonl"), built);
     // What mappings mention can be staged, though the store has lost it since.
     machine.cache(&tree, 0, &["clean"]);
     assert_eq!(written(&tree, &[], "after.jsonl"), built);

@@ -8,24 +8,28 @@ use std::{
 
 use larder_store::Mappings;
 
-use crate::{
-    common::{Faults, Proxy, S3},
-    support::{Machine, Outputs, Said, asked, forget, outputs},
+use larder_testkit::{
+    git::git,
+    machine::Machine,
+    run::{Run, run},
+    services::{Faults, Proxy, S3},
 };
+
+use crate::support::{Outputs, asked, commit, forget, outputs, work_tree};
 
 const PLACE: [&str; 2] = ["--scope", "owner/demo"];
 
 /// A machine that has built and staged the package; the revision, what it built, and where.
 fn staged() -> (Machine, String, Outputs, PathBuf) {
     let machine = Machine::new();
-    let tree = machine.tree("work");
-    let revision = machine.commit(&tree);
+    let tree = work_tree(&machine, "work");
+    let revision = commit(&tree);
     let (mappings, staged) = (machine.path("outputs.jsonl"), machine.path("staged"));
     machine.build(&tree, &["-o", mappings.to_str().unwrap()]);
     let stage = ["cache", "stage", mappings.to_str().unwrap(), staged.to_str().unwrap()];
     // The job that builds has no key.
-    let said = Said::of(&mut machine.command(&tree, &stage));
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let said = run(machine.command(&tree, &stage));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
     let right = outputs(&tree);
     (machine, revision, right, staged)
 }
@@ -35,13 +39,12 @@ fn clone(from: &Machine) -> (Machine, PathBuf) {
     let machine = Machine::new();
     let tree = machine.path("elsewhere/work");
     let source = from.path("work");
-    machine
-        .git(&machine.path(""), &["clone", "-q", source.to_str().unwrap(), tree.to_str().unwrap()]);
+    git(&machine.path(""), &["clone", "-q", source.to_str().unwrap(), tree.to_str().unwrap()]);
     (machine, tree)
 }
 
 /// `put-staged` of what `machine` staged, by somebody who has nothing but that directory.
-fn upload(machine: &Machine, staged: &Path, revision: &str, more: &[&str]) -> Said {
+fn upload(machine: &Machine, staged: &Path, revision: &str, more: &[&str]) -> Run {
     let nowhere = machine.path("nowhere");
     fs::create_dir_all(&nowhere).unwrap();
     let staged = staged.to_str().unwrap();
@@ -52,7 +55,7 @@ fn upload(machine: &Machine, staged: &Path, revision: &str, more: &[&str]) -> Sa
 /// Builds nothing, and has everything that `right` has and a default build leaves.
 fn has_all(machine: &Machine, tree: &Path, right: &Outputs) {
     let built = machine.build(tree, &["--no-build", "--rehash", "-v"]);
-    assert!(built.ended("built").is_empty() && built.ended("outOfDate").is_empty(), "{built:?}");
+    assert!(built.with("built").is_empty() && built.with("out-of-date").is_empty(), "{built:?}");
     let here = asked(tree);
     assert_eq!(here.len(), 7, "{:?}", here.keys());
     assert!(here.iter().all(|(name, output)| right[name] == *output));
@@ -62,18 +65,17 @@ fn has_all(machine: &Machine, tree: &Path, right: &Outputs) {
 fn what_one_built_another_need_not() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
-    builder.uses(s3.address);
+    builder.uses(s3.address, 1);
     upload(&builder, &staged, &revision, &[]);
     let (user, tree) = clone(&builder);
-    user.uses(s3.address);
+    user.uses(s3.address, 1);
     user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
     has_all(&user, &tree, &right);
     has_all(&user, &tree, &right);
     // As Mathlib's verifying job: what people read, without JSON.
     forget(&tree, true);
-    let said =
-        Said::of(&mut user.command(&tree, &["build", "--no-build", "--rehash", "-v", "-j2"]));
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let said = run(user.command(&tree, &["build", "--no-build", "--rehash", "-v", "-j2"]));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
     // Without the service, and with nothing of it but the store.
     fs::remove_file(user.path("config.toml")).unwrap();
     forget(&tree, true);
@@ -96,7 +98,7 @@ fn the_same_through_a_bad_network() {
         retry_after: 1,
     };
     let proxy = Proxy::start(s3.address, all, 21);
-    builder.uses(proxy.address);
+    builder.uses(proxy.address, 1);
     upload(&builder, &staged, &revision, &[]);
     let none = Faults::default();
     let hard = [
@@ -109,12 +111,12 @@ fn the_same_through_a_bad_network() {
         Faults { forge: 0.3, ..none },
     ];
     let (user, tree) = clone(&builder);
-    user.uses(proxy.address);
+    user.uses(proxy.address, 1);
     for (at, faults) in hard.into_iter().enumerate() {
         proxy.set(faults);
         user.cache(&tree, 0, &["clean"]);
         let said = user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
-        assert!(said.err.contains("got 7 mappings"), "{at}: {}", said.err);
+        assert!(said.stderr.contains("got 7 mappings"), "{at}: {}", said.stderr);
         user.nothing_wrong_in_store();
         forget(&tree, true);
         has_all(&user, &tree, &right);
@@ -126,13 +128,13 @@ fn artifacts_come_when_a_build_wants_them() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
     let proxy = Proxy::start(s3.address, Faults::default(), 22);
-    builder.uses(s3.address);
+    builder.uses(s3.address, 1);
     upload(&builder, &staged, &revision, &[]);
     let (user, tree) = clone(&builder);
-    user.uses(proxy.address);
+    user.uses(proxy.address, 1);
     let get = [&["get", "--mappings-only"][..], &PLACE].concat();
     let said = user.cache(&tree, 0, &get);
-    assert!(said.err.contains("on demand"), "{}", said.err);
+    assert!(said.stderr.contains("on demand"), "{}", said.stderr);
     assert_eq!(user.store().stats().unwrap().artifacts, 0);
     has_all(&user, &tree, &right);
     assert!(proxy.requests() > 0);
@@ -168,7 +170,7 @@ fn artifacts_come_when_a_build_wants_them() {
     forget(&tree, true);
     let begun = Instant::now();
     let built = user.build(&tree, &[]);
-    assert!(built.ended("built").contains("demo"), "{built:?}");
+    assert!(built.with("built").contains(&"demo"), "{built:?}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(asked(&tree).iter().all(|(name, output)| right[name] == *output));
 }
@@ -177,21 +179,25 @@ fn artifacts_come_when_a_build_wants_them() {
 fn a_put_from_a_dirty_work_tree_says_so() {
     let s3 = S3::start();
     let (builder, ..) = staged();
-    builder.uses(s3.address);
+    builder.uses(s3.address, 1);
     let (tree, mappings) = (builder.path("work"), builder.path("outputs.jsonl"));
     let put = ["put", mappings.to_str().unwrap()];
     let said = builder.cache(&tree, 0, &put);
-    assert!(!said.err.contains("warning"), "{}", said.err);
+    assert!(!said.stderr.contains("warning"), "{}", said.stderr);
     fs::write(tree.join("src/main.c"), "int main(void) { return 1; }\n").unwrap();
     let said = builder.cache(&tree, 0, &put);
-    assert!(said.err.contains("warning") && said.err.contains("not committed"), "{}", said.err);
+    assert!(
+        said.stderr.contains("warning") && said.stderr.contains("not committed"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
 fn a_bad_upload_is_a_miss_until_it_is_mended() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
-    builder.uses(s3.address);
+    builder.uses(s3.address, 1);
     upload(&builder, &staged, &revision, &[]);
     for pack in s3.objects_ending(".pack") {
         let mut content = fs::read(&pack).unwrap();
@@ -200,10 +206,10 @@ fn a_bad_upload_is_a_miss_until_it_is_mended() {
         fs::write(&pack, content).unwrap();
     }
     let (user, tree) = clone(&builder);
-    user.uses(s3.address);
+    user.uses(s3.address, 1);
     let get = [&["get"][..], &PLACE].concat();
     let said = user.cache(&tree, 1, &get);
-    assert!(said.err.contains("corrupt on the service"), "{}", said.err);
+    assert!(said.stderr.contains("corrupt on the service"), "{}", said.stderr);
     user.build(&tree, &[]);
     assert!(asked(&tree).iter().all(|(name, output)| right[name] == *output));
     // On demand as well.
@@ -224,7 +230,7 @@ fn a_bad_upload_is_a_miss_until_it_is_mended() {
 fn mappings_of_other_outputs_are_a_miss() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
-    builder.uses(s3.address);
+    builder.uses(s3.address, 1);
     // Well-formed, and wrong: each dep hash with the outputs of another.
     let file = staged.join("outputs.jsonl");
     let mappings = Mappings::read(&file).unwrap();
@@ -234,7 +240,7 @@ fn mappings_of_other_outputs_are_a_miss() {
     crossed.write(&file).unwrap();
     upload(&builder, &staged, &revision, &[]);
     let (user, tree) = clone(&builder);
-    user.uses(s3.address);
+    user.uses(s3.address, 1);
     user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
     user.build(&tree, &[]).all("built");
     assert!(asked(&tree).iter().all(|(name, output)| right[name] == *output));

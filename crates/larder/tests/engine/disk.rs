@@ -1,11 +1,16 @@
 //! Disks that are full, directories that cannot be written, names that are no text, and directories
 //! where files should be.
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path, process::Command};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Command};
 
 use insta::assert_snapshot;
 
-use crate::common::{Project, Run, larder, run};
+use larder_testkit::{
+    files::set_mode,
+    mounts::with_mount,
+    project::Project,
+    run::{Run, from_copy, larder, run, under},
+};
 
 const TWO: &str = r#"
 [[command]]
@@ -20,25 +25,9 @@ outputs = ["large"]
 run = ["sh", "-c", "head -c 3000000 /dev/zero > $1", "sh", "{out}"]
 "#;
 
-/// Runs larder where `mount` was run before in a mount namespace of its own, which is gone afterwards.
-/// `None`, with a note, where this is not allowed.
+/// Runs larder where `mount` was run before: see [`with_mount`].
 fn run_with_mount(project: &Project, mount: &str, arguments: &[&str]) -> Option<Run> {
-    let namespaces: [&[&str]; 2] = [&["--mount"], &["--mount", "--user", "--map-root-user"]];
-    let allowed = namespaces.into_iter().find(|flags| {
-        let mut probe = Command::new("unshare");
-        let probe = probe.args(*flags).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
-        probe.is_ok_and(|output| output.status.success())
-    });
-    let Some(flags) = allowed else {
-        eprintln!("not tested: nothing can be mounted here");
-        return None;
-    };
-    let inner = project.command(arguments);
-    let mut command = Command::new("unshare");
-    command.args(flags).args(["sh", "-ec", &format!("{mount}\nexec \"$@\""), "sh"]);
-    command.arg(inner.get_program()).args(inner.get_args()).current_dir(&project.root);
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Some(run(command))
+    with_mount(mount, &project.command(arguments)).map(run)
 }
 
 #[test]
@@ -85,28 +74,21 @@ fn a_package_that_somebody_else_owns() {
     let project = Project::new(TWO);
     // As whoever may not write anything here; for root that is somebody else.
     let mut command = if rustix::process::geteuid().is_root() {
-        let inner = project.command(&["build"]);
-        let copy = project.root.parent().unwrap().join("larder");
-        fs::copy(inner.get_program(), &copy).unwrap();
-        open_up(project.root.parent().unwrap());
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).arg("build");
-        command.current_dir(&project.root).env("LARDER_CACHE_DIR", "/nonexistent");
+        let parent = project.root.parent().unwrap();
+        set_mode(parent, 0o755);
+        let larder = from_copy(&parent.join("larder"), &project.command(&["build"]));
+        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        let mut command = under(&nobody, &larder);
+        command.env("LARDER_CACHE_DIR", "/nonexistent");
         command
     } else {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o555);
-        fs::set_permissions(&project.root, mode).unwrap();
+        set_mode(&project.root, 0o555);
         project.command(&["build"])
     };
     command.env("HOME", "/nonexistent");
     let said = run(command).ends_with(1).stderr;
-    open_up(&project.root);
+    set_mode(&project.root, 0o755);
     assert_snapshot!(project.redact(&said), @"error: cannot use [DIR]/.larder: Permission denied (larder needs access to it: see who owns it, and how it is mounted)");
-}
-
-fn open_up(path: &Path) {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(path, mode).unwrap();
 }
 
 #[test]

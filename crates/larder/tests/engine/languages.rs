@@ -4,7 +4,11 @@ use std::fs;
 
 use insta::assert_snapshot;
 
-use crate::common::{PACKAGE, Project, copy_tree, run, walk};
+use larder_testkit::{
+    files::{copy_tree, walk},
+    project::{PACKAGE, Project},
+    run::run,
+};
 
 #[test]
 fn c_cxx_and_both_kinds_of_assembly() {
@@ -285,7 +289,7 @@ pass-env = ["TOKEN"]
     assert_eq!(fs::read_to_string(project.output("a")).unwrap().trim(), secret.len().to_string());
     assert!(build(Some(secret)).stdout.contains("\"replayed\""));
     let mut files = 0;
-    walk(&project.path(".larder"), "", &mut |path, file| {
+    walk(&project.path(".larder"), &mut |path, file| {
         files += 1;
         let bytes = fs::read(file).unwrap();
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
@@ -376,7 +380,7 @@ fn a_lean_toolchain() {
     }
     assert!(project.read(".larder/build/x.trace").contains("Lean (version 4.1.0)"));
     // Found in another way, it is the same Lean. What it says of itself is asked once.
-    crate::common::wait_until("the index trusts the tools", || {
+    larder_testkit::wait::wait_until("the index trusts the tools", || {
         let run = by_path(&["build", "--no-build"]).ok();
         assert!(run.stderr.contains("5 up to date"), "{}", run.stderr);
         by_path(&["build"]).ok();

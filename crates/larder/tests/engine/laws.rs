@@ -4,7 +4,7 @@ use std::fs;
 
 use proptest::prelude::*;
 
-use crate::common::Project;
+use larder_testkit::project::Project;
 
 /// A package of commands and a program, small enough to be built often.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ impl Package {
     }
 
     fn manifest(&self) -> String {
-        let mut text = crate::common::PACKAGE.to_owned();
+        let mut text = larder_testkit::project::PACKAGE.to_owned();
         for (number, command) in self.commands.iter().enumerate() {
             let bit = |bits: u8, number: usize| bits & (1 << number) != 0;
             let texts =

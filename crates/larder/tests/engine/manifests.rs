@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::common::Project;
+use larder_testkit::project::Project;
 
 /// What `larder build` says about a package with this manifest.
 #[track_caller]
@@ -299,7 +299,7 @@ fn sources_outside_the_package() {
        |            ^^^^^
        = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
     "#);
-    project.file("larder.toml", format!("{}{}", crate::common::PACKAGE, library("a.c")));
+    project.file("larder.toml", format!("{}{}", larder_testkit::project::PACKAGE, library("a.c")));
     assert_snapshot!(refused_in(&project), @r#"
     error: [DIR]/larder.toml:6:12: `a.c` is a symbolic link that leads outside the package
        |
@@ -387,7 +387,7 @@ fn missing_tools() {
     );
     let mut command = lean.command(&["build"]);
     command.env("PATH", "/nowhere");
-    assert_snapshot!(lean.redact(&crate::common::run(command).ends_with(2).stderr), @"error: [DIR]/larder.toml: there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is (`lean --print-prefix`); install Lean, or set LEAN_SYSROOT to where it is");
+    assert_snapshot!(lean.redact(&larder_testkit::run::run(command).ends_with(2).stderr), @"error: [DIR]/larder.toml: there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is (`lean --print-prefix`); install Lean, or set LEAN_SYSROOT to where it is");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What builds print: colours, replays, levels, failures.
 
-use crate::common::{Built, Project, run};
+use larder_testkit::{events::Built, project::Project, run::run};
 
 const WARNS: &str = "[[library]]\nname = \"a\"\nsources = [\"*.c\"]\ntrace-args = [\"-Wall\"]\n";
 

@@ -5,14 +5,19 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::common::{Project, run, wait_until};
+use larder_testkit::{
+    processes::send,
+    project::Project,
+    run::{run, under},
+    wait::wait_until,
+};
 
 /// A command that says its id, writes half its output, and goes on until `go` is there.
 const WAITS: &str = r#"
@@ -22,19 +27,10 @@ outputs = ["a"]
 run = ["sh", "-c", "TRAP echo half > $0; echo $$ > pid.tmp; mv pid.tmp pid; while ! [ -e go ]; do sleep 0.05; done; echo whole > $0", "{out}"]
 "#;
 
-fn start(project: &Project, arguments: &[&str]) -> Child {
-    let mut command = project.command(arguments);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
 /// The id of the command, when it runs.
 fn command_of(project: &Project) -> Pid {
     wait_until("the command runs", || project.path("pid").exists());
     Pid::from_raw(project.read("pid").trim().parse().unwrap()).unwrap()
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 #[test]
@@ -47,7 +43,7 @@ fn ctrl_c_ends_commands_and_leaves_no_output() {
         ("trap '' TERM;", &[Signal::INT, Signal::INT]),
     ] {
         let project = Project::new(&WAITS.replace("TRAP", trap));
-        let larder = start(&project, &["build"]);
+        let larder = project.start(&["build"]);
         let command = command_of(&project);
         for (count, signal) in signals.iter().enumerate() {
             if count > 0 {
@@ -72,11 +68,8 @@ fn ctrl_c_ends_commands_and_leaves_no_output() {
 #[test]
 fn nohup_is_respected() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
-    let inner = project.command(&["build"]);
-    let mut command = Command::new("nohup");
-    command.arg(inner.get_program()).args(inner.get_args()).current_dir(&project.root);
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = under(&["nohup"], &project.command(&["build"]));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut larder = command.spawn().unwrap();
     command_of(&project);
     send(&larder, Signal::HUP);
@@ -87,11 +80,11 @@ fn nohup_is_respected() {
 #[test]
 fn a_second_larder_waits_and_says_for_whom() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
-    let first = start(&project, &["build"]);
+    let first = project.start(&["build"]);
     command_of(&project);
-    let mut second = start(&project, &["build"]);
-    let mut events = start(&project, &["build", "--json"]);
-    let mut clean = start(&project, &["clean"]);
+    let mut second = project.start(&["build"]);
+    let mut events = project.start(&["build", "--json"]);
+    let mut clean = project.start(&["clean"]);
     let waits =
         format!("waiting for another larder in this build directory (process {})", first.id());
     for waiter in [&mut second, &mut clean] {
@@ -116,10 +109,10 @@ fn a_second_larder_waits_and_says_for_whom() {
 #[test]
 fn a_larder_that_waits_can_be_interrupted() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
-    let first = start(&project, &["build"]);
+    let first = project.start(&["build"]);
     command_of(&project);
     for signal in [Signal::TERM, Signal::INT] {
-        let mut second = start(&project, &["build"]);
+        let mut second = project.start(&["build"]);
         let mut said = String::new();
         BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
         assert!(said.starts_with("waiting for another larder"), "{said}");
@@ -134,7 +127,7 @@ fn a_larder_that_waits_can_be_interrupted() {
 #[test]
 fn the_lock_of_a_killed_larder_holds_nobody() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
-    let mut first = start(&project, &["build"]);
+    let mut first = project.start(&["build"]);
     let command = command_of(&project);
     first.kill().unwrap();
     assert_eq!(first.wait().unwrap().signal(), Some(9));
@@ -190,7 +183,7 @@ fn set_value(project: &Project, value: u32) {
 #[test]
 fn what_a_killed_larder_left_half_written_is_removed() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
-    let mut first = start(&project, &["build"]);
+    let mut first = project.start(&["build"]);
     command_of(&project);
     let temporary = ".larder/build/.larder-4711-0.tmp";
     project.file(temporary, "half");
@@ -234,7 +227,7 @@ fn killed_at_any_instant_the_next_build_ends_as_a_clean_one() {
             _ => {}
         }
         let (events, delay) = (random(30), Duration::from_micros(random(12_000).into()));
-        let mut larder = start(&project, &["build", "-j4", "--json"]);
+        let mut larder = project.start(&["build", "-j4", "--json"]);
         let said = BufReader::new(larder.stdout.take().unwrap()).lines();
         let instant = format!("{delay:?} after event {}", said.take(events as usize).count());
         thread::sleep(delay);
@@ -305,7 +298,7 @@ fn one_signal_ends_a_build_whatever_it_does() {
             "[[command]]\nname = \"a\"\noutputs = [\"a\"]\nrun = [\"sh\", \"-c\", \"{STARTS_DAEMON} {rest}\", \"{{out}}\"]\n"
         );
         let project = Project::new(&manifest);
-        let larder = start(&project, &["build"]);
+        let larder = project.start(&["build"]);
         let _daemon = Daemon::of(&project);
         wait_until("the command goes on", || project.path("pid").exists());
         let told = Instant::now();
@@ -320,9 +313,9 @@ fn one_signal_ends_a_build_whatever_it_does() {
 #[test]
 fn a_signal_ends_a_build_that_waits_for_the_lock() {
     let project = Project::new(&WAITS.replace("TRAP", ""));
-    let mut first = start(&project, &["build"]);
+    let mut first = project.start(&["build"]);
     command_of(&project);
-    let mut second = start(&project, &["build"]);
+    let mut second = project.start(&["build"]);
     let mut said = String::new();
     BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
     assert!(said.contains("waiting for another larder"), "{said}");

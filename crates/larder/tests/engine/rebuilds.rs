@@ -6,9 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use larder_testkit::{events::Built, files::copy_tree, project::Project};
 use larder_trace::{ContentHash, StatIndex};
-
-use crate::common::{Built, Project, copy_tree};
 
 const MANIFEST: &str = r#"
 [[library]]
@@ -382,7 +381,7 @@ fn the_same_size_and_time_hide_no_edit() {
     project.build();
     let path = project.path("src/two.c");
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    crate::common::wait_until("the index trusts the file", || {
+    larder_testkit::wait::wait_until("the index trusts the file", || {
         project.build();
         modified.elapsed().unwrap().as_millis() > 100
     });
@@ -399,7 +398,7 @@ fn rehash_trusts_no_status() {
     project.build();
     let index = project.path(".larder/index");
     let modified = fs::metadata(project.output("liba.a")).unwrap().modified().unwrap();
-    crate::common::wait_until("the index trusts the file", || {
+    larder_testkit::wait::wait_until("the index trusts the file", || {
         modified.elapsed().unwrap().as_millis() > 100
     });
     // An index that is wrong: only reading the file tells.

@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::common::{Built, Project, run};
+use larder_testkit::{events::Built, project::Project, run::run};
 
 const MANIFEST: &str = r#"
 [[library]]

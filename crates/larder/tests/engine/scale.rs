@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::common::Project;
+use larder_testkit::project::Project;
 
 const MANY: usize = 20_000;
 

@@ -1,9 +1,6 @@
 //! Packs and offline stores as people and images use them: larder itself, a real compiler, real
 //! namespaces and services.
 
-#[path = "../../../remote/tests/common/mod.rs"]
-mod service;
-
 mod image;
 mod namespace;
 mod packs;

@@ -1,10 +1,15 @@
 //! Offline means offline: where there is no network, from a store that belongs to somebody else.
 
 use std::{
-    env, fs,
     os::unix::fs::chown,
     path::Path,
     process::{Child, Command, Stdio},
+};
+
+use larder_testkit::{
+    processes::spawn,
+    run::{from_copy, under},
+    tools::skip,
 };
 
 use super::support::*;
@@ -23,24 +28,17 @@ fn isolated() -> Option<Vec<String>> {
         words(&format!("unshare -n setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"));
     let found = [as_nobody, words("unshare -r -n")].into_iter().find(|words| works(words));
     if found.is_none() {
-        assert!(env::var_os("CI").is_none(), "no network namespace can be made here");
-        println!("skipped: no network namespace can be made here (`unshare -n` is refused)");
+        skip("no network namespace can be made here (`unshare -n` is refused)");
     }
     found
 }
 
 /// larder in the package below `name`, there.
 fn isolated_larder(machine: &Machine, within: &[String], name: &str, args: &[&str]) -> Command {
-    // Where cargo builds may be closed to others.
-    let program = machine.path("larder");
-    if !program.exists() {
-        fs::copy(assert_cmd::cargo::cargo_bin!("larder"), &program).unwrap();
-    }
-    let mut command = Command::new(&within[0]);
-    command.args(&within[1..]).arg(program).args(args);
-    machine.environment(&mut command, name);
-    command.env("LARDER_OFFLINE_STORE", machine.offline());
-    command
+    let mut inner = machine.larder_in(name, args);
+    inner.env("LARDER_OFFLINE_STORE", machine.offline());
+    let within: Vec<&str> = within.iter().map(String::as_str).collect();
+    under(&within, &from_copy(&machine.path("larder"), &inner))
 }
 
 fn give_away(path: &Path, within: &[String]) {
@@ -58,8 +56,7 @@ fn everything_is_restored_without_a_network_by_somebody_else() {
     let machine = Machine::new();
     // Asked, it would take long to fail.
     machine.configure("url = \"http://192.0.2.1/\"");
-    run(machine.larder(&["--offline", "cache", "bake", machine.offline().to_str().unwrap()]))
-        .succeeded();
+    run(machine.larder(&["--offline", "cache", "bake", machine.offline().to_str().unwrap()])).ok();
     set_read_only(&machine.offline(), true);
     let before = tree(&machine.offline());
 
@@ -73,14 +70,14 @@ fn everything_is_restored_without_a_network_by_somebody_else() {
     let offline = machine.offline();
     let verify = ["cache", "verify", offline.to_str().unwrap()];
     run(isolated_larder(&machine, &within, "one", &verify))
-        .succeeded()
+        .ok()
         .mentions(&["5 mappings and 5 artifacts", "in order"]);
 
     // Into the store, and then without the offline store at all.
     machine.packages("three");
     give_away(&machine.path("three"), &within);
     run(isolated_larder(&machine, &within, "three", &["--offline", "cache", "get"]))
-        .succeeded()
+        .ok()
         .mentions(&["unpacked 5 mappings and 5 artifacts"]);
     let mut command = isolated_larder(&machine, &within, "three", &["--json", "build"]);
     command.env_remove("LARDER_OFFLINE_STORE");
@@ -92,7 +89,7 @@ fn everything_is_restored_without_a_network_by_somebody_else() {
     write(&machine.path("one/app/src/who.c"), "const char *who(void) { return \"world\"; } //\n");
     give_away(&machine.path("one"), &within);
     let command = isolated_larder(&machine, &within, "one", &["--json", "build"]);
-    assert_eq!(machine.built("one", command).built, 1);
+    assert_eq!(machine.built("one", command).built().len(), 1);
 }
 
 #[test]
@@ -105,14 +102,11 @@ fn any_number_of_users_share_an_offline_store() {
         machine.packages(name);
         let mut command = machine.larder_in(name, &["--json", "build"]);
         command.env("LARDER_OFFLINE_STORE", machine.offline());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        spawn(command)
     };
     let users: Vec<Child> = names.iter().map(start).collect();
     for (user, name) in users.into_iter().zip(&names) {
-        let output = user.wait_with_output().unwrap();
-        let out = String::from_utf8(output.stdout).unwrap();
-        let said = Said { code: output.status.code(), out, err: String::new() }.succeeded();
-        Built::of(&said).all_restored();
+        Built::of(&Run::of(user.wait_with_output().unwrap()).ok()).all_restored();
         assert!(machine.path(name).join("app/.larder/build/app").exists());
     }
     set_read_only(&machine.offline(), false);

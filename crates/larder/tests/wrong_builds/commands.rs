@@ -2,10 +2,14 @@
 
 use std::fs;
 
-use crate::{
-    common::{Built, Project, larder, run},
-    support::{made, path_with},
+use larder_testkit::{
+    events::Built,
+    project::Project,
+    run::{larder, run},
+    tools::path_with,
 };
+
+use crate::support::made;
 
 /// A command `c` that runs `script` with `{out}` as its first argument.
 fn command(script: &str, more: &str) -> Project {
@@ -18,7 +22,7 @@ fn command(script: &str, more: &str) -> Project {
 #[track_caller]
 fn written(project: &Project) -> String {
     let mut command = project.command(&["build", "--json"]);
-    command.env("PATH", path_with(project, "bin"));
+    command.env("PATH", path_with(&project.path("bin")));
     Built::of(&run(command).ok());
     fs::read_to_string(project.output("c")).unwrap()
 }
@@ -42,7 +46,7 @@ fn a_declared_tool_that_is_not_there_is_traced_as_absent_or_refused() {
     let project = command("tool > $1 || echo none > $1", "tools = [\"tool\"]");
     project.file("bin/empty", "");
     let mut build = project.command(&["build"]);
-    build.env("PATH", path_with(&project, "bin"));
+    build.env("PATH", path_with(&project.path("bin")));
     let first = run(build);
     if first.code != Some(0) {
         assert!(first.stderr.contains("`tool`"), "{}", first.stderr);

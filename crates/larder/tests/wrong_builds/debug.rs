@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use crate::{
-    common::{Project, larder, run},
-    support::said,
+use larder_testkit::{
+    files::walk,
+    project::Project,
+    run::{larder, run},
+    tools::said,
 };
 
 const DEPENDENCY: &str = "[package]\nname = \"dep\"\nartifact-cache = false\n[[library]]\nname = \"dep\"\nsources = [\"src/*.c\"]\nincludes = [\"include\"]\ntrace-args = [\"-g\"]\n[[executable]]\nname = \"tool\"\nsources = [\"util.c\"]\nlibraries = [\"dep\"]\ntrace-args = [\"-g\"]\n[[command]]\nname = \"generate\"\noutputs = [\"made.c\"]\nrun = [\"sh\", \"-c\", \"echo 'int made;' > $1\", \"sh\", \"{out}\"]\n[[library]]\nname = \"made\"\nsources = [\"{generate}\"]\ntrace-args = [\"-g\"]\n";
@@ -72,7 +74,7 @@ fn a_package_gives_the_same_bytes_as_root_and_as_dependency() {
     let alone = larder(&dependency, &project.cache, &["build"]);
     run(alone).ok();
     let mut compared = 0;
-    crate::common::walk(&dependency.join(".larder/build"), "", &mut |path, file| {
+    walk(&dependency.join(".larder/build"), &mut |path, file| {
         if !path.ends_with(".trace") && !path.ends_with(".hash") {
             let here = fs::read(project.output("@dep").join(path)).unwrap();
             assert!(here == fs::read(file).unwrap(), "{path} differs");

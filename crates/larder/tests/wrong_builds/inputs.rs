@@ -1,12 +1,11 @@
 //! Inputs are read byte for byte, and recorded as they were when they were read.
 
-use crate::{
-    common::Project,
-    support::{
-        WAITS, aside, back, build_and_settle, build_while, made, printed, prints,
-        replace_keeping_time, write_keeping_time,
-    },
+use larder_testkit::{
+    files::{replace_keeping_time, write_keeping_time},
+    project::Project,
 };
+
+use crate::support::{WAITS, aside, back, build_and_settle, build_while, made, printed, prints};
 
 /// A program that prints the bytes of `blob.bin`, which its assembler takes in.
 fn incbin(inputs: &str) -> Project {
@@ -146,7 +145,7 @@ fn an_input_edited_and_undone_while_its_command_runs_is_not_recorded() {
     build_while(&project, || {
         aside(&project, "in/a");
         project.file("in/a", "two\n").file("go", "");
-        crate::common::wait_until("the command has read", || project.path("read").exists());
+        larder_testkit::wait::wait_until("the command has read", || project.path("read").exists());
         back(&project, "in/a");
         project.file("end", "");
     });

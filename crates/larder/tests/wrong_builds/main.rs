@@ -1,9 +1,6 @@
 //! Builds that came out wrong once: an output that is not what its inputs make is called up to date or
 //! is restored. Each test is named after the promise that was broken.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod support;
 
 mod commands;

@@ -1,9 +1,8 @@
 //! `--old`: outputs that are newer than everything they were made from are taken.
 
-use crate::{
-    common::Project,
-    support::{printed, prints},
-};
+use larder_testkit::project::Project;
+
+use crate::support::{printed, prints};
 
 fn project() -> Project {
     let project = Project::cached(

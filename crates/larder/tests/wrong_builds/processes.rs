@@ -2,36 +2,17 @@
 
 use std::{fs, os::unix::process::ExitStatusExt, process::Child, time::Duration};
 
-use larder_trace::{ContentHash, TraceFile, read_trace_file};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-
-use crate::{
-    common::{Project, run, under, wait_until},
-    support::{WAITS, require, start},
+use larder_testkit::{
+    processes::{Stray, send},
+    project::Project,
+    run::{run, under},
+    tools::require,
+    wait::{ends_within, wait_until},
 };
+use larder_trace::{ContentHash, TraceFile, read_trace_file};
+use rustix::process::{Pid, Signal, kill_process};
 
-/// A process that a command leaves behind; it is gone when this is.
-struct Left(Pid);
-
-impl Left {
-    /// Waits for the id that it writes.
-    fn of(project: &Project) -> Self {
-        wait_until("the process is there", || {
-            fs::read_to_string(project.path("pid")).is_ok_and(|text| text.ends_with('\n'))
-        });
-        Self(Pid::from_raw(project.read("pid").trim().parse().unwrap()).unwrap())
-    }
-
-    fn runs(&self) -> bool {
-        test_kill_process(self.0).is_ok()
-    }
-}
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        _ = kill_process(self.0, Signal::KILL);
-    }
-}
+use crate::support::WAITS;
 
 fn command(run: &str) -> Project {
     Project::cached(&format!(
@@ -39,22 +20,10 @@ fn command(run: &str) -> Project {
     ))
 }
 
-/// Waits for larder to end, by itself or for a signal, and kills it if it does not. Its exit code.
+/// How larder ends, by itself or for a signal.
 #[track_caller]
-fn ends(mut larder: Child) -> Option<i32> {
-    let mut status = None;
-    let mut patience = 2000;
-    while status.is_none() && patience > 0 {
-        status = larder.try_wait().unwrap();
-        patience -= 1;
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    if status.is_none() {
-        larder.kill().unwrap();
-        larder.wait().unwrap();
-        panic!("it does not end");
-    }
-    status.unwrap().code()
+fn ends(larder: Child) -> Option<i32> {
+    ends_within(Duration::from_secs(10), larder).code()
 }
 
 /// A command that ends and leaves a daemon, which holds the pipe, started with `detached`.
@@ -69,8 +38,8 @@ fn sigterm_ends_a_build_whose_finished_command_left_a_daemon_that_holds_the_pipe
     for detached in ["", "setsid"] {
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
             let project = leaves_daemon(detached);
-            let larder = start(&project, &["build"]);
-            let _left = Left::of(&project);
+            let larder = project.start(&["build"]);
+            let _left = Stray::of(&project.path("pid"));
             wait_until("the command has ended", || project.path("done").exists());
             _ = kill_process(Pid::from_child(&larder), signal);
             // Whether it had waited for the daemon at all is its own affair.
@@ -85,14 +54,14 @@ fn sigterm_ends_a_build_that_waits_for_the_lock() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         for arguments in [&["build"][..], &["clean"], &["test"], &["query", "c"]] {
             let project = command(&format!("{WAITS} : > $1"));
-            let first = start(&project, &["build"]);
+            let first = project.start(&["build"]);
             wait_until("the command runs", || project.path("started").exists());
-            let mut second = start(&project, arguments);
+            let mut second = project.start(arguments);
             let mut said = String::new();
             let stderr = second.stderr.as_mut().unwrap();
             std::io::BufRead::read_line(&mut std::io::BufReader::new(stderr), &mut said).unwrap();
             assert!(said.contains("waiting"), "{arguments:?}: {said}");
-            kill_process(Pid::from_child(&second), signal).unwrap();
+            send(&second, signal);
             let code = std::panic::catch_unwind(|| ends(second));
             project.file("go", "");
             assert!(first.wait_with_output().unwrap().status.success());
@@ -150,8 +119,8 @@ fn what_a_writer_that_outlives_its_command_writes_is_in_no_record() {
     let project = command(
         "exec 3> $1; echo first >&3; (sh -c \"echo \\$PPID > pid\"; i=0; while [ $i -lt 200 ]; do i=$((i + 1)); echo more >&3; [ -e noted ] || : > noted; sleep 0.01; done) > /dev/null 2>&1 & until [ -s pid ]; do sleep 0.01; done",
     );
-    let larder = start(&project, &["build"]);
-    let left = Left::of(&project);
+    let larder = project.start(&["build"]);
+    let left = Stray::of(&project.path("pid"));
     assert_eq!(ends(larder), Some(0));
     // What is in the build directory is what was hashed, and stays it.
     let output = project.output("c");

@@ -1,14 +1,15 @@
 //! What the store gives back, and what reaches it.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+use std::{fs, os::unix::fs::MetadataExt};
+
+use larder_testkit::{
+    events::Built,
+    files::{self, names, set_mode},
+    project::Project,
+    run::run,
 };
 
-use crate::{
-    common::{Built, Project, run},
-    support::made,
-};
+use crate::support::made;
 
 const TWO: &str = r#"
 [[library]]
@@ -89,15 +90,6 @@ run = ["sh", "-c", "ls $2 > $1; cat more >> $1", "sh", "{out}", "{tree}"]
     project
 }
 
-/// The names in an output directory, sorted.
-fn names(project: &Project, path: &str) -> Vec<String> {
-    let entries = fs::read_dir(project.output(path)).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn a_stray_file_in_an_output_directory_is_read_by_nobody() {
     let project = listed();
@@ -116,11 +108,11 @@ fn a_stray_file_in_an_output_directory_is_gone_when_it_is_made_again() {
     fs::create_dir(project.output("tree/empty")).unwrap();
     project.file("in", "2\n");
     assert_eq!(made(&project, "list"), "made\n1\n");
-    assert_eq!(names(&project, "tree"), ["made"]);
+    assert_eq!(names(&project.output("tree")), ["made"]);
     let other = project.checkout();
     assert_eq!(made(&other, "list"), "made\n1\n");
     other.build_with(&["tree"]);
-    assert_eq!(names(&other, "tree"), ["made"]);
+    assert_eq!(names(&other.output("tree")), ["made"]);
 }
 
 #[test]
@@ -132,7 +124,7 @@ fn a_stray_file_in_an_output_directory_does_not_survive_a_restore() {
     fs::write(project.output("tree/stray"), "").unwrap();
     project.file("in", "1\n");
     assert_eq!(made(&project, "list"), "made\n1\n");
-    assert_eq!(names(&project, "tree"), ["made"]);
+    assert_eq!(names(&project.output("tree")), ["made"]);
 }
 
 #[test]
@@ -153,11 +145,11 @@ fn a_target_that_prints_70_megabytes_is_replayed_and_rebuilt_like_any_other() {
 }
 
 fn mode(project: &Project, path: &str) -> u32 {
-    fs::metadata(project.output(path)).unwrap().permissions().mode() & 0o777
+    files::mode(&project.output(path))
 }
 
 fn chmod(project: &Project, path: &str, mode: u32) {
-    fs::set_permissions(project.output(path), fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(&project.output(path), mode);
 }
 
 #[test]

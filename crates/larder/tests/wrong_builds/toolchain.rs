@@ -1,28 +1,22 @@
 //! Compilers are what they execute: through scripts, and through whatever is first on `PATH`.
 
-use std::{
-    env, fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+use std::{fs, path::Path};
+
+use larder_testkit::{
+    events::Built,
+    files::set_mode,
+    project::Project,
+    run::run,
+    tools::{path_with, require, said, which},
 };
 
-use crate::{
-    common::{Built, Project, run},
-    support::{path_with, prints, require, said},
-};
-
-/// Where a program is.
-fn which(program: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap();
-    let mut found = env::split_paths(&path).map(|directory| directory.join(program));
-    found.find(|file| file.is_file()).unwrap()
-}
+use crate::support::prints;
 
 /// Builds with a `bin` of the package first on `PATH`.
 #[track_caller]
 fn build(project: &Project) -> Built {
     let mut command = project.command(&["build", "--json"]);
-    command.env("PATH", path_with(project, "bin"));
+    command.env("PATH", path_with(&project.path("bin")));
     Built::of(&run(command).ok())
 }
 
@@ -30,7 +24,7 @@ fn build(project: &Project) -> Built {
 #[track_caller]
 fn printed(project: &Project) -> String {
     let mut command = project.command(&["exec", "x"]);
-    command.env("PATH", path_with(project, "bin"));
+    command.env("PATH", path_with(&project.path("bin")));
     run(command).ok().stdout
 }
 
@@ -51,7 +45,7 @@ fn copy_of_compiler(project: &Project, path: &str, mark: &[u8]) {
     let mut bytes = fs::read(which("gcc").canonicalize().unwrap()).unwrap();
     bytes.extend_from_slice(mark);
     project.file(path, bytes);
-    fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(&project.path(path), 0o755);
 }
 
 /// What a copy of the driver has to be told, since it looks for its programs beside itself.

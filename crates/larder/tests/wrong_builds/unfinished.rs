@@ -2,10 +2,14 @@
 
 use std::{fs, os::unix::process::ExitStatusExt, path::Path};
 
-use crate::{
-    common::{Project, copy_tree, under},
-    support::{aside, back, made, require, write_keeping_time},
+use larder_testkit::{
+    files::{copy_tree, remove_tree, set_mode, walk, write_keeping_time},
+    project::Project,
+    run::under,
+    tools::require,
 };
+
+use crate::support::{aside, back, made};
 
 /// A command that copies `in`, built for `one`, which is [aside], and then for `two`.
 fn copied() -> Project {
@@ -85,7 +89,7 @@ fn killed_at_each_call(
 }
 
 fn put_back(kept: &Path, root: &Path) {
-    fs::remove_dir_all(root).unwrap();
+    remove_tree(root);
     copy_tree(kept, root);
 }
 
@@ -190,10 +194,8 @@ fn what_a_power_cut_has_emptied_is_made_again() {
 #[test]
 fn what_a_power_cut_has_emptied_in_the_store_is_made_again() {
     let project = copied();
-    crate::common::walk(&project.cache.join("artifacts"), "", &mut |_, file| {
-        let mut permissions = fs::metadata(file).unwrap().permissions();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
-        fs::set_permissions(file, permissions).unwrap();
+    walk(&project.cache.join("artifacts"), &mut |_, file| {
+        set_mode(file, 0o644);
         write_keeping_time(file, b"");
     });
     project.forget();

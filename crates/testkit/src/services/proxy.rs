@@ -15,11 +15,17 @@ use std::{
 /// How often each thing happens to a request, from 0 to 1.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
+    /// An answer of 429.
     pub too_many: f64,
+    /// An answer of 503.
     pub unavailable: f64,
+    /// The connection is closed without an answer.
     pub reset: f64,
+    /// There is no answer until the client leaves.
     pub stall: f64,
+    /// Half of the body arrives.
     pub truncate: f64,
+    /// A bit of the body is another.
     pub forge: f64,
     /// How long every request is held up.
     pub delay: Duration,
@@ -27,7 +33,9 @@ pub struct Faults {
     pub retry_after: u64,
 }
 
+/// The proxy; it ends with the test.
 pub struct Proxy {
+    /// Where it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -44,6 +52,7 @@ struct Shared {
 }
 
 impl Proxy {
+    /// Stands before `upstream`; the same `seed` gives the same faults.
     pub fn start(upstream: SocketAddr, faults: Faults, seed: u64) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -70,6 +79,7 @@ impl Proxy {
         Self { address, shared }
     }
 
+    /// From now on these happen.
     pub fn set(&self, faults: Faults) {
         *self.shared.faults.lock().unwrap() = faults;
     }

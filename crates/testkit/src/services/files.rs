@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
+/// The server.
+#[derive(Debug)]
 pub struct FileServer {
+    /// Where it listens.
     pub address: SocketAddr,
 }
 

@@ -3,8 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
+
+use crate::files::write_all;
 
 /// Runs `git` in `directory` with no configuration but its own, and returns what it printed.
 pub fn git(directory: &Path, arguments: &[&str]) -> String {
@@ -25,18 +27,12 @@ pub fn git(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Writes files, given by path and content.
-pub fn write(directory: &Path, files: &[(&str, &str)]) {
-    for (path, content) in files {
-        let path = directory.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-}
-
 /// A repository with a package in it: one library of one source.
+#[derive(Debug)]
 pub struct Repository {
+    /// Its work tree.
     pub path: PathBuf,
+    /// The package, its library and the library's function.
     pub name: String,
 }
 
@@ -58,7 +54,7 @@ impl Repository {
         let text = format!(
             "[package]\nname = \"{name}\"\n[[library]]\nname = \"{name}\"\nsources = [\"{name}.c\"]\nincludes = [\".\"]\n{more}\n"
         );
-        write(&self.path, &[("larder.toml", &text)]);
+        write_all(&self.path, &[("larder.toml", &text)]);
     }
 
     /// Commits a source that returns `value`; returns the commit.
@@ -66,7 +62,7 @@ impl Repository {
         let name = &self.name;
         let source = format!("int {name}(void) {{ return {value}; }}\n");
         let header = format!("int {name}(void);\n");
-        write(&self.path, &[(&format!("{name}.c"), &source), (&format!("{name}.h"), &header)]);
+        write_all(&self.path, &[(&format!("{name}.c"), &source), (&format!("{name}.h"), &header)]);
         self.commit_all()
     }
 
@@ -106,25 +102,6 @@ pub fn app(directory: &Path, dependencies: &[(&str, &str)]) -> PathBuf {
         list(|name| format!("#include <{name}.h>\n")),
         list(|name| format!(" + {name}()")),
     );
-    write(&path, &[("larder.toml", &manifest), ("main.c", &main)]);
+    write_all(&path, &[("larder.toml", &manifest), ("main.c", &main)]);
     path
-}
-
-/// `larder` in `directory`, with nothing of the user's configuration.
-pub fn larder(directory: &Path) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("larder"));
-    command.current_dir(directory).env("GIT_CONFIG_GLOBAL", "/dev/null");
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("LARDER_CACHE_DIR", directory.join(".cache"));
-    command.env("LARDER_CONFIG", directory.join("no-config.toml"));
-    for name in ["LARDER_PKG_DIR", "LARDER_OFFLINE", "LARDER_OFFLINE_STORE", "GITHUB_OUTPUT"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// Runs it, and returns its exit code, standard output and standard error.
-pub fn run(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }

@@ -1,0 +1,18 @@
+//! What the tests of all crates share, one job a module. Each thing is done with real processes, files
+//! and sockets, in temporary directories that are gone with the test.
+//!
+//! Everything here fails a test by panicking, at the line that called it where that helps.
+
+pub mod events;
+pub mod files;
+pub mod git;
+pub mod machine;
+pub mod mounts;
+pub mod processes;
+pub mod project;
+pub mod run;
+#[cfg(feature = "services")]
+pub mod services;
+pub mod stores;
+pub mod tools;
+pub mod wait;

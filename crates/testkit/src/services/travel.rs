@@ -1,0 +1,95 @@
+//! Stores that are uploaded to services and filled from them.
+
+use std::{net::SocketAddr, sync::LazyLock};
+
+use larder_remote::{
+    Access, Destination, Get, GetReport, Key, Overwrite, PutReport, RemoteError, Service,
+    ServiceConfig,
+};
+use larder_store::{Revision, Scope};
+
+use crate::{
+    machine::KEY,
+    stores::{Stored, scope},
+};
+
+/// The configuration of the bucket as seen through `address`.
+pub fn config_at(address: SocketAddr) -> ServiceConfig {
+    ServiceConfig {
+        name: "team".to_owned(),
+        url: "s3://bucket/some/prefix".to_owned(),
+        endpoint: Some(format!("http://{address}")),
+        region: Some("us-east-1".to_owned()),
+        anonymous_reads: false,
+        ca_certificates: None,
+        timeout_seconds: Some(1),
+        connections: None,
+    }
+}
+
+/// Opens a service with the key.
+pub fn open(config: &ServiceConfig, access: Access) -> Service {
+    let key = Key { id: KEY.0.to_owned(), secret: KEY.1.to_owned() };
+    Service::open_with(config, access, Some(key)).unwrap()
+}
+
+/// A revision by its name.
+pub fn revision(name: &str) -> Revision {
+    name.parse().unwrap()
+}
+
+impl Stored {
+    /// Uploads everything as revision `rev`.
+    pub fn try_put(
+        &self,
+        service: &Service,
+        rev: &str,
+        overwrite: Overwrite,
+    ) -> Result<PutReport, RemoteError> {
+        let (scope, revision) = (scope(), revision(rev));
+        let to = Destination {
+            service,
+            scope: &scope,
+            revision: &revision,
+            overwrite,
+            progress: &|_| (),
+        };
+        larder_remote::put_stored(&to, &self.store, &self.mappings)
+    }
+
+    /// The same, which must work.
+    pub fn put(&self, service: &Service, rev: &str) -> PutReport {
+        let report = self.try_put(service, rev, Overwrite::default()).unwrap();
+        assert!(report.missing.is_empty(), "{:?}", report.missing);
+        report
+    }
+
+    /// Gets the first of some revisions that the service has.
+    pub fn try_get(
+        &self,
+        service: &Service,
+        revs: &[&str],
+    ) -> Result<Option<GetReport>, RemoteError> {
+        let revisions: Vec<_> = revs.iter().map(|rev| revision(rev)).collect();
+        larder_remote::get(&self.request(service), &revisions)
+    }
+
+    /// How to get things from a service.
+    pub fn request<'a>(&'a self, service: &'a Service) -> Get<'a> {
+        static SCOPE: LazyLock<Scope> = LazyLock::new(scope);
+        Get {
+            service,
+            store: &self.store,
+            scope: &SCOPE,
+            local_scope: &SCOPE,
+            mappings_only: false,
+            force: false,
+            progress: &|_| (),
+        }
+    }
+
+    /// Gets a revision that the service has.
+    pub fn get(&self, service: &Service, rev: &str) -> GetReport {
+        self.try_get(service, &[rev]).unwrap().expect("the service has the revision")
+    }
+}
