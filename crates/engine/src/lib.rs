@@ -1,8 +1,8 @@
 //! How it is built: actions, executors, steps, jobs, sandbox, common builds and toolchains.
 //!
 //! From the outside in: [`build`] builds what is asked for; [`targets`] turns a plan's targets into
-//! jobs made of [`builds`]; [`step`] decides for each whether anything is to be done; [`action`] runs
-//! commands.
+//! jobs made of [`builds`]; [`step`] decides for each whether anything is to be done, and has an
+//! [`executor`] run the [`action`] that does it. `docs/architecture.md` follows a build through all of it.
 
 pub mod action;
 pub mod artifact;

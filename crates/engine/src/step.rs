@@ -4,11 +4,11 @@
 //! there, [`restore`] asks the cache, [`execute`] has an action run, [`record`] takes over what it made
 //! and writes down what it was made from.
 //!
-//! Actions write into a staging directory. Only when they have succeeded and every promised output is
-//! there are the outputs renamed into place. A trace file and its outputs belong together by content:
-//! an output that is not what its trace file says is not up to date, so a larder killed at any instant
-//! leaves nothing that a later one would take for finished, and commands that outlive it write where
-//! nobody looks.
+//! Actions write into a staging directory. Only when they have succeeded are their outputs renamed into
+//! place, and a step that lacks one of them keeps none. A trace file and its outputs belong together by
+//! content: an output that is not what its trace file says is not up to date, so a larder killed at any
+//! instant leaves nothing that a later one would take for finished, and commands that outlive it write
+//! where nobody looks.
 
 mod elided;
 mod examine;

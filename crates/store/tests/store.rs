@@ -13,7 +13,7 @@ use std::{
 use larder_store::{How, Lookup, Miss, MissReason, Scope, Store, StoreError, Tier, Upstream};
 use larder_testkit::files::write;
 use larder_testkit::stores::{Stored, hash, output, scope};
-use larder_trace::{ContentHash, DiscoveredInput, OutputFile, Outputs};
+use larder_trace::{DiscoveredInput, OutputFile, Outputs};
 use tempfile::TempDir;
 
 /// A store that targets are built for.
