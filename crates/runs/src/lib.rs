@@ -25,6 +25,7 @@
 
 pub mod atomic_swap;
 pub mod build_lock;
+mod category;
 pub mod classify;
 mod data_dir;
 mod error;
@@ -38,5 +39,6 @@ pub mod run_log;
 pub mod status_index;
 pub mod time;
 
+pub use category::Category;
 pub use data_dir::DataDir;
 pub use error::{Error, Result};
