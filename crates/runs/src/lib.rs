@@ -14,6 +14,7 @@
 //! | [`build_lock`] | `locks/` | who works on what |
 //! | [`atomic_swap`] | any directory | one directory replaced by another in one step |
 //! | [`classify`] | logs | what a log says went wrong |
+//! | [`sanitise`] | any text | makes it fit to print or send |
 //!
 //! # Conventions
 //!
@@ -36,6 +37,7 @@ pub mod lock;
 pub mod name;
 pub mod progress;
 pub mod run_log;
+pub mod sanitise;
 pub mod status_index;
 pub mod time;
 
