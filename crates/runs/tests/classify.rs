@@ -76,8 +76,9 @@ fn real_logs_are_classified() {
     }
     println!("{:24} {:>4}  precision  recall", "", "logs");
     for (category, Score { right, found, there }) in &scores {
-        let percent =
-            |of: u32| if of == 0 { "-".to_owned() } else { format!("{}%", right * 100 / of) };
+        let percent = |of: u32| {
+            (right * 100).checked_div(of).map_or("-".to_owned(), |percent| format!("{percent}%"))
+        };
         println!("{category:24} {there:>4}  {:>9}  {:>6}", percent(*found), percent(*there));
     }
     println!("{wrong:#?}");

@@ -92,7 +92,7 @@ struct RuleText {
     then: Vec<String>,
 }
 
-const BUILT_IN: &str = include_str!("../rules.toml");
+const BUILT_IN: &str = include_str!("rules.toml");
 
 /// The most memory that matching may use for what it has found out about patterns, in bytes.
 const MATCHER_LIMIT: usize = 8 << 20;

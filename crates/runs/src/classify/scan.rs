@@ -1,6 +1,6 @@
 //! Reading a log once, in constant memory, and keeping the lines that tell something.
 
-use super::rules::{Role, Rule, Rules};
+use super::rules::{Role, Rule, Rules, Weight};
 use super::{Classification, Exit, Stage, verdict};
 use crate::Category;
 use crate::sanitise;
@@ -128,7 +128,7 @@ impl<'r> Scanner<'r> {
 
     /// Looks at lines: at all of them together first, because most say nothing.
     fn block(&mut self, lines: &[u8]) {
-        let plain = memchr::memchr2(b'\r', 0x1b, lines).is_none() && lines.is_ascii();
+        let plain = memchr::memchr2(b'\r', 0x1b, lines).is_none();
         let matters = match plain {
             true => self.rules.patterns.is_match(lines),
             false => self.rules.patterns.is_match(sanitise::text(lines).as_bytes()),
@@ -168,9 +168,8 @@ impl<'r> Scanner<'r> {
             return;
         }
         let finding = || Finding { line, offset, text: excerpt(text) };
-        let near = |other: u64| line - other <= NEAR;
-        let mut confirmed = false;
-        let mut first = None;
+        let near = |other: &u64| line - other <= NEAR;
+        let (mut waiting, mut decided, mut confirmed) = (Vec::new(), None, Vec::new());
         for (number, role) in matching.iter().filter_map(|index| self.rules.roles.get(index)) {
             let Some((rule, trace)) =
                 self.rules.rules.get(*number).zip(self.evidence.traces.get_mut(*number))
@@ -179,38 +178,38 @@ impl<'r> Scanner<'r> {
             };
             match role {
                 Role::Header => trace.header = Some(line),
-                Role::Confirmation => {
-                    let pending = trace.pending.take().filter(|pending| near(pending.line));
-                    if let Some(pending) = pending.filter(|pending| pending.offset != offset) {
-                        confirmed = true;
-                        self.evidence.record(self.rules, *number, pending, line);
-                    }
-                }
-                Role::Line if first.is_some_and(|first| first <= *number) => {}
+                Role::Confirmation => confirmed.extend(
+                    trace
+                        .pending
+                        .take()
+                        .filter(|pending| near(&pending.line))
+                        .map(|pending| (*number, pending)),
+                ),
                 Role::Line => {
-                    let headed = !rule.after || trace.header.is_some_and(near);
+                    let headed = !rule.after || trace.header.as_ref().is_some_and(near);
                     if headed && rule.counts_in(self.stage) && self.stands(rule, text) {
-                        first = Some(*number);
+                        match rule.then {
+                            true => waiting.push(*number),
+                            false => decided = decided.or(Some(*number)),
+                        }
                     }
                 }
             }
         }
         // A line that makes another count is only that.
-        let Some((number, rule)) = first
-            .filter(|_| !confirmed)
-            .and_then(|number| Some((number, self.rules.rules.get(number)?)))
-        else {
-            return;
-        };
-        if rule.then {
-            if let Some(trace) = self.evidence.traces.get_mut(number) {
-                trace.pending =
-                    Some(match trace.pending.take().filter(|pending| near(pending.line)) {
-                        Some(pending) => pending,
-                        None => finding(),
-                    });
+        if !confirmed.is_empty() {
+            for (number, pending) in confirmed {
+                self.evidence.record(self.rules, number, pending, line);
             }
-        } else {
+            return;
+        }
+        for number in waiting {
+            if let Some(trace) = self.evidence.traces.get_mut(number) {
+                let pending = trace.pending.take().filter(|pending| near(&pending.line));
+                trace.pending = pending.or_else(|| Some(finding()));
+            }
+        }
+        if let Some(number) = decided {
             self.evidence.record(self.rules, number, finding(), line);
         }
     }
@@ -218,7 +217,7 @@ impl<'r> Scanner<'r> {
     /// Whether an error stands on a line that matches a rule.
     fn stands(&self, rule: &Rule, line: &[u8]) -> bool {
         let quoted = rule.category.is_weather()
-            && rule.weight != super::rules::Weight::Decisive
+            && rule.weight != Weight::Decisive
             && !rule.then
             && self.rules.quoting.is_match(line);
         !quoted && !rule.except.is_match(line)
@@ -246,7 +245,7 @@ impl Evidence {
         let Some(rule) = rules.rules.get(number) else {
             return;
         };
-        if rule.weight == super::rules::Weight::Specific && !rule.category.is_weather() {
+        if rule.weight == Weight::Specific && !rule.category.is_weather() {
             for (other, trace) in rules.rules.iter().zip(&mut self.traces) {
                 // What memory or the disk lacks may well end in a crash.
                 let ends_so = matches!(other.category, Category::OutOfMemory | Category::DiskFull);

@@ -54,8 +54,9 @@ def run(script, directory, seconds, memory, plain):
 
 def scrub(log, directory):
     text = log.decode("utf-8", "surrogateescape")
-    for old, new in [(str(directory), "/build"), (os.path.expanduser("~"), "/home/builder"), (os.uname().nodename, "builder")]:
+    for old, new in [(str(directory), "/build"), (os.path.expanduser("~"), "/home/builder")]:
         text = text.replace(old, new)
+    text = re.sub(rf"\b{re.escape(os.uname().nodename)}\b", "builder", text)
     text = re.sub(r"\bon [\d.]+:53\b", "on 192.0.2.53:53", text)
     text = re.sub(r"(?m)^npm notice.*\n", "", text)
     text = re.sub(r"\b(HTTPS?ConnectionPool\(host=')[^'.]+(\.[^'.]+)*\.(org|com|io)'", r"\1registry.example'", text)
@@ -463,7 +464,7 @@ E
 cargo build --offline""", memory=120)
 case("unzip-corrupt", "build_failure", "build", "head -c 3000 /dev/urandom > x.zip; unzip x.zip")
 case("zstd-corrupt", "build_failure", "build", "head -c 3000 /dev/urandom > x.zst; zstd -d x.zst")
-case("zstd-disk-full", "disk_full", "build", "head -c 3000000 /dev/zero | zstd -q > /tmp/source-z.zst; zstd -d /tmp/source-z.zst -o z; s=$?; rm /tmp/source-z.zst; exit $s", disk=300)
+case("zstd-disk-full", "disk_full", "build", "head -c 600000 /dev/urandom | zstd -q > /tmp/source-z.zst; zstd -d /tmp/source-z.zst -o z; s=$?; rm /tmp/source-z.zst; exit $s", disk=300)
 case("rsync-refused", "network", "build", "rsync rsync://127.0.0.1:9/x/ y/")
 case("ssh-git", "network", "solve", "GIT_SSH_COMMAND='ssh -o BatchMode=yes -o ConnectTimeout=2' git clone ssh://git.invalid/x.git")
 case("dd-disk-full", "disk_full", "test", "printf 'image:\\n\\tdd if=/dev/zero of=image bs=64k count=100\\n' > Makefile; make", disk=300)
@@ -478,7 +479,7 @@ case("doxygen-warnings", "doc_compile_failure", "doc", r"""printf 'INPUT = .\nQU
 case("python-pickle-of-error", "build_failure", "build", r"""printf 'import sys\nprint("retry: curl: (6) Could not resolve host", file=sys.stderr)\nraise KeyError("ENOSPC: no space left on device, write")\n' > g.py; python3 g.py""")
 case("make-log-printed", "build_failure", "build", r"""printf 'all:\n\t@cat old.log; echo "generated 3 of 4 tables"; exit 1\n' > Makefile; printf 'log of yesterday\n| curl: (7) Failed to connect\n  > x: Connection refused\n' > old.log; make""")
 case("cmake-try-compile-then-error", "build_failure", "build", r"""
-printf 'cmake_minimum_required(VERSION 3.16)\nproject(d C)\ninclude(CheckSymbolExists)\ncheck_symbol_exists(ENOSPC errno.h HAVE_ENOSPC)\ncheck_symbol_exists(ETIMEDOUT nonesuch.h HAVE_ETIMEDOUT)\nmessage(STATUS "mirror: Connection timed out")\nadd_executable(a a.c)\n' > CMakeLists.txt; echo 'int main(void) { return connect(0); }' > a.c; cmake -B b && cmake --build b -- CFLAGS=-Werror""")
+printf 'cmake_minimum_required(VERSION 3.16)\nproject(d C)\ninclude(CheckSymbolExists)\ncheck_symbol_exists(ENOSPC errno.h HAVE_ENOSPC)\ncheck_symbol_exists(ETIMEDOUT nonesuch.h HAVE_ETIMEDOUT)\nmessage(STATUS "mirror: Connection timed out")\nadd_executable(a a.c)\n' > CMakeLists.txt; echo 'int main(void) { return oops; }' > a.c; cmake -B b && cmake --build b -- CFLAGS=-Werror""")
 case("configure-no-compiler", "missing_system_package", "build", r"""
 printf 'AC_INIT([d],[1])\nAC_PROG_CC([nonesuch-cc])\nAC_OUTPUT\n' > configure.ac; autoconf; ./configure""")
 case("meson-missing-program", "missing_system_package", "build", r"""printf "project('d')\nfind_program('nonesuch-gen')\n" > meson.build; meson setup b""")
