@@ -264,7 +264,7 @@ fn notify_says_what_changed_and_nothing_when_nothing_did() {
     larder 2026-03-02-120000: 1 broken, 1 working again, 2 of 3 work
 
     Broken (1):
-      fmt.0.9.0: build_failure: Error:  [31mUnbound module Foo
+      fmt.0.9.0: build_failure: Error: Unbound module Foo
 
     Working again (1):
       zlib.1.3.1
@@ -274,6 +274,7 @@ fn notify_says_what_changed_and_nothing_when_nothing_did() {
 
     Compared with 2026-03-01-120000.
     "#);
+    assert_eq!(ecosystem.shown(&["notify", "--channel", "stdout"]), "", "it has been said");
     assert_eq!(ecosystem.shown(&["notify", "--message", "hello"]), "hello\n");
     let (code, error) = ecosystem.refused(&["notify", "--channel", "slack"]);
     assert_eq!(code, 2);
