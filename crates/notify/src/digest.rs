@@ -94,7 +94,7 @@ fn summary(index: &StatusIndex) -> String {
     let count = |recovery| {
         index.changes.iter().filter(|c| c.blessed && c.is_recovery() == recovery).count()
     };
-    let works = index.blessed.status(larder_runs::classify::SUCCESS);
+    let works = index.blessed.worked();
     format!(
         "{} broken, {} working again, {works} of {} work",
         count(false),
@@ -141,27 +141,37 @@ fn list(heading: &str, items: Vec<String>, fold: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use larder_runs::history::{Entry, append};
+    use larder_runs::result::{BuildRef, Origin, Stage, StageResult};
+    use larder_runs::run_log::{Ending, Plan, Run};
     use larder_runs::status_index::generate;
+    use larder_runs::time::Clock;
+    use larder_runs::{Category, DataDir};
 
     use super::*;
 
-    fn add(packages: &Path, name: &str, run: &str, category: &str, blessed: bool) {
-        let success = category == "success";
-        let entry = Entry {
-            ts: format!("{}T12:00:00Z", &run[..10]),
-            run: run.to_owned(),
-            build_hash: "h".to_owned(),
-            status: if success { "success" } else { "failure" }.to_owned(),
-            category: category.to_owned(),
-            blessed,
-            error: (!success).then(|| "Error: {run} Unbound module Foo".to_owned()),
-            failed_dep: (category == "dependency_failure").then(|| "zlib.1.3".to_owned()),
-            ..Entry::default()
-        };
-        append(packages, &name.parse().unwrap(), &entry).unwrap();
+    /// Records a full run: packages, categories, whether blessed.
+    fn full(data: &DataDir, run: &str, results: &[(&str, &str, bool)]) {
+        let time = format!("{}T12:00:00Z", &run[..10]).parse().unwrap();
+        let run = Run::start(data, Plan::default(), Clock::new(move || time)).unwrap();
+        for (name, category, blessed) in results {
+            let package = name.parse().unwrap();
+            let mut result = StageResult::success(package, Stage::Build, time, time);
+            result.build_hash = Some("h".parse().unwrap());
+            result.blessed = *blessed;
+            let error = || Some("Error: {run} Unbound module Foo".to_owned());
+            result = match Category::from(*category) {
+                Category::Success => result,
+                Category::DependencyFailure => {
+                    let zlib = "zlib.1.3".parse().unwrap();
+                    result.failed_dependencies = vec![BuildRef { package: zlib, build_hash: None }];
+                    result.origin = Origin::Skipped;
+                    result.failed(Category::DependencyFailure, error())
+                }
+                category => result.failed(category, error()),
+            };
+            run.record(result).unwrap();
+        }
+        run.finish(Ending::Complete).unwrap();
     }
 
     const R1: &str = "2026-03-01-120000";
@@ -170,19 +180,18 @@ mod tests {
     #[test]
     fn blessed_regressions_come_first_and_long_lists_are_folded() {
         let root = tempfile::tempdir().unwrap();
-        let packages = root.path();
-        for number in 0..5 {
-            add(packages, &format!("p{number}.1"), R1, "success", true);
-            add(packages, &format!("p{number}.1"), R2, "build_failure", true);
+        let data = DataDir::new(root.path());
+        let mut before = vec![("a.1", "success", false), ("b.1", "timeout", true)];
+        let mut after = vec![("a.1", "timeout", false), ("b.1", "success", true)];
+        for name in ["p0.1", "p1.1", "p2.1", "p3.1", "p4.1"] {
+            before.push((name, "success", true));
+            after.push((name, "build_failure", true));
         }
-        add(packages, "a.1", R1, "success", false);
-        add(packages, "a.1", R2, "timeout", false);
-        add(packages, "b.1", R1, "timeout", true);
-        add(packages, "b.1", R2, "success", true);
-        add(packages, "c.1", R1, "success", true);
-        add(packages, "c.1", R2, "dependency_failure", true);
-        add(packages, "new.1", R2, "success", true);
-        let index = generate(packages, None, None).unwrap();
+        before.push(("c.1", "success", true));
+        after.extend([("c.1", "dependency_failure", true), ("new.1", "success", true)]);
+        full(&data, R1, &before);
+        full(&data, R2, &after);
+        let index = generate(&data, None).unwrap();
         let message = digest(&index, DEFAULT_TEMPLATE, 3).unwrap();
         insta::assert_snapshot!(message.subject, @"larder 2026-03-02-120000: 6 broken, 1 working again, 2 of 8 work");
         insta::assert_snapshot!(message.body, @r"
@@ -212,10 +221,11 @@ mod tests {
     #[test]
     fn nothing_changed_is_nothing_to_say() {
         let root = tempfile::tempdir().unwrap();
+        let data = DataDir::new(root.path());
         for run in [R1, R2] {
-            add(root.path(), "a.1", run, "timeout", true);
+            full(&data, run, &[("a.1", "timeout", true)]);
         }
-        let index = generate(root.path(), None, None).unwrap();
+        let index = generate(&data, None).unwrap();
         assert_eq!(digest(&index, DEFAULT_TEMPLATE, 3), None);
     }
 }
