@@ -208,6 +208,8 @@ fn failures_are_counted_under_their_roots() {
     let (code, error) = ecosystem.refused(&["failures", "--category", "biuld_failure"]);
     assert_eq!(code, 2);
     assert!(error.contains("did you mean build_failure?"), "{error}");
+    fs::write(ecosystem.data.rules(), "[[rule]]\ncategory = \"licence\"\n").unwrap();
+    assert_eq!(ecosystem.shown(&["failures", "--category", "licence"]), "");
     assert_eq!(ecosystem.refused(&["failures", "--stage", "bild"]).0, 2);
 }
 

@@ -19,6 +19,7 @@ use common::{Killed, child, package, result, role, start};
 use larder_runs::atomic_swap::{Recovered, Swap, recover};
 use larder_runs::gc::{Options, References, gc_all, publish_references};
 use larder_runs::history::{self, compact, read, read_latest};
+use larder_runs::lock::FileLock;
 use larder_runs::result::{BuildRef, RunKind, Stage, StageResult};
 use larder_runs::run_log::{
     Ending, LogName, Plan, Run, RunState, Scope, all_logs, list_runs, open_log, pending,
@@ -240,6 +241,51 @@ fn killed_in_record_and_finish() {
             children.into_iter().flat_map(|child| child.join().unwrap()).collect()
         });
         check_records(&data, &done);
+    }
+}
+
+/// The instant between the two appends, held open: the history is locked by another, as by one that
+/// records to it at the same time.
+#[test]
+fn killed_between_the_run_and_the_history() {
+    if let Some((_, root)) = role() {
+        let run = start(&DataDir::new(&root), R1, RunKind::Full, Scope::All);
+        run.record(numbered(0)).unwrap();
+        wait(|| root.join("locked").exists());
+        run.record(numbered(1)).unwrap();
+        unreachable!("the history is locked");
+    }
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let mut child = Killed(
+        child("killed_between_the_run_and_the_history", "victim", root.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let history = history::path(&data.packages(), &package(FMT));
+    let results = data.runs().join(R1).join("results.jsonl");
+    wait(|| history.exists());
+    let lock = FileLock::exclusive(&history.with_file_name("history.lock")).unwrap();
+    fs::write(root.path().join("locked"), "").unwrap();
+    let lines = |path: &Path| fs::read_to_string(path).unwrap_or_default().lines().count();
+    wait(|| lines(&results) == 2);
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
+    drop(lock);
+    status_index::generate(&data, None).unwrap();
+    reconcile(&data).unwrap();
+    let entries = read(&data.packages(), &package(FMT)).unwrap().entries;
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries, read_results(results.parent().unwrap()).unwrap());
+}
+
+/// Waits until something is so.
+fn wait(so: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(std::time::Instant::now() < deadline, "it never came to be");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

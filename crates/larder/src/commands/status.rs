@@ -67,7 +67,10 @@ fn row(name: &str, package: &PackageStatus) -> [Cell; 6] {
     let all: u64 = package.others.iter().map(|count| count.2).sum();
     let others = StageStatus { blessed: None, others: package.others.clone() };
     let working = working(&others);
-    let flaky = if package.flaky.is_empty() { "" } else { "flaky " };
+    let flaky = package
+        .flaky
+        .first()
+        .map_or(String::new(), |flaky| format!("flaky {:.0}% ", flaky.rate() * 100.0));
     [
         name.into(),
         state,
@@ -316,7 +319,7 @@ pub fn failures(app: &App, arguments: &Failures) -> ExitCode {
     report(app, &arguments.data, |data| {
         let index = status_index::current(data)?;
         let category = match &arguments.category {
-            Some(wanted) => match known_category(app, &index, wanted) {
+            Some(wanted) => match known_category(app, data, &index, wanted) {
                 Some(category) => Some(category),
                 None => return Ok(ExitCode::from(WRONG)),
             },
@@ -439,11 +442,17 @@ fn show_roots(app: &App, roots: &Roots, wanted: impl Fn(&Failing) -> bool) {
 }
 
 /// The category that is asked for. `None` when there is none of this name, which has been said.
-fn known_category(app: &App, index: &StatusIndex, wanted: &str) -> Option<Category> {
+fn known_category(
+    app: &App,
+    data: &DataDir,
+    index: &StatusIndex,
+    wanted: &str,
+) -> Option<Category> {
     let wanted = wanted.replace('-', "_");
     let mut known: BTreeSet<String> =
         Category::KNOWN.iter().map(|category| category.name().to_owned()).collect();
     known.extend(index.failures().iter().map(|(_, failing)| failing.category.to_string()));
+    known.extend(Category::named_in(&data.rules()).iter().map(ToString::to_string));
     known.remove(Category::Success.name());
     let found = known.iter().find(|name| name.replace('-', "_") == wanted);
     if let Some(name) = found {

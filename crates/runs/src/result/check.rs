@@ -82,7 +82,8 @@ impl StageResult {
 
     fn check_dependencies(&self) -> Result<(), String> {
         let blocked = self.category == Category::DependencyFailure;
-        if !blocked && !(self.failed_dependencies.is_empty() && self.root_failures.is_empty()) {
+        let named = !self.failed_dependencies.is_empty() || !self.root_failures.is_empty();
+        if named && !blocked {
             return Err(format!("a {} has no failed dependencies", self.category));
         }
         if blocked && self.failed_dependencies.is_empty() {
