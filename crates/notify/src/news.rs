@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use larder_runs::classify::{DEPENDENCY_FAILURE, SUCCESS, Stage};
-use larder_runs::status_index::{Failing, StatusIndex};
+use larder_runs::Category;
+use larder_runs::result::{Stage, Status};
+use larder_runs::status_index::{Ending, StatusIndex};
 
 /// How an ecosystem stands, and what changed.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +51,7 @@ pub struct Failure {
     /// What.
     pub subject: Subject,
     /// The kind of failure.
-    pub category: String,
+    pub category: Category,
     /// The line that tells why.
     pub error: Option<String>,
     /// The package whose failure is behind this one; none for a root failure.
@@ -68,10 +69,17 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
+    /// What a result is about. That there is no solution is said of the build.
+    fn new(package: &str, stage: Stage, build: &str, blessed: bool) -> Subject {
+        let stage = if stage == Stage::Solve { Stage::Build } else { stage };
+        let build = (!blessed).then(|| build.to_owned());
+        Subject { package: package.to_owned(), stage, build }
+    }
+
     /// What people call it: the package, and the stage where it is not the build.
     pub(crate) fn title(&self) -> String {
         match self.stage {
-            Stage::Build | Stage::Solve => self.package.clone(),
+            Stage::Build => self.package.clone(),
             stage => format!("{} ({stage})", self.package),
         }
     }
@@ -79,63 +87,63 @@ impl Subject {
 
 impl From<&StatusIndex> for News {
     fn from(index: &StatusIndex) -> News {
-        let subject = |package: &str, build: &str, blessed: bool| Subject {
-            package: package.to_owned(),
-            stage: Stage::Build,
-            build: (!blessed).then(|| build.to_owned()),
-        };
-        let changed = |recovery: bool| {
-            let changes = index.changes.iter().filter(move |c| c.is_recovery() == recovery);
-            changes.map(|c| subject(&c.package, &c.build_hash, c.blessed)).collect()
-        };
+        let roots = index.roots();
+        // What several block is counted once, under the one that blocks most.
+        let mut root_of: BTreeMap<&str, &str> = BTreeMap::new();
+        for root in &roots.roots {
+            for blocked in root.blocked.iter().filter(|blocked| **blocked != root.package) {
+                root_of.entry(blocked).or_insert(&root.package);
+            }
+        }
+        let root = |package: &str| root_of.get(package).map(|root| (*root).to_owned());
         let failing = index.failures().into_iter().map(|(package, failing)| Failure {
-            subject: subject(package, &failing.build_hash, failing.blessed),
-            category: failing.category.to_string(),
+            subject: Subject::new(package, failing.stage, &failing.build_hash, failing.blessed),
+            category: failing.category.clone(),
             error: failing.error.clone(),
-            root: root(index, failing),
+            root: failing.is_blocked().then(|| root(package)).flatten(),
             since: failing.since_run.clone(),
         });
-        let works = |package: &larder_runs::status_index::PackageStatus| {
-            package.blessed.as_ref().is_some_and(|ending| ending.0 == SUCCESS)
+        let changed = |recovery: bool| {
+            let changes = index.changes.iter().filter(move |c| c.is_recovery() == recovery);
+            changes.map(|c| Subject::new(&c.package, c.stage, &c.build_hash, c.blessed)).collect()
         };
+        let flaky = index.flaky().map(|(name, flaky)| {
+            format!("{name} ({}: {} of {} failed)", flaky.stage, flaky.failures, flaky.results)
+        });
         News {
             run: index.run_id.clone().unwrap_or_default(),
             since: index.since.clone().unwrap_or_default(),
-            worked_packages: index.blessed.status(SUCCESS),
-            packages: index.blessed.total,
+            worked_packages: index.numbers.worked_packages,
+            packages: index.numbers.packages,
             failing: failing.collect(),
             broken: changed(false),
             mended: changed(true),
-            working: index
-                .packages
-                .iter()
-                .filter(|(_, package)| works(package))
-                .map(|(name, _)| subject(name, "", true))
-                .collect(),
+            working: working(index),
             new_packages: index.new_packages.clone(),
             gone_packages: index.vanished_packages.clone(),
-            flaky: index
-                .flaky()
-                .map(|(name, flaky)| format!("{name} ({} times)", flaky.transitions))
-                .collect(),
+            flaky: flaky.collect(),
         }
     }
 }
 
-/// The package at the beginning of a cascade: the failed dependency that did not fail because of another.
-fn root(index: &StatusIndex, failing: &Failing) -> Option<String> {
-    let mut root = None;
-    let mut next =
-        failing.failed_dep.as_deref().filter(|_| failing.category == *DEPENDENCY_FAILURE);
-    let mut seen = BTreeSet::new();
-    while let Some(package) = next.filter(|package| seen.insert(*package)) {
-        root = Some(package);
-        let failures = index.packages.get(package).map(|found| found.failures.as_slice());
-        let blocked =
-            failures.and_then(|found| found.first()).filter(|f| f.category == *DEPENDENCY_FAILURE);
-        next = blocked.and_then(|failing| failing.failed_dep.as_deref());
+/// Every blessed result that is a success.
+fn working(index: &StatusIndex) -> BTreeSet<Subject> {
+    let works = |ending: &Option<Ending>| {
+        ending.as_ref().is_some_and(|Ending(status, _)| *status == Status::Success)
+    };
+    let mut working = BTreeSet::new();
+    for (name, package) in index.standing() {
+        for (stage, ending) in [
+            (Stage::Build, &package.blessed),
+            (Stage::Test, &package.test.blessed),
+            (Stage::Doc, &package.doc.blessed),
+        ] {
+            if works(ending) {
+                working.insert(Subject::new(name, stage, "", true));
+            }
+        }
     }
-    root.map(str::to_owned)
+    working
 }
 
 /// Who keeps a package: addresses, by `<name>` or by `<name>.<version>`, which counts first.

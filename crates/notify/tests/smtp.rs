@@ -14,9 +14,9 @@ use larder_notify::{
     Channel, DEFAULT_TEMPLATE, Delivery, Email, Failure, Maintainers, Message, News, Outcome,
     Secret, Security, Subject, Telling, deliver, tell,
 };
-use larder_runs::DataDir;
-use larder_runs::classify::Stage;
 use larder_runs::lock::FileLock;
+use larder_runs::result::Stage;
+use larder_runs::{Category, DataDir};
 
 /// A Python that has aiosmtpd.
 fn python() -> Option<PathBuf> {
@@ -224,7 +224,7 @@ fn news(run: &str, failing: &[(&str, &str, Option<&str>)], working: &[&str]) -> 
         |package: &str| Subject { package: package.into(), stage: Stage::Build, build: None };
     let failing = failing.iter().map(|(package, since, root)| Failure {
         subject: subject(package),
-        category: "build_failure".into(),
+        category: Category::BuildFailure,
         error: None,
         root: root.map(Into::into),
         since: (*since).into(),

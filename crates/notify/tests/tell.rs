@@ -11,13 +11,13 @@ use larder_notify::{
     Channel, DEFAULT_TEMPLATE, DIRECTORY, Delivery, Failure, Maintainers, News, Outcome, Result,
     Secret, Slack, Subject, Telegram, Telling, tell,
 };
-use larder_runs::DataDir;
-use larder_runs::classify::Stage;
+use larder_runs::result::Stage;
+use larder_runs::{Category, DataDir};
 
 fn broken(packages: &[&str]) -> News {
     let failing = packages.iter().map(|package| Failure {
         subject: Subject { package: (*package).into(), stage: Stage::Build, build: None },
-        category: "build_failure".into(),
+        category: Category::BuildFailure,
         error: Some("error: \u{1b}]0;title\u{7}x\u{202e}\rforged".into()),
         root: None,
         since: "R2".into(),

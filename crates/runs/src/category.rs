@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
+use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -90,6 +92,23 @@ impl Category {
             Category::TransientFailure => "transient_failure",
             Category::Custom(name) => name,
         }
+    }
+
+    /// The kinds that a file of classification rules names. None where it cannot be read: what is wrong
+    /// with it is said where logs are classified.
+    pub fn named_in(rules: &Path) -> Vec<Category> {
+        #[derive(Deserialize)]
+        struct Rules {
+            #[serde(default, rename = "rule")]
+            rules: Vec<Rule>,
+        }
+        #[derive(Deserialize)]
+        struct Rule {
+            category: Category,
+        }
+        let text = fs::read_to_string(rules).unwrap_or_default();
+        let parsed: Result<Rules, _> = toml::from_str(&text);
+        parsed.map_or(Vec::new(), |file| file.rules.into_iter().map(|rule| rule.category).collect())
     }
 
     /// Whether it says something of the machine or the network on that day, and nothing of the package.

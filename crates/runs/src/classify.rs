@@ -5,7 +5,6 @@
 //! ([`Exit`]) is believed before what it printed, and only a line that an error stands on counts: a
 //! compiler that quotes `ETIMEDOUT` says nothing of the network.
 
-mod ending;
 mod rules;
 mod scan;
 mod verdict;
@@ -15,15 +14,10 @@ use std::io::{self, Read};
 use serde::Serialize;
 
 use crate::Category;
+use crate::result::{Exit, Stage};
 
-pub use ending::{Exit, Stage};
 pub use rules::Rules;
 pub use scan::Scanner;
-
-/// The status, and the category, of a build that worked.
-pub const SUCCESS: &str = "success";
-/// The category of a package that was not tried because a dependency had failed.
-pub const DEPENDENCY_FAILURE: &str = "dependency_failure";
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

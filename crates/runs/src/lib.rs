@@ -36,11 +36,13 @@ pub mod history;
 pub mod lock;
 pub mod name;
 pub mod progress;
+pub mod result;
 pub mod run_log;
 pub mod sanitise;
+mod standing;
 pub mod status_index;
 pub mod time;
 
 pub use category::Category;
 pub use data_dir::DataDir;
-pub use error::{Error, Result};
+pub use error::{Error, Result, reason};

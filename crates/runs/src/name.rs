@@ -80,6 +80,11 @@ name!(HashName, "hash", check_hash);
 name!(RunId, "run id", check_run);
 
 impl PackageName {
+    /// The name of a package that is not known, for entries that leave it to their directory.
+    pub(crate) fn unknown() -> PackageName {
+        PackageName("unknown.0".to_owned())
+    }
+
     /// The part before the first dot.
     pub fn name(&self) -> &str {
         self.0.split_once('.').map_or(&self.0, |(name, _)| name)

@@ -5,9 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use larder_runs::Category;
-use larder_runs::classify::{
-    Classification, Exit, Rules, Stage, classify_build_log, contains_substring_ci,
-};
+use larder_runs::classify::{Classification, Rules, classify_build_log, contains_substring_ci};
+use larder_runs::result::{Exit, Stage};
 use serde::Deserialize;
 
 /// A line of the manifest.

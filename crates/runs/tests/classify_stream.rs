@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 
 use larder_runs::Category;
-use larder_runs::classify::{Exit, Rules, Stage};
+use larder_runs::classify::Rules;
+use larder_runs::result::{Exit, Stage};
 
 /// Repeats some text, then says something else.
 struct Repeated<'a> {

@@ -14,7 +14,8 @@ use larder_runs::gc::{self, Options};
 use larder_runs::{history, status_index, time};
 use serde_json::json;
 
-use super::runs::{Data, event, report};
+use super::records::event;
+use super::runs::{Data, report};
 use super::{App, FAILED, WRONG};
 use crate::table::{Cell, Table, Tone, age, size};
 
@@ -36,7 +37,7 @@ pub fn locks(app: &App, arguments: &Locks) -> ExitCode {
             true => build_lock::cleanup_stale(&locks)?,
             false => Vec::new(),
         };
-        let mut table = Table::new(["STAGE", "TARGET", "AGE", "STATE", "HOLDER"]);
+        let mut table = Table::new(["STAGE", "TARGET", "AGE", "STATE", "HOLDER"]).spare(&["AGE"]);
         let mut row = |lock: &LockInfo, kind: &str, state: Cell| {
             app.ui.event_json(&event(kind, lock));
             let holder = lock.holder.as_ref().map_or("unknown".to_owned(), ToString::to_string);
@@ -164,7 +165,9 @@ pub fn notify(app: &App, arguments: &Notify) -> ExitCode {
         let template = match arguments.template.as_ref().map(fs::read_to_string) {
             Some(Ok(text)) => text,
             None => DEFAULT_TEMPLATE.to_owned(),
-            Some(Err(error)) => return wrong(format!("cannot read the template: {error}")),
+            Some(Err(error)) => {
+                return wrong(format!("cannot read the template: {}", larder_runs::reason(&error)));
+            }
         };
         let kinds = match arguments.channel.as_slice() {
             [] => channels.configured(),

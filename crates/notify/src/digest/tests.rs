@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
-use larder_runs::classify::Stage;
-use larder_runs::history::{Entry, append};
+use larder_runs::result::{BuildRef, Origin, Stage, StageResult};
+use larder_runs::run_log::{Ending, Plan, Run};
 use larder_runs::status_index::generate;
+use larder_runs::time::Clock;
+use larder_runs::{Category, DataDir};
 
 use super::*;
 use crate::news::{News, Subject};
@@ -150,33 +152,46 @@ fn what_a_root_had_blocked_works_again_as_a_number() {
     assert!(body.contains("  1 that fmt.1 had blocked\n"), "{body}");
 }
 
-fn add(packages: &std::path::Path, name: &str, run: &str, category: &str, dep: Option<&str>) {
-    let success = category == "success";
-    let entry = Entry {
-        ts: format!("{}T12:00:00Z", &run[..10]),
-        run: run.to_owned(),
-        build_hash: "h".to_owned(),
-        status: if success { "success" } else { "failure" }.to_owned(),
-        category: category.to_owned(),
-        blessed: true,
-        failed_dep: dep.map(str::to_owned),
-        ..Entry::default()
-    };
-    append(packages, &name.parse().unwrap(), &entry).unwrap();
+/// Records a full run: packages, categories, and what blocks them.
+fn full(data: &DataDir, run: &str, results: &[(&str, Category, Option<&str>)]) {
+    let time = format!("{}T12:00:00Z", &run[..10]).parse().unwrap();
+    let run = Run::start(data, Plan::default(), Clock::new(move || time)).unwrap();
+    for (name, category, blocker) in results {
+        let mut result = StageResult::success(name.parse().unwrap(), Stage::Build, time, time);
+        result.build_hash = Some("h".parse().unwrap());
+        result.blessed = true;
+        if *category != Category::Success {
+            result = result.failed(category.clone(), None);
+        }
+        if let Some(blocker) = blocker {
+            result.origin = Origin::Skipped;
+            let build_hash = Some("h".parse().unwrap());
+            result.failed_dependencies =
+                vec![BuildRef { package: blocker.parse().unwrap(), build_hash }];
+        }
+        run.record(result).unwrap();
+    }
+    run.finish(Ending::Complete).unwrap();
 }
 
 #[test]
 fn the_status_index_makes_news_with_roots() {
     let root = tempfile::tempdir().unwrap();
-    let packages = root.path();
-    for name in ["zlib.1", "png.1", "gtk.1", "fine.1"] {
-        add(packages, name, R1, "success", None);
-    }
-    add(packages, "zlib.1", R2, "build_failure", None);
-    add(packages, "png.1", R2, "dependency_failure", Some("zlib.1"));
-    add(packages, "gtk.1", R2, "dependency_failure", Some("png.1"));
-    add(packages, "fine.1", R2, "success", None);
-    let news = News::from(&generate(packages, None, None).unwrap());
+    let data = DataDir::new(root.path());
+    let fine = ["zlib.1", "png.1", "gtk.1", "fine.1"].map(|name| (name, Category::Success, None));
+    full(&data, R1, &fine);
+    let blocked = || Category::DependencyFailure;
+    full(
+        &data,
+        R2,
+        &[
+            ("zlib.1", Category::BuildFailure, None),
+            ("png.1", blocked(), Some("zlib.1")),
+            ("gtk.1", blocked(), Some("png.1")),
+            ("fine.1", Category::Success, None),
+        ],
+    );
+    let news = News::from(&generate(&data, None).unwrap());
     let roots: Vec<_> =
         news.failing.iter().map(|f| (f.subject.package.as_str(), f.root.as_deref())).collect();
     assert_eq!(roots, [("gtk.1", Some("zlib.1")), ("png.1", Some("zlib.1")), ("zlib.1", None)]);
@@ -189,8 +204,9 @@ fn the_status_index_makes_news_with_roots() {
     );
 
     let quiet = tempfile::tempdir().unwrap();
+    let data = DataDir::new(quiet.path());
     for run in [R1, R2] {
-        add(quiet.path(), "a.1", run, "timeout", None);
+        full(&data, run, &[("a.1", Category::Timeout, None)]);
     }
-    assert_eq!(said(&News::from(&generate(quiet.path(), None, None).unwrap()), None), None);
+    assert_eq!(said(&News::from(&generate(&data, None).unwrap()), None), None);
 }

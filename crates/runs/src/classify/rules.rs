@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
-use super::Stage;
 use crate::error::{Context, Error, Result};
+use crate::result::Stage;
 use crate::{Category, DataDir};
 
 /// Compiled rules.

@@ -1,8 +1,9 @@
 //! Reading a log once, in constant memory, and keeping the lines that tell something.
 
 use super::rules::{Role, Rule, Rules, Weight};
-use super::{Classification, Exit, Stage, verdict};
+use super::{Classification, verdict};
 use crate::Category;
+use crate::result::{Exit, Stage};
 use crate::sanitise;
 
 /// How much is looked at together, in bytes.

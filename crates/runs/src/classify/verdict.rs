@@ -1,9 +1,10 @@
 //! Deciding: how the process ended, weighed with what its log said.
 
+use super::Classification;
 use super::rules::{Rule, Rules, Weight};
 use super::scan::{Evidence, Finding};
-use super::{Classification, Exit, Stage};
 use crate::Category;
+use crate::result::{Exit, Stage};
 
 /// A build that printed this many lines after weather had survived it.
 const SURVIVED: u64 = 1000;
