@@ -67,7 +67,8 @@ pub fn status(bench: &Bench, name: &str) -> Result<Vec<Row>> {
             for package in (0..PACKAGES).step_by(PACKAGES / CHANGED) {
                 run.record(result(package, 0, &time)?)?;
             }
-            Ok(drop(run.finish(Ending::Complete)?))
+            run.finish(Ending::Complete)?;
+            Ok(())
         },
         || timed(|| refresh(&data)),
         cat,
