@@ -12,6 +12,8 @@ use crate::time::milliseconds;
 
 mod check;
 
+pub(crate) use check::is_word;
+
 /// The version of a line of a history and of a run's results. Lines without one are of the first.
 pub const SCHEMA_VERSION: u32 = 2;
 

@@ -8,7 +8,7 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use crate::error::{Context, Error, Result};
-use crate::result::Stage;
+use crate::result::{Stage, is_word};
 use crate::{Category, DataDir};
 
 /// Compiled rules.
@@ -149,6 +149,13 @@ impl Rules {
             quoting.extend(file.quoting);
             for rule in file.rules {
                 let number = rules.len();
+                if !is_word(&rule.category) || Category::from(&*rule.category) == Category::Success
+                {
+                    return Err(wrong(format!(
+                        "{:?} is no category of a failure: letters, digits, `_` and `-`",
+                        rule.category
+                    )));
+                }
                 let plain = rule.contains.iter().map(|text| regex::escape(text));
                 let lines = plain.chain(rule.regex).map(|source| (source, Role::Line));
                 let (after, then) = (!rule.after.is_empty(), !rule.then.is_empty());

@@ -169,12 +169,44 @@ fn a_user_extends_the_rules() {
     let without = Rules::load(&crate::DataDir::new(dir.path().join("missing"))).unwrap();
     assert_eq!(category(&without, b"error: licence EXPIRED"), Category::BuildFailure);
 
+    for category in ["success", "a b", ""] {
+        fs::write(&path, format!("[[rule]]\ncategory = \"{category}\"\n")).unwrap();
+        let error = Rules::with_file(&path).unwrap_err().to_string();
+        assert!(error.contains("no category of a failure"), "{error}");
+    }
     fs::write(&path, "[[rule]]\ncategory = \"x\"\nregex = [\"(\"]\n").unwrap();
     let error = Rules::with_file(&path).unwrap_err().to_string();
     assert!(error.contains("rules.toml") && error.contains("unclosed group"), "{error}");
     fs::write(&path, "[[rule]]\ncategory = \"x\"\ncontain = [\"(\"]\n").unwrap();
     let error = Rules::with_file(&path).unwrap_err().to_string();
     assert!(error.contains("line 3") && error.contains("contain"), "{error}");
+}
+
+#[test]
+fn what_is_found_can_be_recorded() {
+    let time: jiff::Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+    for log in [
+        "npm error code ERESOLVE\n",
+        "failed to build dependency zlib\n",
+        "error: could not document `x`\n",
+        "a.c:1:1: error: x\n",
+        "make: *** [x] Killed\n",
+        "",
+    ] {
+        for stage in Stage::ALL {
+            let exit = code(1);
+            let found = classify(stage, exit, log);
+            let package = "fmt.0.9.0".parse().unwrap();
+            let result = crate::result::StageResult::success(package, stage, time, time);
+            let result = crate::result::StageResult {
+                build_hash: (stage != Stage::Solve).then(|| "h".parse().unwrap()),
+                exit: Some(exit),
+                rule: Some(found.rule),
+                ..result.failed(found.category, found.error)
+            };
+            result.check(time).unwrap();
+        }
+    }
 }
 
 #[test]

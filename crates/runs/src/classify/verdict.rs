@@ -31,7 +31,8 @@ pub(super) fn decide(
 ) -> Classification {
     let log = Log { rules, evidence };
     let Some(exit) = exit else {
-        return log.best().map_or_else(success, |(rule, finding)| found(rule, stage, finding));
+        let as_it_is = |(rule, finding): (&Rule, _)| of(rule.category.clone(), rule, finding);
+        return log.best().map_or_else(success, as_it_is);
     };
     if exit.code == Some(0) && exit.signal.is_none() && !exit.timed_out && !exit.out_of_memory {
         return success();
@@ -105,13 +106,21 @@ fn success() -> Classification {
     }
 }
 
+/// What a rule found, in terms of the stage.
 fn found(rule: &Rule, stage: Stage, finding: &Finding) -> Classification {
-    let general = rule.category == Category::BuildFailure;
-    // A compiler's error is one in tests as well; in documentation it is the documentation's.
-    let category = match general && (rule.weight == Weight::Summary || stage == Stage::Doc) {
-        true => unexplained(stage),
-        false => rule.category.clone(),
+    let category = match rule.category {
+        Category::BuildFailure if rule.weight == Weight::Summary => unexplained(stage),
+        // A compiler's error is one in tests as well; in documentation it is the documentation's.
+        Category::BuildFailure if stage == Stage::Doc => Category::DocCompileFailure,
+        // What was built had a solution, and its dependencies: that a tool of its own misses some is its failure.
+        Category::NoSolution if stage != Stage::Solve => Category::BuildFailure,
+        Category::DependencyFailure => Category::BuildFailure,
+        _ => rule.category.clone(),
     };
+    of(category, rule, finding)
+}
+
+fn of(category: Category, rule: &Rule, finding: &Finding) -> Classification {
     Classification {
         category,
         rule: rule.name.clone(),

@@ -115,7 +115,7 @@ impl StageResult {
 }
 
 /// Whether a text is fit for a category: it is shown, and asked for on the command line.
-fn is_word(text: &str) -> bool {
+pub(crate) fn is_word(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     !text.is_empty() && text.len() <= 60 && text.chars().all(word)
 }
