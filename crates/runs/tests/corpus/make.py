@@ -484,6 +484,34 @@ case("configure-no-compiler", "missing_system_package", "build", r"""
 printf 'AC_INIT([d],[1])\nAC_PROG_CC([nonesuch-cc])\nAC_OUTPUT\n' > configure.ac; autoconf; ./configure""")
 case("meson-missing-program", "missing_system_package", "build", r"""printf "project('d')\nfind_program('nonesuch-gen')\n" > meson.build; meson setup b""")
 case("pip-missing-python-h", "missing_system_package", "build", r"""printf '#include <Pythonx.h>\n' > x.c; printf 'from setuptools import setup, Extension\nsetup(name="x", version="1", ext_modules=[Extension("x", ["x.c"])])\n' > setup.py; python3 setup.py build_ext""")
+case("tests-wait-for-a-server", "test_failure", "test", r"""
+cat > check.sh <<'E'
+python3 -m http.server 18931 --bind 127.0.0.1 >/dev/null 2>&1 &
+server=$!
+until curl -sSfo page http://127.0.0.1:18931/; do sleep 0.1; done
+kill -9 $server; wait $server
+grep -c table page
+E
+bash check.sh""")
+case("tests-stop-a-server", "test_failure", "test", r"""
+cat > check.sh <<'E'
+sleep 60 & server=$!
+kill $server; wait $server
+sleep 60 & server=$!
+kill -9 $server; wait $server
+echo "3 answers instead of 4"
+exit 1
+E
+printf 'check:\n\tbash check.sh\n' > Makefile; make check""")
+case("tests-compile-error", "build_failure", "test", r"""
+cargo init -q --lib --name d . 2>/dev/null; printf '#[test]\nfn timed_out() {\n    assert!(oops());\n}\n' > src/lib.rs; cargo test --offline""")
+case("tests-need-the-network", "test_failure", "test", r"""printf 'import urllib.request\ndef test_fetch():\n    urllib.request.urlopen("http://files.invalid/x")\n' > test_f.py; pytest -q -p no:cacheprovider""")
+case("git-submodule-lookup", "network", "build", r"""
+git init -q .; printf '[submodule "x"]\n\tpath = x\n\turl = https://git.invalid/x.git\n' > .gitmodules; git add .gitmodules; git update-index --add --cacheinfo 160000,1234567890123456789012345678901234567890,x; git -c user.name=x -c user.email=x@example.org commit -qm x; git submodule update --init""")
+case("gem-lookup", "network", "build", "gem install --clear-sources -s https://gems.invalid/ x")
+case("cabal-type-error", "build_failure", "build", r"""printf 'module Main where\nimport Network.Timeout.Nonesuch\nmain = pure ()\n' > Main.hs; ghc -v0 Main.hs""")
+case("make-recursive-error", "build_failure", "build", r"""mkdir sub; printf 'all:\n\t$(MAKE) -C sub\n' > Makefile; printf 'all:\n\t@echo "checking for ECONNREFUSED... no"; echo "tables differ: Connection refused"; false\n' > sub/Makefile; make""")
+
 
 if __name__ == "__main__":
     main()
