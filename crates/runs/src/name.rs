@@ -137,6 +137,11 @@ pub(crate) fn is_package(name: &str) -> bool {
     check_package(name).is_ok()
 }
 
+/// Whether a text is a [`RunId`].
+pub(crate) fn is_run(id: &str) -> bool {
+    check_run(id).is_ok()
+}
+
 fn check_length(name: &str) -> Result<(), &'static str> {
     match name.len() {
         0 => Err("it is empty"),

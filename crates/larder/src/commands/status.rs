@@ -11,7 +11,7 @@ use larder_runs::run_log::{self, RunState};
 use larder_runs::status_index::{
     self, Failing, PackageStatus, Root, Roots, StageStatus, StatusIndex, Totals,
 };
-use larder_runs::{Category, DataDir};
+use larder_runs::{Category, DataDir, sanitise};
 use serde_json::{Value, json};
 
 use super::records::{Named, Which, ago, event, known_packages, nearest, plural, short};
@@ -35,7 +35,7 @@ pub fn status(app: &App, arguments: &Status) -> ExitCode {
         let index = status_index::current(data)?;
         app.ui.event_json(&overview(&index));
         for line in describe(&index) {
-            app.ui.result(&line);
+            app.ui.result(&sanitise::line(line));
         }
         let mut table = Table::new(["PACKAGE", "STATE", "OTHERS", "RECENT", "FAILING FOR", ""])
             .spare(&["RECENT", "OTHERS", "FAILING FOR"]);

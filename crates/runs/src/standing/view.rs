@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Category;
 use crate::history;
+use crate::name;
 use crate::result::{Outcome, RunKind, Stage, stage_of};
 
 /// What the status needs of a [`history::Entry`].
@@ -56,7 +57,7 @@ struct Named<'a> {
 impl<'a> View<'a> {
     /// Reads a line; `None` when it is no entry.
     pub fn parse(line: &'a [u8]) -> Option<View<'a>> {
-        history::parse(line)
+        history::parse(line).filter(|view: &View<'_>| name::is_run(&view.run))
     }
 
     /// The stage.
