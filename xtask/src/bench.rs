@@ -55,6 +55,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("status", runs::status),
     ("append", runs::append),
     ("latest", runs::latest),
+    ("scale", runs::scale),
     ("sandbox", sandbox::sandbox),
 ];
 

@@ -84,7 +84,7 @@ pub enum Command {
     Changes(commands::status::Changes),
     Failures(commands::status::Failures),
     History(commands::status::History),
-    Log(commands::runs::Log),
+    Log(commands::log::Log),
     Locks(commands::upkeep::Locks),
     Gc(commands::upkeep::Gc),
     Notify(commands::upkeep::Notify),

@@ -4,6 +4,8 @@ pub mod build;
 pub mod cache;
 pub mod ci;
 pub mod graph;
+pub mod log;
+mod records;
 pub mod runs;
 pub mod scaffold;
 pub mod status;
@@ -108,13 +110,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Changes(arguments) => status::changes(&app, &arguments),
         Command::Failures(arguments) => status::failures(&app, &arguments),
         Command::History(arguments) => status::history(&app, &arguments),
-        Command::Log(arguments) => runs::log(&app, &arguments),
+        Command::Log(arguments) => log::log(&app, &arguments),
         Command::Locks(arguments) => upkeep::locks(&app, &arguments),
         Command::Gc(arguments) => upkeep::gc(&app, &arguments),
         Command::Notify(arguments) => upkeep::notify(&app, &arguments),
         Command::Ci(command) => ci::run(&app, &command),
         Command::Update(update) => update::update(&app, &update),
     };
-    app.ui.finish();
-    code
+    if app.ui.finish() { code } else { ExitCode::from(FAILED) }
 }

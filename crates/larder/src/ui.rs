@@ -13,7 +13,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use larder_engine::event::{Ended, Event, Reporter, Status, StepCounts, StepName};
 use larder_project::diagnostic::Diagnostics;
-use larder_trace::Level;
+use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
 
 use crate::cli::{ColorChoice, Global};
@@ -32,6 +32,8 @@ pub struct Ui {
     pub log_level: Level,
     bar: Option<ProgressBar>,
     out: Mutex<()>,
+    /// Why standard output could not be written, once it could not.
+    unwritten: Mutex<Option<String>>,
     /// The highest level of build output seen so far, as a number.
     worst: AtomicU8,
 }
@@ -66,6 +68,7 @@ impl Ui {
             log_level: Level::Info,
             bar,
             out: Mutex::new(()),
+            unwritten: Mutex::new(None),
             worst: AtomicU8::new(0),
         }
     }
@@ -113,15 +116,27 @@ impl Ui {
     }
 
     fn emit(&self, event: &Value) {
+        self.print(&escape(&event.to_string()));
+    }
+
+    /// Prints a line on standard output. A reader that has gone has seen enough; anything else that keeps
+    /// it from being written fails the command: see [`Ui::finish`].
+    fn print(&self, line: &str) {
         let _guard = self.lock();
-        let _ = writeln!(io::stdout().lock(), "{event}");
+        let mut output = io::stdout().lock();
+        let written = writeln!(output, "{line}").and_then(|()| output.flush());
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+            unwritten.get_or_insert(describe_io(&error));
+        }
     }
 
     /// Prints one line of a result on standard output, unless events go there.
     pub fn result(&self, line: &str) {
         if !self.json {
-            let _guard = self.lock();
-            let _ = writeln!(io::stdout().lock(), "{line}");
+            self.print(line);
         }
     }
 
@@ -182,11 +197,17 @@ impl Ui {
         }
     }
 
-    /// Removes the live line.
-    pub fn finish(&self) {
+    /// Removes the live line. Returns whether everything could be written; says why not.
+    pub fn finish(&self) -> bool {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = &*unwritten {
+            let error = self.paint(style::RED, "error:");
+            self.say(&format!("{error} cannot write to standard output: {reason}"));
+        }
+        unwritten.is_none()
     }
 
     fn live(&self, progress: &StepCounts, step: StepName<'_>) {
@@ -290,6 +311,26 @@ fn wants_color(choice: ColorChoice, terminal: bool) -> bool {
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && !no_color,
     }
+}
+
+/// A line of JSON in which what a terminal would take for a command is spelled out. Such characters stand
+/// only within strings, so the line says the same as before.
+fn escape(json: &str) -> String {
+    let commands = |c: char| {
+        let bidirectional = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        bidirectional || matches!(c, '\u{7f}'..='\u{9f}')
+    };
+    if !json.contains(commands) {
+        return json.to_owned();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match commands(c) {
+            true => escaped += &format!("\\u{:04x}", u32::from(c)),
+            false => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// A command line without its middle where that is very long.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use larder_runs::sanitise;
 use serde::Deserialize;
 
 use crate::error::Result;
@@ -23,6 +24,8 @@ pub enum Channel {
     Email(Email),
     /// Standard output.
     Stdout,
+    /// Standard output, on which the caller says it in another form: nothing is written here.
+    Caller,
 }
 
 /// An incoming webhook.
@@ -71,8 +74,10 @@ pub struct Email {
     pub login: Option<(String, Secret)>,
     /// The sender.
     pub from: String,
-    /// The recipients.
+    /// Who gets everything.
     pub to: Vec<String>,
+    /// Whether those who keep a package get what concerns it.
+    pub maintainers: bool,
 }
 
 /// How a connection to an SMTP server is protected.
@@ -88,7 +93,7 @@ pub enum Security {
     None,
 }
 
-/// What is sent.
+/// What is sent. Every channel sends it as [`larder_runs::sanitise`] leaves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// One line: an e-mail's subject, the first line elsewhere.
@@ -98,6 +103,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// The message fit to show: what is in it came from logs, names and people.
+    pub(crate) fn fit(&self) -> Message {
+        Message { subject: sanitise::line(&self.subject), body: sanitise::text(&self.body) }
+    }
+
     /// Subject and body in one text of at most `limit` bytes; what is cut off is said to be.
     pub(crate) fn text(&self, limit: usize) -> String {
         const CUT: &str = "\n… (cut)";
@@ -153,12 +163,13 @@ pub fn send(channel: &Channel, message: &Message) -> i32 {
     }
 }
 
-/// Sends a message.
+/// Sends a message, by e-mail to everybody who gets everything.
 ///
 /// # Errors
-/// [`crate::Error::Delivery`] when the server does not take it, however often it was tried;
-/// [`crate::Error::Config`] when the settings cannot be right.
+/// [`crate::Error::Delivery`] when the server does not take it, however often it was tried, or not for each
+/// recipient; [`crate::Error::Config`] when the settings cannot be right.
 pub fn deliver(channel: &Channel, message: &Message, delivery: &Delivery) -> Result<()> {
+    let message = &message.fit();
     match channel {
         Channel::Slack(slack) => http::slack(slack, message, delivery),
         Channel::Zulip(zulip) => http::zulip(zulip, message, delivery),
@@ -169,5 +180,6 @@ pub fn deliver(channel: &Channel, message: &Message, delivery: &Delivery) -> Res
             writeln!(stdout, "{}", message.text(usize::MAX))?;
             Ok(stdout.flush()?)
         }
+        Channel::Caller => Ok(()),
     }
 }

@@ -22,7 +22,8 @@
 //! security = "starttls"               # or tls, none
 //! username = "larder"                 # absent: no authentication
 //! from = "Larder <larder@example.org>"
-//! to = ["maintainers@example.org"]
+//! to = ["maintainers@example.org"]    # they get everything
+//! maintainers = true                  # each maintainer of a package gets what concerns it
 //! ```
 
 use std::fmt;
@@ -60,6 +61,17 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Kind; 5] =
         [Kind::Slack, Kind::Zulip, Kind::Telegram, Kind::Email, Kind::Stdout];
+
+    /// That of a channel.
+    pub fn of(channel: &Channel) -> Kind {
+        match channel {
+            Channel::Slack(_) => Kind::Slack,
+            Channel::Zulip(_) => Kind::Zulip,
+            Channel::Telegram(_) => Kind::Telegram,
+            Channel::Email(_) => Kind::Email,
+            Channel::Stdout | Channel::Caller => Kind::Stdout,
+        }
+    }
 
     /// Its name, as in the settings file and on the command line.
     pub fn name(self) -> &'static str {
@@ -135,7 +147,10 @@ struct EmailTable {
     security: Security,
     username: Option<String>,
     from: String,
+    #[serde(default)]
     to: Vec<String>,
+    #[serde(default)]
+    maintainers: bool,
     secret_file: Option<PathBuf>,
 }
 
@@ -241,6 +256,7 @@ impl Channels {
                     login,
                     from: table.from.clone(),
                     to: table.to.clone(),
+                    maintainers: table.maintainers,
                 })
             }
         })

@@ -1,17 +1,20 @@
-//! What to say: a template over what a run changed, quiet when nothing did.
+//! How to say it: a template over what somebody has not heard yet.
 
-use larder_runs::status_index::{Change, Failing, StatusIndex};
+use std::collections::BTreeMap;
 
 use crate::channel::Message;
+use crate::news::Failure;
+use crate::tidings::Tidings;
 
 /// The template used where none is given. Its first line is the subject.
 ///
-/// `{run}`, `{since}` and `{summary}` are words. `{broken}`, `{mended}`, `{other-broken}`, `{other-mended}`,
-/// `{new}`, `{vanished}` and `{flaky}` are lists with a heading, or nothing at all; a line that holds
-/// only such a list goes with it when it is empty. Anything else in braces stays as it is.
+/// `{run}`, `{since}` and `{summary}` are words. `{broken}`, `{blocked}`, `{mended}`, `{other-broken}`,
+/// `{other-mended}`, `{new}`, `{vanished}` and `{flaky}` are lists with a heading, or nothing at all; a line
+/// that holds only such a list goes with it when it is empty. Anything else in braces stays as it is.
 pub const DEFAULT_TEMPLATE: &str = "\
 larder {run}: {summary}
 {broken}
+{blocked}
 {mended}
 {other-broken}
 {other-mended}
@@ -21,17 +24,14 @@ larder {run}: {summary}
 Compared with {since}.
 ";
 
-/// What changed, put into a template; `None` when nothing did. `fold` items of each list are shown.
-pub fn digest(index: &StatusIndex, template: &str, fold: usize) -> Option<Message> {
-    if index.changes.is_empty()
-        && index.new_packages.is_empty()
-        && index.vanished_packages.is_empty()
-    {
+/// Tidings, put into a template; `None` when there are none. `fold` items of each list are shown.
+pub fn digest(tidings: &Tidings<'_>, template: &str, fold: usize) -> Option<Message> {
+    if tidings.is_empty() {
         return None;
     }
     let mut lines = Vec::new();
     for line in template.lines() {
-        let filled = fill(index, line, fold);
+        let filled = fill(tidings, line, fold);
         if !filled.trim().is_empty() || line.trim().is_empty() {
             lines.push(filled);
         }
@@ -43,14 +43,14 @@ pub fn digest(index: &StatusIndex, template: &str, fold: usize) -> Option<Messag
 }
 
 /// One line with its fields replaced. What a field brings in is not looked at again.
-fn fill(index: &StatusIndex, line: &str, fold: usize) -> String {
+fn fill(tidings: &Tidings<'_>, line: &str, fold: usize) -> String {
     let mut filled = String::new();
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let field = after
             .split_once('}')
-            .and_then(|(name, after)| Some((field(index, name, fold)?, after)));
+            .and_then(|(name, after)| Some((field(tidings, name, fold)?, after)));
         match field {
             Some((value, after)) => {
                 filled.push_str(&value);
@@ -65,64 +65,85 @@ fn fill(index: &StatusIndex, line: &str, fold: usize) -> String {
     filled + rest
 }
 
-fn field(index: &StatusIndex, name: &str, fold: usize) -> Option<String> {
-    let changes = |blessed: bool, recovery: bool| {
-        let wanted =
-            move |change: &&Change| change.blessed == blessed && change.is_recovery() == recovery;
-        index.changes.iter().filter(wanted).map(|change| describe(index, change)).collect()
+fn field(tidings: &Tidings<'_>, name: &str, fold: usize) -> Option<String> {
+    let news = tidings.news;
+    let broken = |blessed: bool| {
+        let roots = tidings.roots().filter(|failure| failure.subject.build.is_none() == blessed);
+        roots.map(|failure| describe(tidings, failure)).collect()
     };
-    let names = |names: &[String]| names.to_vec();
-    let flaky = || {
-        index.flaky().map(|(name, flaky)| format!("{name} ({} times)", flaky.transitions)).collect()
-    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Some(match name {
-        "run" => index.run_id.clone().unwrap_or_default(),
-        "since" => index.since.clone().unwrap_or_else(|| "nothing".to_owned()),
-        "summary" => summary(index),
-        "broken" => list("Broken", changes(true, false), fold),
-        "mended" => list("Working again", changes(true, true), fold),
-        "other-broken" => list("Broken, not blessed", changes(false, false), fold),
-        "other-mended" => list("Working again, not blessed", changes(false, true), fold),
-        "new" => list("New packages", names(&index.new_packages), fold),
-        "vanished" => list("Gone", names(&index.vanished_packages), fold),
-        "flaky" => list("Flaky", flaky(), fold),
+        "run" => news.run.clone(),
+        "since" if news.since.is_empty() => "nothing".to_owned(),
+        "since" => news.since.clone(),
+        "summary" => summary(tidings),
+        "broken" => list("Broken", broken(true), fold),
+        "blocked" => list("Blocked by what broke before", blocked(tidings), fold),
+        "other-broken" => list("Broken, not blessed", broken(false), fold),
+        "mended" => list("Working again", mended(tidings, true), fold),
+        "other-mended" => list("Working again, not blessed", mended(tidings, false), fold),
+        "new" => list("New packages", names(&tidings.new), fold),
+        "vanished" => list("Gone", names(&tidings.gone), fold),
+        "flaky" => list("Flaky", news.flaky.clone(), fold),
         _ => return None,
     })
 }
 
-fn summary(index: &StatusIndex) -> String {
-    let count = |recovery| {
-        index.changes.iter().filter(|c| c.blessed && c.is_recovery() == recovery).count()
+/// In numbers: root failures, what they block, what works again.
+fn summary(tidings: &Tidings<'_>) -> String {
+    let blessed = |failure: &&Failure| failure.subject.build.is_none();
+    let roots = tidings.roots().filter(blessed).count();
+    let blocked = tidings.broken.iter().copied().filter(blessed).count() - roots;
+    let mended = tidings.mended.iter().filter(|(subject, _)| subject.build.is_none()).count();
+    let blocked = match blocked {
+        0 => String::new(),
+        count => format!(", {count} blocked"),
     };
-    let works = index.blessed.status(larder_runs::classify::SUCCESS);
     format!(
-        "{} broken, {} working again, {works} of {} work",
-        count(false),
-        count(true),
-        index.blessed.total
+        "{roots} broken{blocked}, {mended} working again, {} of {} work",
+        tidings.news.worked_packages, tidings.news.packages
     )
 }
 
-/// A changed build: what it is, and for a failure why and because of what.
-fn describe(index: &StatusIndex, change: &Change) -> String {
-    let failing: Option<&Failing> = index.packages.get(&change.package).and_then(|package| {
-        package.failures.iter().find(|failing| failing.build_hash == change.build_hash)
-    });
-    let mut text = change.package.clone();
-    if let Some(failing) = failing {
-        text += &format!(": {}", failing.category);
-        match (&failing.failed_dep, &failing.error) {
-            (Some(dependency), _) => text += &format!(" of {dependency}"),
-            (None, Some(error)) => text += &format!(": {}", printable(error)),
-            (None, None) => {}
-        }
+/// A root failure: what it is, why, and how much it blocks.
+fn describe(tidings: &Tidings<'_>, failure: &Failure) -> String {
+    let mut text = format!("{}: {}", failure.subject.title(), failure.category);
+    if let Some(error) = &failure.error {
+        text += &format!(": {}", larder_runs::sanitise::line(error));
     }
-    text
+    match tidings.blocked_by(&failure.subject.package) {
+        0 => text,
+        count => format!("{text} (blocks {count})"),
+    }
 }
 
-/// A line of a log without what would move a cursor or break the line.
-fn printable(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// For each root failure that is not itself among these tidings, how much it blocks now.
+fn blocked(tidings: &Tidings<'_>) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for root in tidings.broken.iter().filter_map(|failure| failure.root.as_deref()) {
+        if !tidings.roots().any(|failure| failure.subject.package == root) {
+            *counts.entry(root).or_default() += 1;
+        }
+    }
+    counts.into_iter().map(|(root, count)| format!("{root} blocks {count} more")).collect()
+}
+
+/// What works again: by name, with a number for what had been blocked.
+fn mended(tidings: &Tidings<'_>, blessed: bool) -> Vec<String> {
+    let wanted = || tidings.mended.iter().filter(|(subject, _)| subject.build.is_none() == blessed);
+    let mut freed: BTreeMap<&str, usize> = BTreeMap::new();
+    for root in wanted().filter_map(|(_, root)| root.as_deref()) {
+        *freed.entry(root).or_default() += 1;
+    }
+    let mut lines = Vec::new();
+    for (subject, _) in wanted().filter(|(_, root)| root.is_none()) {
+        lines.push(match freed.remove(subject.package.as_str()) {
+            Some(count) => format!("{} and {count} that it had blocked", subject.title()),
+            None => subject.title(),
+        });
+    }
+    lines.extend(freed.into_iter().map(|(root, count)| format!("{count} that {root} had blocked")));
+    lines
 }
 
 fn list(heading: &str, items: Vec<String>, fold: usize) -> String {
@@ -140,82 +161,4 @@ fn list(heading: &str, items: Vec<String>, fold: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use larder_runs::history::{Entry, append};
-    use larder_runs::status_index::generate;
-
-    use super::*;
-
-    fn add(packages: &Path, name: &str, run: &str, category: &str, blessed: bool) {
-        let success = category == "success";
-        let entry = Entry {
-            ts: format!("{}T12:00:00Z", &run[..10]),
-            run: run.to_owned(),
-            build_hash: "h".to_owned(),
-            status: if success { "success" } else { "failure" }.to_owned(),
-            category: category.to_owned(),
-            blessed,
-            error: (!success).then(|| "Error: {run} Unbound module Foo".to_owned()),
-            failed_dep: (category == "dependency_failure").then(|| "zlib.1.3".to_owned()),
-            ..Entry::default()
-        };
-        append(packages, &name.parse().unwrap(), &entry).unwrap();
-    }
-
-    const R1: &str = "2026-03-01-120000";
-    const R2: &str = "2026-03-02-120000";
-
-    #[test]
-    fn blessed_regressions_come_first_and_long_lists_are_folded() {
-        let root = tempfile::tempdir().unwrap();
-        let packages = root.path();
-        for number in 0..5 {
-            add(packages, &format!("p{number}.1"), R1, "success", true);
-            add(packages, &format!("p{number}.1"), R2, "build_failure", true);
-        }
-        add(packages, "a.1", R1, "success", false);
-        add(packages, "a.1", R2, "timeout", false);
-        add(packages, "b.1", R1, "timeout", true);
-        add(packages, "b.1", R2, "success", true);
-        add(packages, "c.1", R1, "success", true);
-        add(packages, "c.1", R2, "dependency_failure", true);
-        add(packages, "new.1", R2, "success", true);
-        let index = generate(packages, None, None).unwrap();
-        let message = digest(&index, DEFAULT_TEMPLATE, 3).unwrap();
-        insta::assert_snapshot!(message.subject, @"larder 2026-03-02-120000: 6 broken, 1 working again, 2 of 8 work");
-        insta::assert_snapshot!(message.body, @r"
-        Broken (6):
-          c.1: dependency_failure of zlib.1.3
-          p0.1: build_failure: Error: {run} Unbound module Foo
-          p1.1: build_failure: Error: {run} Unbound module Foo
-          … and 3 more
-
-        Working again (1):
-          b.1
-
-        Broken, not blessed (1):
-          a.1: timeout: Error: {run} Unbound module Foo
-
-        New packages (1):
-          new.1
-
-        Compared with 2026-03-01-120000.
-        ");
-        assert_eq!(
-            digest(&index, "{run} {broken}{x} {", 0).unwrap().subject,
-            format!("{R2} Broken (6):\n  … and 6 more\n{{x}} {{")
-        );
-    }
-
-    #[test]
-    fn nothing_changed_is_nothing_to_say() {
-        let root = tempfile::tempdir().unwrap();
-        for run in [R1, R2] {
-            add(root.path(), "a.1", run, "timeout", true);
-        }
-        let index = generate(root.path(), None, None).unwrap();
-        assert_eq!(digest(&index, DEFAULT_TEMPLATE, 3), None);
-    }
-}
+mod tests;

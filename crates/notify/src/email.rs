@@ -1,11 +1,13 @@
-//! E-mail, by SMTP.
+//! E-mail, by SMTP: a letter to each recipient, so that nobody's address stops another's mail.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lettre::address::AddressError;
 use lettre::message::Mailbox;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport};
@@ -13,24 +15,110 @@ use lettre::{SmtpTransport, Transport};
 use crate::channel::{Delivery, Email, Message, Security};
 use crate::error::{Error, Result};
 use crate::http::{chain, install_provider};
+use crate::tidings::Tidings;
+use crate::told::Heard;
 
 const CHANNEL: &str = "email";
 
+/// A mail to one recipient.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    to: String,
+    message: Message,
+    /// Its `Message-ID`.
+    id: String,
+    /// The mails that began the threads it belongs to, the one it answers last.
+    references: Vec<String>,
+}
+
+impl Letter {
+    /// A letter about these root failures, the chief one first; each has the thread that `heard` knows.
+    pub fn new(
+        to: &str,
+        email: &Email,
+        message: &Message,
+        roots: &[&str],
+        heard: Option<&Heard>,
+    ) -> Letter {
+        let mut references: Vec<String> = Vec::new();
+        for thread in roots.iter().rev().filter_map(|root| heard?.threads.get(*root)) {
+            // Several roots may have begun in one mail. The chief one's counts as the answered one.
+            references.retain(|known| known != thread);
+            references.push(thread.clone());
+        }
+        Letter {
+            to: to.to_owned(),
+            message: message.clone(),
+            id: message_id(&email.from),
+            references,
+        }
+    }
+
+    /// Notes that what is broken is in this letter's thread from now on, where it has no thread yet.
+    pub fn begin_threads(&self, heard: &mut Heard, tidings: &Tidings<'_>) {
+        for root in tidings.threads() {
+            heard.threads.entry(root.to_owned()).or_insert_with(|| self.id.clone());
+        }
+    }
+}
+
+/// Why a letter was not delivered.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub error: Error,
+    /// The server cannot be used at all, so that the next letter would fare no better.
+    pub everybody: bool,
+}
+
+/// Sends a message to everybody who gets everything, each in a letter of their own.
 pub(crate) fn deliver(email: &Email, message: &Message, delivery: &Delivery) -> Result<()> {
-    install_provider();
+    let mut reasons: Vec<String> = Vec::new();
+    for to in &email.to {
+        match send(email, &Letter::new(to, email, message, &[], None), delivery) {
+            Ok(()) => {}
+            Err(Failure { error, everybody: true }) if reasons.is_empty() => return Err(error),
+            Err(Failure { error, everybody }) => {
+                reasons.push(format!("{to}: {}", error.reason()));
+                if everybody {
+                    break;
+                }
+            }
+        }
+    }
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Delivery { channel: CHANNEL, reason: reasons.join("; ") }),
+    }
+}
+
+/// Whether the settings can be right, before anybody is written to.
+pub(crate) fn check(email: &Email) -> Result<()> {
     let local = matches!(email.host.as_str(), "localhost" | "127.0.0.1" | "::1");
     if email.security == Security::None && email.login.is_some() && !local {
         return Err(config(
             "the password would be sent in the clear: set `security` to starttls or tls".to_owned(),
         ));
     }
-    let letter = letter(email, message)?;
-    let transport = transport(email, delivery)?;
+    mailbox(&email.from).map(|_| ())
+}
+
+/// Sends one letter.
+pub(crate) fn send(
+    email: &Email,
+    letter: &Letter,
+    delivery: &Delivery,
+) -> std::result::Result<(), Failure> {
+    install_provider();
+    let fatal = |error: Error| Failure { error, everybody: true };
+    check(email).map_err(fatal)?;
+    let to = mailbox(&letter.to).map_err(|error| Failure { error, everybody: false })?;
+    let mail = mail(email, to, letter).map_err(fatal)?;
+    let transport = transport(email, delivery).map_err(fatal)?;
     let mut pause = delivery.pause;
     let mut attempts = delivery.attempts.max(1);
     loop {
         attempts -= 1;
-        let error = match transport.send(&letter) {
+        let error = match transport.send(&mail) {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
@@ -41,31 +129,45 @@ pub(crate) fn deliver(email: &Email, message: &Message, delivery: &Delivery) -> 
             || error.is_client()
             || error.is_response();
         let again = error.is_transient() || !final_word;
-        let reason = chain(&error);
-        let reason =
-            email.login.as_ref().map_or(reason.clone(), |(_, password)| password.scrub(&reason));
+        let text = larder_runs::sanitise::line(chain(&error));
+        let text = email.login.as_ref().map_or(text.clone(), |(_, password)| password.scrub(&text));
         if !again || attempts == 0 {
-            return Err(Error::Delivery { channel: CHANNEL, reason });
+            // What the server says of a password holds for everybody.
+            let login = error
+                .status()
+                .is_some_and(|code| matches!(u16::from(code), 421 | 454 | 530 | 534 | 535));
+            let answered = (error.is_permanent() || error.is_transient()) && !login;
+            let error = Error::Delivery { channel: CHANNEL, reason: text };
+            return Err(Failure { error, everybody: !answered });
         }
-        tracing::debug!("{CHANNEL}: {reason}; again in {pause:?}");
+        tracing::debug!("{CHANNEL}: {text}; again in {pause:?}");
         thread::sleep(pause);
         pause *= 2;
     }
 }
 
-fn letter(email: &Email, message: &Message) -> Result<lettre::Message> {
-    let mut letter = lettre::Message::builder().from(mailbox(&email.from)?);
-    for to in &email.to {
-        letter = letter.to(mailbox(to)?);
+fn mail(email: &Email, to: Mailbox, letter: &Letter) -> Result<lettre::Message> {
+    let mut mail = lettre::Message::builder()
+        .from(mailbox(&email.from)?)
+        .to(to)
+        .message_id(Some(letter.id.clone()))
+        .subject(letter.message.subject.clone())
+        .header(MIME_VERSION_1_0)
+        .header(ContentType::TEXT_PLAIN);
+    if let Some(answered) = letter.references.last() {
+        mail = mail.in_reply_to(answered.clone()).references(letter.references.join(" "));
     }
-    // A subject is one line, whatever it was made from.
-    let subject: String =
-        message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    letter
-        .subject(subject)
-        .header(ContentType::TEXT_PLAIN)
-        .body(message.body.clone())
-        .map_err(|error| config(chain(&error)))
+    mail.body(letter.message.body.clone()).map_err(|error| config(chain(&error)))
+}
+
+/// A name that no other mail has: `<larder.TIME.PROCESS.COUNT@DOMAIN>`, with the sender's domain.
+fn message_id(from: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let domain =
+        from.rsplit_once('@').map_or("localhost", |(_, domain)| domain.trim_end_matches('>'));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("<larder.{now:x}.{:x}.{count:x}@{}>", std::process::id(), domain.trim())
 }
 
 fn mailbox(address: &str) -> Result<Mailbox> {

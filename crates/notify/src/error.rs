@@ -39,6 +39,14 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// The reason without the channel.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Error::Config { reason, .. } | Error::Delivery { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// The exit code of a program that ends with this: 2 for wrong settings, 1 for a message not delivered.
     pub fn exit_code(&self) -> i32 {
         match self {

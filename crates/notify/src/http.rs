@@ -183,10 +183,7 @@ fn retry_after(response: &Response) -> Duration {
 fn said(status: StatusCode, response: Response) -> String {
     let mut body = Vec::new();
     let _ = std::io::Read::read_to_end(&mut std::io::Read::take(response, 300), &mut body);
-    let body: String = String::from_utf8_lossy(&body)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let body = larder_runs::sanitise::line(&body);
     match body.trim() {
         "" => format!("the server answered {status}"),
         body => format!("the server answered {status}: {body}"),

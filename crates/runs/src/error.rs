@@ -44,8 +44,34 @@ pub enum Error {
         /// What is wrong with it and where.
         reason: String,
     },
-    /// A log offered for copying is not a regular file.
-    #[error("cannot copy the log {}: it is not a regular file (links are not followed)", path.display())]
+    /// A word that is none of those that are known.
+    #[error("{word:?} is none of {}", known.join(", "))]
+    Word {
+        /// The word as it came.
+        word: String,
+        /// Those that are known.
+        known: &'static [&'static str],
+    },
+    /// A result that says what cannot be, so that it is not recorded.
+    #[error("the {stage} of {package} is not recorded: {reason}")]
+    Result {
+        /// Whose result.
+        package: crate::name::PackageName,
+        /// Of which stage.
+        stage: crate::result::Stage,
+        /// What cannot be.
+        reason: String,
+    },
+    /// The numbers of a run do not add up: its results contradict each other.
+    #[error("the numbers of run {run} do not add up: {reason}")]
+    Sums {
+        /// The run.
+        run: crate::name::RunId,
+        /// Which sum is not that of its parts.
+        reason: String,
+    },
+    /// A log is not a regular file.
+    #[error("cannot read the log {}: it is not a regular file (links are not followed)", path.display())]
     NotAFile {
         /// The log's path.
         path: PathBuf,
@@ -63,7 +89,7 @@ impl Error {
 }
 
 /// A system error in words, without its number, and with the remedy where there is one.
-fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     match error.kind() {

@@ -3,14 +3,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::OFlags;
-
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 
 /// Whether a file must survive a loss of power, not only of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,25 +38,6 @@ pub fn write_if_changed(path: &Path, content: &[u8], durability: Durability) -> 
         write_atomic(path, content, durability)?;
     }
     Ok(!same)
-}
-
-/// Copies a log that a build left behind: a regular file, opened without following a link, so that a
-/// build cannot publish another file of the machine under its log's name.
-pub(crate) fn copy_log(source: &Path, path: &Path) -> Result<()> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut log =
-        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(source).map_err(
-            |error| {
-                if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-                    return Error::NotAFile { path: source.to_owned() };
-                }
-                Error::Io { action: "read", path: source.to_owned(), source: error }
-            },
-        )?;
-    if !log.metadata().context("read", source)?.is_file() {
-        return Err(Error::NotAFile { path: source.to_owned() });
-    }
-    publish(path, Durability::Process, |file| io::copy(&mut log, file).map(|_| ()))
 }
 
 /// Writes a temporary file beside `path` and renames it there; removes it when that fails.
@@ -190,21 +169,6 @@ mod tests {
         assert!(!write_if_changed(&path, b"one", Durability::Power).unwrap());
         assert!(write_if_changed(&path, b"two", Durability::Power).unwrap());
         assert_eq!(names(dir.path()).unwrap(), ["status.json"]);
-    }
-
-    #[test]
-    fn a_log_that_is_a_link_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let secret = dir.path().join("secret");
-        fs::write(&secret, "s").unwrap();
-        let link = dir.path().join("log");
-        std::os::unix::fs::symlink(&secret, &link).unwrap();
-        let error = copy_log(&link, &dir.path().join("copy")).unwrap_err();
-        assert!(matches!(error, Error::NotAFile { .. }), "{error}");
-        assert!(matches!(
-            copy_log(dir.path(), &dir.path().join("copy")),
-            Err(Error::NotAFile { .. })
-        ));
     }
 
     #[test]

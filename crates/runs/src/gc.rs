@@ -25,19 +25,32 @@ use crate::build_lock;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
 use crate::lock::FileLock;
-use crate::name::HashName;
-use crate::run_log::{self, Run, RunState};
+use crate::name::{HashName, RunId};
+use crate::result::RunKind;
+use crate::run_log::{self, Run, RunRecord, RunState, Scope};
 
 pub use published::collect_referenced_universes;
 
 /// What a run's solutions refer to: the content of `references.json` in its directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct References {
+    /// The version of this form; files without one are of the first, which is the same but for that.
+    pub schema_version: u32,
     /// Build hashes: the names of layers.
     pub layers: BTreeSet<HashName>,
     /// The names of documentation universes.
     pub universes: BTreeSet<HashName>,
+}
+
+impl Default for References {
+    fn default() -> References {
+        References {
+            schema_version: run_log::SCHEMA_VERSION,
+            layers: BTreeSet::new(),
+            universes: BTreeSet::new(),
+        }
+    }
 }
 
 /// What a collection may do.
@@ -121,17 +134,14 @@ pub fn publish_references(data: &DataDir, run: &Run, references: &References) ->
     file::write_atomic(&path, &json, Durability::Power)
 }
 
-/// What the runs there are protect, or `None` when no run has ever told.
+/// The references that count, with the runs that told them, newest first.
 ///
-/// That is what the running ones refer to, and for layers the newest run that told and the newest of
-/// these that finished: a batch that died is likely to be started again.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the runs cannot be listed or references cannot be read: rather no
-/// collection than a wrong one.
-pub fn current_references(data: &DataDir) -> Result<Option<References>> {
-    let mut current: Option<References> = None;
-    let (mut newest, mut newest_finished) = (false, false);
+/// Those are the references of each running one, of the newest finished one of each kind that was about the
+/// whole set, and of all that are newer than the newest finished full one: a run of some packages
+/// adds to what a full run refers to, and one that died is likely to be started again.
+fn counting(data: &DataDir) -> Result<Vec<(RunRecord, References)>> {
+    let mut counting = Vec::new();
+    let mut whole = BTreeSet::new();
     let runs_dir = data.runs();
     for run in run_log::list_runs(&runs_dir)?.into_iter().rev() {
         let path = runs_dir.join(run.run_id.as_str()).join(REFERENCES);
@@ -140,19 +150,36 @@ pub fn current_references(data: &DataDir) -> Result<Option<References>> {
         };
         let references: References =
             serde_json::from_slice(&json).map_err(io::Error::from).context("read", &path)?;
-        let running = run.state == RunState::Running;
-        let finished = run.state == RunState::Finished;
-        let current = current.get_or_insert_default();
-        if running {
+        let kind = run.kind();
+        let of_set = run.info.as_ref().is_some_and(|info| info.plan.scope == Scope::All);
+        let newest_whole = run.state == RunState::Finished && of_set && whole.insert(kind);
+        let full_is_older = !whole.contains(&RunKind::Full);
+        if run.state == RunState::Running || full_is_older || newest_whole {
+            counting.push((run, references));
+        }
+    }
+    Ok(counting)
+}
+
+/// What the runs there are protect, or `None` when no run has ever told: the layers of all whose references
+/// count, and the universes of the running ones.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the runs cannot be listed or references cannot be read: rather no
+/// collection than a wrong one.
+pub fn current_references(data: &DataDir) -> Result<Option<References>> {
+    let counting = counting(data)?;
+    if counting.is_empty() {
+        return Ok(None);
+    }
+    let mut current = References::default();
+    for (run, references) in counting {
+        if run.state == RunState::Running {
             current.universes.extend(references.universes);
         }
-        if running || !newest || (finished && !newest_finished) {
-            current.layers.extend(references.layers);
-        }
-        newest = true;
-        newest_finished |= finished;
+        current.layers.extend(references.layers);
     }
-    Ok(current)
+    Ok(Some(current))
 }
 
 /// Removes the layers under `layers_dir` that are not in `referenced`. [`gc_all`] counts those that
@@ -193,20 +220,28 @@ fn doomed_universes(
     sweep(&html_dir.join("u"), |name| kept.contains(name), dry_run)
 }
 
-/// Removes all runs but the newest `keep_runs` and those that are running.
+/// Removes all runs but the newest `keep_runs`, those that are running, those whose references count and
+/// the newest finished full run, which says what the set has.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the runs cannot be listed.
-pub fn gc_runs(runs_dir: &Path, keep_runs: usize, dry_run: bool) -> Result<Collected> {
-    let runs = run_log::list_runs(runs_dir)?;
+pub fn gc_runs(data: &DataDir, keep_runs: usize, dry_run: bool) -> Result<Collected> {
+    let runs = run_log::list_runs(&data.runs())?;
+    let mut kept: BTreeSet<RunId> =
+        counting(data)?.into_iter().map(|(run, _)| run.run_id).collect();
+    let full = |run: &&RunRecord| {
+        run.kind() == RunKind::Full && run.state == RunState::Finished && run.covers_the_set()
+    };
+    kept.extend(runs.iter().rfind(full).map(|run| run.run_id.clone()));
     let old = runs.len().saturating_sub(keep_runs.max(1));
     let removed: BTreeSet<_> = runs
         .iter()
         .take(old)
-        .filter(|run| run.state != RunState::Running)
+        .filter(|run| run.state != RunState::Running && !kept.contains(&run.run_id))
         .map(|run| run.run_id.as_str().to_owned())
         .collect();
-    sweep(runs_dir, |name| !removed.contains(name), dry_run).map(|doomed| doomed.finish(dry_run))
+    sweep(&data.runs(), |name| !removed.contains(name), dry_run)
+        .map(|doomed| doomed.finish(dry_run))
 }
 
 /// Collects layers, universes, runs and leftovers of an ecosystem. Layers are left alone, and the report
@@ -216,11 +251,15 @@ pub fn gc_runs(runs_dir: &Path, keep_runs: usize, dry_run: bool) -> Result<Colle
 /// [`crate::Error::Io`] when something cannot be listed or read; what was collected before is gone.
 pub fn gc_all(data: &DataDir, options: &Options) -> Result<Report> {
     let dry_run = options.dry_run;
+    if !dry_run {
+        // What a killed run had recorded in part goes with its run unless it is completed.
+        run_log::reconcile(data)?;
+    }
     let (layers, universes) = decide(data, dry_run)?;
     Ok(Report {
         layers: layers.finish(dry_run),
         universes: universes.finish(dry_run),
-        runs: gc_runs(&data.runs(), options.keep_runs, dry_run)?,
+        runs: gc_runs(data, options.keep_runs, dry_run)?,
         leftovers: gc_leftovers(data, dry_run)?,
     })
 }
@@ -251,10 +290,6 @@ fn gc_leftovers(data: &DataDir, dry_run: bool) -> Result<Collected> {
     let mut directories = vec![data.root().to_owned(), data.runs()];
     for parent in [data.runs(), data.packages()] {
         directories.extend(file::names(&parent)?.into_iter().map(|name| parent.join(name)));
-    }
-    for run in run_log::run_ids(&data.runs())? {
-        let dir = data.runs().join(run.as_str());
-        directories.extend([dir.join("build"), dir.join("docs")]);
     }
     for directory in directories.iter().filter(|directory| directory.is_dir()) {
         for name in file::names(directory)?.into_iter().filter(|name| file::is_temporary(name)) {

@@ -1,9 +1,11 @@
 //! What became of each build of a package: `packages/<pkg>/history.jsonl`, one JSON object a line,
 //! append-only, oldest first.
 //!
-//! Appenders and [`compact`] exclude each other with `flock` on `history.lock` beside it; readers take
+//! [`crate::run_log::Run::record`] is the one way in. Appenders and [`compact`] exclude each other with `flock` on `history.lock` beside it; readers take
 //! no lock. An append is one `write`. One that was cut short (a killed process, a full disk) leaves at
 //! most one broken line: the next append starts a line of its own, and readers skip and count it.
+
+mod compact;
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -11,75 +13,24 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::classify::SUCCESS;
 use crate::error::{Context, Result};
-use crate::file::{self, Durability};
+use crate::file;
 use crate::lock::FileLock;
 use crate::name::PackageName;
-use crate::time;
 
-/// One line: what became of one build in one run.
-///
-/// Written in camelCase; day11's spelling of the same keys (`build_hash`, `failed_dep`,
-/// `failed_dep_hash`) is read as well, and unknown keys are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// When it ended: RFC 3339, UTC, such as `2026-03-01T12:00:00Z`.
-    pub ts: String,
-    /// The run's id.
-    pub run: String,
-    /// Which build: a package version in one universe with one compiler.
-    #[serde(alias = "build_hash")]
-    pub build_hash: String,
-    /// `success`, or anything else for a failure; usually `failure`.
-    pub status: String,
-    /// The kind of result: see [`crate::classify`]. An open set.
-    pub category: String,
-    /// The compiler's package, such as `ocaml-base-compiler.5.2.0`; empty when unknown.
-    #[serde(default)]
-    pub compiler: String,
-    /// Whether this is the build of its package version that counts first.
-    #[serde(default)]
-    pub blessed: bool,
-    /// The line of the log that says what went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The dependency whose failure caused this one.
-    #[serde(default, alias = "failed_dep", skip_serializing_if = "Option::is_none")]
-    pub failed_dep: Option<String>,
-    /// That dependency's build.
-    #[serde(default, alias = "failed_dep_hash", skip_serializing_if = "Option::is_none")]
-    pub failed_dep_hash: Option<String>,
-}
-
-impl Entry {
-    /// Whether the build worked.
-    pub fn is_success(&self) -> bool {
-        self.status == SUCCESS
-    }
-}
+pub use crate::result::Entry;
+pub use compact::{Checkpoint, Compacted, Streak, compact};
 
 /// What a history file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
     /// Its entries, in the order in which they were appended.
     pub entries: Vec<Entry>,
+    /// What compactions left of the entries that they removed.
+    pub checkpoint: Option<Checkpoint>,
     /// How many lines could not be read and were skipped.
-    pub broken: usize,
-}
-
-/// What [`compact`] did.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Compacted {
-    /// Entries kept.
-    pub kept: usize,
-    /// Entries removed.
-    pub removed: usize,
-    /// Broken lines removed.
     pub broken: usize,
 }
 
@@ -91,21 +42,28 @@ pub fn path(packages_dir: &Path, package: &PackageName) -> PathBuf {
     packages_dir.join(package.as_str()).join(FILE)
 }
 
-/// Appends one entry; creates the file and its directories. Threads and processes may append to one
-/// history at once; every entry ends up on a line of its own.
+/// An entry as a line with its line feed.
+pub(crate) fn line_of(entry: &Entry) -> Vec<u8> {
+    // Nothing in an entry has a form that JSON does not.
+    let mut line = serde_json::to_vec(entry).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// Appends one line, given with its line feed; creates the file and its directories. Threads and
+/// processes may append to one history at once; every entry ends up on a line of its own.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the file cannot be written, such as on a full disk: the part of the line
 /// that did fit is taken back.
-pub fn append(packages_dir: &Path, package: &PackageName, entry: &Entry) -> Result<()> {
+pub(crate) fn append(packages_dir: &Path, package: &PackageName, line: Vec<u8>) -> Result<()> {
     let path = path(packages_dir, package);
-    let mut line = serde_json::to_vec(entry).map_err(io::Error::from).context("write", &path)?;
-    line.push(b'\n');
     let _lock = lock_creating_dirs(&path)?;
     append_line(&path, line).context("append to", &path)
 }
 
-fn append_line(path: &Path, mut line: Vec<u8>) -> io::Result<()> {
+/// Appends a line in one write; takes back what was written of it when it does not fit.
+pub(crate) fn append_line(path: &Path, mut line: Vec<u8>) -> io::Result<()> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     let end = file.metadata()?.len();
     if ends_torn(&file, end)? {
@@ -129,7 +87,7 @@ fn ends_torn(file: &File, end: u64) -> io::Result<bool> {
     Ok(last != [b'\n'])
 }
 
-fn lock_creating_dirs(path: &Path) -> Result<FileLock> {
+pub(crate) fn lock_creating_dirs(path: &Path) -> Result<FileLock> {
     let lock = path.with_file_name("history.lock");
     match FileLock::exclusive(&lock) {
         Err(error) if error.is_missing() => {
@@ -148,15 +106,18 @@ pub fn read(packages_dir: &Path, package: &PackageName) -> Result<History> {
     let content = content(packages_dir, package)?;
     let mut history = History::default();
     for line in lines(&content) {
-        match parse(line) {
+        match Entry::parse(line, Some(package)) {
             Some(entry) => history.entries.push(entry),
-            None => history.broken += 1,
+            None => match Checkpoint::parse(line) {
+                Some(checkpoint) => history.checkpoint = Some(checkpoint),
+                None => history.broken += 1,
+            },
         }
     }
     Ok(history)
 }
 
-/// The last entry of each build hash, in the order in which those were appended. Reads the file once,
+/// The last entry of each stage of each build, in the order in which those were appended. Reads the file once,
 /// from its end, and parses in full only what it returns.
 ///
 /// # Errors
@@ -164,8 +125,10 @@ pub fn read(packages_dir: &Path, package: &PackageName) -> Result<History> {
 pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Entry>> {
     #[derive(Deserialize)]
     struct Key<'a> {
-        #[serde(borrow, alias = "buildHash")]
+        #[serde(borrow, alias = "buildHash", default)]
         build_hash: std::borrow::Cow<'a, str>,
+        #[serde(borrow, default)]
+        stage: std::borrow::Cow<'a, str>,
     }
     let content = content(packages_dir, package)?;
     let mut seen = HashSet::new();
@@ -174,73 +137,17 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
         let Some(key) = parse::<Key<'_>>(line) else {
             continue;
         };
-        if seen.contains(&key.build_hash) {
+        let key = (key.build_hash, key.stage);
+        if seen.contains(&key) {
             continue;
         }
-        if let Some(entry) = parse(line) {
+        if let Some(entry) = Entry::parse(line, Some(package)) {
             latest.push(entry);
-            seen.insert(key.build_hash);
+            seen.insert(key);
         }
     }
     latest.reverse();
     Ok(latest)
-}
-
-/// The last blessed entry.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_blessed(packages_dir: &Path, package: &PackageName) -> Result<Option<Entry>> {
-    let content = content(packages_dir, package)?;
-    Ok(lines_from_end(&content).filter_map(parse::<Entry>).find(|entry| entry.blessed))
-}
-
-/// Removes the entries that are older than `max_age_days` days at `now`, and broken lines. The last
-/// entry of each build stays however old it is, unless `max_age_days` is 0: then everything up to now
-/// goes. Entries from the future (a clock was set back) and entries without a readable time stay.
-///
-/// # Errors
-/// [`crate::Error::Io`]; the history is then as it was.
-pub fn compact(
-    packages_dir: &Path,
-    package: &PackageName,
-    max_age_days: u32,
-    now: Timestamp,
-) -> Result<Compacted> {
-    let path = path(packages_dir, package);
-    let mut report = Compacted::default();
-    if !path.exists() {
-        return Ok(report);
-    }
-    let _lock = lock_creating_dirs(&path)?;
-    let content = content(packages_dir, package)?;
-    let max_age = u64::from(max_age_days) * 24 * 60 * 60;
-    let mut last_of_build = HashSet::new();
-    let mut kept: Vec<&[u8]> = Vec::new();
-    for line in lines_from_end(&content) {
-        let Some(entry) = parse::<Entry>(line) else {
-            report.broken += 1;
-            continue;
-        };
-        let old = time::parse_time(&entry.ts)
-            .is_some_and(|ts| ts <= now && time::seconds_between(ts, now) >= max_age);
-        let last = last_of_build.insert(entry.build_hash);
-        if old && (max_age_days == 0 || !last) {
-            report.removed += 1;
-        } else {
-            kept.push(line);
-        }
-    }
-    report.kept = kept.len();
-    if report.removed + report.broken > 0 {
-        kept.reverse();
-        let mut rewritten = kept.join(&b'\n');
-        if !rewritten.is_empty() {
-            rewritten.push(b'\n');
-        }
-        file::write_atomic(&path, &rewritten, Durability::Power)?;
-    }
-    Ok(report)
 }
 
 /// The packages that have a directory, sorted; none when `packages_dir` does not exist. Directories
@@ -252,7 +159,7 @@ pub fn packages(packages_dir: &Path) -> Result<Vec<PackageName>> {
     Ok(file::names(packages_dir)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
-fn content(packages_dir: &Path, package: &PackageName) -> Result<Vec<u8>> {
+pub(crate) fn content(packages_dir: &Path, package: &PackageName) -> Result<Vec<u8>> {
     Ok(file::read_optional(&path(packages_dir, package))?.unwrap_or_default())
 }
 
@@ -267,7 +174,7 @@ pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The lines of a history that are not blank, last to first.
-fn lines_from_end(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines_from_end(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut end = content.len();
     let starts = memchr::memrchr_iter(b'\n', content).map(|newline| newline + 1).chain([0]);
     let lines = starts.map(move |start| {

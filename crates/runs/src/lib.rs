@@ -14,6 +14,7 @@
 //! | [`build_lock`] | `locks/` | who works on what |
 //! | [`atomic_swap`] | any directory | one directory replaced by another in one step |
 //! | [`classify`] | logs | what a log says went wrong |
+//! | [`sanitise`] | any text | makes it fit to print or send |
 //!
 //! # Conventions
 //!
@@ -25,6 +26,7 @@
 
 pub mod atomic_swap;
 pub mod build_lock;
+mod category;
 pub mod classify;
 mod data_dir;
 mod error;
@@ -34,9 +36,13 @@ pub mod history;
 pub mod lock;
 pub mod name;
 pub mod progress;
+pub mod result;
 pub mod run_log;
+pub mod sanitise;
+mod standing;
 pub mod status_index;
 pub mod time;
 
+pub use category::Category;
 pub use data_dir::DataDir;
-pub use error::{Error, Result};
+pub use error::{Error, Result, reason};

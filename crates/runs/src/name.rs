@@ -80,6 +80,11 @@ name!(HashName, "hash", check_hash);
 name!(RunId, "run id", check_run);
 
 impl PackageName {
+    /// The name of a package that is not known, for entries that leave it to their directory.
+    pub(crate) fn unknown() -> PackageName {
+        PackageName("unknown.0".to_owned())
+    }
+
     /// The part before the first dot.
     pub fn name(&self) -> &str {
         self.0.split_once('.').map_or(&self.0, |(name, _)| name)
@@ -130,6 +135,11 @@ fn split_run(id: &str) -> (&str, u64) {
 /// Whether a name is a [`PackageName`].
 pub(crate) fn is_package(name: &str) -> bool {
     check_package(name).is_ok()
+}
+
+/// Whether a text is a [`RunId`].
+pub(crate) fn is_run(id: &str) -> bool {
+    check_run(id).is_ok()
 }
 
 fn check_length(name: &str) -> Result<(), &'static str> {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Error, Result};
 use crate::file::{self, Durability};
 use crate::name::RunId;
+use crate::result::{Stage, StageResult};
+use crate::run_log::{SCHEMA_VERSION, first_version};
 
 /// What a run is doing. The phases follow each other in this order and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,12 +56,16 @@ impl fmt::Display for Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
+    /// The version of this form.
+    #[serde(default = "first_version")]
+    pub schema_version: u32,
     /// The run.
     pub run_id: RunId,
     /// When it started: RFC 3339, UTC.
     pub start_time: String,
-    /// What it was asked to build.
-    pub targets: Vec<String>,
+    /// How many packages it was asked to build.
+    #[serde(default)]
+    pub requested_packages: u64,
     /// What it is doing; changed with [`Progress::set_phase`].
     phase: Phase,
     /// Targets with a solution so far.
@@ -68,29 +74,51 @@ pub struct Progress {
     pub solutions_failed: u64,
     /// Builds that the solutions need.
     pub build_total: u64,
-    /// Builds that ended, whether they worked or not.
+    /// Attempts at builds that ended, whether they worked or not.
     pub builds_completed: u64,
+    /// Tests that ended.
+    #[serde(default)]
+    pub tests_completed: u64,
     /// Documentation that ended.
     pub docs_completed: u64,
+    /// Results that were failures, blocked ones included.
+    #[serde(default)]
+    pub failed_results: u64,
     /// What is being built now.
     pub running: Vec<String>,
 }
 
 impl Progress {
     /// A run that has just started: solving, with nothing done.
-    pub fn create(run_id: RunId, start_time: String, targets: Vec<String>) -> Progress {
+    pub fn create(run_id: RunId, start_time: String, requested_packages: u64) -> Progress {
         Progress {
+            schema_version: SCHEMA_VERSION,
             run_id,
             start_time,
-            targets,
+            requested_packages,
             phase: Phase::Solving,
             solutions_found: 0,
             solutions_failed: 0,
             build_total: 0,
             builds_completed: 0,
+            tests_completed: 0,
             docs_completed: 0,
+            failed_results: 0,
             running: Vec::new(),
         }
+    }
+
+    /// Counts a result.
+    pub(crate) fn ended(&mut self, result: &StageResult) {
+        match (result.stage, result.is_success()) {
+            (Stage::Solve, true) => self.solutions_found += 1,
+            (Stage::Solve, false) => self.solutions_failed += 1,
+            (Stage::Build, _) => self.builds_completed += 1,
+            (Stage::Test, _) => self.tests_completed += 1,
+            (Stage::Doc, _) => self.docs_completed += 1,
+        }
+        self.failed_results += u64::from(!result.is_success());
+        self.running.retain(|name| name != result.package.as_str());
     }
 
     /// What the run is doing.
@@ -108,18 +136,6 @@ impl Progress {
         }
         self.phase = phase;
         Ok(())
-    }
-
-    /// Sets how many targets have a solution and how many have none.
-    pub fn set_solutions(&mut self, found: u64, failed: u64) {
-        self.solutions_found = found;
-        self.solutions_failed = failed;
-    }
-
-    /// Sets how many builds and documentation builds have ended.
-    pub fn set_completed(&mut self, builds: u64, docs: u64) {
-        self.builds_completed = builds;
-        self.docs_completed = docs;
     }
 }
 
@@ -159,11 +175,7 @@ mod tests {
     use super::*;
 
     fn progress() -> Progress {
-        Progress::create(
-            "2026-03-01-120000".parse().unwrap(),
-            "2026-03-01T12:00:00Z".into(),
-            vec!["zlib.1.3.1".into()],
-        )
+        Progress::create("2026-03-01-120000".parse().unwrap(), "2026-03-01T12:00:00Z".into(), 1)
     }
 
     #[test]
@@ -184,8 +196,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut written = progress();
         written.set_phase(Phase::Blessings).unwrap();
-        written.set_solutions(7, 1);
-        written.set_completed(3, 2);
         written.build_total = 12;
         written.running = vec!["fmt.0.9.0".into()];
         write(dir.path(), &written).unwrap();

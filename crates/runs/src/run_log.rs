@@ -1,171 +1,236 @@
 //! The record of each execution of a batch: `runs/<run id>/`.
 //!
 //! ```text
-//! run.json                what was started, by whom
+//! run.json                what was started, by whom, to do what
 //! run.lock                locked by the run for as long as it lives
 //! progress.json           how far it has come (see `progress`)
 //! references.json         the layers and universes that its solutions refer to (see `gc`)
-//! build/<pkg>.log         logs, each with the hash of its layer in <pkg>.layer
-//! docs/<pkg>.log
-//! summary.json            what came of it: present once it has finished
+//! results.jsonl           every result, as in the histories
+//! logs/<pkg>/<build hash>.<stage>.<attempt>.log
+//! summary.json            what came of it: present once it has ended in order
 //! ```
+//!
+//! [`Run::record`] is the one way in for results, and [`Run::finish`] derives every count from them.
 
 mod logs;
+mod read;
+mod reconcile;
+mod record;
+mod summary;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::DataDir;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
-use crate::lock;
-use crate::name::RunId;
+use crate::name::{PackageName, RunId};
 use crate::progress::{self, Progress};
-use crate::time::{format_time, now, parse_time, seconds_between};
+use crate::result::RunKind;
+use crate::time::{Clock, format_time};
 
-pub use logs::{LogKind, follow_log, log_path, logged_packages, read_layer};
+pub use logs::{
+    Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, open_log, recorded_result,
+};
+pub use read::{RunRecord, RunState, list_runs, read_results, read_run, run_ids};
+pub use reconcile::{Pending, pending, reconcile};
+pub use summary::{Builds, Failure, Packages, Stages, Summary};
+
+use record::Recorded;
 
 const INFO: &str = "run.json";
 const LOCK: &str = "run.lock";
 const SUMMARY: &str = "summary.json";
+const RESULTS: &str = "results.jsonl";
+
+/// The version of `run.json` and `summary.json`; files without one are of the first.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A run of this process. While it exists, others see the run as running; dropped without
-/// [`finish_run`], or with its process, it has died.
+/// [`Run::finish`], or with its process, it has died.
 #[derive(Debug)]
 pub struct Run {
     id: RunId,
     dir: PathBuf,
+    packages: PathBuf,
     start: Timestamp,
+    plan: Plan,
+    clock: Clock,
+    recorded: Mutex<Recorded>,
     /// Held by its being open.
     _lock: File,
+}
+
+/// The packages that a run is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// All of the set: a package that such a run of kind full leaves out has left the set.
+    #[default]
+    All,
+    /// Some, as they were asked for.
+    Packages(Vec<String>),
+}
+
+/// What a run sets out to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Plan {
+    /// Its kind.
+    pub kind: RunKind,
+    /// What it is about.
+    pub scope: Scope,
+    /// The packages that it is to build; their dependencies come by themselves.
+    pub targets: Vec<PackageName>,
+    /// The command as it was given.
+    pub command_line: Vec<String>,
+    /// The revision of the package set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_revision: Option<String>,
+    /// The compilers' packages.
+    pub compilers: Vec<PackageName>,
+    /// The run that it starts from or compares with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<RunId>,
+    /// The version of larder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub larder_version: Option<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan::new(RunKind::Full, Scope::All, Vec::new())
+    }
+}
+
+impl Plan {
+    /// A plan of which no more is known.
+    pub fn new(kind: RunKind, scope: Scope, targets: Vec<PackageName>) -> Plan {
+        Plan {
+            kind,
+            scope,
+            targets,
+            command_line: Vec::new(),
+            set_revision: None,
+            compilers: Vec::new(),
+            baseline: None,
+            larder_version: None,
+        }
+    }
 }
 
 /// What is known of a run from its first moment: the content of `run.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunInfo {
+    /// The version of this form; 1 where nothing is said of the plan.
+    #[serde(default = "first_version")]
+    pub schema_version: u32,
     /// When it started: RFC 3339, UTC.
     pub start: String,
     /// Its process.
     pub pid: u32,
     /// The machine of that process.
     pub host: String,
-}
-
-/// What a batch has to tell when it ends: all counts are of packages.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Outcome {
-    /// Targets asked for.
-    pub requested: u64,
-    /// Targets that have a solution.
-    pub solved: u64,
-    /// Built in this run.
-    pub built: u64,
-    /// There already.
-    pub cached: u64,
-    /// Failed themselves.
-    pub failed: u64,
-    /// Not tried because a dependency failed.
-    pub cascaded: u64,
-    /// Documented.
-    pub documented: u64,
-    /// What failed and why.
-    pub failures: Vec<Failure>,
-}
-
-/// One package that failed in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Failure {
-    /// `<name>.<version>`.
-    pub package: String,
-    /// Its build, when there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build_hash: Option<String>,
-    /// The kind of failure: see [`crate::classify`].
-    pub category: String,
-    /// The line of the log that says what went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-/// A finished run: the content of `summary.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Summary {
-    /// The run.
-    pub run_id: RunId,
-    /// When it started: RFC 3339, UTC.
-    pub start: String,
-    /// When it ended: RFC 3339, UTC.
-    pub end: String,
-    /// Counts and failures.
+    /// What it set out to do.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub plan: Plan,
 }
 
-impl Summary {
-    /// How long the run took, in seconds; 0 when its clock was set back.
-    pub fn seconds(&self) -> u64 {
-        match (parse_time(&self.start), parse_time(&self.end)) {
-            (Some(start), Some(end)) => seconds_between(start, end),
-            _ => 0,
+pub(crate) fn first_version() -> u32 {
+    1
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It did what it set out to do.
+    Complete,
+    /// It was told to stop before.
+    Interrupted,
+}
+
+impl Run {
+    /// Starts a run: makes its directory, complete and locked before anyone can see it.
+    ///
+    /// Ids are unique among all processes that share `data`, and a later run never gets an id that
+    /// sorts before an earlier one's: where the clock was set back, it counts on from the newest run.
+    /// What a killed run had recorded in part is completed first: see [`reconcile`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when the directory cannot be made.
+    pub fn start(data: &DataDir, plan: Plan, clock: Clock) -> Result<Run> {
+        let runs = data.runs();
+        file::create_dirs(&runs)?;
+        reconcile(data)?;
+        let staging = staging_dir(&runs)?;
+        start_in(data, &staging, plan, clock).inspect_err(|_| {
+            let _ = file::remove_tree(&staging);
+        })
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// When the run started.
+    pub fn start_time(&self) -> Timestamp {
+        self.start
+    }
+
+    /// What the run sets out to do.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The clock that its times are told by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Ends a run: derives its summary from what it recorded, removes its progress and lets go of its lock.
+    ///
+    /// # Errors
+    /// [`crate::Error::Sums`] when its results contradict each other; [`crate::Error::Io`] when they
+    /// cannot be read or the summary cannot be written. The run then counts as died.
+    pub fn finish(self, ending: Ending) -> Result<Summary> {
+        let results = self.dir.join(RESULTS);
+        match File::open(&results) {
+            Ok(file) => file.sync_data().context("write", &results)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context("read", &results),
         }
+        let entries = read_results(&self.dir)?;
+        let summary = Summary::derive(&self, ending, &entries);
+        summary.check()?;
+        write_json(&self.dir.join(SUMMARY), &summary)?;
+        progress::delete(&self.dir)?;
+        Ok(summary)
     }
 }
 
-/// What state a run is in, by what its directory shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunState {
-    /// Its process holds its lock.
-    Running,
-    /// It has a summary.
-    Finished,
-    /// Neither: its process ended before it did.
-    Died,
-}
-
-/// A run as another process sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunRecord {
-    /// Its id.
-    pub run_id: RunId,
-    /// Its state.
-    pub state: RunState,
-    /// Who started it and when; `None` when `run.json` is missing or malformed.
-    pub info: Option<RunInfo>,
-    /// What came of it, once finished.
-    pub summary: Option<Summary>,
-    /// How far it has come, or had when it died.
-    pub progress: Option<Progress>,
-}
-
-/// Starts a run: makes its directory, complete and locked before anyone can see it.
-///
-/// Ids are unique among all processes that share `runs_dir`, and a later run never gets an id that
-/// sorts before an earlier one's: where the clock was set back, it counts on from the newest run.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the directory cannot be made.
-pub fn start_run(runs_dir: &Path) -> Result<Run> {
-    file::create_dirs(runs_dir)?;
-    let start = now();
-    let staging = staging_dir(runs_dir)?;
-    start_in(runs_dir, &staging, start).inspect_err(|_| {
-        let _ = file::remove_tree(&staging);
-    })
-}
-
-fn start_in(runs_dir: &Path, staging: &Path, start: Timestamp) -> Result<Run> {
-    let info = RunInfo { start: format_time(start), pid: process::id(), host: host() };
+fn start_in(data: &DataDir, staging: &Path, plan: Plan, clock: Clock) -> Result<Run> {
+    let start = clock.now();
+    let info = RunInfo {
+        schema_version: SCHEMA_VERSION,
+        start: format_time(start),
+        pid: process::id(),
+        host: host(),
+        plan: plan.clone(),
+    };
     write_json(&staging.join(INFO), &info)?;
     let lock_path = staging.join(LOCK);
     let lock = OpenOptions::new()
@@ -175,14 +240,27 @@ fn start_in(runs_dir: &Path, staging: &Path, start: Timestamp) -> Result<Run> {
         .context("create", &lock_path)?;
     lock.lock().context("lock", &lock_path)?;
 
-    let mut candidate = first_candidate(runs_dir, start)?;
+    let runs = data.runs();
+    let mut candidate = first_candidate(&runs, start)?;
     loop {
         let id: RunId = candidate.to_string().parse()?;
-        let dir = runs_dir.join(id.as_str());
+        let dir = runs.join(id.as_str());
         // Renaming onto a directory fails unless that one is empty, and a run's never is.
         match fs::rename(staging, &dir) {
             Ok(()) => {
-                return Ok(Run { id, dir, start, _lock: lock });
+                let requested = plan.targets.len() as u64;
+                let progress = Progress::create(id.clone(), info.start, requested);
+                progress::write(&dir, &progress)?;
+                return Ok(Run {
+                    id,
+                    dir,
+                    packages: data.packages(),
+                    start,
+                    plan,
+                    clock,
+                    recorded: Mutex::new(Recorded::new(progress)),
+                    _lock: lock,
+                });
             }
             Err(error) if is_taken(&error) => candidate.count += 1,
             Err(error) => return Err(error).context("create the run directory", &dir),
@@ -241,92 +319,9 @@ pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-impl Run {
-    /// The run's id.
-    pub fn id(&self) -> &RunId {
-        &self.id
-    }
-
-    /// The run's directory.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// When the run started.
-    pub fn start_time(&self) -> Timestamp {
-        self.start
-    }
-}
-
-/// Ends a run: writes its summary, removes its progress and lets go of its lock.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the summary cannot be written; the run then counts as died.
-pub fn finish_run(run: Run, outcome: Outcome) -> Result<Summary> {
-    let summary = Summary {
-        run_id: run.id.clone(),
-        start: format_time(run.start),
-        end: format_time(now()),
-        outcome,
-    };
-    write_json(&run.dir.join(SUMMARY), &summary)?;
-    progress::delete(&run.dir)?;
-    Ok(summary)
-}
-
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut json =
         serde_json::to_vec_pretty(value).map_err(io::Error::from).context("write", path)?;
     json.push(b'\n');
     file::write_atomic(path, &json, Durability::Power)
-}
-
-/// The ids of all runs, oldest first.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the directory cannot be listed; a missing one has no runs.
-pub fn run_ids(runs_dir: &Path) -> Result<Vec<RunId>> {
-    let mut ids: Vec<RunId> =
-        file::names(runs_dir)?.iter().filter_map(|name| name.parse().ok()).collect();
-    ids.sort();
-    Ok(ids)
-}
-
-/// A run by its id; `None` when there is none.
-///
-/// # Errors
-/// [`crate::Error::Io`] when its lock cannot be asked.
-pub fn read_run(runs_dir: &Path, id: &RunId) -> Result<Option<RunRecord>> {
-    let dir = runs_dir.join(id.as_str());
-    if !dir.is_dir() {
-        return Ok(None);
-    }
-    // The lock before the summary: a run that ends in between is finished, not dead.
-    let locked = lock::is_held(&dir.join(LOCK))?;
-    let summary: Option<Summary> = file::read_json(&dir.join(SUMMARY));
-    let state = match (&summary, locked) {
-        (Some(_), _) => RunState::Finished,
-        (None, true) => RunState::Running,
-        (None, false) => RunState::Died,
-    };
-    let progress = if summary.is_some() { None } else { progress::read(&dir) };
-    Ok(Some(RunRecord {
-        run_id: id.clone(),
-        state,
-        info: file::read_json(&dir.join(INFO)),
-        summary,
-        progress,
-    }))
-}
-
-/// All runs, oldest first.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the directory cannot be listed.
-pub fn list_runs(runs_dir: &Path) -> Result<Vec<RunRecord>> {
-    let mut runs = Vec::new();
-    for id in run_ids(runs_dir)? {
-        runs.extend(read_run(runs_dir, &id)?);
-    }
-    Ok(runs)
 }

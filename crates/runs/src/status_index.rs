@@ -1,70 +1,105 @@
-//! Where every package stands, and what changed since the run before: `status.json`.
+//! Where every package stands, and what changed since the full run before: `status.json`.
 //!
-//! Everything is derived from the histories. The index that was written last saves work: each package
-//! carries the size, time and inode of the history it was derived from, and while those are unchanged
-//! the history is not read again. So an index generated with an old one equals one generated without,
-//! except for what only an old one can tell: which packages vanished.
+//! Everything is derived from the histories and from which runs came to their end. The index that was
+//! written last saves work: each package carries the size, time and inode of the history it was derived
+//! from, and while those are unchanged the history is not read again. So an index generated with an old
+//! one equals one generated without, except for what only an old one can tell: which histories vanished.
 //!
-//! A package has at most one **blessed** standing, its last blessed entry; every other build hash
-//! counts with its last entry, unless that was blessed once and another build is now.
+//! A package stands where the last full run that covered it has put it, and what reruns made of that since:
+//! see `standing`. It has at most one **blessed** build, which counts first.
 
+mod derive;
 mod record;
-mod standing;
+mod refresh;
+mod roots;
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::num::NonZero;
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::path::Path;
-
-use rustix::fs::{AtFlags, OFlags};
 
 use crate::DataDir;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
 use crate::history;
-use crate::name::{self, run_order};
+use crate::name::run_order;
+use crate::result::RunKind;
+use crate::run_log::{self, Pending, RunRecord, RunState};
 use crate::time::{format_time, now};
 
-use record::FileKey;
-pub use record::{Change, Count, Ending, Failing, Flaky, PackageStatus, StatusIndex, Totals};
+pub use record::{
+    Change, Count, Ending, Failing, Flaky, Numbers, PackageStatus, StageStatus, StatusIndex,
+    Totals, Unfinished,
+};
+pub use roots::{Root, RootGroup, Roots, normalised};
 
 /// The version of the file's form; a file of another version is as good as none.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// The name of the file in `DATA`.
 pub const FILE: &str = "status.json";
 
-/// Derives the index from all histories under `packages_dir`.
-///
-/// `run_id` is the newest run; where it is `None`, the newest that occurs in a history. Changes are
-/// relative to the previous index's run, or, where that is of the same run, to what it was relative to;
-/// without a previous index, to the newest run before `run_id`. A missing `packages_dir` has no packages.
+/// What the index must know of the runs.
+struct Runs {
+    records: Vec<RunRecord>,
+    /// The full runs that did not come to their end.
+    unfinished: BTreeSet<String>,
+}
+
+impl Runs {
+    fn read(data: &DataDir) -> Result<Runs> {
+        let records = run_log::list_runs(&data.runs())?;
+        let unfinished = records
+            .iter()
+            .filter(|run| run.kind() == RunKind::Full && run.state != RunState::Finished)
+            .map(|run| run.run_id.to_string())
+            .collect();
+        Ok(Runs { records, unfinished })
+    }
+
+    /// The newest run that says which packages the set has, where that came to its end.
+    fn newest_whole(&self) -> Option<&RunRecord> {
+        self.whole().next_back()
+    }
+
+    /// The runs that say which packages the set has, oldest first.
+    fn whole(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
+        self.records.iter().filter(|run| {
+            run.kind() == RunKind::Full && run.state == RunState::Finished && run.covers_the_set()
+        })
+    }
+}
+
+/// Derives the index from all histories. With a `previous` one only the histories that have changed are read.
 ///
 /// # Errors
-/// [`crate::Error::Io`] when `packages_dir` cannot be listed. A history that cannot be read is said at
+/// [`crate::Error::Io`] when packages or runs cannot be listed. A history that cannot be read is said at
 /// warning and left out: it is one package's failure.
-pub fn generate(
-    packages_dir: &Path,
-    run_id: Option<&str>,
-    previous: Option<StatusIndex>,
-) -> Result<StatusIndex> {
-    let (mut packages, before) = match previous {
-        Some(mut previous) => (std::mem::take(&mut previous.packages), Some(previous)),
-        None => (BTreeMap::new(), None),
+pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusIndex> {
+    let packages_dir = data.packages();
+    let runs = Runs::read(data)?;
+    let pending = run_log::pending(data)?;
+    let (mut packages, mut vanished) = match previous {
+        Some(previous) => {
+            let same_runs = previous.unfinished_runs == runs.unfinished;
+            let mut packages = previous.packages;
+            if !same_runs {
+                packages.values_mut().for_each(|package| package.file = None);
+            }
+            (packages, previous.vanished_packages)
+        }
+        None => (BTreeMap::new(), Vec::new()),
     };
-    let mut vanished = Vec::new();
-    let new = unknown_names(packages_dir, &packages)?;
+    let new = refresh::unknown_names(&packages_dir, &packages, &pending)?;
     packages.extend(new.iter().map(|name| (name.clone(), PackageStatus::default())));
-    refresh(packages_dir, &mut packages)?;
+    refresh::refresh(&packages_dir, &mut packages, &pending, &runs.unfinished)?;
     packages.retain(|name, status| {
         if status.is_empty() && new.binary_search(name).is_err() {
             vanished.push(name.clone());
         }
         !status.is_empty()
     });
-    Ok(assemble(packages_dir, packages, vanished, run_id, before))
+    Ok(assemble(packages, vanished, runs))
 }
 
 /// The index as of now: the one that was written last, brought up to date. Writes nothing.
@@ -72,179 +107,158 @@ pub fn generate(
 /// # Errors
 /// As [`generate`].
 pub fn current(data: &DataDir) -> Result<StatusIndex> {
-    generate(&data.packages(), None, read(data.root()))
+    generate(data, read(data.root()))
 }
 
-/// The packages that have a directory and are not yet known, sorted.
-fn unknown_names(
-    packages_dir: &Path,
-    known: &BTreeMap<String, PackageStatus>,
-) -> Result<Vec<String>> {
-    let mut names = file::names(packages_dir)?;
-    // Both are sorted: one walk along both tells which are known.
-    let mut known = known.keys().peekable();
-    names.retain(|name| {
-        while known.next_if(|known| *known < name).is_some() {}
-        known.next_if(|known| *known == name).is_none() && name::is_package(name)
-    });
-    Ok(names)
-}
-
-/// Brings every package up to date, on all processors. Those without a history become empty.
-fn refresh(packages_dir: &Path, packages: &mut BTreeMap<String, PackageStatus>) -> Result<()> {
-    if packages.is_empty() {
-        return Ok(());
-    }
-    let directory = match File::open(packages_dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            packages.values_mut().for_each(|status| *status = PackageStatus::default());
-            return Ok(());
-        }
-        other => other.context("open", packages_dir)?,
-    };
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut packages: Vec<_> = packages.iter_mut().collect();
-    let share = packages.len().div_ceil(workers).max(1);
-    std::thread::scope(|scope| {
-        for share in packages.chunks_mut(share) {
-            scope.spawn(|| {
-                let (mut path, mut buffer) = (String::new(), Vec::new());
-                for (name, status) in share {
-                    path.clear();
-                    path.extend([name.as_str(), "/", history::FILE]);
-                    refresh_one(&directory, &path, name, status, &mut buffer);
-                }
-            });
-        }
-    });
-    Ok(())
-}
-
-fn refresh_one(
-    directory: &File,
-    path: &str,
-    name: &str,
-    status: &mut PackageStatus,
-    buffer: &mut Vec<u8>,
-) {
-    // A path relative to an open directory, and no open of the file: this is all an unchanged package costs.
-    if let Some(known) = status.file
-        && rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
-            let mtime = stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec as i64;
-            known == FileKey(stat.st_size as u64, mtime, stat.st_ino)
-        })
-    {
-        return;
-    }
-    *status = match read_history(directory, path, buffer) {
-        Ok(file) => PackageStatus { file, ..standing::derive(name, buffer) },
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!("{path} is left out of the status: {error}");
-            }
-            PackageStatus::default()
-        }
-    };
-}
-
-/// Reads a history into `buffer`. Its key is taken before, so that an append meanwhile shows later.
-fn read_history(directory: &File, path: &str, buffer: &mut Vec<u8>) -> io::Result<Option<FileKey>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file =
-        File::from(rustix::fs::openat(directory, path, flags, rustix::fs::Mode::empty())?);
-    let meta = file.metadata()?;
-    buffer.clear();
-    file.read_to_end(buffer)?;
-    let mtime = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-    Ok(is_settled(mtime).then_some(FileKey(meta.len(), mtime, meta.ino())))
-}
-
-/// Whether a later change of a file is sure to have another time than this one. Kernels stamp files with
-/// the time of their last tick, at most 10 ms ago; some file systems keep whole seconds only.
-fn is_settled(mtime: i64) -> bool {
-    let granularity = if mtime % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
-    let now = jiff::Timestamp::now().as_nanosecond();
-    now - i128::from(mtime) > granularity
+/// Brings `status.json` up to date and returns the index.
+///
+/// # Errors
+/// As [`generate`] and [`write`].
+pub fn update(data: &DataDir) -> Result<StatusIndex> {
+    let index = current(data)?;
+    write(data.root(), &index)?;
+    Ok(index)
 }
 
 fn assemble(
-    packages_dir: &Path,
     packages: BTreeMap<String, PackageStatus>,
     mut vanished: Vec<String>,
-    run_id: Option<&str>,
-    previous: Option<StatusIndex>,
+    runs: Runs,
 ) -> StatusIndex {
-    let run_id = run_id.map(str::to_owned).or_else(|| newest_run(&packages, None));
-    let since = match &previous {
-        Some(previous) if previous.run_id != run_id => previous.run_id.clone(),
-        Some(previous) => previous.since.clone(),
-        None => run_id.as_deref().and_then(|run| newest_run(&packages, Some(run))),
-    };
-    if let Some(previous) = previous.as_ref().filter(|previous| previous.run_id == run_id) {
-        vanished.extend(previous.vanished_packages.iter().cloned());
-        vanished.sort_unstable();
-        vanished.dedup();
-    }
     vanished.retain(|name| !packages.contains_key(name));
-
+    let newest =
+        |all: &mut dyn Iterator<Item = &String>| all.max_by(|a, b| run_order(a, b)).cloned();
     let mut index = StatusIndex {
         schema_version: SCHEMA_VERSION,
-        generated: String::new(),
-        run_id,
+        generated: format_time(now()),
+        run_id: newest(&mut packages.values().map(|package| &package.last_run)),
+        full_run: newest(&mut packages.values().filter_map(|p| p.full_run.as_ref())),
         since: None,
+        unfinished: None,
+        unfinished_runs: runs.unfinished.clone(),
+        numbers: Numbers::default(),
         blessed: Totals::default(),
         other: Totals::default(),
+        tests: Totals::default(),
+        docs: Totals::default(),
         changes: Vec::new(),
         new_packages: Vec::new(),
-        vanished_packages: vanished,
+        vanished_packages: Vec::new(),
         broken_lines: 0,
         packages,
     };
-    for package in index.packages.values() {
-        if let Some(Ending(status, category)) = &package.blessed {
-            index.blessed.add(status, category, 1);
+    let current = index.full_run.clone();
+    let covered = |package: &&PackageStatus| package.full_run == current;
+    index.since = newest(
+        &mut index.packages.values().filter(covered).filter_map(|p| p.previous_run.as_ref()),
+    );
+    drop_packages(&mut index, &runs, &mut vanished);
+    count(&mut index);
+    index.unfinished = unfinished(&index, &runs);
+    for (name, package) in index.packages.iter().filter(|(_, p)| p.dropped_by.is_none()) {
+        index.changes.extend(package.changes.iter().cloned());
+        let first = package.full_run.as_ref().is_none_or(|run| *run == package.first_run);
+        if index.since.is_some() && package.previous_run.is_none() && first {
+            index.new_packages.push(name.clone());
         }
-        for Count(status, category, count) in &package.others {
-            index.other.add(status, category, *count);
-        }
-        index.broken_lines += package.broken_lines;
     }
-    if let Some(since) = since {
-        compare(packages_dir, &mut index, since);
-    }
-    index.generated = format_time(now());
+    sort_changes(&mut index.changes);
+    vanished.sort_unstable();
+    vanished.dedup();
+    index.vanished_packages = vanished;
     index
 }
 
-/// The newest run that any history mentions, or the newest before `limit`.
-fn newest_run(packages: &BTreeMap<String, PackageStatus>, limit: Option<&str>) -> Option<String> {
-    let runs =
-        packages.values().flat_map(|p| [Some(&p.last_run), p.previous_run.as_ref()]).flatten();
-    let within = runs.filter(|run| limit.is_none_or(|limit| run_order(run, limit).is_lt()));
-    within.max_by(|a, b| run_order(a, b)).cloned()
-}
-
-/// Makes an index tell what changed since another run, given by its id.
-///
-/// Packages whose newest two runs are enough to tell are not read again.
-pub fn compare(packages_dir: &Path, index: &mut StatusIndex, since: String) {
-    index.changes.clear();
-    index.new_packages.clear();
-    for (name, package) in &index.packages {
-        if run_order(&package.first_run, &since).is_gt() {
-            index.new_packages.push(name.clone());
-        } else if run_order(&package.last_run, &since).is_le() {
-            // Nothing newer.
-        } else if package.previous_run.as_ref().is_none_or(|run| run_order(run, &since).is_le()) {
-            index.changes.extend(package.changes.iter().cloned());
-        } else if let Ok(content) = fs::read(packages_dir.join(name).join(history::FILE)) {
-            index.changes.extend(standing::changes_since(name, &content, &since));
+/// Marks the packages that the last full run of the whole set no longer has. Those that it was the first to
+/// leave out are news.
+fn drop_packages(index: &mut StatusIndex, runs: &Runs, vanished: &mut Vec<String>) {
+    let newest = runs.newest_whole().map(|run| run.run_id.as_str());
+    for (name, package) in &mut index.packages {
+        let covered = package.full_run.as_deref();
+        let after = |run: &&RunRecord| {
+            covered.is_some_and(|covered| run_order(run.run_id.as_str(), covered).is_gt())
+        };
+        package.dropped_by = runs.whole().find(after).map(|run| run.run_id.to_string());
+        if package.dropped_by.is_some() && package.dropped_by.as_deref() == newest {
+            vanished.push(name.clone());
         }
     }
-    index.changes.sort_by_cached_key(|change| {
-        (!change.blessed, change.package.clone(), change.build_hash.clone())
+}
+
+fn count(index: &mut StatusIndex) {
+    for package in index.packages.values() {
+        index.broken_lines += package.broken_lines;
+        index.numbers.add(package);
+        if package.dropped_by.is_some() {
+            continue;
+        }
+        if let Some(ending) = &package.blessed {
+            index.blessed.add(ending, 1);
+        }
+        for Count(status, category, count) in &package.others {
+            index.other.add(&Ending(*status, category.clone()), *count);
+        }
+        for (totals, stage) in [(&mut index.tests, &package.test), (&mut index.docs, &package.doc)]
+        {
+            if let Some(ending) = &stage.blessed {
+                totals.add(ending, 1);
+            }
+            for Count(status, category, count) in &stage.others {
+                totals.add(&Ending(*status, category.clone()), *count);
+            }
+        }
+    }
+}
+
+/// The newest full run of the whole set, where it has not come to its end, and how far it came.
+fn unfinished(index: &StatusIndex, runs: &Runs) -> Option<Unfinished> {
+    let full = |run: &&RunRecord| run.kind() == RunKind::Full && run.covers_the_set();
+    let newest = runs.records.iter().rev().find(full)?;
+    let id = newest.run_id.as_str();
+    let unreached = |package: &&PackageStatus| {
+        package.dropped_by.is_none() && package.full_run.as_deref() != Some(id)
+    };
+    (newest.state != RunState::Finished).then(|| Unfinished {
+        run_id: id.to_owned(),
+        state: newest.state.name().to_owned(),
+        packages_not_reached: index.packages.values().filter(unreached).count() as u64,
+    })
+}
+
+fn sort_changes(changes: &mut [Change]) {
+    changes.sort_by_cached_key(|change| {
+        (!change.blessed, change.package.clone(), change.stage, change.build_hash.clone())
     });
+}
+
+/// Makes an index tell what changed since the end of another run, given by its id.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the runs cannot be read.
+pub fn compare(data: &DataDir, index: &mut StatusIndex, since: String) -> Result<()> {
+    let runs = Runs::read(data)?;
+    let pending: Pending = run_log::pending(data)?;
+    index.changes.clear();
+    index.new_packages.clear();
+    index.vanished_packages.clear();
+    for (name, package) in &index.packages {
+        if let Some(dropped_by) = &package.dropped_by {
+            if run_order(dropped_by, &since).is_gt() {
+                index.vanished_packages.push(name.clone());
+            }
+        } else if run_order(&package.first_run, &since).is_gt() {
+            index.new_packages.push(name.clone());
+        } else if run_order(&package.last_run, &since).is_gt()
+            && let Ok(mut content) = fs::read(data.packages().join(name).join(history::FILE))
+        {
+            content.extend(refresh::pending_of(&pending, name));
+            let changes = derive::changes_since(name, &content, &since, &runs.unfinished);
+            index.changes.extend(changes);
+        }
+    }
+    sort_changes(&mut index.changes);
     index.since = Some(since);
+    Ok(())
 }
 
 /// Writes `status.json` in `dir`, unless it says the same already but for the time. Says whether it wrote.

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
@@ -14,14 +15,18 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Killed, child, entry, package, role};
-use larder_runs::DataDir;
+use common::{Killed, child, package, result, role, start};
 use larder_runs::atomic_swap::{Recovered, Swap, recover};
 use larder_runs::gc::{Options, References, gc_all, publish_references};
-use larder_runs::history::{append, compact, read, read_latest};
-use larder_runs::progress::{self, Progress};
-use larder_runs::run_log::{Outcome, RunState, finish_run, list_runs, start_run};
-use larder_runs::time::now;
+use larder_runs::history::{self, compact, read, read_latest};
+use larder_runs::lock::FileLock;
+use larder_runs::result::{BuildRef, RunKind, Stage, StageResult};
+use larder_runs::run_log::{
+    Ending, LogName, Plan, Run, RunState, Scope, all_logs, list_runs, open_log, pending,
+    read_results, reconcile, recorded_result,
+};
+use larder_runs::time::{Clock, now};
+use larder_runs::{DataDir, status_index};
 
 const INSTANTS: usize = 100;
 
@@ -33,12 +38,12 @@ fn acknowledge(done: impl std::fmt::Display) {
 /// Runs the child of test `name` on `directory`, kills it after up to 12 ms of work, and returns what it
 /// had acknowledged.
 fn killed(name: &str, directory: &Path) -> Vec<String> {
+    killed_as(name, "victim", directory)
+}
+
+fn killed_as(name: &str, role: &str, directory: &Path) -> Vec<String> {
     let mut child = Killed(
-        child(name, "victim", directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
+        child(name, role, directory).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
     );
     let mut output = BufReader::new(child.0.stdout.take().unwrap());
     // The harness prints first; the time counts from when the work begins.
@@ -57,67 +62,49 @@ fn killed(name: &str, directory: &Path) -> Vec<String> {
     all.lines().filter_map(|line| line.strip_prefix("done ").map(str::to_owned)).collect()
 }
 
-fn numbered(number: usize) -> larder_runs::history::Entry {
-    let mut entry = entry("2026-03-01-120000", &format!("h{}", number % 7), "build_failure", false);
-    // Several pages: a write of one page is not cut.
-    entry.error = Some(format!("{number} {}", "x".repeat(20_000)));
-    entry
-}
+const R1: &str = "2026-03-01-120000";
+const FMT: &str = "fmt.0.9.0";
 
-#[test]
-fn killed_in_append() {
-    let fmt = package("fmt.0.9.0");
-    if let Some((_, packages)) = role() {
-        for number in 0.. {
-            append(&packages, &fmt, &numbered(number)).unwrap();
-            acknowledge(number);
-        }
-    }
-    for _ in 0..INSTANTS {
-        let packages = tempfile::tempdir().unwrap();
-        let done = killed("killed_in_append", packages.path()).len();
-        append(packages.path(), &fmt, &numbered(usize::MAX)).unwrap();
-        let history = read(packages.path(), &fmt).unwrap();
-        let (last, entries) = history.entries.split_last().unwrap();
-        assert_eq!(last, &numbered(usize::MAX), "the append after the crash is whole");
-        assert!(
-            (done..=done + 1).contains(&entries.len()),
-            "{done} acknowledged, {} there",
-            entries.len()
-        );
-        assert!(entries.iter().enumerate().all(|(number, entry)| *entry == numbered(number)));
-        assert!(history.broken <= 1);
-    }
+/// The `number`th result of a package: several pages long, since a write of one page is not cut.
+fn numbered(number: usize) -> StageResult {
+    let mut result = result(R1, FMT, &format!("h{}", number % 7), "dependency_failure", false);
+    let dependency = |index: usize| BuildRef {
+        package: package(&format!("{}.{index}", "x".repeat(180))),
+        build_hash: None,
+    };
+    result.failed_dependencies = (number..number + 40).map(dependency).collect();
+    result.attempt = number as u32 + 1;
+    result
 }
 
 #[test]
 fn killed_in_compact() {
-    let fmt = package("fmt.0.9.0");
-    if let Some((_, packages)) = role() {
+    let fmt = package(FMT);
+    if let Some((_, root)) = role() {
+        let data = DataDir::new(root);
         for number in 0.. {
+            // Partial runs: of a full one everything would be kept.
+            let run = start(&data, R1, RunKind::Rerun, Scope::All);
             for count in 0..3 {
-                append(&packages, &fmt, &numbered(3 * number + count)).unwrap();
+                run.record(numbered(3 * number + count)).unwrap();
             }
             acknowledge(3 * number + 2);
-            compact(&packages, &fmt, 1, now()).unwrap();
+            compact(&data.packages(), &fmt, 1, now()).unwrap();
         }
     }
     for _ in 0..INSTANTS {
-        let packages = tempfile::tempdir().unwrap();
-        let done: usize =
-            killed("killed_in_compact", packages.path()).last().unwrap().parse().unwrap();
-        let latest = read_latest(packages.path(), &fmt).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let packages = DataDir::new(root.path()).packages();
+        let done: usize = killed("killed_in_compact", root.path()).last().unwrap().parse().unwrap();
+        let latest = read_latest(&packages, &fmt).unwrap();
         for number in (0..=done).rev().take(7) {
-            let found = latest
-                .iter()
-                .find(|entry| entry.build_hash == numbered(number).build_hash)
-                .unwrap();
-            let found: usize =
-                found.error.as_ref().unwrap().split(' ').next().unwrap().parse().unwrap();
+            let hash = numbered(number).build_hash;
+            let found = latest.iter().find(|entry| entry.result.build_hash == hash).unwrap();
+            let found = found.result.attempt as usize - 1;
             assert!(found >= number, "build of {number} last seen at {found}");
         }
-        compact(packages.path(), &fmt, 1, now()).unwrap();
-        assert_eq!(read(packages.path(), &fmt).unwrap().entries.len(), latest.len());
+        compact(&packages, &fmt, 1, now()).unwrap();
+        assert_eq!(read(&packages, &fmt).unwrap().entries.len(), latest.len());
     }
 }
 
@@ -179,7 +166,7 @@ fn killed_in_gc() {
     };
     if let Some((_, root)) = role() {
         let data = DataDir::new(root);
-        let run = start_run(&data.runs()).unwrap();
+        let run = start(&data, R1, RunKind::Full, Scope::All);
         let layers = (0..5).map(|number| format!("kept{number}").parse().unwrap()).collect();
         publish_references(&data, &run, &References { layers, ..References::default() }).unwrap();
         (0..5).for_each(|number| layer(&data, &format!("kept{number}")));
@@ -206,31 +193,145 @@ fn killed_in_gc() {
     }
 }
 
+/// Eight processes, each with a run of its own, record results with logs to the same few histories, and one
+/// after the other is killed at a random instant. Nothing acknowledged is lost, and every log has its result
+/// or is known to have none.
 #[test]
-fn killed_in_finish() {
-    let zlib = package("zlib.1.3.1");
-    if let Some((_, root)) = role() {
-        let source = root.join("source.log");
-        fs::write(&source, "log\n").unwrap();
-        loop {
-            let run = start_run(&root.join("runs")).unwrap();
-            run.add_build_log(&zlib, &source, &"abc".parse().unwrap()).unwrap();
-            let progress =
-                Progress::create(run.id().clone(), String::new(), vec!["x".repeat(10_000)]);
-            progress::write(run.dir(), &progress).unwrap();
-            let summary = finish_run(run, Outcome { requested: 7, ..Outcome::default() }).unwrap();
-            acknowledge(summary.run_id);
+fn killed_in_record_and_finish() {
+    if let Some((child, root)) = role() {
+        let data = DataDir::new(root);
+        for run in 0.. {
+            let run_of = |count: usize| format!("{child}-{run}-{count}");
+            let run = Run::start(&data, Plan::default(), Clock::system()).unwrap();
+            for count in 0..4 {
+                let name = LogName::new(
+                    package(&format!("p{}.1", count % 3)),
+                    Stage::Build,
+                    run_of(count).parse().unwrap(),
+                    1,
+                );
+                let mut log = run.log_writer(&name).unwrap();
+                log.write_all(run_of(count).as_bytes()).unwrap();
+                let log = log.finish();
+                let mut result = numbered(count);
+                result.package = name.package;
+                result.build_hash = name.build_hash;
+                result.attempt = 1;
+                result.log = Some(log);
+                let entry = run.record(result).unwrap();
+                let hash = entry.result.build_hash.unwrap();
+                acknowledge(format!("record {} {} {hash}", run.id(), entry.result.package));
+            }
+            let id = run.id().clone();
+            run.finish(Ending::Complete).unwrap();
+            acknowledge(format!("finish {id}"));
         }
     }
-    for _ in 0..INSTANTS {
+    const CROWD: usize = 8;
+    for _ in 0..INSTANTS.div_ceil(CROWD) {
         let root = tempfile::tempdir().unwrap();
-        let done = killed("killed_in_finish", root.path());
-        let runs = list_runs(&root.path().join("runs")).unwrap();
-        assert!(runs.iter().all(|run| run.info.is_some() && run.state != RunState::Running));
-        let finished: Vec<_> = runs.iter().filter(|run| run.state == RunState::Finished).collect();
-        assert!(finished.iter().all(|run| run.summary.as_ref().unwrap().outcome.requested == 7));
-        assert!(done.iter().all(|id| finished.iter().any(|run| run.run_id.as_str() == id)));
-        assert!((done.len()..=done.len() + 1).contains(&finished.len()));
-        assert!(runs.len() <= finished.len() + 1);
+        let data = DataDir::new(root.path());
+        let done: Vec<String> = std::thread::scope(|scope| {
+            let children: Vec<_> = (0..CROWD)
+                .map(|child| {
+                    let (root, child) = (root.path(), child.to_string());
+                    scope.spawn(move || killed_as("killed_in_record_and_finish", &child, root))
+                })
+                .collect();
+            children.into_iter().flat_map(|child| child.join().unwrap()).collect()
+        });
+        check_records(&data, &done);
     }
+}
+
+/// The instant between the two appends, held open: the history is locked by another, as by one that
+/// records to it at the same time.
+#[test]
+fn killed_between_the_run_and_the_history() {
+    if let Some((_, root)) = role() {
+        let run = start(&DataDir::new(&root), R1, RunKind::Full, Scope::All);
+        run.record(numbered(0)).unwrap();
+        wait(|| root.join("locked").exists());
+        run.record(numbered(1)).unwrap();
+        unreachable!("the history is locked");
+    }
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let mut child = Killed(
+        child("killed_between_the_run_and_the_history", "victim", root.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let history = history::path(&data.packages(), &package(FMT));
+    let results = data.runs().join(R1).join("results.jsonl");
+    wait(|| history.exists());
+    let lock = FileLock::exclusive(&history.with_file_name("history.lock")).unwrap();
+    fs::write(root.path().join("locked"), "").unwrap();
+    let lines = |path: &Path| fs::read_to_string(path).unwrap_or_default().lines().count();
+    wait(|| lines(&results) == 2);
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
+    drop(lock);
+    status_index::generate(&data, None).unwrap();
+    reconcile(&data).unwrap();
+    let entries = read(&data.packages(), &package(FMT)).unwrap().entries;
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries, read_results(results.parent().unwrap()).unwrap());
+}
+
+/// Waits until something is so.
+fn wait(so: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(std::time::Instant::now() < deadline, "it never came to be");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn check_records(data: &DataDir, done: &[String]) {
+    status_index::generate(data, None).unwrap();
+    // What was half recorded is completed, and then there is nothing left to complete.
+    reconcile(data).unwrap();
+    assert!(pending(data).unwrap().is_empty());
+    let mut histories = BTreeSet::new();
+    for name in history::packages(&data.packages()).unwrap() {
+        let past = read(&data.packages(), &name).unwrap();
+        assert!(past.broken <= 8, "at most one torn line a process");
+        for entry in past.entries {
+            let key = format!("record {} {name} {}", entry.run, entry.result.build_hash.unwrap());
+            assert!(histories.insert(key.clone()), "{key} twice");
+        }
+    }
+    let mut recorded = BTreeSet::new();
+    for run in list_runs(&data.runs()).unwrap() {
+        assert!(run.info.is_some() && run.state != RunState::Running);
+        let results = read_results(&data.runs().join(run.run_id.as_str())).unwrap();
+        if let Some(summary) = &run.summary {
+            assert_eq!((summary.builds.total, results.len()), (4, 4));
+            recorded.insert(format!("finish {}", run.run_id));
+        }
+        for entry in &results {
+            let (name, hash) = (&entry.result.package, entry.result.build_hash.as_ref().unwrap());
+            recorded.insert(format!("record {} {name} {hash}", run.run_id));
+        }
+        let logs = all_logs(&data.runs(), &run.run_id).unwrap();
+        let mut without = 0;
+        for log in &logs {
+            let content = std::io::read_to_string(open_log(&data.runs(), log).unwrap()).unwrap();
+            match recorded_result(&data.runs(), log).unwrap() {
+                Some(entry) => {
+                    assert_eq!(content, entry.result.build_hash.unwrap().as_str());
+                    assert_eq!(entry.result.log.unwrap().bytes, content.len() as u64);
+                }
+                None => without += 1,
+            }
+        }
+        assert!(logs.len() - without == results.len() && without <= 1);
+        assert!(without == 0 || run.state == RunState::Died, "a log without a result is told");
+    }
+    let records: BTreeSet<_> =
+        recorded.iter().filter(|key| key.starts_with("record")).cloned().collect();
+    assert_eq!(histories, records, "histories and runs tell the same");
+    assert!(done.iter().all(|key| recorded.contains(key)), "nothing acknowledged is lost");
 }

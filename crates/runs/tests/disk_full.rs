@@ -6,10 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{child, entry, package, role};
-use larder_runs::history::{append, compact, path, read};
-use larder_runs::progress::{self, Progress};
-use larder_runs::run_log::{Outcome, RunState, finish_run, read_run, start_run};
+use common::{child, package, result, role, start};
+use larder_runs::DataDir;
+use larder_runs::history::{compact, path, read};
+use larder_runs::progress;
+use larder_runs::result::{BuildRef, RunKind, StageResult};
+use larder_runs::run_log::{Ending, RunState, Scope, read_results, read_run};
 use larder_runs::status_index;
 use larder_runs::time::now;
 
@@ -55,52 +57,59 @@ impl Drop for SmallDisk {
     }
 }
 
-fn large(error_size: usize) -> larder_runs::history::Entry {
-    let mut entry = entry("2026-03-01-120000", "h", "build_failure", true);
-    entry.error = Some("x".repeat(error_size));
-    entry
+/// A result of about this many bytes.
+fn large(hash: &str, size: usize) -> StageResult {
+    let mut result = result(R1, FMT, hash, "build_failure", true);
+    let dependency = |number: usize| BuildRef {
+        package: package(&format!("{}.{number}", "x".repeat(180))),
+        build_hash: None,
+    };
+    if size > 200 {
+        result = common::result(R1, FMT, hash, "dependency_failure", true);
+        result.failed_dependencies = (0..size / 200).map(dependency).collect();
+        result.root_failures = vec![dependency(0)];
+    }
+    result
 }
+
+const R1: &str = "2026-03-01-120000";
+const FMT: &str = "fmt.0.9.0";
 
 #[test]
 fn a_full_disk_loses_nothing_that_was_there() {
     let Some(disk) = SmallDisk::mount() else {
         return;
     };
-    let fmt = package("fmt.0.9.0");
-    let root = disk.path();
-    append(root, &fmt, &large(10)).unwrap();
-    append(root, &fmt, &large(10)).unwrap();
-    let run = start_run(&root.join("runs")).unwrap();
+    let fmt = package(FMT);
+    let data = DataDir::new(disk.path());
+    let (root, packages) = (disk.path(), data.packages());
+    let run = start(&data, R1, RunKind::Full, Scope::All);
+    run.record(large("h1", 0)).unwrap();
+    run.record(large("h2", 0)).unwrap();
     let (id, run_dir) = (run.id().clone(), run.dir().to_owned());
-    let progress = Progress::create(id.clone(), String::new(), vec![]);
-    progress::write(&run_dir, &progress).unwrap();
-    let index = status_index::generate(root, None, None).unwrap();
-    status_index::write(root, &index).unwrap();
+    let index = status_index::update(&data).unwrap();
     disk.fill();
 
-    let before = fs::read(path(root, &fmt)).unwrap();
-    let error = append(root, &fmt, &large(50_000)).unwrap_err().to_string();
-    assert!(error.contains("history.jsonl: No space left on device: free some space"), "{error}");
-    assert_eq!(
-        fs::read(path(root, &fmt)).unwrap(),
-        before,
-        "what fitted of the line is taken back"
+    let files = [path(&packages, &fmt), run_dir.join("results.jsonl")];
+    let before = files.clone().map(|file| fs::read(file).unwrap());
+    let error = run.record(large("h3", 50_000)).unwrap_err().to_string();
+    assert!(error.contains("results.jsonl: No space left on device: free some space"), "{error}");
+    assert_eq!(files.map(|file| fs::read(file).unwrap()), before, "what fitted is taken back");
+    assert!(
+        compact(&packages, &fmt, 0, now()).is_err()
+            || read(&packages, &fmt).unwrap().entries.is_empty()
     );
-    assert!(compact(root, &fmt, 0, now()).is_err() || read(root, &fmt).unwrap().entries.is_empty());
-    let longer = Progress::create(id.clone(), String::new(), vec!["x".repeat(50_000)]);
-    assert!(progress::write(&run_dir, &longer).is_err());
-    assert_eq!(progress::read(&run_dir), Some(progress));
-    let outcome = Outcome {
-        failures: vec![larder_runs::run_log::Failure {
-            package: "x".repeat(50_000),
-            build_hash: None,
-            category: String::new(),
-            error: None,
-        }],
-        ..Outcome::default()
-    };
-    assert!(finish_run(run, outcome).is_err());
-    assert_eq!(read_run(&root.join("runs"), &id).unwrap().unwrap().state, RunState::Died);
+    let progress = progress::read(&run_dir);
+    assert!(progress.is_some());
+    let longer = run.update_progress(|progress| {
+        progress.running = vec!["x".repeat(50_000)];
+        Ok(())
+    });
+    assert!(longer.is_err());
+    assert_eq!(progress::read(&run_dir), progress);
+    // Whatever is left of the last page is too little for a summary.
+    assert!(run.finish(Ending::Complete).is_err());
+    assert_eq!(read_run(&data.runs(), &id).unwrap().unwrap().state, RunState::Died);
     assert_eq!(status_index::read(root), Some(index));
     let temporary = |dir: &Path| {
         fs::read_dir(dir)
@@ -113,15 +122,16 @@ fn a_full_disk_loses_nothing_that_was_there() {
 /// Runs everywhere: a limit on the size of files cuts a write short just as a full disk does.
 #[test]
 fn a_write_cut_short_is_taken_back() {
-    let fmt = package("fmt.0.9.0");
-    if let Some((_, packages)) = role() {
-        append(&packages, &fmt, &large(10)).unwrap();
-        assert!(append(&packages, &fmt, &large(20_000)).is_err());
-        append(&packages, &fmt, &large(10)).unwrap();
+    if let Some((_, root)) = role() {
+        let data = DataDir::new(root);
+        let run = start(&data, R1, RunKind::Full, Scope::All);
+        run.record(large("h1", 0)).unwrap();
+        assert!(run.record(large("h2", 20_000)).is_err());
+        run.record(large("h2", 0)).unwrap();
         return;
     }
-    let packages = tempfile::tempdir().unwrap();
-    let inner = child("a_write_cut_short_is_taken_back", "limited", packages.path());
+    let root = tempfile::tempdir().unwrap();
+    let inner = child("a_write_cut_short_is_taken_back", "limited", root.path());
     // 8 blocks of 512 bytes or of 1 KiB, by the shell; and no signal for exceeding them.
     let mut limited = Command::new("sh");
     limited
@@ -132,6 +142,29 @@ fn a_write_cut_short_is_taken_back() {
         .envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))))
         .stdout(Stdio::null());
     assert!(limited.status().unwrap().success());
-    let history = read(packages.path(), &fmt).unwrap();
-    assert_eq!((history.entries, history.broken), (vec![large(10), large(10)], 0));
+    let data = DataDir::new(root.path());
+    let history = read(&data.packages(), &package(FMT)).unwrap();
+    let id = R1.parse().unwrap();
+    let results = read_results(
+        &data.runs().join(read_run(&data.runs(), &id).unwrap().unwrap().run_id.as_str()),
+    );
+    assert_eq!((history.entries.len(), history.broken), (2, 0));
+    assert_eq!(results.unwrap(), history.entries);
+}
+
+/// The history cannot be written, the run's results can: nothing is recorded.
+#[test]
+fn a_result_is_recorded_in_both_places_or_in_none() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let run = start(&data, R1, RunKind::Full, Scope::All);
+    run.record(large("h1", 0)).unwrap();
+    let history = path(&data.packages(), &package(FMT));
+    fs::remove_file(&history).unwrap();
+    fs::create_dir(&history).unwrap();
+    assert!(run.record(large("h2", 0)).is_err());
+    assert_eq!(read_results(run.dir()).unwrap().len(), 1);
+    fs::remove_dir(&history).unwrap();
+    run.record(large("h2", 0)).unwrap();
+    assert_eq!(read_results(run.dir()).unwrap().len(), 2);
 }

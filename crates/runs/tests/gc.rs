@@ -14,7 +14,9 @@ use larder_runs::gc::{
     gc_runs, gc_universes, publish_references,
 };
 use larder_runs::name::HashName;
-use larder_runs::run_log::{Outcome, finish_run, run_ids, start_run};
+use larder_runs::result::RunKind;
+use larder_runs::run_log::{Ending, Plan, Run, Scope, run_ids};
+use larder_runs::time::Clock;
 
 fn hashes(names: &[&str]) -> BTreeSet<HashName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
@@ -96,19 +98,10 @@ fn what_runs_refer_to_stays() {
         "nothing is known: nothing goes"
     );
 
-    let publish = |layers: &[&str]| {
-        let run = start_run(&data.runs()).unwrap();
-        publish_references(
-            &data,
-            &run,
-            &References { layers: hashes(layers), universes: hashes(&[]) },
-        )
-        .unwrap();
-        run
-    };
+    let publish = |layers: &[&str]| told(&data, RunKind::Full, Scope::All, layers);
     let running = publish(&["one"]);
-    finish_run(publish(&["four"]), Outcome::default()).unwrap();
-    finish_run(publish(&["two"]), Outcome::default()).unwrap();
+    publish(&["four"]).finish(Ending::Complete).unwrap();
+    publish(&["two"]).finish(Ending::Complete).unwrap();
     drop(publish(&["three"]));
     let _building = acquire(&data.locks(), Stage::Build, "building", |_| {}).unwrap();
 
@@ -129,17 +122,57 @@ fn what_runs_refer_to_stays() {
     assert!(error.contains("references.json"), "rather none than a wrong one: {error}");
 }
 
+/// A run that has told what its solutions refer to.
+fn told(data: &DataDir, kind: RunKind, scope: Scope, layers: &[&str]) -> Run {
+    let run = Run::start(data, Plan::new(kind, scope, Vec::new()), Clock::system()).unwrap();
+    let references = References { layers: hashes(layers), ..References::default() };
+    publish_references(data, &run, &references).unwrap();
+    run
+}
+
+#[test]
+fn a_run_of_one_package_takes_no_layer_from_the_full_run() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let layers: Vec<String> = (0..100).map(|number| format!("layer{number}")).collect();
+    let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+    for layer in &layers {
+        file(&data.layers().join(layer).join("a"), "a");
+    }
+    let finish = |kind, scope, layers: &[&str]| {
+        told(&data, kind, scope, layers).finish(Ending::Complete).unwrap();
+    };
+    let one = || Scope::Packages(vec!["fmt".to_owned()]);
+    finish(RunKind::Compare, Scope::All, &layers[..10]);
+    finish(RunKind::Full, Scope::All, &layers[10..60]);
+    finish(RunKind::Full, one(), &layers[60..61]);
+    finish(RunKind::Rerun, one(), &layers[61..62]);
+    let report = gc_all(&data, &Options { dry_run: false, keep_runs: 1 }).unwrap();
+    assert_eq!((report.layers.kept, report.layers.removed.len()), (62, 38));
+    assert_eq!(report.runs.removed.len(), 0, "a run whose references count stays");
+    // The next full run takes the place of the one before and of what was added to that.
+    finish(RunKind::Full, Scope::All, &layers[20..40]);
+    let report = gc_all(&data, &Options { dry_run: false, keep_runs: 1 }).unwrap();
+    assert_eq!(report.layers.kept, 30, "20 of the full run, 10 of the comparison");
+    assert_eq!(report.runs.kept, 2);
+}
+
 #[test]
 fn old_runs_go_but_not_running_ones() {
     let root = tempfile::tempdir().unwrap();
-    let running = start_run(root.path()).unwrap();
+    let data = DataDir::new(root.path());
+    let start = || {
+        let plan = Plan::new(RunKind::Rerun, Scope::All, Vec::new());
+        Run::start(&data, plan, Clock::system()).unwrap()
+    };
+    let running = start();
     for _ in 0..4 {
-        finish_run(start_run(root.path()).unwrap(), Outcome::default()).unwrap();
+        start().finish(Ending::Complete).unwrap();
     }
-    let done = gc_runs(root.path(), 2, false).unwrap();
+    let done = gc_runs(&data, 2, false).unwrap();
     assert_eq!((done.removed.len(), done.kept), (2, 3));
-    assert!(run_ids(root.path()).unwrap().contains(running.id()));
-    assert_eq!(gc_runs(root.path(), 0, false).unwrap().removed.len(), 1, "the newest always stays");
+    assert!(run_ids(&data.runs()).unwrap().contains(running.id()));
+    assert_eq!(gc_runs(&data, 0, false).unwrap().removed.len(), 1, "the newest always stays");
 }
 
 #[test]

@@ -1,23 +1,81 @@
-//! The status index: totals, changes, flakiness, and that the incremental way leads to the same place.
+//! The status index: where packages stand, what is news, and that the incremental way leads to the same place.
 
 mod common;
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{entry, package};
+use common::{full, package, rerun, result, start};
 use jiff::Timestamp;
-use larder_runs::history::{self, append, compact};
+use larder_runs::history::{self, compact};
+use larder_runs::result::{Outcome, RunKind, Stage, StageResult, Status};
+use larder_runs::run_log::{Ending, Run, Scope};
 use larder_runs::status_index::{FILE, StatusIndex, compare, generate, read, write};
+use larder_runs::{Category, DataDir};
 use proptest::prelude::*;
 
 const R1: &str = "2026-03-01-120000";
 const R2: &str = "2026-03-02-120000";
 const R3: &str = "2026-03-03-120000";
+const R4: &str = "2026-03-04-120000";
+const R5: &str = "2026-03-05-120000";
 
-fn add(packages: &Path, name: &str, run: &str, hash: &str, category: &str, blessed: bool) {
-    append(packages, &package(name), &entry(run, hash, category, blessed)).unwrap();
+struct Ecosystem {
+    _root: tempfile::TempDir,
+    data: DataDir,
+}
+
+fn ecosystem() -> Ecosystem {
+    let root = tempfile::tempdir().unwrap();
+    Ecosystem { data: DataDir::new(root.path()), _root: root }
+}
+
+impl Ecosystem {
+    fn index(&self) -> StatusIndex {
+        let index = generate(&self.data, None).unwrap();
+        check_sums(&index);
+        index
+    }
+
+    /// The packages of the changes, with what they became.
+    fn news(&self) -> Vec<(String, Status)> {
+        let changes = self.index().changes.into_iter();
+        changes.map(|change| (change.package, change.to_status)).collect()
+    }
+
+    fn since(&self, run: &str) -> StatusIndex {
+        let mut index = self.index();
+        compare(&self.data, &mut index, run.to_owned()).unwrap();
+        index
+    }
+
+    /// A run that records these results and then neither finishes nor lives on.
+    fn died(&self, run: &str, results: &[StageResult]) {
+        let run = start(&self.data, run, RunKind::Full, Scope::All);
+        results.iter().for_each(|result| drop(run.record(result.clone()).unwrap()));
+    }
+}
+
+/// Parts sum to their whole, whatever is counted.
+fn check_sums(index: &StatusIndex) {
+    let n = &index.numbers;
+    let parts = n.worked_packages + n.failed_packages + n.blocked_packages;
+    assert_eq!(n.packages, parts + n.unsolved_packages + n.unknown_packages);
+    assert_eq!(n.packages + n.dropped_packages, index.packages.len() as u64);
+    for totals in [&index.blessed, &index.other, &index.tests, &index.docs] {
+        assert_eq!(totals.total, totals.by_status.values().sum::<u64>());
+        assert_eq!(totals.total, totals.by_category.values().sum::<u64>());
+    }
+    let counted = [&index.blessed, &index.other, &index.tests, &index.docs];
+    let failing: u64 = counted.iter().map(|totals| totals.total - totals.worked()).sum();
+    assert_eq!(failing, index.failures().len() as u64);
+    let roots = index.roots();
+    assert_eq!(roots.failing_builds, failing);
+    assert_eq!(roots.own_builds + roots.blocked_builds, failing);
+    let alone: u64 = roots.roots.iter().map(|root| root.unblocks_packages).sum();
+    assert_eq!(roots.blocked_packages, alone + roots.shared_packages);
+    let grouped: u64 = roots.groups().iter().map(|group| group.unblocks_packages).sum();
+    assert_eq!(grouped, alone);
 }
 
 /// An index without when and from which files it was made.
@@ -28,244 +86,495 @@ fn content(mut index: StatusIndex) -> StatusIndex {
 }
 
 #[test]
-fn totals_count_the_last_result_of_each_build() {
-    let root = tempfile::tempdir().unwrap();
-    let packages = root.path();
-    add(packages, "a.1", R1, "old", "build_failure", true);
-    add(packages, "a.1", R2, "new", "success", true);
-    add(packages, "a.1", R2, "other", "timeout", false);
-    add(packages, "b.1", R2, "b", "dependency_failure", true);
-    add(packages, "c.1", R1, "c", "success", false);
-    add(packages, "c.1", R2, "c", "build_failure", false);
-    fs::create_dir(packages.join("empty.1")).unwrap();
-    fs::create_dir(packages.join("not a package")).unwrap();
+fn a_build_that_the_newest_full_run_no_longer_has_counts_nowhere() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "old", "success", true), ("a.1", "other", "build_failure", false)]);
+    full(&e.data, R2, &[("a.1", "new", "success", true)]);
+    let index = e.index();
+    assert_eq!((index.blessed.total, index.other.total), (1, 0));
+    assert!(index.failures().is_empty());
+    let entries = history::read(&e.data.packages(), &package("a.1")).unwrap().entries;
+    assert_eq!(entries.len(), 3, "history shows all");
+}
 
-    let index = generate(packages, Some(R2), None).unwrap();
-    assert_eq!(index.since.as_deref(), Some(R1));
-    insta::assert_json_snapshot!((&index.blessed, &index.other, &index.changes, &index.new_packages), @r#"
-    [
-      {
-        "total": 2,
-        "byStatus": {
-          "failure": 1,
-          "success": 1
-        },
-        "byCategory": {
-          "dependency_failure": 1,
-          "success": 1
-        }
-      },
-      {
-        "total": 2,
-        "byStatus": {
-          "failure": 2
-        },
-        "byCategory": {
-          "build_failure": 1,
-          "timeout": 1
-        }
-      },
-      [
-        {
-          "package": "a.1",
-          "buildHash": "new",
-          "blessed": true,
-          "fromStatus": "failure",
-          "toStatus": "success",
-          "category": "success"
-        },
-        {
-          "package": "c.1",
-          "buildHash": "c",
-          "blessed": false,
-          "fromStatus": "success",
-          "toStatus": "failure",
-          "category": "build_failure"
-        }
-      ],
-      [
-        "b.1"
-      ]
-    ]
-    "#);
-    let failing: Vec<_> = index
-        .failures()
-        .iter()
-        .map(|(name, failing)| (*name, failing.blessed, failing.category.as_str()))
-        .collect();
+#[test]
+fn a_package_that_left_the_set_is_dropped() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true), ("gone.1", "g", "build_failure", true)]);
+    full(&e.data, R2, &[("a.1", "a", "success", true)]);
+    let index = e.index();
+    assert_eq!((index.numbers.packages, index.numbers.dropped_packages), (1, 1));
+    assert_eq!(index.packages["gone.1"].dropped_by.as_deref(), Some(R2));
+    assert!(index.failures().is_empty());
+    assert_eq!(index.vanished_packages, ["gone.1"]);
+    full(&e.data, R3, &[("a.1", "a", "success", true)]);
+    assert!(e.index().vanished_packages.is_empty(), "that is no news any more");
+    assert_eq!(e.since(R1).vanished_packages, ["gone.1"]);
+    // A run of one package drops nothing.
+    rerun(&e.data, R4, &[("a.1", "a", "success", true)]);
+    let one = Scope::Packages(vec!["gone".into()]);
+    let run = start(&e.data, R5, RunKind::Full, one);
+    run.record(result(R5, "gone.1", "g", "success", true)).unwrap();
+    run.finish(Ending::Complete).unwrap();
+    assert_eq!(e.index().numbers.dropped_packages, 0, "and it can come back");
+}
+
+#[test]
+fn without_a_solution_a_package_does_not_work() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true), ("b.1", "b", "success", false)]);
+    let none = [("a.1", "", "no_solution", false), ("b.1", "", "no_solution", false)];
+    full(&e.data, R2, &none);
+    let index = e.index();
+    assert_eq!(index.packages["a.1"].state, Some(Outcome::Unsolved));
+    assert_eq!((index.blessed.worked(), index.numbers.unsolved_packages), (0, 2));
+    let broken = |name: &str| (name.to_owned(), Status::Failure);
+    assert_eq!(e.news(), [broken("a.1"), broken("b.1")]);
+    full(&e.data, R3, &none);
+    assert!(e.news().is_empty());
+    let failing = &e.index().packages["a.1"].failures[0];
+    assert_eq!((failing.since_run.as_str(), failing.times), (R2, 2));
+    full(&e.data, R4, &[("a.1", "a", "success", true), ("b.1", "", "no_solution", false)]);
+    assert_eq!(e.news(), [("a.1".to_owned(), Status::Success)]);
+}
+
+#[test]
+fn an_interrupted_run_leaves_what_it_did_not_reach() {
+    let e = ecosystem();
+    let all = [
+        ("a.1", "a", "success", true),
+        ("b.1", "b", "success", true),
+        ("b.1", "b2", "timeout", false),
+    ];
+    full(&e.data, R1, &all);
+    full(&e.data, R2, &all);
+    e.died(R3, &[result(R3, "b.1", "bb", "build_failure", true)]);
+    let index = e.index();
+    let (a, b) = (&index.packages["a.1"], &index.packages["b.1"]);
+    assert_eq!((a.state, a.dropped_by.as_ref()), (Some(Outcome::Worked), None));
+    assert_eq!(b.state, Some(Outcome::Failed));
+    assert_eq!(b.others.len(), 1, "what it did not reach of b stays");
+    let unfinished = index.unfinished.unwrap();
     assert_eq!(
-        failing,
-        [
-            ("b.1", true, "dependency_failure"),
-            ("a.1", false, "timeout"),
-            ("c.1", false, "build_failure")
-        ]
+        (unfinished.run_id.as_str(), unfinished.state.as_str(), unfinished.packages_not_reached),
+        (R3, "died", 1)
     );
-    assert_eq!(index.packages["a.1"].recent, "-+");
+    assert_eq!(e.news(), [("b.1".to_owned(), Status::Failure)]);
+
+    // Told to stop, a run says no more than one that was killed; one that goes on, neither.
+    let run = start(&e.data, R4, RunKind::Full, Scope::All);
+    run.record(result(R4, "a.1", "a", "success", true)).unwrap();
+    assert_eq!(e.index().unfinished.unwrap().state, "running");
+    let old = e.index();
+    run.finish(Ending::Interrupted).unwrap();
+    let index = generate(&e.data, Some(old)).unwrap();
+    assert_eq!(index.unfinished.unwrap().state, "interrupted");
+    assert_eq!(index.packages["b.1"].others.len(), 1);
 }
 
 #[test]
-fn a_previous_index_tells_changes_new_and_vanished() {
-    let root = tempfile::tempdir().unwrap();
-    let packages = &root.path().join("packages");
-    add(packages, "a.1", R1, "a", "success", true);
-    add(packages, "gone.1", R1, "g", "success", true);
-    let first = generate(packages, Some(R1), None).unwrap();
-    assert!(first.changes.is_empty() && first.new_packages.is_empty() && first.since.is_none());
+fn a_run_that_ends_settles_what_it_superseded() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true), ("a.1", "b", "timeout", false)]);
+    let run = start(&e.data, R2, RunKind::Full, Scope::All);
+    run.record(result(R2, "a.1", "a", "success", true)).unwrap();
+    let during = e.index();
+    assert_eq!(during.other.total, 1, "it may yet come");
+    run.finish(Ending::Complete).unwrap();
+    let after = generate(&e.data, Some(during)).unwrap();
+    assert_eq!(after.other.total, 0, "the history is the same, the run is not");
+    assert_eq!(content(after), content(e.index()));
+}
 
-    add(packages, "a.1", R2, "a2", "build_failure", true);
-    add(packages, "new.1", R2, "n", "success", true);
-    fs::remove_dir_all(packages.join("gone.1")).unwrap();
-    let second = generate(packages, Some(R2), Some(first)).unwrap();
-    assert_eq!(second.changes.len(), 1);
-    assert!(!second.changes[0].is_recovery());
-    assert_eq!(second.new_packages, ["new.1"]);
-    assert_eq!(second.vanished_packages, ["gone.1"]);
-
-    // Generated again for the same run, it says the same.
-    let again = generate(packages, Some(R2), Some(second.clone())).unwrap();
-    assert_eq!(content(again), content(second.clone()));
-
-    // A run later the news is old.
-    add(packages, "a.1", R3, "a2", "success", true);
-    let mut third = generate(packages, None, Some(second)).unwrap();
-    assert_eq!((third.run_id.as_deref(), third.since.as_deref()), (Some(R3), Some(R2)));
-    assert!(
-        third.changes[0].is_recovery()
-            && third.new_packages.is_empty()
-            && third.vanished_packages.is_empty()
-    );
-    compare(packages, &mut third, R1.to_owned());
-    assert!(third.changes.is_empty(), "broken and mended since: {:?}", third.changes);
-    assert_eq!(third.new_packages, ["new.1"]);
+fn of_stage(stage: Stage, run: &str, category: &str) -> StageResult {
+    StageResult { stage, ..result(run, "a.1", "a", category, true) }
 }
 
 #[test]
-fn failures_have_a_beginning_and_flaky_builds_are_known() {
-    let root = tempfile::tempdir().unwrap();
-    let packages = root.path();
-    for (run, hash, category) in
-        [(R1, "h1", "success"), (R2, "h2", "build_failure"), (R3, "h3", "timeout")]
-    {
-        add(packages, "a.1", run, hash, category, true);
+fn stages_stand_apart() {
+    let e = ecosystem();
+    for id in [R1, R2, R3] {
+        let run = start(&e.data, id, RunKind::Full, Scope::All);
+        run.record(result(id, "a.1", "a", "success", true)).unwrap();
+        run.record(of_stage(Stage::Doc, id, "doc_link_failure")).unwrap();
+        run.record(of_stage(Stage::Test, id, "test_failure")).unwrap();
+        run.finish(Ending::Complete).unwrap();
     }
-    for (run, category) in [(R1, "success"), (R2, "network"), (R3, "success")] {
-        add(packages, "flaky.1", run, "f", category, false);
+    let index = e.index();
+    assert_eq!((index.blessed.worked(), index.blessed.total), (1, 1));
+    assert_eq!((index.docs.worked(), index.docs.total), (0, 1));
+    assert_eq!((index.tests.worked(), index.tests.total), (0, 1));
+    let a = &index.packages["a.1"];
+    assert_eq!((a.state, a.recent.as_str()), (Some(Outcome::Worked), "+++"));
+    assert!(a.flaky.is_empty(), "that is not flaky");
+    let failing: Vec<_> = a.failures.iter().map(|f| (f.stage, f.times)).collect();
+    assert_eq!(failing, [(Stage::Test, 3), (Stage::Doc, 3)]);
+    let run = start(&e.data, R4, RunKind::Full, Scope::All);
+    run.record(result(R4, "a.1", "a", "success", true)).unwrap();
+    run.record(of_stage(Stage::Doc, R4, "success")).unwrap();
+    run.finish(Ending::Complete).unwrap();
+    let changes = e.index().changes;
+    assert_eq!((changes.len(), changes[0].stage), (1, Stage::Doc));
+}
+
+#[test]
+fn a_rerun_neither_erases_the_news_nor_moves_the_baseline() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true), ("b.1", "b", "build_failure", true)]);
+    full(&e.data, R2, &[("a.1", "a", "network", true), ("b.1", "b", "success", true)]);
+    let news = e.news();
+    assert_eq!(news, [("a.1".to_owned(), Status::Failure), ("b.1".to_owned(), Status::Success)]);
+    rerun(&e.data, R3, &[("a.1", "a", "network", true)]);
+    assert_eq!(e.news(), news);
+    assert_eq!(e.index().since.as_deref(), Some(R1));
+    let one = start(&e.data, "2026-03-03-130000", RunKind::Full, Scope::Packages(vec!["b".into()]));
+    one.record(result(R3, "b.1", "b", "success", true)).unwrap();
+    one.finish(Ending::Complete).unwrap();
+    assert_eq!(e.news(), [("a.1".to_owned(), Status::Failure)], "b was covered again, a was not");
+    rerun(&e.data, R4, &[("a.1", "a", "success", true)]);
+    assert!(e.news().is_empty(), "mended since");
+    assert_eq!(e.index().packages["a.1"].state, Some(Outcome::Worked));
+    // A comparison says nothing of the status.
+    let compared = start(&e.data, R5, RunKind::Compare, Scope::All);
+    compared.record(result(R5, "a.1", "a", "build_failure", true)).unwrap();
+    compared.finish(Ending::Complete).unwrap();
+    assert_eq!(e.index().packages["a.1"].state, Some(Outcome::Worked));
+}
+
+#[test]
+fn new_packages_are_those_that_no_full_run_had() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true)]);
+    assert!(e.index().new_packages.is_empty(), "in the first run everything would be");
+    full(&e.data, R2, &[("a.1", "a", "success", true), ("new.1", "n", "success", true)]);
+    assert_eq!(e.index().new_packages, ["new.1"]);
+    rerun(&e.data, R3, &[("a.1", "a", "success", true)]);
+    assert_eq!(e.index().new_packages, ["new.1"]);
+    assert!(e.since(R2).new_packages.is_empty());
+    // What has become old has gone, and is still not new.
+    let now: Timestamp = "2027-03-04T12:00:00Z".parse().unwrap();
+    for name in ["a.1", "new.1"] {
+        compact(&e.data.packages(), &package(name), 0, now).unwrap();
     }
-    // A dependency's failures say nothing about this build.
-    for (run, category) in [(R1, "success"), (R2, "dependency_failure"), (R3, "success")] {
-        add(packages, "steady.1", run, "s", category, false);
-    }
-    let index = generate(packages, None, None).unwrap();
+    let later = "2027-03-05-120000";
+    full(&e.data, later, &[("a.1", "a", "success", true), ("new.1", "n", "success", true)]);
+    assert!(e.since(R2).new_packages.is_empty());
+    assert_eq!(e.since(R1).new_packages, ["new.1"]);
+    assert!(e.index().new_packages.is_empty());
+}
+
+#[test]
+fn failures_have_a_beginning() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "h1", "success", true)]);
+    full(&e.data, R2, &[("a.1", "h2", "build_failure", true)]);
+    full(&e.data, R3, &[("a.1", "h3", "timeout", true)]);
+    let index = e.index();
     let failures = index.failures();
     assert_eq!(failures.len(), 1);
     assert_eq!((failures[0].1.since_run.as_str(), failures[0].1.times), (R2, 2));
-    let flaky: Vec<_> = index.flaky().map(|(name, flaky)| (name, flaky.transitions)).collect();
-    assert_eq!(flaky, [("flaky.1", 2)]);
+    assert_eq!(index.packages["a.1"].recent, "+--");
+}
+
+/// Runs a package once a day with these builds and categories; says which stages are flaky.
+fn turns(days: &[(&str, &str)]) -> Vec<(u64, u64, u64)> {
+    let e = ecosystem();
+    for (day, (hash, category)) in days.iter().enumerate() {
+        let run = format!("2026-{:02}-{:02}-120000", 1 + day / 28, 1 + day % 28);
+        full(&e.data, &run, &[("a.1", hash, category, true)]);
+    }
+    let index = e.index();
+    index.flaky().map(|(_, flaky)| (flaky.transitions, flaky.failures, flaky.results)).collect()
+}
+
+#[test]
+fn what_works_and_fails_by_turns_is_flaky() {
+    let (good, bad) = ("success", "test_failure");
+    assert_eq!(turns(&[("h", good), ("h", bad), ("h", good)]), [(2, 1, 3)]);
+    let across = [("h1", good), ("h2", bad), ("h3", good), ("h4", bad)];
+    assert_eq!(turns(&across), [(3, 2, 4)], "across build hashes");
+    assert!(turns(&[("h1", good), ("h2", bad), ("h3", good)]).is_empty(), "broken and mended");
+    for weather in ["network", "dependency_failure", "disk_full", "killed"] {
+        let days = [("h", good), ("h", weather), ("h", good), ("h", weather)];
+        assert!(turns(&days).is_empty(), "{weather}");
+    }
+    let mut days = vec![("h", good), ("h", bad), ("h", good)];
+    days.extend([("h", good); 17]);
+    assert_eq!(turns(&days), [(2, 1, 20)]);
+    days.push(("h", good));
+    days.push(("h", good));
+    assert!(turns(&days).is_empty(), "it expires");
 }
 
 #[test]
 fn nothing_there_is_an_empty_index() {
-    let root = tempfile::tempdir().unwrap();
-    let index = generate(&root.path().join("missing"), None, None).unwrap();
+    let e = ecosystem();
+    let index = generate(&DataDir::new(e.data.root().join("missing")), None).unwrap();
     assert_eq!((index.blessed.total, index.other.total, index.run_id), (0, 0, None));
 }
 
 #[test]
 fn an_index_is_written_once_and_read_back() {
-    let root = tempfile::tempdir().unwrap();
-    add(&root.path().join("packages"), "a.1", R1, "a", "timeout", true);
-    let index = generate(&root.path().join("packages"), None, None).unwrap();
-    assert!(write(root.path(), &index).unwrap());
-    assert_eq!(read(root.path()).as_ref(), Some(&index));
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "timeout", true)]);
+    let index = e.index();
+    let root = e.data.root();
+    assert!(write(root, &index).unwrap());
+    assert_eq!(read(root).as_ref(), Some(&index));
     let later = StatusIndex { generated: "2999-01-01T00:00:00Z".into(), ..index };
-    assert!(!write(root.path(), &later).unwrap(), "only the time differs");
-    for content in ["", "{", "[]", r#"{"schemaVersion":2}"#] {
-        fs::write(root.path().join(FILE), content).unwrap();
-        assert_eq!(read(root.path()), None);
+    assert!(!write(root, &later).unwrap(), "only the time differs");
+    for content in ["", "{", "[]", r#"{"schemaVersion":1}"#, r#"{"schemaVersion":3}"#] {
+        fs::write(root.join(FILE), content).unwrap();
+        assert_eq!(read(root), None);
     }
 }
 
 #[test]
 fn a_history_that_cannot_be_read_is_one_packages_failure() {
-    let root = tempfile::tempdir().unwrap();
-    add(root.path(), "a.1", R1, "a", "success", true);
-    fs::create_dir_all(root.path().join("b.1/history.jsonl")).unwrap();
-    fs::create_dir(root.path().join("c.1")).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", root.path().join("c.1/history.jsonl")).unwrap();
-    assert_eq!(generate(root.path(), None, None).unwrap().packages.len(), 1);
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true)]);
+    let packages = e.data.packages();
+    fs::create_dir_all(packages.join("b.1/history.jsonl")).unwrap();
+    fs::create_dir(packages.join("c.1")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", packages.join("c.1/history.jsonl")).unwrap();
+    assert_eq!(e.index().packages.len(), 1);
+}
+
+#[test]
+fn histories_of_the_first_version_stand_as_full_runs() {
+    let e = ecosystem();
+    let line = |run: &str, hash: &str, category: &str| {
+        let status = if category == "success" { "success" } else { "failure" };
+        format!(
+            "{{\"ts\":\"{}T12:00:00Z\",\"run\":\"{run}\",\"buildHash\":\"{hash}\",\"status\":\"{status}\",\"category\":\"{category}\",\"compiler\":\"\",\"blessed\":true}}\n",
+            &run[..10]
+        )
+    };
+    for (name, lines) in [
+        ("a.1", line(R1, "a", "success") + &line(R2, "a2", "build_failure")),
+        ("b.1", line(R1, "b", "success")),
+    ] {
+        fs::create_dir_all(e.data.packages().join(name)).unwrap();
+        fs::write(history::path(&e.data.packages(), &package(name)), lines).unwrap();
+    }
+    let index = e.index();
+    assert_eq!((index.blessed.total, index.since.as_deref()), (2, Some(R1)));
+    assert_eq!(index.changes.len(), 1);
+    assert_eq!(index.numbers.dropped_packages, 0, "no run says that b has left the set");
+}
+
+/// A package graph: which packages each depends on, all of them before it, and which fail when tried.
+#[derive(Debug, Clone)]
+struct Graph(Vec<(Vec<usize>, bool)>);
+
+impl Graph {
+    /// Builds it as a batch would: whether each works, fails itself or is blocked, with `repaired` mended.
+    fn outcomes(&self, repaired: Option<usize>) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for (number, (on, fails)) in self.0.iter().enumerate() {
+            let blocked = on.iter().any(|on| outcomes[*on] != Outcome::Worked);
+            outcomes.push(match (blocked, *fails && repaired != Some(number)) {
+                (true, _) => Outcome::Blocked,
+                (false, true) => Outcome::Failed,
+                (false, false) => Outcome::Worked,
+            });
+        }
+        outcomes
+    }
+
+    /// Records a full run of it.
+    fn record(&self, run: &Run) {
+        let outcomes = self.outcomes(None);
+        let name = |number: usize| format!("p{number}.1");
+        for (number, (on, _)) in self.0.iter().enumerate() {
+            let category = match outcomes[number] {
+                Outcome::Worked => "success",
+                Outcome::Blocked => "dependency_failure",
+                _ => "build_failure",
+            };
+            let hash = format!("h{number}");
+            let mut result = result(R1, &name(number), &hash, category, true);
+            if outcomes[number] == Outcome::Blocked {
+                let failed = on.iter().filter(|on| outcomes[**on] != Outcome::Worked);
+                result.failed_dependencies = failed
+                    .map(|on| {
+                        common::result(R1, &name(*on), &format!("h{on}"), "success", true).build()
+                    })
+                    .collect();
+            }
+            run.record(result).unwrap();
+        }
+    }
+}
+
+fn graphs() -> impl Strategy<Value = Graph> {
+    let package = (proptest::collection::vec(any::<proptest::sample::Index>(), 0..3), 0..4_u8);
+    proptest::collection::vec(package, 1..14).prop_map(|packages| {
+        let packages = packages.into_iter().enumerate().map(|(number, (on, fails))| {
+            let mut on: Vec<usize> =
+                on.iter().filter(|_| number > 0).map(|on| on.index(number.max(1))).collect();
+            on.sort_unstable();
+            on.dedup();
+            (on, fails == 0)
+        });
+        let mut graph = Graph(packages.collect());
+        // Whether a blocked package would fail itself, nobody knows until it is tried.
+        let outcomes = graph.outcomes(None);
+        for (number, (_, fails)) in graph.0.iter_mut().enumerate() {
+            *fails = outcomes[number] == Outcome::Failed;
+        }
+        graph
+    })
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append { package: usize, hash: usize, category: usize, blessed: bool },
-    Garbage(usize),
-    Compact { package: usize, days: u32 },
-    Remove(usize),
-    NextRun,
-    Index,
+    Record(u8, u8, &'static str, bool),
+    Torn(u8),
+    Remove(u8),
+    Next(RunKind, bool),
+    Generate,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let append = (0..4usize, 0..3usize, 0..3usize, any::<bool>()).prop_map(
-        |(package, hash, category, blessed)| Step::Append { package, hash, category, blessed },
-    );
-    prop_oneof![
-        8 => append,
-        1 => (0..4usize).prop_map(Step::Garbage),
-        1 => (0..4usize, 0..4u32).prop_map(|(package, days)| Step::Compact { package, days }),
-        1 => (0..4usize).prop_map(Step::Remove),
-        3 => Just(Step::NextRun),
-        3 => Just(Step::Index),
-    ]
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let category = prop_oneof![
+        Just("success"),
+        Just("build_failure"),
+        Just("dependency_failure"),
+        Just("no_solution")
+    ];
+    let kind = prop_oneof![
+        3 => Just(RunKind::Full),
+        1 => Just(RunKind::Rerun),
+        1 => Just(RunKind::Since),
+        1 => Just(RunKind::Compare)
+    ];
+    let step = prop_oneof![
+        8 => (0..4_u8, 0..3_u8, category, any::<bool>()).prop_map(|(p, h, c, b)| Step::Record(p, h, c, b)),
+        1 => (0..4_u8).prop_map(Step::Torn),
+        1 => (0..4_u8).prop_map(Step::Remove),
+        3 => (kind, any::<bool>()).prop_map(|(kind, ends)| Step::Next(kind, ends)),
+        3 => Just(Step::Generate),
+    ];
+    proptest::collection::vec(step, 1..40)
 }
-
-const CATEGORIES: [&str; 3] = ["success", "build_failure", "dependency_failure"];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// An index made from the one before equals one made from the histories alone.
+    /// Mending one package and building again unblocks exactly those that the index says, and all sums agree.
     #[test]
-    fn incremental_equals_from_scratch(steps in proptest::collection::vec(step(), 1..40)) {
-        let root = tempfile::tempdir().unwrap();
-        let packages = root.path();
-        let name = |number: usize| package(&format!("p{number}.1"));
-        let mut day = 1;
+    fn roots_are_what_mending_them_shows(graph in graphs()) {
+        let e = ecosystem();
+        let run = start(&e.data, R1, RunKind::Full, Scope::All);
+        graph.record(&run);
+        let summary = run.finish(Ending::Complete).unwrap();
+        let index = e.index();
+        let roots = index.roots();
+        let before = graph.outcomes(None);
+        let failed = before.iter().filter(|outcome| **outcome == Outcome::Failed).count();
+        prop_assert_eq!(roots.roots.len(), failed);
+        prop_assert_eq!(summary.packages.failed, failed as u64);
+        prop_assert_eq!(summary.packages.blocked, roots.blocked_packages);
+        for root in &roots.roots {
+            let number: usize = root.package[1..].strip_suffix(".1").unwrap().parse().unwrap();
+            let after = graph.outcomes(Some(number));
+            let unblocked = before.iter().zip(&after).filter(|(before, after)| **before == Outcome::Blocked && **after != Outcome::Blocked);
+            prop_assert_eq!(root.unblocks_packages, unblocked.count() as u64, "{}", root.package);
+        }
+    }
+
+    /// Whatever happened in between, an index made from an old one equals one made from nothing.
+    #[test]
+    fn the_incremental_index_equals_the_one_from_scratch(steps in steps()) {
+        let e = ecosystem();
+        let packages = e.data.packages();
+        let name = |package: u8| format!("p{package}.1");
         let mut index: Option<StatusIndex> = None;
-        for (number, step) in steps.into_iter().chain([Step::Index]).enumerate() {
-            let changed = match step { Step::Append { package, .. } | Step::Garbage(package) | Step::Compact { package, .. } => Some(package), _ => None };
+        let mut run: Option<Run> = None;
+        let mut attempt = 0;
+        for (number, step) in steps.into_iter().enumerate() {
+            let mut changed = None;
             match step {
-                Step::Append { package, hash, category, blessed } => {
-                    let run = format!("2026-03-{day:02}-120000");
-                    append(packages, &name(package), &entry(&run, &format!("h{hash}"), CATEGORIES[category], blessed)).unwrap();
+                Step::Record(package, hash, category, blessed) => {
+                    attempt += 1;
+                    let hash = if category == "no_solution" { String::new() } else { format!("h{hash}") };
+                    let current = run.get_or_insert_with(|| start(&e.data, R1, RunKind::Full, Scope::All));
+                    let blessed = blessed && !hash.is_empty();
+                    current.record(StageResult { attempt, ..result(R1, &name(package), &hash, category, blessed) }).unwrap();
+                    changed = Some(package);
                 }
-                Step::Garbage(package) => {
-                    let path = history::path(packages, &name(package));
+                Step::Torn(package) => {
+                    let path = history::path(&packages, &common::package(&name(package)));
                     if path.exists() {
-                        let content = [fs::read(&path).unwrap(), b"{torn".to_vec()].concat();
-                        fs::write(path, content).unwrap();
+                        use std::io::Write;
+                        fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"{\"torn").unwrap();
+                        changed = Some(package);
                     }
                 }
-                Step::Compact { package, days } => {
-                    let now: Timestamp = format!("2026-03-{day:02}T13:00:00Z").parse().unwrap();
-                    compact(packages, &name(package), days, now).unwrap();
+                Step::Remove(package) => drop(fs::remove_dir_all(packages.join(name(package)))),
+                Step::Next(kind, ends) => {
+                    if let Some(run) = run.take().filter(|_| ends) {
+                        run.finish(Ending::Complete).unwrap();
+                    }
+                    run = Some(start(&e.data, R1, kind, Scope::All));
                 }
-                Step::Remove(package) => drop(fs::remove_dir_all(packages.join(name(package).as_str()))),
-                Step::NextRun => day = (day + 1).min(31),
-                Step::Index => {
-                    let mut scratch_from = index.clone();
-                    scratch_from.iter_mut().for_each(StatusIndex::distrust);
-                    let scratch = generate(packages, None, scratch_from).unwrap();
-                    let incremental = generate(packages, None, index).unwrap();
+                Step::Generate => {
+                    let incremental = generate(&e.data, index).unwrap();
+                    let mut scratch = generate(&e.data, None).unwrap();
+                    check_sums(&scratch);
+                    // Only an old index tells which histories vanished.
+                    scratch.vanished_packages = incremental.vanished_packages.clone();
                     index = Some(incremental.clone());
                     prop_assert_eq!(content(incremental), content(scratch));
                 }
             }
             // Long enough ago to be trusted, and no two changes at one time: as on a machine slower than this.
-            if let Some(package) = changed && let Ok(file) = fs::File::options().write(true).open(history::path(packages, &name(package))) {
+            if let Some(package) = changed && let Ok(file) = fs::File::options().write(true).open(history::path(&packages, &common::package(&name(package)))) {
                 file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_001 + number as u64)).unwrap();
             }
         }
     }
+}
+
+#[test]
+fn what_is_blocked_by_what_was_mended_since_is_told() {
+    let e = ecosystem();
+    let blocked = |name: &str| {
+        let mut blocked = result(R1, name, "b", "dependency_failure", true);
+        blocked.failed_dependencies = vec![result(R1, "a.1", "a", "success", true).build()];
+        blocked
+    };
+    let run = start(&e.data, R1, RunKind::Full, Scope::All);
+    run.record(result(R1, "a.1", "a", "network", true)).unwrap();
+    run.record(blocked("b.1")).unwrap();
+    run.finish(Ending::Complete).unwrap();
+    rerun(&e.data, R2, &[("a.1", "a", "success", true)]);
+    let roots = e.index().roots();
+    let root = &roots.roots[0];
+    assert_eq!((root.package.as_str(), root.unblocks_packages), ("a.1", 1));
+    assert_eq!(root.failure(), None);
+    assert_eq!(roots.groups()[0].category, None);
+}
+
+#[test]
+fn alike_failures_are_one_group() {
+    let e = ecosystem();
+    let run = start(&e.data, R1, RunKind::Full, Scope::All);
+    for (name, error) in [
+        ("a.1", "src/a.ml:1: Error: Unbound module Foo"),
+        ("b.1", "lib/b.ml:22: Error: Unbound module Foo"),
+        ("c.1", "c.ml:3: Error: Unbound module Bar"),
+    ] {
+        let failed = result(R1, name, "h", "build_failure", true);
+        run.record(StageResult { error: Some(error.to_owned()), ..failed }).unwrap();
+    }
+    run.finish(Ending::Complete).unwrap();
+    let roots = e.index().roots();
+    let groups = roots.groups();
+    assert_eq!((groups.len(), groups[0].roots.len()), (2, 2));
+    assert_eq!(
+        (groups[0].error.as_str(), groups[0].category),
+        ("Error: Unbound module Foo", Some(&Category::BuildFailure))
+    );
 }

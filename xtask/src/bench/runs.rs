@@ -1,5 +1,5 @@
-//! Run data: the status index against `cat` of the same histories, appends from many processes
-//! against as many from one, and the latest results of a long history.
+//! Run data: the status index against `cat` of the same histories, records from many processes
+//! against as many from one, the latest results of a long history, and every command on a large ecosystem.
 
 use std::{
     env, fs,
@@ -10,12 +10,17 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use larder_runs::{
+    Category, DataDir,
+    gc::{References, publish_references},
     history::{self, Entry},
-    name::PackageName,
+    name::{HashName, PackageName},
+    result::{BuildRef, Origin, RunKind, Stage, StageResult},
+    run_log::{Ending, LogName, Plan, Run, Scope},
     status_index,
+    time::{Clock, parse_time},
 };
 
-use super::harness::{Bench, Row, alternate, remove, time};
+use super::harness::{Bench, Row, Unit, alternate, median, peak_memory, remove, time};
 
 /// How many packages, and entries in each one's history.
 const PACKAGES: usize = 5_000;
@@ -24,34 +29,48 @@ const ENTRIES: usize = 40;
 /// How many packages change between two indexes.
 const CHANGED: usize = 10;
 
-/// Appends, and the processes that share them.
-const APPENDS: usize = 100_000;
+/// Results recorded, and the processes that share them.
+const RECORDS: usize = 40_000;
 const PROCESSES: usize = 8;
+
+/// The entries of a long history.
+const LONG: usize = 100_000;
+
+/// A large ecosystem: how many packages, runs, and compilers.
+const LARGE: usize = 3_000;
+const LARGE_RUNS: usize = 30;
+const COMPILERS: [&str; 2] = ["ocaml-base-compiler.5.2.0", "ocaml-base-compiler.4.14.2"];
+
+/// How long a command may take on that, in seconds, and how much memory it may hold, in bytes.
+const LARGE_SECONDS: f64 = 0.3;
+const LARGE_BYTES: f64 = 200e6;
 
 /// The status index from nothing, and after ten packages changed: as at the end of a batch, the index
 /// that was written last is read, brought up to date and written.
 pub fn status(bench: &Bench, name: &str) -> Result<Vec<Row>> {
-    let data = bench.directory.join("runs");
-    remove(&data)?;
-    let packages = data.join("packages");
+    let data = DataDir::new(bench.directory.join("runs"));
+    remove(data.root())?;
+    let packages = data.packages();
     let files = generate(&packages)?;
     let cat = || time(Command::new("cat").args(&files));
     let full = alternate(
         bench.runs,
-        |_| remove_file(&data.join(status_index::FILE)),
-        || timed(|| refresh(&data, &packages)),
+        |_| remove_file(&data.root().join(status_index::FILE)),
+        || timed(|| refresh(&data)),
         cat,
     )?;
     let changed = alternate(
         bench.runs,
         |round| {
+            let time = format!("2026-05-{:02}T12:00:00Z", round % 28 + 1);
+            let run = start(&data, &time, RunKind::Rerun)?;
             for package in (0..PACKAGES).step_by(PACKAGES / CHANGED) {
-                let run = format!("2026-05-{:02}-120000", round % 28 + 1);
-                history::append(&packages, &package_name(package)?, &entry(package, 0, &run))?;
+                run.record(result(package, 0, &time)?)?;
             }
+            run.finish(Ending::Complete)?;
             Ok(())
         },
-        || timed(|| refresh(&data, &packages)),
+        || timed(|| refresh(&data)),
         cat,
     )?;
     let what = format!("status index of {PACKAGES} packages with {ENTRIES} entries each");
@@ -62,10 +81,15 @@ pub fn status(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     ])
 }
 
-fn refresh(data: &Path, packages: &Path) -> Result<()> {
-    let index = status_index::generate(packages, None, status_index::read(data))?;
-    status_index::write(data, &index)?;
+fn refresh(data: &DataDir) -> Result<()> {
+    status_index::update(data)?;
     Ok(())
+}
+
+/// Starts a run at a time.
+fn start(data: &DataDir, time: &str, kind: RunKind) -> Result<Run> {
+    let time = parse_time(time).context("a time")?;
+    Ok(Run::start(data, Plan::new(kind, Scope::All, Vec::new()), Clock::new(move || time))?)
 }
 
 fn remove_file(path: &Path) -> Result<()> {
@@ -75,7 +99,7 @@ fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Appends from several processes, to a history each and all to one, against as many from one process:
+/// Records from several processes, to a history each and all to one, against as many from one process:
 /// were they to form a convoy behind each other's lock, they would take far longer. Rates are said.
 pub fn append(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -91,21 +115,21 @@ pub fn append(bench: &Bench, name: &str) -> Result<Vec<Row>> {
                     let mut command = Command::new(env::current_exe()?);
                     let number = if shared { 0 } else { number };
                     command.arg("append").arg(&directory);
-                    command.args([number.to_string(), (APPENDS / processes).to_string()]);
+                    command.args([number.to_string(), (RECORDS / processes).to_string()]);
                     Ok(command.stdin(Stdio::null()).spawn()?)
                 })
                 .collect::<Result<_>>()?;
             for mut child in children {
                 if !child.wait()?.success() {
-                    bail!("an appending process failed");
+                    bail!("a recording process failed");
                 }
             }
             Ok(start.elapsed())
         };
         let medians = alternate(bench.runs, |_| Ok(()), || appended(PROCESSES), || appended(1))?;
-        let rate = APPENDS as f64 / medians.ours;
-        eprintln!("{PROCESSES} processes, {what}: {rate:.0} appends a second");
-        let work = format!("{APPENDS} history entries from {PROCESSES} processes, {what}");
+        let rate = RECORDS as f64 / medians.ours;
+        eprintln!("{PROCESSES} processes, {what}: {rate:.0} results a second");
+        let work = format!("{RECORDS} results recorded by {PROCESSES} processes, {what}");
         rows.push(medians.row(&format!("{name}{suffix}"), &work, "one process", limit));
     }
     Ok(rows)
@@ -114,31 +138,33 @@ pub fn append(bench: &Bench, name: &str) -> Result<Vec<Row>> {
 /// Arguments of the processes that [`append`] starts.
 #[derive(clap::Args)]
 pub struct Append {
-    packages: PathBuf,
+    data: PathBuf,
     number: usize,
     count: usize,
 }
 
-/// Appends, as one of several processes.
+/// Records, as one of several processes.
 ///
 /// # Errors
-/// When an entry cannot be appended.
+/// When a result cannot be recorded.
 pub fn append_some(arguments: &Append) -> Result<()> {
-    let package = package_name(arguments.number)?;
+    let run = start(&DataDir::new(&arguments.data), TIME, RunKind::Rerun)?;
     for count in 0..arguments.count {
-        let entry = entry(arguments.number, count, "2026-03-01-120000");
-        history::append(&arguments.packages, &package, &entry)?;
+        let attempt = u32::try_from(count)? + 1;
+        run.record(StageResult { attempt, ..result(arguments.number, count, TIME)? })?;
     }
     Ok(())
 }
+
+const TIME: &str = "2026-03-01T12:00:00Z";
 
 /// The last result of each build in one long history, against reading all of it.
 pub fn latest(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     let packages = bench.directory.join("long");
     let package = package_name(0)?;
     let mut content = String::new();
-    for count in 0..APPENDS {
-        line(&mut content, &entry(0, count % 500, "2026-03-01-120000"))?;
+    for count in 0..LONG {
+        line(&mut content, result(0, count % 500, TIME)?, "2026-03-01-120000")?;
     }
     write(&history::path(&packages, &package), &content)?;
     let medians = alternate(
@@ -147,8 +173,97 @@ pub fn latest(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         || timed(|| Ok(_ = history::read_latest(&packages, &package)?)),
         || timed(|| Ok(_ = history::read(&packages, &package)?)),
     )?;
-    let work = format!("last result of each build in a history of {APPENDS} entries");
+    let work = format!("last result of each build in a history of {LONG} entries");
     Ok(vec![medians.row(name, &work, "all entries", 1.0)])
+}
+
+/// Every command that reads run data, on a large ecosystem of which no index has been written: the slowest
+/// and the largest against what they may take.
+pub fn scale(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+    let data = DataDir::new(bench.directory.join(format!("large-{LARGE}-{LARGE_RUNS}")));
+    if !data.root().join("complete").exists() {
+        remove(data.root())?;
+        large(&data)?;
+        write(&data.root().join("complete"), "")?;
+    }
+    let (package, oldest) = (package_name(6)?.to_string(), "2026-03-01-120000");
+    let commands: [&[&str]; 14] = [
+        &["status"],
+        &["status", "--failing", "--json"],
+        &["changes"],
+        &["changes", "--since", oldest],
+        &["failures"],
+        &["failures", "--roots"],
+        &["history", &package],
+        &["history", "package-6", "--latest"],
+        &["runs"],
+        &["runs", "show", "latest"],
+        &["log", &package],
+        &["locks"],
+        &["gc", "--dry-run"],
+        &["notify", "--dry-run"],
+    ];
+    let (mut slowest, mut largest) = ((0.0, ""), (0.0, ""));
+    for arguments in commands {
+        let mut command = bench.larder();
+        command.args(arguments).arg("--data-dir").arg(data.root());
+        let times = (0..bench.runs.max(1)).map(|_| time(&mut command)).collect::<Result<_>>()?;
+        let (seconds, bytes) = (median(times), peak_memory(&command)?);
+        eprintln!("{seconds:.3} s, {:.1} MB: {}", bytes / 1e6, arguments.join(" "));
+        let word = arguments.first().copied().unwrap_or_default();
+        if seconds > slowest.0 {
+            slowest = (seconds, word);
+        }
+        if bytes > largest.0 {
+            largest = (bytes, word);
+        }
+    }
+    let compilers = COMPILERS.len();
+    let what = format!("{LARGE} packages, {LARGE_RUNS} runs, {compilers} compilers: ");
+    let row = |suffix: &str, work: String, unit, ours, theirs| Row {
+        name: format!("{name}{suffix}"),
+        work,
+        yardstick: "allowed".to_owned(),
+        unit,
+        ours,
+        theirs,
+        limit: 1.0,
+    };
+    let (time, memory) = (
+        format!("{what}slowest command ({})", slowest.1),
+        format!("{what}peak memory ({})", largest.1),
+    );
+    Ok(vec![
+        row("", time, Unit::Seconds, slowest.0, LARGE_SECONDS),
+        row("-memory", memory, Unit::Bytes, largest.0, LARGE_BYTES),
+    ])
+}
+
+/// Records a large ecosystem: each run builds every package with every compiler; one in six fails, one in ten
+/// is blocked by one that does. The last run has logs.
+fn large(data: &DataDir) -> Result<()> {
+    for day in 0..LARGE_RUNS {
+        let time = format!("2026-03-{:02}T12:00:00Z", day + 1);
+        let targets = (0..LARGE).map(package_name).collect::<Result<_>>()?;
+        let at = parse_time(&time).context("a time")?;
+        let plan = Plan::new(RunKind::Full, Scope::All, targets);
+        let run = Run::start(data, plan, Clock::new(move || at))?;
+        let mut references = References::default();
+        for package in 0..LARGE {
+            for compiler in 0..COMPILERS.len() {
+                let result = result(package, day / 10 * 20 + compiler, &time)?;
+                references.layers.extend(result.build_hash.clone());
+                if day + 1 == LARGE_RUNS {
+                    let mut log = run.log_writer(&LogName::of(&result))?;
+                    std::io::Write::write_all(&mut log, b"building\n")?;
+                }
+                run.record(result)?;
+            }
+        }
+        publish_references(data, &run, &references)?;
+        run.finish(Ending::Complete)?;
+    }
+    Ok(())
 }
 
 fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
@@ -163,8 +278,9 @@ fn generate(packages: &Path) -> Result<Vec<PathBuf>> {
     for package in 0..PACKAGES {
         let mut content = String::new();
         for count in 0..ENTRIES {
-            let run = format!("2026-{:02}-{:02}-120000", 3 + count / 28, 1 + count % 28);
-            line(&mut content, &entry(package, count, &run))?;
+            let day = format!("2026-{:02}-{:02}", 3 + count / 28, 1 + count % 28);
+            let result = result(package, count, &format!("{day}T12:00:00Z"))?;
+            line(&mut content, result, &format!("{day}-120000"))?;
         }
         let file = history::path(packages, &package_name(package)?);
         write(&file, &content)?;
@@ -178,8 +294,9 @@ fn write(file: &Path, content: &str) -> Result<()> {
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn line(content: &mut String, entry: &Entry) -> Result<()> {
-    content.push_str(&serde_json::to_string(entry)?);
+fn line(content: &mut String, result: StageResult, run: &str) -> Result<()> {
+    let entry = Entry::new(run.parse()?, RunKind::Full, result);
+    content.push_str(&serde_json::to_string(&entry)?);
     content.push('\n');
     Ok(())
 }
@@ -188,29 +305,40 @@ fn package_name(package: usize) -> Result<PackageName> {
     Ok(format!("package-{package}.1.0").parse()?)
 }
 
-/// An entry as an ecosystem has them: two compilers, build hashes that change every ten runs and with
-/// them the result, one build in six failing, one package in a hundred flaky.
-fn entry(package: usize, count: usize, run: &str) -> Entry {
+fn hash(package: usize, build: usize) -> Result<HashName> {
+    Ok(format!("{:064x}", (package as u128) << 64 | build as u128).parse()?)
+}
+
+/// A result as an ecosystem has them: two compilers, build hashes that change every ten runs and with
+/// them the result, one build in six failing, one in ten blocked by its neighbour, one package in a hundred
+/// flaky.
+fn result(package: usize, count: usize, time: &str) -> Result<StageResult> {
+    let time = parse_time(time).context("a time")?;
+    let build = count / 10 * 2 + count % 2;
     let flaky = package.is_multiple_of(100) && count.is_multiple_of(3);
-    let success = !(package + count / 10).is_multiple_of(6) && !flaky;
-    Entry {
-        ts: format!("{}T12:00:00Z", run.get(..10).unwrap_or(run)),
-        run: run.to_owned(),
-        build_hash: format!(
-            "{:064x}",
-            (package as u128) << 64 | (count / 10 * 2 + count % 2) as u128
-        ),
-        status: if success { "success" } else { "failure" }.to_owned(),
-        category: if success { "success" } else { "build_failure" }.to_owned(),
-        compiler: if count.is_multiple_of(2) {
-            "ocaml-base-compiler.5.2.0"
-        } else {
-            "ocaml-base-compiler.4.14.2"
-        }
-        .to_owned(),
-        blessed: count.is_multiple_of(2),
-        error: (!success)
-            .then(|| "Error: This expression has type string but int was expected".to_owned()),
-        ..Entry::default()
+    let mut result = StageResult::success(package_name(package)?, Stage::Build, time, time);
+    result.compiler = Some(COMPILERS[count % 2].parse()?);
+    result.universe = Some(hash(package, 1 << 20)?);
+    result.solution = Some(hash(1 << 30, build)?);
+    result.build_hash = Some(hash(package, build)?);
+    result.dep_hash = Some(hash(package, build + (1 << 21))?);
+    result.blessed = count.is_multiple_of(2);
+    result.wall_ms = Some(41_250);
+    result.cpu_ms = Some(60_875);
+    result.peak_memory_bytes = Some(400 << 20);
+    result.host = Some("build1".to_owned());
+    result.platform = Some("x86_64-linux".to_owned());
+    if (package + count / 10).is_multiple_of(6) || flaky {
+        let error = "Error: This expression has type string but int was expected".to_owned();
+        return Ok(result.failed(Category::BuildFailure, Some(error)));
     }
+    if package % 10 == 1 {
+        let package = package_name(package - 1)?;
+        let root = BuildRef { package, build_hash: None };
+        result.origin = Origin::Skipped;
+        result.failed_dependencies = vec![root.clone()];
+        result.root_failures = vec![root];
+        return Ok(result.failed(Category::DependencyFailure, None));
+    }
+    Ok(result)
 }

@@ -1,15 +1,15 @@
-//! `runs`, `log`.
+//! `runs`.
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use larder_runs::name::{PackageName, RunId};
-use larder_runs::run_log::{self, LogKind, RunRecord, RunState};
-use larder_runs::{DataDir, time};
+use larder_runs::DataDir;
+use larder_runs::progress::Progress;
+use larder_runs::run_log::{self, Log, Packages, RunRecord, RunState, Scope, Summary};
 use serde_json::json;
 
+use super::records::{Which, event, plural};
 use super::{App, FAILED, WRONG, here};
 use crate::table::{Cell, Table, Tone, age};
 
@@ -88,39 +88,6 @@ enum Action {
     },
 }
 
-/// A run as it is asked for.
-#[derive(Clone)]
-pub enum Which {
-    /// The newest.
-    Latest,
-    /// This one.
-    Id(RunId),
-}
-
-impl std::str::FromStr for Which {
-    type Err = larder_runs::Error;
-    fn from_str(text: &str) -> Result<Which, Self::Err> {
-        if text == "latest" { Ok(Which::Latest) } else { text.parse().map(Which::Id) }
-    }
-}
-
-impl Which {
-    /// The run, or `None` when there is none, which has been said.
-    fn find(&self, app: &App, data: &DataDir) -> larder_runs::Result<Option<RunRecord>> {
-        let runs = data.runs();
-        let id = match self {
-            Which::Latest => run_log::run_ids(&runs)?.pop(),
-            Which::Id(id) => Some(id.clone()),
-        };
-        let run = id.as_ref().map_or(Ok(None), |id| run_log::read_run(&runs, id))?;
-        if run.is_none() {
-            let what = id.map_or("no run at all".to_owned(), |id| format!("no run {id}"));
-            app.ui.error(&format!("there is {what} in {}: see `larder runs`", runs.display()));
-        }
-        Ok(run)
-    }
-}
-
 /// Runs `larder runs`.
 pub fn runs(app: &App, arguments: &Runs) -> ExitCode {
     match &arguments.action {
@@ -140,46 +107,45 @@ fn or<'a>(after: &'a Data, before: &'a Data) -> &'a Data {
 }
 
 fn list(app: &App, data: &DataDir, limit: Option<usize>) -> larder_runs::Result<ExitCode> {
-    let mut table = Table::new([
-        "RUN",
-        "STATE",
-        "TOOK",
-        "REQUESTED",
-        "BUILT",
-        "CACHED",
-        "FAILED",
-        "CASCADED",
-        "PHASE",
-    ]);
-    let runs = run_log::list_runs(&data.runs())?;
-    for run in runs.iter().rev().take(limit.unwrap_or(usize::MAX)) {
-        app.ui.event_json(&event("run", run));
-        let outcome = run.summary.as_ref().map(|summary| &summary.outcome);
-        let count = |count: Option<u64>| Cell::from(count.map_or(String::new(), |n| n.to_string()));
-        let failed = outcome.map(|outcome| outcome.failed);
+    let heading = [
+        "RUN", "STATE", "KIND", "TOOK", "PACKAGES", "WORK", "FAIL", "BLOCKED", "UNSOLVED", "PHASE",
+    ];
+    let spare = ["KIND", "TOOK", "UNSOLVED", "BLOCKED", "PACKAGES", "WORK"];
+    let mut table = Table::new(heading).spare(&spare);
+    let ids = run_log::run_ids(&data.runs())?;
+    for id in ids.iter().rev().take(limit.unwrap_or(usize::MAX)) {
+        let Some(run) = run_log::read_run(&data.runs(), id)? else { continue };
+        app.ui.event_json(&event("run", &run));
+        let packages = run.summary.as_ref().map(|summary| &summary.packages);
+        let count = |count: fn(&Packages) -> u64| match packages {
+            Some(packages) => count(packages).to_string(),
+            None => String::new(),
+        };
+        let bad = |text: String| {
+            let tone = if text.is_empty() || text == "0" { Tone::Plain } else { Tone::Bad };
+            Cell::new(text, tone)
+        };
         table.row([
             run.run_id.as_str().into(),
             state(run.state),
+            run.kind().name().into(),
             run.summary.as_ref().map_or(String::new(), |summary| age(summary.seconds())).into(),
-            count(outcome.map(|outcome| outcome.requested)),
-            count(outcome.map(|outcome| outcome.built)),
-            count(outcome.map(|outcome| outcome.cached)),
-            match failed {
-                Some(0) | None => count(failed),
-                Some(failed) => Cell::new(failed.to_string(), Tone::Bad),
-            },
-            count(outcome.map(|outcome| outcome.cascaded)),
+            count(|packages| packages.total).into(),
+            count(|packages| packages.worked).into(),
+            bad(count(|packages| packages.failed)),
+            count(|packages| packages.blocked).into(),
+            bad(count(|packages| packages.unsolved)),
             run.progress.as_ref().map_or(String::new(), phase).into(),
         ]);
     }
     table.print(&app.ui);
-    if runs.is_empty() {
+    if ids.is_empty() {
         app.ui.status("no runs yet");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn phase(progress: &larder_runs::progress::Progress) -> String {
+fn phase(progress: &Progress) -> String {
     match progress.build_total {
         0 => progress.phase().to_string(),
         total => format!("{} {}/{total}", progress.phase(), progress.builds_completed),
@@ -187,165 +153,127 @@ fn phase(progress: &larder_runs::progress::Progress) -> String {
 }
 
 fn state(state: RunState) -> Cell {
-    match state {
-        RunState::Running => Cell::new("running", Tone::Plain),
-        RunState::Finished => Cell::new("finished", Tone::Good),
-        RunState::Died => Cell::new("died", Tone::Bad),
-    }
+    Cell::new(
+        state.name(),
+        match state {
+            RunState::Running => Tone::Plain,
+            RunState::Finished => Tone::Good,
+            RunState::Interrupted | RunState::Died => Tone::Bad,
+        },
+    )
 }
 
 fn show(app: &App, data: &DataDir, run: &Which) -> larder_runs::Result<ExitCode> {
     let Some(run) = run.find(app, data)? else { return Ok(ExitCode::from(FAILED)) };
-    let dir = data.runs().join(run.run_id.as_str());
-    let logs = run_log::logged_packages(&dir, LogKind::Build)?;
+    let runs_dir = data.runs();
+    let logs = run_log::all_logs(&runs_dir, &run.run_id)?;
+    let recorded = run_log::read_results(&runs_dir.join(run.run_id.as_str()))?;
+    let with_result: std::collections::BTreeSet<&str> = recorded
+        .iter()
+        .filter_map(|entry| Some(entry.result.log.as_ref()?.path.as_str()))
+        .collect();
+    let without: Vec<&Log> =
+        logs.iter().filter(|log| !with_result.contains(log.path.as_str())).collect();
     let mut object = event("run", &run);
-    object["logs"] = json!(logs);
-    object["docs"] = json!(run_log::logged_packages(&dir, LogKind::Docs)?);
+    object["logs"] = json!(logs.iter().map(|log| &log.path).collect::<Vec<_>>());
+    object["logsWithoutResult"] = json!(without.iter().map(|log| &log.path).collect::<Vec<_>>());
+    object["results"] = recorded.len().into();
     app.ui.event_json(&object);
 
     let mut facts = Table::new(["", ""]);
-    facts.row(["run".into(), run.run_id.as_str().into()]);
-    facts.row(["state".into(), state(run.state)]);
-    if let Some(info) = &run.info {
-        facts.row(["started".into(), info.start.as_str().into()]);
-        facts.row(["by".into(), format!("process {} on {}", info.pid, info.host).into()]);
+    for (what, fact) in facts_of(&run) {
+        facts.row([what.into(), fact]);
     }
-    if let Some(summary) = &run.summary {
-        let outcome = &summary.outcome;
-        let took = age(summary.seconds());
-        facts.row(["ended".into(), format!("{}, after {took}", summary.end).into()]);
-        for (what, count) in [
-            ("requested", outcome.requested),
-            ("solved", outcome.solved),
-            ("built", outcome.built),
-            ("cached", outcome.cached),
-            ("failed", outcome.failed),
-            ("cascaded", outcome.cascaded),
-            ("documented", outcome.documented),
-        ] {
-            facts.row([what.into(), count.to_string().into()]);
-        }
+    facts.row(["results".into(), recorded.len().to_string().into()]);
+    let mut count = plural(logs.len() as u64, "log");
+    if !without.is_empty() && run.info.as_ref().is_some_and(|info| info.schema_version > 1) {
+        let why = match run.state {
+            RunState::Running => "still being written",
+            _ => "without a result: the run ended first",
+        };
+        count += &format!(", {} {why}", without.len());
     }
-    if let Some(progress) = &run.progress {
-        facts.row(["phase".into(), phase(progress).into()]);
-        facts.row(["running".into(), progress.running.join(" ").into()]);
-    }
-    facts.row(["logs".into(), logs.len().to_string().into()]);
+    facts.row(["logs".into(), count.into()]);
     facts.print(&app.ui);
 
-    let failures = run.summary.map_or(Vec::new(), |summary| summary.outcome.failures);
-    let mut table = Table::new(["FAILED", "CATEGORY", "ERROR"]);
-    for failure in &failures {
-        let error = failure.error.as_deref().unwrap_or_default();
+    let mut table = Table::new(["FAILED", "CATEGORY", "BLOCKS", "ERROR"]).spare(&["BLOCKS"]);
+    for failure in run.summary.iter().flat_map(|summary| &summary.failures) {
         table.row([
-            failure.package.as_str().into(),
-            failure.category.as_str().into(),
-            error.into(),
+            failure.build.package.as_str().into(),
+            failure.category.name().into(),
+            failure.blocked_packages.to_string().into(),
+            failure.error.as_deref().unwrap_or_default().into(),
         ]);
     }
     table.print(&app.ui);
     Ok(ExitCode::SUCCESS)
 }
 
-/// A record as an event: an object with its kind.
-pub fn event(kind: &str, record: &impl serde::Serialize) -> serde_json::Value {
-    let mut object = json!(record);
-    object["event"] = kind.into();
-    object
-}
-
-/// Show the log of a package in a run
-#[derive(Args)]
-pub struct Log {
-    #[command(flatten)]
-    data: Data,
-    /// The run's id, or `latest`
-    #[arg(value_name = "RUN")]
-    run: Which,
-    /// The package, <name>.<version>
-    #[arg(value_name = "PKG")]
-    package: PackageName,
-    /// The log of its documentation
-    #[arg(long)]
-    docs: bool,
-    /// Go on as it grows, until it is complete
-    #[arg(short, long)]
-    follow: bool,
-}
-
-/// Runs `larder log`.
-pub fn log(app: &App, arguments: &Log) -> ExitCode {
-    report(app, &arguments.data, |data| {
-        let Some(run) = arguments.run.find(app, data)? else { return Ok(ExitCode::from(FAILED)) };
-        let kind = if arguments.docs { LogKind::Docs } else { LogKind::Build };
-        let dir = data.runs().join(run.run_id.as_str());
-        let path = run_log::log_path(&dir, kind, &arguments.package);
-        let waits = arguments.follow && run.state == RunState::Running;
-        if !waits && !path.is_file() {
-            let (package, run) = (&arguments.package, &run.run_id);
-            app.ui.error(&format!(
-                "run {run} has no such log of {package}: `larder runs show {run} --json` lists them"
-            ));
-            return Ok(ExitCode::from(FAILED));
-        }
-        if app.ui.json() {
-            return Ok(print_json(app, &path, &arguments.package, &run));
-        }
-        if !arguments.follow && io::stdout().is_terminal() && page(&path) {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let (runs, package) = (data.runs(), &arguments.package);
-        let result = match io::stdout().is_terminal() {
-            // A build's escapes are not to move the cursor or name the window.
-            true => {
-                let mut output = anstream::StripStream::new(io::stdout());
-                run_log::follow_log(&runs, &run.run_id, kind, package, &mut output)
-            }
-            false => run_log::follow_log(&runs, &run.run_id, kind, package, &mut io::stdout()),
+/// What there is to say of a run, in lines of two words or more.
+fn facts_of(run: &RunRecord) -> Vec<(&'static str, Cell)> {
+    let mut facts = vec![("run", run.run_id.as_str().into()), ("state", state(run.state))];
+    if let Some(info) = &run.info {
+        let plan = &info.plan;
+        let scope = match &plan.scope {
+            Scope::All => "everything".to_owned(),
+            Scope::Packages(names) => names.join(" "),
         };
-        match result {
-            Err(larder_runs::Error::Io { source, .. })
-                if source.kind() == io::ErrorKind::BrokenPipe =>
-            {
-                Ok(ExitCode::SUCCESS)
+        facts.push(("kind", format!("{}, of {scope}", plan.kind).into()));
+        facts.push(("started", info.start.as_str().into()));
+        facts.push(("by", format!("process {} on {}", info.pid, info.host).into()));
+        let compilers: Vec<&str> = plan.compilers.iter().map(|name| name.as_str()).collect();
+        for (what, text) in [
+            ("command", plan.command_line.join(" ")),
+            ("set", plan.set_revision.clone().unwrap_or_default()),
+            ("compilers", compilers.join(" ")),
+            ("baseline", plan.baseline.as_ref().map_or(String::new(), ToString::to_string)),
+            ("larder", plan.larder_version.clone().unwrap_or_default()),
+        ] {
+            if !text.is_empty() {
+                facts.push((what, text.into()));
             }
-            other => other.map(|()| ExitCode::SUCCESS),
         }
-    })
-}
-
-fn print_json(app: &App, path: &Path, package: &PackageName, run: &RunRecord) -> ExitCode {
-    let mut content = Vec::new();
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut content));
-    if let Err(error) = read {
-        app.ui.error(&format!("cannot read {}: {error}", path.display()));
-        return ExitCode::from(FAILED);
     }
-    app.ui.event_json(&json!({
-        "event": "log",
-        "runId": run.run_id,
-        "package": package,
-        "path": path,
-        "text": String::from_utf8_lossy(&content),
-    }));
-    ExitCode::SUCCESS
-}
-
-/// Shows a file in `$PAGER`, else in `less`. False when neither can be started.
-fn page(path: &Path) -> bool {
-    let Ok(file) = std::fs::File::open(path) else { return false };
-    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less -FRX".to_owned());
-    if pager.trim().is_empty() {
-        return false;
+    if let Some(summary) = &run.summary {
+        let took = age(summary.seconds());
+        facts.push(("ended", format!("{}, after {took}", summary.end).into()));
+        facts.extend(numbers(summary));
     }
-    let status = Command::new("sh").arg("-c").arg(pager).stdin(Stdio::from(file)).status();
-    let _ = io::stdout().flush();
-    // 126 and 127 are the shell's: the program is not there or cannot be run.
-    status.is_ok_and(|status| !matches!(status.code(), Some(126 | 127)))
+    if let Some(progress) = &run.progress {
+        facts.push(("phase", phase(progress).into()));
+        facts.push(("running", progress.running.join(" ").into()));
+    }
+    facts
 }
 
-/// How long ago a time of the data was, for people; empty when it cannot be read.
-pub fn ago(text: &str) -> String {
-    let since = time::parse_time(text).map(|since| time::seconds_between(since, time::now()));
-    since.map_or(String::new(), age)
+/// The numbers of a run, each with its unit.
+fn numbers(summary: &Summary) -> Vec<(&'static str, Cell)> {
+    let list = |whole: u64, parts: &[(u64, &str)]| {
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+        if parts.is_empty() { whole.to_string() } else { format!("{whole}: {}", parts.join(", ")) }
+    };
+    let (packages, builds) = (&summary.packages, &summary.builds);
+    let by_outcome = [
+        (packages.worked, "work"),
+        (packages.failed, "fail"),
+        (packages.blocked, "blocked"),
+        (packages.unsolved, "without a solution"),
+        (packages.unreached, "not reached"),
+    ];
+    let by_origin = [
+        (builds.built, "built"),
+        (builds.cached, "cached"),
+        (builds.restored, "restored"),
+        (builds.skipped, "skipped"),
+    ];
+    let mut numbers = vec![
+        ("packages", Cell::from(list(packages.total, &by_outcome))),
+        ("builds", list(builds.total, &by_origin).into()),
+    ];
+    for (stage, counts) in &summary.stages {
+        let parts = [(counts.worked, "work"), (counts.failed, "fail"), (counts.blocked, "blocked")];
+        numbers.push((stage.name(), list(counts.total, &parts).into()));
+    }
+    numbers
 }

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use larder_notify::{Channels, DEFAULT_TEMPLATE, Kind, Message, deliver, digest};
+use larder_notify::{
+    Channel, Channels, DEFAULT_TEMPLATE, Kind, Maintainers, Message, News, Outcome, Telling,
+    deliver, tell,
+};
 use larder_runs::build_lock::{self, LockInfo};
 use larder_runs::gc::{self, Options};
 use larder_runs::{history, status_index, time};
 use serde_json::json;
 
-use super::runs::{Data, event, report};
+use super::records::event;
+use super::runs::{Data, report};
 use super::{App, FAILED, WRONG};
 use crate::table::{Cell, Table, Tone, age, size};
 
@@ -33,7 +37,7 @@ pub fn locks(app: &App, arguments: &Locks) -> ExitCode {
             true => build_lock::cleanup_stale(&locks)?,
             false => Vec::new(),
         };
-        let mut table = Table::new(["STAGE", "TARGET", "AGE", "STATE", "HOLDER"]);
+        let mut table = Table::new(["STAGE", "TARGET", "AGE", "STATE", "HOLDER"]).spare(&["AGE"]);
         let mut row = |lock: &LockInfo, kind: &str, state: Cell| {
             app.ui.event_json(&event(kind, lock));
             let holder = lock.holder.as_ref().map_or("unknown".to_owned(), ToString::to_string);
@@ -124,10 +128,10 @@ fn compact(app: &App, data: &larder_runs::DataDir, days: u32) -> larder_runs::Re
     Ok(complete)
 }
 
-/// Tell what changed: to Slack, Zulip, Telegram, by e-mail or on standard output
+/// Tell what changed, once: to Slack, Zulip, Telegram, by e-mail or on standard output
 ///
-/// Says nothing when nothing changed. Channels are set up in notify.toml in the data directory;
-/// secrets come from the environment or from files of mode 600.
+/// Says what has not been said on a channel before, and nothing when there is nothing. Channels are set up in
+/// notify.toml in the data directory; secrets come from the environment or from files of mode 600.
 #[derive(Args)]
 pub struct Notify {
     #[command(flatten)]
@@ -142,7 +146,7 @@ pub struct Notify {
     /// Say it in the words of this file
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
-    /// Only print what would be said
+    /// Only print what would be said, and to whom
     #[arg(short = 'n', long)]
     dry_run: bool,
 }
@@ -150,72 +154,118 @@ pub struct Notify {
 /// Runs `larder notify`.
 pub fn notify(app: &App, arguments: &Notify) -> ExitCode {
     report(app, &arguments.data, |data| {
+        let wrong = |error: String| {
+            app.ui.error(&error);
+            Ok(ExitCode::from(WRONG))
+        };
         let channels = match Channels::read(data.root()) {
             Ok(channels) => channels,
-            Err(error) => {
-                app.ui.error(&error.to_string());
-                return Ok(ExitCode::from(WRONG));
+            Err(error) => return wrong(error.to_string()),
+        };
+        let template = match arguments.template.as_ref().map(fs::read_to_string) {
+            Some(Ok(text)) => text,
+            None => DEFAULT_TEMPLATE.to_owned(),
+            Some(Err(error)) => {
+                return wrong(format!("cannot read the template: {}", larder_runs::reason(&error)));
             }
         };
-        let message = match &arguments.message {
-            Some(text) => Message { subject: text.clone(), body: String::new() },
-            None => {
-                let template = match arguments.template.as_ref().map(fs::read_to_string) {
-                    Some(Ok(text)) => text,
-                    None => DEFAULT_TEMPLATE.to_owned(),
-                    Some(Err(error)) => {
-                        app.ui.error(&format!("cannot read the template: {error}"));
-                        return Ok(ExitCode::from(WRONG));
+        let kinds = match arguments.channel.as_slice() {
+            [] => channels.configured(),
+            named => named.to_vec(),
+        };
+        let kinds = if kinds.is_empty() { vec![Kind::Stdout] } else { kinds };
+        let delivery = channels.delivery();
+        let maintainers = Maintainers::new();
+        let telling = |news| Telling {
+            news,
+            template: &template,
+            fold: channels.fold(),
+            maintainers: &maintainers,
+            delivery: &delivery,
+            dry_run: arguments.dry_run,
+        };
+        let news = match arguments.message {
+            Some(_) => None,
+            None => Some(News::from(&status_index::current(data)?)),
+        };
+        let mut worst = 0;
+        let mut silent = true;
+        for kind in kinds {
+            let outcomes =
+                channel(app, arguments, &channels, kind).and_then(|channel| match &news {
+                    Some(news) => tell(data, &channel, &telling(news)),
+                    None => Ok(vec![say(arguments, &channel, &delivery)]),
+                });
+            match outcomes {
+                Ok(outcomes) => {
+                    silent &= outcomes.is_empty();
+                    for outcome in &outcomes {
+                        worst = worst.max(announce(app, arguments, kind, outcome));
                     }
-                };
-                let index = status_index::current(data)?;
-                let Some(message) = digest(&index, &template, channels.fold()) else {
-                    app.ui.status("nothing changed: nothing to say");
-                    return Ok(ExitCode::SUCCESS);
-                };
-                message
+                }
+                Err(error) => {
+                    silent = false;
+                    worst = worst.max(error.exit_code());
+                    app.ui.error(&error.to_string());
+                }
             }
-        };
-        Ok(send(app, arguments, &channels, &message))
+        }
+        if silent {
+            app.ui.status("nothing to say that has not been said");
+        }
+        Ok(ExitCode::from(u8::try_from(worst).unwrap_or(FAILED)))
     })
 }
 
-/// Sends to every channel, whatever becomes of the others; the worst exit code.
-fn send(app: &App, arguments: &Notify, channels: &Channels, message: &Message) -> ExitCode {
-    let kinds = match (arguments.dry_run, arguments.channel.as_slice()) {
-        (true, _) => vec![Kind::Stdout],
-        (false, []) => channels.configured(),
-        (false, named) => named.to_vec(),
-    };
-    let kinds = if kinds.is_empty() { vec![Kind::Stdout] } else { kinds };
-    let mut worst = 0;
-    for kind in kinds {
-        // With --json standard output is for events, and the message is one.
-        let shown = kind == Kind::Stdout && app.ui.json();
-        let delivered = match shown {
-            true => Ok(()),
-            false => channels
-                .channel(kind)
-                .and_then(|channel| deliver(&channel, message, &channels.delivery())),
-        };
-        let (code, reason) = match delivered {
-            Ok(()) => (0, None),
-            Err(error) => (error.exit_code(), Some(error.to_string())),
-        };
-        app.ui.event_json(&json!({
-            "event": "notified",
-            "channel": kind.name(),
-            "delivered": code == 0,
-            "error": reason,
-            "subject": message.subject,
-            "body": message.body,
-        }));
-        match reason {
-            Some(reason) if !app.ui.json() => app.ui.error(&reason),
-            None if kind != Kind::Stdout => app.ui.status(&format!("told {kind}")),
-            _ => {}
-        }
-        worst = worst.max(code);
+/// The channel to tell. With --json standard output is for events, and what is said is in them.
+fn channel(
+    app: &App,
+    arguments: &Notify,
+    channels: &Channels,
+    kind: Kind,
+) -> larder_notify::Result<Channel> {
+    match kind {
+        Kind::Stdout if app.ui.json() || arguments.dry_run => Ok(Channel::Caller),
+        kind => channels.channel(kind),
     }
-    ExitCode::from(u8::try_from(worst).unwrap_or(FAILED))
+}
+
+/// Says what `--message` says, which is not remembered.
+fn say(arguments: &Notify, channel: &Channel, delivery: &larder_notify::Delivery) -> Outcome {
+    let subject = arguments.message.clone().unwrap_or_default();
+    let message = Message { subject, body: String::new() };
+    let result = if arguments.dry_run { Ok(()) } else { deliver(channel, &message, delivery) };
+    Outcome { recipient: Kind::of(channel).name().to_owned(), message, result }
+}
+
+/// Shows what came of telling one recipient; gives the exit code.
+fn announce(app: &App, arguments: &Notify, kind: Kind, outcome: &Outcome) -> i32 {
+    let Outcome { recipient, message, result } = outcome;
+    let error = result.as_ref().err();
+    app.ui.event_json(&json!({
+        "event": "notified",
+        "channel": kind.name(),
+        "recipient": recipient,
+        "delivered": error.is_none() && !arguments.dry_run,
+        "error": error.map(ToString::to_string),
+        "subject": message.subject,
+        "body": message.body,
+    }));
+    let whom =
+        if recipient == kind.name() { recipient.clone() } else { format!("{recipient} by {kind}") };
+    match error {
+        _ if app.ui.json() => {}
+        Some(error) if recipient == kind.name() => app.ui.error(&error.to_string()),
+        Some(error) => app.ui.error(&format!("{recipient}: {error}")),
+        None if arguments.dry_run && kind == Kind::Stdout => {
+            app.ui.result(format!("{}\n\n{}", message.subject, message.body).trim_end());
+        }
+        None if arguments.dry_run => {
+            app.ui
+                .result(format!("to {whom}:\n{}\n\n{}", message.subject, message.body).trim_end());
+        }
+        None if kind != Kind::Stdout => app.ui.status(&format!("told {whom}")),
+        None => {}
+    }
+    error.map_or(0, larder_notify::Error::exit_code)
 }

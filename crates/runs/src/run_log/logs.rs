@@ -1,136 +1,293 @@
-//! The logs of a run's packages.
+//! The logs of a run: one for each attempt at a stage of a build.
 
-use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::{Run, RunState, read_run};
-use crate::error::{Context, Result};
-use crate::file::{self, Durability};
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::{RESULTS, Run, RunState, read_run};
+use crate::error::{Context, Error, Result};
+use crate::file;
+use crate::history;
 use crate::name::{HashName, PackageName, RunId};
+use crate::result::{Entry, LogFile, Stage, StageResult};
 
-/// Which kind of log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogKind {
-    /// Of building a package.
-    Build,
-    /// Of building its documentation.
-    Docs,
+/// What a log is of. Two compilers, and two attempts, have each their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogName {
+    /// The package.
+    pub package: PackageName,
+    /// The stage.
+    pub stage: Stage,
+    /// The build; none of a solve.
+    pub build_hash: Option<HashName>,
+    /// The compiler, which tells solves apart; where there is a build hash, that does.
+    pub compiler: Option<PackageName>,
+    /// The how manieth attempt, from 1.
+    pub attempt: u32,
 }
 
-impl LogKind {
-    fn directory(self) -> &'static str {
-        match self {
-            LogKind::Build => "build",
-            LogKind::Docs => "docs",
+/// What stands for the build in the name of a log where neither that nor the compiler is known.
+const UNKNOWN: &str = "-";
+
+impl LogName {
+    /// The name of the log of an attempt at a stage of a build.
+    pub fn new(package: PackageName, stage: Stage, build_hash: HashName, attempt: u32) -> LogName {
+        LogName { package, stage, build_hash: Some(build_hash), compiler: None, attempt }
+    }
+
+    /// The name of the log that belongs to a result.
+    pub fn of(result: &StageResult) -> LogName {
+        LogName {
+            package: result.package.clone(),
+            stage: result.stage,
+            build_hash: result.build_hash.clone(),
+            compiler: result.compiler.clone().filter(|_| result.build_hash.is_none()),
+            attempt: result.attempt,
         }
     }
+
+    /// Where the log is, relative to the run's directory.
+    pub fn path(&self) -> String {
+        let hash = self.build_hash.as_ref().map(HashName::as_str);
+        let compiler = || self.compiler.as_ref().map(PackageName::as_str);
+        let build = hash.or_else(compiler).unwrap_or(UNKNOWN);
+        format!("logs/{}/{build}.{}.{}.log", self.package, self.stage, self.attempt)
+    }
+
+    /// Reads the name of a log in a package's directory.
+    fn parse(package: &PackageName, file: &str) -> Option<LogName> {
+        let mut parts = file.strip_suffix(".log")?.rsplitn(3, '.');
+        let attempt = parts.next()?.parse().ok().filter(|attempt| *attempt > 0)?;
+        let stage = parts.next()?.parse().ok()?;
+        let build = parts.next()?;
+        let name =
+            LogName { package: package.clone(), stage, build_hash: None, compiler: None, attempt };
+        match (build.parse(), build.parse()) {
+            (Ok(hash), _) => Some(LogName { build_hash: Some(hash), ..name }),
+            (_, Ok(compiler)) => Some(LogName { compiler: Some(compiler), ..name }),
+            _ => (build == UNKNOWN).then_some(name),
+        }
+    }
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.stage, self.package)?;
+        match self.attempt {
+            1 => Ok(()),
+            attempt => write!(f, ", attempt {attempt}"),
+        }
+    }
+}
+
+/// A log that is being written, under its own name, so that others can follow it. Whoever holds it has
+/// it locked: a log without a lock grows no more.
+#[derive(Debug)]
+pub struct LogWriter {
+    file: File,
+    path: String,
+    bytes: u64,
 }
 
 impl Run {
-    /// Copies a package's build log into the run, with the hash of the layer that the build made.
+    /// Begins a log.
     ///
     /// # Errors
-    /// [`crate::Error::NotAFile`] when the log is a link or no regular file; [`crate::Error::Io`] when it
-    /// cannot be read or copied.
-    pub fn add_build_log(
-        &self,
-        package: &PackageName,
-        source_log: &Path,
-        layer_hash: &HashName,
-    ) -> Result<()> {
-        self.add_log(LogKind::Build, package, source_log, layer_hash)
-    }
-
-    /// Copies a package's documentation log into the run, with the hash of its layer.
-    ///
-    /// # Errors
-    /// As [`Run::add_build_log`].
-    pub fn add_doc_log(
-        &self,
-        package: &PackageName,
-        source_log: &Path,
-        layer_hash: &HashName,
-    ) -> Result<()> {
-        self.add_log(LogKind::Docs, package, source_log, layer_hash)
-    }
-
-    fn add_log(
-        &self,
-        kind: LogKind,
-        package: &PackageName,
-        source: &Path,
-        layer: &HashName,
-    ) -> Result<()> {
-        let log = log_path(&self.dir, kind, package);
-        file::create_dirs(log.parent().unwrap_or(&self.dir))?;
-        file::copy_log(source, &log)?;
-        // The log first: one that has its layer is complete.
-        let layer_path = layer_path(&self.dir, kind, package);
-        file::write_atomic(&layer_path, format!("{layer}\n").as_bytes(), Durability::Process)
+    /// [`Error::Io`] when it is there already, or cannot be made.
+    pub fn log_writer(&self, name: &LogName) -> Result<LogWriter> {
+        let relative = name.path();
+        let path = self.dir.join(&relative);
+        file::create_dirs(path.parent().unwrap_or(&self.dir))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .context("create the log", &path)?;
+        file.lock().context("lock", &path)?;
+        Ok(LogWriter { file, path: relative, bytes: 0 })
     }
 }
 
-/// Where a package's log is in a run's directory, if it has one.
-pub fn log_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
-    run_dir.join(kind.directory()).join(format!("{package}.log"))
+impl LogWriter {
+    /// Ends the log.
+    pub fn finish(self) -> LogFile {
+        LogFile { path: self.path, bytes: self.bytes, line: None, offset: None }
+    }
 }
 
-fn layer_path(run_dir: &Path, kind: LogKind, package: &PackageName) -> PathBuf {
-    run_dir.join(kind.directory()).join(format!("{package}.layer"))
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
-/// The hash of the layer that came with a package's log; `None` when there is no such log.
-pub fn read_layer(run_dir: &Path, kind: LogKind, package: &PackageName) -> Option<HashName> {
-    fs::read_to_string(layer_path(run_dir, kind, package)).ok()?.trim_end().parse().ok()
+/// A log that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The run that wrote it.
+    pub run: RunId,
+    /// What it is of.
+    pub name: LogName,
+    /// Where it is, relative to the run's directory.
+    pub path: String,
 }
 
-/// Writes a package's log to `output` as it grows, until it is complete or the run has ended. Waits for
-/// a log that is not there yet; looks five times a second.
+/// The logs of a package in a run, oldest first. Those of the first version, one for the build and one
+/// for the documentation of a package, are among them.
 ///
 /// # Errors
-/// [`crate::Error::Io`] when the log cannot be read or `output` not written.
-pub fn follow_log(
-    runs_dir: &Path,
-    id: &RunId,
-    kind: LogKind,
-    package: &PackageName,
-    output: &mut impl Write,
-) -> Result<()> {
-    let run_dir = runs_dir.join(id.as_str());
-    let log = log_path(&run_dir, kind, package);
-    let mut shown = 0;
+/// [`Error::Io`] when the directory cannot be listed; a missing one has no logs.
+pub fn find_logs(runs_dir: &Path, run: &RunId, package: &PackageName) -> Result<Vec<Log>> {
+    let dir = runs_dir.join(run.as_str());
+    let mut logs = Vec::new();
+    let mut add = |name: LogName, path: String| {
+        if let Ok(meta) = fs::symlink_metadata(dir.join(&path)) {
+            let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            logs.push((modified, Log { run: run.clone(), name, path }));
+        }
+    };
+    for (directory, stage) in [("build", Stage::Build), ("docs", Stage::Doc)] {
+        let name = LogName {
+            package: package.clone(),
+            stage,
+            build_hash: None,
+            compiler: None,
+            attempt: 1,
+        };
+        add(name, format!("{directory}/{package}.log"));
+    }
+    let directory = format!("logs/{package}");
+    for file in file::names(&dir.join(&directory))? {
+        if let Some(name) = LogName::parse(package, &file) {
+            add(name, format!("{directory}/{file}"));
+        }
+    }
+    logs.sort_by(|(a_time, a), (b_time, b)| a_time.cmp(b_time).then_with(|| a.name.cmp(&b.name)));
+    Ok(logs.into_iter().map(|(_, log)| log).collect())
+}
+
+/// All logs of a run, by package.
+///
+/// # Errors
+/// As [`find_logs`].
+pub fn all_logs(runs_dir: &Path, run: &RunId) -> Result<Vec<Log>> {
+    let dir = runs_dir.join(run.as_str());
+    let mut packages: Vec<PackageName> =
+        file::names(&dir.join("logs"))?.iter().filter_map(|name| name.parse().ok()).collect();
+    for directory in ["build", "docs"] {
+        let names = file::names(&dir.join(directory))?;
+        packages.extend(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()));
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    let mut logs = Vec::new();
+    for package in packages {
+        logs.extend(find_logs(runs_dir, run, &package)?);
+    }
+    Ok(logs)
+}
+
+/// Opens a log for reading. Nothing on the way from the run's directory may be a link: a build must not
+/// show another file of the machine under its log's name.
+///
+/// # Errors
+/// [`Error::NotAFile`] when something on the way is a link, or the log is no regular file;
+/// [`Error::Io`] when it cannot be read.
+pub fn open_log(runs_dir: &Path, log: &Log) -> Result<File> {
+    open_in(runs_dir, &format!("{}/{}", log.run, log.path))
+}
+
+/// Opens a file below a directory, through no link.
+pub(super) fn open_in(directory: &Path, relative: &str) -> Result<File> {
+    let path = directory.join(relative);
+    let open = |at: &OwnedFd, name: &str, flags: OFlags| {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(at, name, flags, Mode::empty()).map_err(io::Error::from)
+    };
+    let refused =
+        |error: io::Error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+                Error::NotAFile { path: path.clone() }
+            }
+            _ => Error::Io { action: "read", path: path.clone(), source: error },
+        };
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at =
+        rustix::fs::openat(CWD, directory, flags, Mode::empty()).context("read", directory)?;
+    let (parents, name) = relative.rsplit_once('/').unwrap_or(("", relative));
+    for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
+        at = open(&at, parent, OFlags::DIRECTORY).map_err(refused)?;
+    }
+    // A pipe is not waited for.
+    let file = File::from(open(&at, name, OFlags::RDONLY | OFlags::NONBLOCK).map_err(refused)?);
+    match file.metadata().context("read", &path)?.is_file() {
+        true => Ok(file),
+        false => Err(Error::NotAFile { path }),
+    }
+}
+
+/// Whether a log is still being written.
+pub fn is_growing(log: &File) -> bool {
+    match log.try_lock_shared() {
+        Ok(()) => {
+            let _ = log.unlock();
+            false
+        }
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(_)) => false,
+    }
+}
+
+/// The result that a log belongs to; `None` where its run ended, or goes on, without having recorded one.
+///
+/// # Errors
+/// [`Error::Io`] when the run's results cannot be read.
+pub fn recorded_result(runs_dir: &Path, log: &Log) -> Result<Option<Entry>> {
+    let results = runs_dir.join(log.run.as_str()).join(RESULTS);
+    let content = file::read_optional(&results)?.unwrap_or_default();
+    let of_log = |entry: &Entry| entry.result.log.as_ref().is_some_and(|of| of.path == log.path);
+    let finder = memchr::memmem::Finder::new(&log.path);
+    let mut lines = history::lines(&content).filter(|line| finder.find(line).is_some());
+    Ok(lines.find_map(|line| Entry::parse(line, None).filter(of_log)))
+}
+
+/// Hands a log to `output` as it grows, from the byte `from` until it is complete or its run has ended.
+/// Looks five times a second.
+///
+/// # Errors
+/// As [`open_log`]; [`Error::Io`] also when `output` fails.
+pub fn follow_log(runs_dir: &Path, log: &Log, from: u64, output: &mut impl Write) -> Result<()> {
+    let mut file = open_log(runs_dir, log)?;
+    let path = runs_dir.join(log.run.as_str()).join(&log.path);
+    file.seek(SeekFrom::Start(from)).context("read", &path)?;
+    let mut buffer = vec![0; 64 * 1024];
     loop {
         // Asked before the log is read: what it says then is all.
-        let running = read_run(runs_dir, id)?.is_some_and(|run| run.state == RunState::Running);
-        let complete = read_layer(&run_dir, kind, package).is_some();
-        match File::open(&log) {
-            Ok(mut file) => {
-                // A finished log takes the place of the growing one, and continues it.
-                if file.metadata().context("read", &log)?.len() < shown {
-                    shown = 0;
-                }
-                file.seek(SeekFrom::Start(shown)).context("read", &log)?;
-                shown += io::copy(&mut file, output).context("show", &log)?;
-                output.flush().context("show", &log)?;
+        let growing = is_growing(&file)
+            && read_run(runs_dir, &log.run)?.is_some_and(|run| run.state == RunState::Running);
+        loop {
+            let read = file.read(&mut buffer).context("read", &path)?;
+            if read == 0 {
+                break;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && running => {}
-            Err(error) => return Err(error).context("read", &log),
+            output.write_all(buffer.get(..read).unwrap_or_default()).context("show", &path)?;
         }
-        if complete || !running {
+        output.flush().context("show", &path)?;
+        if !growing {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(200));
     }
-}
-
-/// The packages that have a log of this kind in a run, sorted.
-///
-/// # Errors
-/// [`crate::Error::Io`] when the directory cannot be listed.
-pub fn logged_packages(run_dir: &Path, kind: LogKind) -> Result<Vec<PackageName>> {
-    let names = file::names(&run_dir.join(kind.directory()))?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect())
 }

@@ -1,94 +1,174 @@
 //! What the index holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use crate::Category;
+use crate::result::{Outcome, Stage, Status};
 
 /// The content of `status.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusIndex {
-    /// The version of this form: 1.
+    /// The version of this form: 2.
     pub schema_version: u32,
     /// When it last changed: RFC 3339, UTC.
     pub generated: String,
-    /// The newest run it takes in; `None` when there are no histories.
+    /// The newest run that a history has; `None` when there are no histories.
     pub run_id: Option<String>,
-    /// The run that `changes` and `new_packages` are relative to; `None` when there was none before.
+    /// The newest full run that a history has.
+    pub full_run: Option<String>,
+    /// The run that changes are relative to, for packages that the newest full run covered: the full run
+    /// before; `None` when there was none.
     pub since: Option<String>,
-    /// Blessed builds.
+    /// The newest full run of the whole set, where it has not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
+    /// The full runs that were taken for unfinished.
+    #[serde(default)]
+    pub unfinished_runs: BTreeSet<String>,
+    /// Numbers of packages.
+    pub numbers: Numbers,
+    /// Builds that count first, one a package at most; or, where a package has no blessed build, its missing
+    /// solution.
     pub blessed: Totals,
-    /// All other builds.
+    /// All other builds and missing solutions.
     pub other: Totals,
-    /// Builds that broke or recovered, blessed ones first, then by package.
+    /// Results of the stage test.
+    pub tests: Totals,
+    /// Results of the stage doc.
+    pub docs: Totals,
+    /// Results that broke or recovered, blessed ones first, then by package.
     pub changes: Vec<Change>,
-    /// Packages whose first entry is newer than `since`.
+    /// Packages that no full run before the newest had.
     pub new_packages: Vec<String>,
-    /// Packages that the previous index had and that have no history any more.
+    /// Packages that the newest full run was the first to leave out, and those whose history is gone.
     pub vanished_packages: Vec<String>,
     /// History lines that could not be read.
     pub broken_lines: u64,
-    /// Every package, by name.
+    /// Every package that has a history, by name.
     pub packages: BTreeMap<String, PackageStatus>,
 }
 
-/// How many builds ended how.
+/// A full run of the whole set that has not come to its end: what it did not reach stands as before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unfinished {
+    /// The run.
+    pub run_id: String,
+    /// `running`, `interrupted` or `died`.
+    pub state: String,
+    /// How many packages of the runs before it did not reach.
+    pub packages_not_reached: u64,
+}
+
+/// Numbers of packages, by what they are. Those that have left the set are in no sum but their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Numbers {
+    /// Worked, failed, blocked, unsolved and unknown ones together.
+    pub packages: u64,
+    /// Those that work.
+    pub worked_packages: u64,
+    /// Those that fail themselves.
+    pub failed_packages: u64,
+    /// Those that were not tried because something they need failed.
+    pub blocked_packages: u64,
+    /// Those for which no versions fit together.
+    pub unsolved_packages: u64,
+    /// Those of which only tests, documentation or comparisons are known.
+    pub unknown_packages: u64,
+    /// Those that have left the set.
+    pub dropped_packages: u64,
+}
+
+impl Numbers {
+    pub(super) fn add(&mut self, package: &PackageStatus) {
+        if package.dropped_by.is_some() {
+            self.dropped_packages += 1;
+            return;
+        }
+        self.packages += 1;
+        match package.state {
+            Some(Outcome::Worked) => self.worked_packages += 1,
+            Some(Outcome::Failed) => self.failed_packages += 1,
+            Some(Outcome::Blocked) => self.blocked_packages += 1,
+            Some(Outcome::Unsolved) => self.unsolved_packages += 1,
+            None => self.unknown_packages += 1,
+        }
+    }
+}
+
+/// How many results ended how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// All of them.
     pub total: u64,
-    /// By status, such as `success`.
-    pub by_status: BTreeMap<String, u64>,
-    /// By category, such as `build_failure`.
-    pub by_category: BTreeMap<String, u64>,
+    /// By status.
+    pub by_status: BTreeMap<Status, u64>,
+    /// By category.
+    pub by_category: BTreeMap<Category, u64>,
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, status: &str, category: &str, count: u64) {
+    pub(super) fn add(&mut self, Ending(status, category): &Ending, count: u64) {
         self.total += count;
-        add(&mut self.by_status, status, count);
-        add(&mut self.by_category, category, count);
+        *self.by_status.entry(*status).or_default() += count;
+        *self.by_category.entry(category.clone()).or_default() += count;
     }
 
-    /// How many ended with this status.
-    pub fn status(&self, status: &str) -> u64 {
-        self.by_status.get(status).copied().unwrap_or(0)
-    }
-}
-
-fn add(counts: &mut BTreeMap<String, u64>, key: &str, count: u64) {
-    match counts.get_mut(key) {
-        Some(sum) => *sum += count,
-        None => {
-            counts.insert(key.to_owned(), count);
-        }
+    /// How many worked.
+    pub fn worked(&self) -> u64 {
+        self.by_status.get(&Status::Success).copied().unwrap_or(0)
     }
 }
 
-/// A build that broke or recovered.
+/// A result that broke or recovered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// `<name>.<version>`.
     pub package: String,
-    /// The build as it is now.
+    /// The stage; build where a solution went missing or came back.
+    pub stage: Stage,
+    /// The build as it is now; empty where there is no solution.
     pub build_hash: String,
-    /// Whether it is the package's blessed build; those are compared whatever their hash, all others
-    /// only with the same hash.
+    /// Whether it is the package's blessed build, or what stands in its place; those are compared whatever
+    /// their hash, all others only with the same hash.
     pub blessed: bool,
     /// The status before.
-    pub from_status: String,
+    pub from_status: Status,
     /// The status now.
-    pub to_status: String,
+    pub to_status: Status,
     /// The category now.
-    pub category: String,
+    pub category: Category,
 }
 
 impl Change {
     /// Whether it works now and did not before.
     pub fn is_recovery(&self) -> bool {
-        self.to_status == crate::classify::SUCCESS
+        self.to_status == Status::Success
+    }
+}
+
+/// How one stage of a package's builds ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StageStatus {
+    /// Of its blessed build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blessed: Option<Ending>,
+    /// How many other builds ended how.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Count>,
+}
+
+impl StageStatus {
+    /// Whether it has no results.
+    pub fn is_empty(&self) -> bool {
+        self.blessed.is_none() && self.others.is_empty()
     }
 }
 
@@ -96,29 +176,44 @@ impl Change {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageStatus {
-    /// How its blessed build ended.
+    /// What it is, by its blessed build, or the worst of its builds where none is blessed; `None` where it has
+    /// no builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Outcome>,
+    /// How its blessed build ended; or, without one, its missing solution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blessed: Option<Ending>,
     /// How many other builds ended how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Count>,
-    /// The builds that fail now.
+    /// Its tests.
+    #[serde(default, skip_serializing_if = "StageStatus::is_empty")]
+    pub test: StageStatus,
+    /// Its documentation.
+    #[serde(default, skip_serializing_if = "StageStatus::is_empty")]
+    pub doc: StageStatus,
+    /// The results that are failures now, blessed ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failing>,
-    /// The builds that went back and forth.
+    /// The stages that go back and forth.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flaky: Vec<Flaky>,
-    /// The last results, at most 20, oldest first: `+` worked, `-` failed. Of the blessed builds where
-    /// the package has any, of all builds where not.
+    /// The last results, at most 20, one a run, oldest first: `+` it worked, `-` it did not.
     pub recent: String,
-    /// The run of the oldest entry.
+    /// The first run that it ever was in.
     pub first_run: String,
-    /// The newest run before `last_run`.
+    /// The newest full run that covered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_run: Option<String>,
+    /// The full run before that, which changes are relative to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_run: Option<String>,
-    /// The newest run.
+    /// The newest run of any kind.
     pub last_run: String,
-    /// What changed from `previous_run` to `last_run`.
+    /// The full run that no longer had it: it has left the set, and counts nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_by: Option<String>,
+    /// What changed since `previous_run`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
     /// Lines that could not be read.
@@ -140,50 +235,77 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// How a build ended: the status, such as `success`, and the category. In JSON an array of the two,
-/// because there are thousands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending(pub String, pub String);
+/// How a result ended: the status and the category. In JSON an array of the two, because there are
+/// thousands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ending(pub Status, pub Category);
 
-/// How many builds ended in one way: status, category, count. In JSON an array of the three.
+/// How many results ended in one way: status, category, count. In JSON an array of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Count(pub String, pub String, pub u64);
+pub struct Count(pub Status, pub Category, pub u64);
 
-/// A build that fails now.
+/// A result that is a failure now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failing {
-    /// Which build.
+    /// The stage.
+    pub stage: Stage,
+    /// Which build; empty where there is no solution.
     pub build_hash: String,
     /// Whether it is the package's blessed build.
     pub blessed: bool,
     /// The kind of failure.
-    pub category: String,
-    /// The compiler's package.
+    pub category: Category,
+    /// The compiler's package; empty when unknown.
     pub compiler: String,
     /// The line of the log that says what went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The dependency whose failure caused this one.
+    /// The dependency whose failure kept it from being tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_dep: Option<String>,
+    /// The packages behind that, as they were recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<String>,
     /// When it failed first without having worked since: RFC 3339, UTC. For a blessed build the
     /// package's blessed builds before it count.
     pub since: String,
     /// In which run that was.
     pub since_run: String,
-    /// How many times in a row it has failed.
+    /// In how many runs in a row it has failed.
     pub times: u64,
 }
 
-/// A build that works and fails by turns, with one hash: so nothing it depends on changed.
+impl Failing {
+    /// Whether it was not tried because something it needs failed.
+    pub fn is_blocked(&self) -> bool {
+        self.category == Category::DependencyFailure
+    }
+}
+
+/// A stage of a package that works and fails by turns with one compiler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Flaky {
-    /// Which build.
+    /// The stage.
+    pub stage: Stage,
+    /// The compiler's package; empty when unknown.
+    pub compiler: String,
+    /// Its last build.
     pub build_hash: String,
-    /// How often a result differed from the one before; at least 2. Failures of a dependency do not count.
+    /// How often a result differed from the one before.
     pub transitions: u64,
+    /// How many results were looked at.
+    pub results: u64,
+    /// How many of those were failures.
+    pub failures: u64,
+}
+
+impl Flaky {
+    /// The part of the results that were failures, from 0 to 1.
+    pub fn rate(&self) -> f64 {
+        self.failures as f64 / self.results.max(1) as f64
+    }
 }
 
 /// By what a changed history is known: size in bytes, modification time in nanoseconds, inode.
@@ -191,22 +313,25 @@ pub struct Flaky {
 pub(super) struct FileKey(pub u64, pub i64, pub u64);
 
 impl StatusIndex {
-    /// Every failing build with its package, blessed ones first.
+    /// Every failing result of the set with its package, blessed ones first.
     pub fn failures(&self) -> Vec<(&str, &Failing)> {
         let mut failures: Vec<_> = self
-            .packages
-            .iter()
-            .flat_map(|(name, p)| p.failures.iter().map(move |f| (name.as_str(), f)))
+            .standing()
+            .flat_map(|(name, p)| p.failures.iter().map(move |f| (name, f)))
             .collect();
         failures.sort_by_key(|(_, failing)| !failing.blessed);
         failures
     }
 
-    /// Every flaky build with its package.
+    /// Every flaky stage of the set with its package.
     pub fn flaky(&self) -> impl Iterator<Item = (&str, &Flaky)> {
-        self.packages
-            .iter()
-            .flat_map(|(name, p)| p.flaky.iter().map(move |flaky| (name.as_str(), flaky)))
+        self.standing().flat_map(|(name, p)| p.flaky.iter().map(move |flaky| (name, flaky)))
+    }
+
+    /// The packages of the set: all but those that have left it.
+    pub fn standing(&self) -> impl Iterator<Item = (&str, &PackageStatus)> {
+        let packages = self.packages.iter().filter(|(_, package)| package.dropped_by.is_none());
+        packages.map(|(name, package)| (name.as_str(), package))
     }
 
     /// Makes the next [`super::generate`] read every history again.

@@ -1,4 +1,4 @@
-//! What several tests need: entries, and processes that run this test binary again.
+//! What several tests need: runs with results at any time, and processes that run this test binary again.
 
 #![allow(dead_code)]
 
@@ -6,27 +6,80 @@ use std::env;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use larder_runs::history::Entry;
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use larder_runs::name::PackageName;
+use larder_runs::result::{BuildRef, Origin, RunKind, Stage, StageResult};
+use larder_runs::run_log::{Ending, Plan, Run, Scope, Summary};
+use larder_runs::time::Clock;
+use larder_runs::{Category, DataDir};
 
 pub fn package(name: &str) -> PackageName {
     name.parse().unwrap()
 }
 
-/// An entry of run `run` for build `hash`; `category` `success` for one that worked.
-pub fn entry(run: &str, hash: &str, category: &str, blessed: bool) -> Entry {
-    let success = category == "success";
-    Entry {
-        ts: format!("{}T{}:{}:{}Z", &run[..10], &run[11..13], &run[13..15], &run[15..17]),
-        run: run.to_owned(),
-        build_hash: hash.to_owned(),
-        status: if success { "success" } else { "failure" }.to_owned(),
-        category: category.to_owned(),
-        compiler: "ocaml-base-compiler.5.2.0".to_owned(),
-        blessed,
-        error: (!success).then(|| "Error: Unbound module Foo".to_owned()),
-        ..Entry::default()
+/// The second that a run id names.
+pub fn time_of(run: &str) -> Timestamp {
+    let time = DateTime::strptime("%Y-%m-%d-%H%M%S", &run[..17]).unwrap();
+    time.to_zoned(TimeZone::UTC).unwrap().timestamp()
+}
+
+/// A clock that stands at the second that a run id names.
+pub fn clock(run: &str) -> Clock {
+    let time = time_of(run);
+    Clock::new(move || time)
+}
+
+/// A result at the time of run `run`: of build `hash`, or of the solve where that is empty; `category`
+/// `success` for one that worked.
+pub fn result(run: &str, name: &str, hash: &str, category: &str, blessed: bool) -> StageResult {
+    let stage = if hash.is_empty() { Stage::Solve } else { Stage::Build };
+    let time = time_of(run);
+    let mut result = StageResult::success(package(name), stage, time, time);
+    result.build_hash = (!hash.is_empty()).then(|| hash.parse().unwrap());
+    result.compiler = Some(package("ocaml-base-compiler.5.2.0"));
+    result.blessed = blessed;
+    match Category::from(category) {
+        Category::Success => result,
+        Category::DependencyFailure => {
+            let dependency = BuildRef { package: package("zlib.1.3.1"), build_hash: None };
+            StageResult {
+                origin: Origin::Skipped,
+                failed_dependencies: vec![dependency],
+                ..result.failed(Category::DependencyFailure, None)
+            }
+        }
+        category => result.failed(category, Some("Error: Unbound module Foo".to_owned())),
     }
+}
+
+/// What a result is about and how it ended: package, build hash, category, whether blessed.
+pub type Short<'s> = (&'s str, &'s str, &'s str, bool);
+
+/// Starts a run of a kind at the time that its id says.
+pub fn start(data: &DataDir, run: &str, kind: RunKind, scope: Scope) -> Run {
+    Run::start(data, Plan::new(kind, scope, Vec::new()), clock(run)).unwrap()
+}
+
+/// A whole full run of the set.
+pub fn full(data: &DataDir, run: &str, results: &[Short<'_>]) -> Summary {
+    whole(data, run, RunKind::Full, results)
+}
+
+/// A whole rerun of some packages.
+pub fn rerun(data: &DataDir, run: &str, results: &[Short<'_>]) -> Summary {
+    whole(data, run, RunKind::Rerun, results)
+}
+
+fn whole(data: &DataDir, run: &str, kind: RunKind, results: &[Short<'_>]) -> Summary {
+    let scope = match kind {
+        RunKind::Full => Scope::All,
+        _ => Scope::Packages(results.iter().map(|result| result.0.to_owned()).collect()),
+    };
+    let started = start(data, run, kind, scope);
+    for (name, hash, category, blessed) in results {
+        started.record(result(run, name, hash, category, *blessed)).unwrap();
+    }
+    started.finish(Ending::Complete).unwrap()
 }
 
 const ROLE: &str = "LARDER_RUNS_TEST_ROLE";

@@ -1,0 +1,153 @@
+//! Telling people what they have not heard yet, once.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use larder_runs::DataDir;
+use larder_runs::lock::FileLock;
+
+use crate::channel::{Channel, Delivery, Message, deliver};
+use crate::config::Kind;
+use crate::digest::digest;
+use crate::email::{self, Failure, Letter};
+use crate::error::{Error, Result};
+use crate::news::{Maintainers, News, keepers};
+use crate::tidings::Tidings;
+use crate::told::{Heard, Told};
+
+/// The directory in `DATA` that remembers what has been said.
+pub const DIRECTORY: &str = "notified";
+
+/// What to tell, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling<'a> {
+    /// How things stand.
+    pub news: &'a News,
+    /// The words: see [`crate::DEFAULT_TEMPLATE`].
+    pub template: &'a str,
+    /// How many items of a list are shown.
+    pub fold: usize,
+    /// Who keeps which package.
+    pub maintainers: &'a Maintainers,
+    /// How hard to try.
+    pub delivery: &'a Delivery,
+    /// Only to say what would be sent: nothing is sent or remembered.
+    pub dry_run: bool,
+}
+
+/// What came of telling one recipient.
+#[derive(Debug)]
+pub struct Outcome {
+    /// An address; of a channel that is one place, its name.
+    pub recipient: String,
+    /// What was said, or would have been.
+    pub message: Message,
+    /// Whether it was.
+    pub result: Result<()>,
+}
+
+/// Tells a channel what its recipients have not heard yet; nobody is listed for whom there is nothing. What
+/// one recipient could not be told is told the next time, to that recipient only.
+///
+/// What was said is written down after each recipient, under a lock: who calls at the same time waits and has
+/// nothing more to say. A process killed between sending and writing says it again.
+///
+/// # Errors
+/// [`Error::File`] when what has been said cannot be read or written down; then nothing more is sent.
+pub fn tell(data: &DataDir, channel: &Channel, telling: &Telling<'_>) -> Result<Vec<Outcome>> {
+    let directory = data.root().join(DIRECTORY);
+    let name = Kind::of(channel).name();
+    let path = directory.join(format!("{name}.json"));
+    let _lock = match telling.dry_run {
+        true => None,
+        false => Some(lock(&directory, name)?),
+    };
+    let mut told = Told::read(&path)?;
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    // Why nobody can be reached, once that is known.
+    let mut unreachable: Option<String> = None;
+    for recipient in recipients(channel, telling) {
+        let concerns = |package: &str| recipient.hears(telling, package);
+        let mut heard = told.recipients.get(&recipient.name).cloned();
+        let tidings = Tidings::unheard(telling.news, heard.as_ref(), concerns);
+        let message = digest(&tidings, telling.template, telling.fold).map(|message| message.fit());
+        let result = match (&message, &unreachable) {
+            (None, _) => Ok(()),
+            _ if telling.dry_run => Ok(()),
+            (_, Some(reason)) => Err(Error::Delivery { channel: name, reason: reason.clone() }),
+            (Some(message), None) => {
+                say(channel, &recipient.name, message, &tidings, &mut heard, telling.delivery)
+                    .map_err(|failure| {
+                        unreachable = failure.everybody.then(|| failure.error.reason());
+                        failure.error
+                    })
+            }
+        };
+        if result.is_ok() && !telling.dry_run {
+            let mut heard = heard.unwrap_or_default();
+            heard.note(telling.news, concerns);
+            told.recipients.insert(recipient.name.clone(), heard);
+            told.write(&path)?;
+        }
+        outcomes.extend(message.map(|message| Outcome {
+            recipient: recipient.name,
+            message,
+            result,
+        }));
+    }
+    Ok(outcomes)
+}
+
+/// Says something to one recipient; a mail also notes its thread.
+fn say(
+    channel: &Channel,
+    recipient: &str,
+    message: &Message,
+    tidings: &Tidings<'_>,
+    heard: &mut Option<Heard>,
+    delivery: &Delivery,
+) -> std::result::Result<(), Failure> {
+    let Channel::Email(email) = channel else {
+        return deliver(channel, message, delivery)
+            .map_err(|error| Failure { error, everybody: true });
+    };
+    let letter = Letter::new(recipient, email, message, &tidings.threads(), heard.as_ref());
+    email::send(email, &letter, delivery)?;
+    letter.begin_threads(heard.get_or_insert_default(), tidings);
+    Ok(())
+}
+
+/// Somebody, or some place.
+struct Recipient {
+    name: String,
+    /// Gets what concerns the packages they keep, and not everything.
+    keeper: bool,
+}
+
+impl Recipient {
+    fn hears(&self, telling: &Telling<'_>, package: &str) -> bool {
+        !self.keeper || keepers(telling.maintainers, package).contains(&self.name)
+    }
+}
+
+/// Everybody once: who gets everything needs no part of it as well.
+fn recipients(channel: &Channel, telling: &Telling<'_>) -> Vec<Recipient> {
+    let Channel::Email(email) = channel else {
+        return vec![Recipient { name: Kind::of(channel).name().to_owned(), keeper: false }];
+    };
+    let all: BTreeSet<&String> = email.to.iter().collect();
+    let keepers: BTreeSet<&String> = match email.maintainers {
+        true => telling.maintainers.values().flatten().filter(|one| !all.contains(one)).collect(),
+        false => BTreeSet::new(),
+    };
+    let recipient = |keeper| move |name: &String| Recipient { name: name.clone(), keeper };
+    all.into_iter().map(recipient(false)).chain(keepers.into_iter().map(recipient(true))).collect()
+}
+
+fn lock(directory: &Path, name: &str) -> Result<FileLock> {
+    let path = directory.join(format!("{name}.lock"));
+    let wrong = |reason: String| Error::File { path: path.clone(), reason };
+    fs::create_dir_all(directory).map_err(|error| wrong(crate::http::chain(&error)))?;
+    FileLock::exclusive(&path).map_err(|error| wrong(error.to_string()))
+}

@@ -1,0 +1,153 @@
+//! Shorter histories that still know what they have forgotten.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::file::{self, Durability};
+use crate::name::PackageName;
+use crate::result::{RunKind, SCHEMA_VERSION, Stage};
+use crate::standing::{Past, View};
+use crate::time;
+
+/// What [`compact`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Compacted {
+    /// Entries kept.
+    pub kept: usize,
+    /// Entries removed.
+    pub removed: usize,
+    /// Broken lines removed.
+    pub broken: usize,
+}
+
+/// What is left of the entries that compactions removed: a line of a history. Entries that stand before
+/// it are in its numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// The first run that the history ever had.
+    pub first_run: String,
+    /// How many entries have been removed in all.
+    pub removed_entries: u64,
+    /// The builds that were failing, since when and how often.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streaks: Vec<Streak>,
+}
+
+/// A row of failures that had not ended when a history was compacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Streak {
+    /// Of which stage.
+    pub stage: Stage,
+    /// Of which build; `None` for the package's blessed builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_hash: Option<String>,
+    /// When the first one was: RFC 3339, UTC.
+    pub since: String,
+    /// In which run that was.
+    pub since_run: String,
+    /// In how many runs in a row it failed.
+    pub times: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    schema_version: u32,
+    checkpoint: Checkpoint,
+}
+
+impl Checkpoint {
+    /// Reads a line; `None` when it is no checkpoint.
+    pub(crate) fn parse(line: &[u8]) -> Option<Checkpoint> {
+        super::parse::<Line>(line).map(|line| line.checkpoint)
+    }
+
+    fn line(self) -> Vec<u8> {
+        let line = Line { schema_version: SCHEMA_VERSION, checkpoint: self };
+        // Nothing in a checkpoint has a form that JSON does not.
+        serde_json::to_vec(&line).unwrap_or_default()
+    }
+}
+
+/// Removes the entries that are older than `max_age_days` days at `now`, and broken lines, and leaves
+/// a [`Checkpoint`] of what they said.
+///
+/// The last entry of each build stays however old it is, and so do those of the last two full runs,
+/// which the status compares; unless `max_age_days` is 0: then everything up to now goes. Entries from
+/// the future (a clock was set back) and entries without a readable time stay.
+///
+/// # Errors
+/// [`crate::Error::Io`]; the history is then as it was.
+pub fn compact(
+    packages_dir: &Path,
+    package: &PackageName,
+    max_age_days: u32,
+    now: Timestamp,
+) -> Result<Compacted> {
+    let path = super::path(packages_dir, package);
+    let mut report = Compacted::default();
+    if !path.exists() {
+        return Ok(report);
+    }
+    let _lock = super::lock_creating_dirs(&path)?;
+    let content = super::content(packages_dir, package)?;
+    let max_age = u64::from(max_age_days) * 24 * 60 * 60;
+    let is_old = |view: &View<'_>| {
+        time::parse_time(&view.ts)
+            .is_some_and(|ts| ts <= now && time::seconds_between(ts, now) >= max_age)
+    };
+    let compared = last_full_runs(&content);
+    let mut seen = HashSet::new();
+    // From the end: what is kept of the old entries, and the young ones; each last to first.
+    let (mut old, mut young): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+    for line in super::lines_from_end(&content) {
+        let Some(view) = View::parse(line) else {
+            report.broken += usize::from(Checkpoint::parse(line).is_none());
+            continue;
+        };
+        let last = seen.insert((view.stage(), view.build_hash.to_string()));
+        if !is_old(&view) {
+            young.push(line);
+        } else if max_age_days > 0 && (last || compared.contains(&*view.run)) {
+            old.push(line);
+        } else {
+            report.removed += 1;
+        }
+    }
+    report.kept = old.len() + young.len();
+    if report.removed + report.broken > 0 {
+        let checkpoint = checkpoint(&content, is_old, report.removed as u64);
+        let kept: Vec<Vec<u8>> = old.into_iter().rev().map(<[u8]>::to_vec).collect();
+        let young = young.into_iter().rev().map(<[u8]>::to_vec);
+        let lines = kept.into_iter().chain(checkpoint.map(Checkpoint::line)).chain(young);
+        let rewritten: Vec<u8> = lines.flat_map(|line| [line, vec![b'\n']].concat()).collect();
+        file::write_atomic(&path, &rewritten, Durability::Power)?;
+    }
+    Ok(report)
+}
+
+/// The newest two full runs of a history.
+fn last_full_runs(content: &[u8]) -> BTreeSet<String> {
+    let past = Past::parse(content, None);
+    let full = past.runs().rev().filter(|run| run.kind() == RunKind::Full);
+    full.take(2).map(|run| run.id().to_owned()).collect()
+}
+
+/// What the old entries of a history say together; `None` when it has none and no checkpoint.
+fn checkpoint(
+    content: &[u8],
+    is_old: impl Fn(&View<'_>) -> bool,
+    removed: u64,
+) -> Option<Checkpoint> {
+    let mut past = Past::parse(content, None);
+    past.retain(|view| view.folded || is_old(view));
+    let first_run = past.first_run()?.to_owned();
+    let before = past.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.removed_entries);
+    Some(Checkpoint { first_run, removed_entries: before + removed, streaks: past.streaks() })
+}

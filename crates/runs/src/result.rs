@@ -1,0 +1,452 @@
+//! A result: what came of one stage of one package, in one attempt.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::Category;
+use crate::error::Error;
+use crate::name::{HashName, PackageName, RunId};
+use crate::time::milliseconds;
+
+mod check;
+
+pub(crate) use check::is_word;
+
+/// The version of a line of a history and of a run's results. Lines without one are of the first.
+pub const SCHEMA_VERSION: u32 = 2;
+
+macro_rules! words {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $type { $($(#[$doc])* $variant,)+ }
+
+        impl $type {
+            /// Every one, in order.
+            pub const ALL: [$type; [$($word),+].len()] = [$($type::$variant),+];
+
+            /// The word for it, in files and on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $($type::$variant => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = Error;
+            fn from_str(word: &str) -> Result<$type, Error> {
+                let found = $type::ALL.into_iter().find(|one| one.name() == word);
+                found.ok_or_else(|| Error::Word { word: word.to_owned(), known: &[$($word),+] })
+            }
+        }
+    };
+}
+
+words! {
+    /// What is done for a package, in this order.
+    Stage {
+        /// Its dependencies' versions are chosen.
+        Solve = "solve",
+        /// It is built.
+        Build = "build",
+        /// Its tests run.
+        Test = "test",
+        /// Its documentation is made.
+        Doc = "doc",
+    }
+}
+
+words! {
+    /// Whether it worked. Why not is the category's to say.
+    Status {
+        /// It did.
+        Success = "success",
+        /// It did not.
+        Failure = "failure",
+    }
+}
+
+words! {
+    /// Where a result comes from.
+    Origin {
+        /// The work was done in this run.
+        Built = "built",
+        /// It was there already.
+        Cached = "cached",
+        /// It came from a store or a service.
+        Restored = "restored",
+        /// It was not tried.
+        Skipped = "skipped",
+    }
+}
+
+words! {
+    /// What a run sets out to do.
+    RunKind {
+        /// Everything in its scope, solved anew: what the status of an ecosystem is made of.
+        Full = "full",
+        /// Some builds of the last full run again.
+        Rerun = "rerun",
+        /// What a revision of the set changed.
+        Since = "since",
+        /// The same as another run with something else, such as a compiler. Says nothing of the status.
+        Compare = "compare",
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Exit {
+    /// Its exit code, unless a signal ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Whether it was stopped because it took too long.
+    #[serde(skip_serializing_if = "is_false")]
+    pub timed_out: bool,
+    /// Whether it was stopped because memory ran out.
+    #[serde(skip_serializing_if = "is_false")]
+    pub out_of_memory: bool,
+}
+
+/// A build of a package, or where there was no solution the package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildRef {
+    /// `<name>.<version>`.
+    pub package: PackageName,
+    /// Its build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_hash: Option<HashName>,
+}
+
+/// A log that has been kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogFile {
+    /// Where, relative to the run's directory.
+    pub path: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The line that says what went wrong, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Where that line begins, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+}
+
+/// What came of one stage of one package, in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageResult {
+    /// `<name>.<version>`.
+    #[serde(default = "unknown_package")]
+    pub package: PackageName,
+    /// What was done.
+    #[serde(default = "build")]
+    pub stage: Stage,
+    /// The compiler's package.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<PackageName>,
+    /// The hash of its resolved dependency closure.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub universe: Option<HashName>,
+    /// The hash of the solution that it is part of.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub solution: Option<HashName>,
+    /// Which build; none where there was no solution.
+    #[serde(
+        default,
+        alias = "build_hash",
+        deserialize_with = "lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub build_hash: Option<HashName>,
+    /// The hash of everything that the stage depended on.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub dep_hash: Option<HashName>,
+    /// Whether this is the build of its package version that counts first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub blessed: bool,
+    /// Whether it worked.
+    #[serde(deserialize_with = "status")]
+    pub status: Status,
+    /// The kind of result.
+    pub category: Category,
+    /// The rule that decided on the category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Where the result comes from.
+    #[serde(default = "built")]
+    pub origin: Origin,
+    /// The how manieth try in this run, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub attempt: u32,
+    /// How its process ended; none where there was no process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// When it started.
+    #[serde(default, with = "milliseconds")]
+    pub start: Timestamp,
+    /// When it ended; `ts` in files.
+    #[serde(rename = "ts", with = "milliseconds")]
+    pub end: Timestamp,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+    /// The processor time that it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// How long it was ready and waited for its turn, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_ms: Option<u64>,
+    /// The most memory that it held at once, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// How many jobs it was allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<u32>,
+    /// What it was built for, such as `x86_64-linux`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The line of the log that says what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogFile>,
+    /// The direct dependencies whose failure kept it from being tried.
+    #[serde(
+        default,
+        alias = "failedDep",
+        alias = "failed_dep",
+        deserialize_with = "dependencies",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub failed_dependencies: Vec<BuildRef>,
+    /// The failures behind those, which no other failure explains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub root_failures: Vec<BuildRef>,
+}
+
+impl StageResult {
+    /// A stage that worked, from `start` to `end`; everything that is not given is unknown.
+    pub fn success(package: PackageName, stage: Stage, start: Timestamp, end: Timestamp) -> Self {
+        StageResult {
+            package,
+            stage,
+            compiler: None,
+            universe: None,
+            solution: None,
+            build_hash: None,
+            dep_hash: None,
+            blessed: false,
+            status: Status::Success,
+            category: Category::Success,
+            rule: None,
+            origin: Origin::Built,
+            attempt: 1,
+            exit: None,
+            start,
+            end,
+            wall_ms: None,
+            cpu_ms: None,
+            queued_ms: None,
+            peak_memory_bytes: None,
+            host: None,
+            jobs: None,
+            platform: None,
+            error: None,
+            log: None,
+            failed_dependencies: Vec::new(),
+            root_failures: Vec::new(),
+        }
+    }
+
+    /// The same stage as one that failed.
+    pub fn failed(self, category: Category, error: Option<String>) -> Self {
+        StageResult { status: Status::Failure, category, error, ..self }
+    }
+
+    /// The build that it is about.
+    pub fn build(&self) -> BuildRef {
+        BuildRef { package: self.package.clone(), build_hash: self.build_hash.clone() }
+    }
+
+    /// Whether it worked.
+    pub fn is_success(&self) -> bool {
+        self.status == Status::Success
+    }
+
+    /// What it means for the package.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(self.stage, self.is_success(), &self.category)
+    }
+}
+
+words! {
+    /// What a result means for its package: each result is exactly one of these.
+    Outcome {
+        /// It works.
+        Worked = "worked",
+        /// It fails itself.
+        Failed = "failed",
+        /// It was not tried because something that it needs failed.
+        Blocked = "blocked",
+        /// No versions fit together.
+        Unsolved = "unsolved",
+    }
+}
+
+impl Outcome {
+    /// The outcome of a stage that ended so.
+    pub(crate) fn of(stage: Stage, success: bool, category: &Category) -> Outcome {
+        match (success, category) {
+            (true, _) => Outcome::Worked,
+            (false, Category::DependencyFailure) => Outcome::Blocked,
+            (false, _) if stage == Stage::Solve => Outcome::Unsolved,
+            (false, _) => Outcome::Failed,
+        }
+    }
+
+    /// What several results mean together, each given with whether it is blessed: the blessed one counts
+    /// alone; without one, the worst. `None` where there are none.
+    pub(crate) fn verdict(results: impl IntoIterator<Item = (bool, Outcome)>) -> Option<Outcome> {
+        let rank = |outcome: &Outcome| match outcome {
+            Outcome::Worked => 0,
+            Outcome::Blocked => 1,
+            Outcome::Failed => 2,
+            Outcome::Unsolved => 3,
+        };
+        results
+            .into_iter()
+            .max_by_key(|(blessed, outcome)| (*blessed, rank(outcome)))
+            .map(|(_, outcome)| outcome)
+    }
+}
+
+/// A result as it stands in a package's history and in a run's results: one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The version of the line's form: [`SCHEMA_VERSION`] for what is written.
+    #[serde(default = "first")]
+    pub schema_version: u32,
+    /// The run.
+    pub run: RunId,
+    /// What that run set out to do.
+    #[serde(default = "full")]
+    pub kind: RunKind,
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: StageResult,
+}
+
+impl Entry {
+    /// The entry of a result in a run.
+    pub fn new(run: RunId, kind: RunKind, result: StageResult) -> Entry {
+        Entry { schema_version: SCHEMA_VERSION, run, kind, result }
+    }
+
+    /// Reads a line of the history of `package`, whose directory says that it is its own. `None` when it
+    /// is no entry. Fills in what lines of the first version do not say.
+    pub(crate) fn parse(line: &[u8], package: Option<&PackageName>) -> Option<Entry> {
+        let mut entry: Entry = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
+        let result = &mut entry.result;
+        if let Some(package) = package {
+            result.package = package.clone();
+        }
+        if entry.schema_version < 2 {
+            result.stage = stage_of(&result.category);
+            result.start = result.end;
+            if result.category == Category::DependencyFailure {
+                result.origin = Origin::Skipped;
+            }
+        }
+        Some(entry)
+    }
+}
+
+/// The stage that an entry of the first version is of, by its category.
+pub(crate) fn stage_of(category: &Category) -> Stage {
+    match category {
+        Category::NoSolution => Stage::Solve,
+        Category::DocCompileFailure | Category::DocLinkFailure => Stage::Doc,
+        Category::TestFailure => Stage::Test,
+        _ => Stage::Build,
+    }
+}
+
+fn unknown_package() -> PackageName {
+    PackageName::unknown()
+}
+
+fn build() -> Stage {
+    Stage::Build
+}
+
+fn built() -> Origin {
+    Origin::Built
+}
+
+fn full() -> RunKind {
+    RunKind::Full
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Anything but success is a failure.
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+    let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    Ok(if word == Status::Success.name() { Status::Success } else { Status::Failure })
+}
+
+/// A name that follows its grammar, or none: other programs leave names empty.
+fn lenient<'de, D: Deserializer<'de>, T: std::str::FromStr>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// A list of builds, or as in lines of the first version the name of one package.
+fn dependencies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BuildRef>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        List(Vec<BuildRef>),
+        Name(Option<String>),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::List(list) => list,
+        Form::Name(name) => {
+            let package = name.and_then(|name| name.parse().ok());
+            package.map(|package| BuildRef { package, build_hash: None }).into_iter().collect()
+        }
+    })
+}

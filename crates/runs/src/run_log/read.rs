@@ -1,0 +1,134 @@
+//! Runs as another process sees them.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{INFO, LOCK, RESULTS, RunInfo, SUMMARY, Scope, Summary};
+use crate::error::Result;
+use crate::file;
+use crate::history;
+use crate::lock;
+use crate::name::RunId;
+use crate::progress::{self, Progress};
+use crate::result::{Entry, RunKind};
+
+/// What state a run is in, by what its directory shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Its process holds its lock.
+    Running,
+    /// It did what it set out to do.
+    Finished,
+    /// It was told to stop before.
+    Interrupted,
+    /// Its process ended without a word.
+    Died,
+}
+
+impl RunState {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunState::Running => "running",
+            RunState::Finished => "finished",
+            RunState::Interrupted => "interrupted",
+            RunState::Died => "died",
+        }
+    }
+}
+
+/// A run as another process sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    /// Its id.
+    pub run_id: RunId,
+    /// Its state.
+    pub state: RunState,
+    /// Who started it, when and what for; `None` when `run.json` is missing or malformed.
+    pub info: Option<RunInfo>,
+    /// What came of it, once it has ended in order.
+    pub summary: Option<Summary>,
+    /// How far it has come, or had when it died.
+    pub progress: Option<Progress>,
+}
+
+impl RunRecord {
+    /// What it set out to do; a full run where it does not say.
+    pub fn kind(&self) -> RunKind {
+        self.info.as_ref().map_or(RunKind::Full, |info| info.plan.kind)
+    }
+
+    /// Whether it is known to be about the whole set. Runs of the first version do not say.
+    pub fn covers_the_set(&self) -> bool {
+        self.info
+            .as_ref()
+            .is_some_and(|info| info.schema_version > 1 && info.plan.scope == Scope::All)
+    }
+}
+
+/// The ids of all runs, oldest first.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the directory cannot be listed; a missing one has no runs.
+pub fn run_ids(runs_dir: &Path) -> Result<Vec<RunId>> {
+    let mut ids: Vec<RunId> =
+        file::names(runs_dir)?.iter().filter_map(|name| name.parse().ok()).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// A run by its id; `None` when there is none.
+///
+/// # Errors
+/// [`crate::Error::Io`] when its lock cannot be asked.
+pub fn read_run(runs_dir: &Path, id: &RunId) -> Result<Option<RunRecord>> {
+    let dir = runs_dir.join(id.as_str());
+    if !dir.is_dir() {
+        return Ok(None);
+    }
+    // The lock before the summary: a run that ends in between is finished, not dead.
+    let locked = lock::is_held(&dir.join(LOCK))?;
+    let summary: Option<Summary> = file::read_json(&dir.join(SUMMARY));
+    let state = match (&summary, locked) {
+        (Some(summary), _) if summary.interrupted => RunState::Interrupted,
+        (Some(_), _) => RunState::Finished,
+        (None, true) => RunState::Running,
+        (None, false) => RunState::Died,
+    };
+    let progress = if summary.is_some() { None } else { progress::read(&dir) };
+    let info = file::read_json(&dir.join(INFO));
+    Ok(Some(RunRecord { run_id: id.clone(), state, info, summary, progress }))
+}
+
+/// All runs, oldest first.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the directory cannot be listed.
+pub fn list_runs(runs_dir: &Path) -> Result<Vec<RunRecord>> {
+    let mut runs = Vec::new();
+    for id in run_ids(runs_dir)? {
+        runs.extend(read_run(runs_dir, &id)?);
+    }
+    Ok(runs)
+}
+
+/// The results of a run, in the order in which they were recorded; none for a run that has none. A
+/// line that cannot be read is skipped, and said at info.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the file is there but cannot be read.
+pub fn read_results(run_dir: &Path) -> Result<Vec<Entry>> {
+    let path = run_dir.join(RESULTS);
+    let content = file::read_optional(&path)?.unwrap_or_default();
+    let mut entries = Vec::new();
+    for line in history::lines(&content) {
+        match Entry::parse(line, None) {
+            Some(entry) => entries.push(entry),
+            None => tracing::info!("{} has a line that cannot be read", path.display()),
+        }
+    }
+    Ok(entries)
+}

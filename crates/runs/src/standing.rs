@@ -1,0 +1,316 @@
+//! From the lines of one history to where its package stands.
+//!
+//! The runs of a history are taken in their order. A full run that finished says everything: which builds
+//! a package has, and how each stage of each ended. What it does not have is superseded. One that was
+//! interrupted, or is still going on, replaces what it reached and leaves the rest. A rerun, and a run of
+//! what a revision changed, replace the builds that they have in common with that, and the blessed one. A
+//! comparison says nothing.
+
+mod course;
+mod flaky;
+mod view;
+
+use std::collections::BTreeMap;
+
+use crate::Category;
+use crate::history::{self, Checkpoint, Streak};
+use crate::name::run_order;
+use crate::result::{Outcome, RunKind, Stage};
+
+use course::Courses;
+pub(crate) use flaky::flaky;
+pub(crate) use view::View;
+
+/// The readable lines of a history, by run.
+pub(crate) struct Past<'v> {
+    /// By the order of the runs; within a run as they were appended.
+    views: Vec<View<'v>>,
+    /// What compactions left.
+    pub checkpoint: Option<Checkpoint>,
+    /// Lines that could not be read.
+    pub broken_lines: u64,
+}
+
+/// The entries of one run.
+#[derive(Clone, Copy)]
+pub(crate) struct RunEntries<'p, 'v>(&'p [View<'v>]);
+
+impl<'p, 'v> RunEntries<'p, 'v> {
+    /// The run's id.
+    pub fn id(self) -> &'p str {
+        self.0.first().map_or("", |view| &view.run)
+    }
+
+    /// What it set out to do.
+    pub fn kind(self) -> RunKind {
+        self.0.first().map_or(RunKind::Full, |view| view.kind)
+    }
+
+    /// Its entries, in the order in which they were appended.
+    pub fn entries(self) -> impl Iterator<Item = &'p View<'v>> {
+        self.0.iter()
+    }
+
+    /// The last result of each stage of each build.
+    fn last(self) -> BTreeMap<Key<'p>, &'p View<'v>> {
+        self.entries().map(|view| (Key::of(view), view)).collect()
+    }
+
+    /// What the run made of the package: see [`Outcome::verdict`].
+    fn verdict(self) -> Option<Outcome> {
+        let last = self.last();
+        let built = |key: &Key<'_>| matches!(key.stage, Stage::Solve | Stage::Build);
+        let any_built = last.keys().any(built);
+        Outcome::verdict(
+            last.iter()
+                .filter(|(key, view)| {
+                    (built(key) || !any_built) && !(key.stage == Stage::Solve && view.success)
+                })
+                .map(|(_, view)| (view.blessed, view.outcome())),
+        )
+    }
+}
+
+impl<'v> Past<'v> {
+    /// Reads a history, up to and including the run `until` where that is given.
+    pub fn parse(content: &'v [u8], until: Option<&str>) -> Past<'v> {
+        let mut past = Past { views: Vec::new(), checkpoint: None, broken_lines: 0 };
+        for line in history::lines(content) {
+            if let Some(view) = View::parse(line) {
+                past.views.push(view);
+            } else if let Some(checkpoint) = Checkpoint::parse(line) {
+                past.checkpoint = Some(checkpoint);
+                past.views.iter_mut().for_each(|view| view.folded = true);
+            } else {
+                past.broken_lines += 1;
+            }
+        }
+        if let Some(until) = until {
+            past.views.retain(|view| run_order(&view.run, until).is_le());
+        }
+        past.views.sort_by(|a, b| run_order(&a.run, &b.run));
+        past
+    }
+
+    /// Keeps only some entries.
+    pub fn retain(&mut self, keep: impl Fn(&View<'v>) -> bool) {
+        self.views.retain(keep);
+    }
+
+    /// Its runs, oldest first.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = RunEntries<'_, 'v>> {
+        self.views.chunk_by(|a, b| a.run == b.run).map(RunEntries)
+    }
+
+    /// The first run that the history ever had.
+    pub fn first_run(&self) -> Option<&str> {
+        let first = self.views.first().map(|view| &*view.run);
+        let compacted = self.checkpoint.as_ref().map(|checkpoint| checkpoint.first_run.as_str());
+        first.into_iter().chain(compacted).min_by(|a, b| run_order(a, b))
+    }
+
+    /// The rows of failures that have not ended.
+    pub fn streaks(&self) -> Vec<Streak> {
+        Courses::of(self).streaks()
+    }
+
+    /// The rows of failures, as [`Courses`].
+    pub fn courses(&self) -> Courses<'_> {
+        Courses::of(self)
+    }
+
+    /// Up to `count` results, oldest first, one a run: `+` where the package worked, `-` where not.
+    pub fn recent(&self, count: usize) -> String {
+        let runs = self.runs().rev().filter(|run| run.kind() != RunKind::Compare);
+        let verdicts = runs.filter_map(RunEntries::verdict).take(count);
+        let mut recent: Vec<char> =
+            verdicts.map(|verdict| if verdict == Outcome::Worked { '+' } else { '-' }).collect();
+        recent.reverse();
+        recent.into_iter().collect()
+    }
+
+    /// Where the package stands after all of its runs, and where it stood after the last full run
+    /// before the last full run. `is_whole` says whether a full run came to its end.
+    pub fn standings(
+        &self,
+        is_whole: impl Fn(&str) -> bool,
+    ) -> (Standing<'_, 'v>, Option<Standing<'_, 'v>>) {
+        let runs: Vec<RunEntries<'_, 'v>> = self.runs().collect();
+        let mut full = runs.iter().enumerate().filter(|(_, run)| run.kind() == RunKind::Full);
+        let previous = full.next_back().and_then(|_| full.next_back()).map(|(index, _)| index);
+        let (mut standing, mut before) = (Standing::default(), None);
+        for (index, run) in runs.into_iter().enumerate() {
+            standing.apply(run, &is_whole);
+            if Some(index) == previous {
+                before = Some(standing.clone());
+            }
+        }
+        (standing, before)
+    }
+}
+
+/// What a result is about, within a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key<'p> {
+    /// The stage.
+    pub stage: Stage,
+    /// The build hash; for a solve the compiler.
+    pub build: &'p str,
+}
+
+impl<'p> Key<'p> {
+    fn of(view: &'p View<'_>) -> Key<'p> {
+        let stage = view.stage();
+        Key { stage, build: if stage == Stage::Solve { &view.compiler } else { &view.build_hash } }
+    }
+}
+
+/// A result that counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted<'p, 'v> {
+    /// The result.
+    pub view: &'p View<'v>,
+    /// Whether it is that of the blessed build, now.
+    pub blessed: bool,
+}
+
+/// The results of a package that count.
+#[derive(Clone, Default)]
+pub(crate) struct Standing<'p, 'v> {
+    results: BTreeMap<Key<'p>, Counted<'p, 'v>>,
+    /// Whether a full run has said which builds there are.
+    covered: bool,
+}
+
+impl<'p, 'v> Standing<'p, 'v> {
+    fn apply(&mut self, run: RunEntries<'p, 'v>, is_whole: impl Fn(&str) -> bool) {
+        let full = run.kind() == RunKind::Full;
+        if run.kind() == RunKind::Compare {
+            return;
+        }
+        if full && is_whole(run.id()) {
+            self.results.clear();
+        }
+        for (key, view) in run.last() {
+            let known = self.results.contains_key(&key);
+            // A build that is not in the last full run's solution counts only when it is blessed since.
+            if full || known || view.blessed || key.stage == Stage::Solve || !self.covered {
+                self.supersede(key, view);
+                self.insert(key, view);
+            }
+        }
+        self.covered |= full;
+    }
+
+    /// Removes what a newer result of a run that does not say everything takes the place of.
+    fn supersede(&mut self, key: Key<'_>, new: &View<'_>) {
+        self.results.retain(|other, counted| {
+            let same_compiler = counted.view.compiler == new.compiler;
+            if key.stage == Stage::Solve {
+                // Without a solution there is no build.
+                new.success || !(same_compiler || new.compiler.is_empty())
+            } else if other.stage == Stage::Solve {
+                !same_compiler && !counted.view.compiler.is_empty()
+            } else if other.build == key.build {
+                // What was not built again was neither tested nor documented.
+                key.stage != Stage::Build || new.success || other.stage == Stage::Build
+            } else {
+                !(new.blessed && counted.blessed && same_compiler && other.stage == key.stage)
+            }
+        });
+    }
+
+    fn insert(&mut self, key: Key<'p>, view: &'p View<'v>) {
+        if key.stage == Stage::Solve && view.success {
+            return;
+        }
+        if view.blessed {
+            let others = self.results.iter_mut().filter(|(other, _)| other.stage == key.stage);
+            others.for_each(|(_, counted)| counted.blessed = false);
+        }
+        self.results.insert(key, Counted { view, blessed: view.blessed });
+    }
+
+    /// All results, by stage and build.
+    pub fn results(&self) -> impl Iterator<Item = (&Key<'p>, &Counted<'p, 'v>)> {
+        self.results.iter()
+    }
+
+    /// The result of a stage that counts first: the blessed build's, or, of the stage build and without
+    /// a blessed build, the missing solution.
+    pub fn first(&self, stage: Stage) -> Option<&View<'v>> {
+        let of = |stage: Stage| self.results.iter().filter(move |(key, _)| key.stage == stage);
+        let blessed = of(stage).find(|(_, counted)| counted.blessed);
+        let unsolved = || of(Stage::Solve).next().filter(|_| stage == Stage::Build);
+        blessed.or_else(unsolved).map(|(_, counted)| counted.view)
+    }
+
+    /// What the package is: see [`Outcome::verdict`]. `None` where it has neither builds nor failed solves.
+    pub fn verdict(&self) -> Option<Outcome> {
+        let built =
+            self.results.iter().filter(|(key, _)| matches!(key.stage, Stage::Solve | Stage::Build));
+        Outcome::verdict(built.map(|(_, counted)| (counted.blessed, counted.view.outcome())))
+    }
+
+    /// The stages that can differ: from before, now.
+    pub fn differences(&self, before: &Standing<'_, '_>) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        for stage in [Stage::Build, Stage::Test, Stage::Doc] {
+            if let (Some(now), Some(then)) =
+                (self.representative(stage, before), before.representative(stage, self))
+                && now.success != then.success
+            {
+                differences.push(Difference::new(stage, true, now, then));
+            }
+        }
+        let first = |key: &Key<'_>, counted: &Counted<'_, '_>| {
+            self.first(key.stage).is_some_and(|first| std::ptr::eq(first, counted.view))
+        };
+        for (key, now) in self.results.iter().filter(|(key, _)| key.stage != Stage::Solve) {
+            if let Some(then) = before.results.get(key)
+                && !now.blessed
+                && !first(key, now)
+                && now.view.success != then.view.success
+            {
+                differences.push(Difference::new(key.stage, false, now.view, then.view));
+            }
+        }
+        differences
+    }
+
+    /// The result that is compared for the package: the first one; where only the other standing has
+    /// a first one and either lacks a solution, the worst.
+    fn representative(&self, stage: Stage, other: &Standing<'_, '_>) -> Option<&View<'v>> {
+        let first = self.first(stage);
+        let unsolved =
+            |view: Option<&View<'_>>| view.is_some_and(|view| view.outcome() == Outcome::Unsolved);
+        if first.is_some() || !unsolved(other.first(stage)) {
+            return first;
+        }
+        let of_stage = self.results.iter().filter(|(key, _)| key.stage == stage);
+        of_stage.map(|(_, counted)| counted.view).min_by_key(|view| view.success)
+    }
+}
+
+/// A result that is not as it was.
+pub(crate) struct Difference {
+    pub stage: Stage,
+    pub blessed: bool,
+    pub build_hash: String,
+    pub from: bool,
+    pub to: bool,
+    pub category: Category,
+}
+
+impl Difference {
+    fn new(stage: Stage, blessed: bool, now: &View<'_>, then: &View<'_>) -> Difference {
+        Difference {
+            stage,
+            blessed,
+            build_hash: now.build_hash.to_string(),
+            from: then.success,
+            to: now.success,
+            category: Category::from(&*now.category),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Brings packages up to date: a history that has not changed is not read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, OFlags};
+
+use super::derive;
+use super::record::{FileKey, PackageStatus};
+use crate::error::{Context, Result};
+use crate::file;
+use crate::history;
+use crate::name::{self, PackageName};
+use crate::run_log::Pending;
+
+/// The packages that have a directory, or are about to, and are not yet known, sorted.
+pub(super) fn unknown_names(
+    packages_dir: &Path,
+    known: &BTreeMap<String, PackageStatus>,
+    pending: &Pending,
+) -> Result<Vec<String>> {
+    let mut names = file::names(packages_dir)?;
+    if !pending.is_empty() {
+        names.extend(pending.keys().map(PackageName::to_string));
+        names.sort_unstable();
+        names.dedup();
+    }
+    // Both are sorted: one walk along both tells which are known.
+    let mut known = known.keys().peekable();
+    names.retain(|name| {
+        while known.next_if(|known| *known < name).is_some() {}
+        known.next_if(|known| *known == name).is_none() && name::is_package(name)
+    });
+    Ok(names)
+}
+
+/// The lines that belong at the end of a package's history.
+pub(super) fn pending_of<'p>(pending: &'p Pending, name: &str) -> &'p [u8] {
+    let package: Option<PackageName> = name.parse().ok().filter(|_| !pending.is_empty());
+    package.and_then(|package| pending.get(&package)).map_or(&[], Vec::as_slice)
+}
+
+/// Brings every package up to date, on all processors. Those without a history become empty.
+pub(super) fn refresh(
+    packages_dir: &Path,
+    packages: &mut BTreeMap<String, PackageStatus>,
+    pending: &Pending,
+    unfinished: &BTreeSet<String>,
+) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let directory = match File::open(packages_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other.context("open", packages_dir)?),
+    };
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut packages: Vec<_> = packages.iter_mut().collect();
+    let share = packages.len().div_ceil(workers).max(1);
+    std::thread::scope(|scope| {
+        for share in packages.chunks_mut(share) {
+            scope.spawn(|| {
+                let mut reader = Reader {
+                    directory: directory.as_ref(),
+                    path: String::new(),
+                    content: Vec::new(),
+                    unfinished,
+                };
+                for (name, status) in share {
+                    reader.refresh(name, status, pending_of(pending, name));
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// Reads histories, one after the other, into the same memory.
+struct Reader<'r> {
+    directory: Option<&'r File>,
+    /// Relative to the directory.
+    path: String,
+    content: Vec<u8>,
+    unfinished: &'r BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn refresh(&mut self, name: &str, status: &mut PackageStatus, pending: &[u8]) {
+        self.path.clear();
+        self.path.extend([name, "/", history::FILE]);
+        if pending.is_empty() && self.is_unchanged(status) {
+            return;
+        }
+        self.content.clear();
+        let file = self.read().unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(
+                    "{} is left out of the status: {}",
+                    self.path,
+                    crate::error::reason(&error)
+                );
+            }
+            None
+        });
+        self.content.extend(pending);
+        *status = derive::derive(name, &self.content, self.unfinished);
+        status.file = file.filter(|_| pending.is_empty());
+    }
+
+    /// A path relative to an open directory, and no open of the file: this is all an unchanged package costs.
+    fn is_unchanged(&self, status: &PackageStatus) -> bool {
+        let (Some(known), Some(directory)) = (status.file, self.directory) else {
+            return false;
+        };
+        rustix::fs::statat(directory, &self.path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+            let mtime = stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec as i64;
+            known == FileKey(stat.st_size as u64, mtime, stat.st_ino)
+        })
+    }
+
+    /// Reads a history. Its key is taken before, so that an append meanwhile shows later.
+    fn read(&mut self) -> io::Result<Option<FileKey>> {
+        let Some(directory) = self.directory else {
+            return Ok(None);
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = rustix::fs::Mode::empty();
+        let mut file = File::from(rustix::fs::openat(directory, &self.path, flags, mode)?);
+        let meta = file.metadata()?;
+        file.read_to_end(&mut self.content)?;
+        let mtime = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+        Ok(is_settled(mtime).then_some(FileKey(meta.len(), mtime, meta.ino())))
+    }
+}
+
+/// Whether a later change of a file is sure to have another time than this one. Kernels stamp files with
+/// the time of their last tick, at most 10 ms ago; some file systems keep whole seconds only.
+fn is_settled(mtime: i64) -> bool {
+    let granularity = if mtime % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
+    let now = jiff::Timestamp::now().as_nanosecond();
+    now - i128::from(mtime) > granularity
+}
