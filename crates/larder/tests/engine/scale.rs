@@ -23,7 +23,7 @@ fn within<T>(seconds: u64, work: impl FnOnce() -> T) -> T {
 }
 
 /// Commands of which each reads a file and, in a chain, what the one before it made; all done, as
-/// their times say.
+/// their times say to `--old`.
 fn commands(chain: bool) -> Project {
     let mut manifest = String::new();
     for number in 0..MANY {
@@ -48,15 +48,15 @@ fn commands(chain: bool) -> Project {
 fn twenty_thousand_targets_in_one_manifest() {
     let project = commands(false);
     for _ in 0..2 {
-        let run = within(20, || project.larder(&["build"]).ok());
+        let run = within(20, || project.larder(&["build", "--old"]).ok());
         assert!(run.stderr.starts_with("20000 up to date"), "{}", run.stderr);
     }
     assert_eq!(within(20, || project.larder(&["graph"]).ok()).stdout.lines().count(), MANY);
-    within(20, || project.larder(&["build", "c19998", "--dry-run"]).ok());
+    within(20, || project.larder(&["build", "--old", "c19998", "--dry-run"]).ok());
     within(20, || project.larder(&["build", "c20000"]).ends_with(2).says("did you mean"));
     // One that is out of date is found among all.
     project.remove(".larder/build/o12345");
-    let run = within(20, || project.larder(&["build", "--no-build"]).ends_with(3));
+    let run = within(20, || project.larder(&["build", "--old", "--no-build"]).ends_with(3));
     assert!(run.stderr.starts_with("out of date c12345 o12345"), "{}", run.stderr);
 }
 
@@ -64,14 +64,14 @@ fn twenty_thousand_targets_in_one_manifest() {
 fn a_chain_of_twenty_thousand() {
     let project = commands(true);
     let last = format!("c{}", MANY - 1);
-    let run = within(20, || project.larder(&["build", &last]).ok());
+    let run = within(20, || project.larder(&["build", "--old", &last]).ok());
     assert!(run.stderr.starts_with("20000 up to date"), "{}", run.stderr);
     let text = within(20, || project.larder(&["graph", &last]).ok().stdout);
     assert_eq!(text.lines().count(), MANY);
     assert!(text.len() < 5_000_000, "{} bytes", text.len());
     within(20, || project.larder(&["graph", "--dot"]).ok());
     project.remove(".larder/build/o0");
-    let run = within(20, || project.larder(&["build", "--dry-run", &last]).ok());
+    let run = within(20, || project.larder(&["build", "--old", "--dry-run", &last]).ok());
     assert!(run.stderr.contains("20000 out of date"), "{}", &run.stderr[run.stderr.len() - 200..]);
     let why = within(20, || project.larder(&["why", &last]).ok().stdout);
     assert_eq!(
