@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use larder_engine::toolchain::identities;
+use larder_engine::toolchain::machine;
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, Keys, key},
@@ -132,7 +132,7 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostic
     if let Some(job) = &arguments.job {
         let keys = Keys::read(root)?;
         let uses = uses_tools(&keys, Some(job));
-        return job_key(&with_tools(app, keys, uses)?, job);
+        return job_key(&on_machine(app, keys, uses)?, job);
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -147,16 +147,16 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostic
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(&with_tools(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
+    key(&on_machine(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
 }
 
 /// Has the engine identify the packages' tools where a key needs them.
-fn with_tools(app: &App, keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
+fn on_machine(app: &App, keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
     if !uses {
         return Ok(keys);
     }
-    let tools = identities(keys.root(), keys.packages(), &app.environment)?;
-    Ok(keys.with_tools(tools))
+    let machine = machine(&keys, &app.environment)?;
+    Ok(keys.on(machine))
 }
 
 /// One line a part: its name, the beginning of its hash and, where it is a short text, that.
@@ -247,7 +247,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     let planned = Workspace::find_root(here()).and_then(|root| {
         let keys = Keys::read(&root)?;
         let uses = uses_tools(&keys, None);
-        plan(&with_tools(app, keys, uses)?, probe)
+        plan(&on_machine(app, keys, uses)?, probe)
     });
     let jobs = match planned {
         Ok(jobs) => jobs,
