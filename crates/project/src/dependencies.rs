@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -28,6 +27,8 @@ pub struct Resolution {
     pub offline: bool,
     /// The pinned packages that are to be resolved anew.
     pub update: Update,
+    /// The directory of packages that workspaces share; the workspace's own, when absent.
+    pub packages: Option<PathBuf>,
 }
 
 /// Which entries of the lock file are resolved anew.
@@ -50,11 +51,6 @@ impl Update {
             Self::Everything => true,
         }
     }
-}
-
-/// Whether `LARDER_OFFLINE` forbids the network: it is set, and neither empty nor `0`.
-pub fn offline_by_environment() -> bool {
-    env::var_os("LARDER_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// A manifest's request for a package.
@@ -130,7 +126,10 @@ pub(crate) struct Dependencies {
 impl Dependencies {
     /// Those of the workspace at `root`.
     pub fn new(root: &Path, resolution: Resolution, reach: Reach) -> Result<Self, Diagnostics> {
-        let packages = Packages::of(root);
+        let packages = match &resolution.packages {
+            Some(directory) => Packages::shared(directory),
+            None => Packages::of(root),
+        };
         if reach == Reach::Fetch {
             packages.clean_up();
         }

@@ -1,7 +1,6 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
 use std::{
-    env,
     fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -19,7 +18,7 @@ use larder_project::{
     workspace::Workspace,
 };
 use larder_remote::{
-    Access, Config, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
+    Access, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
 };
 use larder_trace::{BuildTrace, describe_io};
 use serde_json::json;
@@ -196,11 +195,13 @@ fn probe(app: &App, arguments: &ProbeKey) -> ExitCode {
 
 fn done(app: &App, arguments: &Done) -> ExitCode {
     let key = &arguments.key;
-    if app.global.resolution().offline {
+    if app.resolution.offline {
         app.ui.error(OFFLINE);
         return ExitCode::from(FAILED);
     }
-    let recorded = Config::load()
+    let recorded = app
+        .store
+        .services()
         .and_then(|config| config.upload_service(arguments.service.service.as_deref()).cloned())
         .map_err(RemoteError::from)
         .and_then(|config| Service::open(&config, Access::Write))
@@ -224,7 +225,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     let outputs = match &arguments.github_output {
         None => None,
         Some(Some(file)) => Some(file.clone()),
-        Some(None) => match env::var_os("GITHUB_OUTPUT").filter(|file| !file.is_empty()) {
+        Some(None) => match app.environment.get("GITHUB_OUTPUT").filter(|file| !file.is_empty()) {
             Some(file) => Some(file.into()),
             None => {
                 app.ui.error("--github-output names no file, and GITHUB_OUTPUT is not set");
@@ -297,10 +298,10 @@ impl std::fmt::Display for NoService {
 }
 
 fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
-    if app.global.resolution().offline {
+    if app.resolution.offline {
         return Err(NoService::Offline);
     }
-    let config = Config::load().map_err(NoService::Config)?;
+    let config = app.store.services().map_err(NoService::Config)?;
     let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
     Service::open(service, Access::Read).map_err(NoService::Remote)
 }

@@ -1,5 +1,6 @@
 //! `runs`, `log`.
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -291,7 +292,7 @@ pub fn log(app: &App, arguments: &Log) -> ExitCode {
         if app.ui.json() {
             return Ok(print_json(app, &path, &arguments.package, &run));
         }
-        if !arguments.follow && io::stdout().is_terminal() && page(&path) {
+        if !arguments.follow && io::stdout().is_terminal() && page(app, &path) {
             return Ok(ExitCode::SUCCESS);
         }
         let (runs, package) = (data.runs(), &arguments.package);
@@ -332,9 +333,9 @@ fn print_json(app: &App, path: &Path, package: &PackageName, run: &RunRecord) ->
 }
 
 /// Shows a file in `$PAGER`, else in `less`. False when neither can be started.
-fn page(path: &Path) -> bool {
+fn page(app: &App, path: &Path) -> bool {
     let Ok(file) = std::fs::File::open(path) else { return false };
-    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less -FRX".to_owned());
+    let pager = app.environment.get("PAGER").and_then(OsStr::to_str).unwrap_or("less -FRX");
     if pager.trim().is_empty() {
         return false;
     }
