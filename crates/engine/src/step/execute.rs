@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
+use larder_project::path::RootPath;
 use larder_trace::{Level, LogEntry, MTime, begin_trace_file, describe_io};
 
 use super::{Inputs, Step, Work, Workplace, record::with_parent};
@@ -20,7 +21,7 @@ pub(super) struct Done {
     /// What it printed.
     pub log: Vec<LogEntry>,
     /// Inputs that it told of: paths from the root.
-    pub discovered: Vec<String>,
+    pub discovered: Vec<RootPath>,
     /// When it began.
     pub begun: MTime,
     command_line: Option<String>,
