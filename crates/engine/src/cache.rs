@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use larder_remote::Config;
+use larder_remote::{Config, ConfigError};
 use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
 use larder_trace::{ContentHash, Outputs};
 
@@ -36,6 +36,8 @@ pub struct StoreSettings {
     pub directory: Option<PathBuf>,
     /// A read-only store behind it.
     pub offline_store: Option<PathBuf>,
+    /// The configuration of services; the user's, when absent.
+    pub config: Option<PathBuf>,
     /// Whether nothing is fetched from services.
     pub offline: bool,
     /// Whether packages use it whose manifests do not say; they do, when absent.
@@ -47,9 +49,9 @@ pub struct StoreSettings {
 }
 
 impl StoreSettings {
-    /// Reads the settings from `LARDER_CACHE_DIR`, `LARDER_OFFLINE_STORE`, `LARDER_ARTIFACT_CACHE`,
-    /// `LARDER_NO_CACHE` and `LARDER_RESTORE_ARTIFACTS`. With `offline`, nothing is fetched from
-    /// services.
+    /// Takes the settings from `LARDER_CACHE_DIR`, `LARDER_OFFLINE_STORE`, `LARDER_CONFIG`,
+    /// `LARDER_ARTIFACT_CACHE`, `LARDER_NO_CACHE` and `LARDER_RESTORE_ARTIFACTS`. With `offline`,
+    /// nothing is fetched from services.
     pub fn of(environment: &Environment, offline: bool) -> Self {
         let path =
             |name: &str| environment.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -64,10 +66,33 @@ impl StoreSettings {
         Self {
             directory: path("LARDER_CACHE_DIR"),
             offline_store: path("LARDER_OFFLINE_STORE"),
+            config: path("LARDER_CONFIG"),
             offline,
             packages_use_it: switch("LARDER_ARTIFACT_CACHE"),
             off: switch("LARDER_NO_CACHE") == Some(true),
             restore_everything: switch("LARDER_RESTORE_ARTIFACTS") == Some(true),
+        }
+    }
+
+    /// Opens the store itself, with nothing behind it.
+    ///
+    /// # Errors
+    /// When there is no directory for it, or it cannot be made.
+    pub fn open_local(&self) -> Result<Store, StoreError> {
+        match &self.directory {
+            Some(directory) => Store::open(directory),
+            None => Store::open(Store::default_directory()?),
+        }
+    }
+
+    /// Reads the configuration of services.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn services(&self) -> Result<Config, ConfigError> {
+        match &self.config {
+            Some(path) => Config::read(path),
+            None => Config::read(&Config::default_path()),
         }
     }
 }
@@ -228,10 +253,7 @@ fn describe(tool: &Tool) -> String {
 /// # Errors
 /// When there is no directory for it, or it cannot be made.
 pub fn user_store(settings: &StoreSettings) -> Result<Store, StoreError> {
-    let store = match &settings.directory {
-        Some(directory) => Store::open(directory)?,
-        None => Store::open(Store::default_directory()?)?,
-    };
+    let store = settings.open_local()?;
     Ok(match &settings.offline_store {
         Some(directory) => store.with_offline(directory.clone()),
         None => store,
@@ -248,7 +270,7 @@ pub fn open_store(settings: &StoreSettings) -> Result<Store, StoreError> {
     if settings.offline {
         return Ok(store);
     }
-    Ok(match Config::load() {
+    Ok(match settings.services() {
         Ok(config) => match larder_remote::on_demand(config, store.layout()) {
             Some(upstream) => store.with_upstream(upstream),
             None => store,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use larder_project::{
+    path::PortablePath,
     place::{Place, Places},
     workspace::LARDER_DIR,
 };
@@ -297,10 +298,9 @@ impl Context {
     }
 
     /// The hash of a file that a build found by itself, as it is now; `None` when it is not there.
-    pub fn discovered_hash(&self, place: &Place, portable: &str) -> Option<(String, Hashed)> {
-        let path = self.places.locate(place, portable)?;
-        let hashed = self.index.file(&path, Content::of_source(&path)).ok()?;
-        Some((path, hashed))
+    pub fn discovered_hash(&self, place: &Place, portable: &str) -> Option<Hashed> {
+        let path = self.places.find(place, &PortablePath::recorded(portable)).ok()?;
+        self.index.file(path.as_str(), Content::of_source(path.as_str())).ok()
     }
 
     /// Takes note of an output just put in place, or verified there.

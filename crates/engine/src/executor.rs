@@ -16,7 +16,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use larder_project::place::{Place, Places};
+use larder_project::{
+    path::RootPath,
+    place::{Place, Places},
+};
 use larder_trace::{ContentHash, describe_io};
 
 use crate::{
@@ -46,7 +49,7 @@ pub struct Execution {
     /// The text that it printed on standard output and standard error, in order.
     pub printed: String,
     /// The further inputs that it told of: paths from the root, in its order.
-    pub discovered: Vec<String>,
+    pub discovered: Vec<RootPath>,
     /// Accesses that it was refused, for people: each with what would permit it.
     pub refusals: Vec<String>,
     /// The time and memory that it used.

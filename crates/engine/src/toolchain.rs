@@ -34,7 +34,7 @@ use self::{
 pub use self::{
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
     find::{ToolError, find_tool},
-    identities::identities,
+    identities::machine,
     program::Program,
 };
 use crate::{environment::Environment, sandbox::Sandbox};

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use larder_engine::{environment::Environment, toolchain::identities};
+use larder_engine::{environment::Environment, toolchain::machine};
 use larder_project::{
     ci::{
         context,
@@ -21,9 +21,13 @@ use larder_testkit::files::{self, set_mode, set_modified};
 use proptest::prelude::*;
 
 fn keys(root: &Path) -> Result<Keys, Diagnostics> {
+    keys_in(root, &Environment::of_process())
+}
+
+fn keys_in(root: &Path, environment: &Environment) -> Result<Keys, Diagnostics> {
     let keys = Keys::read(root)?;
-    let tools = identities(keys.root(), keys.packages(), &Environment::of_process())?;
-    Ok(keys.with_tools(tools))
+    let machine = machine(&keys, environment)?;
+    Ok(keys.on(machine))
 }
 
 fn key(root: &Path, ingredients: &Ingredients) -> Result<Keyed, Diagnostics> {
@@ -271,6 +275,47 @@ fn what_is_wrong_is_said() {
     fs::remove_file(app.join("larder.lock")).unwrap();
     let unpinned = said(&|_| {});
     assert!(unpinned.contains("larder.toml:5:1: larder.lock does not pin `far`"), "{unpinned}");
+}
+
+#[test]
+fn packages_that_no_build_takes_have_no_key() {
+    let temp = TempDir::new().unwrap();
+    let app = lay_out(temp.path(), package());
+    let refused = || key(&app, &ingredients(&app)).unwrap_err().to_string();
+    write(&app, "../near/larder.toml", b"[package]\nname = \"nearby\"\n");
+    let said = refused();
+    assert!(
+        said.contains("the dependency `near` is called `nearby` by its own manifest"),
+        "{said}"
+    );
+    // Else only one of them would count.
+    let near = b"[package]\nname = \"near\"\n[dependencies]\nmid = { path = \"../mid\" }\n";
+    write(&app, "../near/larder.toml", near);
+    let mid = b"[package]\nname = \"mid\"\n[dependencies]\nnear = { path = \"../mid/near\" }\n";
+    write(&app, "../mid/larder.toml", mid);
+    write(&app, "../mid/near/larder.toml", b"[package]\nname = \"near\"\n");
+    let said = refused();
+    assert!(said.contains("two packages are called `near`"), "{said}");
+}
+
+#[test]
+fn the_variables_that_commands_take_count() {
+    let temp = TempDir::new().unwrap();
+    let manifest = b"[package]\nname = \"a\"\n[[command]]\nname = \"c\"\nrun = [\"true\"]\n\
+        outputs = [\"o\"]\npass-env = [\"TAKEN\"]\n";
+    write(temp.path(), "larder.toml", manifest);
+    let key = |toolchain: bool, variables: &[(&str, &str)]| {
+        let path = std::env::var("PATH").unwrap();
+        let all = variables.iter().copied().chain([("PATH", path.as_str())]);
+        let keys = keys_in(temp.path(), &all.collect()).unwrap();
+        let ingredients = Ingredients { toolchain, ..Ingredients::default() };
+        larder_project::ci::key::key(&keys, &ingredients).unwrap().key
+    };
+    let [unset, empty, set] = [&[][..], &[("TAKEN", "")], &[("TAKEN", "1")]];
+    assert_ne!(key(true, unset), key(true, empty));
+    assert_ne!(key(true, empty), key(true, set));
+    assert_eq!(key(true, set), key(true, &[("TAKEN", "1"), ("OTHER", "1")]));
+    assert_eq!(key(false, unset), key(false, set));
 }
 
 #[test]

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use larder_project::dependencies::{Resolution, offline_by_environment};
-
 use crate::commands;
 
 /// Builds packages by content trace, keeps every artifact in a verified cache, and records what a
@@ -43,14 +41,6 @@ pub struct Global {
     /// Print one JSON event a line on standard output
     #[arg(long, global = true)]
     pub json: bool,
-}
-
-impl Global {
-    /// How commands resolve dependencies.
-    pub fn resolution(&self) -> Resolution {
-        let offline = self.offline || offline_by_environment();
-        Resolution { offline, locked: self.locked, ..Resolution::default() }
-    }
 }
 
 /// When to use colours. `auto` honours `NO_COLOR` and asks whether standard error is a terminal.

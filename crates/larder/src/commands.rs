@@ -20,7 +20,7 @@ use larder_engine::{
     process::Processes,
     session::{Session, Settings},
 };
-use larder_project::diagnostic::Diagnostics;
+use larder_project::{dependencies::Resolution, diagnostic::Diagnostics};
 use larder_trace::describe_io;
 
 use crate::{
@@ -52,6 +52,8 @@ pub struct App {
     pub ui: Arc<Ui>,
     /// The environment that larder was started in, read once.
     pub environment: Arc<Environment>,
+    /// How dependencies are resolved, and whether the network is forbidden.
+    pub resolution: Resolution,
     /// How the store is opened.
     pub store: StoreSettings,
 }
@@ -81,13 +83,25 @@ pub fn code_of(diagnostics: &Diagnostics) -> u8 {
     if diagnostics.failed() { FAILED } else { WRONG }
 }
 
+/// How dependencies are resolved, as options, `LARDER_OFFLINE` and `LARDER_PKG_DIR` say.
+fn resolution(global: &Global, environment: &Environment) -> Resolution {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    Resolution {
+        offline: global.offline || set("LARDER_OFFLINE").is_some_and(|value| value != "0"),
+        locked: global.locked,
+        packages: set("LARDER_PKG_DIR").map(Into::into),
+        ..Resolution::default()
+    }
+}
+
 /// Runs the command that was asked for. Exit codes: 0 done, 1 something failed, 2 wrong usage or
 /// manifest, 3 `--no-build` found something out of date.
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.global);
     let environment = Arc::new(Environment::of_process());
-    let store = StoreSettings::of(&environment, cli.global.resolution().offline);
-    let app = App { ui: Arc::new(ui), global: cli.global, environment, store };
+    let resolution = resolution(&cli.global, &environment);
+    let store = StoreSettings::of(&environment, resolution.offline);
+    let app = App { ui: Arc::new(ui), global: cli.global, environment, resolution, store };
     diagnostics::install(app.ui.clone(), app.global.verbose);
     if let Some(directory) = &app.global.directory
         && let Err(error) = env::set_current_dir(directory)

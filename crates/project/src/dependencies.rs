@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -28,6 +27,8 @@ pub struct Resolution {
     pub offline: bool,
     /// The pinned packages that are to be resolved anew.
     pub update: Update,
+    /// The directory of packages that workspaces share; the workspace's own, when absent.
+    pub packages: Option<PathBuf>,
 }
 
 /// Which entries of the lock file are resolved anew.
@@ -50,11 +51,6 @@ impl Update {
             Self::Everything => true,
         }
     }
-}
-
-/// Whether `LARDER_OFFLINE` forbids the network: it is set, and neither empty nor `0`.
-pub fn offline_by_environment() -> bool {
-    env::var_os("LARDER_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// A manifest's request for a package.
@@ -100,48 +96,64 @@ fn asked(url: &str, rev: Option<&str>) -> String {
 struct Found {
     request: Request,
     commit: Commit,
-    directory: PathBuf,
+    /// Its checkout, where files are needed.
+    directory: Option<PathBuf>,
+}
+
+/// How far dependencies are followed out of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Their commits are known and nothing else of them: none of their files is looked for.
+    Pins,
+    /// Their files are looked for; nothing is fetched and nothing written.
+    Look,
+    /// What is not there is fetched, and what is not pinned is added to the lock file.
+    Fetch,
 }
 
 /// The Git dependencies of a workspace, while they are being found.
-pub(crate) struct Dependencies<'r> {
-    resolution: &'r Resolution,
+pub(crate) struct Dependencies {
+    resolution: Resolution,
+    reach: Reach,
     root: PathBuf,
     packages: Packages,
     lockfile: Lockfile,
-    /// Whether packages may be fetched and the lock file be written.
-    may_write: bool,
     wanted: Vec<Request>,
     found: BTreeMap<String, Found>,
     incomplete: bool,
 }
 
-impl<'r> Dependencies<'r> {
-    /// For the workspace at `root`. Unless `may_write`, packages are only looked for.
-    pub fn new(
-        root: &Path,
-        resolution: &'r Resolution,
-        may_write: bool,
-    ) -> Result<Self, Diagnostics> {
-        let packages = Packages::of(root);
-        if may_write {
+impl Dependencies {
+    /// Those of the workspace at `root`.
+    pub fn new(root: &Path, resolution: Resolution, reach: Reach) -> Result<Self, Diagnostics> {
+        let packages = match &resolution.packages {
+            Some(directory) => Packages::shared(directory),
+            None => Packages::of(root),
+        };
+        if reach == Reach::Fetch {
             packages.clean_up();
         }
         Ok(Self {
             resolution,
+            reach,
             lockfile: Lockfile::read(root)?,
             packages,
             root: root.to_owned(),
-            may_write,
             wanted: Vec::new(),
             found: BTreeMap::new(),
             incomplete: false,
         })
     }
 
-    /// The directory that packages are in.
-    pub fn packages(&self) -> &Packages {
-        &self.packages
+    /// Those of the workspace at `root` by what its lock file pins: what it does not pin is an error.
+    pub fn pinned(root: &Path) -> Result<Self, Diagnostics> {
+        let resolution = Resolution { locked: true, ..Resolution::default() };
+        Self::new(root, resolution, Reach::Pins)
+    }
+
+    /// The directory of packages, unless none of their files is looked for.
+    pub fn packages(&self) -> Option<&Packages> {
+        (self.reach != Reach::Pins).then_some(&self.packages)
     }
 
     /// Whether something has to be fetched or added to the lock file, and may not be.
@@ -149,9 +161,9 @@ impl<'r> Dependencies<'r> {
         self.incomplete
     }
 
-    /// Where a dependency is that was wanted and obtained.
+    /// Where a dependency is that was wanted and obtained as files.
     pub fn directory(&self, name: &str) -> Option<&Path> {
-        self.found.get(name).map(|found| found.directory.as_path())
+        self.found.get(name)?.directory.as_deref()
     }
 
     /// Takes note of what a manifest asks for, to be obtained with the rest.
@@ -205,10 +217,17 @@ impl<'r> Dependencies<'r> {
         errors
     }
 
-    /// The commit and its checkout; `None` when that would have to be written and may not be.
-    fn obtain_one(&self, request: &Request) -> Result<Option<(Commit, PathBuf)>, Diagnostic> {
+    /// The commit and, where files are needed, its checkout; `None` when something would have to be
+    /// written and may not be.
+    fn obtain_one(
+        &self,
+        request: &Request,
+    ) -> Result<Option<(Commit, Option<PathBuf>)>, Diagnostic> {
         let Some(commit) = self.pin(request)? else { return Ok(None) };
-        let canonical = |directory: PathBuf| directory.canonicalize().unwrap_or(directory);
+        if self.reach == Reach::Pins {
+            return Ok(Some((commit, None)));
+        }
+        let canonical = |directory: PathBuf| Some(directory.canonicalize().unwrap_or(directory));
         if let Some(directory) = self.packages.find(&request.name, &commit) {
             return Ok(Some((commit, canonical(directory))));
         }
@@ -222,7 +241,7 @@ impl<'r> Dependencies<'r> {
             );
             return Err(request.wrong(message).help(OFFLINE).failed());
         }
-        if !self.may_write {
+        if self.reach != Reach::Fetch {
             return Ok(None);
         }
         match self.packages.obtain(&request.name, &request.repository, &commit) {
@@ -255,7 +274,7 @@ impl<'r> Dependencies<'r> {
             );
             return Err(request.wrong(message).help(OFFLINE).failed());
         }
-        if !self.may_write {
+        if self.reach != Reach::Fetch {
             return Ok(None);
         }
         let resolved = git::resolve(&request.repository, request.rev.as_deref());
@@ -273,6 +292,11 @@ impl<'r> Dependencies<'r> {
     /// The names of all that were found.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.found.keys().map(String::as_str)
+    }
+
+    /// The lock file as it was.
+    pub fn into_lockfile(self) -> Lockfile {
+        self.lockfile
     }
 
     /// The lock file before, and after everything was found. An update forgets what nobody needs.
@@ -310,11 +334,7 @@ fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
 }
 
 /// Whether the lock file's entry is for what a manifest asks for.
-pub(crate) fn check_pinned(
-    request: &Request,
-    pinned: &Pinned,
-    root: &Path,
-) -> Result<(), Diagnostic> {
+fn check_pinned(request: &Request, pinned: &Pinned, root: &Path) -> Result<(), Diagnostic> {
     let repository = Repository::parse(&pinned.git, root);
     let rev = pinned.rev.as_deref();
     if repository.is_ok_and(|repository| request.agrees(&repository, rev, &pinned.commit)) {
@@ -332,7 +352,7 @@ pub(crate) fn check_pinned(
 }
 
 /// The error when the lock file has no entry for a request and may not get one.
-pub(crate) fn unpinned(request: &Request) -> Diagnostic {
+fn unpinned(request: &Request) -> Diagnostic {
     let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, request.name);
     request.wrong(message).help(format!("`larder update {}` pins it", request.name))
 }

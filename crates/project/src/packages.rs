@@ -8,7 +8,7 @@
 //! only read.
 
 use std::{
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -60,21 +60,15 @@ pub enum PackageError {
 const MARK: &str = ".git/larder";
 
 impl Packages {
-    /// Those that the workspace at `root` uses: `$LARDER_PKG_DIR`, else its own.
+    /// Those of the workspace at `root` alone.
     pub fn of(root: &Path) -> Self {
-        match env::var_os("LARDER_PKG_DIR").filter(|directory| !directory.is_empty()) {
-            // A relative one is meant from where larder was started.
-            Some(shared) => {
-                let directory = PathBuf::from(shared);
-                let directory = std::path::absolute(&directory).unwrap_or(directory);
-                Self::shared(directory)
-            }
-            None => Self { directory: root.join(LARDER_DIR).join("packages"), shared: false },
-        }
+        Self { directory: root.join(LARDER_DIR).join("packages"), shared: false }
     }
 
-    /// Those in `directory`, which many workspaces share.
-    pub fn shared(directory: PathBuf) -> Self {
+    /// Those in `directory`, which many workspaces share. A relative one is meant from the current
+    /// directory, not from a workspace.
+    pub fn shared(directory: &Path) -> Self {
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         Self { directory, shared: true }
     }
 

@@ -130,11 +130,6 @@ impl Places {
         }))
     }
 
-    /// [`Self::opened`] as text.
-    pub fn from_root(&self, place: &Place, path: &str) -> String {
-        self.opened(place, path).as_str().to_owned()
-    }
-
     /// [`Self::portable_path`] as text.
     pub fn portable(&self, place: &Place, from_root: &str) -> String {
         let prefixes = self
@@ -156,12 +151,6 @@ impl Places {
             true => format!("{mark}{local}"),
             false => format!("@{}/{mark}{local}", owner.name),
         }
-    }
-
-    /// [`Self::find`] of a text; `None` for a package that is not here.
-    pub fn locate(&self, place: &Place, portable: &str) -> Option<String> {
-        let found = self.find(place, &PortablePath::recorded(portable));
-        found.ok().map(|path| path.as_str().to_owned())
     }
 }
 
@@ -207,11 +196,11 @@ mod tests {
             ),
             (lua, ".larder/build/@zlib/gen.h", ".larder/build/@zlib/gen.h", "@zlib/<build>/gen.h"),
         ] {
-            assert_eq!(places.from_root(place, said), root_path, "{said}");
+            assert_eq!(places.opened(place, said).as_str(), root_path, "{said}");
             assert_eq!(places.portable(place, root_path), portable, "{root_path}");
-            assert_eq!(places.locate(place, portable).as_deref(), Some(root_path), "{portable}");
+            let found = places.find(place, &PortablePath::recorded(portable)).unwrap();
+            assert_eq!(found.as_str(), root_path, "{portable}");
         }
-        assert_eq!(places.locate(lua, "@gone/x.h"), None);
         let gone = places.find(lua, &PortablePath::recorded("@gone/x.h"));
         assert_eq!(gone, Err(PathError::NoPackage("gone".to_owned())));
     }

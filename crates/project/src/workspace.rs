@@ -9,7 +9,7 @@ use std::{
 use larder_trace::describe_io;
 
 use crate::{
-    dependencies::{Dependencies, Request, Resolution, Update},
+    dependencies::{Dependencies, Reach, Request, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, suggest},
     leftovers,
     lock::lock_build,
@@ -71,9 +71,8 @@ impl Workspace {
     /// Everything wrong with any of them.
     pub fn load(root: &Path, resolution: &Resolution) -> Result<Self, Diagnostics> {
         let root = canonical(root)?;
-        if let Some((workspace, _)) =
-            find_packages(&root, Dependencies::new(&root, resolution, false)?)?
-        {
+        let here = Dependencies::new(&root, resolution.clone(), Reach::Look)?;
+        if let Some((workspace, _)) = find_packages(&root, here)? {
             return Ok(workspace);
         }
         let (workspace, dependencies) = Self::fetch(&root, resolution)?;
@@ -126,10 +125,7 @@ impl Workspace {
     }
 
     /// Finds all packages, fetching what is not there. No build runs meanwhile.
-    fn fetch<'r>(
-        root: &Path,
-        resolution: &'r Resolution,
-    ) -> Result<(Self, Dependencies<'r>), Diagnostics> {
+    fn fetch(root: &Path, resolution: &Resolution) -> Result<(Self, Dependencies), Diagnostics> {
         let larder = root.join(LARDER_DIR);
         let waiting = |holder: Option<u32>| {
             let holder =
@@ -143,9 +139,7 @@ impl Workspace {
         if lock.holder_died {
             leftovers::remove(&larder);
         }
-        let found = find_packages(root, Dependencies::new(root, resolution, true)?)?;
-        // With permission to write, nothing stays to be done.
-        found.ok_or_else(|| Diagnostic::new("the dependencies could not be found").failed().into())
+        find_all(root, Dependencies::new(root, resolution.clone(), Reach::Fetch)?)
     }
 
     /// The package called `name`.
@@ -183,12 +177,32 @@ struct Needed {
     checkout: Option<PathBuf>,
 }
 
+/// The packages whose files belong to the workspace at `root`, which is canonical: the root package
+/// first, and its path dependencies. Returns the lock file, which pins all that comes from Git, as
+/// well. Nothing is fetched and nothing written.
+///
+/// # Errors
+/// Everything wrong with their manifests, and Git dependencies that the lock file does not pin.
+pub(crate) fn pinned(root: &Path) -> Result<(Vec<Arc<Package>>, Lockfile), Diagnostics> {
+    let (workspace, dependencies) = find_all(root, Dependencies::pinned(root)?)?;
+    Ok((workspace.packages, dependencies.into_lockfile()))
+}
+
+/// [`find_packages`] where nothing can stay to be done.
+fn find_all(
+    root: &Path,
+    dependencies: Dependencies,
+) -> Result<(Workspace, Dependencies), Diagnostics> {
+    let found = find_packages(root, dependencies)?;
+    found.ok_or_else(|| Diagnostic::new("the dependencies could not be found").failed().into())
+}
+
 /// Reads all manifests, those of one distance from the root at a time, so that what a distance needs
 /// from elsewhere is fetched at once. `None` when something has to be fetched and may not be.
-fn find_packages<'r>(
+fn find_packages(
     root: &Path,
-    mut dependencies: Dependencies<'r>,
-) -> Result<Option<(Workspace, Dependencies<'r>)>, Diagnostics> {
+    mut dependencies: Dependencies,
+) -> Result<Option<(Workspace, Dependencies)>, Diagnostics> {
     let mut workspace = Workspace { root: root.to_owned(), packages: Vec::new() };
     let mut checkouts: Vec<Option<PathBuf>> = Vec::new();
     // Where the package of a name is, and, in words, why.
@@ -243,12 +257,13 @@ fn find_packages<'r>(
                     }
                     DependencySource::Git { .. } => match dependencies.directory(name) {
                         Some(directory) => Ok((directory.to_owned(), Some(directory.to_owned()))),
-                        // What is wrong with it has been said.
+                        // What is wrong with it has been said, or its files are not needed.
                         None => continue,
                     },
-                    DependencySource::Version(_) => {
-                        in_set(name, dependencies.packages()).map(|directory| (directory, None))
-                    }
+                    DependencySource::Version(_) => match dependencies.packages() {
+                        Some(packages) => in_set(name, packages).map(|directory| (directory, None)),
+                        None => continue,
+                    },
                 };
                 let (directory, checkout) = match found {
                     Ok(found) => found,
@@ -305,7 +320,7 @@ fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagn
 }
 
 /// Returns the request that `package` makes by a Git dependency.
-pub(crate) fn request(
+fn request(
     root: &Path,
     package: &Package,
     checkout: &Option<PathBuf>,
@@ -350,7 +365,7 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 /// The directory of a dependency by path; one of a package that came from Git stays in its checkout.
-pub(crate) fn locate(
+fn locate(
     from: &Path,
     name: &str,
     path: &str,

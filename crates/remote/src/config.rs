@@ -1,8 +1,8 @@
-//! The configuration of services: `$LARDER_CONFIG`, else `larder/config.toml` in the user's
+//! The configuration of services: a file that is named, else `larder/config.toml` in the user's
 //! configuration directory.
 
 use std::{
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,6 +13,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
+    /// The file that it was read from, there or not.
+    #[serde(skip)]
+    pub path: PathBuf,
     /// The `[cache]` table.
     #[serde(default)]
     pub cache: CacheConfig,
@@ -122,30 +125,23 @@ fn known(names: &[String]) -> String {
 }
 
 impl Config {
-    /// Where the configuration is looked for.
-    pub fn path() -> PathBuf {
-        match env::var_os("LARDER_CONFIG").filter(|value| !value.is_empty()) {
-            Some(path) => path.into(),
-            None => dirs::config_dir().unwrap_or_default().join("larder/config.toml"),
-        }
+    /// Where the configuration is looked for when nothing names it.
+    pub fn default_path() -> PathBuf {
+        dirs::config_dir().unwrap_or_default().join("larder/config.toml")
     }
 
-    /// Reads the configuration at [`Config::path`]; without a file there, an empty one. Relative
-    /// paths in it are relative to it.
-    pub fn load() -> Result<Self, ConfigError> {
-        Self::read(&Self::path())
-    }
-
-    /// [`load`](Self::load) from `path`.
+    /// Reads the configuration at `path`; without a file there, an empty one. Relative paths in it
+    /// are relative to it.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
         };
         let malformed = |reason| ConfigError::Malformed { path: path.to_owned(), reason };
         let mut config: Self =
             toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        config.path = path.to_owned();
         let mut names = std::collections::BTreeSet::new();
         for service in &mut config.cache.services {
             if !names.insert(service.name.clone()) {
@@ -165,7 +161,7 @@ impl Config {
             Some(name) => self.named(name),
             None => match cache.services.as_slice() {
                 [only] => Ok(only),
-                _ => Err(ConfigError::NoService { path: Self::path() }),
+                _ => Err(ConfigError::NoService { path: self.path.clone() }),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! The store: one directory of ours, read-only ones behind it, and behind those whoever fetches.
 
 use std::{
-    env, fmt,
+    fmt,
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
@@ -138,15 +138,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// The directory of the user's store: `$LARDER_CACHE_DIR`, else `larder` in the platform's
-    /// cache directory.
+    /// The directory of the user's store when nothing names one: `larder` in the platform's cache
+    /// directory.
+    ///
+    /// # Errors
+    /// When the platform has none, as for a user without a home.
     pub fn default_directory() -> Result<PathBuf, StoreError> {
-        match env::var_os("LARDER_CACHE_DIR").filter(|value| !value.is_empty()) {
-            Some(directory) => Ok(directory.into()),
-            None => {
-                dirs::cache_dir().map(|cache| cache.join("larder")).ok_or(StoreError::NoDirectory)
-            }
-        }
+        dirs::cache_dir().map(|cache| cache.join("larder")).ok_or(StoreError::NoDirectory)
     }
 
     /// Opens the store at `directory`, creating it where it is missing. Until the `Store` is

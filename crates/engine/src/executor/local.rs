@@ -2,6 +2,8 @@
 
 use std::{fs, sync::Arc};
 
+use larder_project::path::RootPath;
+
 use super::{Bench, ExecuteError, Execution, Executor, render};
 use crate::{
     action::{Action, Discovery},
@@ -82,7 +84,7 @@ impl Executor for LocalExecutor {
 fn discovered(
     bench: &Bench<'_>,
     parse: fn(&str) -> Vec<String>,
-) -> Result<Vec<String>, ExecuteError> {
+) -> Result<Vec<RootPath>, ExecuteError> {
     let path = bench.depfile();
     let bytes = fs::read(&path).map_err(|_| {
         ExecuteError::Failed(
@@ -101,8 +103,8 @@ fn discovered(
         ExecuteError::Failed(format!("it includes {name}, whose name is not UTF-8; rename it"))
     })?;
     let names = parse(&text);
-    let paths = names.iter().map(|name| bench.places.from_root(bench.place, name));
+    let paths = names.iter().map(|name| bench.places.opened(bench.place, name));
     // A linker lists its own temporary files as well.
-    let temporary = |path: &String| bench.places.root().join(path).starts_with(bench.staging);
+    let temporary = |path: &RootPath| bench.places.absolute(path).starts_with(bench.staging);
     Ok(paths.filter(|path| !temporary(path)).collect())
 }

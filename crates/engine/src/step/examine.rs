@@ -45,7 +45,7 @@ impl Files for OfStep<'_> {
     }
 
     fn discovered(&self, path: &str) -> Option<Hashed> {
-        self.cx.discovered_hash(&self.step.place, path).map(|(_, hashed)| hashed)
+        self.cx.discovered_hash(&self.step.place, path)
     }
 
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {

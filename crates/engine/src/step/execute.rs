@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use larder_project::path::RootPath;
 use larder_trace::{Level, LogEntry, Moment, begin_trace_file, describe_io};
 
 use super::{Inputs, Step, Work, Workplace, record::with_parent};
@@ -29,7 +30,7 @@ pub(super) struct Done {
     /// Its output.
     pub log: Vec<LogEntry>,
     /// Inputs that it told of: paths from the root.
-    pub discovered: Vec<String>,
+    pub discovered: Vec<RootPath>,
     /// When it began.
     pub begun: Moment,
     command_line: Option<String>,

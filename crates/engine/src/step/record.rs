@@ -2,6 +2,7 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
+use larder_project::path::{PortablePath, RootPath};
 use larder_trace::{
     BuildMetadata, Content, ContentHash, DiscoveredInput, LogEntry, OutputFile, Outputs,
     clear_trace_file, compute_file_hash, write_trace_file,
@@ -133,8 +134,8 @@ impl Step {
     ) -> Result<(Vec<DiscoveredInput>, bool), ExecuteError> {
         let mut settled = true;
         let mut found = Vec::with_capacity(done.discovered.len());
-        for path in &done.discovered {
-            if inputs.artifacts.iter().any(|input| *input.path == **path) {
+        for path in done.discovered.iter().map(RootPath::as_str) {
+            if inputs.artifacts.iter().any(|input| *input.path == *path) {
                 continue;
             }
             let content = Content::of_source(path);
@@ -166,9 +167,9 @@ impl Step {
         let outputs = record.outputs.iter().map(|file| self.place.output(&file.path).into());
         let mut found: Vec<(Box<str>, Content)> = Vec::with_capacity(record.discovered.len());
         for input in &record.discovered {
-            let Some(path) = cx.places.locate(&self.place, &input.path) else { return };
-            let content = Content::of_source(&path);
-            found.push((path.into(), content));
+            let path = PortablePath::recorded(&input.path);
+            let Ok(path) = cx.places.find(&self.place, &path) else { return };
+            found.push((path.as_str().into(), Content::of_source(path.as_str())));
         }
         // A file that somebody puts into an output directory changes that output.
         for path in directories(record).filter(|_| on_disk) {

@@ -39,7 +39,7 @@ impl Step {
         let record = cache.lookup(&self.place.name, &dep_hash, |outputs| {
             outputs.discovered.iter().all(|input| {
                 cx.discovered_hash(&self.place, &input.path)
-                    .is_some_and(|(_, hashed)| hashed.hash == input.hash)
+                    .is_some_and(|hashed| hashed.hash == input.hash)
             }) && outputs
                 .searched
                 .as_ref()

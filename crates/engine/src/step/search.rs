@@ -40,8 +40,9 @@ impl Step {
             let own = found.iter().copied().filter(|path| !path.starts_with('/'));
             let mut asked = Asked::default();
             for path in own.chain([source.as_str()]) {
-                let Some(path) = cx.places.locate(&self.place, path) else { continue };
-                let more = cx.asked(&path);
+                let path = PortablePath::recorded(path);
+                let Ok(path) = cx.places.find(&self.place, &path) else { continue };
+                let more = cx.asked(path.as_str());
                 asked.probed.extend(more.probed.iter().cloned());
                 asked.included.extend(more.included.iter().cloned());
             }

@@ -3,9 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 use larder_project::{
+    ci::key::{Keys, Machine},
     diagnostic::{Diagnostic, Diagnostics},
     manifest::Manifest,
     workspace::{LARDER_DIR, Package},
@@ -15,14 +17,24 @@ use larder_trace::{BuildTrace, StatIndex, describe_io};
 use super::{Role, ToolError, Tools, program::Program};
 use crate::environment::Environment;
 
-/// Identifies the tools of `packages`, for keys of CI jobs: compilers and archivers, as each package
-/// names them, and the programs that commands run.
+/// Returns what counts of this machine for `keys`: the identities of the tools and, of `environment`,
+/// the variables that the packages' commands take.
 ///
 /// # Errors
-/// When `root` cannot be entered, or a tool that is there cannot be read.
-pub fn identities(
+/// When the root package cannot be entered, or a tool that is there cannot be read.
+pub fn machine(keys: &Keys, environment: &Environment) -> Result<Machine, Diagnostics> {
+    let set = |name: &str| Some((name.to_owned(), environment.get(name)?.to_owned()));
+    Ok(Machine {
+        tools: identities(keys.root(), keys.packages(), environment)?,
+        variables: keys.variables().into_iter().filter_map(set).collect(),
+    })
+}
+
+/// Identifies the tools of `packages`: compilers and archivers, as each package names them, and the
+/// programs that commands run.
+fn identities(
     root: &Path,
-    packages: &BTreeMap<String, Package>,
+    packages: &BTreeMap<String, Arc<Package>>,
     environment: &Environment,
 ) -> Result<BuildTrace, Diagnostics> {
     let index = root.join(LARDER_DIR).join("index");

@@ -331,7 +331,7 @@ pub fn request(
             read: options.allow_read.clone(),
             environment: options.allow_env.clone(),
         }),
-        resolution: app.global.resolution(),
+        resolution: app.resolution.clone(),
         test: false,
     }
 }

@@ -1,7 +1,6 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
 use std::{
-    env,
     fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -9,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use larder_engine::toolchain::identities;
+use larder_engine::toolchain::machine;
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, Keys, key},
@@ -19,7 +18,7 @@ use larder_project::{
     workspace::Workspace,
 };
 use larder_remote::{
-    Access, Config, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
+    Access, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
 };
 use larder_trace::{BuildTrace, describe_io};
 use serde_json::json;
@@ -132,7 +131,7 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostic
     if let Some(job) = &arguments.job {
         let keys = Keys::read(root)?;
         let uses = uses_tools(&keys, Some(job));
-        return job_key(&with_tools(app, keys, uses)?, job);
+        return job_key(&on_machine(app, keys, uses)?, job);
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -147,16 +146,16 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostic
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(&with_tools(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
+    key(&on_machine(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
 }
 
 /// Has the engine identify the packages' tools where a key needs them.
-fn with_tools(app: &App, keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
+fn on_machine(app: &App, keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
     if !uses {
         return Ok(keys);
     }
-    let tools = identities(keys.root(), keys.packages(), &app.environment)?;
-    Ok(keys.with_tools(tools))
+    let machine = machine(&keys, &app.environment)?;
+    Ok(keys.on(machine))
 }
 
 /// One line a part: its name, the beginning of its hash and, where it is a short text, that.
@@ -196,11 +195,13 @@ fn probe(app: &App, arguments: &ProbeKey) -> ExitCode {
 
 fn done(app: &App, arguments: &Done) -> ExitCode {
     let key = &arguments.key;
-    if app.global.resolution().offline {
+    if app.resolution.offline {
         app.ui.error(OFFLINE);
         return ExitCode::from(FAILED);
     }
-    let recorded = Config::load()
+    let recorded = app
+        .store
+        .services()
         .and_then(|config| config.upload_service(arguments.service.service.as_deref()).cloned())
         .map_err(RemoteError::from)
         .and_then(|config| Service::open(&config, Access::Write))
@@ -224,7 +225,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     let outputs = match &arguments.github_output {
         None => None,
         Some(Some(file)) => Some(file.clone()),
-        Some(None) => match env::var_os("GITHUB_OUTPUT").filter(|file| !file.is_empty()) {
+        Some(None) => match app.environment.get("GITHUB_OUTPUT").filter(|file| !file.is_empty()) {
             Some(file) => Some(file.into()),
             None => {
                 app.ui.error("--github-output names no file, and GITHUB_OUTPUT is not set");
@@ -247,7 +248,7 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     let planned = Workspace::find_root(here()).and_then(|root| {
         let keys = Keys::read(&root)?;
         let uses = uses_tools(&keys, None);
-        plan(&with_tools(app, keys, uses)?, probe)
+        plan(&on_machine(app, keys, uses)?, probe)
     });
     let jobs = match planned {
         Ok(jobs) => jobs,
@@ -297,10 +298,10 @@ impl std::fmt::Display for NoService {
 }
 
 fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
-    if app.global.resolution().offline {
+    if app.resolution.offline {
         return Err(NoService::Offline);
     }
-    let config = Config::load().map_err(NoService::Config)?;
+    let config = app.store.services().map_err(NoService::Config)?;
     let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
     Service::open(service, Access::Read).map_err(NoService::Remote)
 }

@@ -33,7 +33,7 @@ enum Format {
 
 /// Runs `larder graph`.
 pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
-    let loaded = build::load(here(), &app.global.resolution())
+    let loaded = build::load(here(), &app.resolution)
         .and_then(|plan| Ok((build::resolve(&plan, &arguments.targets)?, plan)));
     let (roots, plan) = match loaded {
         Ok(loaded) => loaded,

@@ -30,7 +30,7 @@ pub fn update(app: &App, arguments: &Update) -> ExitCode {
         true => dependencies::Update::Everything,
         false => dependencies::Update::Only(arguments.packages.clone()),
     };
-    let resolution = Resolution { update, ..app.global.resolution() };
+    let resolution = Resolution { update, ..app.resolution.clone() };
     let updated =
         Workspace::find_root(here()).and_then(|root| Workspace::update(&root, &resolution));
     match updated {

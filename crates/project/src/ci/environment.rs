@@ -1,102 +1,52 @@
 //! The parts that every key has: manifests, dependencies, tools and the platform.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    env, fs, io,
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use larder_trace::{BuildTrace, ContentHash, MTime, describe_io, platform_trace};
 
-use super::files::{self, Links};
+use super::{
+    files::{self, Links},
+    key::Machine,
+};
 use crate::{
-    dependencies::{check_pinned, unpinned},
     diagnostic::{Diagnostic, Diagnostics},
     glob::Globber,
     lockfile::{self, Lockfile},
     manifest::{self, DependencySource, Manifest},
-    place::Place,
-    workspace::{Package, locate, request},
+    workspace::{self, Package},
 };
 
 /// The packages whose content is here: the root and its path dependencies. What comes from Git is
 /// known by its commit, and need not be here.
 pub(super) struct Sources {
     root: PathBuf,
-    /// By name; the root package is the first to be read and stands under its own name.
-    packages: BTreeMap<String, Package>,
+    /// By name; the root package is among them.
+    packages: BTreeMap<String, Arc<Package>>,
     lockfile: Lockfile,
-    /// Requirements that a package set resolves, by package and dependency.
-    requirements: BTreeMap<String, String>,
-    /// The identities of the packages' tools, once they are known.
-    pub tools: Option<BuildTrace>,
+    /// What counts of this machine, once it is known.
+    pub machine: Option<Machine>,
 }
 
 impl Sources {
-    /// Reads the manifests of the package at `root` and of its path dependencies.
+    /// Reads the manifests of the package at `root`, which is canonical, and of its path
+    /// dependencies.
     ///
     /// # Errors
     /// Everything wrong with them, and Git dependencies that `larder.lock` does not pin.
     pub fn read(root: &Path) -> Result<Self, Diagnostics> {
-        let mut sources = Self {
-            root: root.to_owned(),
-            packages: BTreeMap::new(),
-            lockfile: Lockfile::read(root)?,
-            requirements: BTreeMap::new(),
-            tools: None,
-        };
-        let mut errors = Vec::new();
-        let mut seen = HashSet::from([root.to_owned()]);
-        let mut queue = vec![root.to_owned()];
-        while let Some(directory) = queue.pop() {
-            match Manifest::read(&directory) {
-                Ok(manifest) => {
-                    let found = sources.add(&directory, manifest, &mut errors);
-                    queue.extend(found.into_iter().filter(|path| seen.insert(path.clone())));
-                }
-                Err(found) => errors.extend(found.0),
-            }
-        }
-        if errors.is_empty() { Ok(sources) } else { Err(Diagnostics(errors)) }
-    }
-
-    /// Takes a package in. Returns the directories of its path dependencies.
-    fn add(
-        &mut self,
-        directory: &Path,
-        manifest: Manifest,
-        errors: &mut Vec<Diagnostic>,
-    ) -> Vec<PathBuf> {
-        let place = Place::new(&self.root, &manifest.package.name, directory);
-        let package = Package { place: place.into(), manifest, is_root: directory == self.root };
-        let source = &package.manifest.source;
-        let mut needed = Vec::new();
-        for (name, declared) in &package.manifest.dependencies {
-            let checked = match &declared.from {
-                DependencySource::Path(path) => locate(directory, name, path, None)
-                    .map(|found| needed.push(found))
-                    .map_err(|error| error.at(source, declared.span.clone())),
-                DependencySource::Git { url, rev } => {
-                    request(&self.root, &package, &None, name, url, rev.as_deref(), declared)
-                        .and_then(|request| match self.lockfile.packages.get(name) {
-                            Some(pinned) => check_pinned(&request, pinned, &self.root),
-                            None => Err(unpinned(&request)),
-                        })
-                }
-                DependencySource::Version(version) => {
-                    let user = &package.place.name;
-                    self.requirements.insert(format!("{user}/{name}"), version.clone());
-                    Ok(())
-                }
-            };
-            errors.extend(checked.err());
-        }
-        self.packages.insert(package.place.name.clone(), package);
-        needed
+        let (packages, lockfile) = workspace::pinned(root)?;
+        let packages = packages.into_iter().map(|package| (package.place.name.clone(), package));
+        Ok(Self { root: root.to_owned(), packages: packages.collect(), lockfile, machine: None })
     }
 
     /// The packages, by name.
-    pub fn packages(&self) -> &BTreeMap<String, Package> {
+    pub fn packages(&self) -> &BTreeMap<String, Arc<Package>> {
         &self.packages
     }
 
@@ -118,7 +68,8 @@ impl Sources {
         }
         if toolchain {
             let missing = || Diagnostic::new("the tools were not identified").failed();
-            trace = trace.mix(self.tools.clone().ok_or_else(missing)?).mix(self.variables());
+            let Machine { tools, variables } = self.machine.as_ref().ok_or_else(missing)?;
+            trace = trace.mix(tools.clone()).mix(self.variables_trace(variables));
         }
         trace = trace.mix(self.lock()?);
         for (name, package) in &self.packages {
@@ -127,9 +78,8 @@ impl Sources {
         let pinned = self.lockfile.packages.iter();
         let pinned =
             pinned.map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.commit.as_str()));
-        let required = self.requirements.iter();
-        let required =
-            required.map(|(name, version)| BuildTrace::text(name.clone(), version.as_str()));
+        let required = self.requirements().into_iter();
+        let required = required.map(|(name, version)| BuildTrace::text(name, version));
         Ok(trace
             .mix(BuildTrace::nil("pinned").mix_all(pinned))
             .mix(BuildTrace::nil("required").mix_all(required)))
@@ -152,21 +102,37 @@ impl Sources {
         }
     }
 
-    /// The variables that commands take from the environment. Their values are not shown: they may
-    /// be anything.
-    fn variables(&self) -> BuildTrace {
+    /// Requirements that a package set resolves, by `PACKAGE/DEPENDENCY`.
+    fn requirements(&self) -> BTreeMap<String, &str> {
+        let mut requirements = BTreeMap::new();
+        for (user, package) in &self.packages {
+            for (name, declared) in &package.manifest.dependencies {
+                if let DependencySource::Version(version) = &declared.from {
+                    requirements.insert(format!("{user}/{name}"), version.as_str());
+                }
+            }
+        }
+        requirements
+    }
+
+    /// The names of the variables that commands take from the environment.
+    pub fn variables(&self) -> BTreeSet<&str> {
         let commands = self.packages.values().flat_map(|package| &package.manifest.commands);
-        let names: std::collections::BTreeSet<&String> =
-            commands.flat_map(|command| &command.pass_env).collect();
-        let variable = |name: &String| match env::var_os(name) {
+        commands.flat_map(|command| &command.pass_env).map(String::as_str).collect()
+    }
+
+    /// The variables that commands take, of those that are set. Their values are not shown: they may
+    /// be anything.
+    fn variables_trace(&self, set: &BTreeMap<String, OsString>) -> BuildTrace {
+        let variable = |name: &str| match set.get(name) {
             Some(value) => {
                 let hash = ContentHash::of_bytes(value.as_encoded_bytes());
                 let value = BuildTrace::leaf("value", hash, MTime::NONE);
-                BuildTrace::nil(name.clone()).mix(value)
+                BuildTrace::nil(name.to_owned()).mix(value)
             }
-            None => BuildTrace::nil(name.clone()),
+            None => BuildTrace::nil(name.to_owned()),
         };
-        BuildTrace::nil("variables").mix_all(names.into_iter().map(variable))
+        BuildTrace::nil("variables").mix_all(self.variables().into_iter().map(variable))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Keys: a result's name, made from everything that decides it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use larder_trace::BuildTrace;
@@ -57,6 +59,15 @@ pub struct Ingredients {
     pub needs: Vec<(String, String)>,
 }
 
+/// What counts of the machine that a key is made on, for results that its tools make.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The identities of the packages' tools: one part a package.
+    pub tools: BuildTrace,
+    /// The values of the variables in [`Keys::variables`] that are set.
+    pub variables: BTreeMap<String, OsString>,
+}
+
 /// Returns the key of a package with `ingredients`: 64 hex digits.
 ///
 /// # Errors
@@ -85,17 +96,21 @@ impl Keys {
         Ok(Self { root, sources, environments: Default::default() })
     }
 
-    /// The same, with the identities of the packages' tools: one part a package. Keys that the tools
-    /// of this machine count for need them.
+    /// The same, with what counts of this machine. Keys that its tools count for need it.
     #[must_use]
-    pub fn with_tools(mut self, tools: BuildTrace) -> Self {
-        self.sources.tools = Some(tools);
+    pub fn on(mut self, machine: Machine) -> Self {
+        self.sources.machine = Some(machine);
         self
     }
 
     /// The packages whose tools count, by name.
-    pub fn packages(&self) -> &BTreeMap<String, Package> {
+    pub fn packages(&self) -> &BTreeMap<String, Arc<Package>> {
         self.sources.packages()
+    }
+
+    /// The names of the environment variables that the packages' commands take.
+    pub fn variables(&self) -> BTreeSet<&str> {
+        self.sources.variables()
     }
 
     /// The root package's directory, absolute.

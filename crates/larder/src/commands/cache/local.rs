@@ -65,9 +65,9 @@ pub fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Res
 }
 
 /// `cache verify`, of whatever stands at the path.
-pub fn verify(reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
+pub fn verify(app: &App, reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
     let Some(path) = args.path else {
-        return verify_store(reporter, &Store::open(Store::default_directory()?)?);
+        return verify_store(reporter, &app.store.open_local()?);
     };
     if path.is_file() {
         verify_pack(reporter, &path)
@@ -228,8 +228,8 @@ pub fn gc(app: &App, reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
 }
 
 /// `cache clean`.
-pub fn clean(reporter: &Reporter<'_>) -> Result<(), Failure> {
-    let store = Store::open(Store::default_directory()?)?;
+pub fn clean(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
+    let store = app.store.open_local()?;
     let root = store.layout().root().display().to_string();
     store.clean()?;
     reporter.done(format!("deleted {root}"), json!({ "event": "cleaned", "store": root }));

@@ -15,7 +15,7 @@ use larder_engine::{
     process::Processes,
 };
 use larder_project::name::TargetName;
-use larder_remote::{Config, Progress, git};
+use larder_remote::{Progress, git};
 use larder_store::{
     Mappings, Revision,
     pack::{self, Level, Limits, Options, Pack as OpenPack},
@@ -296,10 +296,10 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
 
 /// The service to ask, where one is configured or named, and for what.
 fn source(app: &App, args: &Bake) -> Result<Option<Source>, Failure> {
-    if app.global.resolution().offline {
+    if app.resolution.offline {
         return Ok(None);
     }
-    let config = Config::load()?;
+    let config = app.store.services()?;
     if args.place.service.is_none() && config.cache.services.is_empty() {
         return Ok(None);
     }

@@ -2,8 +2,7 @@
 
 use larder_engine::cache::user_store;
 use larder_remote::{
-    Access, Config, Destination, GetReport, Missing, Origin, Progress, PutReport, Service,
-    StagedError, git,
+    Access, Destination, GetReport, Missing, Origin, Progress, PutReport, Service, StagedError, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -30,10 +29,10 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<(), Failure>
     }
     let scopes = scopes(&args.place.scope, &args.package)?;
     let store = user_store(&app.store)?;
-    if app.global.resolution().offline {
+    if app.resolution.offline {
         return get_offline(reporter, &args, &scopes, &store);
     }
-    let config = Config::load()?;
+    let config = app.store.services()?;
     let is_baked = store.bakes().any(|(_, bake, _)| bake.package == scopes.local);
     if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
         return get_offline(reporter, &args, &scopes, &store);
@@ -182,7 +181,7 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<(), Failure>
              not be what that revision builds"
         ));
     }
-    let config = Config::load()?;
+    let config = app.store.services()?;
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
     let bar = reporter.bar();
@@ -200,11 +199,11 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<(), Failure>
 }
 
 /// `cache put-staged`: reads no manifest and runs nothing.
-pub fn put_staged(reporter: &Reporter<'_>, args: PutStaged) -> Result<(), Failure> {
+pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result<(), Failure> {
     let scope = args.place.scope.spelled_out()?.ok_or_else(|| {
         Failure::Usage("put-staged reads no manifest: give --scope or --repo".to_owned())
     })?;
-    let config = Config::load()?;
+    let config = app.store.services()?;
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
     let bar = reporter.bar();
@@ -283,7 +282,7 @@ fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Result<(),
 pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<(), Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
     let mappings = Mappings::read(&args.mappings)?;
-    let config = Config::load()?;
+    let config = app.store.services()?;
     let service = read_service(&config, &args.place)?.name;
     let store = user_store(&app.store)?;
     let origin = Origin { service: service.clone(), scope: scopes.remote, revision: args.rev };
@@ -299,13 +298,13 @@ pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<(), Failure>
 }
 
 /// `cache services`.
-pub fn services(reporter: &Reporter<'_>) -> Result<(), Failure> {
-    let config = Config::load()?;
+pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
+    let config = app.store.services()?;
     let default = config.service(None).ok().map(|service| service.name.clone());
     let upload = config.upload_service(None).ok().map(|service| service.name.clone());
     if config.cache.services.is_empty() {
-        let path = Config::path();
-        reporter.warning(&format!("no service is configured in {}", path.display()));
+        let path = config.path.display();
+        reporter.warning(&format!("no service is configured in {path}"));
     }
     let width = config.cache.services.iter().map(|s| s.name.len()).max().unwrap_or(0);
     for service in &config.cache.services {
