@@ -114,11 +114,8 @@ fn listen(mut arrived: &UnixStream, processes: &Processes) -> bool {
             Err(_) => ending.due(Instant::now()),
         };
         match measure {
-            Some(Measure::Ask) => {
-                if !processes.interrupt(Signal::TERM) {
-                    ending.nothing_runs(Instant::now());
-                }
-            }
+            Some(Measure::Ask) if processes.interrupt(Signal::TERM) => {}
+            Some(Measure::Ask) => ending.nothing_runs(Instant::now()),
             Some(Measure::Kill) => {
                 processes.interrupt(Signal::KILL);
             }

@@ -127,12 +127,15 @@ enum State<T> {
     Done(Finished<T>),
 }
 
+/// Called when a job has ended.
+type Notify<T> = Box<dyn FnOnce(&Finished<T>) + Send>;
+
 /// Who waits for a job.
 enum Waiting<T> {
     /// A job that ends as this one does.
     Follower(Job<T>),
     /// A function to call, on whichever thread the job ends.
-    Call(Box<dyn FnOnce(&Finished<T>) + Send>),
+    Call(Notify<T>),
 }
 
 impl<T: Send + Sync + 'static> Job<T> {

@@ -156,7 +156,7 @@ impl Processes {
             output: Some(output),
             capture: Capture::new(spec.limits.output),
         };
-        let outcome = running.to_the_end(started, spec.limits.wall).map_err(lost)?;
+        let outcome = running.follow(started, spec.limits.wall).map_err(lost)?;
         match self.interrupted() {
             // However it ended: one that was asked to may have stopped half-way and be content.
             true => Err(ProcessError::Interrupted),
@@ -188,7 +188,7 @@ enum Stage {
 }
 
 impl Running<'_> {
-    fn to_the_end(mut self, started: Instant, wall: Option<Duration>) -> io::Result<Outcome> {
+    fn follow(mut self, started: Instant, wall: Option<Duration>) -> io::Result<Outcome> {
         self.processes.running().insert(self.group);
         if self.processes.interrupted() {
             // The interruption came before it was listed, so nobody has told it, and nobody may again.

@@ -40,7 +40,7 @@ fn every_file_that_is_linked_is_listed() {
     assert!(cc.linker.dependency_file, "the linker tells");
     let able = ["-Xlinker", "--dependency-file=de,p.d"];
     let mut arguments = vec!["a b#$.o", "-Lsub dir", "-lone", "-ltwo", "-o", "out"];
-    arguments.extend(["-Wl,--version-script=v.map", &able[0], &able[1]]);
+    arguments.extend(["-Wl,--version-script=v.map", able[0], able[1]]);
     run(root, "cc", &arguments);
 
     let files = depfile::parse_linker(&fs::read_to_string(root.join("de,p.d")).unwrap());
