@@ -31,21 +31,25 @@ pub fn cargo() -> Command {
 }
 
 /// Which larder to build.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Profile {
     /// As the tests use it.
     Debug,
     /// As users run it.
     Release,
+    /// As users run it, with line tables.
+    Dist,
 }
 
 /// Builds larder and gives its path.
 pub fn build_larder(profile: Profile) -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--package", "larder", "--message-format=json-render-diagnostics"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+    command.args(match profile {
+        Profile::Debug => ["--profile", "dev"],
+        Profile::Release => ["--profile", "release"],
+        Profile::Dist => ["--profile", "dist"],
+    });
     let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("larder does not build");

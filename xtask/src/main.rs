@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod dist;
 mod examples;
 mod install;
 mod sources;
@@ -30,6 +31,8 @@ enum Chore {
     Examples(examples::Arguments),
     /// Measure larder beside what people use today
     Bench(bench::Arguments),
+    /// Build the binary to ship, with its symbols in a file beside it
+    Dist,
     /// A part of the bench's row `append`
     #[command(hide = true)]
     Append(bench::Append),
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Examples(arguments) => examples::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Dist => dist::run(),
         Chore::Append(arguments) => bench::append_some(&arguments),
     };
     match done {

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::{
-    harness::{Bench, Medians, Row, Unit, alternate, peak_memory, time},
+    harness::{Bench, Row, Unit, alternate, alternate_costs, cost, peak_memory, time},
     objects::{Compiler, Project},
 };
 
@@ -21,11 +21,12 @@ pub fn noop(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     // Both have seen the files once when the clock starts.
     time(&mut ours)?;
     time(&mut theirs)?;
-    let medians =
-        alternate(bench.runs.max(5), |_| Ok(()), || time(&mut ours), || time(&mut theirs))?;
+    let (wall, cpu) =
+        alternate_costs(bench.runs.max(5), |_| Ok(()), || cost(&mut ours), || cost(&mut theirs))?;
     let work = "nothing to do, 10,000 objects";
     Ok(vec![
-        medians.row(name, work, "ninja", 0.8),
+        wall.row(name, work, "ninja", 0.45),
+        cpu.row(&format!("{name}-cpu"), &format!("{work}: CPU"), "ninja", 0.75),
         Row {
             name: format!("{name}-memory"),
             work: format!("{work}: peak memory"),
@@ -41,30 +42,32 @@ pub fn noop(bench: &Bench, name: &str) -> Result<Vec<Row>> {
 /// A first build, of nothing but sources.
 pub fn first(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     let work = "first build, 2,000 objects";
-    first_build(bench, &["--no-cache"])
-        .map(|medians| vec![medians.row(name, work, "ninja -j2", 1.05)])
+    first_build(bench, name, work, &["--no-cache"])
 }
 
 /// A first build that also fills the store.
 pub fn first_store(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     let work = "first build, 2,000 objects, filling the store";
-    first_build(bench, &[]).map(|medians| vec![medians.row(name, work, "ninja -j2", 1.10)])
+    first_build(bench, name, work, &[])
 }
 
-fn first_build(bench: &Bench, arguments: &[&str]) -> Result<Medians> {
+fn first_build(bench: &Bench, name: &str, work: &str, arguments: &[&str]) -> Result<Vec<Row>> {
     let project = Project::generate(bench, SMALL)?;
-    let medians = alternate(
+    let (wall, cpu) = alternate_costs(
         bench.runs,
         |_| {
             project.clean_ours()?;
             project.clean_theirs(Compiler::Plain)?;
             bench.clear_store()
         },
-        || time(project.larder(bench).args(arguments)),
-        || time(&mut project.ninja_command(Compiler::Plain)),
+        || cost(project.larder(bench).args(arguments)),
+        || cost(&mut project.ninja_command(Compiler::Plain)),
     )?;
     project.compare(Compiler::Plain)?;
-    Ok(medians)
+    Ok(vec![
+        wall.row(name, work, "ninja -j2", 1.05),
+        cpu.row(&format!("{name}-cpu"), &format!("{work}: CPU"), "ninja -j2", 1.08),
+    ])
 }
 
 /// A header that 100 of the objects include is touched.
@@ -123,5 +126,5 @@ pub fn restore(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     )?;
     project.compare(Compiler::Cached)?;
     let work = "build directory and index deleted, 2,000 objects restored";
-    Ok(vec![medians.row(name, work, "ninja, warm ccache", 0.1)])
+    Ok(vec![medians.row(name, work, "ninja, warm ccache", 0.05)])
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -9,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use wait4::Wait4;
 
 use crate::cargo::shown;
 
@@ -117,10 +119,39 @@ impl Medians {
 /// The first that any of the three has.
 pub fn alternate(
     runs: usize,
-    mut prepare: impl FnMut(usize) -> Result<()>,
-    mut ours: impl FnMut() -> Result<Duration>,
-    mut theirs: impl FnMut() -> Result<Duration>,
+    prepare: impl FnMut(usize) -> Result<()>,
+    ours: impl FnMut() -> Result<Duration>,
+    theirs: impl FnMut() -> Result<Duration>,
 ) -> Result<Medians> {
+    let (ours, theirs) = rounds(runs, prepare, ours, theirs)?;
+    Ok(Medians { ours: median(ours), theirs: median(theirs) })
+}
+
+/// Runs both sides as [`alternate`] does. Gives the medians of wall time, and those of CPU time.
+///
+/// # Errors
+/// The first that any of the three has.
+pub fn alternate_costs(
+    runs: usize,
+    prepare: impl FnMut(usize) -> Result<()>,
+    ours: impl FnMut() -> Result<Cost>,
+    theirs: impl FnMut() -> Result<Cost>,
+) -> Result<(Medians, Medians)> {
+    let (ours, theirs) = rounds(runs, prepare, ours, theirs)?;
+    let of = |part: fn(&Cost) -> Duration| Medians {
+        ours: median(ours.iter().map(part).collect()),
+        theirs: median(theirs.iter().map(part).collect()),
+    };
+    Ok((of(|cost| cost.wall), of(|cost| cost.cpu)))
+}
+
+/// All measurements of both sides.
+fn rounds<T>(
+    runs: usize,
+    mut prepare: impl FnMut(usize) -> Result<()>,
+    mut ours: impl FnMut() -> Result<T>,
+    mut theirs: impl FnMut() -> Result<T>,
+) -> Result<(Vec<T>, Vec<T>)> {
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
     for round in 0..runs.max(1) {
         prepare(round)?;
@@ -132,7 +163,7 @@ pub fn alternate(
             our_times.push(ours()?);
         }
     }
-    Ok(Medians { ours: median(our_times), theirs: median(their_times) })
+    Ok((our_times, their_times))
 }
 
 /// The median in seconds; of an even number, the mean of the middle two; of none, zero.
@@ -153,15 +184,38 @@ pub fn median(mut times: Vec<Duration>) -> f64 {
 /// # Errors
 /// When it cannot be run or does not succeed, with what it said.
 pub fn time(command: &mut Command) -> Result<Duration> {
+    cost(command).map(|cost| cost.wall)
+}
+
+/// The time that a command takes.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// From its start to its end.
+    pub wall: Duration,
+    /// User and system time of its process and of the children that it waited for.
+    pub cpu: Duration,
+}
+
+/// As [`time`], with the CPU time.
+///
+/// # Errors
+/// As [`time`].
+pub fn cost(command: &mut Command) -> Result<Cost> {
+    let cannot_run = |command: &Command| format!("cannot run {}", shown(command));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let start = Instant::now();
-    let output = command.output().with_context(|| format!("cannot run {}", shown(command)))?;
-    let elapsed = start.elapsed();
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed ({}): {}", shown(command), output.status, said.trim());
+    let mut child = command.spawn().with_context(|| cannot_run(command))?;
+    let mut said = Vec::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        stderr.read_to_end(&mut said).with_context(|| cannot_run(command))?;
     }
-    Ok(elapsed)
+    let used = child.wait4().with_context(|| cannot_run(command))?;
+    let wall = start.elapsed();
+    if !used.status.success() {
+        let said = String::from_utf8_lossy(&said);
+        bail!("`{}` failed ({}): {}", shown(command), used.status, said.trim());
+    }
+    Ok(Cost { wall, cpu: used.rusage.utime + used.rusage.stime })
 }
 
 /// The most memory that a command held at one time, in bytes; its children do not count. Measured

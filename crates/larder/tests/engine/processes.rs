@@ -24,7 +24,7 @@ const WAITS: &str = r#"
 [[command]]
 name = "a"
 outputs = ["a"]
-run = ["sh", "-c", "TRAP echo half > $0; echo $$ > pid.tmp; mv pid.tmp pid; while ! [ -e go ]; do sleep 0.05; done; echo whole > $0", "{out}"]
+run = ["sh", "-c", "TRAP echo half > $0; echo $$ > pid.tmp; mv pid.tmp pid; while ! [ -e go ] && [ -e pid ]; do sleep 0.05; done; echo whole > $0", "{out}"]
 "#;
 
 /// The id of the command, when it runs.
