@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use larder_remote::{Access, Get, Progress as Transfer, RemoteError, Service, ServiceConfig};
+use larder_remote::{Access, Get, RemoteError, Service, ServiceConfig, Transfer};
 use larder_store::{
     Mappings, Revision, Scope, Store, StoreError,
     offline::{self, Bake, Recipe},
@@ -41,7 +41,7 @@ pub struct BakeRequest<'a> {
     /// Called while artifacts are fetched, from many threads.
     pub fetched: &'a (dyn Fn(Transfer) + Sync),
     /// Called before packing with what is going to be packed, and while it is.
-    pub packed: &'a dyn Fn(&Mappings, pack::Progress),
+    pub packed: &'a dyn Fn(&Mappings, pack::Handled),
 }
 
 /// A service that may serve what is to be baked.
@@ -61,7 +61,7 @@ pub struct Baked {
     /// What the offline store now says of it.
     pub bake: Bake,
     /// What was packed.
-    pub report: packing::Report,
+    pub report: packing::PackingReport,
 }
 
 /// Why an offline store was not made.

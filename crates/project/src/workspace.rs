@@ -9,7 +9,7 @@ use std::{
 use larder_trace::describe_io;
 
 use crate::{
-    dependencies::{Dependencies, Request, Resolution, Update},
+    dependencies::{Dependencies, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, suggest},
     leftovers,
     lock::lock_build,
@@ -313,7 +313,7 @@ pub(crate) fn request(
     url: &str,
     rev: Option<&str>,
     declared: &Dependency,
-) -> Result<Request, Diagnostic> {
+) -> Result<Requirement, Diagnostic> {
     let source = &package.manifest.source;
     let repository = Repository::parse(url, &package.place.directory)
         .map_err(|error| Diagnostic::new(error.to_string()).at(source, declared.span.clone()))?;
@@ -329,7 +329,7 @@ pub(crate) fn request(
         true => relative(root, Path::new(repository.url())),
         false => url.to_owned(),
     };
-    Ok(Request {
+    Ok(Requirement {
         name: name.to_owned(),
         repository,
         spelled,

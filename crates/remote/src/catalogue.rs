@@ -145,6 +145,6 @@ pub const PACK_CONTENT: u64 = 64 << 20;
 /// From what size on an artifact gets a pack of its own, in bytes.
 pub const LARGE: u64 = 4 << 20;
 /// How hard packs for services are compressed.
-pub fn level() -> pack::Level {
-    pack::Level::default()
+pub fn level() -> pack::Compression {
+    pack::Compression::default()
 }

@@ -7,7 +7,7 @@ use larder_store::{Mappings, Revision, Scope, Store};
 use larder_trace::ContentHash;
 
 use crate::{
-    Catalogue, Missing, Progress, RemoteError, Service,
+    Catalogue, Missing, RemoteError, Service, Transfer,
     catalogue::RemotePack,
     fetch::Fetch,
     known::known_packs,
@@ -32,7 +32,7 @@ pub struct Get<'a> {
     /// Trust nothing that is in the store: rehash it, and fetch again what fails.
     pub force: bool,
     /// Called from many threads.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
 /// What was got.

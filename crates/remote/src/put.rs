@@ -9,13 +9,13 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use larder_store::{
-    Artifact, Mappings, Revision, Scope,
+    MappedArtifact, Mappings, Revision, Scope,
     pack::{self, Entry},
 };
 use larder_trace::ContentHash;
 
 use crate::{
-    Catalogue, Missing, Progress, RemoteError, Service,
+    Catalogue, Missing, RemoteError, Service, Transfer,
     catalogue::{LARGE, PACK_CONTENT, RemotePack, level},
     known::known_packs,
     paths,
@@ -60,7 +60,7 @@ pub struct Upload<'a> {
     /// Write no revision when an artifact is missing.
     pub all_or_nothing: bool,
     /// Called from one thread.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
 /// What was put.
@@ -101,7 +101,7 @@ impl Upload<'_> {
 
         let unsent = artifacts.iter().filter(|(hash, _)| !used.artifacts.contains(*hash));
         let unsent: BTreeMap<_, _> = unsent.collect();
-        (self.progress)(Progress::Planned {
+        (self.progress)(Transfer::Planned {
             artifacts: unsent.len() as u64,
             bytes: unsent.values().map(|artifact| artifact.size).sum(),
         });
@@ -144,7 +144,7 @@ impl Upload<'_> {
     /// What the service has of `artifacts`, in packs that are still there.
     async fn reusable(
         &self,
-        artifacts: &BTreeMap<ContentHash, Artifact>,
+        artifacts: &BTreeMap<ContentHash, MappedArtifact>,
     ) -> Result<Used, RemoteError> {
         let packs = known_packs(self.service, self.scope).await?;
         let mut offers: Vec<_> = packs
@@ -193,7 +193,7 @@ impl Upload<'_> {
     /// Packs to make: one for each large artifact, and as many as the small ones need. What goes
     /// into one depends on nothing but the mappings and what the service has, so that a put that
     /// was broken off finds what it had sent.
-    fn group(&self, unsent: BTreeMap<&ContentHash, &Artifact>) -> Vec<Vec<Entry>> {
+    fn group(&self, unsent: BTreeMap<&ContentHash, &MappedArtifact>) -> Vec<Vec<Entry>> {
         let mut paths = BTreeMap::new();
         for file in self.mappings.iter().flat_map(|(_, outputs)| &outputs.outputs) {
             let path = paths.entry(&file.hash).or_insert(file.path.as_str());
@@ -256,7 +256,7 @@ impl Upload<'_> {
         };
         match uploaded {
             Ok(()) => {
-                (self.progress)(Progress::Done {
+                (self.progress)(Transfer::Done {
                     artifacts: entries.len() as u64,
                     bytes: entries.iter().map(|entry| entry.size).sum(),
                 });

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::Path, thread};
 
 use larder_engine::cache::user_store;
-use larder_remote::Progress;
+use larder_remote::Transfer;
 use larder_store::{
     Mappings, Store, gc, offline, pack, packing,
     staging::{self, MAPPINGS_NAME, Refusal, StagingDirectory},
@@ -33,7 +33,11 @@ pub fn unstage(app: &App, reporter: &Reporter<'_>, args: Unstage) -> Result<(), 
     carried(reporter, "unstaged", &report)
 }
 
-fn carried(reporter: &Reporter<'_>, done: &str, report: &staging::Report) -> Result<(), Failure> {
+fn carried(
+    reporter: &Reporter<'_>,
+    done: &str,
+    report: &staging::StagingReport,
+) -> Result<(), Failure> {
     let text = format!(
         "{done} {} and {} ({})",
         count(report.mappings, "mapping"),
@@ -157,8 +161,8 @@ fn verify_pack(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
 pub fn bar_for(reporter: &Reporter<'_>, pack: &pack::Pack) -> Bar {
     let bar = reporter.bar();
     let artifacts = pack.index().artifacts();
-    let bytes = artifacts.iter().map(pack::Artifact::size).sum();
-    bar.advance(Progress::Planned { artifacts: artifacts.len() as u64, bytes });
+    let bytes = artifacts.iter().map(pack::Member::size).sum();
+    bar.advance(Transfer::Planned { artifacts: artifacts.len() as u64, bytes });
     bar
 }
 

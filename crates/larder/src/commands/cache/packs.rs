@@ -15,10 +15,10 @@ use larder_engine::{
     process::Processes,
 };
 use larder_project::name::TargetName;
-use larder_remote::{Config, Progress, git};
+use larder_remote::{Config, Transfer, git};
 use larder_store::{
     Mappings, Revision,
-    pack::{self, Level, Limits, Options, Pack as OpenPack},
+    pack::{self, Compression, Limits, Options, Pack as OpenPack},
     packing,
 };
 use serde_json::json;
@@ -112,10 +112,10 @@ pub struct LevelArgs {
 impl LevelArgs {
     fn options(&self) -> Options {
         let level = match (self.level, self.fast, self.small) {
-            (_, true, _) => Level::FASTEST,
-            (_, _, true) => Level::SMALLEST,
-            (Some(level), ..) => Level::new(level).unwrap_or_default(),
-            (None, ..) => Level::default(),
+            (_, true, _) => Compression::FASTEST,
+            (_, _, true) => Compression::SMALLEST,
+            (Some(level), ..) => Compression::new(level).unwrap_or_default(),
+            (None, ..) => Compression::default(),
         };
         Options { level, ..Options::default() }
     }
@@ -196,7 +196,7 @@ pub fn unpack(app: &App, reporter: &Reporter<'_>, args: Unpack) -> Result<(), Fa
 }
 
 /// Says what came out of a pack.
-pub fn say_unpacked(reporter: &Reporter<'_>, report: &packing::Report) {
+pub fn say_unpacked(reporter: &Reporter<'_>, report: &packing::PackingReport) {
     let text = format!(
         "unpacked {} and {} ({})",
         count(report.mappings, "mapping"),
@@ -206,7 +206,7 @@ pub fn say_unpacked(reporter: &Reporter<'_>, report: &packing::Report) {
     reporter.done(text, event("unpacked", report));
 }
 
-fn event(done: &str, report: &packing::Report) -> serde_json::Value {
+fn event(done: &str, report: &packing::PackingReport) -> serde_json::Value {
     json!({
         "event": done,
         "mappings": report.mappings,
@@ -218,8 +218,8 @@ fn event(done: &str, report: &packing::Report) -> serde_json::Value {
 }
 
 /// Moves a bar by what was packed or unpacked.
-pub fn advance(bar: &Bar, progress: pack::Progress) {
-    bar.advance(Progress::Done { artifacts: progress.artifacts, bytes: progress.bytes });
+pub fn advance(bar: &Bar, progress: pack::Handled) {
+    bar.advance(Transfer::Done { artifacts: progress.artifacts, bytes: progress.bytes });
 }
 
 /// A bar that learns at the first step what is going to be packed.
@@ -233,11 +233,11 @@ impl PackBar {
         Self { bar: reporter.bar(), planned: OnceLock::new() }
     }
 
-    fn advance(&self, mappings: &Mappings, progress: pack::Progress) {
+    fn advance(&self, mappings: &Mappings, progress: pack::Handled) {
         self.planned.get_or_init(|| {
             let artifacts = mappings.artifacts();
             let bytes = artifacts.values().map(|artifact| artifact.size).sum();
-            self.bar.advance(Progress::Planned { artifacts: artifacts.len() as u64, bytes });
+            self.bar.advance(Transfer::Planned { artifacts: artifacts.len() as u64, bytes });
         });
         advance(&self.bar, progress);
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_remote::Progress;
+use larder_remote::Transfer;
 use larder_trace::Level;
 use serde_json::{Value, json};
 
@@ -90,13 +90,13 @@ pub struct Bar {
 }
 
 impl Bar {
-    pub fn advance(&self, progress: Progress) {
+    pub fn advance(&self, progress: Transfer) {
         match progress {
-            Progress::Planned { artifacts, bytes } => {
+            Transfer::Planned { artifacts, bytes } => {
                 self.planned.fetch_add(artifacts, Relaxed);
                 self.bar.inc_length(bytes);
             }
-            Progress::Done { artifacts, bytes } => {
+            Transfer::Done { artifacts, bytes } => {
                 self.artifacts.fetch_add(artifacts, Relaxed);
                 self.bar.inc(bytes);
             }

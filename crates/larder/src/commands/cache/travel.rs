@@ -2,8 +2,8 @@
 
 use larder_engine::cache::user_store;
 use larder_remote::{
-    Access, Config, Destination, GetReport, Missing, Origin, Progress, PutReport, Service,
-    StagedError, git,
+    Access, Config, Destination, GetReport, Missing, Origin, PutReport, Service, StagedError,
+    Transfer, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -107,7 +107,7 @@ fn get_offline(
         let bar = reporter.bar();
         let mut reports = Vec::new();
         for (_, bake, pack) in store.bakes().filter(|(_, bake, _)| bake.package == scopes.local) {
-            bar.advance(Progress::Planned { artifacts: bake.artifacts, bytes: content(pack) });
+            bar.advance(Transfer::Planned { artifacts: bake.artifacts, bytes: content(pack) });
             let progress = |progress| advance(&bar, progress);
             reports.push(packing::unpack(store, &scopes.local, pack, progress)?);
         }
@@ -143,7 +143,7 @@ fn get_offline(
 }
 
 fn content(pack: &Pack) -> u64 {
-    pack.index().artifacts().iter().map(pack::Artifact::size).sum()
+    pack.index().artifacts().iter().map(pack::Member::size).sum()
 }
 
 fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
