@@ -3,14 +3,14 @@
 use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::Command,
     sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
 use larder_engine::{
     artifact::Form,
-    build::{self, BuildReport, BuildRequest, EngineError},
+    build::{self, BuildReport, BuildRequest},
     cache::CacheOptions,
     context::{Mode, Options},
     event::Reporter,
@@ -23,8 +23,11 @@ use larder_project::name::{Facet, TargetName};
 use larder_trace::{Content, Level, describe_io, save_file_hash};
 use serde_json::json;
 
-use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, code_of, here};
-use crate::ui::{Ui, seconds};
+use super::{App, here};
+use crate::{
+    exit::{Exit, Failure},
+    ui::{Ui, seconds},
+};
 
 /// What every command that builds takes.
 #[derive(Args, Default)]
@@ -162,31 +165,22 @@ pub struct Why {
 }
 
 /// Runs `larder build`.
-pub fn build(app: &App, arguments: &Build) -> ExitCode {
+pub fn build(app: &App, arguments: &Build) -> Result<Exit, Failure> {
     let mode = if arguments.dry_run { Mode::DryRun } else { arguments.options.mode() };
     let mut request = request(app, &arguments.targets, &arguments.options, mode);
     request.cache.collect = arguments.outputs.is_some();
-    let (report, code) = match run(app, &arguments.options, &request) {
-        Ok(result) => result,
-        Err(code) => return ExitCode::from(code),
-    };
-    summarize(app, &report, code);
-    if let (Some(file), Some(mappings)) = (&arguments.outputs, &report.mappings)
-        && let Err(error) = mappings.write(file)
-    {
-        app.ui.error(&error.to_string());
-        return ExitCode::from(FAILED);
+    let (report, exit) = run(app, &arguments.options, &request)?;
+    summarize(app, &report, exit);
+    if let (Some(file), Some(mappings)) = (&arguments.outputs, &report.mappings) {
+        mappings.write(file)?;
     }
-    ExitCode::from(code)
+    Ok(exit)
 }
 
 /// Runs `larder query`.
-pub fn query(app: &App, arguments: &Query) -> ExitCode {
+pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
     let request = request(app, &arguments.targets, &arguments.options, arguments.options.mode());
-    let (report, code) = match run(app, &arguments.options, &request) {
-        Ok(result) => result,
-        Err(code) => return ExitCode::from(code),
-    };
+    let (report, exit) = run(app, &arguments.options, &request)?;
     for (id, outputs) in &report.targets {
         let target = report.plan.target(*id);
         let paths = outputs
@@ -210,49 +204,39 @@ pub fn query(app: &App, arguments: &Query) -> ExitCode {
             "hashes": hashes,
         }));
     }
-    summarize_work(app, &report, code);
-    ExitCode::from(code)
+    summarize_work(app, &report, exit);
+    Ok(exit)
 }
 
 /// Runs `larder exec`.
-pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
+pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
     let mut target = arguments.target.clone();
     target.facet.get_or_insert(Facet::Exe);
     let request = request(app, &[target], &arguments.options, arguments.options.mode());
-    let report = match run(app, &arguments.options, &request) {
-        Ok((report, code)) => {
-            summarize_work(app, &report, code);
-            if code != 0 {
-                return ExitCode::from(code);
-            }
-            report
-        }
-        Err(code) => return ExitCode::from(code),
-    };
+    let (report, exit) = run(app, &arguments.options, &request)?;
+    summarize_work(app, &report, exit);
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
     let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
     let Some(program) =
         outputs.map(|artifact| report.plan.workspace.root.join(&*artifact.path)).next()
     else {
-        app.ui.error(&format!("`{}` is not an executable", arguments.target));
-        return ExitCode::from(WRONG);
+        return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
     };
     app.ui.finish();
     // Only comes back when it could not start.
     let error = Command::new(&program).args(&arguments.arguments).exec();
-    app.ui.error(&format!("cannot run {}: {}", program.display(), describe_io(&error)));
-    ExitCode::from(FAILED)
+    Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
 }
 
 /// Runs `larder test`.
-pub fn test(app: &App, arguments: &Test) -> ExitCode {
+pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
     let mut request =
         request(app, &arguments.targets, &arguments.options, arguments.options.mode());
     request.test = true;
-    let (report, code) = match run(app, &arguments.options, &request) {
-        Ok(result) => result,
-        Err(code) => return ExitCode::from(code),
-    };
-    summarize(app, &report, code);
+    let (report, exit) = run(app, &arguments.options, &request)?;
+    summarize(app, &report, exit);
     let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
     let failed = report.tests.len() - passed;
     app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
@@ -260,20 +244,17 @@ pub fn test(app: &App, arguments: &Test) -> ExitCode {
         true => app.ui.status("there are no tests: give an executable or a command `test = true`"),
         false => app.ui.status(&format!("{passed} passed, {failed} failed")),
     }
-    ExitCode::from(code)
+    Ok(exit)
 }
 
 /// Runs `larder why`.
-pub fn why(app: &App, arguments: &Why) -> ExitCode {
+pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
     let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
     let request = request(app, &arguments.targets, &options, Mode::DryRun);
     let reporter: Arc<dyn Reporter> = app.ui.clone();
     let explained = why::why(&app.session(None, Arc::default()), &request, &reporter);
     app.ui.finish();
-    let (explanation, report) = match explained {
-        Ok(explained) => explained,
-        Err(error) => return ExitCode::from(refuse(&app.ui, error)),
-    };
+    let (explanation, report) = explained?;
     for cause in &explanation.causes {
         let outputs = cause.outputs.iter();
         let outputs = outputs.map(|(target, output)| json!({ "target": target, "output": output }));
@@ -293,7 +274,7 @@ pub fn why(app: &App, arguments: &Why) -> ExitCode {
     if report.succeeded() {
         app.ui.result("everything is up to date: nothing changed since the last build");
     }
-    ExitCode::from(if report.counts.failed > 0 { FAILED } else { 0 })
+    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
 /// Names for people: the first few, unless more was asked for.
@@ -336,56 +317,36 @@ pub fn request(
     }
 }
 
-/// Says why a build did not begin, and tells the exit code.
-pub fn refuse(ui: &Ui, error: EngineError) -> u8 {
-    match error {
-        EngineError::Manifest(diagnostics) => {
-            ui.diagnostics(&diagnostics);
-            code_of(&diagnostics)
-        }
-        error => {
-            ui.error(&error.to_string());
-            match error {
-                EngineError::Interrupted => INTERRUPTED,
-                _ => FAILED,
-            }
-        }
-    }
-}
-
-/// Builds, prints how it goes, and tells the exit code.
+/// Builds and prints how it goes. Returns what came of it, and the exit code for that.
 pub fn run(
     app: &App,
     options: &BuildOptions,
     request: &BuildRequest,
-) -> Result<(BuildReport, u8), u8> {
+) -> Result<(BuildReport, Exit), Failure> {
     let mut ui = Ui::new(&app.global);
     ui.explain = options.explain;
     ui.log_level = options.log_level.into();
     let ui = Arc::new(ui);
     let processes = Arc::new(Processes::default());
-    if let Err(message) = end_on_signals(processes.clone()) {
-        ui.error(&message);
-        return Err(FAILED);
-    }
+    end_on_signals(processes.clone())?;
     let session = app.session(options.jobs, processes);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.finish();
-    let report = built.map_err(|error| refuse(&ui, error))?;
+    let report = built?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
         (level, ..) => level.map(Level::from),
     };
     let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
-    let code = match request.options.mode {
-        _ if report.interrupted => INTERRUPTED,
-        _ if report.counts.failed > 0 => FAILED,
-        Mode::DryRun => 0,
-        Mode::NoBuild if report.counts.out_of_date > 0 => OUT_OF_DATE,
-        _ if !report.succeeded() || too_loud.is_some() => FAILED,
-        _ => 0,
+    let exit = match request.options.mode {
+        _ if report.interrupted => Exit::Interrupted,
+        _ if report.counts.failed > 0 => Exit::Failed,
+        Mode::DryRun => Exit::Done,
+        Mode::NoBuild if report.counts.out_of_date > 0 => Exit::OutOfDate,
+        _ if !report.succeeded() || too_loud.is_some() => Exit::Failed,
+        _ => Exit::Done,
     };
     if report.succeeded()
         && let Some(level) = too_loud
@@ -395,25 +356,25 @@ pub fn run(
             "the build printed something of level {level} or above, which is to fail it"
         ));
     }
-    Ok((report, code))
+    Ok((report, exit))
 }
 
 /// Says how a build went that was not what was asked for in itself: nothing, when there was nothing
 /// to do.
-fn summarize_work(app: &App, report: &BuildReport, code: u8) {
+fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
-    if code != 0 || counts.built + counts.restored > 0 || app.global.verbose > 0 || app.global.json
-    {
-        summarize(app, report, code);
+    let worked = exit != Exit::Done || counts.built + counts.restored > 0;
+    if worked || app.global.verbose > 0 || app.global.json {
+        summarize(app, report, exit);
     }
 }
 
 /// Says how a build went.
-fn summarize(app: &App, report: &BuildReport, code: u8) {
+fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
     app.ui.event_json(&json!({
         "event": "finished",
-        "exitCode": code,
+        "exitCode": exit.code(),
         "progress": counts,
         "milliseconds": report.took.as_millis() as u64,
     }));
@@ -442,10 +403,11 @@ fn summarize(app: &App, report: &BuildReport, code: u8) {
 /// Lets Ctrl-C and its like end a build, in three seconds whatever it does.
 ///
 /// # Errors
-/// A message, when nothing could be set up for that.
-pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), String> {
+/// When nothing could be set up for that.
+pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), Failure> {
     // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
-    let overdue = || std::process::exit(i32::from(INTERRUPTED));
-    interrupt::end_on_signals(processes, overdue)
-        .map_err(|error| format!("cannot wait for signals: {}", describe_io(&error)))
+    let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
+    interrupt::end_on_signals(processes, overdue).map_err(|error| {
+        Failure::failed(format!("cannot wait for signals: {}", describe_io(&error)))
+    })
 }

@@ -6,14 +6,15 @@ mod packs;
 mod report;
 mod travel;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use larder_project::{manifest::Manifest, workspace::Workspace};
-use larder_remote::{Config, ConfigError, RemoteError, ServiceConfig, git};
-use larder_store::{NameError, Revision, Scope, StoreError};
+use larder_remote::{Config, ServiceConfig};
+use larder_store::{Revision, Scope};
 
-use super::{App, FAILED, WRONG, here};
+use super::{App, here};
+use crate::exit::{Exit, Failure};
 use report::Reporter;
 
 /// The commands of the group.
@@ -209,55 +210,10 @@ pub struct PackageArgs {
     package: Option<Scope>,
 }
 
-/// Why a command did not do what it should.
-pub enum Failure {
-    /// Wrong usage, manifest or configuration: exit code 2.
-    Usage(String),
-    /// It was tried, and failed: exit code 1.
-    Failed(String),
-    /// Part of it failed, and has been reported: exit code 1.
-    Reported,
-    /// It has been reported, and the exit code is known.
-    Told(u8),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<RemoteError> for Failure {
-    fn from(error: RemoteError) -> Self {
-        match error {
-            RemoteError::Config(error) => error.into(),
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<git::GitError> for Failure {
-    fn from(error: git::GitError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<NameError> for Failure {
-    fn from(error: NameError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
 /// Runs a command of the group.
-pub fn run(app: &App, command: Command) -> ExitCode {
+pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
     let reporter = Reporter::new(app);
-    let done = match command {
+    match command {
         Command::Get(args) => travel::get(app, &reporter, args),
         Command::Put(args) => travel::put(app, &reporter, args),
         Command::Add(args) => travel::add(app, &reporter, args),
@@ -272,26 +228,13 @@ pub fn run(app: &App, command: Command) -> ExitCode {
         Command::Gc(args) => local::gc(app, &reporter, args),
         Command::Clean => local::clean(&reporter),
         Command::Stats => local::stats(app, &reporter),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Reported) => ExitCode::from(FAILED),
-        Err(Failure::Told(code)) => ExitCode::from(code),
-        Err(Failure::Failed(message)) => {
-            app.ui.error(&message);
-            ExitCode::from(FAILED)
-        }
-        Err(Failure::Usage(message)) => {
-            app.ui.error(&message);
-            ExitCode::from(WRONG)
-        }
     }
 }
 
 /// The name of the package here or above. The one place where this group reads the manifest.
 fn package_name() -> Result<Scope, Failure> {
     let failed = |error: larder_project::diagnostic::Diagnostics| {
-        Failure::Usage(format!("{error}\nor name the package with --package"))
+        Failure::wrong(error).hint("or name the package with --package")
     };
     let root = Workspace::find_root(here()).map_err(failed)?;
     let manifest = Manifest::read(&root).map_err(failed)?;

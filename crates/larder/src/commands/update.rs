@@ -1,6 +1,6 @@
 //! `update`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::sync::Arc;
 
 use clap::Args;
 use larder_project::{
@@ -10,7 +10,8 @@ use larder_project::{
 };
 use serde_json::json;
 
-use super::{App, FAILED, build, here};
+use super::{App, build, here};
+use crate::exit::{Exit, Failure};
 
 /// Pin Git dependencies anew, in larder.lock
 #[derive(Args)]
@@ -21,23 +22,17 @@ pub struct Update {
 }
 
 /// Runs `larder update`.
-pub fn update(app: &App, arguments: &Update) -> ExitCode {
-    if let Err(message) = build::end_on_signals(Arc::default()) {
-        app.ui.error(&message);
-        return ExitCode::from(FAILED);
-    }
+pub fn update(app: &App, arguments: &Update) -> Result<Exit, Failure> {
+    build::end_on_signals(Arc::default())?;
     let update = match arguments.packages.is_empty() {
         true => dependencies::Update::Everything,
         false => dependencies::Update::Only(arguments.packages.clone()),
     };
     let resolution = Resolution { update, ..app.global.resolution() };
-    let updated =
-        Workspace::find_root(here()).and_then(|root| Workspace::update(&root, &resolution));
-    match updated {
-        Ok((old, new)) => show(app, &old, &new),
-        Err(diagnostics) => return app.refuse(&diagnostics),
-    }
-    ExitCode::SUCCESS
+    let root = Workspace::find_root(here())?;
+    let (old, new) = Workspace::update(&root, &resolution)?;
+    show(app, &old, &new);
+    Ok(Exit::Done)
 }
 
 fn show(app: &App, old: &Lockfile, new: &Lockfile) {

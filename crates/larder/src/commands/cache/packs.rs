@@ -29,11 +29,12 @@ use super::{
         build::{self, BuildOptions},
         here,
     },
-    Failure, PackageArgs, Place, ScopeArgs,
+    PackageArgs, Place, ScopeArgs,
     local::{self, refused},
     report::{Bar, Reporter, bytes, count},
     scopes,
 };
+use crate::exit::{Exit, Failure};
 
 /// Put mappings and their artifacts into one file.
 #[derive(Args)]
@@ -122,7 +123,7 @@ impl LevelArgs {
 }
 
 /// `cache pack`.
-pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<(), Failure> {
+pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<Exit, Failure> {
     let file = PathBuf::from(args.what.pop().unwrap_or_default());
     let mappings = mappings(app, &args)?;
     let store = open_store(&app.store)?;
@@ -139,35 +140,34 @@ pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<(), Fa
         bytes(report.packed),
     );
     reporter.done(text, event("packed", &report));
-    refused(reporter, "not packed", &report.missing)
+    Ok(refused(reporter, "not packed", &report.missing))
 }
 
 /// The mappings that are to be packed.
 fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
-    let wrong = |message: &str| Err(Failure::Usage(message.to_owned()));
     match (&args.rev, args.what.as_slice()) {
         (Some(rev), []) => {
             let scope = scopes(&args.scope, &args.package)?.remote;
             let store = larder_engine::cache::user_store(&app.store)?;
             Mappings::read_if_present(&store.layout().revision(&scope, rev))?.ok_or_else(|| {
-                Failure::Failed(format!(
+                Failure::failed(format!(
                     "revision {rev} of {scope} is not in the store; `larder cache get --rev {rev}` \
                      fetches it"
                 ))
             })
         }
-        (Some(_), _) => wrong("with --rev, name only the file to write"),
+        (Some(_), _) => Err(Failure::wrong("with --rev, name only the file to write")),
         (None, [only]) if is_mappings(Path::new(only)) => Ok(Mappings::read(Path::new(only))?),
         (None, targets) => {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
-            let targets = targets.map_err(|error| Failure::Usage(error.to_string()))?;
+            let targets = targets.map_err(Failure::wrong)?;
             let options = BuildOptions::default();
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
-            match build::run(app, &options, &request) {
-                Ok((report, 0)) => Ok(report.mappings.unwrap_or_default()),
-                Ok((_, code)) | Err(code) => Err(Failure::Told(code)),
+            match build::run(app, &options, &request)? {
+                (report, Exit::Done) => Ok(report.mappings.unwrap_or_default()),
+                (_, exit) => Err(Failure::new(exit, "nothing was packed: the build failed")),
             }
         }
     }
@@ -183,16 +183,15 @@ fn is_mappings(path: &Path) -> bool {
 }
 
 /// `cache unpack`.
-pub fn unpack(app: &App, reporter: &Reporter<'_>, args: Unpack) -> Result<(), Failure> {
+pub fn unpack(app: &App, reporter: &Reporter<'_>, args: Unpack) -> Result<Exit, Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
-    let failed = |error: pack::Error| Failure::Failed(error.to_string());
-    let pack = OpenPack::open(&args.file, &Limits::default()).map_err(failed)?;
+    let pack = OpenPack::open(&args.file, &Limits::default())?;
     let bar = local::bar_for(reporter, &pack);
     let store = larder_engine::cache::user_store(&app.store)?;
     let report = packing::unpack(&store, &scopes.local, &pack, |progress| advance(&bar, progress))?;
     bar.finish();
     say_unpacked(reporter, &report);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// Says what came out of a pack.
@@ -244,11 +243,11 @@ impl PackBar {
 }
 
 /// `cache bake`.
-pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failure> {
+pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Failure> {
     let source = source(app, &args)?;
     let options = BuildOptions::default();
     let processes = Arc::new(Processes::default());
-    build::end_on_signals(processes.clone()).map_err(Failure::Failed)?;
+    build::end_on_signals(processes.clone())?;
     let session = app.session(args.jobs, processes);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
@@ -265,18 +264,10 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
     fetching.finish();
     packing.bar.finish();
     app.ui.finish();
-    let baked = match baked {
-        Ok(baked) => baked,
-        Err(BakeError::Engine(error)) => return Err(Failure::Told(build::refuse(&app.ui, error))),
-        Err(error @ BakeError::Incomplete { .. }) => {
-            let message = error.to_string();
-            if let BakeError::Incomplete { missing } = error {
-                reporter.failures("missing", &missing);
-            }
-            return Err(Failure::Failed(message));
-        }
-        Err(error) => return Err(Failure::Failed(error.to_string())),
-    };
+    if let Err(BakeError::Incomplete { missing }) = &baked {
+        reporter.failures("missing", missing);
+    }
+    let baked = baked?;
     let text = format!(
         "baked {} and {} ({}) of {} into {} ({})",
         count(baked.bake.mappings, "mapping"),
@@ -291,7 +282,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
         event.insert("bake".to_owned(), json!(baked.bake));
     }
     reporter.done(text, event);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// The service to ask, where one is configured or named, and for what.
