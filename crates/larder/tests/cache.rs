@@ -347,7 +347,7 @@ fn a_killed_get_leaves_nothing_wrong() {
     let killed = kill_at_random(&machine, &[&["get"][..], &place].concat(), 7);
     assert!(killed > 3, "{killed}");
     assert_eq!(machine.holds(&built.mappings), 201);
-    // What the dead left behind goes with a collection.
+    // Leftovers of the dead go with a collection.
     collect_until(&machine, &["gc", "--max-age", "30d"], || {
         let mut left = Vec::new();
         temporaries(&machine.path("store/artifacts"), &mut left);

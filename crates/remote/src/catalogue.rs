@@ -45,7 +45,7 @@ pub struct RemotePack {
     pub id: ContentHash,
     /// Its length in bytes.
     pub length: u64,
-    /// What it holds.
+    /// The pack's index: the artifacts that it holds.
     pub index: Index,
     tail: Vec<u8>,
 }
@@ -72,7 +72,7 @@ impl RemotePack {
     }
 }
 
-/// What a catalogue says.
+/// The content of a catalogue.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     /// The hash of the mappings file that goes with it.

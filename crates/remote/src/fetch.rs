@@ -35,7 +35,7 @@ use crate::{
 /// Artifacts that did not arrive, each with the reason.
 pub type Missing = BTreeMap<ContentHash, String>;
 
-/// What has happened since the last report.
+/// A change in a transfer since the last one that was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transfer {
     /// So much lies ahead, more than was said before.
@@ -74,7 +74,7 @@ impl Fetch<'_> {
             .keys()
             .map(|hash| (*hash, "the service does not have it".to_owned()))
             .collect();
-        // What is empty needs no transfer, and is in no block.
+        // Empty artifacts need no transfer, and are in no block.
         missing.retain(|hash, _| match self.wanted.get(hash) {
             Some(artifact) if artifact.size == 0 => {
                 !matches!(self.store.import(hash, 0, artifact.executable, io::empty()), Ok(true))
@@ -335,7 +335,7 @@ impl Arrived<'_> {
     }
 }
 
-/// What arrived stays arrived; otherwise the last word counts.
+/// Records how an artifact fared. One that arrived stays arrived; otherwise the last word counts.
 fn record(outcomes: &Outcomes, hash: ContentHash, outcome: Result<(), String>) {
     let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = outcomes.entry(hash).or_insert_with(|| outcome.clone());

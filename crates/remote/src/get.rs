@@ -17,7 +17,7 @@ use crate::{
     retry::Attempts,
 };
 
-/// What to get, and how.
+/// Mappings and artifacts to get from a service.
 pub struct Get<'a> {
     /// From where.
     pub service: &'a Service,
@@ -35,7 +35,7 @@ pub struct Get<'a> {
     pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
-/// What was got.
+/// The result of a [`get`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetReport {
     /// The revision that the service had; `None` when the mappings were given.
@@ -46,7 +46,7 @@ pub struct GetReport {
     pub fetched: usize,
     /// Artifacts that were in the store already, or in an offline store behind it.
     pub present: usize,
-    /// What did not arrive. The mappings are recorded all the same: a build that wants one of
+    /// Artifacts that did not arrive. The mappings are recorded all the same: a build that wants one of
     /// these makes it.
     pub missing: Missing,
 }

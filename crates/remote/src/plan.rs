@@ -10,7 +10,7 @@ use larder_trace::ContentHash;
 
 use crate::catalogue::RemotePack;
 
-/// What is wanted, with size and permissions.
+/// The artifacts that are wanted, with size and permissions.
 pub type Wanted = BTreeMap<ContentHash, MappedArtifact>;
 
 /// One ranged read: a run of blocks, and the wanted artifacts that are whole in it.

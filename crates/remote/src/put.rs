@@ -28,7 +28,7 @@ const MOST_PACKS: usize = 24;
 /// sent again, together. As this halves the number, it happens at every twelfth growth at most.
 const KEPT_PACKS: usize = 12;
 
-/// What to do with what the service has.
+/// The things that an upload replaces among those that the service has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
     /// Send artifacts that it lacks; replace the mappings where they differ.
@@ -43,7 +43,7 @@ pub enum Overwrite {
 /// Opens an artifact for reading. What it yields is verified.
 pub type OpenArtifact<'a> = dyn Fn(&ContentHash) -> io::Result<File> + Sync + 'a;
 
-/// What to put where.
+/// An upload: mappings, their artifacts, and where to.
 pub struct Upload<'a> {
     /// To which service, open for writing.
     pub service: &'a Service,
@@ -55,7 +55,7 @@ pub struct Upload<'a> {
     pub mappings: &'a Mappings,
     /// Gives the artifacts' content.
     pub open: &'a OpenArtifact<'a>,
-    /// What to do with what is there.
+    /// The things that are replaced.
     pub overwrite: Overwrite,
     /// Write no revision when an artifact is missing.
     pub all_or_nothing: bool,
@@ -63,7 +63,7 @@ pub struct Upload<'a> {
     pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
-/// What was put.
+/// The result of an upload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutReport {
     /// Whether the service had the revision and it was left as it was.
@@ -141,7 +141,7 @@ impl Upload<'_> {
         Ok(report)
     }
 
-    /// What the service has of `artifacts`, in packs that are still there.
+    /// Returns those of `artifacts` that the service has, in packs that are still there.
     async fn reusable(
         &self,
         artifacts: &BTreeMap<ContentHash, MappedArtifact>,
@@ -288,7 +288,7 @@ impl Upload<'_> {
     }
 }
 
-/// What a revision will refer to.
+/// The packs and artifacts that a revision will refer to.
 #[derive(Default)]
 struct Used {
     artifacts: BTreeSet<ContentHash>,

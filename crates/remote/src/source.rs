@@ -18,7 +18,7 @@ pub struct Destination<'a> {
     pub scope: &'a Scope,
     /// Under which revision.
     pub revision: &'a Revision,
-    /// What to do with what is there.
+    /// The things that are replaced.
     pub overwrite: Overwrite,
     /// Called while it goes on.
     pub progress: &'a (dyn Fn(Transfer) + Sync),

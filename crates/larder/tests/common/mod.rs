@@ -270,7 +270,7 @@ impl Run {
     }
 }
 
-/// What became of each output.
+/// Each output, and how its step ended.
 #[derive(Debug)]
 pub struct Built {
     pub by_status: BTreeMap<String, Vec<String>>,
@@ -293,7 +293,7 @@ impl Built {
         self.by_status.get(status).into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// What was built, sorted.
+    /// Returns the outputs that were built, sorted.
     pub fn built(&self) -> Vec<&str> {
         self.with("built")
     }

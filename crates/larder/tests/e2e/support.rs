@@ -54,7 +54,7 @@ printf '#!/bin/sh\necho run\n' > "$1/site/sub/run.sh"
 chmod +x "$1/site/sub/run.sh"
 "#;
 
-/// What a default build of the package leaves, seen from the build directory.
+/// The outputs that a default build of the package leaves, seen from the build directory.
 pub const ASKED: [&str; 6] =
     ["demo", "site/empty", "site/page.txt", "site/sub/run.sh", "stamp", "twin.txt"];
 
@@ -193,7 +193,7 @@ impl Machine {
     }
 }
 
-/// What a program printed, and its exit code.
+/// Everything that a program printed, and its exit code.
 pub struct Said {
     pub code: Option<i32>,
     pub out: String,
@@ -210,15 +210,15 @@ impl Said {
     }
 }
 
-/// What a build told.
+/// The events of a build.
 #[derive(Debug, Default)]
 pub struct Built {
     /// How each step ended, by its first output.
     pub steps: BTreeMap<String, String>,
-    /// What the steps' commands once printed.
+    /// The output of the steps' commands, replayed or not.
     pub log: String,
     complaints: Vec<String>,
-    /// What it printed, for people who look into a failure.
+    /// Everything that it printed, for people who look into a failure.
     pub all: String,
 }
 

@@ -166,7 +166,7 @@ impl Built {
     }
 }
 
-/// What a command said.
+/// Everything that a command said, and its exit code.
 #[derive(Debug)]
 pub struct Said {
     pub code: Option<i32>,

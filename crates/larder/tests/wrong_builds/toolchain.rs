@@ -26,7 +26,7 @@ fn build(project: &Project) -> Built {
     Built::of(&run(command).ok())
 }
 
-/// What the program prints, after it was built like that.
+/// Builds the program like that. Returns what it prints.
 #[track_caller]
 fn printed(project: &Project) -> String {
     let mut command = project.command(&["exec", "x"]);
@@ -54,7 +54,7 @@ fn copy_of_compiler(project: &Project, path: &str, mark: &[u8]) {
     fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// What a copy of the driver has to be told, since it looks for its programs beside itself.
+/// Returns the argument that a copy of the driver needs, since it looks for its programs beside itself.
 fn installed() -> String {
     let library = said("gcc", &[], "-print-libgcc-file-name".as_ref());
     let prefix = Path::new(library.trim()).ancestors().nth(3).unwrap();
