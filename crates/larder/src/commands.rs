@@ -37,7 +37,7 @@ pub fn here() -> &'static Path {
     Path::new(".")
 }
 
-/// What every command has at hand.
+/// The things that every command has at hand.
 pub struct App {
     /// Options that every command takes.
     pub global: Global,

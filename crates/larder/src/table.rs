@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use crate::ui::Ui;
 
-/// What a cell says besides its text.
+/// The meaning of a cell, shown by its colour.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing.

@@ -1,5 +1,5 @@
-//! What people and programs get to see: progress and messages on standard error, with `--json` one
-//! event a line on standard output.
+//! Everything that people and programs get to see: progress and messages on standard error, with
+//! `--json` one event a line on standard output.
 
 use std::{
     io::{self, IsTerminal, Write},

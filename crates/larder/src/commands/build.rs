@@ -29,10 +29,10 @@ use crate::{
     ui::{Ui, seconds},
 };
 
-/// What every command that builds takes.
+/// The options of every command that builds.
 #[derive(Args, Default)]
 pub struct BuildOptions {
-    /// How many commands may run at once; as many as there are processors, when absent
+    /// How many commands may run at once [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Build nothing; exit with 3 if something is out of date
@@ -44,7 +44,7 @@ pub struct BuildOptions {
     /// Trust no saved hash: read and hash every file
     #[arg(short = 'H', long)]
     rehash: bool,
-    /// Take outputs that are newer than their inputs, though their traces differ
+    /// Take outputs that are newer than their inputs, even if their traces differ
     #[arg(long)]
     old: bool,
     /// Show each command only what the manifest declares, with no network, home or secrets (Linux)
@@ -62,10 +62,10 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor keep any in it
     #[arg(long)]
     no_cache: bool,
-    /// The least important build output that is shown
+    /// Show build output of this level and above
     #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
     log_level: LogLevel,
-    /// The least important build output that makes the build fail
+    /// Fail when there is build output of this level or above
     #[arg(long, value_name = "L", value_enum)]
     fail_level: Option<LogLevel>,
     /// Fail when there are warnings: --fail-level warning
@@ -77,7 +77,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// What to do about what is out of date.
+    /// The way to treat what is out of date.
     fn mode(&self) -> Mode {
         if self.no_build { Mode::NoBuild } else { Mode::Build }
     }
@@ -107,7 +107,7 @@ impl From<LogLevel> for Level {
 /// Build what is out of date
 #[derive(Args)]
 pub struct Build {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub struct Build {
 /// Build targets and print where their outputs are
 #[derive(Args)]
 pub struct Query {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -146,7 +146,7 @@ pub struct Exec {
 /// Build and run tests
 #[derive(Args)]
 pub struct Test {
-    /// Tests; all of the package, when there are none
+    /// Tests [default: all of the package's tests]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -156,7 +156,7 @@ pub struct Test {
 /// Say what changed since targets were last built, down to the file
 #[derive(Args)]
 pub struct Why {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     /// Trust no saved hash: read and hash every file
@@ -289,7 +289,7 @@ fn fold(app: &App, names: Vec<&str>) -> String {
     }
 }
 
-/// What the command line asks the engine for.
+/// The build that the command line asks the engine for.
 pub fn request(
     app: &App,
     targets: &[TargetName],
@@ -353,7 +353,7 @@ pub fn run(
     {
         let level = format!("{level:?}").to_lowercase();
         ui.error(&format!(
-            "the build printed something of level {level} or above, which is to fail it"
+            "the build printed something of level {level} or above, so it counts as failed"
         ));
     }
     Ok((report, exit))

@@ -44,7 +44,7 @@ pub enum Command {
     Gc(Gc),
     /// Delete everything in the store
     Clean,
-    /// Show sizes, hit rates and why misses missed
+    /// Show sizes, hit rates and the reasons for misses
     Stats,
     /// List the configured services
     Services,
@@ -103,7 +103,7 @@ pub struct Get {
 /// Upload mappings and their artifacts.
 #[derive(Args)]
 pub struct Put {
-    /// What `larder build -o` wrote
+    /// The mappings file that `larder build -o` wrote
     mappings: PathBuf,
     /// The revision [default: the Git commit that is checked out]
     #[arg(long, value_name = "REV")]
@@ -116,7 +116,7 @@ pub struct Put {
     package: PackageArgs,
 }
 
-/// What to do with what the service has.
+/// Options about what the service has already.
 #[derive(Args)]
 pub struct OverwriteArgs {
     /// Upload everything anew, replacing what the service has
@@ -132,7 +132,7 @@ pub struct OverwriteArgs {
 pub struct Add {
     /// The mappings file
     mappings: PathBuf,
-    /// The revision whose artifacts they are [default: whatever the service's newest ones have]
+    /// The revision that the artifacts belong to [default: whatever the service's newest ones have]
     #[arg(long, value_name = "REV")]
     rev: Option<Revision>,
     #[command(flatten)]
@@ -144,7 +144,7 @@ pub struct Add {
 /// Copy out of the store.
 #[derive(Args)]
 pub struct Stage {
-    /// What `larder build -o` wrote
+    /// The mappings file that `larder build -o` wrote
     mappings: PathBuf,
     /// The directory to make
     #[arg(value_name = "DIR")]
@@ -191,10 +191,10 @@ pub struct Verify {
 /// Remove what was least recently used.
 #[derive(Args)]
 pub struct Gc {
-    /// Keep at most so much, such as 10G
+    /// Keep at most SIZE, such as 10G
     #[arg(long, value_name = "SIZE", value_parser = measure::size)]
     max_size: Option<u64>,
-    /// Remove what was not used for so long, such as 30d
+    /// Remove what has not been used for AGE, such as 30d
     #[arg(long, value_name = "AGE", value_parser = measure::age)]
     max_age: Option<Duration>,
     /// Keep all that this fetched revision mentions; may be repeated
@@ -205,7 +205,7 @@ pub struct Gc {
 /// Which package's builds look mappings up.
 #[derive(Args)]
 pub struct PackageArgs {
-    /// The package that the mappings are of [default: the one of the manifest]
+    /// The package that the mappings belong to [default: the one of the manifest]
     #[arg(long, value_name = "NAME")]
     package: Option<Scope>,
 }

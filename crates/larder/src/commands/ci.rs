@@ -35,7 +35,7 @@ pub enum Command {
     Plan(Plan),
 }
 
-/// Print one key of everything that decides a result
+/// Print one key made from everything that decides a result
 ///
 /// Manifests, larder.lock, pinned commits, path dependencies, tools and platform count; with the
 /// options, also files of the package and the build context of an image.
@@ -50,7 +50,7 @@ pub struct Key {
     /// Of these, files or directories that do not count; may be repeated
     #[arg(long, value_name = "GLOB", requires = "input")]
     exclude: Vec<String>,
-    /// The build context of an image, which counts as its ignore file leaves it
+    /// The build context of an image, without what its ignore file excludes
     #[arg(long, value_name = "DIR")]
     context: Option<PathBuf>,
     /// The image's recipe [default: Containerfile or Dockerfile in the context]

@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure};
 /// Show which target needs which
 #[derive(Args)]
 pub struct Graph {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     /// How to show it

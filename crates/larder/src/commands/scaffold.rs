@@ -12,10 +12,10 @@ use crate::exit::{Exit, Failure};
 /// Write a manifest for a new package, or for the sources that are here
 #[derive(Args)]
 pub struct Init {
-    /// Where; made if it is not there
+    /// The directory; created if it is missing
     #[arg(id = "package-directory", value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// The package's name; the directory's, when absent
+    /// The package's name [default: the directory's]
     #[arg(long)]
     name: Option<String>,
 }

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 /// Pin Git dependencies anew, in larder.lock
 #[derive(Args)]
 pub struct Update {
-    /// Packages; all, when there are none
+    /// Packages [default: all]
     #[arg(value_name = "PKG")]
     packages: Vec<String>,
 }
@@ -47,7 +47,7 @@ fn show(app: &App, old: &Lockfile, new: &Lockfile) {
         changed = true;
         let said = match (from, to) {
             (Some(from), Some(to)) if from.commit == to.commit => {
-                format!("{name} {}: other words for the same commit", to.commit.short())
+                format!("{name} {}: the same commit, spelled differently", to.commit.short())
             }
             (Some(from), Some(to)) => {
                 format!("{name} {} -> {}", from.commit.short(), to.commit.short())
@@ -66,6 +66,6 @@ fn show(app: &App, old: &Lockfile, new: &Lockfile) {
         }));
     }
     if !changed {
-        app.ui.status("everything is pinned as it was");
+        app.ui.status("nothing changed: every package is pinned as before");
     }
 }

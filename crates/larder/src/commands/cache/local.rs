@@ -122,7 +122,7 @@ fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<Exit, Failure>
     if !report.absent.is_empty() {
         let absent = count(report.absent.len(), "artifact");
         reporter.done(
-            format!("{absent} that mappings mention: collected, or not fetched yet"),
+            format!("{absent} mentioned in mappings but not here: collected, or not fetched yet"),
             json!({ "event": "absent", "artifacts": report.absent }),
         );
     }

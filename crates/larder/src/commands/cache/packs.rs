@@ -40,8 +40,8 @@ use crate::exit::{Exit, Failure};
 #[derive(Args)]
 #[command(override_usage = "larder cache pack [OPTIONS] [--rev REV | MAPPINGS | TARGET...] FILE")]
 pub struct Pack {
-    /// What to pack, then the file to write: what `larder build -o` wrote, or targets, which are
-    /// built first [default: the package's default targets]
+    /// A mappings file that `larder build -o` wrote, or targets, which are built first [default: the
+    /// package's default targets]; last, the file to write
     #[arg(required = true, value_name = "MAPPINGS|TARGET... FILE")]
     what: Vec<String>,
     /// Pack this revision, which `larder cache get` has fetched
@@ -61,7 +61,7 @@ pub struct Pack {
 /// Bring what a pack holds into the store.
 #[derive(Args)]
 pub struct Unpack {
-    /// What `larder cache pack` wrote
+    /// The pack that `larder cache pack` wrote
     file: PathBuf,
     #[command(flatten)]
     scope: ScopeArgs,
@@ -78,7 +78,7 @@ pub struct Bake {
     /// A target; may be repeated [default: the package's default targets]
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<TargetName>,
-    /// Only what the targets need of dependencies, not the package's own outputs
+    /// Only what the targets need from dependencies, not the package's own outputs
     #[arg(long)]
     dependencies: bool,
     /// The revision to ask the service for [default: the Git commit, or the nearest before it]

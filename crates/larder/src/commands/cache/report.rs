@@ -1,4 +1,4 @@
-//! What the cache commands print: a line on a terminal while it goes on, then what came of it.
+//! Prints for the cache commands: a line on a terminal while it goes on, then what came of it.
 
 use std::{
     fmt::Display,
@@ -31,13 +31,13 @@ impl<'a> Reporter<'a> {
         self.app.ui.note(Level::Warning, message);
     }
 
-    /// What was done, for people on standard error and for programs on standard output.
+    /// Says what was done, for people on standard error and for programs on standard output.
     pub fn done(&self, text: impl Display, event: Value) {
         self.app.ui.event_json(&event);
         self.app.ui.status(&text.to_string());
     }
 
-    /// What was asked for, on standard output either way.
+    /// Prints what was asked for, on standard output either way.
     pub fn result(&self, text: impl Display, event: Value) {
         self.app.ui.event_json(&event);
         self.app.ui.result(&text.to_string());

@@ -26,8 +26,8 @@ use crate::exit::{Exit, Failure};
 /// from the offline store alone.
 pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failure> {
     if args.mappings.is_some() && args.mappings_only {
-        let message = "with MAPPINGS at hand, `larder cache add` records them";
-        return Err(Failure::wrong(message));
+        let message = "--mappings-only fetches mappings, and MAPPINGS are given";
+        return Err(Failure::wrong(message).hint("`larder cache add` records them"));
     }
     let scopes = scopes(&args.place.scope, &args.package)?;
     let store = user_store(&app.store)?;
@@ -140,7 +140,7 @@ fn get_offline(
     }
     store.record_all(&scopes.local, &mappings)?;
     say_got(reporter, &report, false);
-    Ok(missing(reporter, "not to be had", &report.missing))
+    Ok(missing(reporter, "not available", &report.missing))
 }
 
 fn content(pack: &Pack) -> u64 {
