@@ -167,7 +167,9 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
             request.cache.collect = true;
             match build::run(app, &options, &request)? {
                 (report, Exit::Done) => Ok(report.mappings.unwrap_or_default()),
-                (_, exit) => Err(Failure::new(exit, "nothing was packed: the build failed")),
+                (_, exit) => {
+                    Err(Failure::new(exit, "nothing was packed: the build did not succeed"))
+                }
             }
         }
     }
