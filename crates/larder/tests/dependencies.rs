@@ -105,7 +105,7 @@ fn a_new_dependency_is_added_and_the_others_stay() {
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("larder.lock does not pin `bar`"), "{err}");
     assert_eq!(built(&directory), "21");
-    // What is no longer needed stays until the next update.
+    // A package that is no longer needed stays until the next update.
     app(&directory, &[("bar", &at(&bar))]);
     assert_eq!(built(&directory), "20");
     assert!(lock(&directory).contains("\"foo\""));
