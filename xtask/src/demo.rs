@@ -74,7 +74,7 @@ struct Demo {
     larder: PathBuf,
     package: PathBuf,
     store: PathBuf,
-    /// What each build was for, and how long it took.
+    /// The purpose of each build, and how long it took.
     times: Vec<(&'static str, Duration)>,
 }
 

@@ -1,4 +1,4 @@
-//! What the project's chores need that cargo does not bring, from Debian's packages.
+//! Programs that the project's chores need and cargo does not bring, from Debian's packages.
 
 use std::{env, process::Command};
 
@@ -18,7 +18,7 @@ const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package, probe: &[] }
 }
 
-/// What the tests run.
+/// Programs that the tests run.
 pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
@@ -39,7 +39,7 @@ pub const TESTS: &[Need] = &[
     Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
 ];
 
-/// What the examples are built with.
+/// Programs that the examples are built with.
 pub const EXAMPLES: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
@@ -47,7 +47,7 @@ pub const EXAMPLES: &[Need] = &[
     need("python3", "python3-minimal"),
 ];
 
-/// What `cargo xtask bench` measures against, and with.
+/// Programs that `cargo xtask bench` measures against, and with.
 pub const BENCH: &[Need] = &[
     need("gcc", "gcc"),
     need("ninja", "ninja-build"),

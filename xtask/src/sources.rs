@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cargo::{self, cargo};
 
-/// What is copied out of one crate.
+/// The files that are copied out of one crate.
 struct Source {
     /// The example that it is for.
     example: &'static str,

@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use larder_remote::{Access, Get, Progress as Transfer, RemoteError, Service, ServiceConfig};
+use larder_remote::{Access, Get, RemoteError, Service, ServiceConfig, Transfer};
 use larder_store::{
     Mappings, Revision, Scope, Store, StoreError,
     offline::{self, Bake, Recipe},
@@ -41,7 +41,7 @@ pub struct BakeRequest<'a> {
     /// Called while artifacts are fetched, from many threads.
     pub fetched: &'a (dyn Fn(Transfer) + Sync),
     /// Called before packing with what is going to be packed, and while it is.
-    pub packed: &'a dyn Fn(&Mappings, pack::Progress),
+    pub packed: &'a dyn Fn(&Mappings, pack::Handled),
 }
 
 /// A service that may serve what is to be baked.
@@ -61,7 +61,7 @@ pub struct Baked {
     /// The offline store's record of it.
     pub bake: Bake,
     /// The packs.
-    pub report: packing::Report,
+    pub report: packing::PackingReport,
 }
 
 /// Why an offline store was not made.
@@ -74,7 +74,7 @@ pub enum BakeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Not everything could be had. The offline store is as it was.
-    #[error("the offline store would not be complete, and is as it was")]
+    #[error("the offline store would not be complete; it is as it was")]
     Incomplete {
         /// The missing outputs, and why each is.
         missing: Vec<(String, String)>,
@@ -177,7 +177,7 @@ fn asked_for(plan: &Plan, request: &BakeRequest<'_>) -> Result<Vec<TargetId>, En
     match needed.is_empty() {
         false => Ok(needed),
         true => Err(Diagnostics::from(
-            Diagnostic::new("these targets need nothing of any dependency")
+            Diagnostic::new("these targets need nothing from any dependency")
                 .help("without --dependencies, the package's own outputs are baked"),
         )
         .into()),
@@ -216,7 +216,7 @@ fn fetch(
         match larder_remote::get(&request, &revisions) {
             Ok(Some(report)) if report.missing.is_empty() => {}
             Ok(Some(report)) => tracing::info!(
-                "{} of {scope} did not arrive from service {}; what they are of is built",
+                "{} of {scope} did not arrive from service {}; what is missing will be built",
                 match report.missing.len() {
                     1 => "1 artifact".to_owned(),
                     several => format!("{several} artifacts"),

@@ -196,7 +196,7 @@ impl Cache {
                 if same_role.all(|there| there.identity != here.identity) {
                     tracing::info!(
                         "offline store {}: {} was baked with another toolchain: {}, and here it is \
-                         {}; what it makes is built",
+                         {}; its outputs will be built",
                         directory.display(),
                         bake.package,
                         describe(there),

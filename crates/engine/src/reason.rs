@@ -109,9 +109,9 @@ impl Reason {
             Self::OutputMissing(path) => vec![format!("{path} is missing")],
             Self::OutputChanged(path) => vec![format!("{path} is not what the build made")],
             Self::Searched => {
-                vec!["a file appeared, or is gone, where its inputs are looked for".to_owned()]
+                vec!["a file appeared or vanished where its inputs are looked for".to_owned()]
             }
-            Self::Always => vec!["it is made in every build".to_owned()],
+            Self::Always => vec!["it is made anew in every build".to_owned()],
             Self::Needs(target) => vec![format!("{target} is out of date")],
         }
     }

@@ -46,7 +46,7 @@ pub struct Permissions {
 pub enum SandboxError {
     /// The kernel cannot keep commands from files.
     #[error(
-        "--sandbox needs Linux 6.2 or later with Landlock (version 3 of it), and {0}; nothing was \
+        "--sandbox needs Linux 6.2 or later with Landlock (version 3), but {0}; nothing was \
          built: build on another machine, or without --sandbox if you trust every package"
     )]
     NoLandlock(String),
@@ -213,8 +213,8 @@ impl Sandbox {
     pub fn withholds(&self, target: &str, name: &str) -> String {
         let message = format!("`{target}` asks for the environment variable {name}");
         let help = format!(
-            "a sandboxed command gets none that may tell a secret; if it may have this one, build \
-             with --allow-env {name}"
+            "a sandboxed command gets none that might reveal a secret; to let it have this one, \
+             build with --allow-env {name}"
         );
         self.at(target, Diagnostic::new(message).help(help)).to_string()
     }

@@ -38,7 +38,7 @@ pub struct Global {
     /// Fail when larder.lock would have to change
     #[arg(long, global = true)]
     pub locked: bool,
-    /// Print one JSON event a line on standard output
+    /// Print events on standard output, one JSON object a line
     #[arg(long, global = true)]
     pub json: bool,
 }

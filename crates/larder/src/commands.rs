@@ -20,31 +20,27 @@ use larder_engine::{
     process::Processes,
     session::{Session, Settings},
 };
-use larder_project::{dependencies::Resolution, diagnostic::Diagnostics};
+use larder_project::dependencies::Resolution;
 use larder_trace::describe_io;
 
 use crate::{
     cli::{Cli, Command, Global},
     diagnostics,
+    exit::{Exit, Failure},
     ui::Ui,
 };
 
-/// Something asked for failed.
-pub const FAILED: u8 = 1;
-/// Wrong usage, or something wrong with a manifest.
-pub const WRONG: u8 = 2;
-/// `--no-build` found something out of date.
-pub const OUT_OF_DATE: u8 = 3;
+/// [`Exit::Failed`] as the commands about records still spell it.
+pub const FAILED: u8 = Exit::Failed.code();
+/// [`Exit::Wrong`] as the commands about records still spell it.
+pub const WRONG: u8 = Exit::Wrong.code();
 
 /// The directory that commands work in, wherever `-C` has put that.
 pub fn here() -> &'static Path {
     Path::new(".")
 }
 
-/// Ended by a signal, as a shell says it of Ctrl-C.
-pub const INTERRUPTED: u8 = 130;
-
-/// What every command has at hand.
+/// The things that every command has at hand.
 pub struct App {
     /// Options that every command takes.
     pub global: Global,
@@ -70,17 +66,6 @@ impl App {
         };
         Session::new(settings, processes)
     }
-
-    /// Says what is wrong with a workspace. Returns the exit code for it.
-    pub fn refuse(&self, diagnostics: &Diagnostics) -> ExitCode {
-        self.ui.diagnostics(diagnostics);
-        ExitCode::from(code_of(diagnostics))
-    }
-}
-
-/// 2 for what people wrote wrong, 1 where only something that was tried has failed.
-pub fn code_of(diagnostics: &Diagnostics) -> u8 {
-    if diagnostics.failed() { FAILED } else { WRONG }
 }
 
 /// How dependencies are resolved, as options, `LARDER_OFFLINE` and `LARDER_PKG_DIR` say.
@@ -94,8 +79,8 @@ fn resolution(global: &Global, environment: &Environment) -> Resolution {
     }
 }
 
-/// Runs the command that was asked for. Exit codes: 0 done, 1 something failed, 2 wrong usage or
-/// manifest, 3 `--no-build` found something out of date.
+/// Runs the command that was asked for and says why it failed, if it did: the one place where that
+/// is said and becomes an exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.global);
     let environment = Arc::new(Environment::of_process());
@@ -103,33 +88,41 @@ pub fn run(cli: Cli) -> ExitCode {
     let store = StoreSettings::of(&environment, resolution.offline);
     let app = App { ui: Arc::new(ui), global: cli.global, environment, resolution, store };
     diagnostics::install(app.ui.clone(), app.global.verbose);
-    if let Some(directory) = &app.global.directory
-        && let Err(error) = env::set_current_dir(directory)
-    {
-        app.ui.error(&format!("cannot work in {}: {}", directory.display(), describe_io(&error)));
-        return ExitCode::from(WRONG);
+    let exit = run_command(&app, cli.command).unwrap_or_else(|failure| {
+        failure.print(&app.ui);
+        failure.exit.into()
+    });
+    if app.ui.finish() { exit } else { Exit::Failed.into() }
+}
+
+fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {
+    if let Some(directory) = &app.global.directory {
+        env::set_current_dir(directory).map_err(|error| {
+            let directory = directory.display();
+            Failure::wrong(format!("cannot work in {directory}: {}", describe_io(&error)))
+        })?;
     }
-    let code = match cli.command {
-        Command::Init(init) => scaffold::init(&app, &init),
-        Command::Clean(clean) => scaffold::clean(&app, &clean),
-        Command::Graph(graph) => graph::graph(&app, &graph),
-        Command::Build(build) => build::build(&app, &build),
-        Command::Query(query) => build::query(&app, &query),
-        Command::Exec(exec) => build::exec(&app, &exec),
-        Command::Test(test) => build::test(&app, &test),
-        Command::Why(why) => build::why(&app, &why),
-        Command::Cache(command) => cache::run(&app, command),
-        Command::Runs(arguments) => runs::runs(&app, &arguments),
-        Command::Status(arguments) => status::status(&app, &arguments),
-        Command::Changes(arguments) => status::changes(&app, &arguments),
-        Command::Failures(arguments) => status::failures(&app, &arguments),
-        Command::History(arguments) => status::history(&app, &arguments),
-        Command::Log(arguments) => log::log(&app, &arguments),
-        Command::Locks(arguments) => upkeep::locks(&app, &arguments),
-        Command::Gc(arguments) => upkeep::gc(&app, &arguments),
-        Command::Notify(arguments) => upkeep::notify(&app, &arguments),
-        Command::Ci(command) => ci::run(&app, &command),
-        Command::Update(update) => update::update(&app, &update),
+    let exit = match command {
+        Command::Init(arguments) => scaffold::init(app, &arguments),
+        Command::Clean(arguments) => scaffold::clean(app, &arguments),
+        Command::Graph(arguments) => graph::graph(app, &arguments),
+        Command::Build(arguments) => build::build(app, &arguments),
+        Command::Query(arguments) => build::query(app, &arguments),
+        Command::Exec(arguments) => build::exec(app, &arguments),
+        Command::Test(arguments) => build::test(app, &arguments),
+        Command::Why(arguments) => build::why(app, &arguments),
+        Command::Update(arguments) => update::update(app, &arguments),
+        Command::Cache(command) => cache::run(app, command),
+        Command::Ci(command) => ci::run(app, &command),
+        Command::Runs(arguments) => return Ok(runs::runs(app, &arguments)),
+        Command::Status(arguments) => return Ok(status::status(app, &arguments)),
+        Command::Changes(arguments) => return Ok(status::changes(app, &arguments)),
+        Command::Failures(arguments) => return Ok(status::failures(app, &arguments)),
+        Command::History(arguments) => return Ok(status::history(app, &arguments)),
+        Command::Log(arguments) => return Ok(log::log(app, &arguments)),
+        Command::Locks(arguments) => return Ok(upkeep::locks(app, &arguments)),
+        Command::Gc(arguments) => return Ok(upkeep::gc(app, &arguments)),
+        Command::Notify(arguments) => return Ok(upkeep::notify(app, &arguments)),
     };
-    if app.ui.finish() { code } else { ExitCode::from(FAILED) }
+    exit.map(ExitCode::from)
 }

@@ -1,4 +1,4 @@
-//! What libraries say by `tracing`, shown like everything else.
+//! Shows what libraries say by `tracing` like everything else.
 
 use std::{fmt, sync::Arc};
 

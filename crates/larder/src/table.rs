@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::ui::Ui;
 
-/// What a cell says besides its text.
+/// The meaning of a cell, shown by its colour.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing.

@@ -1,5 +1,5 @@
-//! What people and programs get to see: progress and messages on standard error, with `--json` one
-//! event a line on standard output.
+//! Everything that people and programs get to see: progress and messages on standard error, with
+//! `--json` one event a line on standard output.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -156,10 +156,20 @@ impl Ui {
 
     /// Says what went wrong.
     pub fn error(&self, message: &str) {
+        self.error_with_hint(message, None);
+    }
+
+    /// Says what went wrong and what to do about it.
+    pub fn error_with_hint(&self, message: &str, hint: Option<&str>) {
         if self.json {
-            self.emit(&json!({ "event": "error", "message": message }));
+            let mut event = json!({ "event": "error", "message": message });
+            if let Some(hint) = hint {
+                event["help"] = hint.into();
+            }
+            self.emit(&event);
         } else {
-            self.say(&format!("{} {message}", self.paint(style::RED, "error:")));
+            let help = hint.map_or(String::new(), |hint| format!("\n  help: {hint}"));
+            self.say(&format!("{} {message}{help}", self.paint(style::RED, "error:")));
         }
     }
 

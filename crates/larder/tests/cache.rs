@@ -242,6 +242,27 @@ fn mappings_only_and_add_leave_artifacts_for_later() {
 }
 
 #[test]
+fn a_refusal_is_said_once_with_its_advice_and_exit_code() {
+    let machine = Machine::new(([127, 0, 0, 1], 1).into());
+    let said = machine.fail(2, &["get", "outputs.jsonl", "--mappings-only"]);
+    assert_eq!(
+        said,
+        "error: --mappings-only fetches mappings, and MAPPINGS are given\n  \
+         help: `larder cache add` records them\n"
+    );
+    let said = machine.fail(2, &["get"]);
+    assert!(said.starts_with("error: there is no larder.toml in "), "{said}");
+    assert!(said.ends_with("\n  help: or name the package with --package\n"), "{said}");
+    let events = machine.run(&["get", "--json"]);
+    let event: serde_json::Value = serde_json::from_str(&events.stdout).unwrap();
+    assert_eq!(event["help"], "or name the package with --package");
+    let manifest = "[package]\nname = \"pkg\"\n[[command]]\nname = \"c\"\noutputs = [\"c\"]\nrun = [\"false\"]\n";
+    fs::write(machine.work().join("larder.toml"), manifest).unwrap();
+    let said = machine.fail(1, &["pack", "outputs.pack"]);
+    assert!(said.ends_with("error: nothing was packed: the build did not succeed\n"), "{said}");
+}
+
+#[test]
 fn corruption_is_found_and_collected() {
     let s3 = S3::start();
     let machine = Machine::new(s3.address);
@@ -304,7 +325,7 @@ fn a_killed_get_leaves_nothing_wrong() {
     let killed = kill_at_random(&machine, &[&["get"][..], &place].concat(), 7);
     assert!(killed > 3, "{killed}");
     assert_eq!(machine.holds(&built.mappings), 201);
-    // What the dead left behind goes with a collection.
+    // Leftovers of the dead go with a collection.
     collect_until(&machine, &["gc", "--max-age", "30d"], || {
         let mut left = Vec::new();
         temporaries(&machine.path("store/artifacts"), &mut left);

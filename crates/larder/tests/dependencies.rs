@@ -54,7 +54,7 @@ fn a_lock_is_written_once_and_moves_only_by_update() {
     // An update that changes nothing writes nothing.
     let written = fs::metadata(app.join("larder.lock")).unwrap().modified().unwrap();
     let (code, _, err) = run(larder_in(&app).arg("update")).parts();
-    assert_eq!((code, err.contains("as it was")), (0, true), "{err}");
+    assert_eq!((code, err.contains("pinned as before")), (0, true), "{err}");
     assert_eq!(fs::metadata(app.join("larder.lock")).unwrap().modified().unwrap(), written);
 }
 
@@ -105,7 +105,7 @@ fn a_new_dependency_is_added_and_the_others_stay() {
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("larder.lock does not pin `bar`"), "{err}");
     assert_eq!(built(&directory), "21");
-    // What is no longer needed stays until the next update.
+    // A package that is no longer needed stays until the next update.
     app(&directory, &[("bar", &at(&bar))]);
     assert_eq!(built(&directory), "20");
     assert!(lock(&directory).contains("\"foo\""));

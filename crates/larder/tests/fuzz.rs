@@ -26,7 +26,7 @@ fn run(entry: fn(&[u8]), seeds: &[Vec<u8>], words: &[&str], rounds: u32) {
             mutate(&mut bytes, &corpus, words, &mut rng);
         }
         try_one(&bytes);
-        // What was changed is changed again, now and then.
+        // Now and then, a changed text is changed again.
         if rng.u32(..8) == 0 && corpus.len() < 200 {
             corpus.push(bytes);
         }

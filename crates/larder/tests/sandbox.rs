@@ -434,7 +434,7 @@ fn there_is_no_network() {
     assert_eq!(udp.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
     assert_eq!(unix.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     let text = package.fail(&["build", "--sandbox", "loud"]);
-    assert!(text.contains("it tried to use a network, and there is none in the sandbox"), "{text}");
+    assert!(text.contains("it tried to use a network, but there is none in the sandbox"), "{text}");
 }
 
 #[test]

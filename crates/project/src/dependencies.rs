@@ -53,9 +53,9 @@ impl Update {
     }
 }
 
-/// A manifest's request for a package.
+/// A dependency that a manifest requires.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct Requirement {
     /// The dependency's name.
     pub name: String,
     /// The repository.
@@ -72,7 +72,7 @@ pub(crate) struct Request {
     pub span: Range<usize>,
 }
 
-impl Request {
+impl Requirement {
     fn wrong(&self, message: String) -> Diagnostic {
         Diagnostic::new(message).at(&self.source, self.span.clone())
     }
@@ -94,7 +94,7 @@ fn asked(url: &str, rev: Option<&str>) -> String {
 
 /// A dependency that was found.
 struct Found {
-    request: Request,
+    requirement: Requirement,
     commit: Commit,
     /// Its checkout, where files are needed.
     directory: Option<PathBuf>,
@@ -118,7 +118,7 @@ pub(crate) struct Dependencies {
     root: PathBuf,
     packages: Packages,
     lockfile: Lockfile,
-    wanted: Vec<Request>,
+    wanted: Vec<Requirement>,
     found: BTreeMap<String, Found>,
     incomplete: bool,
 }
@@ -170,19 +170,20 @@ impl Dependencies {
     ///
     /// # Errors
     /// When another package asks for something else by the same name.
-    pub fn want(&mut self, request: Request) -> Result<(), Diagnostic> {
-        let other = self.wanted.iter().find(|other| other.name == request.name);
-        let (other, agrees) = match (self.found.get(&request.name), other) {
+    pub fn want(&mut self, requirement: Requirement) -> Result<(), Diagnostic> {
+        let other = self.wanted.iter().find(|other| other.name == requirement.name);
+        let (other, agrees) = match (self.found.get(&requirement.name), other) {
             (Some(found), _) => {
-                let other = &found.request;
+                let other = &found.requirement;
                 let rev = other.rev.as_deref();
-                (other, request.agrees(&other.repository, rev, &found.commit))
+                (other, requirement.agrees(&other.repository, rev, &found.commit))
             }
-            (None, Some(other)) => {
-                (other, request.repository.is(&other.repository) && request.rev == other.rev)
-            }
+            (None, Some(other)) => (
+                other,
+                requirement.repository.is(&other.repository) && requirement.rev == other.rev,
+            ),
             (None, None) => {
-                self.wanted.push(request);
+                self.wanted.push(requirement);
                 return Ok(());
             }
         };
@@ -191,24 +192,25 @@ impl Dependencies {
         }
         let message = format!(
             "two packages need different `{}`: `{}` needs {}, and `{}` needs {}",
-            request.name,
+            requirement.name,
             other.user,
             other.asked(),
-            request.user,
-            request.asked()
+            requirement.user,
+            requirement.asked()
         );
-        Err(request.wrong(message).help("let both name the same repository and `rev`"))
+        Err(requirement.wrong(message).help("let both name the same repository and `rev`"))
     }
 
     /// Finds everything that is wanted, at once. Returns what went wrong.
     pub fn obtain(&mut self) -> Vec<Diagnostic> {
         let wanted = std::mem::take(&mut self.wanted);
-        let obtained = parallel::map(&wanted, SERVERS, |request| self.obtain_one(request));
+        let obtained = parallel::map(&wanted, SERVERS, |requirement| self.obtain_one(requirement));
         let mut errors = Vec::new();
-        for (request, obtained) in wanted.into_iter().zip(obtained) {
+        for (requirement, obtained) in wanted.into_iter().zip(obtained) {
             match obtained {
                 Ok(Some((commit, directory))) => {
-                    self.found.insert(request.name.clone(), Found { request, commit, directory });
+                    self.found
+                        .insert(requirement.name.clone(), Found { requirement, commit, directory });
                 }
                 Ok(None) => self.incomplete = true,
                 Err(diagnostic) => errors.push(diagnostic),
@@ -221,66 +223,66 @@ impl Dependencies {
     /// written and may not be.
     fn obtain_one(
         &self,
-        request: &Request,
+        requirement: &Requirement,
     ) -> Result<Option<(Commit, Option<PathBuf>)>, Diagnostic> {
-        let Some(commit) = self.pin(request)? else { return Ok(None) };
+        let Some(commit) = self.pin(requirement)? else { return Ok(None) };
         if self.reach == Reach::Pins {
             return Ok(Some((commit, None)));
         }
         let canonical = |directory: PathBuf| Some(directory.canonicalize().unwrap_or(directory));
-        if let Some(directory) = self.packages.find(&request.name, &commit) {
+        if let Some(directory) = self.packages.find(&requirement.name, &commit) {
             return Ok(Some((commit, canonical(directory))));
         }
         if self.resolution.offline {
             let message = format!(
                 "the dependency `{}` ({}, commit {}) is not in {}, and nothing is fetched offline",
-                request.name,
-                request.repository.url(),
+                requirement.name,
+                requirement.repository.url(),
                 commit.short(),
                 self.packages.directory().display()
             );
-            return Err(request.wrong(message).help(OFFLINE).failed());
+            return Err(requirement.wrong(message).help(OFFLINE).failed());
         }
         if self.reach != Reach::Fetch {
             return Ok(None);
         }
-        match self.packages.obtain(&request.name, &request.repository, &commit) {
+        match self.packages.obtain(&requirement.name, &requirement.repository, &commit) {
             Ok(directory) => Ok(Some((commit, canonical(directory)))),
             Err(error) => {
-                let message = format!("cannot get the dependency `{}`: {error}", request.name);
-                Err(request.wrong(message).failed())
+                let message = format!("cannot get the dependency `{}`: {error}", requirement.name);
+                Err(requirement.wrong(message).failed())
             }
         }
     }
 
-    /// The commit that a request means: what the lock file pins, else what the repository says;
+    /// The commit that a requirement means: what the lock file pins, else what the repository says;
     /// `None` when the lock file would have to be written and may not be.
-    fn pin(&self, request: &Request) -> Result<Option<Commit>, Diagnostic> {
-        let name = &request.name;
+    fn pin(&self, requirement: &Requirement) -> Result<Option<Commit>, Diagnostic> {
+        let name = &requirement.name;
         if !self.resolution.update.includes(name) {
             if let Some(pinned) = self.lockfile.packages.get(name) {
-                check_pinned(request, pinned, &self.root)?;
+                check_pinned(requirement, pinned, &self.root)?;
                 return Ok(Some(pinned.commit.clone()));
             }
             if self.resolution.locked {
-                return Err(unpinned(request));
+                return Err(unpinned(requirement));
             }
         }
-        let is_commit = request.rev.as_ref().is_some_and(|rev| rev.parse::<Commit>().is_ok());
+        let is_commit = requirement.rev.as_ref().is_some_and(|rev| rev.parse::<Commit>().is_ok());
         if self.resolution.offline && !is_commit {
             let message = format!(
                 "which commit the dependency `{name}` is ({}) cannot be found out offline",
-                request.asked()
+                requirement.asked()
             );
-            return Err(request.wrong(message).help(OFFLINE).failed());
+            return Err(requirement.wrong(message).help(OFFLINE).failed());
         }
         if self.reach != Reach::Fetch {
             return Ok(None);
         }
-        let resolved = git::resolve(&request.repository, request.rev.as_deref());
+        let resolved = git::resolve(&requirement.repository, requirement.rev.as_deref());
         resolved.map(Some).map_err(|error| {
             let message = format!("cannot resolve the dependency `{name}`: {error}");
-            request.wrong(message).failed()
+            requirement.wrong(message).failed()
         })
     }
 
@@ -306,7 +308,7 @@ impl Dependencies {
             _ => Lockfile::default(),
         };
         for (name, found) in self.found {
-            let Request { spelled, rev, .. } = found.request;
+            let Requirement { spelled, rev, .. } = found.requirement;
             let entry = Pinned { git: spelled, rev, commit: found.commit };
             let kept = self.lockfile.packages.get(&name).filter(|old| {
                 // Another spelling of the same repository is no change.
@@ -334,25 +336,27 @@ fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
 }
 
 /// Whether the lock file's entry is for what a manifest asks for.
-fn check_pinned(request: &Request, pinned: &Pinned, root: &Path) -> Result<(), Diagnostic> {
+fn check_pinned(requirement: &Requirement, pinned: &Pinned, root: &Path) -> Result<(), Diagnostic> {
     let repository = Repository::parse(&pinned.git, root);
     let rev = pinned.rev.as_deref();
-    if repository.is_ok_and(|repository| request.agrees(&repository, rev, &pinned.commit)) {
+    if repository.is_ok_and(|repository| requirement.agrees(&repository, rev, &pinned.commit)) {
         return Ok(());
     }
     let message = format!(
         "`{}` needs `{}` from {}, but {} pins it from {}",
-        request.user,
-        request.name,
-        request.asked(),
+        requirement.user,
+        requirement.name,
+        requirement.asked(),
         lockfile::FILE_NAME,
         asked(&pinned.git, rev),
     );
-    Err(request.wrong(message).help(format!("`larder update {}` pins it anew", request.name)))
+    Err(requirement
+        .wrong(message)
+        .help(format!("`larder update {}` pins it anew", requirement.name)))
 }
 
-/// The error when the lock file has no entry for a request and may not get one.
-fn unpinned(request: &Request) -> Diagnostic {
-    let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, request.name);
-    request.wrong(message).help(format!("`larder update {}` pins it", request.name))
+/// The error when the lock file has no entry for a requirement and may not get one.
+fn unpinned(requirement: &Requirement) -> Diagnostic {
+    let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, requirement.name);
+    requirement.wrong(message).help(format!("`larder update {}` pins it", requirement.name))
 }

@@ -9,7 +9,7 @@ use std::{
 use larder_trace::describe_io;
 
 use crate::{
-    dependencies::{Dependencies, Reach, Request, Resolution, Update},
+    dependencies::{Dependencies, Reach, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, suggest},
     leftovers,
     lock::lock_build,
@@ -229,7 +229,7 @@ fn find_packages(
             let package = &workspace.packages[user];
             for (name, declared) in &package.manifest.dependencies {
                 if let DependencySource::Git { url, rev } = &declared.from {
-                    let asked = request(
+                    let required = requirement(
                         root,
                         package,
                         &checkouts[user],
@@ -238,7 +238,7 @@ fn find_packages(
                         rev.as_deref(),
                         declared,
                     );
-                    errors.extend(asked.and_then(|request| dependencies.want(request)).err());
+                    errors.extend(required.and_then(|required| dependencies.want(required)).err());
                 }
             }
         }
@@ -319,8 +319,8 @@ fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagn
     Ok(Package { place, manifest, is_root: needed.by.is_none() })
 }
 
-/// Returns the request that `package` makes by a Git dependency.
-fn request(
+/// Returns the requirement that a Git dependency of `package` makes.
+fn requirement(
     root: &Path,
     package: &Package,
     checkout: &Option<PathBuf>,
@@ -328,7 +328,7 @@ fn request(
     url: &str,
     rev: Option<&str>,
     declared: &Dependency,
-) -> Result<Request, Diagnostic> {
+) -> Result<Requirement, Diagnostic> {
     let source = &package.manifest.source;
     let repository = Repository::parse(url, &package.place.directory)
         .map_err(|error| Diagnostic::new(error.to_string()).at(source, declared.span.clone()))?;
@@ -344,7 +344,7 @@ fn request(
         true => relative(root, Path::new(repository.url())),
         false => url.to_owned(),
     };
-    Ok(Request {
+    Ok(Requirement {
         name: name.to_owned(),
         repository,
         spelled,

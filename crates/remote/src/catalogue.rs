@@ -45,7 +45,7 @@ pub struct RemotePack {
     pub id: ContentHash,
     /// Its length in bytes.
     pub length: u64,
-    /// What it holds.
+    /// The pack's index: the artifacts that it holds.
     pub index: Index,
     tail: Vec<u8>,
 }
@@ -72,7 +72,7 @@ impl RemotePack {
     }
 }
 
-/// What a catalogue says.
+/// The content of a catalogue.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     /// The hash of the mappings file that goes with it.
@@ -145,6 +145,6 @@ pub const PACK_CONTENT: u64 = 64 << 20;
 /// From what size on an artifact gets a pack of its own, in bytes.
 pub const LARGE: u64 = 4 << 20;
 /// How hard packs for services are compressed.
-pub fn level() -> pack::Level {
-    pack::Level::default()
+pub fn level() -> pack::Compression {
+    pack::Compression::default()
 }

@@ -111,7 +111,7 @@ pub enum ConfigError {
     Service {
         /// The service.
         name: String,
-        /// What is wrong.
+        /// The mistake.
         reason: String,
     },
 }

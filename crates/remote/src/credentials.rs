@@ -2,11 +2,11 @@
 
 use std::{env, fmt};
 
-/// What `LARDER_CACHE_KEY` holds: `id:secret`.
+/// The key in `LARDER_CACHE_KEY`: `id:secret`.
 pub struct Key {
     /// The S3 access key id, or the Azure account.
     pub id: String,
-    /// What goes with it. Never printed.
+    /// The secret that goes with it. Never printed.
     pub secret: String,
 }
 

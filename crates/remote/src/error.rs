@@ -1,4 +1,4 @@
-//! What can go wrong with a service as a whole. One artifact that does not arrive is no such error.
+//! Failures of a service as a whole. One artifact that does not arrive is no such error.
 
 use larder_store::{MappingsError, StoreError};
 
@@ -15,7 +15,7 @@ pub enum RemoteError {
     Request {
         /// The service's name.
         service: String,
-        /// What was being done: "read", "write", "list".
+        /// The action that failed: "read", "write", "list".
         action: &'static str,
         /// Path of the object below the service's URL.
         object: String,
@@ -51,7 +51,7 @@ pub enum RemoteError {
     /// Something local other than the store failed.
     #[error("cannot {action}: {source}")]
     Local {
-        /// What was being done.
+        /// The action that failed.
         action: String,
         /// Why it failed.
         source: std::io::Error,

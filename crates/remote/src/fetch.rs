@@ -35,9 +35,9 @@ use crate::{
 /// Artifacts that did not arrive, each with the reason.
 pub type Missing = BTreeMap<ContentHash, String>;
 
-/// What has happened since the last report.
+/// A change in a transfer since the last one that was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum Transfer {
     /// So much lies ahead, more than was said before.
     Planned {
         /// Artifacts to transfer.
@@ -60,7 +60,7 @@ pub struct Fetch<'a> {
     pub scope: &'a Scope,
     pub store: &'a Store,
     pub wanted: &'a Wanted,
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
 /// For each artifact that was tried, whether it arrived.
@@ -74,7 +74,7 @@ impl Fetch<'_> {
             .keys()
             .map(|hash| (*hash, "the service does not have it".to_owned()))
             .collect();
-        // What is empty needs no transfer, and is in no block.
+        // Empty artifacts need no transfer, and are in no block.
         missing.retain(|hash, _| match self.wanted.get(hash) {
             Some(artifact) if artifact.size == 0 => {
                 !matches!(self.store.import(hash, 0, artifact.executable, io::empty()), Ok(true))
@@ -104,7 +104,7 @@ impl Fetch<'_> {
     }
 
     fn round(&self, chunks: &[Chunk<'_>]) -> BTreeMap<ContentHash, Result<(), String>> {
-        (self.progress)(Progress::Planned {
+        (self.progress)(Transfer::Planned {
             artifacts: chunks.iter().map(|chunk| chunk.artifacts.len() as u64).sum(),
             bytes: chunks.iter().map(Chunk::stored_len).sum(),
         });
@@ -114,25 +114,25 @@ impl Fetch<'_> {
     }
 
     fn read_all(&self, chunks: &[Chunk<'_>], outcomes: &Outcomes) {
-        let (jobs, queue) = mpsc::channel::<Job<'_>>();
+        let (blocks, queue) = mpsc::channel::<Arrived<'_>>();
         let queue = Mutex::new(queue);
         thread::scope(|scope| {
             for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
                 scope.spawn(|| {
                     loop {
-                        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok(job) = job else { return };
-                        job.run(self, outcomes);
+                        let block = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                        let Ok(block) = block else { return };
+                        block.run(self, outcomes);
                     }
                 });
             }
             let reads =
                 stream::iter(chunks).for_each_concurrent(self.service.connections, |chunk| {
-                    let reading = Reading { fetch: self, chunk, jobs: jobs.clone(), outcomes };
+                    let reading = Reading { fetch: self, chunk, blocks: blocks.clone(), outcomes };
                     reading.run()
                 });
             self.service.block_on(reads);
-            drop(jobs);
+            drop(blocks);
         });
     }
 }
@@ -141,7 +141,7 @@ impl Fetch<'_> {
 struct Reading<'a> {
     fetch: &'a Fetch<'a>,
     chunk: &'a Chunk<'a>,
-    jobs: Sender<Job<'a>>,
+    blocks: Sender<Arrived<'a>>,
     outcomes: &'a Outcomes,
 }
 
@@ -237,16 +237,17 @@ impl Reading<'_> {
             let stored = buffer.split_to(block.stored_len()).freeze();
             let (reply, replied) = oneshot::channel();
             let came = stored.clone();
-            let job = Job { chunk: self.chunk, block, stored, partial: partial.take(), reply };
-            // Fails only when the threads that take jobs are gone, and they outlive us.
-            _ = self.jobs.send(job);
+            let arrived =
+                Arrived { chunk: self.chunk, block, stored, partial: partial.take(), reply };
+            // Fails only when the threads that take blocks are gone, and they outlive us.
+            _ = self.blocks.send(arrived);
             let Ok(absorbed) = replied.await else { return Ok(()) };
             *partial = absorbed.partial;
             let artifacts = absorbed
                 .artifacts
                 .map_err(|refusal| Broken::Block(refusal, ContentHash::of_bytes(&came)))?;
             let bytes = block.stored_len() as u64;
-            (self.fetch.progress)(Progress::Done { artifacts, bytes });
+            (self.fetch.progress)(Transfer::Done { artifacts, bytes });
             *next += 1;
             attempts.succeeded(&service.health);
         }
@@ -266,7 +267,7 @@ impl Reading<'_> {
 }
 
 /// A block that has arrived, to be decoded and stored by one of the threads that do that.
-struct Job<'a> {
+struct Arrived<'a> {
     chunk: &'a Chunk<'a>,
     block: &'a Block,
     stored: Bytes,
@@ -280,7 +281,7 @@ struct Absorbed {
     artifacts: Result<u64, Refusal>,
 }
 
-impl Job<'_> {
+impl Arrived<'_> {
     fn run(mut self, fetch: &Fetch<'_>, outcomes: &Outcomes) {
         let artifacts = self.absorb(fetch, outcomes);
         // Fails only when nobody waits any more.
@@ -334,7 +335,7 @@ impl Job<'_> {
     }
 }
 
-/// What arrived stays arrived; otherwise the last word counts.
+/// Records how an artifact fared. One that arrived stays arrived; otherwise the last word counts.
 fn record(outcomes: &Outcomes, hash: ContentHash, outcome: Result<(), String>) {
     let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = outcomes.entry(hash).or_insert_with(|| outcome.clone());

@@ -7,7 +7,7 @@ use larder_store::{Mappings, Revision, Scope, Store};
 use larder_trace::ContentHash;
 
 use crate::{
-    Catalogue, Missing, Progress, RemoteError, Service,
+    Catalogue, Missing, RemoteError, Service, Transfer,
     catalogue::RemotePack,
     fetch::Fetch,
     known::known_packs,
@@ -17,7 +17,7 @@ use crate::{
     retry::Attempts,
 };
 
-/// What to get, and how.
+/// Mappings and artifacts to get from a service.
 pub struct Get<'a> {
     /// From where.
     pub service: &'a Service,
@@ -32,10 +32,10 @@ pub struct Get<'a> {
     /// Trust nothing that is in the store: rehash it, and fetch again what fails.
     pub force: bool,
     /// Called from many threads.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
-/// What was got.
+/// The result of a [`get`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetReport {
     /// The revision that the service had; `None` when the mappings were given.
@@ -46,7 +46,7 @@ pub struct GetReport {
     pub fetched: usize,
     /// Artifacts that were in the store already, or in an offline store behind it.
     pub present: usize,
-    /// What did not arrive. The mappings are recorded all the same: a build that wants one of
+    /// Artifacts that did not arrive. The mappings are recorded all the same: a build that wants one of
     /// these makes it.
     pub missing: Missing,
 }

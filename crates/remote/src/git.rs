@@ -1,4 +1,4 @@
-//! What Git says of the work tree: which revisions there are, and whether it is clean.
+//! The work tree, as Git sees it: which revisions there are, and whether it is clean.
 
 use std::{
     path::Path,

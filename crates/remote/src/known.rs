@@ -1,4 +1,4 @@
-//! What a service is known to hold for a scope.
+//! Artifacts that a service is known to hold for a scope.
 
 use std::collections::BTreeMap;
 

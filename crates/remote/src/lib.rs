@@ -30,7 +30,7 @@ pub use catalogue::{Catalogue, CatalogueError, RemotePack};
 pub use config::{CacheConfig, Config, ConfigError, ServiceConfig};
 pub use credentials::Key;
 pub use error::RemoteError;
-pub use fetch::{Missing, Progress};
+pub use fetch::{Missing, Transfer};
 pub use get::{Get, GetReport, get, get_mappings};
 pub use on_demand::{Origin, add, on_demand};
 pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};

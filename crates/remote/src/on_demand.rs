@@ -78,8 +78,8 @@ fn write(path: &Path, content: &[u8]) -> Result<(), RemoteError> {
         })
 }
 
-/// What fetches on demand for the store at `layout`; `None` when nothing was ever added to it.
-/// Reads no more than the names of files until it is asked for something.
+/// Returns a source of artifacts on demand for the store at `layout`; `None` when nothing was ever
+/// added to it. Reads no more than the names of files until it is asked for something.
 pub fn on_demand(config: Config, layout: &Layout) -> Option<Upstream> {
     let mut files = Vec::new();
     find_origins(&layout.revisions(), &mut files);

@@ -5,20 +5,20 @@ use std::{
     ops::Range,
 };
 
-use larder_store::{Artifact, pack};
+use larder_store::{MappedArtifact, pack};
 use larder_trace::ContentHash;
 
 use crate::catalogue::RemotePack;
 
-/// What is wanted, with size and permissions.
-pub type Wanted = BTreeMap<ContentHash, Artifact>;
+/// The artifacts that are wanted, with size and permissions.
+pub type Wanted = BTreeMap<ContentHash, MappedArtifact>;
 
 /// One ranged read: a run of blocks, and the wanted artifacts that are whole in it.
 #[derive(Debug)]
 pub struct Chunk<'a> {
     pub pack: &'a RemotePack,
     pub blocks: Range<usize>,
-    pub artifacts: Vec<&'a pack::Artifact>,
+    pub artifacts: Vec<&'a pack::Member>,
 }
 
 impl Chunk<'_> {
@@ -43,7 +43,7 @@ pub fn plan<'a>(
     wanted: &Wanted,
     tried: &BTreeSet<(ContentHash, ContentHash)>,
 ) -> Vec<Chunk<'a>> {
-    let offer = |pack: &'a RemotePack| -> Vec<&'a pack::Artifact> {
+    let offer = |pack: &'a RemotePack| -> Vec<&'a pack::Member> {
         let artifacts = pack.index.artifacts().iter();
         artifacts
             .filter(|artifact| {
@@ -68,7 +68,7 @@ pub fn plan<'a>(
 
 /// The smallest runs of blocks that hold whole artifacts, in file order. Artifacts that share a
 /// block share a run.
-fn runs<'a>(pack: &'a RemotePack, artifacts: &[&'a pack::Artifact]) -> Vec<Chunk<'a>> {
+fn runs<'a>(pack: &'a RemotePack, artifacts: &[&'a pack::Member]) -> Vec<Chunk<'a>> {
     let mut runs: Vec<Chunk<'a>> = Vec::new();
     for artifact in artifacts {
         let blocks = pack.index.blocks_of(artifact);

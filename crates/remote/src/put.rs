@@ -9,13 +9,13 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use larder_store::{
-    Artifact, Mappings, Revision, Scope,
+    MappedArtifact, Mappings, Revision, Scope,
     pack::{self, Entry},
 };
 use larder_trace::ContentHash;
 
 use crate::{
-    Catalogue, Missing, Progress, RemoteError, Service,
+    Catalogue, Missing, RemoteError, Service, Transfer,
     catalogue::{LARGE, PACK_CONTENT, RemotePack, level},
     known::known_packs,
     paths,
@@ -28,7 +28,7 @@ const MOST_PACKS: usize = 24;
 /// sent again, together. As this halves the number, it happens at every twelfth growth at most.
 const KEPT_PACKS: usize = 12;
 
-/// What to do with what the service has.
+/// The things that an upload replaces among those that the service has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
     /// Send artifacts that it lacks; replace the mappings where they differ.
@@ -43,7 +43,7 @@ pub enum Overwrite {
 /// Opens an artifact for reading. What it yields is verified.
 pub type OpenArtifact<'a> = dyn Fn(&ContentHash) -> io::Result<File> + Sync + 'a;
 
-/// What to put where.
+/// An upload: mappings, their artifacts, and where to.
 pub struct Upload<'a> {
     /// To which service, open for writing.
     pub service: &'a Service,
@@ -55,15 +55,15 @@ pub struct Upload<'a> {
     pub mappings: &'a Mappings,
     /// Gives the artifacts' content.
     pub open: &'a OpenArtifact<'a>,
-    /// What to do with what is there.
+    /// The things that are replaced.
     pub overwrite: Overwrite,
     /// Write no revision when an artifact is missing.
     pub all_or_nothing: bool,
     /// Called from one thread.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
-/// What was put.
+/// The result of an upload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutReport {
     /// Whether the service had the revision and it was left as it was.
@@ -101,7 +101,7 @@ impl Upload<'_> {
 
         let unsent = artifacts.iter().filter(|(hash, _)| !used.artifacts.contains(*hash));
         let unsent: BTreeMap<_, _> = unsent.collect();
-        (self.progress)(Progress::Planned {
+        (self.progress)(Transfer::Planned {
             artifacts: unsent.len() as u64,
             bytes: unsent.values().map(|artifact| artifact.size).sum(),
         });
@@ -141,10 +141,10 @@ impl Upload<'_> {
         Ok(report)
     }
 
-    /// What the service has of `artifacts`, in packs that are still there.
+    /// Returns those of `artifacts` that the service has, in packs that are still there.
     async fn reusable(
         &self,
-        artifacts: &BTreeMap<ContentHash, Artifact>,
+        artifacts: &BTreeMap<ContentHash, MappedArtifact>,
     ) -> Result<Used, RemoteError> {
         let packs = known_packs(self.service, self.scope).await?;
         let mut offers: Vec<_> = packs
@@ -193,7 +193,7 @@ impl Upload<'_> {
     /// Packs to make: one for each large artifact, and as many as the small ones need. What goes
     /// into one depends on nothing but the mappings and what the service has, so that a put that
     /// was broken off finds what it had sent.
-    fn group(&self, unsent: BTreeMap<&ContentHash, &Artifact>) -> Vec<Vec<Entry>> {
+    fn group(&self, unsent: BTreeMap<&ContentHash, &MappedArtifact>) -> Vec<Vec<Entry>> {
         let mut paths = BTreeMap::new();
         for file in self.mappings.iter().flat_map(|(_, outputs)| &outputs.outputs) {
             let path = paths.entry(&file.hash).or_insert(file.path.as_str());
@@ -256,7 +256,7 @@ impl Upload<'_> {
         };
         match uploaded {
             Ok(()) => {
-                (self.progress)(Progress::Done {
+                (self.progress)(Transfer::Done {
                     artifacts: entries.len() as u64,
                     bytes: entries.iter().map(|entry| entry.size).sum(),
                 });
@@ -288,7 +288,7 @@ impl Upload<'_> {
     }
 }
 
-/// What a revision will refer to.
+/// The packs and artifacts that a revision will refer to.
 #[derive(Default)]
 struct Used {
     artifacts: BTreeSet<ContentHash>,

@@ -29,7 +29,7 @@ use crate::{
 /// From what size on an upload is sent in parts, and how large a part is, in bytes.
 const PART: usize = 8 << 20;
 
-/// What a service is opened for.
+/// The use that a service is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Reads; without credentials where the configuration says so.

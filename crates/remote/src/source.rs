@@ -8,7 +8,7 @@ use larder_store::{
 };
 use larder_trace::{ContentHash, OutputFile};
 
-use crate::{Overwrite, Progress, PutReport, RemoteError, Service, Upload, put};
+use crate::{Overwrite, PutReport, RemoteError, Service, Transfer, Upload, put};
 
 /// Where a revision is put, and how.
 pub struct Destination<'a> {
@@ -18,10 +18,10 @@ pub struct Destination<'a> {
     pub scope: &'a Scope,
     /// Under which revision.
     pub revision: &'a Revision,
-    /// What to do with what is there.
+    /// The things that are replaced.
     pub overwrite: Overwrite,
     /// Called while it goes on.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
 /// Puts `mappings` and the artifacts that `store` has of them.

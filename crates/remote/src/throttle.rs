@@ -1,4 +1,4 @@
-//! What a service says about being asked too much, heard by every request to it.
+//! Heeds what a service says about being asked too much, in every request to it.
 
 use std::{
     sync::{
@@ -93,7 +93,7 @@ impl HttpService for Throttled {
         {
             self.throttle.hold(delay);
         }
-        // What a server says of an error may quote the request, its signature and key included.
+        // A server's words about an error may quote the request, its signature and key included.
         let (parts, _) = response.into_parts();
         Ok(HttpResponse::from_parts(parts, String::new().into()))
     }

@@ -36,7 +36,7 @@ pub struct Policy {
 
 /// The result of a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct GcReport {
     /// Artifacts removed.
     pub artifacts: u64,
     /// Mapping entries and mappings files removed.
@@ -67,7 +67,7 @@ pub fn collect(
     store: &Store,
     policy: &Policy,
     waiting: impl FnOnce(),
-) -> Result<Report, StoreError> {
+) -> Result<GcReport, StoreError> {
     let layout = store.layout();
     let lock = layout.gc_lock();
     let _lock =
@@ -75,7 +75,7 @@ pub fn collect(
     let running = layout.running();
     let in_use_since = Session::oldest_other(&running, store.session())
         .map_err(StoreError::io("list", &running))?;
-    let mut collection = Collection { in_use_since, report: Report::default() };
+    let mut collection = Collection { in_use_since, report: GcReport::default() };
     collection.remove_leftovers(store)?;
     collection.remove_entries(store, policy)?;
     Ok(collection.report)
@@ -83,7 +83,7 @@ pub fn collect(
 
 struct Collection {
     in_use_since: Option<SystemTime>,
-    report: Report,
+    report: GcReport,
 }
 
 impl Collection {

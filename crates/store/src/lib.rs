@@ -28,6 +28,6 @@ pub use artifacts::{How, Miss};
 pub use error::StoreError;
 pub use files::is_temporary;
 pub use layout::Layout;
-pub use mappings::{Artifact, MAPPINGS_SCHEMA, Mappings, MappingsError, MappingsReason};
+pub use mappings::{MAPPINGS_SCHEMA, MappedArtifact, Mappings, MappingsError, MappingsReason};
 pub use names::{ArtifactName, NameError, Revision, Scope, check_outputs, check_path};
 pub use store::{Fetch, Hit, Lookup, MissReason, Store, Tier, Upstream};

@@ -56,7 +56,7 @@ pub struct Mappings {
 
 /// An artifact as the mappings describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
+pub struct MappedArtifact {
     /// Its name in a staging directory.
     pub name: ArtifactName,
     /// Length in bytes.
@@ -103,8 +103,8 @@ impl Mappings {
 
     /// Every artifact mentioned, once. Of the names that outputs with the same content lend it, the
     /// smallest.
-    pub fn artifacts(&self) -> BTreeMap<ContentHash, Artifact> {
-        let mut artifacts = BTreeMap::<_, Artifact>::new();
+    pub fn artifacts(&self) -> BTreeMap<ContentHash, MappedArtifact> {
+        let mut artifacts = BTreeMap::<_, MappedArtifact>::new();
         for file in self.entries.values().flat_map(|outputs| &outputs.outputs) {
             let name = ArtifactName::of_output(file.hash, &file.path);
             artifacts
@@ -115,7 +115,7 @@ impl Mappings {
                         artifact.name = name.clone();
                     }
                 })
-                .or_insert(Artifact { name, size: file.size, executable: file.executable });
+                .or_insert(MappedArtifact { name, size: file.size, executable: file.executable });
         }
         artifacts
     }

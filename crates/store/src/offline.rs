@@ -14,8 +14,8 @@ mod verify;
 mod write;
 
 pub use index::{Bake, INDEX_NAME, OFFLINE_SCHEMA, Tool};
-pub(crate) use packs::{Level, Offline};
-pub use verify::{Report, verify};
+pub(crate) use packs::{Offline, Shelf};
+pub use verify::{OfflineReport, verify};
 pub use write::{Recipe, add};
 
 use std::path::Path;

@@ -11,14 +11,14 @@ use std::{
 use larder_trace::{ContentHash, OutputFile, atomic};
 
 use crate::{
-    Artifact, Mappings, Miss, Scope, Store, StoreError,
-    pack::{self, Entry, Options, Pack, Progress},
+    MappedArtifact, Mappings, Miss, Scope, Store, StoreError,
+    pack::{self, Entry, Handled, Options, Pack},
     staging::{Reason, Refusal},
 };
 
 /// The result of [`pack`] and [`unpack`].
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct PackingReport {
     /// Mapping entries carried over, all of whose artifacts are there.
     pub mappings: usize,
     /// Artifacts carried over.
@@ -41,11 +41,11 @@ pub fn pack(
     mappings: &Mappings,
     file: &Path,
     options: &Options,
-    progress: impl Fn(Progress),
-) -> Result<Report, StoreError> {
+    progress: impl Fn(Handled),
+) -> Result<PackingReport, StoreError> {
     let mut missing = Vec::new();
     let mut mappings = mappings.clone();
-    let mut refuse = |mappings: &mut Mappings, artifact: Artifact, miss: Miss| {
+    let mut refuse = |mappings: &mut Mappings, artifact: MappedArtifact, miss: Miss| {
         mappings.retain(|outputs| {
             outputs.outputs.iter().all(|output| output.hash != artifact.name.hash)
         });
@@ -71,7 +71,7 @@ pub fn pack(
             Ok(packed) => {
                 let bytes = artifacts.values().map(|artifact| artifact.size).sum();
                 let (mappings, artifacts) = (mappings.len(), artifacts.len());
-                return Ok(Report { mappings, artifacts, bytes, packed, missing });
+                return Ok(PackingReport { mappings, artifacts, bytes, packed, missing });
             }
             // Damaged in the store. It may not be the only one; all others can be packed, and those
             // too of which there is another copy.
@@ -90,7 +90,7 @@ pub fn pack(
     }
 }
 
-fn described(hash: ContentHash, artifact: &Artifact) -> OutputFile {
+fn described(hash: ContentHash, artifact: &MappedArtifact) -> OutputFile {
     let (size, executable) = (artifact.size, artifact.executable);
     OutputFile { path: artifact.name.to_string(), hash, size, executable }
 }
@@ -116,7 +116,7 @@ pub fn mappings_of(pack: &Pack) -> Result<Mappings, pack::Error> {
     let listed = mappings.artifacts();
     for (hash, artifact) in &listed {
         let (expected, hash) = (artifact.size, *hash);
-        match pack.index().find(&hash).map(pack::Artifact::size) {
+        match pack.index().find(&hash).map(pack::Member::size) {
             Some(actual) if actual == expected => {}
             Some(actual) => {
                 return Err(refused(pack::Refusal::WrongSize { hash, expected, actual }));
@@ -139,13 +139,13 @@ pub fn unpack(
     store: &Store,
     scope: &Scope,
     pack: &Pack,
-    progress: impl Fn(Progress) + Sync,
-) -> Result<Report, StoreError> {
+    progress: impl Fn(Handled) + Sync,
+) -> Result<PackingReport, StoreError> {
     let mappings = mappings_of(pack)?;
     let listed = mappings.artifacts();
     let directory = Scratch::new(&store.layout().artifacts())?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let place = |artifact: &pack::Artifact| -> io::Result<Option<File>> {
+    let place = |artifact: &pack::Member| -> io::Result<Option<File>> {
         if store.is_intact(&artifact.hash, artifact.size()) {
             return Ok(None);
         }
@@ -164,10 +164,10 @@ pub fn unpack(
         }
     }
     store.record_all(scope, &mappings)?;
-    Ok(Report {
+    Ok(PackingReport {
         mappings: mappings.len(),
         artifacts: pack.index().artifacts().len(),
-        bytes: pack.index().artifacts().iter().map(pack::Artifact::size).sum(),
+        bytes: pack.index().artifacts().iter().map(pack::Member::size).sum(),
         packed: pack.length(),
         missing: Vec::new(),
     })

@@ -27,7 +27,7 @@ pub const MAPPINGS_NAME: &str = "outputs.jsonl";
 
 /// The result of [`stage`] and [`unstage`].
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct StagingReport {
     /// Mapping entries carried over, all of whose artifacts are there.
     pub mappings: usize,
     /// Artifacts carried over.
@@ -41,9 +41,13 @@ pub struct Report {
 /// Copies `mappings` and their artifacts from `store` to `directory`. An entry that lacks an
 /// artifact is left out and reported; artifacts that an earlier staging left there and that are no
 /// longer mentioned are deleted.
-pub fn stage(store: &Store, mappings: &Mappings, directory: &Path) -> Result<Report, StoreError> {
+pub fn stage(
+    store: &Store,
+    mappings: &Mappings,
+    directory: &Path,
+) -> Result<StagingReport, StoreError> {
     fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
-    let mut report = Report::default();
+    let mut report = StagingReport::default();
     let mut staged = BTreeMap::new();
     for (hash, artifact) in mappings.artifacts() {
         let name = artifact.name.to_string();
@@ -85,10 +89,14 @@ pub fn stage(store: &Store, mappings: &Mappings, directory: &Path) -> Result<Rep
 
 /// Brings what was staged in `directory` into `store`, under `scope`. One bad file costs itself and
 /// the mappings that mention it.
-pub fn unstage(store: &Store, scope: &Scope, directory: &Path) -> Result<Report, StoreError> {
+pub fn unstage(
+    store: &Store,
+    scope: &Scope,
+    directory: &Path,
+) -> Result<StagingReport, StoreError> {
     let staging = StagingDirectory::open(directory)?;
     let mut contents = staging.list()?;
-    let mut report = Report { missing: contents.refusals, ..Report::default() };
+    let mut report = StagingReport { missing: contents.refusals, ..StagingReport::default() };
     contents.artifacts.retain(|hash, artifact| {
         let imported = staging.open_artifact(artifact).and_then(|file| {
             store

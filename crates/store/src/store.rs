@@ -16,7 +16,7 @@ use crate::{
     artifacts::Artifacts,
     candidates::{self, Found},
     check_outputs,
-    offline::{Bake, Level, Offline},
+    offline::{Bake, Offline, Shelf},
     pack::Pack,
     session::Session,
     stats::Live,
@@ -199,9 +199,9 @@ impl Store {
         self.session.as_ref()
     }
 
-    fn levels(&self) -> impl Iterator<Item = (Tier, Level<'_>)> {
-        let offline = self.offline.iter().map(|offline| (Tier::Offline, offline.level()));
-        std::iter::once((Tier::Local, Level::Files(&self.local))).chain(offline)
+    fn shelves(&self) -> impl Iterator<Item = (Tier, Shelf<'_>)> {
+        let offline = self.offline.iter().map(|offline| (Tier::Offline, offline.shelf()));
+        std::iter::once((Tier::Local, Shelf::Files(&self.local))).chain(offline)
     }
 
     /// The bakes in the offline stores behind this one that can be used on this platform, each with the
@@ -224,8 +224,8 @@ impl Store {
         mut is_current: impl FnMut(&Outputs) -> bool,
     ) -> Lookup {
         let mut reason = MissReason::NotRecorded;
-        for (tier, level) in self.levels() {
-            let candidates = match level.candidates(scope, dep_hash) {
+        for (tier, shelf) in self.shelves() {
+            let candidates = match shelf.candidates(scope, dep_hash) {
                 Found::Candidates(candidates) => candidates,
                 Found::Nothing => continue,
                 Found::Corrupt(_) => {
@@ -246,7 +246,7 @@ impl Store {
                     Some(Tier::Service) => Tier::Service,
                     Some(_) => tier,
                 };
-                level.touch(scope, dep_hash);
+                shelf.touch(scope, dep_hash);
                 self.live.hit(tier);
                 return Lookup::Hit(Hit { outputs, tier });
             }
@@ -259,7 +259,7 @@ impl Store {
     /// is nowhere.
     fn availability(&self, outputs: &Outputs) -> Option<Tier> {
         let tier_of = |file: &OutputFile| {
-            if let Some((tier, _)) = self.levels().find(|(_, level)| level.uses(&file.hash)) {
+            if let Some((tier, _)) = self.shelves().find(|(_, shelf)| shelf.uses(&file.hash)) {
                 return Some(tier);
             }
             let upstream = self.upstream.as_ref()?;
@@ -270,7 +270,7 @@ impl Store {
 
     /// Whether the artifact is in the store or in an offline one. One `stat` each; not verified.
     pub fn holds(&self, hash: &ContentHash) -> bool {
-        self.levels().any(|(_, level)| level.holds(hash))
+        self.shelves().any(|(_, shelf)| shelf.holds(hash))
     }
 
     /// Whether the artifact can probably be fetched on demand. Asks nobody.
@@ -280,25 +280,25 @@ impl Store {
 
     /// Whether an offline store behind this one has the artifact. Not verified.
     pub fn holds_offline(&self, hash: &ContentHash) -> bool {
-        self.offline.iter().any(|offline| offline.level().holds(hash))
+        self.offline.iter().any(|offline| offline.shelf().holds(hash))
     }
 
     /// Whether the artifact is in the local store, intact: it is read and hashed.
     pub fn is_intact(&self, hash: &ContentHash, size: u64) -> bool {
-        Level::Files(&self.local).is_intact(hash, size)
+        Shelf::Files(&self.local).is_intact(hash, size)
     }
 
     /// Whether the artifact is in the local store or an offline one, intact, or else can probably be
     /// fetched. Reads and hashes it.
     pub(crate) fn is_available(&self, hash: &ContentHash, size: u64) -> bool {
-        self.levels().any(|(_, level)| level.is_intact(hash, size)) || self.can_fetch(hash)
+        self.shelves().any(|(_, shelf)| shelf.is_intact(hash, size)) || self.can_fetch(hash)
     }
 
     /// Restores one artifact at `destination`, verified, replacing in one step what is there (a
     /// directory excepted). Its parent directories are made. The new file is the caller's own: a clone
     /// or a copy, with a fresh modification time and the mode of any new file.
     pub fn restore(&self, file: &OutputFile, destination: &Path) -> Result<How, Miss> {
-        let restored = self.attempt(file, |level| level.restore(file, destination));
+        let restored = self.attempt(file, |shelf| shelf.restore(file, destination));
         match &restored {
             Ok(_) => self.live.restored(file.size),
             Err(miss) => {
@@ -318,18 +318,18 @@ impl Store {
 
     /// Opens one artifact, of this size, for reading. Whoever reads it verifies what was read.
     pub fn open_artifact(&self, file: &OutputFile) -> Result<File, Miss> {
-        self.attempt(file, |level| level.open(file, self))
+        self.attempt(file, |shelf| shelf.open(file, self))
     }
 
     /// Tries the local store, the offline ones, then the local one again after a fetch.
     fn attempt<T>(
         &self,
         file: &OutputFile,
-        mut from: impl FnMut(Level<'_>) -> Result<T, Miss>,
+        mut from: impl FnMut(Shelf<'_>) -> Result<T, Miss>,
     ) -> Result<T, Miss> {
         let mut miss = Miss::Absent;
-        for (_, level) in self.levels() {
-            match from(level) {
+        for (_, shelf) in self.shelves() {
+            match from(shelf) {
                 // No other copy would fit in either.
                 done @ (Ok(_) | Err(Miss::Unwritable { .. })) => return done,
                 Err(Miss::Absent) => {}
@@ -339,7 +339,7 @@ impl Store {
         match &self.upstream {
             Some(upstream) if (upstream.knows)(&file.hash) => {
                 (upstream.fetch)(self, file).map_err(Miss::NotFetched)?;
-                from(Level::Files(&self.local))
+                from(Shelf::Files(&self.local))
             }
             _ => Err(miss),
         }

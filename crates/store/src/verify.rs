@@ -20,7 +20,7 @@ use crate::{
 
 /// The result of a verification.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct VerifyReport {
     /// Artifacts that are in order.
     pub artifacts: u64,
     /// Their bytes.
@@ -45,8 +45,8 @@ pub struct Corrupt {
 }
 
 /// Checks every file of `store`, artifacts by hashing them, and quarantines what is corrupt.
-pub fn verify(store: &Store) -> Result<Report, StoreError> {
-    let mut report = Report::default();
+pub fn verify(store: &Store) -> Result<VerifyReport, StoreError> {
+    let mut report = VerifyReport::default();
     let layout = store.layout();
     let mut corrupt = |path: &Path, reason: String| {
         store.local().quarantine(path);

@@ -11,7 +11,7 @@ use std::{
 use larder_store::{
     Lookup, Mappings, Miss, Store, StoreError, Tier,
     offline::{self, Recipe, Tool},
-    pack::{Level, Limits, Options, Pack},
+    pack::{Compression, Limits, Options, Pack},
     packing, verify,
 };
 use larder_testkit::stores::{Stored, hash, scope};
@@ -52,16 +52,16 @@ impl Built {
         self.0.add_under(hash(format!("dep {path}")), path, content);
     }
 
-    fn pack(&self, name: &str, options: &Options) -> packing::Report {
+    fn pack(&self, name: &str, options: &Options) -> packing::PackingReport {
         packing::pack(&self.store, &self.mappings, &self.path(name), options, |_| ()).unwrap()
     }
 
-    fn unpack(&self, path: &Path) -> Result<packing::Report, StoreError> {
+    fn unpack(&self, path: &Path) -> Result<packing::PackingReport, StoreError> {
         let pack = Pack::open(path, &Limits::default())?;
         packing::unpack(&self.store, &scope(), &pack, |_| ())
     }
 
-    fn bake(&self, directory: &Path, recipe: Recipe) -> packing::Report {
+    fn bake(&self, directory: &Path, recipe: Recipe) -> packing::PackingReport {
         let options = Options::default();
         let done = offline::add(&self.store, &self.mappings, directory, recipe, &options, |_| ());
         done.unwrap().0
@@ -154,7 +154,7 @@ fn what_is_packed_is_unpacked() {
 #[test]
 fn equal_content_makes_equal_packs() {
     let (one, other) = (Built::new(0, 60), Built::new(17, 60));
-    for level in [Level::FASTEST, Level::default(), Level::SMALLEST] {
+    for level in [Compression::FASTEST, Compression::default(), Compression::SMALLEST] {
         let options =
             |threads| Options { level, threads: std::num::NonZero::new(threads).unwrap() };
         one.pack("a.pack", &options(1));

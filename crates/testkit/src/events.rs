@@ -1,15 +1,15 @@
-//! What a build with `--json` tells.
+//! The events of a build with `--json`.
 
 use std::collections::BTreeSet;
 
 use crate::run::Run;
 
-/// What became of each step, and what was said beside.
+/// Each output and how its step ended, and the messages beside.
 #[derive(Debug)]
 pub struct Built {
     /// First outputs and how their steps ended, sorted.
     pub steps: Vec<(String, String)>,
-    /// What the steps' commands once printed.
+    /// The output of the steps' commands, replayed or not.
     pub log: String,
     /// Messages that belong to no step.
     pub notes: Vec<String>,
@@ -59,7 +59,7 @@ impl Built {
         steps.map(|(output, _)| output.as_str()).collect()
     }
 
-    /// The outputs that were built, sorted.
+    /// Returns the outputs that were built, sorted.
     pub fn built(&self) -> Vec<&str> {
         self.with("built")
     }

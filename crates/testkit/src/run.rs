@@ -86,7 +86,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// What became of a process. Never is a secret shown.
+    /// Reads the outcome of a process. A secret is never shown.
     #[track_caller]
     pub fn of(output: Output) -> Self {
         let Output { status, stdout, stderr } = output;

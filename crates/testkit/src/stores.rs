@@ -29,7 +29,7 @@ pub struct Stored {
     pub dir: TempDir,
     /// The store.
     pub store: Store,
-    /// What it has.
+    /// The mappings of everything in it.
     pub mappings: Mappings,
 }
 

@@ -1,4 +1,4 @@
-//! What every row of the table shares: timing two commands alternately, and the row itself.
+//! The parts that every row of the table shares: timing two commands alternately, and the row itself.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use wait4::Wait4;
 
 use crate::cargo::shown;
 
-/// What a row needs to know.
+/// The things that a row needs to know.
 pub struct Bench {
     /// The release build of larder.
     pub larder: PathBuf,
@@ -45,7 +45,7 @@ impl Bench {
     }
 }
 
-/// What a row's figures count.
+/// The unit of a row's figures.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Unit {
@@ -63,11 +63,11 @@ pub enum Unit {
 pub struct Row {
     /// As it is asked for on the command line, with a suffix where one gives several lines.
     pub name: String,
-    /// What was done.
+    /// The work that was done.
     pub work: String,
-    /// What it is measured against.
+    /// The program that it is measured against.
     pub yardstick: String,
-    /// What the figures count.
+    /// The unit of the figures.
     pub unit: Unit,
     /// larder's figure: the median, where it was run several times.
     pub ours: f64,

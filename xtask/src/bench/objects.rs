@@ -14,7 +14,7 @@ use super::harness::{Bench, remove, time};
 const LIBRARIES: usize = 100;
 const HEADERS: [&str; 3] = ["one.h", "two.h", "three.h"];
 
-/// What both sides give the compiler. larder adds `-ffile-prefix-map`, which without debug
+/// The options that both sides give the compiler. larder adds `-ffile-prefix-map`, which without debug
 /// information and `__FILE__` changes no byte.
 const FLAGS: &str = "-O1";
 

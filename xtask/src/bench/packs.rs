@@ -122,7 +122,7 @@ fn unpack_into(packed: &Path, out: &Path, threads: NonZeroUsize) -> Result<()> {
         let name = hash.to_string();
         out.join(&name[..2]).join(format!("{prefix}{name}"))
     };
-    let place = |artifact: &pack::Artifact| File::create_new(path(&artifact.hash, ".")).map(Some);
+    let place = |artifact: &pack::Member| File::create_new(path(&artifact.hash, ".")).map(Some);
     pack.unpack(threads, place, |_| {})?;
     for artifact in pack.index().artifacts() {
         fs::rename(path(&artifact.hash, "."), path(&artifact.hash, ""))?;

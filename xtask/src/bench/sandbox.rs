@@ -1,4 +1,4 @@
-//! What `--sandbox` adds to a command.
+//! The time that `--sandbox` adds to a command.
 
 use std::fs;
 

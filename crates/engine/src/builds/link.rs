@@ -249,7 +249,7 @@ pub fn compute_dynlib_of_shared(owner: &Owner, shared: &Job<Artifact>) -> Job<Dy
             }
             None => {
                 let message = format!(
-                    "the shared library {path} cannot be linked by name: `lib` must come first"
+                    "the shared library {path} cannot be linked by name: `lib` must come first in it"
                 );
                 cx.report(&Event::Note { level: Level::Error, message: &message });
                 Err(Failed)

@@ -88,7 +88,7 @@ fn discovered(
     let path = bench.depfile();
     let bytes = fs::read(&path).map_err(|_| {
         ExecuteError::Failed(
-            "it wrote no depfile, so nobody knows which files it read (does something take the \
+            "it wrote no depfile, so larder cannot tell which files it read (does something remove the \
              argument -MF, or what it names, away?)"
                 .to_owned(),
         )

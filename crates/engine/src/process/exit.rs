@@ -64,7 +64,9 @@ fn name(signal: i32) -> Option<&'static str> {
         #[cfg(target_os = "linux")]
         7 => "SIGBUS",
         #[cfg(target_os = "linux")]
-        31 => "SIGSYS: a system call that is not allowed; in a sandbox, any of a 32-bit program",
+        31 => {
+            "SIGSYS: a system call that is not allowed; in a sandbox, any system call of a 32-bit program"
+        }
         _ => return None,
     })
 }

@@ -168,7 +168,7 @@ fn missing(status: LandlockStatus) -> String {
             "this kernel has it switched off (add `landlock` to its `lsm=` parameter)".to_owned()
         }
         LandlockStatus::Available { effective_abi, .. } => {
-            format!("this kernel has its version {}", effective_abi as i32)
+            format!("this kernel has version {}", effective_abi as i32)
         }
     }
 }

@@ -101,11 +101,11 @@ impl Sandbox {
             Refused::Read(path) => return self.undeclared(target, path),
             Refused::Write(path) => (
                 format!("it tried to write {}", path.display()),
-                "commands write their outputs to {out} or below {outdir}, and whatever they need \
-                 for a while below {tmp}",
+                "commands write their outputs to {out} or below {outdir}, and temporary \
+                 files below {tmp}",
             ),
             Refused::Network => (
-                "it tried to use a network, and there is none in the sandbox".to_owned(),
+                "it tried to use a network, but there is none in the sandbox".to_owned(),
                 "fetch what it needs beforehand, and declare that as an input",
             ),
         };

@@ -76,7 +76,7 @@ impl Step {
             let failed = |error| ExecuteError::io(&trace_path, &error);
             clear_trace_file(&trace_path).map_err(failed)?;
             tracing::info!(
-                "{}: an input changed while it was built; it is built again next time",
+                "{}: an input changed while it was built; it will be built again next time",
                 self.name().output
             );
             return Ok(artifacts);
@@ -94,7 +94,7 @@ impl Step {
         let failed = |error: io::Error| ExecuteError::io(target, &error);
         let missing = || {
             Err(ExecuteError::Failed(format!(
-                "it ended well but did not write its output `{}`; commands write outputs to {{out}}, or below {{outdir}}",
+                "it succeeded but did not write its output `{}`; commands write outputs to {{out}}, or below {{outdir}}",
                 output.path
             )))
         };
@@ -250,9 +250,9 @@ impl Step {
     fn check_kind(&self, output: &Output, kind: FileType) -> Result<(), ExecuteError> {
         let wrong = match (output.directory, kind.is_dir(), kind.is_file()) {
             (false, true, _) => {
-                "a directory, and a file was promised; a directory's name ends in `/`"
+                "a directory, but a file was declared; the names of directories end in `/`"
             }
-            (true, false, _) => "no directory, as its final `/` promises",
+            (true, false, _) => "not a directory, although its name ends in `/`",
             (false, _, false) => "neither a file nor a directory",
             _ => return Ok(()),
         };

@@ -46,7 +46,10 @@ impl Step {
                 .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, outputs))
         })?;
         if !record.describes(&self.expected()) {
-            tracing::info!("the cache has other outputs for {}; not used", self.target);
+            tracing::info!(
+                "the cache has different outputs for {}; they are not used",
+                self.target
+            );
             return None;
         }
         match self.put_in_place(cx, inputs, record, on_disk) {

@@ -112,7 +112,7 @@ impl Maker<'_> {
             Err(error) => Err(match &error {
                 GlobError::Outside(_) | GlobError::LinkOutside(_) => {
                     Diagnostic::new(error.to_string()).help(
-                        "a package is built from its own files: copy it in, or make a package of what it is in and depend on that",
+                        "a package is built from its own files: copy it in, or make its directory a package and depend on that",
                     )
                 }
                 _ => Diagnostic::new(error.to_string()),

@@ -3,14 +3,14 @@
 use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::Command,
     sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
 use larder_engine::{
     artifact::Form,
-    build::{self, BuildReport, BuildRequest, EngineError},
+    build::{self, BuildReport, BuildRequest},
     cache::CacheOptions,
     context::{Mode, Options},
     event::Reporter,
@@ -23,13 +23,16 @@ use larder_project::name::{Facet, TargetName};
 use larder_trace::{Content, Level, describe_io, save_file_hash};
 use serde_json::json;
 
-use super::{App, FAILED, INTERRUPTED, OUT_OF_DATE, WRONG, code_of, here};
-use crate::ui::{Ui, seconds};
+use super::{App, here};
+use crate::{
+    exit::{Exit, Failure},
+    ui::{Ui, seconds},
+};
 
-/// What every command that builds takes.
+/// The options of every command that builds.
 #[derive(Args, Default)]
 pub struct BuildOptions {
-    /// How many commands may run at once; as many as there are processors, when absent
+    /// How many commands may run at once [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Build nothing; exit with 3 if something is out of date
@@ -41,7 +44,7 @@ pub struct BuildOptions {
     /// Trust no saved hash: read and hash every file
     #[arg(short = 'H', long)]
     rehash: bool,
-    /// Take outputs that are newer than their inputs, though their traces differ
+    /// Take outputs that are newer than their inputs, even if their traces differ
     #[arg(long)]
     old: bool,
     /// Show each command only what the manifest declares, with no network, home or secrets (Linux)
@@ -59,10 +62,10 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor keep any in it
     #[arg(long)]
     no_cache: bool,
-    /// The least important build output that is shown
+    /// Show build output of this level and above
     #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
     log_level: LogLevel,
-    /// The least important build output that makes the build fail
+    /// Fail when there is build output of this level or above
     #[arg(long, value_name = "L", value_enum)]
     fail_level: Option<LogLevel>,
     /// Fail when there are warnings: --fail-level warning
@@ -74,7 +77,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// What to do about what is out of date.
+    /// The way to treat what is out of date.
     fn mode(&self) -> Mode {
         if self.no_build { Mode::NoBuild } else { Mode::Build }
     }
@@ -104,7 +107,7 @@ impl From<LogLevel> for Level {
 /// Build what is out of date
 #[derive(Args)]
 pub struct Build {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -120,7 +123,7 @@ pub struct Build {
 /// Build targets and print where their outputs are
 #[derive(Args)]
 pub struct Query {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -143,7 +146,7 @@ pub struct Exec {
 /// Build and run tests
 #[derive(Args)]
 pub struct Test {
-    /// Tests; all of the package, when there are none
+    /// Tests [default: all of the package's tests]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -153,7 +156,7 @@ pub struct Test {
 /// Say what changed since targets were last built, down to the file
 #[derive(Args)]
 pub struct Why {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     /// Trust no saved hash: read and hash every file
@@ -162,31 +165,22 @@ pub struct Why {
 }
 
 /// Runs `larder build`.
-pub fn build(app: &App, arguments: &Build) -> ExitCode {
+pub fn build(app: &App, arguments: &Build) -> Result<Exit, Failure> {
     let mode = if arguments.dry_run { Mode::DryRun } else { arguments.options.mode() };
     let mut request = request(app, &arguments.targets, &arguments.options, mode);
     request.cache.collect = arguments.outputs.is_some();
-    let (report, code) = match run(app, &arguments.options, &request) {
-        Ok(result) => result,
-        Err(code) => return ExitCode::from(code),
-    };
-    summarize(app, &report, code);
-    if let (Some(file), Some(mappings)) = (&arguments.outputs, &report.mappings)
-        && let Err(error) = mappings.write(file)
-    {
-        app.ui.error(&error.to_string());
-        return ExitCode::from(FAILED);
+    let (report, exit) = run(app, &arguments.options, &request)?;
+    summarize(app, &report, exit);
+    if let (Some(file), Some(mappings)) = (&arguments.outputs, &report.mappings) {
+        mappings.write(file)?;
     }
-    ExitCode::from(code)
+    Ok(exit)
 }
 
 /// Runs `larder query`.
-pub fn query(app: &App, arguments: &Query) -> ExitCode {
+pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
     let request = request(app, &arguments.targets, &arguments.options, arguments.options.mode());
-    let (report, code) = match run(app, &arguments.options, &request) {
-        Ok(result) => result,
-        Err(code) => return ExitCode::from(code),
-    };
+    let (report, exit) = run(app, &arguments.options, &request)?;
     for (id, outputs) in &report.targets {
         let target = report.plan.target(*id);
         let paths = outputs
@@ -210,49 +204,39 @@ pub fn query(app: &App, arguments: &Query) -> ExitCode {
             "hashes": hashes,
         }));
     }
-    summarize_work(app, &report, code);
-    ExitCode::from(code)
+    summarize_work(app, &report, exit);
+    Ok(exit)
 }
 
 /// Runs `larder exec`.
-pub fn exec(app: &App, arguments: &Exec) -> ExitCode {
+pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
     let mut target = arguments.target.clone();
     target.facet.get_or_insert(Facet::Exe);
     let request = request(app, &[target], &arguments.options, arguments.options.mode());
-    let report = match run(app, &arguments.options, &request) {
-        Ok((report, code)) => {
-            summarize_work(app, &report, code);
-            if code != 0 {
-                return ExitCode::from(code);
-            }
-            report
-        }
-        Err(code) => return ExitCode::from(code),
-    };
+    let (report, exit) = run(app, &arguments.options, &request)?;
+    summarize_work(app, &report, exit);
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
     let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
     let Some(program) =
         outputs.map(|artifact| report.plan.workspace.root.join(&*artifact.path)).next()
     else {
-        app.ui.error(&format!("`{}` is not an executable", arguments.target));
-        return ExitCode::from(WRONG);
+        return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
     };
     app.ui.finish();
     // Only comes back when it could not start.
     let error = Command::new(&program).args(&arguments.arguments).exec();
-    app.ui.error(&format!("cannot run {}: {}", program.display(), describe_io(&error)));
-    ExitCode::from(FAILED)
+    Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
 }
 
 /// Runs `larder test`.
-pub fn test(app: &App, arguments: &Test) -> ExitCode {
+pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
     let mut request =
         request(app, &arguments.targets, &arguments.options, arguments.options.mode());
     request.test = true;
-    let (report, code) = match run(app, &arguments.options, &request) {
-        Ok(result) => result,
-        Err(code) => return ExitCode::from(code),
-    };
-    summarize(app, &report, code);
+    let (report, exit) = run(app, &arguments.options, &request)?;
+    summarize(app, &report, exit);
     let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
     let failed = report.tests.len() - passed;
     app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
@@ -260,20 +244,17 @@ pub fn test(app: &App, arguments: &Test) -> ExitCode {
         true => app.ui.status("there are no tests: give an executable or a command `test = true`"),
         false => app.ui.status(&format!("{passed} passed, {failed} failed")),
     }
-    ExitCode::from(code)
+    Ok(exit)
 }
 
 /// Runs `larder why`.
-pub fn why(app: &App, arguments: &Why) -> ExitCode {
+pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
     let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
     let request = request(app, &arguments.targets, &options, Mode::DryRun);
     let reporter: Arc<dyn Reporter> = app.ui.clone();
     let explained = why::why(&app.session(None, Arc::default()), &request, &reporter);
     app.ui.finish();
-    let (explanation, report) = match explained {
-        Ok(explained) => explained,
-        Err(error) => return ExitCode::from(refuse(&app.ui, error)),
-    };
+    let (explanation, report) = explained?;
     for cause in &explanation.causes {
         let outputs = cause.outputs.iter();
         let outputs = outputs.map(|(target, output)| json!({ "target": target, "output": output }));
@@ -293,7 +274,7 @@ pub fn why(app: &App, arguments: &Why) -> ExitCode {
     if report.succeeded() {
         app.ui.result("everything is up to date: nothing changed since the last build");
     }
-    ExitCode::from(if report.counts.failed > 0 { FAILED } else { 0 })
+    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
 /// Names for people: the first few, unless more was asked for.
@@ -308,7 +289,7 @@ fn fold(app: &App, names: Vec<&str>) -> String {
     }
 }
 
-/// What the command line asks the engine for.
+/// The build that the command line asks the engine for.
 pub fn request(
     app: &App,
     targets: &[TargetName],
@@ -336,84 +317,64 @@ pub fn request(
     }
 }
 
-/// Says why a build did not begin, and tells the exit code.
-pub fn refuse(ui: &Ui, error: EngineError) -> u8 {
-    match error {
-        EngineError::Manifest(diagnostics) => {
-            ui.diagnostics(&diagnostics);
-            code_of(&diagnostics)
-        }
-        error => {
-            ui.error(&error.to_string());
-            match error {
-                EngineError::Interrupted => INTERRUPTED,
-                _ => FAILED,
-            }
-        }
-    }
-}
-
-/// Builds, prints how it goes, and tells the exit code.
+/// Builds and prints how it goes. Returns what came of it, and the exit code for that.
 pub fn run(
     app: &App,
     options: &BuildOptions,
     request: &BuildRequest,
-) -> Result<(BuildReport, u8), u8> {
+) -> Result<(BuildReport, Exit), Failure> {
     let mut ui = Ui::new(&app.global);
     ui.explain = options.explain;
     ui.log_level = options.log_level.into();
     let ui = Arc::new(ui);
     let processes = Arc::new(Processes::default());
-    if let Err(message) = end_on_signals(processes.clone()) {
-        ui.error(&message);
-        return Err(FAILED);
-    }
+    end_on_signals(processes.clone())?;
     let session = app.session(options.jobs, processes);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.finish();
-    let report = built.map_err(|error| refuse(&ui, error))?;
+    let report = built?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
         (level, ..) => level.map(Level::from),
     };
     let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
-    let code = match request.options.mode {
-        _ if report.interrupted => INTERRUPTED,
-        _ if report.counts.failed > 0 => FAILED,
-        Mode::DryRun => 0,
-        Mode::NoBuild if report.counts.out_of_date > 0 => OUT_OF_DATE,
-        _ if !report.succeeded() || too_loud.is_some() => FAILED,
-        _ => 0,
+    let exit = match request.options.mode {
+        _ if report.interrupted => Exit::Interrupted,
+        _ if report.counts.failed > 0 => Exit::Failed,
+        Mode::DryRun => Exit::Done,
+        Mode::NoBuild if report.counts.out_of_date > 0 => Exit::OutOfDate,
+        _ if !report.succeeded() || too_loud.is_some() => Exit::Failed,
+        _ => Exit::Done,
     };
     if report.succeeded()
         && let Some(level) = too_loud
     {
         let level = format!("{level:?}").to_lowercase();
         ui.error(&format!(
-            "the build printed something of level {level} or above, which is to fail it"
+            "the build printed something of level {level} or above, so it counts as failed"
         ));
     }
-    Ok((report, code))
+    Ok((report, exit))
 }
 
 /// Says how a build went that was not what was asked for in itself: nothing, when there was nothing
 /// to do.
-fn summarize_work(app: &App, report: &BuildReport, code: u8) {
+fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
-    if code != 0 || counts.built + counts.restored > 0 || app.global.verbose > 0 || app.global.json
-    {
-        summarize(app, report, code);
+    let worked = exit != Exit::Done || counts.built + counts.restored > 0;
+    if worked || app.global.verbose > 0 || app.global.json {
+        summarize(app, report, exit);
     }
 }
 
 /// Says how a build went.
-fn summarize(app: &App, report: &BuildReport, code: u8) {
+fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
     app.ui.event_json(&json!({
         "event": "finished",
-        "exitCode": code,
+        "exitCode": exit.code(),
         "progress": counts,
         "milliseconds": report.took.as_millis() as u64,
     }));
@@ -442,10 +403,11 @@ fn summarize(app: &App, report: &BuildReport, code: u8) {
 /// Lets Ctrl-C and its like end a build, in three seconds whatever it does.
 ///
 /// # Errors
-/// A message, when nothing could be set up for that.
-pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), String> {
+/// When nothing could be set up for that.
+pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), Failure> {
     // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
-    let overdue = || std::process::exit(i32::from(INTERRUPTED));
-    interrupt::end_on_signals(processes, overdue)
-        .map_err(|error| format!("cannot wait for signals: {}", describe_io(&error)))
+    let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
+    interrupt::end_on_signals(processes, overdue).map_err(|error| {
+        Failure::failed(format!("cannot wait for signals: {}", describe_io(&error)))
+    })
 }

@@ -6,14 +6,15 @@ mod packs;
 mod report;
 mod travel;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use larder_project::{manifest::Manifest, workspace::Workspace};
-use larder_remote::{Config, ConfigError, RemoteError, ServiceConfig, git};
-use larder_store::{NameError, Revision, Scope, StoreError};
+use larder_remote::{Config, ServiceConfig};
+use larder_store::{Revision, Scope};
 
-use super::{App, FAILED, WRONG, here};
+use super::{App, here};
+use crate::exit::{Exit, Failure};
 use report::Reporter;
 
 /// The commands of the group.
@@ -43,7 +44,7 @@ pub enum Command {
     Gc(Gc),
     /// Delete everything in the store
     Clean,
-    /// Show sizes, hit rates and why misses missed
+    /// Show sizes, hit rates and the reasons for misses
     Stats,
     /// List the configured services
     Services,
@@ -102,7 +103,7 @@ pub struct Get {
 /// Upload mappings and their artifacts.
 #[derive(Args)]
 pub struct Put {
-    /// What `larder build -o` wrote
+    /// The mappings file that `larder build -o` wrote
     mappings: PathBuf,
     /// The revision [default: the Git commit that is checked out]
     #[arg(long, value_name = "REV")]
@@ -115,7 +116,7 @@ pub struct Put {
     package: PackageArgs,
 }
 
-/// What to do with what the service has.
+/// Options about what the service has already.
 #[derive(Args)]
 pub struct OverwriteArgs {
     /// Upload everything anew, replacing what the service has
@@ -131,7 +132,7 @@ pub struct OverwriteArgs {
 pub struct Add {
     /// The mappings file
     mappings: PathBuf,
-    /// The revision whose artifacts they are [default: whatever the service's newest ones have]
+    /// The revision that the artifacts belong to [default: whatever the service's newest ones have]
     #[arg(long, value_name = "REV")]
     rev: Option<Revision>,
     #[command(flatten)]
@@ -143,7 +144,7 @@ pub struct Add {
 /// Copy out of the store.
 #[derive(Args)]
 pub struct Stage {
-    /// What `larder build -o` wrote
+    /// The mappings file that `larder build -o` wrote
     mappings: PathBuf,
     /// The directory to make
     #[arg(value_name = "DIR")]
@@ -190,10 +191,10 @@ pub struct Verify {
 /// Remove what was least recently used.
 #[derive(Args)]
 pub struct Gc {
-    /// Keep at most so much, such as 10G
+    /// Keep at most SIZE, such as 10G
     #[arg(long, value_name = "SIZE", value_parser = measure::size)]
     max_size: Option<u64>,
-    /// Remove what was not used for so long, such as 30d
+    /// Remove what has not been used for AGE, such as 30d
     #[arg(long, value_name = "AGE", value_parser = measure::age)]
     max_age: Option<Duration>,
     /// Keep all that this fetched revision mentions; may be repeated
@@ -204,60 +205,15 @@ pub struct Gc {
 /// Which package's builds look mappings up.
 #[derive(Args)]
 pub struct PackageArgs {
-    /// The package that the mappings are of [default: the one of the manifest]
+    /// The package that the mappings belong to [default: the one of the manifest]
     #[arg(long, value_name = "NAME")]
     package: Option<Scope>,
 }
 
-/// Why a command did not do what it should.
-pub enum Failure {
-    /// Wrong usage, manifest or configuration: exit code 2.
-    Usage(String),
-    /// It was tried, and failed: exit code 1.
-    Failed(String),
-    /// Part of it failed, and has been reported: exit code 1.
-    Reported,
-    /// It has been reported, and the exit code is known.
-    Told(u8),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<RemoteError> for Failure {
-    fn from(error: RemoteError) -> Self {
-        match error {
-            RemoteError::Config(error) => error.into(),
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<git::GitError> for Failure {
-    fn from(error: git::GitError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<NameError> for Failure {
-    fn from(error: NameError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
 /// Runs a command of the group.
-pub fn run(app: &App, command: Command) -> ExitCode {
+pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
     let reporter = Reporter::new(app);
-    let done = match command {
+    match command {
         Command::Get(args) => travel::get(app, &reporter, args),
         Command::Put(args) => travel::put(app, &reporter, args),
         Command::Add(args) => travel::add(app, &reporter, args),
@@ -272,26 +228,13 @@ pub fn run(app: &App, command: Command) -> ExitCode {
         Command::Gc(args) => local::gc(app, &reporter, args),
         Command::Clean => local::clean(app, &reporter),
         Command::Stats => local::stats(app, &reporter),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Reported) => ExitCode::from(FAILED),
-        Err(Failure::Told(code)) => ExitCode::from(code),
-        Err(Failure::Failed(message)) => {
-            app.ui.error(&message);
-            ExitCode::from(FAILED)
-        }
-        Err(Failure::Usage(message)) => {
-            app.ui.error(&message);
-            ExitCode::from(WRONG)
-        }
     }
 }
 
 /// The name of the package here or above. The one place where this group reads the manifest.
 fn package_name() -> Result<Scope, Failure> {
     let failed = |error: larder_project::diagnostic::Diagnostics| {
-        Failure::Usage(format!("{error}\nor name the package with --package"))
+        Failure::wrong(error).hint("or name the package with --package")
     };
     let root = Workspace::find_root(here()).map_err(failed)?;
     let manifest = Manifest::read(&root).map_err(failed)?;

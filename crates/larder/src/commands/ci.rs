@@ -4,7 +4,6 @@ use std::{
     fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::{Args, Subcommand};
@@ -23,7 +22,8 @@ use larder_remote::{
 use larder_trace::{BuildTrace, describe_io};
 use serde_json::json;
 
-use super::{App, FAILED, WRONG, here};
+use super::{App, here};
+use crate::exit::{Exit, Failure};
 
 /// The commands of the group.
 #[derive(Subcommand)]
@@ -34,7 +34,7 @@ pub enum Command {
     Plan(Plan),
 }
 
-/// Print one key of everything that decides a result
+/// Print one key made from everything that decides a result
 ///
 /// Manifests, larder.lock, pinned commits, path dependencies, tools and platform count; with the
 /// options, also files of the package and the build context of an image.
@@ -49,7 +49,7 @@ pub struct Key {
     /// Of these, files or directories that do not count; may be repeated
     #[arg(long, value_name = "GLOB", requires = "input")]
     exclude: Vec<String>,
-    /// The build context of an image, which counts as its ignore file leaves it
+    /// The build context of an image, without what its ignore file excludes
     #[arg(long, value_name = "DIR")]
     context: Option<PathBuf>,
     /// The image's recipe [default: Containerfile or Dockerfile in the context]
@@ -100,7 +100,7 @@ struct ServiceArgs {
 }
 
 /// Runs a command of the group.
-pub fn run(app: &App, command: &Command) -> ExitCode {
+pub fn run(app: &App, command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Key(arguments) => print_key(app, arguments),
         Command::Probe(arguments) => probe(app, arguments),
@@ -109,12 +109,9 @@ pub fn run(app: &App, command: &Command) -> ExitCode {
     }
 }
 
-fn print_key(app: &App, arguments: &Key) -> ExitCode {
-    let keyed = Workspace::find_root(here()).and_then(|root| make_key(app, &root, arguments));
-    let keyed = match keyed {
-        Ok(keyed) => keyed,
-        Err(diagnostics) => return app.refuse(&diagnostics),
-    };
+fn print_key(app: &App, arguments: &Key) -> Result<Exit, Failure> {
+    let root = Workspace::find_root(here())?;
+    let keyed = make_key(app, &root, arguments)?;
     if arguments.explain {
         explain(app, &keyed.trace, 0);
     }
@@ -124,7 +121,7 @@ fn print_key(app: &App, arguments: &Key) -> ExitCode {
         event["parts"] = json!(keyed.trace.parts());
     }
     app.ui.event_json(&event);
-    ExitCode::SUCCESS
+    Ok(Exit::Done)
 }
 
 fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
@@ -166,7 +163,7 @@ fn explain(app: &App, trace: &BuildTrace, depth: usize) {
     trace.parts().iter().for_each(|part| explain(app, part, depth + 1));
 }
 
-fn probe(app: &App, arguments: &ProbeKey) -> ExitCode {
+fn probe(app: &App, arguments: &ProbeKey) -> Result<Exit, Failure> {
     let key = &arguments.key;
     let answer = match open(app, &arguments.service) {
         Ok(service) => ask(&service, key),
@@ -186,57 +183,43 @@ fn probe(app: &App, arguments: &ProbeKey) -> ExitCode {
     if let Some(reason) = reason {
         app.ui.status(&format!("could not tell: {reason}"));
     }
-    match answer {
-        Probe::Hit => ExitCode::SUCCESS,
-        Probe::Miss => ExitCode::from(FAILED),
-        Probe::Unknown(_) => ExitCode::from(WRONG),
-    }
+    Ok(match answer {
+        Probe::Hit => Exit::Done,
+        Probe::Miss => Exit::Failed,
+        Probe::Unknown(_) => Exit::Wrong,
+    })
 }
 
-fn done(app: &App, arguments: &Done) -> ExitCode {
+fn done(app: &App, arguments: &Done) -> Result<Exit, Failure> {
     let key = &arguments.key;
     if app.resolution.offline {
-        app.ui.error(OFFLINE);
-        return ExitCode::from(FAILED);
+        return Err(Failure::failed(OFFLINE));
     }
-    let recorded = app
-        .store
-        .services()
-        .and_then(|config| config.upload_service(arguments.service.service.as_deref()).cloned())
-        .map_err(RemoteError::from)
-        .and_then(|config| Service::open(&config, Access::Write))
-        .and_then(|service| Ok((record_result(&service, key)?, service)));
-    match recorded {
-        Ok((new, service)) => {
-            let known = if new { "" } else { ", which it had" };
-            app.ui.status(&format!("service {} has {key}{known}", service.name()));
-            app.ui.event_json(&json!({ "event": "done", "key": key.as_str(), "new": new }));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            app.ui.error(&error.to_string());
-            let wrong = matches!(error, RemoteError::Config(_));
-            ExitCode::from(if wrong { WRONG } else { FAILED })
-        }
-    }
+    let config = app.store.services()?;
+    let config = config.upload_service(arguments.service.service.as_deref())?;
+    let service = Service::open(config, Access::Write)?;
+    let new = record_result(&service, key)?;
+    let known = if new { "" } else { ", which it had" };
+    app.ui.status(&format!("service {} has {key}{known}", service.name()));
+    app.ui.event_json(&json!({ "event": "done", "key": key.as_str(), "new": new }));
+    Ok(Exit::Done)
 }
 
-fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
+fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
     let outputs = match &arguments.github_output {
         None => None,
         Some(Some(file)) => Some(file.clone()),
         Some(None) => match app.environment.get("GITHUB_OUTPUT").filter(|file| !file.is_empty()) {
             Some(file) => Some(file.into()),
             None => {
-                app.ui.error("--github-output names no file, and GITHUB_OUTPUT is not set");
-                return ExitCode::from(WRONG);
+                let message = "--github-output names no file, and GITHUB_OUTPUT is not set";
+                return Err(Failure::wrong(message));
             }
         },
     };
     let service = match open(app, &arguments.service) {
         Err(NoService::Config(error @ ConfigError::UnknownService { .. })) => {
-            app.ui.error(&error.to_string());
-            return ExitCode::from(WRONG);
+            return Err(error.into());
         }
         service => service,
     };
@@ -245,15 +228,9 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
         (Err(reason), _) => Probe::Unknown(reason.to_string()),
         (_, Err(error)) => Probe::Unknown(error.to_string()),
     };
-    let planned = Workspace::find_root(here()).and_then(|root| {
-        let keys = Keys::read(&root)?;
-        let uses = uses_tools(&keys, None);
-        plan(&on_machine(app, keys, uses)?, probe)
-    });
-    let jobs = match planned {
-        Ok(jobs) => jobs,
-        Err(diagnostics) => return app.refuse(&diagnostics),
-    };
+    let keys = Keys::read(&Workspace::find_root(here())?)?;
+    let uses = uses_tools(&keys, None);
+    let jobs = plan(&on_machine(app, keys, uses)?, probe)?;
     for job in &jobs {
         if let Some(reason) = &job.reason {
             app.ui.status(&format!("could not tell whether `{}` is done: {reason}", job.name));
@@ -264,13 +241,12 @@ fn print_plan(app: &App, arguments: &Plan) -> ExitCode {
     let mut event = plan;
     event["event"] = json!("plan");
     app.ui.event_json(&event);
-    if let Some(file) = outputs
-        && let Err(error) = append(&file, &github_outputs(&jobs))
-    {
-        app.ui.error(&format!("cannot write {}: {}", file.display(), describe_io(&error)));
-        return ExitCode::from(FAILED);
+    if let Some(file) = outputs {
+        append(&file, &github_outputs(&jobs)).map_err(|error| {
+            Failure::failed(format!("cannot write {}: {}", file.display(), describe_io(&error)))
+        })?;
     }
-    ExitCode::SUCCESS
+    Ok(Exit::Done)
 }
 
 /// Other steps write to the same file: whatever is there stays.

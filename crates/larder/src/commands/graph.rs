@@ -1,17 +1,16 @@
 //! `graph`.
 
-use std::process::ExitCode;
-
 use clap::{Args, ValueEnum};
 use larder_engine::build;
 use larder_project::{graph, name::TargetName};
 
 use super::{App, here};
+use crate::exit::{Exit, Failure};
 
 /// Show which target needs which
 #[derive(Args)]
 pub struct Graph {
-    /// Targets, [@PACKAGE/]TARGET[:FACET]; the package's defaults, when there are none
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     /// How to show it
@@ -32,13 +31,9 @@ enum Format {
 }
 
 /// Runs `larder graph`.
-pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
-    let loaded = build::load(here(), &app.resolution)
-        .and_then(|plan| Ok((build::resolve(&plan, &arguments.targets)?, plan)));
-    let (roots, plan) = match loaded {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => return app.refuse(&diagnostics),
-    };
+pub fn graph(app: &App, arguments: &Graph) -> Result<Exit, Failure> {
+    let plan = build::load(here(), &app.resolution)?;
+    let roots = build::resolve(&plan, &arguments.targets)?;
     for id in plan.closure(&roots) {
         let target = plan.target(id);
         let needs: Vec<&str> =
@@ -54,5 +49,5 @@ pub fn graph(app: &App, arguments: &Graph) -> ExitCode {
         false => graph::text(&plan, &roots),
     };
     app.ui.result(text.trim_end());
-    ExitCode::SUCCESS
+    Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `update`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::sync::Arc;
 
 use clap::Args;
 use larder_project::{
@@ -10,34 +10,29 @@ use larder_project::{
 };
 use serde_json::json;
 
-use super::{App, FAILED, build, here};
+use super::{App, build, here};
+use crate::exit::{Exit, Failure};
 
 /// Pin Git dependencies anew, in larder.lock
 #[derive(Args)]
 pub struct Update {
-    /// Packages; all, when there are none
+    /// Packages [default: all]
     #[arg(value_name = "PKG")]
     packages: Vec<String>,
 }
 
 /// Runs `larder update`.
-pub fn update(app: &App, arguments: &Update) -> ExitCode {
-    if let Err(message) = build::end_on_signals(Arc::default()) {
-        app.ui.error(&message);
-        return ExitCode::from(FAILED);
-    }
+pub fn update(app: &App, arguments: &Update) -> Result<Exit, Failure> {
+    build::end_on_signals(Arc::default())?;
     let update = match arguments.packages.is_empty() {
         true => dependencies::Update::Everything,
         false => dependencies::Update::Only(arguments.packages.clone()),
     };
     let resolution = Resolution { update, ..app.resolution.clone() };
-    let updated =
-        Workspace::find_root(here()).and_then(|root| Workspace::update(&root, &resolution));
-    match updated {
-        Ok((old, new)) => show(app, &old, &new),
-        Err(diagnostics) => return app.refuse(&diagnostics),
-    }
-    ExitCode::SUCCESS
+    let root = Workspace::find_root(here())?;
+    let (old, new) = Workspace::update(&root, &resolution)?;
+    show(app, &old, &new);
+    Ok(Exit::Done)
 }
 
 fn show(app: &App, old: &Lockfile, new: &Lockfile) {
@@ -52,7 +47,7 @@ fn show(app: &App, old: &Lockfile, new: &Lockfile) {
         changed = true;
         let said = match (from, to) {
             (Some(from), Some(to)) if from.commit == to.commit => {
-                format!("{name} {}: other words for the same commit", to.commit.short())
+                format!("{name} {}: the same commit, spelled differently", to.commit.short())
             }
             (Some(from), Some(to)) => {
                 format!("{name} {} -> {}", from.commit.short(), to.commit.short())
@@ -71,6 +66,6 @@ fn show(app: &App, old: &Lockfile, new: &Lockfile) {
         }));
     }
     if !changed {
-        app.ui.status("everything is pinned as it was");
+        app.ui.status("nothing changed: every package is pinned as before");
     }
 }

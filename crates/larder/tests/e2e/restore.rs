@@ -21,7 +21,7 @@ fn names(outputs: &Outputs) -> BTreeSet<&str> {
     outputs.keys().map(String::as_str).collect()
 }
 
-/// What a default build leaves when intermediates stay in the store.
+/// Returns the outputs that a default build leaves when intermediates stay in the store.
 fn asked_names() -> BTreeSet<&'static str> {
     ASKED.into_iter().chain(["site/hollow/"]).collect()
 }
@@ -212,12 +212,12 @@ fn the_cache_can_be_left_out() {
     says("false");
     rebuilt(&[], &[]);
     rebuilt(&[], &[("LARDER_ARTIFACT_CACHE", Path::new("1"))]);
-    // What the manifest says counts more than what the environment says in general.
+    // The manifest counts more than what the environment says in general.
     says("true");
     forget(&tree, true);
     machine.build_with(&tree, &[], &[("LARDER_ARTIFACT_CACHE", Path::new("0"))]).all("restored");
     rebuilt(&[], &[("LARDER_NO_CACHE", Path::new("1"))]);
-    // What an earlier build left in the store is made when the store is not to be asked.
+    // Outputs that an earlier build left in the store are made when the store is not to be asked.
     forget(&tree, true);
     machine.build(&tree, &[]).all("restored");
     replace(&tree.join("src/main.c"), b"int a(void);\nint main(void) { return a() - 1; }\n");
@@ -269,7 +269,7 @@ fn mappings_are_the_same_however_the_targets_came() {
     assert_eq!(written(&tree, &[], "replayed-restored.jsonl"), built);
     assert_eq!(written(&tree, &["--no-build"], "not-built.jsonl"), built);
     assert_eq!(written(&work_tree(&machine, "other"), &[], "other.jsonl"), built);
-    // What mappings mention can be staged, though the store has lost it since.
+    // Artifacts that mappings mention can be staged, though the store has lost them since.
     machine.cache(&tree, 0, &["clean"]);
     assert_eq!(written(&tree, &[], "after.jsonl"), built);
     let after = machine.path("after.jsonl");

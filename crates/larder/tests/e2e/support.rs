@@ -52,7 +52,7 @@ printf '#!/bin/sh\necho run\n' > "$1/site/sub/run.sh"
 chmod +x "$1/site/sub/run.sh"
 "#;
 
-/// What a default build of the package leaves, seen from the build directory.
+/// The outputs that a default build of the package leaves, seen from the build directory.
 pub const ASKED: [&str; 6] =
     ["demo", "site/empty", "site/page.txt", "site/sub/run.sh", "stamp", "twin.txt"];
 

@@ -196,7 +196,7 @@ fn files_where_directories_should_be() {
         );
         project.remove(path);
     }
-    // What is only larder's own is made anew.
+    // Files that are only larder's own are made anew.
     for path in [".larder/index/x", ".larder/tmp"] {
         fs::remove_dir_all(project.path(".larder")).unwrap_or_default();
         project.file(path, "");

@@ -1,4 +1,5 @@
-//! What can be built: C++, assembly, dependencies, shared libraries, generated files, directories.
+//! Everything that can be built: C++, assembly, dependencies, shared libraries, generated files,
+//! directories.
 
 use std::fs;
 
@@ -258,7 +259,7 @@ run = ["sh", "-c", "(cd $1 && find . | sort) > $0", "{out}", "{in}"]
     }
     project.file("page", "two\n");
     assert_eq!(project.build().built(), ["list", "site"]);
-    // What is not made any more is not left behind.
+    // A file that is not made any more is not left behind.
     let manifest = project.read("larder.toml");
     project.file("larder.toml", manifest.replace("mkdir -p $0/deep/empty", "mkdir -p $0/deep"));
     project.build();

@@ -52,7 +52,7 @@ enum Edit {
     Spoil(usize, Spoil),
 }
 
-/// What may happen to what larder left.
+/// Something that may happen to the files that larder left.
 #[derive(Debug, Clone, Copy)]
 enum Spoil {
     RemoveOutput,
@@ -250,7 +250,7 @@ proptest! {
         let clean = Project::with_manifest("");
         package.write(&clean);
         clean.build();
-        // What is not made any more may still be there; everything else is the same.
+        // A file that is not made any more may still be there; everything else is the same.
         let (incremental, hashes) = (project.outputs(), project.dep_hashes());
         for (path, bytes) in clean.outputs() {
             prop_assert_eq!(incremental.get(&path), Some(&bytes), "{}", path);

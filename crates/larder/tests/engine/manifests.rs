@@ -1,10 +1,10 @@
-//! What is wrong in a manifest is said with its place and what to do, and ends with exit code 2.
+//! Mistakes in manifests are shown with their place and what to do, and end with exit code 2.
 
 use insta::assert_snapshot;
 
 use larder_testkit::project::Project;
 
-/// What `larder build` says about a package with this manifest.
+/// Returns what `larder build` says about a package with this manifest.
 #[track_caller]
 fn refused(manifest: &str) -> String {
     refused_in(&Project::new(manifest))
@@ -272,14 +272,14 @@ fn sources_outside_the_package() {
        |
      6 | sources = ["../a.c"]
        |            ^^^^^^^^
-       = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
+       = help: a package is built from its own files: copy it in, or make its directory a package and depend on that
     "#);
     assert_snapshot!(refused(&library("/etc/*.c")), @r#"
     error: [DIR]/larder.toml:6:12: `/etc/*.c` is outside the package
        |
      6 | sources = ["/etc/*.c"]
        |            ^^^^^^^^^^
-       = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
+       = help: a package is built from its own files: copy it in, or make its directory a package and depend on that
     "#);
     let outside =
         "[[command]]\nname = \"a\"\ninputs = [\"../p.c\"]\noutputs = [\"x\"]\nrun = [\"true\"]\n";
@@ -288,7 +288,7 @@ fn sources_outside_the_package() {
        |
      6 | inputs = ["../p.c"]
        |           ^^^^^^^^
-       = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
+       = help: a package is built from its own files: copy it in, or make its directory a package and depend on that
     "#);
     let project = Project::new(&library("*.c"));
     std::os::unix::fs::symlink("/etc/hostname", project.path("a.c")).unwrap();
@@ -297,7 +297,7 @@ fn sources_outside_the_package() {
        |
      6 | sources = ["*.c"]
        |            ^^^^^
-       = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
+       = help: a package is built from its own files: copy it in, or make its directory a package and depend on that
     "#);
     project.file("larder.toml", format!("{}{}", larder_testkit::project::PACKAGE, library("a.c")));
     assert_snapshot!(refused_in(&project), @r#"
@@ -305,7 +305,7 @@ fn sources_outside_the_package() {
        |
      6 | sources = ["a.c"]
        |            ^^^^^
-       = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
+       = help: a package is built from its own files: copy it in, or make its directory a package and depend on that
     "#);
     let project = Project::new(&library("sub/*.c"));
     std::os::unix::fs::symlink("/etc", project.path("sub")).unwrap();
@@ -314,7 +314,7 @@ fn sources_outside_the_package() {
        |
      6 | sources = ["sub/*.c"]
        |            ^^^^^^^^^
-       = help: a package is built from its own files: copy it in, or make a package of what it is in and depend on that
+       = help: a package is built from its own files: copy it in, or make its directory a package and depend on that
     "#);
 }
 

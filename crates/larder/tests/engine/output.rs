@@ -1,4 +1,4 @@
-//! What builds print: colours, replays, levels, failures.
+//! Output of builds: colours, replays, levels, failures.
 
 use larder_testkit::{events::Built, project::Project, run::run};
 
@@ -71,7 +71,7 @@ fn colours_where_they_are_wanted() {
         let text = colours(arguments, no_color);
         assert!(!text.contains('\x1b'), "{text:?}");
     }
-    // What is recorded is plain, so that records do not depend on who built.
+    // Recorded output is plain, so that records do not depend on who built.
     let (plain, coloured) = (warning(), warning());
     plain.build();
     coloured.larder(&["build", "--color", "always"]).ok();
@@ -157,7 +157,7 @@ fn keep_going_builds_what_does_not_need_what_failed() {
     assert_eq!(Built::of(&run).with("failed").len(), 1, "the first failure ends it");
 }
 
-/// What larder says of a command that goes wrong like this.
+/// Returns what larder says of a command that goes wrong like this.
 #[track_caller]
 fn fails(run: &str, outputs: &str) -> String {
     let project = Project::new(&format!(
@@ -177,11 +177,11 @@ fn commands_that_go_wrong() {
         ("touch $0; exit 7", "failed a a: failed with exit code 7"),
         (
             "true",
-            "failed a a: it ended well but did not write its output `a`; commands write outputs to {out}, or below {outdir}",
+            "failed a a: it succeeded but did not write its output `a`; commands write outputs to {out}, or below {outdir}",
         ),
         (
             "mkdir $0",
-            "failed a a: its output `a` is a directory, and a file was promised; a directory's name ends in `/`",
+            "failed a a: its output `a` is a directory, but a file was declared; the names of directories end in `/`",
         ),
         ("ln -s /etc/hostname $0", "failed a a: its output `a` is neither a file nor a directory"),
         ("mkfifo $0", "failed a a: its output `a` is neither a file nor a directory"),
@@ -191,7 +191,7 @@ fn commands_that_go_wrong() {
     assert!(fails("touch $0", "\"a\", \"b\"").contains("did not write its output `b`"));
     assert!(
         fails("rmdir $0; touch $0", "\"a/\"")
-            .contains("its output `a` is no directory, as its final `/` promises")
+            .contains("its output `a` is not a directory, although its name ends in `/`")
     );
     assert!(
         fails("ln -s /etc $0/x", "\"a/\"")

@@ -95,7 +95,7 @@ fn a_second_larder_waits_and_says_for_whom() {
     let mut event = String::new();
     BufReader::new(events.stdout.as_mut().unwrap()).read_line(&mut event).unwrap();
     assert_eq!(event.trim_end(), format!("{{\"event\":\"waiting\",\"holder\":{}}}", first.id()));
-    // What touches nothing waits for nobody.
+    // Commands that touch nothing wait for nobody.
     project.larder(&["build", "--dry-run"]).ok();
     project.larder(&["why"]).ok();
     project.larder(&["graph"]).ok();

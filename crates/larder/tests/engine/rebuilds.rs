@@ -1,4 +1,4 @@
-//! What an edit rebuilds, and what it does not.
+//! Edits: which outputs they rebuild, and which not.
 
 use std::{
     fs,

@@ -63,8 +63,8 @@ impl Root {
     }
 }
 
-/// What it takes to compile, link and run the example: a shell, a C compiler with its programs, the
-/// headers and libraries that it says it reads, and larder.
+/// Fills a root with all that it takes to compile, link and run the example: a shell, a C compiler
+/// with its programs, the headers and libraries that it says it reads, and larder.
 fn base(root: &Root) {
     for directory in ["tmp", "proc", "sys", "dev", "etc", "usr/bin", "usr/lib", "opt"] {
         fs::create_dir_all(root.0.join(directory)).unwrap();

@@ -16,7 +16,8 @@ use super::support::*;
 
 const NOBODY: u32 = 65534;
 
-/// What runs a command in a network namespace of its own, as another user where that can be.
+/// Returns the words that run a command in a network namespace of its own, as another user where that
+/// can be.
 fn isolated() -> Option<Vec<String>> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let works = |words: &[String]| {

@@ -206,7 +206,7 @@ fn only_what_dependencies_make_can_be_baked() {
     let mut command =
         machine.larder(&["cache", "bake", offline.to_str().unwrap(), "--dependencies"]);
     command.current_dir(machine.path("work/greeting"));
-    run(command).ends_with(2).mentions(&["nothing of any dependency"]);
+    run(command).ends_with(2).mentions(&["nothing from any dependency"]);
 }
 
 #[test]

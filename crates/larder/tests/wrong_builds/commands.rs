@@ -18,7 +18,7 @@ fn command(script: &str, more: &str) -> Project {
     ))
 }
 
-/// What the command writes, with a `bin` of the package first on `PATH`.
+/// Returns what the command writes, with a `bin` of the package first on `PATH`.
 #[track_caller]
 fn written(project: &Project) -> String {
     let mut command = project.command(&["build", "--json"]);
@@ -201,7 +201,7 @@ fn a_tool_of_the_package_is_traced_with_the_libraries_that_it_loads() {
     let other = project.checkout();
     other.replace("inner.c", "2", "3");
     assert_eq!(made(&other, "c"), "23\n", "in another checkout");
-    // What it loads is there when it runs.
+    // The library that it loads is there when it runs.
     let third = project.checkout();
     third.file("in", "2\n");
     assert_eq!(made(&third, "c"), "22\n");

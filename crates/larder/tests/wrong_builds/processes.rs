@@ -122,7 +122,7 @@ fn what_a_writer_that_outlives_its_command_writes_is_in_no_record() {
     let larder = project.start(&["build"]);
     let left = Stray::of(&project.path("pid"));
     assert_eq!(ends(larder), Some(0));
-    // What is in the build directory is what was hashed, and stays it.
+    // The build directory holds the bytes that were hashed, and keeps them.
     let output = project.output("c");
     let before = fs::read(&output).unwrap();
     let TraceFile::Finished(record) = read_trace_file(&output.with_extension("trace")) else {

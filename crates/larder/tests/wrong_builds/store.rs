@@ -1,4 +1,4 @@
-//! What the store gives back, and what reaches it.
+//! Outputs that the store gives back, and those that reach it.
 
 use std::{fs, os::unix::fs::MetadataExt};
 
@@ -139,7 +139,7 @@ fn a_target_that_prints_70_megabytes_is_replayed_and_rebuilt_like_any_other() {
     };
     assert_eq!(build("70").built(), ["loud"]);
     assert_eq!(build("70").with("replayed"), ["loud"]);
-    // What is no file and no time has changed.
+    // Something that is neither a file nor a time has changed.
     assert_eq!(build("1").built(), ["loud"]);
     assert_eq!(fs::read_to_string(project.output("loud")).unwrap(), "1\n");
 }

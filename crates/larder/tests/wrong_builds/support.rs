@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use larder_testkit::{files::modified, project::Project, wait::wait_until};
 
-/// What a command says to wait until the test lets it go on. It ends with the package's directory.
+/// Shell text that waits until the test lets it go on. It ends with the package's directory.
 pub const WAITS: &str =
     ": > started; until [ -e go ]; do [ -e larder.toml ] || exit 1; sleep 0.01; done;";
 
@@ -38,13 +38,13 @@ pub fn build_and_settle(project: &Project) {
     project.build();
 }
 
-/// What the executable `x` of the package prints, after it was built.
+/// Builds the executable `x` of the package. Returns what it prints.
 #[track_caller]
 pub fn printed(project: &Project) -> String {
     project.larder(&["exec", "x"]).ok().stdout
 }
 
-/// What the package's output `path` says, after it was built.
+/// Builds the package. Returns what its output `path` says.
 #[track_caller]
 pub fn made(project: &Project, path: &str) -> String {
     project.build();

@@ -20,7 +20,7 @@ fn build(project: &Project) -> Built {
     Built::of(&run(command).ok())
 }
 
-/// What the program prints, after it was built like that.
+/// Builds the program like that. Returns what it prints.
 #[track_caller]
 fn printed(project: &Project) -> String {
     let mut command = project.command(&["exec", "x"]);
@@ -48,7 +48,7 @@ fn copy_of_compiler(project: &Project, path: &str, mark: &[u8]) {
     set_mode(&project.path(path), 0o755);
 }
 
-/// What a copy of the driver has to be told, since it looks for its programs beside itself.
+/// Returns the argument that a copy of the driver needs, since it looks for its programs beside itself.
 fn installed() -> String {
     let library = said("gcc", &[], "-print-libgcc-file-name".as_ref());
     let prefix = Path::new(library.trim()).ancestors().nth(3).unwrap();

@@ -171,7 +171,7 @@ fn what_a_power_cut_has_emptied_is_made_again() {
                 project.forget();
                 assert_eq!(project.build().with("restored"), ["out"]);
             }
-            // What was not on the disk yet is empty afterwards; sizes are lost, times are not.
+            // Files that were not on the disk yet are empty afterwards; sizes are lost, times are not.
             for (bit, path) in [".larder/build/out", ".larder/build/out.trace", ".larder/index"]
                 .into_iter()
                 .enumerate()

@@ -46,24 +46,24 @@ impl Offline {
         }
     }
 
-    pub fn level(&self) -> Level<'_> {
+    pub fn shelf(&self) -> Shelf<'_> {
         match self {
-            Self::Plain(artifacts) => Level::Files(artifacts),
-            Self::Baked(baked) => Level::Packs(baked),
+            Self::Plain(artifacts) => Shelf::Files(artifacts),
+            Self::Baked(baked) => Shelf::Packs(baked),
         }
     }
 }
 
 /// One of the places where a store looks, in order.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Level<'a> {
+pub(crate) enum Shelf<'a> {
     /// Loose files.
     Files(&'a Artifacts),
     /// Packs.
     Packs(&'a Baked),
 }
 
-impl Level<'_> {
+impl Shelf<'_> {
     /// The records under `dep_hash`. A baked store belongs, whole, to whoever set it up, and is
     /// not divided into scopes.
     pub fn candidates(&self, scope: &Scope, dep_hash: &ContentHash) -> Found {
@@ -209,7 +209,7 @@ impl Baked {
         self.bakes().iter().filter_map(|opened| opened.mappings().get(dep_hash).cloned()).collect()
     }
 
-    fn find(&self, hash: &ContentHash) -> Option<(&Opened, &pack::Artifact)> {
+    fn find(&self, hash: &ContentHash) -> Option<(&Opened, &pack::Member)> {
         self.bakes().iter().find_map(|opened| Some((opened, opened.pack.index().find(hash)?)))
     }
 
@@ -245,7 +245,7 @@ impl Baked {
     fn read(
         &self,
         file: &OutputFile,
-        write: impl Fn(&Opened, &pack::Artifact) -> io::Result<()>,
+        write: impl Fn(&Opened, &pack::Member) -> io::Result<()>,
     ) -> Result<(), Miss> {
         let (opened, artifact) = self.find(&file.hash).ok_or(Miss::Absent)?;
         if artifact.size() != file.size {
@@ -280,7 +280,7 @@ impl Opened {
     }
 
     /// Writes one artifact to `out`. A pack's error is the source of the one that is returned.
-    fn copy(&self, artifact: &pack::Artifact, mut out: &File) -> io::Result<()> {
+    fn copy(&self, artifact: &pack::Member, mut out: &File) -> io::Result<()> {
         let index = self.pack.index();
         let numbers = index.blocks_of(artifact);
         let alone = numbers.len() == 1;

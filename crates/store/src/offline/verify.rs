@@ -7,13 +7,13 @@ use larder_trace::ContentHash;
 use super::{Bake, index};
 use crate::{
     StoreError,
-    pack::{self, Pack, Progress},
+    pack::{self, Handled, Pack},
     packing::mappings_of,
 };
 
 /// The result of a verification.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct OfflineReport {
     /// The bakes that are complete.
     pub complete: Vec<Bake>,
     /// Bytes of their packs.
@@ -28,8 +28,11 @@ pub struct Report {
 ///
 /// # Errors
 /// When the index cannot be read or trusted: then nothing can be said of the rest.
-pub fn verify(directory: &Path, progress: impl Fn(Progress) + Sync) -> Result<Report, StoreError> {
-    let mut report = Report::default();
+pub fn verify(
+    directory: &Path,
+    progress: impl Fn(Handled) + Sync,
+) -> Result<OfflineReport, StoreError> {
+    let mut report = OfflineReport::default();
     for bake in index::read(directory)? {
         let name = match &bake.platform {
             Some(platform) => format!("{} for {}", bake.package, platform.escape_debug()),
@@ -48,7 +51,7 @@ pub fn verify(directory: &Path, progress: impl Fn(Progress) + Sync) -> Result<Re
     Ok(report)
 }
 
-fn check(bake: &Bake, pack: &Pack, progress: &(impl Fn(Progress) + Sync)) -> Vec<(String, String)> {
+fn check(bake: &Bake, pack: &Pack, progress: &(impl Fn(Handled) + Sync)) -> Vec<(String, String)> {
     let mappings = match mappings_of(pack) {
         Ok(mappings) => mappings,
         Err(error) => {
@@ -72,7 +75,7 @@ fn check(bake: &Bake, pack: &Pack, progress: &(impl Fn(Progress) + Sync)) -> Vec
     for file in mappings.iter().flat_map(|(_, outputs)| &outputs.outputs) {
         outputs.entry(file.hash).or_insert(&file.path);
     }
-    let damaged = |artifact: &pack::Artifact| {
+    let damaged = |artifact: &pack::Member| {
         let error = pack.read(&artifact.hash).err()?;
         let path = outputs.get(&artifact.hash).copied().unwrap_or_default();
         Some((format!("{path} ({})", artifact.hash), error.to_string()))

@@ -7,8 +7,8 @@ use larder_trace::{atomic::temporary_name, lock::FileLock};
 use super::{Bake, Tool, index};
 use crate::{
     Mappings, Scope, Store, StoreError, files,
-    pack::{Limits, Options, Pack, Progress},
-    packing::{self, Report},
+    pack::{Handled, Limits, Options, Pack},
+    packing::{self, PackingReport},
 };
 
 /// The description of a bake, to go with its mappings and artifacts.
@@ -36,8 +36,8 @@ pub fn add(
     directory: &Path,
     recipe: Recipe,
     options: &Options,
-    progress: impl Fn(Progress),
-) -> Result<(Report, Option<Bake>), StoreError> {
+    progress: impl Fn(Handled),
+) -> Result<(PackingReport, Option<Bake>), StoreError> {
     let packs = directory.join("packs");
     fs::create_dir_all(&packs).map_err(StoreError::io("create", &packs))?;
     let _lock = lock(directory)?;

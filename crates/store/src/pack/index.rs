@@ -31,14 +31,14 @@ pub struct Block {
 
 /// One artifact of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
+pub struct Member {
     /// The hash of its content, which is its name.
     pub hash: ContentHash,
     /// Where it is in the pack's content.
     pub content: Range<u64>,
 }
 
-impl Artifact {
+impl Member {
     /// Length in bytes.
     pub fn size(&self) -> u64 {
         self.content.end - self.content.start
@@ -49,7 +49,7 @@ impl Artifact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// The artifact, or the mappings file.
-    pub artifact: &'a Artifact,
+    pub artifact: &'a Member,
     /// Where the piece begins in the artifact.
     pub at: u64,
     /// Where it is in the decoded block.
@@ -68,7 +68,7 @@ impl Piece<'_> {
 pub struct Index {
     blocks: Vec<Block>,
     /// In content order; the mappings file, if there is one, comes last.
-    contents: Vec<Artifact>,
+    contents: Vec<Member>,
     /// Positions in `contents` of the artifacts, by hash.
     by_hash: Vec<u32>,
     has_mappings: bool,
@@ -135,7 +135,7 @@ impl Index {
         let contents = parse_contents(records, mappings == 1, limits)?;
         let (held, needed) = (
             blocks.last().map_or(0, |block: &Block| block.content.end),
-            contents.last().map_or(0, |artifact: &Artifact| artifact.content.end),
+            contents.last().map_or(0, |artifact: &Member| artifact.content.end),
         );
         if held != needed {
             return Err(Refusal::ContentLength { artifacts: needed, blocks: held });
@@ -152,12 +152,12 @@ impl Index {
     }
 
     /// The artifacts, in the order of their content.
-    pub fn artifacts(&self) -> &[Artifact] {
+    pub fn artifacts(&self) -> &[Member] {
         &self.contents[..self.by_hash.len()]
     }
 
     /// The mappings file, if the pack carries one.
-    pub fn mappings(&self) -> Option<&Artifact> {
+    pub fn mappings(&self) -> Option<&Member> {
         self.contents.last().filter(|_| self.has_mappings)
     }
 
@@ -167,13 +167,13 @@ impl Index {
     }
 
     /// The artifact named `hash`.
-    pub fn find(&self, hash: &ContentHash) -> Option<&Artifact> {
+    pub fn find(&self, hash: &ContentHash) -> Option<&Member> {
         let found = self.by_hash.binary_search_by_key(hash, |&at| self.contents[at as usize].hash);
         found.ok().map(|at| &self.contents[self.by_hash[at] as usize])
     }
 
     /// The numbers of the blocks that hold an artifact of this pack. None for an empty artifact.
-    pub fn blocks_of(&self, artifact: &Artifact) -> Range<usize> {
+    pub fn blocks_of(&self, artifact: &Member) -> Range<usize> {
         if artifact.size() == 0 {
             return 0..0;
         }
@@ -215,7 +215,7 @@ impl Index {
     ///
     /// # Errors
     /// When `stored` is not those bytes, or they do not hold that artifact.
-    pub fn extract(&self, artifact: &Artifact, mut stored: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub fn extract(&self, artifact: &Member, mut stored: &[u8]) -> Result<Vec<u8>, Refusal> {
         let mut content = Vec::new();
         let mut decoded = Vec::new();
         for block in &self.blocks[self.blocks_of(artifact)] {
@@ -235,7 +235,7 @@ impl Index {
     }
 
     /// Refuses content whose hash is not the one `artifact` is listed under.
-    pub(super) fn check(&self, artifact: &Artifact, hash: ContentHash) -> Result<(), Refusal> {
+    pub(super) fn check(&self, artifact: &Member, hash: ContentHash) -> Result<(), Refusal> {
         if hash == artifact.hash {
             return Ok(());
         }
@@ -304,7 +304,7 @@ fn parse_contents<'a>(
     records: impl ExactSizeIterator<Item = Fields<'a>>,
     has_mappings: bool,
     limits: &Limits,
-) -> Result<Vec<Artifact>, Refusal> {
+) -> Result<Vec<Member>, Refusal> {
     let mut contents = Vec::with_capacity(records.len());
     let mut total = 0_u64;
     let last = records.len().checked_sub(1);
@@ -321,7 +321,7 @@ fn parse_contents<'a>(
         }
         let end = total.saturating_add(size);
         within("its content", end, limits.total)?;
-        contents.push(Artifact { hash, content: total..end });
+        contents.push(Member { hash, content: total..end });
         total = end;
     }
     Ok(contents)

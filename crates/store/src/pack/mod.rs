@@ -24,9 +24,9 @@ use larder_trace::ContentHash;
 
 use crate::MappingsError;
 
-pub use index::{Artifact, Block, Index, Piece, Trailer};
+pub use index::{Block, Index, Member, Piece, Trailer};
 pub use read::Pack;
-pub use write::{Entry, Level, Options, create, write};
+pub use write::{Compression, Entry, Options, create, write};
 
 /// The version of the format written, and the only one read.
 pub const VERSION: u32 = 1;
@@ -73,7 +73,7 @@ impl Default for Limits {
 
 /// The work done since the last report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct Handled {
     /// Artifacts finished.
     pub artifacts: u64,
     /// Bytes of content, uncompressed.

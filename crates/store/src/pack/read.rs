@@ -13,7 +13,7 @@ use std::{
 use larder_trace::ContentHash;
 
 use super::{
-    Artifact, Block, Error, HEADER_LEN, Index, Limits, Progress, Refusal, TRAILER_LEN, Trailer,
+    Block, Error, HEADER_LEN, Handled, Index, Limits, Member, Refusal, TRAILER_LEN, Trailer,
     index::check_header,
 };
 
@@ -108,7 +108,7 @@ impl Pack {
         block.decode(&stored, content).map_err(|reason| self.refused(reason))
     }
 
-    fn extract(&self, artifact: &Artifact) -> Result<Vec<u8>, Error> {
+    fn extract(&self, artifact: &Member) -> Result<Vec<u8>, Error> {
         let range = self.index.stored_range(self.index.blocks_of(artifact));
         // The sum of lengths that add up to the length of the file.
         let mut stored = vec![0; (range.end - range.start) as usize];
@@ -129,12 +129,12 @@ impl Pack {
     pub fn unpack<W: Write>(
         &self,
         threads: NonZeroUsize,
-        place: impl Fn(&Artifact) -> io::Result<Option<W>> + Sync,
-        progress: impl Fn(Progress) + Sync,
+        place: impl Fn(&Member) -> io::Result<Option<W>> + Sync,
+        progress: impl Fn(Handled) + Sync,
     ) -> Result<(), Error> {
         for artifact in self.index.artifacts().iter().filter(|artifact| artifact.size() == 0) {
             place(artifact).map_err(unwritable(artifact))?;
-            progress(Progress { artifacts: 1, bytes: 0 });
+            progress(Handled { artifacts: 1, bytes: 0 });
         }
         let segments = self.segments();
         let next = AtomicUsize::new(0);
@@ -168,7 +168,7 @@ impl Pack {
     pub fn verify(
         &self,
         threads: NonZeroUsize,
-        progress: impl Fn(Progress) + Sync,
+        progress: impl Fn(Handled) + Sync,
     ) -> Result<(), Error> {
         self.unpack(threads, |_| Ok(None::<io::Sink>), progress)
     }
@@ -201,8 +201,8 @@ impl Worker<'_> {
     fn unpack<W: Write>(
         &mut self,
         segment: &[Block],
-        place: &impl Fn(&Artifact) -> io::Result<Option<W>>,
-        progress: &impl Fn(Progress),
+        place: &impl Fn(&Member) -> io::Result<Option<W>>,
+        progress: &impl Fn(Handled),
     ) -> Result<(), Error> {
         let index = &self.pack.index;
         let mut hasher = blake3::Hasher::new();
@@ -241,13 +241,13 @@ impl Worker<'_> {
                     out.flush().map_err(unwritable(piece.artifact))?;
                 }
                 let artifacts = u64::from(piece.is_last() && !is_mappings);
-                progress(Progress { artifacts, bytes: bytes.len() as u64 });
+                progress(Handled { artifacts, bytes: bytes.len() as u64 });
             }
         }
         Ok(())
     }
 }
 
-fn unwritable(artifact: &Artifact) -> impl FnOnce(io::Error) -> Error {
+fn unwritable(artifact: &Member) -> impl FnOnce(io::Error) -> Error {
     Error::io(format!("write artifact {}", artifact.hash))
 }

@@ -11,7 +11,7 @@ use std::{
 
 use larder_trace::{ContentHash, atomic::write_new};
 
-use super::{Error, Progress, header, index::Draft};
+use super::{Error, Handled, header, index::Draft};
 
 /// Artifacts below this many bytes are grouped by size rather than by hint: the smallest object
 /// files are mostly headers and symbol tables, alike where their sizes are alike. Measured on the
@@ -32,9 +32,9 @@ pub struct Entry {
 
 /// How hard to compress: 1 is fastest, 19 smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Level(i32);
+pub struct Compression(i32);
 
-impl Level {
+impl Compression {
     /// The fastest, 1.
     pub const FASTEST: Self = Self(1);
     /// The smallest, 19.
@@ -54,7 +54,7 @@ impl Level {
     }
 }
 
-impl Default for Level {
+impl Default for Compression {
     /// 5: on two cores as fast as `tar | zstd -3`, and smaller.
     fn default() -> Self {
         Self(5)
@@ -65,7 +65,7 @@ impl Default for Level {
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// How hard to compress.
-    pub level: Level,
+    pub level: Compression,
     /// How many threads compress, besides the one that reads.
     pub threads: NonZeroUsize,
 }
@@ -73,7 +73,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { level: Level::default(), threads }
+        Self { level: Compression::default(), threads }
     }
 }
 
@@ -88,7 +88,7 @@ pub fn create<R: Read>(
     open: impl FnMut(&Entry) -> io::Result<R>,
     mappings: Option<&[u8]>,
     options: &Options,
-    progress: impl FnMut(Progress),
+    progress: impl FnMut(Handled),
 ) -> Result<u64, Error> {
     write_new(path, 0o666, |mut file| {
         let length = write(&mut file, entries, open, mappings, options, progress)?;
@@ -132,7 +132,7 @@ pub fn write<R: Read>(
     mut open: impl FnMut(&Entry) -> io::Result<R>,
     mappings: Option<&[u8]>,
     options: &Options,
-    mut progress: impl FnMut(Progress),
+    mut progress: impl FnMut(Handled),
 ) -> Result<u64, Error> {
     let entries = arrange(entries);
     let total = entries.iter().fold(0, |total: u64, entry| total.saturating_add(entry.size));
@@ -157,7 +157,7 @@ pub fn write<R: Read>(
                 return Err(wrong(format!("its content hashes to {hash}")));
             }
             blocks.index.push_content(size, &hash);
-            progress(Progress { artifacts: 1, bytes: 0 });
+            progress(Handled { artifacts: 1, bytes: 0 });
         }
         if let Some(mappings) = mappings {
             blocks.cut()?;
@@ -189,7 +189,7 @@ fn key(entry: &Entry) -> (bool, u64, &str, u64, ContentHash) {
 }
 
 /// A block on its way to a compressor, and where to send it then.
-struct Job {
+struct Uncompressed {
     content: Vec<u8>,
     done: mpsc::Sender<io::Result<Compressed>>,
 }
@@ -201,7 +201,7 @@ struct Compressed {
     content: Vec<u8>,
 }
 
-fn compress(content: Vec<u8>, level: Level) -> io::Result<Compressed> {
+fn compress(content: Vec<u8>, level: Compression) -> io::Result<Compressed> {
     // A new context for every block: zstd salts the hash tables of a context used again with what it
     // saw before (`ZSTD_advanceHashSalt`), and which thread sees which blocks is left to chance.
     let stored = zstd::bulk::compress(&content, level.0)?;
@@ -215,7 +215,7 @@ struct Blocks<W> {
     index: Draft,
     current: Vec<u8>,
     capacity: usize,
-    jobs: mpsc::Sender<Job>,
+    blocks: mpsc::Sender<Uncompressed>,
     pending: VecDeque<mpsc::Receiver<io::Result<Compressed>>>,
     most_pending: usize,
     spare: Vec<Vec<u8>>,
@@ -233,17 +233,18 @@ impl<W: Write> Blocks<W> {
         capacity: usize,
         options: &Options,
     ) -> Result<Self, Error> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+        let (blocks, queue) = mpsc::channel::<Uncompressed>();
         let queue = Arc::new(Mutex::new(queue));
         let (level, threads) = (options.level, options.threads.get());
         for _ in 0..threads {
             let queue = Arc::clone(&queue);
             scope.spawn(move || {
                 loop {
-                    let job = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                    let Ok(job) = job else { return };
+                    let block =
+                        queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+                    let Ok(block) = block else { return };
                     // The receiver is gone only when writing has failed already.
-                    let _ = job.done.send(compress(job.content, level));
+                    let _ = block.done.send(compress(block.content, level));
                 }
             });
         }
@@ -255,7 +256,7 @@ impl<W: Write> Blocks<W> {
             index: Draft::default(),
             current: Vec::new(),
             capacity,
-            jobs,
+            blocks,
             pending: VecDeque::new(),
             most_pending: 2 * threads,
             spare: Vec::new(),
@@ -274,7 +275,7 @@ impl<W: Write> Blocks<W> {
         &mut self,
         content: impl Read,
         expected: u64,
-        progress: &mut impl FnMut(Progress),
+        progress: &mut impl FnMut(Handled),
     ) -> Result<(ContentHash, u64), AppendError> {
         let mut content = content.take(expected.saturating_add(1));
         let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
@@ -288,7 +289,7 @@ impl<W: Write> Blocks<W> {
             let read = read.map_err(AppendError::Read)? as u64;
             hasher.update(&self.current[start..]);
             size += read;
-            progress(Progress { artifacts: 0, bytes: read });
+            progress(Handled { artifacts: 0, bytes: read });
             if read < room || size >= expected {
                 break;
             }
@@ -306,7 +307,7 @@ impl<W: Write> Blocks<W> {
         let content = std::mem::replace(&mut self.current, next);
         let (done, compressed) = mpsc::channel();
         // Cannot fail while the workers live, and they live as long as the sender.
-        let _ = self.jobs.send(Job { content, done });
+        let _ = self.blocks.send(Uncompressed { content, done });
         self.pending.push_back(compressed);
         while self.pending.len() > self.most_pending {
             self.write_next()?;

@@ -130,7 +130,7 @@ fn large_artifacts_are_streamed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("large.pack");
     let largest = AtomicU64::new(0);
-    let note = |done: pack::Progress| {
+    let note = |done: pack::Handled| {
         largest.fetch_max(done.bytes, Ordering::Relaxed);
     };
     pack::create(&path, vec![entry], |_| Ok(make()), None, &options(1, 2), note).unwrap();
@@ -171,7 +171,7 @@ fn what_is_at_hand_is_verified_but_not_placed() {
     let bytes = pack(&contents, None, &Options::default());
     let pack = Place::new().open(&bytes).unwrap();
     let done = AtomicU64::new(0);
-    let nowhere = |_: &pack::Artifact| Ok(None::<File>);
+    let nowhere = |_: &pack::Member| Ok(None::<File>);
     pack.unpack(NonZeroUsize::MIN, nowhere, |it| {
         done.fetch_add(it.artifacts, Ordering::Relaxed);
     })

@@ -9,7 +9,9 @@ use std::{
     sync::Mutex,
 };
 
-use larder_store::pack::{self, Entry, Error, HEADER_LEN, Level, Limits, Options, Pack, Refusal};
+use larder_store::pack::{
+    self, Compression, Entry, Error, HEADER_LEN, Limits, Options, Pack, Refusal,
+};
 use larder_trace::ContentHash;
 use tempfile::TempDir;
 
@@ -32,7 +34,10 @@ pub fn entries(contents: &Contents) -> Vec<Entry> {
 }
 
 pub fn options(level: i32, threads: usize) -> Options {
-    Options { level: Level::new(level).unwrap(), threads: NonZeroUsize::new(threads).unwrap() }
+    Options {
+        level: Compression::new(level).unwrap(),
+        threads: NonZeroUsize::new(threads).unwrap(),
+    }
 }
 
 pub fn pack(contents: &Contents, mappings: Option<&[u8]>, options: &Options) -> Vec<u8> {
@@ -80,7 +85,7 @@ impl Place {
     ) -> Result<(Contents, Option<Vec<u8>>), Error> {
         let pack = self.open(bytes)?;
         let placed = Mutex::new(Vec::new());
-        let place = |artifact: &pack::Artifact| {
+        let place = |artifact: &pack::Member| {
             let slot = Slot { hash: artifact.hash, content: Vec::new(), placed: &placed };
             Ok(Some(slot))
         };

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::Path, thread};
 
 use larder_engine::cache::user_store;
-use larder_remote::Progress;
+use larder_remote::Transfer;
 use larder_store::{
     Mappings, Store, gc, offline, pack, packing,
     staging::{self, MAPPINGS_NAME, Refusal, StagingDirectory},
@@ -12,28 +12,35 @@ use larder_store::{
 use serde_json::json;
 
 use super::{
-    Failure, Gc, Stage, Unstage, Verify,
+    Gc, Stage, Unstage, Verify,
     packs::advance,
     report::{Bar, Reporter, bytes, count},
     scopes,
 };
-use crate::commands::App;
+use crate::{
+    commands::App,
+    exit::{Exit, Failure},
+};
 
 /// `cache stage`.
-pub fn stage(app: &App, reporter: &Reporter<'_>, args: Stage) -> Result<(), Failure> {
+pub fn stage(app: &App, reporter: &Reporter<'_>, args: Stage) -> Result<Exit, Failure> {
     let mappings = Mappings::read(&args.mappings)?;
     let report = staging::stage(&user_store(&app.store)?, &mappings, &args.staged)?;
     carried(reporter, "staged", &report)
 }
 
 /// `cache unstage`.
-pub fn unstage(app: &App, reporter: &Reporter<'_>, args: Unstage) -> Result<(), Failure> {
+pub fn unstage(app: &App, reporter: &Reporter<'_>, args: Unstage) -> Result<Exit, Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
     let report = staging::unstage(&user_store(&app.store)?, &scopes.local, &args.staged)?;
     carried(reporter, "unstaged", &report)
 }
 
-fn carried(reporter: &Reporter<'_>, done: &str, report: &staging::Report) -> Result<(), Failure> {
+fn carried(
+    reporter: &Reporter<'_>,
+    done: &str,
+    report: &staging::StagingReport,
+) -> Result<Exit, Failure> {
     let text = format!(
         "{done} {} and {} ({})",
         count(report.mappings, "mapping"),
@@ -48,24 +55,24 @@ fn carried(reporter: &Reporter<'_>, done: &str, report: &staging::Report) -> Res
         "missing": report.missing.len(),
     });
     reporter.done(text, event);
-    refused(reporter, &format!("not {done}"), &report.missing)
+    Ok(refused(reporter, &format!("not {done}"), &report.missing))
 }
 
-/// Lists what was refused, and fails for it.
-pub fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Result<(), Failure> {
+/// Lists what was refused. Returns the exit code: failed, if there is any.
+pub fn refused(reporter: &Reporter<'_>, what: &str, refusals: &[Refusal]) -> Exit {
     if refusals.is_empty() {
-        return Ok(());
+        return Exit::Done;
     }
     let refusals: Vec<_> = refusals
         .iter()
         .map(|refusal| (refusal.name.escape_debug().to_string(), refusal.reason.to_string()))
         .collect();
     reporter.failures(what, &refusals);
-    Err(Failure::Reported)
+    Exit::Failed
 }
 
 /// `cache verify`, of whatever stands at the path.
-pub fn verify(app: &App, reporter: &Reporter<'_>, args: Verify) -> Result<(), Failure> {
+pub fn verify(app: &App, reporter: &Reporter<'_>, args: Verify) -> Result<Exit, Failure> {
     let Some(path) = args.path else {
         return verify_store(reporter, &app.store.open_local()?);
     };
@@ -85,16 +92,16 @@ pub fn verify(app: &App, reporter: &Reporter<'_>, args: Verify) -> Result<(), Fa
             "corrupt": contents.refusals.len(),
         });
         reporter.result(text, event);
-        refused(reporter, "not in order", &contents.refusals)
+        Ok(refused(reporter, "not in order", &contents.refusals))
     } else if ["artifacts", "outputs", "revisions"].iter().any(|part| path.join(part).is_dir()) {
         verify_store(reporter, &Store::open(path)?)
     } else {
         let path = path.display();
-        Err(Failure::Usage(format!("{path} is no store, offline store, staging directory or pack")))
+        Err(Failure::wrong(format!("{path} is no store, offline store, staging directory or pack")))
     }
 }
 
-fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<(), Failure> {
+fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<Exit, Failure> {
     let report = verify::verify(store)?;
     let text = format!(
         "{} ({}) and {} in order",
@@ -115,12 +122,12 @@ fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<(), Failure> {
     if !report.absent.is_empty() {
         let absent = count(report.absent.len(), "artifact");
         reporter.done(
-            format!("{absent} that mappings mention: collected, or not fetched yet"),
+            format!("{absent} mentioned in mappings but not here: collected, or not fetched yet"),
             json!({ "event": "absent", "artifacts": report.absent }),
         );
     }
     if report.corrupt.is_empty() {
-        return Ok(());
+        return Ok(Exit::Done);
     }
     let corrupt: Vec<_> = report
         .corrupt
@@ -129,17 +136,16 @@ fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<(), Failure> {
         .collect();
     let quarantine = store.layout().quarantine();
     reporter.failures(&format!("corrupt, moved to {}", quarantine.display()), &corrupt);
-    Err(Failure::Reported)
+    Ok(Exit::Failed)
 }
 
-fn verify_pack(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
-    let failed = |error: pack::Error| Failure::Failed(error.to_string());
-    let pack = pack::Pack::open(path, &pack::Limits::default()).map_err(failed)?;
-    let mappings = packing::mappings_of(&pack).map_err(failed)?.len();
+fn verify_pack(reporter: &Reporter<'_>, path: &Path) -> Result<Exit, Failure> {
+    let pack = pack::Pack::open(path, &pack::Limits::default())?;
+    let mappings = packing::mappings_of(&pack)?.len();
     let artifacts = pack.index().artifacts().len();
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let bar = bar_for(reporter, &pack);
-    pack.verify(threads, |progress| advance(&bar, progress)).map_err(failed)?;
+    pack.verify(threads, |progress| advance(&bar, progress))?;
     bar.finish();
     let text =
         format!("{} and {} in order", count(mappings, "mapping"), count(artifacts, "artifact"));
@@ -150,19 +156,19 @@ fn verify_pack(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
         "corrupt": 0,
     });
     reporter.result(text, event);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// A bar for reading all of a pack.
 pub fn bar_for(reporter: &Reporter<'_>, pack: &pack::Pack) -> Bar {
     let bar = reporter.bar();
     let artifacts = pack.index().artifacts();
-    let bytes = artifacts.iter().map(pack::Artifact::size).sum();
-    bar.advance(Progress::Planned { artifacts: artifacts.len() as u64, bytes });
+    let bytes = artifacts.iter().map(pack::Member::size).sum();
+    bar.advance(Transfer::Planned { artifacts: artifacts.len() as u64, bytes });
     bar
 }
 
-fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
+fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<Exit, Failure> {
     let report = offline::verify(path, |_| ())?;
     let mappings: u64 = report.complete.iter().map(|bake| bake.mappings).sum();
     let artifacts: u64 = report.complete.iter().map(|bake| bake.artifacts).sum();
@@ -185,14 +191,14 @@ fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<(), Failure> {
     });
     reporter.result(text, event);
     if report.problems.is_empty() {
-        return Ok(());
+        return Ok(Exit::Done);
     }
     reporter.failures("missing or corrupt; `larder cache bake` makes them again", &report.problems);
-    Err(Failure::Reported)
+    Ok(Exit::Failed)
 }
 
 /// `cache gc`.
-pub fn gc(app: &App, reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
+pub fn gc(app: &App, reporter: &Reporter<'_>, args: Gc) -> Result<Exit, Failure> {
     if args.max_size.is_none() && args.max_age.is_none() {
         reporter.warning("without --max-size or --max-age, only leftovers are removed");
     }
@@ -224,20 +230,20 @@ pub fn gc(app: &App, reporter: &Reporter<'_>, args: Gc) -> Result<(), Failure> {
         "spared": report.spared,
     });
     reporter.result(text, event);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// `cache clean`.
-pub fn clean(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
+pub fn clean(app: &App, reporter: &Reporter<'_>) -> Result<Exit, Failure> {
     let store = app.store.open_local()?;
     let root = store.layout().root().display().to_string();
     store.clean()?;
     reporter.done(format!("deleted {root}"), json!({ "event": "cleaned", "store": root }));
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// `cache stats`.
-pub fn stats(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
+pub fn stats(app: &App, reporter: &Reporter<'_>) -> Result<Exit, Failure> {
     let store = user_store(&app.store)?;
     let stats = store.stats()?;
     let mut event = serde_json::to_value(&stats).unwrap_or_default();
@@ -269,5 +275,5 @@ pub fn stats(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
         lines.push(format!("  misses     {misses:>8}  {reason}"));
     }
     reporter.result(lines.join("\n"), event);
-    Ok(())
+    Ok(Exit::Done)
 }

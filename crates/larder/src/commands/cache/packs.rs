@@ -15,10 +15,10 @@ use larder_engine::{
     process::Processes,
 };
 use larder_project::name::TargetName;
-use larder_remote::{Progress, git};
+use larder_remote::{Transfer, git};
 use larder_store::{
     Mappings, Revision,
-    pack::{self, Level, Limits, Options, Pack as OpenPack},
+    pack::{self, Compression, Limits, Options, Pack as OpenPack},
     packing,
 };
 use serde_json::json;
@@ -29,18 +29,19 @@ use super::{
         build::{self, BuildOptions},
         here,
     },
-    Failure, PackageArgs, Place, ScopeArgs,
+    PackageArgs, Place, ScopeArgs,
     local::{self, refused},
     report::{Bar, Reporter, bytes, count},
     scopes,
 };
+use crate::exit::{Exit, Failure};
 
 /// Put mappings and their artifacts into one file.
 #[derive(Args)]
 #[command(override_usage = "larder cache pack [OPTIONS] [--rev REV | MAPPINGS | TARGET...] FILE")]
 pub struct Pack {
-    /// What to pack, then the file to write: what `larder build -o` wrote, or targets, which are
-    /// built first [default: the package's default targets]
+    /// A mappings file that `larder build -o` wrote, or targets, which are built first [default: the
+    /// package's default targets]; last, the file to write
     #[arg(required = true, value_name = "MAPPINGS|TARGET... FILE")]
     what: Vec<String>,
     /// Pack this revision, which `larder cache get` has fetched
@@ -60,7 +61,7 @@ pub struct Pack {
 /// Bring what a pack holds into the store.
 #[derive(Args)]
 pub struct Unpack {
-    /// What `larder cache pack` wrote
+    /// The pack that `larder cache pack` wrote
     file: PathBuf,
     #[command(flatten)]
     scope: ScopeArgs,
@@ -77,7 +78,7 @@ pub struct Bake {
     /// A target; may be repeated [default: the package's default targets]
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<TargetName>,
-    /// Only what the targets need of dependencies, not the package's own outputs
+    /// Only what the targets need from dependencies, not the package's own outputs
     #[arg(long)]
     dependencies: bool,
     /// The revision to ask the service for [default: the Git commit, or the nearest before it]
@@ -112,17 +113,17 @@ pub struct LevelArgs {
 impl LevelArgs {
     fn options(&self) -> Options {
         let level = match (self.level, self.fast, self.small) {
-            (_, true, _) => Level::FASTEST,
-            (_, _, true) => Level::SMALLEST,
-            (Some(level), ..) => Level::new(level).unwrap_or_default(),
-            (None, ..) => Level::default(),
+            (_, true, _) => Compression::FASTEST,
+            (_, _, true) => Compression::SMALLEST,
+            (Some(level), ..) => Compression::new(level).unwrap_or_default(),
+            (None, ..) => Compression::default(),
         };
         Options { level, ..Options::default() }
     }
 }
 
 /// `cache pack`.
-pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<(), Failure> {
+pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<Exit, Failure> {
     let file = PathBuf::from(args.what.pop().unwrap_or_default());
     let mappings = mappings(app, &args)?;
     let store = open_store(&app.store)?;
@@ -139,35 +140,36 @@ pub fn pack(app: &App, reporter: &Reporter<'_>, mut args: Pack) -> Result<(), Fa
         bytes(report.packed),
     );
     reporter.done(text, event("packed", &report));
-    refused(reporter, "not packed", &report.missing)
+    Ok(refused(reporter, "not packed", &report.missing))
 }
 
 /// The mappings that are to be packed.
 fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
-    let wrong = |message: &str| Err(Failure::Usage(message.to_owned()));
     match (&args.rev, args.what.as_slice()) {
         (Some(rev), []) => {
             let scope = scopes(&args.scope, &args.package)?.remote;
             let store = larder_engine::cache::user_store(&app.store)?;
             Mappings::read_if_present(&store.layout().revision(&scope, rev))?.ok_or_else(|| {
-                Failure::Failed(format!(
+                Failure::failed(format!(
                     "revision {rev} of {scope} is not in the store; `larder cache get --rev {rev}` \
                      fetches it"
                 ))
             })
         }
-        (Some(_), _) => wrong("with --rev, name only the file to write"),
+        (Some(_), _) => Err(Failure::wrong("with --rev, name only the file to write")),
         (None, [only]) if is_mappings(Path::new(only)) => Ok(Mappings::read(Path::new(only))?),
         (None, targets) => {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
-            let targets = targets.map_err(|error| Failure::Usage(error.to_string()))?;
+            let targets = targets.map_err(Failure::wrong)?;
             let options = BuildOptions::default();
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
-            match build::run(app, &options, &request) {
-                Ok((report, 0)) => Ok(report.mappings.unwrap_or_default()),
-                Ok((_, code)) | Err(code) => Err(Failure::Told(code)),
+            match build::run(app, &options, &request)? {
+                (report, Exit::Done) => Ok(report.mappings.unwrap_or_default()),
+                (_, exit) => {
+                    Err(Failure::new(exit, "nothing was packed: the build did not succeed"))
+                }
             }
         }
     }
@@ -183,20 +185,19 @@ fn is_mappings(path: &Path) -> bool {
 }
 
 /// `cache unpack`.
-pub fn unpack(app: &App, reporter: &Reporter<'_>, args: Unpack) -> Result<(), Failure> {
+pub fn unpack(app: &App, reporter: &Reporter<'_>, args: Unpack) -> Result<Exit, Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
-    let failed = |error: pack::Error| Failure::Failed(error.to_string());
-    let pack = OpenPack::open(&args.file, &Limits::default()).map_err(failed)?;
+    let pack = OpenPack::open(&args.file, &Limits::default())?;
     let bar = local::bar_for(reporter, &pack);
     let store = larder_engine::cache::user_store(&app.store)?;
     let report = packing::unpack(&store, &scopes.local, &pack, |progress| advance(&bar, progress))?;
     bar.finish();
     say_unpacked(reporter, &report);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// Says what came out of a pack.
-pub fn say_unpacked(reporter: &Reporter<'_>, report: &packing::Report) {
+pub fn say_unpacked(reporter: &Reporter<'_>, report: &packing::PackingReport) {
     let text = format!(
         "unpacked {} and {} ({})",
         count(report.mappings, "mapping"),
@@ -206,7 +207,7 @@ pub fn say_unpacked(reporter: &Reporter<'_>, report: &packing::Report) {
     reporter.done(text, event("unpacked", report));
 }
 
-fn event(done: &str, report: &packing::Report) -> serde_json::Value {
+fn event(done: &str, report: &packing::PackingReport) -> serde_json::Value {
     json!({
         "event": done,
         "mappings": report.mappings,
@@ -218,8 +219,8 @@ fn event(done: &str, report: &packing::Report) -> serde_json::Value {
 }
 
 /// Moves a bar by what was packed or unpacked.
-pub fn advance(bar: &Bar, progress: pack::Progress) {
-    bar.advance(Progress::Done { artifacts: progress.artifacts, bytes: progress.bytes });
+pub fn advance(bar: &Bar, progress: pack::Handled) {
+    bar.advance(Transfer::Done { artifacts: progress.artifacts, bytes: progress.bytes });
 }
 
 /// A bar that learns at the first step what is going to be packed.
@@ -233,22 +234,22 @@ impl PackBar {
         Self { bar: reporter.bar(), planned: OnceLock::new() }
     }
 
-    fn advance(&self, mappings: &Mappings, progress: pack::Progress) {
+    fn advance(&self, mappings: &Mappings, progress: pack::Handled) {
         self.planned.get_or_init(|| {
             let artifacts = mappings.artifacts();
             let bytes = artifacts.values().map(|artifact| artifact.size).sum();
-            self.bar.advance(Progress::Planned { artifacts: artifacts.len() as u64, bytes });
+            self.bar.advance(Transfer::Planned { artifacts: artifacts.len() as u64, bytes });
         });
         advance(&self.bar, progress);
     }
 }
 
 /// `cache bake`.
-pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failure> {
+pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Failure> {
     let source = source(app, &args)?;
     let options = BuildOptions::default();
     let processes = Arc::new(Processes::default());
-    build::end_on_signals(processes.clone()).map_err(Failure::Failed)?;
+    build::end_on_signals(processes.clone())?;
     let session = app.session(args.jobs, processes);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
@@ -265,18 +266,10 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
     fetching.finish();
     packing.bar.finish();
     app.ui.finish();
-    let baked = match baked {
-        Ok(baked) => baked,
-        Err(BakeError::Engine(error)) => return Err(Failure::Told(build::refuse(&app.ui, error))),
-        Err(error @ BakeError::Incomplete { .. }) => {
-            let message = error.to_string();
-            if let BakeError::Incomplete { missing } = error {
-                reporter.failures("missing", &missing);
-            }
-            return Err(Failure::Failed(message));
-        }
-        Err(error) => return Err(Failure::Failed(error.to_string())),
-    };
+    if let Err(BakeError::Incomplete { missing }) = &baked {
+        reporter.failures("missing", missing);
+    }
+    let baked = baked?;
     let text = format!(
         "baked {} and {} ({}) of {} into {} ({})",
         count(baked.bake.mappings, "mapping"),
@@ -291,7 +284,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<(), Failur
         event.insert("bake".to_owned(), json!(baked.bake));
     }
     reporter.done(text, event);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// The service to ask, where one is configured or named, and for what.

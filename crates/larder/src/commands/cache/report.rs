@@ -1,4 +1,4 @@
-//! What the cache commands print: a line on a terminal while it goes on, then what came of it.
+//! Prints for the cache commands: a line on a terminal while it goes on, then what came of it.
 
 use std::{
     fmt::Display,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_remote::Progress;
+use larder_remote::Transfer;
 use larder_trace::Level;
 use serde_json::{Value, json};
 
@@ -31,13 +31,13 @@ impl<'a> Reporter<'a> {
         self.app.ui.note(Level::Warning, message);
     }
 
-    /// What was done, for people on standard error and for programs on standard output.
+    /// Says what was done, for people on standard error and for programs on standard output.
     pub fn done(&self, text: impl Display, event: Value) {
         self.app.ui.event_json(&event);
         self.app.ui.status(&text.to_string());
     }
 
-    /// What was asked for, on standard output either way.
+    /// Prints what was asked for, on standard output either way.
     pub fn result(&self, text: impl Display, event: Value) {
         self.app.ui.event_json(&event);
         self.app.ui.result(&text.to_string());
@@ -90,13 +90,13 @@ pub struct Bar {
 }
 
 impl Bar {
-    pub fn advance(&self, progress: Progress) {
+    pub fn advance(&self, progress: Transfer) {
         match progress {
-            Progress::Planned { artifacts, bytes } => {
+            Transfer::Planned { artifacts, bytes } => {
                 self.planned.fetch_add(artifacts, Relaxed);
                 self.bar.inc_length(bytes);
             }
-            Progress::Done { artifacts, bytes } => {
+            Transfer::Done { artifacts, bytes } => {
                 self.artifacts.fetch_add(artifacts, Relaxed);
                 self.bar.inc(bytes);
             }

@@ -2,7 +2,7 @@
 
 use larder_engine::cache::user_store;
 use larder_remote::{
-    Access, Destination, GetReport, Missing, Origin, Progress, PutReport, Service, StagedError, git,
+    Access, Destination, GetReport, Missing, Origin, PutReport, Service, StagedError, Transfer, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -13,19 +13,20 @@ use serde_json::json;
 
 use super::{
     super::{App, here},
-    Add, Failure, Get, Put, PutStaged, Scopes,
+    Add, Get, Put, PutStaged, Scopes,
     packs::{advance, say_unpacked},
     read_service,
     report::{Reporter, bytes, count},
     scopes,
 };
+use crate::exit::{Exit, Failure};
 
 /// `cache get`: from a service, before which the offline store is asked; where no service answers,
 /// from the offline store alone.
-pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<(), Failure> {
+pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failure> {
     if args.mappings.is_some() && args.mappings_only {
-        let message = "with MAPPINGS at hand, `larder cache add` records them";
-        return Err(Failure::Usage(message.to_owned()));
+        let message = "--mappings-only fetches mappings, and MAPPINGS are given";
+        return Err(Failure::wrong(message).hint("`larder cache add` records them"));
     }
     let scopes = scopes(&args.place.scope, &args.package)?;
     let store = user_store(&app.store)?;
@@ -40,8 +41,8 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<(), Failure>
     let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
     let service = if is_baked { service.given_up_soon() } else { service };
     match get_online(reporter, &args, &scopes, &store, &service) {
-        Err(Failure::Failed(message)) if is_baked => {
-            tracing::info!("{message}; taking what the offline store has");
+        Err(failure) if is_baked && failure.exit == Exit::Failed => {
+            tracing::info!("{failure}; taking what the offline store has");
             get_offline(reporter, &args, &scopes, &store)
         }
         done => done,
@@ -54,7 +55,7 @@ fn get_online(
     scopes: &Scopes,
     store: &Store,
     service: &Service,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let bar = reporter.bar();
     let progress = |progress| bar.advance(progress);
     let request = larder_remote::Get {
@@ -79,13 +80,13 @@ fn get_online(
                     _ => format!("any of {}", count(revisions.len(), "revision")),
                 };
                 let (service, scope) = (service.name(), &scopes.remote);
-                Failure::Failed(format!("service {service} does not have {asked} of {scope}"))
+                Failure::failed(format!("service {service} does not have {asked} of {scope}"))
             })?
         }
     };
     bar.finish();
     say_got(reporter, &report, args.mappings_only);
-    missing(reporter, "did not arrive", &report.missing)
+    Ok(missing(reporter, "did not arrive", &report.missing))
 }
 
 /// `cache get` from `$LARDER_OFFLINE_STORE` and nowhere else.
@@ -94,7 +95,7 @@ fn get_offline(
     args: &Get,
     scopes: &Scopes,
     store: &Store,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let mappings = match (&args.mappings, &args.rev) {
         (Some(file), _) => Some(Mappings::read(file)?),
         (None, Some(rev)) => {
@@ -106,15 +107,15 @@ fn get_offline(
         let bar = reporter.bar();
         let mut reports = Vec::new();
         for (_, bake, pack) in store.bakes().filter(|(_, bake, _)| bake.package == scopes.local) {
-            bar.advance(Progress::Planned { artifacts: bake.artifacts, bytes: content(pack) });
+            bar.advance(Transfer::Planned { artifacts: bake.artifacts, bytes: content(pack) });
             let progress = |progress| advance(&bar, progress);
             reports.push(packing::unpack(store, &scopes.local, pack, progress)?);
         }
         bar.finish();
         reports.iter().for_each(|report| say_unpacked(reporter, report));
         return match reports.is_empty() {
-            false => Ok(()),
-            true => Err(Failure::Failed(format!(
+            false => Ok(Exit::Done),
+            true => Err(Failure::failed(format!(
                 "the network is forbidden, and no offline store (LARDER_OFFLINE_STORE) has {}",
                 scopes.local
             ))),
@@ -138,11 +139,11 @@ fn get_offline(
     }
     store.record_all(&scopes.local, &mappings)?;
     say_got(reporter, &report, false);
-    missing(reporter, "not to be had", &report.missing)
+    Ok(missing(reporter, "not available", &report.missing))
 }
 
 fn content(pack: &Pack) -> u64 {
-    pack.index().artifacts().iter().map(pack::Artifact::size).sum()
+    pack.index().artifacts().iter().map(pack::Member::size).sum()
 }
 
 fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
@@ -168,7 +169,7 @@ fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
 }
 
 /// `cache put`.
-pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<(), Failure> {
+pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
     let mappings = Mappings::read(&args.mappings)?;
     let revision = match args.rev {
@@ -195,14 +196,15 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<(), Failure>
     let report = larder_remote::put_stored(&to, &user_store(&app.store)?, &mappings)?;
     bar.finish();
     say_put(reporter, revision.as_str(), &report);
-    missing(reporter, "could not be uploaded", &report.missing)
+    Ok(missing(reporter, "could not be uploaded", &report.missing))
 }
 
 /// `cache put-staged`: reads no manifest and runs nothing.
-pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result<(), Failure> {
-    let scope = args.place.scope.spelled_out()?.ok_or_else(|| {
-        Failure::Usage("put-staged reads no manifest: give --scope or --repo".to_owned())
-    })?;
+pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result<Exit, Failure> {
+    let scope =
+        args.place.scope.spelled_out()?.ok_or_else(|| {
+            Failure::wrong("put-staged reads no manifest: give --scope or --repo")
+        })?;
     let config = app.store.services()?;
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
@@ -218,7 +220,7 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
         Ok(report) => {
             bar.finish();
             say_put(reporter, args.rev.as_str(), &report);
-            Ok(())
+            Ok(Exit::Done)
         }
         Err(error) => {
             bar.finish();
@@ -232,13 +234,10 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
                     reporter.failures("refused", &refusals);
                 }
                 StagedError::Changed(report) => {
-                    _ = missing(reporter, "changed", &report.missing);
+                    missing(reporter, "changed", &report.missing);
                 }
             }
-            Err(match error {
-                StagedError::Remote(error) => error.into(),
-                other => Failure::Failed(other.to_string()),
-            })
+            Err(error.into())
         }
     }
 }
@@ -268,18 +267,19 @@ fn say_put(reporter: &Reporter<'_>, revision: &str, report: &PutReport) {
     reporter.done(text, event);
 }
 
-fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Result<(), Failure> {
+/// Lists what is missing. Returns the exit code: failed, if anything is.
+fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Exit {
     if missing.is_empty() {
-        return Ok(());
+        return Exit::Done;
     }
     let missing: Vec<_> = missing.iter().map(|(h, r)| (h.to_string(), r.clone())).collect();
     let noun = if missing.len() == 1 { "artifact" } else { "artifacts" };
     reporter.failures(&format!("{noun} {what}"), &missing);
-    Err(Failure::Reported)
+    Exit::Failed
 }
 
 /// `cache add`.
-pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<(), Failure> {
+pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<Exit, Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
     let mappings = Mappings::read(&args.mappings)?;
     let config = app.store.services()?;
@@ -294,11 +294,11 @@ pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<(), Failure>
     );
     let event = json!({ "event": "added", "mappings": mappings.len(), "service": service });
     reporter.done(text, event);
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// `cache services`.
-pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
+pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<Exit, Failure> {
     let config = app.store.services()?;
     let default = config.service(None).ok().map(|service| service.name.clone());
     let upload = config.upload_service(None).ok().map(|service| service.name.clone());
@@ -325,5 +325,5 @@ pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<(), Failure> {
         });
         reporter.result(text.trim_end(), event);
     }
-    Ok(())
+    Ok(Exit::Done)
 }
