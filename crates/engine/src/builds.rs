@@ -7,7 +7,10 @@ mod inputs;
 mod link;
 mod probe;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use larder_project::place::Place;
 use larder_trace::{BuildTrace, ContentHash};
@@ -27,6 +30,7 @@ use crate::{
     action::{Output, Program},
     artifact::Artifact,
     context::Context,
+    executor::Bench,
     job::{Built, Failed, Flow, Job, collect},
     step::{Inputs, Step, Work},
 };
@@ -45,6 +49,18 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// Where an action of this target runs that keeps no outputs: a probe, a test.
+    pub(crate) fn bench<'a>(&'a self, staging: &'a Path) -> Bench<'a> {
+        Bench {
+            places: &self.cx.places,
+            place: &self.place,
+            target: &self.target,
+            tools: &self.cx.tools,
+            staging,
+            flat: false,
+        }
+    }
+
     fn step(&self, outputs: Vec<Output>, prefix: impl Into<Arc<BuildTrace>>, work: Work) -> Step {
         Step {
             place: self.place.clone(),

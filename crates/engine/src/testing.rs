@@ -8,7 +8,7 @@ use crate::{
     artifact::Artifact,
     builds::{CommandBuild, Owner},
     event::Event,
-    executor::{Bench, ExecuteError, Execution},
+    executor::{ExecuteError, Execution},
     job::{Built, Failed, Flow, Job},
     step::Elided,
 };
@@ -106,13 +106,6 @@ fn execute(
     let staging = cx.staging(false).map_err(|error| {
         ExecuteError::Failed(format!("cannot make a directory to run in: {}", describe_io(&error)))
     })?;
-    let bench = Bench {
-        places: &cx.places,
-        place: &owner.place,
-        target: &owner.target,
-        tools: &cx.tools,
-        staging: staging.path(),
-        flat: false,
-    };
-    cx.executor.execute(&command.action_of(cx, &owner.place, &[], inputs), &bench)
+    cx.executor
+        .execute(&command.action_of(cx, &owner.place, &[], inputs), &owner.bench(staging.path()))
 }

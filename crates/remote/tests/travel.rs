@@ -9,7 +9,6 @@ use std::{
 use larder_remote::{Access, Catalogue, Config, GetReport, Overwrite};
 use larder_store::{Lookup, Store, Tier};
 use larder_testkit::{
-    machine::KEY,
     services::{Faults, FileServer, Proxy, S3, config_at, open, revision},
     stores::{Stored, hash, object, scope},
 };
@@ -346,56 +345,4 @@ fn many_small_artifacts_take_few_requests() {
     println!("1,200 artifacts in {took:?}, {requests} requests, {} bytes", proxy.sent());
     assert_eq!(report.fetched, 1200);
     assert!(requests <= 60, "{requests}");
-}
-
-/// `cargo test --release -p larder-remote --test travel -- --ignored --nocapture beside_curl`
-#[test]
-#[ignore = "a measurement"]
-fn beside_curl() {
-    let s3 = S3::start();
-    let here = Stored::new(1, 1200, 14 << 10);
-    here.put(&open(&config_at(s3.address), Access::Write), "r1");
-    let faults = Faults { delay: Duration::from_millis(40), ..Faults::default() };
-    let proxy = Proxy::start(s3.address, faults, 0);
-    let uploads = open(&config_at(s3.address), Access::Write);
-    drop(uploads);
-    let bucket = s3.objects().into_values().next().unwrap();
-    let bucket = bucket.ancestors().find(|path| path.ends_with("bucket")).unwrap().to_owned();
-    let out = TempDir::new().unwrap();
-    let mut config = String::new();
-    for hash in here.mappings.artifacts().keys() {
-        fs::copy(here.store.layout().artifact(hash), bucket.join(hash.to_string())).unwrap();
-        let target = out.path().join(hash.to_string());
-        config.push_str(&format!(
-            "url = \"http://{}/bucket/{hash}\"\noutput = \"{}\"\n",
-            proxy.address,
-            target.display()
-        ));
-    }
-    let list = out.path().join("list");
-    fs::write(&list, config).unwrap();
-    for round in 0..3 {
-        proxy.requests();
-        let begin = Instant::now();
-        let status = std::process::Command::new("curl")
-            .args(["--parallel", "--silent", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
-            .arg(format!("{}:{}", KEY.0, KEY.1))
-            .arg("--config")
-            .arg(&list)
-            .status()
-            .unwrap();
-        assert!(status.success());
-        let (curl, curl_requests) = (begin.elapsed(), proxy.requests());
-        let there = Stored::empty();
-        let begin = Instant::now();
-        let service = open(&config_at(proxy.address), Access::Read);
-        let report = there.get(&service, "r1");
-        let (larder, larder_requests) = (begin.elapsed(), proxy.requests());
-        assert_eq!(report.fetched, 1200);
-        println!(
-            "{round}: curl {curl:?} in {curl_requests} requests; larder {larder:?} in \
-             {larder_requests}: {:.2} of the time",
-            larder.as_secs_f64() / curl.as_secs_f64()
-        );
-    }
 }

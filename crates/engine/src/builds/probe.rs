@@ -9,7 +9,7 @@ use crate::{
     action::{Action, Discovery, text},
     artifact::Artifact,
     event::StepName,
-    executor::{Bench, ExecuteError, Execution},
+    executor::{ExecuteError, Execution},
     job::{Built, Failed, Job},
 };
 
@@ -61,13 +61,5 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
         response_file: false,
         limits: Default::default(),
     };
-    let bench = Bench {
-        places: &cx.places,
-        place: &owner.place,
-        target: &owner.target,
-        tools: &cx.tools,
-        staging: staging.path(),
-        flat: false,
-    };
-    cx.executor.execute(&action, &bench)
+    cx.executor.execute(&action, &owner.bench(staging.path()))
 }

@@ -2,9 +2,9 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use larder_testkit::{project::Project, run::run};
+use larder_testkit::project::Project;
 
-use crate::support::{printed, prints};
+use crate::support::{printed, prints, with_service};
 
 const GENERATED: &str = r#"
 [[command]]
@@ -54,19 +54,7 @@ fn a_generated_header_is_written_before_anything_compiles() {
 #[test]
 fn a_generated_header_got_from_a_service_is_written_before_anything_compiles() {
     let project = generated();
-    let service = project.root.parent().unwrap().join("service");
-    fs::create_dir(&service).unwrap();
-    let config = service.with_extension("toml");
-    let text = format!(
-        "[cache]\ndefault-service = \"s\"\n[[cache.service]]\nname = \"s\"\nurl = \"file://{}\"\n",
-        service.display()
-    );
-    fs::write(&config, text).unwrap();
-    let larder = |project: &Project, arguments: &[&str]| {
-        let mut command = project.command(arguments);
-        command.env("LARDER_CONFIG", &config);
-        run(command).ok()
-    };
+    let larder = with_service(&project);
     larder(&project, &["build", "-o", "outputs.jsonl"]);
     larder(&project, &["cache", "put", "--rev", "r1", "outputs.jsonl"]);
     let fresh = project.elsewhere();

@@ -9,7 +9,7 @@ use larder_testkit::{
     run::run,
 };
 
-use crate::support::made;
+use crate::support::{made, with_service};
 
 const TWO: &str = r#"
 [[library]]
@@ -48,19 +48,7 @@ fn targets_that_share_a_source_and_its_flags_are_both_restored() {
 #[test]
 fn targets_that_share_a_source_and_its_flags_pass_no_build_after_cache_get() {
     let project = two();
-    let parent = project.root.parent().unwrap();
-    let (service, config) = (parent.join("service"), parent.join("config.toml"));
-    fs::create_dir(&service).unwrap();
-    let text = format!(
-        "[cache]\ndefault-service = \"s\"\n[[cache.service]]\nname = \"s\"\nurl = \"file://{}\"\n",
-        service.display()
-    );
-    fs::write(&config, text).unwrap();
-    let larder = |project: &Project, arguments: &[&str]| {
-        let mut command = project.command(arguments);
-        command.env("LARDER_CONFIG", &config);
-        run(command).ok()
-    };
+    let larder = with_service(&project);
     larder(&project, &["build", "-o", "outputs.jsonl"]);
     larder(&project, &["cache", "put", "--rev", "r1", "outputs.jsonl"]);
     let fresh = project.elsewhere();

@@ -2,7 +2,12 @@
 
 use std::{fs, time::Duration};
 
-use larder_testkit::{files::modified, project::Project, wait::wait_until};
+use larder_testkit::{
+    files::modified,
+    project::Project,
+    run::{Run, run},
+    wait::wait_until,
+};
 
 /// Shell text that waits until the test lets it go on. It ends with the package's directory.
 pub const WAITS: &str =
@@ -56,4 +61,22 @@ pub fn prints(before: &str, expression: &str) -> String {
     format!(
         "#include <stdio.h>\n{before}\nint main(void) {{ printf(\"%d\\n\", {expression}); return 0; }}\n"
     )
+}
+
+/// Makes a service in a directory beside `project`. Returns how larder is run with it, in that
+/// project or in another.
+pub fn with_service(project: &Project) -> impl Fn(&Project, &[&str]) -> Run + use<> {
+    let service = project.root.parent().unwrap().join("service");
+    fs::create_dir(&service).unwrap();
+    let config = service.with_extension("toml");
+    let text = format!(
+        "[cache]\ndefault-service = \"s\"\n[[cache.service]]\nname = \"s\"\nurl = \"file://{}\"\n",
+        service.display()
+    );
+    fs::write(&config, text).unwrap();
+    move |project, arguments| {
+        let mut command = project.command(arguments);
+        command.env("LARDER_CONFIG", &config);
+        run(command).ok()
+    }
 }
