@@ -91,6 +91,13 @@ impl Collection {
         self.in_use_since.is_some_and(|since| used >= since)
     }
 
+    /// Tells whether a session that runs uses the entry, or anybody did since it was listed.
+    fn is_used_since_listed(&self, entry: &Entry) -> bool {
+        let used =
+            fs::symlink_metadata(&entry.path).map_or(entry.used, |metadata| last_use(&metadata));
+        self.in_use(used) || used > entry.used
+    }
+
     /// Removes what killed processes left half-made, and the quarantine.
     fn remove_leftovers(&mut self, store: &Store) -> Result<(), StoreError> {
         let layout = store.layout();
@@ -139,6 +146,7 @@ impl Collection {
 
         let mut left: u64 = entries.iter().map(|entry| entry.size).sum();
         let mut removed = BTreeSet::new();
+        let mut listed = Vec::new();
         for entry in &entries {
             let too_old = policy.max_age.is_some_and(|age| is_older(entry.used, age));
             let too_much = policy.max_size.is_some_and(|size| left > size);
@@ -147,13 +155,12 @@ impl Collection {
                 Kind::Candidates(dep_hash) => kept_mappings.contains(dep_hash),
             };
             if kept || !(too_old || too_much) {
+                listed.push(entry);
                 continue;
             }
-            // It may have been used since it was listed.
-            let used = fs::symlink_metadata(&entry.path)
-                .map_or(entry.used, |metadata| last_use(&metadata));
-            if self.in_use(used) || used > entry.used {
+            if self.is_used_since_listed(entry) {
                 self.report.spared += entry.size;
+                listed.push(entry);
                 continue;
             }
             if self.remove(&entry.path, entry.size) {
@@ -168,9 +175,11 @@ impl Collection {
             }
         }
         // A mapping none of whose candidates can be restored any more goes with its artifacts.
-        for entry in entries {
+        // One that is removed above and written again by another process is not ours to judge.
+        for entry in listed {
             if let Kind::Candidates(dep_hash) = entry.kind
                 && !removed.is_empty()
+                && !self.is_used_since_listed(entry)
                 && let Found::Candidates(candidates) = candidates::read(&entry.path, &dep_hash)
                 && candidates
                     .iter()

@@ -12,6 +12,7 @@ use larder_engine::{
     action::{Piece, text},
     artifact::Artifact,
     builds::*,
+    context::Options,
     event::Status,
     job::{Job, Registry, collect},
     step::Work,
@@ -114,7 +115,8 @@ fn each_is_built_once_however_many_ask() {
 fn what_does_not_end_well_is_counted_once() {
     let here = Here::new();
     here.file("a", "a");
-    let build = here.build();
+    // Without it, what waits when the first step fails is skipped.
+    let build = here.build_with(Options { keep_going: true, ..Options::default() });
     let fails = function(|_| Err("no".to_owned()));
     let input = input_bin_file(&build.owner, "a");
     let bad = build_file_after_dep(build.owner(), "bad", &input, nothing, fails, false);
