@@ -9,6 +9,7 @@
 mod file;
 mod merge;
 mod tables;
+mod walk;
 
 use std::{
     fs, io,
@@ -27,6 +28,7 @@ use crate::{
     Content, ContentHash, FileStat, Hashed, MTime, Moment, OutputFile, atomic, look::look,
 };
 use file::{Fact, IndexFile, TargetEntry, digest};
+pub use walk::Walk;
 
 /// A target that the index knows to be up to date.
 pub struct Vouched<'a> {
@@ -115,36 +117,7 @@ impl StatIndex {
     /// What looking at or reading the file gives: `NotFound`, `IsADirectory` and so on. That there is
     /// no directory is no error for [`Content::Names`], but something to remember.
     pub fn file(&self, path: &str, content: Content) -> io::Result<Hashed> {
-        let fact = match self.base.find_file(path, content) {
-            Some(slot) => self.loaded_file(slot)?,
-            None => self.learned_file(path, content, None)?,
-        };
-        if fact.elided { Err(io::ErrorKind::NotFound.into()) } else { Ok(fact.hashed) }
-    }
-
-    /// The file at a slot of what was loaded, as it is now. An output that is still not there, as
-    /// expected, is no error here.
-    fn loaded_file(&self, slot: u32) -> io::Result<Fact> {
-        let entry = self.base.file(slot);
-        let checked = &self.checked[slot as usize];
-        let path = self.base.text(entry.path);
-        let fact = entry.fact;
-        match checked.load(Ordering::Acquire) {
-            SAME => return Ok(fact),
-            CHANGED => return self.learned_file(path, entry.content, None),
-            _ => {}
-        }
-        let same = match FileStat::at(self.root.as_fd(), path, entry.content) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fact.elided,
-            stat => stat? == fact.hashed.stat && fact.settled && !fact.elided && !self.rehash,
-        };
-        if same {
-            checked.store(SAME, Ordering::Release);
-            return Ok(fact);
-        }
-        let learned = self.learned_file(path, entry.content, Some(&fact));
-        checked.store(CHANGED, Ordering::Release);
-        learned
+        self.walk().file(path, content)
     }
 
     /// Looks the file up among what this run learned, else reads it. `old` is what was loaded for it.
@@ -197,7 +170,7 @@ impl StatIndex {
         if let Some(fact) = learned.files[content as usize].get(path) {
             return Some(*fact);
         }
-        let slot = self.base.find_file(path, content)?;
+        let slot = self.base.find_file(path, content, 0)?;
         let same = self.checked[slot as usize].load(Ordering::Acquire) == SAME;
         same.then(|| self.base.file(slot).fact)
     }
@@ -222,29 +195,7 @@ impl StatIndex {
         dep_hash: ContentHash,
         check_trace: bool,
     ) -> Option<Vouched<'_>> {
-        if self.rehash {
-            return None;
-        }
-        let target = self.base.find_target(trace_file)?;
-        let stat = || FileStat::at(self.root.as_fd(), trace_file, Content::Binary);
-        if target.dep_hash != dep_hash || check_trace && stat().ok() != Some(target.stat) {
-            return None;
-        }
-        let (mut same, mut on_disk) = (true, true);
-        for slot in self.base.slots(&target) {
-            // Most files are those of many targets.
-            if self.checked[slot as usize].load(Ordering::Acquire) == SAME {
-                on_disk &= !self.base.is_elided(slot);
-                continue;
-            }
-            let (now, then) = (self.loaded_file(slot).ok()?, self.base.file(slot).fact);
-            on_disk &= !now.elided;
-            same &= now.hashed.hash == then.hashed.hash
-                && now.hashed.stat.executable == then.hashed.stat.executable;
-        }
-        let vouched = Vouched { index: self, target, on_disk, read_trace: target.read_trace };
-        let known = same && target.consistent || vouched.digest() == target.digest;
-        known.then_some(vouched)
+        self.walk().vouch(trace_file, dep_hash, check_trace)
     }
 
     /// Takes note of an output just written or verified, with the hash of what is there now: later
@@ -282,7 +233,7 @@ impl StatIndex {
 
     fn forget(&self, path: &str, content: Content) {
         self.learned().files[content as usize].remove(path);
-        if let Some(slot) = self.base.find_file(path, content) {
+        if let Some(slot) = self.base.find_file(path, content, 0) {
             self.checked[slot as usize].store(CHANGED, Ordering::Release);
         }
     }
@@ -350,13 +301,17 @@ impl<'a> Vouched<'a> {
         let index = self.index;
         index.base.slots(&self.target).take(self.target.outputs as usize).map(move |slot| {
             let entry = index.base.file(slot);
-            (index.base.text(entry.path), index.loaded_file(slot).unwrap_or(entry.fact).hashed)
+            (
+                index.base.text(entry.path),
+                index.walk().loaded_file(slot).unwrap_or(entry.fact).hashed,
+            )
         })
     }
 
     /// The digest of its files as they are now.
     fn digest(&self) -> ContentHash {
-        let now = |slot| self.index.loaded_file(slot).unwrap_or(self.index.base.file(slot).fact);
+        let now =
+            |slot| self.index.walk().loaded_file(slot).unwrap_or(self.index.base.file(slot).fact);
         let slots = self.index.base.slots(&self.target);
         digest(self.target.outputs, slots.map(|slot| now(slot).hashed))
     }

@@ -34,7 +34,7 @@ pub use hash_file::{
     cache_file_hash, clear_file_hash, fetch_file_hash, fetch_file_trace, hash_file_path,
     save_file_hash,
 };
-pub use index::{StatIndex, Vouched};
+pub use index::{StatIndex, Vouched, Walk};
 pub use look::Hashed;
 pub use metadata::{
     BuildMetadata, SCHEMA_VERSION, TraceFile, begin_trace_file, clear_trace_file, read_trace_file,

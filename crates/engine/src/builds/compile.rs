@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use larder_trace::{BuildTrace, Content};
+use larder_trace::{BuildTrace, Content, Walk};
 
 use super::{Owner, ToolUse, inputs::unreadable, start_single};
 use crate::{
@@ -201,6 +201,8 @@ fn start(
     let mut prefixes: Vec<(Arc<Compile>, Arc<BuildTrace>)> = Vec::new();
     let mut found: Vec<(String, Option<Artifact>)> = Vec::with_capacity(sources.len());
     let mut waiting: Vec<Job<Artifact>> = Vec::new();
+    // The objects of a group mostly lie beside each other, and so do their sources.
+    let mut walk = cx.index.walk();
     for ObjectSource { source, object, compile } in sources {
         let known = prefixes.iter().find(|(known, _)| Arc::ptr_eq(known, &compile));
         let prefix = known.map(|(_, prefix)| prefix.clone()).unwrap_or_else(|| {
@@ -212,7 +214,7 @@ fn start(
             prefix
         });
         let quick = match &source {
-            SourceOf::File(path) => up_to_date(owner, &prefix, path, &object),
+            SourceOf::File(path) => up_to_date(owner, &mut walk, &prefix, path, &object),
             SourceOf::Made(_) => None,
         };
         if quick.is_none() {
@@ -253,15 +255,21 @@ fn together(
 }
 
 /// The object, if the stat index knows it to be up to date and there is nothing to tell of it.
-fn up_to_date(owner: &Owner, prefix: &BuildTrace, path: &str, object: &str) -> Option<Artifact> {
+fn up_to_date(
+    owner: &Owner,
+    walk: &mut Walk<'_>,
+    prefix: &BuildTrace,
+    path: &str,
+    object: &str,
+) -> Option<Artifact> {
     let cx = &owner.cx;
     if cx.options.check_traces || cx.cache.collects() || cx.wants_everything() {
         return None;
     }
-    let source = cx.index.file(&owner.place.input(path), Content::Text).ok()?;
+    let source = walk.file(&owner.place.input(path), Content::Text).ok()?;
     let dep_hash = prefix.hash_with_leaf(path, source.hash);
     let trace_path = [&owner.place.build_prefix, object, ".trace"].concat();
-    let vouched = cx.index.vouch(&trace_path, dep_hash, false)?;
+    let vouched = walk.vouch(&trace_path, dep_hash, false)?;
     if vouched.read_trace || !vouched.on_disk {
         return None;
     }

@@ -17,7 +17,8 @@
 //! `size u64, mtime i64, ctime i64, inode u64`; a file's flags are its kind of content (2 bits), 4
 //! settled, 8 elided, 16 executable; a target's are 1 read trace, 2 consistent. `written` is when the
 //! file was written, `boot` the BLAKE3 of the kernel's boot id. A table has the next power of two of
-//! twice as many places as there are entries. Integers are little-endian. Anything unexpected makes
+//! twice as many places as there are entries. Files and targets stand in the order of their paths, so that
+//! a walk in that order (see `walk.rs`) finds each beside the last; nothing relies on it. Integers are little-endian. Anything unexpected makes
 //! the file count as absent.
 
 use std::hash::Hasher;
@@ -210,19 +211,20 @@ impl IndexFile {
         (self.text(from.span()), self.text(from.span()))
     }
 
-    pub fn find_file(&self, path: &str, content: Content) -> Option<u32> {
-        self.find(self.at.file_table, self.files, path, |slot| {
+    /// The slot of a file. It is looked for at `guess` first.
+    pub fn find_file(&self, path: &str, content: Content, guess: u32) -> Option<u32> {
+        self.find(self.at.file_table, self.files, path, guess, |slot| {
             let span = self.reader(HEADER + slot as usize * FILE).span();
             self.text(span) == path && self.file(slot).content == content
         })
     }
 
-    pub fn find_target(&self, path: &str) -> Option<TargetEntry> {
-        let same = |slot| {
+    /// The slot of the target with this trace file. It is looked for at `guess` first.
+    pub fn find_target(&self, path: &str, guess: u32) -> Option<u32> {
+        self.find(self.at.target_table, self.targets, path, guess, |slot| {
             let span = self.reader(self.at.targets + slot as usize * TARGET).span();
             self.text(span) == path
-        };
-        self.find(self.at.target_table, self.targets, path, same).map(|slot| self.target(slot))
+        })
     }
 
     fn find(
@@ -230,8 +232,12 @@ impl IndexFile {
         table: usize,
         entries: u32,
         path: &str,
+        guess: u32,
         same: impl Fn(u32) -> bool,
     ) -> Option<u32> {
+        if guess < entries && same(guess) {
+            return Some(guess);
+        }
         let places = places(entries as usize);
         let first = hash_of(path.as_bytes()) as usize;
         for step in 0..places {

@@ -15,8 +15,12 @@ use crate::Content;
 pub(super) fn merge(base: &IndexFile, checked: &[AtomicU8], learned: &Learned) -> Tables {
     let mut tables = Tables::default();
     let moved = files(&mut tables, base, checked, learned);
-    old_targets(&mut tables, base, learned, &moved);
-    new_targets(&mut tables, base, learned, &moved);
+    let mut targets = old_targets(&tables, base, learned, &moved);
+    targets.extend(new_targets(&tables, base, learned, &moved));
+    targets.sort_by_key(|target| target.path);
+    for Target { path, entry, slots } in targets {
+        tables.add_target(path, entry, slots);
+    }
     let old_notes = (0..base.notes).map(|slot| base.note(slot));
     for (key, value) in old_notes.filter(|(key, _)| !learned.notes.contains_key(*key)) {
         tables.add_note(key, value);
@@ -39,45 +43,66 @@ impl Moved<'_> {
     fn find(&self, base: &IndexFile, path: &str, content: Content) -> Option<u32> {
         match self.learned[content as usize].get(path) {
             Some(slot) => Some(*slot),
-            None => self.loaded[base.find_file(path, content)? as usize],
+            None => self.loaded[base.find_file(path, content, 0)? as usize],
         }
     }
 }
 
 fn files<'a>(
     tables: &mut Tables,
-    base: &IndexFile,
+    base: &'a IndexFile,
     checked: &[AtomicU8],
     learned: &'a Learned,
 ) -> Moved<'a> {
     let used = checked.iter().filter(|state| state.load(Ordering::Relaxed) != UNCHECKED).count()
         + learned.files.iter().map(HashMap::len).sum::<usize>();
     let keep_unused = (base.files as usize) < 2 * used + 4096;
-    let mut moved = Moved { loaded: vec![None; base.files as usize], learned: Default::default() };
+    let mut all: Vec<(&str, FileEntry, Option<u32>)> = Vec::new();
     for slot in 0..base.files {
         let entry = base.file(slot);
         let state = checked[slot as usize].load(Ordering::Relaxed);
         let path = base.text(entry.path);
         let replaced = learned.files[entry.content as usize].contains_key(path);
         if !replaced && (state == SAME || state == UNCHECKED && keep_unused) {
-            moved.loaded[slot as usize] = Some(tables.add_file(path, entry));
+            all.push((path, entry, Some(slot)));
         }
     }
     for content in Content::ALL {
-        for (path, fact) in &learned.files[content as usize] {
-            let entry = FileEntry { path: Span::default(), content, fact: *fact };
-            let slot = tables.add_file(path, entry);
-            moved.learned[content as usize].insert(path, slot);
-            if let Some(old) = base.find_file(path, content) {
-                moved.loaded[old as usize] = Some(slot);
-            }
+        let learned = learned.files[content as usize].iter();
+        all.extend(learned.map(|(path, fact)| {
+            (&**path, FileEntry { path: Span::default(), content, fact: *fact }, None)
+        }));
+    }
+    all.sort_by_key(|(path, entry, _)| (*path, entry.content as u8));
+    let mut moved = Moved { loaded: vec![None; base.files as usize], learned: Default::default() };
+    for (path, entry, loaded) in all {
+        let slot = tables.add_file(path, entry);
+        let old = loaded.or_else(|| {
+            moved.learned[entry.content as usize].insert(path, slot);
+            base.find_file(path, entry.content, 0)
+        });
+        if let Some(old) = old {
+            moved.loaded[old as usize] = Some(slot);
         }
     }
     moved
 }
 
+/// A target of the new tables.
+struct Target<'a> {
+    path: &'a str,
+    entry: TargetEntry,
+    slots: Vec<u32>,
+}
+
 /// Keeps the targets that were not finished anew and whose files are all still known.
-fn old_targets(tables: &mut Tables, base: &IndexFile, learned: &Learned, moved: &Moved<'_>) {
+fn old_targets<'a>(
+    tables: &Tables,
+    base: &'a IndexFile,
+    learned: &Learned,
+    moved: &Moved<'_>,
+) -> Vec<Target<'a>> {
+    let mut kept = Vec::new();
     for target in (0..base.targets).map(|slot| base.target(slot)) {
         let path = base.text(target.path);
         if learned.targets.contains_key(path) {
@@ -95,14 +120,19 @@ fn old_targets(tables: &mut Tables, base: &IndexFile, learned: &Learned, moved: 
             true => target.consistent,
             false => digest(target.outputs, new.iter().map(|&slot| hashed(slot))) == target.digest,
         };
-        let first_slot = tables.slots.len() as u32;
-        tables.slots.extend(new);
-        tables.add_target(path, TargetEntry { first_slot, consistent, ..target });
+        kept.push(Target { path, entry: TargetEntry { consistent, ..target }, slots: new });
     }
+    kept
 }
 
 /// Adds the targets that were finished in this run; one with a file that nobody looked at is left out.
-fn new_targets(tables: &mut Tables, base: &IndexFile, learned: &Learned, moved: &Moved<'_>) {
+fn new_targets<'a>(
+    tables: &Tables,
+    base: &IndexFile,
+    learned: &'a Learned,
+    moved: &Moved<'_>,
+) -> Vec<Target<'a>> {
+    let mut finished = Vec::with_capacity(learned.targets.len());
     for (path, target) in &learned.targets {
         let outputs = target.outputs.iter().map(|path| moved.find(base, path, Content::Binary));
         let inputs = target.inputs.iter().map(|(path, content)| moved.find(base, path, *content));
@@ -116,13 +146,13 @@ fn new_targets(tables: &mut Tables, base: &IndexFile, learned: &Learned, moved: 
             stat: target.stat,
             dep_hash: target.dep_hash,
             digest: target.digest,
-            first_slot: tables.slots.len() as u32,
+            first_slot: 0,
             outputs,
             inputs: target.inputs.len() as u32,
             read_trace: target.read_trace,
             consistent,
         };
-        tables.slots.extend(slots);
-        tables.add_target(path, entry);
+        finished.push(Target { path, entry, slots });
     }
+    finished
 }

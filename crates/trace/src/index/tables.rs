@@ -10,7 +10,7 @@ use crate::{ContentHash, FileStat, MTime};
 pub(super) struct Tables {
     pub files: Vec<FileEntry>,
     pub targets: Vec<TargetEntry>,
-    pub slots: Vec<u32>,
+    slots: Vec<u32>,
     notes: Vec<(Span, Span)>,
     paths: String,
 }
@@ -33,9 +33,12 @@ impl Tables {
         self.files.len() as u32 - 1
     }
 
-    pub fn add_target(&mut self, path: &str, entry: TargetEntry) {
+    /// Adds a target with the slots of its files, outputs first.
+    pub fn add_target(&mut self, path: &str, entry: TargetEntry, slots: Vec<u32>) {
         let path = self.intern(path);
-        self.targets.push(TargetEntry { path, ..entry });
+        let first_slot = self.slots.len() as u32;
+        self.slots.extend(slots);
+        self.targets.push(TargetEntry { path, first_slot, ..entry });
     }
 
     pub fn add_note(&mut self, key: &str, value: &str) {
@@ -151,19 +154,18 @@ mod tests {
         for (number, path) in paths.iter().enumerate() {
             let hash = ContentHash::of_bytes(path.as_bytes());
             let slot = tables.add_file(path, entry(content(number), hash, 2, 4));
-            tables.slots.push(slot);
             let target = TargetEntry {
                 path: Span::default(),
                 stat: FileStat::ABSENT,
                 dep_hash: hash,
                 digest: hash,
-                first_slot: slot,
+                first_slot: 0,
                 outputs: 1,
                 inputs: 0,
                 read_trace: number % 3 == 0,
                 consistent: number % 2 == 0,
             };
-            tables.add_target(&format!("{path}.trace"), target);
+            tables.add_target(&format!("{path}.trace"), target, vec![slot]);
             tables.add_note(path, "value");
         }
         tables.encode(MTime(0), BOOT)
@@ -176,12 +178,13 @@ mod tests {
             let index = IndexFile::decode(encoded(&paths), BOOT).expect("our own file is read");
             for (number, path) in paths.iter().enumerate() {
                 let hash = ContentHash::of_bytes(path.as_bytes());
-                let slot = index.find_file(path, content(number)).expect("each file is found");
-                prop_assert!(index.find_file(path, content(number + 1)).is_none());
+                let slot = index.find_file(path, content(number), number as u32 / 2).expect("each file is found");
+                prop_assert!(index.find_file(path, content(number + 1), number as u32).is_none());
                 let found = index.file(slot);
                 prop_assert_eq!(index.text(found.path), path);
                 prop_assert_eq!(found.fact, entry(content(number), hash, 2, 4).fact);
-                let target = index.find_target(&format!("{path}.trace")).expect("each target is found");
+                let target = index.find_target(&format!("{path}.trace"), number as u32 / 2);
+                let target = index.target(target.expect("each target is found"));
                 prop_assert_eq!(index.slots(&target).collect::<Vec<_>>(), [slot]);
                 prop_assert_eq!(target.dep_hash, hash);
                 prop_assert_eq!(
@@ -190,7 +193,7 @@ mod tests {
                 );
                 prop_assert_eq!(index.note(number as u32), (path.as_str(), "value"));
             }
-            prop_assert!(index.find_file("not there", Content::Text).is_none());
+            prop_assert!(index.find_file("not there", Content::Text, u32::MAX).is_none());
         }
 
         #[test]
