@@ -308,10 +308,7 @@ impl Context {
     /// # Errors
     /// When it cannot be looked at.
     pub(crate) fn record_output(&self, path: &str, hash: ContentHash) -> io::Result<Hashed> {
-        // It may be new to its directory, and that to the one above.
-        for (at, _) in path.rmatch_indices('/') {
-            self.listings.forget(&self.absolute(&path[..at]));
-        }
+        self.listings.forget(&self.absolute(path));
         self.index.record_output(path, hash)
     }
 

@@ -63,11 +63,12 @@ pub fn names_of(
     search: &Search<'_>,
     source: &str,
     system: &[String],
+    listings: &Listings,
     locate: Locate<'_>,
 ) -> Vec<String> {
     let mut names = asked.probed.clone();
     let own = search.directories.iter().filter(|directory| !system.contains(directory));
-    if names.contains(ANY) || led_elsewhere(own, locate) || unexplained(search, source) {
+    if names.contains(ANY) || led_elsewhere(own, listings, locate) || unexplained(search, source) {
         names.extend(asked.included.iter().cloned());
     }
     names.into_iter().collect()
@@ -77,15 +78,15 @@ pub fn names_of(
 /// that leads.
 fn led_elsewhere<'d>(
     mut directories: impl Iterator<Item = &'d String>,
+    listings: &Listings,
     locate: Locate<'_>,
 ) -> bool {
-    let package = locate("").and_then(|path| path.canonicalize().ok());
+    let real = |directory: &str| locate(directory).and_then(|path| listings.real(&path));
+    let package = real("");
     directories.any(|directory| {
-        let Some(Ok(real)) = locate(directory).map(|path| path.canonicalize()) else {
-            return false;
-        };
+        let Some(real) = real(directory) else { return false };
         let inside = package.as_ref().filter(|_| below(directory, "").is_some());
-        real != inside.map_or_else(|| PathBuf::from(directory), |package| package.join(directory))
+        *real != *inside.map_or_else(|| PathBuf::from(directory), |package| package.join(directory))
             && !directory.starts_with(['@', '<'])
     })
 }

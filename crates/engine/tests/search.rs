@@ -193,7 +193,8 @@ impl Tree {
             names: &[],
             discovered: &discovered,
         };
-        let names = names_of(&asked, &search, "src/main.c", &[], &|path| Some(root.join(path)));
+        let names =
+            names_of(&asked, &search, "src/main.c", &[], listings, &|path| Some(root.join(path)));
         search.names = &names;
         let found = search.look(listings, &|path| Some(root.join(path))).found;
         Searched { directories: directories.clone(), names: names.clone(), found }

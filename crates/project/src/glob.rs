@@ -36,6 +36,8 @@ pub struct Globber {
     root: PathBuf,
     canonical_root: Option<PathBuf>,
     directories: HashMap<String, Listing>,
+    /// By path from the package: whether it is a symbolic link.
+    links: HashMap<String, bool>,
 }
 
 /// The entries of a directory but those that start with a dot.
@@ -68,7 +70,7 @@ impl Globber {
     /// For the package at `root`.
     pub fn new(root: PathBuf) -> Self {
         let canonical_root = root.canonicalize().ok();
-        Self { root, canonical_root, directories: HashMap::new() }
+        Self { root, canonical_root, directories: HashMap::new(), links: HashMap::new() }
     }
 
     /// Returns the files that `pattern` matches, relative to the package and sorted. `*` and `?` do not
@@ -93,7 +95,7 @@ impl Globber {
         let fixed: Vec<&str> = pattern.split('/').take_while(|part| !is_pattern(part)).collect();
         let base = fixed.join("/");
         if !base.is_empty()
-            && let Err(error) = self.check_link(&base)
+            && let Err(error) = self.check_links(&base)
         {
             errors.push(error);
             return Vec::new();
@@ -188,7 +190,25 @@ impl Globber {
         Ok(())
     }
 
-    /// Refuses a path that leads out of the package by a symbolic link.
+    /// Refuses a path that leads out of the package by a symbolic link on its way.
+    fn check_links(&mut self, path: &str) -> Result<(), GlobError> {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        let mut links = ends.map(|end| &path[..end]).filter(|above| {
+            let known = self.links.get(*above).copied();
+            known.unwrap_or_else(|| {
+                let found = self.root.join(above).symlink_metadata();
+                let is_link = found.is_ok_and(|metadata| metadata.is_symlink());
+                self.links.insert((*above).to_owned(), is_link);
+                is_link
+            })
+        });
+        match links.next() {
+            Some(_) => self.check_link(path),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a path that leads out of the package.
     fn check_link(&self, path: &str) -> Result<(), GlobError> {
         let Some(root) = &self.canonical_root else { return Ok(()) };
         match self.root.join(path).canonicalize() {

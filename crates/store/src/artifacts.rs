@@ -29,6 +29,22 @@ pub enum How {
     Present,
 }
 
+/// A file that [`Store::take_in`](crate::Store::take_in) has hashed.
+#[derive(Debug)]
+pub struct TakenIn {
+    /// The hash of its content.
+    pub hash: ContentHash,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether anybody may execute it.
+    pub executable: bool,
+    /// Whether the store has it now, or why not.
+    pub kept: Result<(), StoreError>,
+}
+
+/// Files of so many bytes and less are held in memory while they are taken in.
+const READ_WHOLE: u64 = 1 << 20;
+
 /// Why an artifact could not be restored. Never a reason to fail a build.
 #[derive(Debug, thiserror::Error)]
 pub enum Miss {
@@ -219,6 +235,26 @@ impl Artifacts {
                 }
             }
         })
+    }
+
+    /// Hashes the file at `source`, which nobody writes to any more, and puts a copy of it in. A small file
+    /// is read only once.
+    ///
+    /// # Errors
+    /// When it cannot be read; that the store cannot take it is in the result.
+    pub fn take_in(&self, source: &Path) -> io::Result<TakenIn> {
+        let (mut file, metadata) = files::open_regular(source)?;
+        let executable = metadata.mode() & 0o111 != 0;
+        if metadata.len() > READ_WHOLE {
+            let (hash, size) = files::hash_reader(&file)?;
+            let kept = self.insert(source, &hash, executable).map(|_| ());
+            return Ok(TakenIn { hash, size, executable, kept });
+        }
+        let mut content = vec![0; metadata.len() as usize];
+        file.read_exact(&mut content)?;
+        let (hash, size) = (ContentHash::of_bytes(&content), metadata.len());
+        let kept = self.import(&hash, size, executable, &content[..]).map(|_| ());
+        Ok(TakenIn { hash, size, executable, kept })
     }
 
     /// Puts a copy of the file at `source` in, if its content hashes to `hash`. Leaves the file as it

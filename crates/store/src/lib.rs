@@ -24,7 +24,7 @@ pub mod stats;
 mod store;
 pub mod verify;
 
-pub use artifacts::{How, Miss};
+pub use artifacts::{How, Miss, TakenIn};
 pub use error::StoreError;
 pub use files::is_temporary;
 pub use layout::Layout;

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -12,7 +12,7 @@ use larder_trace::{ContentHash, OutputFile, Outputs};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    How, Layout, Mappings, Miss, Scope, StoreError,
+    How, Layout, Mappings, Miss, Scope, StoreError, TakenIn,
     artifacts::Artifacts,
     candidates::{self, Found},
     check_outputs,
@@ -343,6 +343,15 @@ impl Store {
             }
             _ => Err(miss),
         }
+    }
+
+    /// Hashes the file at `source`, which nobody writes to any more, and puts a copy of it in. The file itself
+    /// is left as it is.
+    ///
+    /// # Errors
+    /// When it is no regular file or cannot be read; that the store cannot take it is in the result.
+    pub fn take_in(&self, source: &Path) -> io::Result<TakenIn> {
+        self.local.take_in(source)
     }
 
     /// Puts a clone or a copy of the file at `source` in, whose content hashed to `hash` when the caller

@@ -3,7 +3,7 @@
 use std::{
     fs,
     hash::{BuildHasher, BuildHasherDefault},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
@@ -16,6 +16,9 @@ use rustc_hash::FxHasher;
 #[derive(Default)]
 pub struct Listings {
     known: RwLock<HashMap<Box<str>, Arc<OnceLock<Listing>>>>,
+    /// By directory: where it is without links. A build makes no link that a search goes through: outputs
+    /// are none.
+    real: RwLock<HashMap<PathBuf, Option<Arc<Path>>>>,
 }
 
 /// The content of one directory.
@@ -68,6 +71,19 @@ impl Listings {
                 None => {}
             }
         }
+    }
+
+    /// Returns where `directory` is without links; `None` for one that is not there. Looked up once.
+    pub(super) fn real(&self, directory: &Path) -> Option<Arc<Path>> {
+        let known = self.real.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(real) = known.get(directory) {
+            return real.clone();
+        }
+        drop(known);
+        let real: Option<Arc<Path>> = directory.canonicalize().ok().map(Into::into);
+        let mut known = self.real.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(directory.to_owned(), real.clone());
+        real
     }
 
     /// The listing of `directory`.

@@ -3,6 +3,7 @@
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use larder_project::path::{PortablePath, RootPath};
+use larder_store::{Store, StoreError};
 use larder_trace::{
     BuildMetadata, Content, ContentHash, DiscoveredInput, LogEntry, OutputFile, Outputs,
     clear_trace_file, compute_file_hash, write_trace_file,
@@ -34,16 +35,20 @@ impl Step {
     ) -> Result<Vec<Artifact>, ExecuteError> {
         let (discovered, mut settled) = self.discovered(cx, inputs, done)?;
         self.refuse_links(cx)?;
-        let mut files = Vec::with_capacity(self.outputs.len());
-        let mut directories = Vec::new();
+        // What is recorded was made from what was hashed. An input that has changed under the work, or
+        // since it was hashed, makes outputs that are used once.
+        let needed = inputs.artifacts.iter().chain(&self.prerequisites);
+        settled &= needed.into_iter().all(|input| cx.is_unchanged_since(input, done.begun));
+        let store = cx.cache.store(&self.place.name).filter(|_| settled);
+        let mut taken = Taken { store, ..Taken::default() };
         for output in &self.outputs {
             let target = cx.absolute(&self.place.output(&output.path));
             self.take(bench, output, &target)?;
             if output.directory {
-                directories.push(output.path.clone());
-                list_tree(&target, &output.path, &mut files, &mut directories)?;
+                taken.directories.push(output.path.clone());
+                taken.tree(&target, &output.path)?;
             } else {
-                files.push(describe(&target, output.path.clone())?);
+                taken.file(&target, output.path.clone())?;
             }
         }
         let log = done.log.iter().map(|entry| LogEntry {
@@ -52,14 +57,11 @@ impl Step {
         });
         let log = log.collect();
         let searched = self.searched(cx, inputs, &discovered);
+        let Taken { files, directories, refused, .. } = taken;
         let record = Outputs { outputs: files, directories, discovered, searched, log };
-        // What is recorded was made from what was hashed. An input that has changed under the work, or
-        // since it was hashed, makes outputs that are used once.
-        let needed = inputs.artifacts.iter().chain(&self.prerequisites);
-        settled &= needed.into_iter().all(|input| cx.is_unchanged_since(input, done.begun));
         let trace = self.trace(inputs.trace);
         if settled {
-            self.keep_in_store(cx, &trace.hash(), &record);
+            self.file_mapping(cx, &trace.hash(), &record, refused);
         }
         let mut mtimes = Vec::with_capacity(record.outputs.len());
         for file in &record.outputs {
@@ -312,48 +314,68 @@ fn directory_in_the_way(path: &Path) -> ExecuteError {
     ))
 }
 
-fn describe(file: &Path, path: String) -> Result<OutputFile, ExecuteError> {
-    let metadata = fs::metadata(file).map_err(|error| ExecuteError::io(file, &error))?;
-    let hash: ContentHash =
-        compute_file_hash(file, Content::Binary).map_err(|error| ExecuteError::io(file, &error))?;
-    let executable = metadata.permissions().mode() & 0o111 != 0;
-    Ok(OutputFile { path, hash, size: metadata.len(), executable })
+/// The files of outputs that are taken over.
+#[derive(Default)]
+struct Taken<'s> {
+    /// Where they are kept, besides in the build directory.
+    store: Option<&'s Store>,
+    files: Vec<OutputFile>,
+    /// Output directories, and empty ones below them.
+    directories: Vec<String>,
+    /// Why the store did not take one of them.
+    refused: Option<StoreError>,
 }
 
-/// Adds all files below `directory`, sorted, and the directories below it that are empty.
-fn list_tree(
-    directory: &Path,
-    path: &str,
-    files: &mut Vec<OutputFile>,
-    empty: &mut Vec<String>,
-) -> Result<(), ExecuteError> {
-    let failed = |error: io::Error| ExecuteError::io(directory, &error);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            ExecuteError::Failed(format!(
-                "its output {path}/{} has a name that is not UTF-8",
-                name.display()
-            ))
-        })?;
-        entries.push((name, entry.file_type().map_err(failed)?));
-    }
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, kind) in entries {
-        let (inner, inner_path) = (directory.join(&name), format!("{path}/{name}"));
-        if kind.is_file() {
-            files.push(describe(&inner, inner_path)?);
-        } else if kind.is_dir() {
-            let before = (files.len(), empty.len());
-            list_tree(&inner, &inner_path, files, empty)?;
-            if before == (files.len(), empty.len()) {
-                empty.push(inner_path);
+impl Taken<'_> {
+    /// Adds the file at `file`, which the record calls `path`.
+    fn file(&mut self, file: &Path, path: String) -> Result<(), ExecuteError> {
+        let failed = |error: io::Error| ExecuteError::io(file, &error);
+        let (hash, size, executable) = match self.store.filter(|_| self.refused.is_none()) {
+            Some(store) => {
+                let taken = store.take_in(file).map_err(failed)?;
+                self.refused = taken.kept.err();
+                (taken.hash, taken.size, taken.executable)
             }
-        } else {
-            let message = format!("its output {inner_path} is neither a file nor a directory");
-            return Err(ExecuteError::Failed(message));
-        }
+            None => {
+                let metadata = fs::metadata(file).map_err(failed)?;
+                let hash = compute_file_hash(file, Content::Binary).map_err(failed)?;
+                (hash, metadata.len(), metadata.permissions().mode() & 0o111 != 0)
+            }
+        };
+        self.files.push(OutputFile { path, hash, size, executable });
+        Ok(())
     }
-    Ok(())
+
+    /// Adds all files below `directory`, sorted, and the directories below it that are empty.
+    fn tree(&mut self, directory: &Path, path: &str) -> Result<(), ExecuteError> {
+        let failed = |error: io::Error| ExecuteError::io(directory, &error);
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().into_string().map_err(|name| {
+                ExecuteError::Failed(format!(
+                    "its output {path}/{} has a name that is not UTF-8",
+                    name.display()
+                ))
+            })?;
+            entries.push((name, entry.file_type().map_err(failed)?));
+        }
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in entries {
+            let (inner, inner_path) = (directory.join(&name), format!("{path}/{name}"));
+            if kind.is_file() {
+                self.file(&inner, inner_path)?;
+            } else if kind.is_dir() {
+                let before = (self.files.len(), self.directories.len());
+                self.tree(&inner, &inner_path)?;
+                if before == (self.files.len(), self.directories.len()) {
+                    self.directories.push(inner_path);
+                }
+            } else {
+                let message = format!("its output {inner_path} is neither a file nor a directory");
+                return Err(ExecuteError::Failed(message));
+            }
+        }
+        Ok(())
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use larder_store::StoreError;
 use larder_trace::{
     BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
     read_trace_file, write_trace_file,
@@ -114,16 +115,27 @@ impl Step {
 
     /// Puts what lies in the build directory into the store, and files its mapping once all of it is
     /// there. A store that cannot take it is no failure.
-    pub(super) fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
-        if let Some(store) = cx.cache.store(&self.place.name) {
-            let refused = record.outputs.iter().find_map(|file| {
+    fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
+        let refused = cx.cache.store(&self.place.name).and_then(|store| {
+            record.outputs.iter().find_map(|file| {
                 let path = cx.absolute(&self.place.output(&file.path));
                 store.insert(&path, &file.hash, file.executable).err()
-            });
-            match refused {
-                None => cx.cache.record(&self.place.name, dep_hash, record),
-                Some(error) => tracing::debug!("not kept in the store: {error}"),
-            }
+            })
+        });
+        self.file_mapping(cx, dep_hash, record, refused);
+    }
+
+    /// Files the mapping of outputs, unless the store has `refused` one of them.
+    pub(super) fn file_mapping(
+        &self,
+        cx: &Context,
+        dep_hash: &ContentHash,
+        record: &Outputs,
+        refused: Option<StoreError>,
+    ) {
+        match refused {
+            None => cx.cache.record(&self.place.name, dep_hash, record),
+            Some(error) => tracing::debug!("not kept in the store: {error}"),
         }
         cx.cache.collect(&self.place.name, dep_hash, record);
     }

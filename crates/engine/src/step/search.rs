@@ -54,7 +54,7 @@ impl Step {
                 discovered: &found,
             };
             let locate = |path: &str| self.directory(cx, path);
-            names = names_of(&asked, &search, &source, &path.system, &locate);
+            names = names_of(&asked, &search, &source, &path.system, &cx.listings, &locate);
         }
         let directories = path.directories.clone();
         let mut searched =
