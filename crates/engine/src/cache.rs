@@ -16,7 +16,7 @@ use larder_trace::{ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
 
-use crate::{environment::Environment, session::Session};
+use crate::{environment::Environment, pool::Lane, session::Session};
 
 /// How a build uses the cache.
 #[derive(Debug, Clone, Default)]
@@ -152,6 +152,15 @@ impl Cache {
     pub(crate) fn store(&self, package: &str) -> Option<&Store> {
         let session = self.session.as_ref().filter(|_| self.scopes.contains_key(package))?;
         session.store().map(|store| &**store)
+    }
+
+    /// The lane in which the cache is asked: a service may have to be waited for.
+    pub(crate) fn lane(&self) -> Lane {
+        let store = self.session.as_ref().filter(|_| !self.scopes.is_empty());
+        match store.and_then(|session| session.store()) {
+            Some(store) if store.fetches() => Lane::Fetch,
+            _ => Lane::Local,
+        }
     }
 
     /// Notes which tools this build uses, sorted.

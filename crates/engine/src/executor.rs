@@ -24,6 +24,7 @@ use larder_trace::{ContentHash, describe_io};
 
 use crate::{
     action::{Action, Output},
+    pool::Lane,
     process::{Cost, Exit},
 };
 
@@ -39,6 +40,11 @@ pub trait Executor: Send + Sync {
     /// # Errors
     /// When it did not run to an end of its own.
     fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError>;
+
+    /// The lane that its actions take a slot of.
+    fn lane(&self) -> Lane {
+        Lane::Local
+    }
 }
 
 /// How an action went.

@@ -1,8 +1,8 @@
 //! Jobs: results to come, with their traces.
 //!
 //! A job is made from others by [`Job::map`], [`Job::flow`] and [`collect`]; nothing waits for another
-//! job by blocking a thread. A task runs when what it needs is done, on a thread of the [`Pool`]; a
-//! task that runs a command blocks its thread until the command ends.
+//! job by blocking a thread. A task runs when what it needs is done, on a thread of the [`Pool`]; one that
+//! runs a command or fetches blocks its thread until that ends, in a slot of its [`Lane`].
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use std::{
 
 use larder_trace::BuildTrace;
 
-use crate::pool::{Group, Pool, Task};
+use crate::pool::{Group, Lane, Pool, Task};
 
 /// A job failed. What there is to say about it has been reported where it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +60,13 @@ impl Scheduler {
     }
 
     /// Queues a task after those that are ready.
-    fn later(&self, task: Task) {
-        self.pool.queue(&self.group, task, false);
+    fn later(&self, lane: Lane, task: Task) {
+        self.pool.queue(&self.group, lane, task, false);
     }
 
     /// Queues a task before those that are ready: what has become possible by work just done.
-    fn soon(&self, task: Task) {
-        self.pool.queue(&self.group, task, true);
+    fn soon(&self, lane: Lane, task: Task) {
+        self.pool.queue(&self.group, lane, task, true);
     }
 
     /// Calls `plan` on this thread, while others already run the tasks that it queues; then runs tasks
@@ -157,7 +157,19 @@ impl<T: Send + Sync + 'static> Job<T> {
     ) -> Self {
         let job = Self::pending(scheduler);
         let result = job.clone();
-        scheduler.later(Box::new(move || result.end_with(work)));
+        scheduler.later(Lane::Local, Box::new(move || result.end_with(work)));
+        job
+    }
+
+    /// A job that goes on with work that has begun elsewhere, in a slot of `lane`.
+    pub fn go_on(
+        scheduler: &Arc<Scheduler>,
+        lane: Lane,
+        work: impl FnOnce() -> Flow<T> + Send + 'static,
+    ) -> Self {
+        let job = Self::pending(scheduler);
+        let result = job.clone();
+        scheduler.soon(lane, Box::new(move || result.end_with(work)));
         job
     }
 
@@ -181,10 +193,13 @@ impl<T: Send + Sync + 'static> Job<T> {
         // Failures travel by tasks as well: a chain of jobs may be as long as a manifest.
         self.when_done(move |finished| {
             let finished = finished.clone();
-            scheduler.soon(Box::new(move || match finished {
-                Ok(built) => result.end_with(|| work(&built)),
-                Err(failed) => result.complete(Err(failed)),
-            }));
+            scheduler.soon(
+                Lane::Local,
+                Box::new(move || match finished {
+                    Ok(built) => result.end_with(|| work(&built)),
+                    Err(failed) => result.complete(Err(failed)),
+                }),
+            );
         });
         job
     }
@@ -265,12 +280,17 @@ pub fn settle<T: Send + Sync + 'static>(
         Arc::new(move || {
             if left.fetch_sub(1, Ordering::AcqRel) == 1 {
                 let (jobs, result) = (jobs.clone(), result.clone());
-                scheduler.soon(Box::new(move || {
-                    let value =
-                        jobs.iter().map(|job| job.finished().unwrap_or(Err(Failed))).collect();
-                    result
-                        .complete(Ok(Arc::new(Built { value, trace: BuildTrace::nil("settled") })));
-                }));
+                scheduler.soon(
+                    Lane::Local,
+                    Box::new(move || {
+                        let value =
+                            jobs.iter().map(|job| job.finished().unwrap_or(Err(Failed))).collect();
+                        result.complete(Ok(Arc::new(Built {
+                            value,
+                            trace: BuildTrace::nil("settled"),
+                        })));
+                    }),
+                );
             }
         })
     };

@@ -1,7 +1,9 @@
 //! The threads that run tasks, shared by all builds of a session.
 //!
-//! A pool has a number of slots: so many tasks run at once, whichever builds they belong to. The
-//! thread that waits for a build takes part, so a pool of one slot needs no thread of its own.
+//! Tasks wait for different things: for a processor, for a service, for another machine. Each has its
+//! [`Lane`], and a lane has a number of slots: so many of its tasks run at once, whichever builds they
+//! belong to, and none keeps one of another lane waiting. Threads are started as they are needed. The one that
+//! waits for a build takes part, so a build in one slot needs no other.
 
 use std::{
     any::Any,
@@ -17,22 +19,76 @@ use std::{
 /// A piece of work that blocks on nothing but the command or the fetch that it is for.
 pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
-/// Tasks that could run now, and how many do.
+/// The kind of thing that a task mostly waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// This machine: a command that runs here, or files that are looked at.
+    Local,
+    /// A service that artifacts are fetched from.
+    Fetch,
+    /// Another machine that runs an action.
+    Remote,
+}
+
+/// Every lane. Those whose tasks wait elsewhere come first, so that they wait while others work.
+const LANES: [Lane; 3] = [Lane::Remote, Lane::Fetch, Lane::Local];
+
+/// How many tasks of each lane run at once; of each, one at least does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slots {
+    /// Commands of this machine.
+    pub local: usize,
+    /// Fetches from services.
+    pub fetch: usize,
+    /// Actions on other machines.
+    pub remote: usize,
+}
+
+impl Default for Slots {
+    /// One command; a few fetches and many remote actions, since those only wait here.
+    fn default() -> Self {
+        Self { local: 1, fetch: 8, remote: 64 }
+    }
+}
+
+impl Slots {
+    fn of(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Local => self.local.max(1),
+            Lane::Fetch => self.fetch.max(1),
+            Lane::Remote => self.remote.max(1),
+        }
+    }
+}
+
+/// The tasks of one lane that could run now, and how many do.
 #[derive(Default)]
-struct Queue {
+struct Waiting {
     ready: VecDeque<(Task, Arc<Group>)>,
     running: usize,
+}
+
+/// All tasks that could run now, and the threads that there are for them.
+#[derive(Default)]
+struct Queue {
+    lanes: [Waiting; 3],
+    /// The pool's own threads.
+    threads: usize,
+    /// How many threads, the pool's own or not, wait for a task.
+    idle: usize,
+    /// Whether the system has refused a thread: no other is asked for.
+    refused: bool,
     closed: bool,
 }
 
 /// The part of a pool that its threads share.
 struct Shared {
-    slots: usize,
+    slots: Slots,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
 
-/// A bounded number of tasks at once, for any number of builds.
+/// A bounded number of tasks at once in each lane, for any number of builds.
 pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -52,32 +108,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    /// A pool in which at most `slots` tasks run at once; at least one.
-    pub fn new(slots: usize) -> Arc<Self> {
-        let shared = Shared { slots: slots.max(1), queue: Mutex::default(), wake: Condvar::new() };
+    /// A pool with these slots and no thread yet.
+    pub fn new(slots: Slots) -> Arc<Self> {
+        let shared = Shared { slots, queue: Mutex::default(), wake: Condvar::new() };
         Arc::new(Self { shared: Arc::new(shared), threads: Mutex::default() })
     }
 
-    /// How many tasks run at once.
-    pub fn slots(&self) -> usize {
+    /// Returns how many tasks of each lane run at once.
+    pub fn slots(&self) -> Slots {
         self.shared.slots
     }
 
-    /// Starts the threads that are missing. A system that allows no more threads makes a build
-    /// slower: whoever waits for it works, too.
+    /// Starts one more thread. A system that allows none makes a build slower: whoever waits for it works, too.
     fn start(&self) {
-        let mut threads = lock(&self.threads);
-        while threads.len() + 1 < self.shared.slots {
-            let shared = self.shared.clone();
-            let spawned = thread::Builder::new()
-                .name("larder".to_owned())
-                .spawn(move || shared.work(|queue| queue.closed));
-            match spawned {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    tracing::debug!("building with {} threads: {error}", threads.len() + 1);
-                    break;
-                }
+        let shared = self.shared.clone();
+        let spawned = thread::Builder::new()
+            .name("larder".to_owned())
+            .spawn(move || shared.work(|queue| queue.closed));
+        match spawned {
+            Ok(thread) => lock(&self.threads).push(thread),
+            Err(error) => {
+                lock(&self.shared.queue).refused = true;
+                tracing::debug!("building with fewer threads: {error}");
             }
         }
     }
@@ -87,22 +139,31 @@ impl Pool {
         self.shared.work(|_| group.outstanding.load(Ordering::Acquire) == 0);
     }
 
-    /// Queues a task: before those that are ready when it is `urgent`, which what has become possible
-    /// by work just done is, else after them.
-    pub(crate) fn queue(&self, group: &Arc<Group>, task: Task, urgent: bool) {
+    /// Queues a task of a lane: before those that are ready when it is `urgent`, which what has become
+    /// possible by work just done is, else after them.
+    pub(crate) fn queue(&self, group: &Arc<Group>, lane: Lane, task: Task, urgent: bool) {
         group.outstanding.fetch_add(1, Ordering::AcqRel);
         let mut queue = lock(&self.shared.queue);
+        let waiting = &mut queue.lanes[lane as usize];
         match urgent {
-            true => queue.ready.push_front((task, group.clone())),
-            false => queue.ready.push_back((task, group.clone())),
+            true => waiting.ready.push_front((task, group.clone())),
+            false => waiting.ready.push_back((task, group.clone())),
         }
+        // Whoever waits for the build takes part: one thread fewer than could be busy is enough.
+        let missing = !queue.refused && queue.threads + 1 < queue.busy(&self.shared.slots);
+        queue.threads += usize::from(missing);
+        let idle = queue.idle > 0;
         drop(queue);
-        self.shared.wake.notify_one();
+        if missing {
+            self.start();
+        }
+        if idle {
+            self.shared.wake.notify_one();
+        }
     }
 
     /// Does `work` as a part of `group`: the group is not at its end while it lasts.
     pub(crate) fn keep_open<T>(&self, group: &Arc<Group>, work: impl FnOnce() -> T) -> T {
-        self.start();
         group.outstanding.fetch_add(1, Ordering::AcqRel);
         let leave = Leave(self, group);
         let done = work();
@@ -134,22 +195,47 @@ impl Drop for Pool {
     }
 }
 
+impl Queue {
+    /// How many tasks could run at once.
+    fn busy(&self, slots: &Slots) -> usize {
+        let lanes = LANES.iter().map(|&lane| {
+            let waiting = &self.lanes[lane as usize];
+            slots.of(lane).min(waiting.running + waiting.ready.len())
+        });
+        lanes.sum()
+    }
+
+    /// The lane of a task that could run now.
+    fn runnable(&self, slots: &Slots) -> Option<Lane> {
+        LANES.into_iter().find(|&lane| {
+            let waiting = &self.lanes[lane as usize];
+            !waiting.ready.is_empty() && waiting.running < slots.of(lane)
+        })
+    }
+
+    /// Takes a task that could run now, and its slot.
+    fn take(&mut self, slots: &Slots) -> Option<(Lane, Task, Arc<Group>)> {
+        let lane = self.runnable(slots)?;
+        let waiting = &mut self.lanes[lane as usize];
+        let (task, group) = waiting.ready.pop_front()?;
+        waiting.running += 1;
+        Some((lane, task, group))
+    }
+}
+
 impl Shared {
     /// Runs tasks until `done`.
     fn work(&self, done: impl Fn(&Queue) -> bool) {
         let mut queue = lock(&self.queue);
         while !done(&queue) {
-            if queue.running < self.slots
-                && let Some((task, group)) = queue.ready.pop_front()
-            {
-                queue.running += 1;
+            if let Some((lane, task, group)) = queue.take(&self.slots) {
                 drop(queue);
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(task)) {
                     lock(&group.panics).push(describe_panic(&*panic));
                 }
                 queue = lock(&self.queue);
-                queue.running -= 1;
-                let more = !queue.ready.is_empty();
+                queue.lanes[lane as usize].running -= 1;
+                let more = queue.idle > 0 && queue.runnable(&self.slots).is_some();
                 drop(queue);
                 self.leave(&group);
                 if more {
@@ -157,11 +243,13 @@ impl Shared {
                 }
                 queue = lock(&self.queue);
             } else {
+                queue.idle += 1;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
             }
         }
         // This thread may have been woken for a task that it leaves to others.
-        if !queue.ready.is_empty() {
+        if queue.idle > 0 && queue.runnable(&self.slots).is_some() {
             self.wake.notify_one();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Settings are read once, at the top, and handed in. The store with its services is opened when the
 //! first build needs it, and all builds run their tasks in one pool, so that together they run no more
-//! commands at once than the session may.
+//! commands, fetches and remote actions at once than the session may.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +12,7 @@ use crate::{
     cache::{StoreSettings, open_store},
     environment::Environment,
     executor::{Executor, LocalExecutor, SandboxedExecutor},
-    pool::Pool,
+    pool::{Pool, Slots},
     process::Processes,
     sandbox::Sandbox,
 };
@@ -20,8 +20,8 @@ use crate::{
 /// The settings of a session.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// How many commands may run at once; at least one.
-    pub commands: usize,
+    /// How many commands, fetches and remote actions may run at once.
+    pub slots: Slots,
     /// The environment of whoever builds.
     pub environment: Arc<Environment>,
     /// The store and its services.
@@ -60,7 +60,7 @@ impl Session {
         processes: Arc<Processes>,
         executor: Option<Arc<dyn Executor>>,
     ) -> Arc<Self> {
-        let pool = Pool::new(settings.commands);
+        let pool = Pool::new(settings.slots);
         Arc::new(Self { settings, processes, pool, store: OnceLock::new(), executor })
     }
 

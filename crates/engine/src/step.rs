@@ -28,7 +28,8 @@ use crate::{
     builds::{Archive, CommandBuild, Compile, Link},
     context::{Context, Mode},
     event::{Status, StepName},
-    job::{Built, Failed, Flow},
+    job::{Built, Failed, Flow, Job},
+    pool::Lane,
     reason::Reason,
 };
 
@@ -170,7 +171,7 @@ impl Step {
     /// Makes sure that the outputs are up to date with `inputs`, in the cheapest way there is. The trace
     /// of what comes back has one part an output.
     pub fn start(self: Arc<Self>, cx: &Arc<Context>, inputs: Inputs<'_>) -> Flow<Vec<Artifact>> {
-        self.go_on(cx, inputs, State::Unexamined, Instant::now())
+        self.go_on(cx, inputs, State::Unexamined, Instant::now(), Lane::Local)
     }
 
     fn go_on(
@@ -179,6 +180,7 @@ impl Step {
         inputs: Inputs<'_>,
         mut state: State,
         started: Instant,
+        lane: Lane,
     ) -> Flow<Vec<Artifact>> {
         loop {
             state = match state {
@@ -191,14 +193,23 @@ impl Step {
                     return Flow::Ended(Ok(self.built(fresh.artifacts)));
                 }
                 State::OutOfDate(reason) => match cx.may_change() {
-                    Some(true) => self.ask_cache(cx, inputs, reason),
+                    Some(true) if cx.cache.lane() == lane => self.ask_cache(cx, inputs, reason),
+                    // The answer may have to come from a service, and others can work meanwhile.
+                    Some(true) => {
+                        let (step, context, inputs) = (self, cx.clone(), inputs.to_owned());
+                        let lane = cx.cache.lane();
+                        return Flow::Continued(Job::go_on(&cx.scheduler, lane, move || {
+                            let state = State::OutOfDate(reason);
+                            step.go_on(&context, (&inputs).into(), state, started, lane)
+                        }));
+                    }
                     Some(false) => return Flow::Ended(Err(Failed)),
                     // Whether anything is to be changed is known when all jobs are made.
                     None => {
                         let (step, context, inputs) = (self, cx.clone(), inputs.to_owned());
                         return Flow::Continued(cx.go_ahead.flow(move |_| {
                             let state = State::OutOfDate(reason);
-                            step.go_on(&context, (&inputs).into(), state, started)
+                            step.go_on(&context, (&inputs).into(), state, started, Lane::Local)
                         }));
                     }
                 },
@@ -214,7 +225,7 @@ impl Step {
                     self.tell(cx, Status::OutOfDate, &[], Some(&reason), started.elapsed());
                     return Flow::Ended(Err(Failed));
                 }
-                State::Due(reason) => return self.make(cx, inputs, Some(reason)),
+                State::Due(reason) => return self.make(cx, inputs, Some(reason), lane),
             }
         }
     }
@@ -233,18 +244,41 @@ impl Step {
         cx: &Arc<Context>,
         inputs: Inputs<'_>,
         reason: Option<Reason>,
+        lane: Lane,
     ) -> Flow<Vec<Artifact>> {
         let needed = inputs.artifacts.iter().chain(&self.prerequisites);
         let absent: Vec<&Arc<Elided>> = needed.filter_map(|need| need.elided.as_ref()).collect();
         if absent.is_empty() {
-            return Flow::Ended(self.execute(cx, inputs, reason.as_ref()));
+            return self.execute_in_lane(cx, inputs, reason, lane);
         }
         let fetched = Elided::fetch_all(cx, absent);
         let (context, inputs) = (cx.clone(), inputs.to_owned());
         Flow::Continued(
             fetched.flow(move |_| {
-                Flow::Ended(self.execute(&context, (&inputs).into(), reason.as_ref()))
+                self.execute_in_lane(&context, (&inputs).into(), reason, Lane::Local)
             }),
         )
+    }
+
+    /// Makes the outputs from inputs that are on disk, in a slot of the lane that the work belongs to;
+    /// this task has one of `lane`.
+    fn execute_in_lane(
+        self: Arc<Self>,
+        cx: &Arc<Context>,
+        inputs: Inputs<'_>,
+        reason: Option<Reason>,
+        lane: Lane,
+    ) -> Flow<Vec<Artifact>> {
+        let own = match self.work {
+            Work::Function(_) => Lane::Local,
+            _ => cx.executor.lane(),
+        };
+        if own == lane {
+            return Flow::Ended(self.execute(cx, inputs, reason.as_ref()));
+        }
+        let (context, inputs) = (cx.clone(), inputs.to_owned());
+        Flow::Continued(Job::go_on(&cx.scheduler, own, move || {
+            Flow::Ended(self.execute(&context, (&inputs).into(), reason.as_ref()))
+        }))
     }
 }

@@ -17,6 +17,7 @@ use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 use larder_engine::{
     cache::StoreSettings,
     environment::Environment,
+    pool::Slots,
     process::Processes,
     session::{Session, Settings},
 };
@@ -60,7 +61,10 @@ impl App {
     pub fn session(&self, commands: Option<u16>, processes: Arc<Processes>) -> Arc<Session> {
         let processors = || thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
-            commands: commands.map_or_else(processors, usize::from),
+            slots: Slots {
+                local: commands.map_or_else(processors, usize::from),
+                ..Slots::default()
+            },
             environment: self.environment.clone(),
             store: self.store.clone(),
         };

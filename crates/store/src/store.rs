@@ -273,6 +273,11 @@ impl Store {
         self.shelves().any(|(_, shelf)| shelf.holds(hash))
     }
 
+    /// Whether artifacts that are nowhere here may be fetched on demand.
+    pub fn fetches(&self) -> bool {
+        self.upstream.is_some()
+    }
+
     /// Whether the artifact can probably be fetched on demand. Asks nobody.
     pub fn can_fetch(&self, hash: &ContentHash) -> bool {
         self.upstream.as_ref().is_some_and(|upstream| (upstream.knows)(hash))

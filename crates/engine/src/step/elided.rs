@@ -70,14 +70,15 @@ impl Elided {
         }
         let (own, context) = (self.clone(), cx.clone());
         // A task of its own for each: a chain of them may be as long as a manifest.
-        let job = Job::spawn(&cx.scheduler, move || {
+        let lane = cx.cache.lane();
+        let job = Job::go_on(&cx.scheduler, lane, move || {
             let inputs = Inputs::from(&own.inputs);
             match own.step.restore(&context, inputs, true) {
                 Some(restored) => Flow::Ended(Ok(own.step.built(restored.artifacts))),
                 None => {
                     // It is made after all, and counts as that only.
                     context.uncount(own.counted);
-                    own.step.clone().make(&context, inputs, None)
+                    own.step.clone().make(&context, inputs, None, lane)
                 }
             }
         });

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{
-        Arc, Condvar, Mutex,
+        Arc,
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     thread,
@@ -12,17 +12,17 @@ use std::{
 
 use larder_engine::{
     job::{Built, Failed, Flow, Job, Registry, Scheduler, collect, settle},
-    pool::Pool,
+    pool::{Lane, Pool, Slots},
 };
 use larder_trace::{BuildTrace, ContentHash};
 use proptest::prelude::*;
 
-use crate::support::finish;
+use crate::support::{Meeting, finish, local};
 
 const LONG: u32 = 100_000;
 
 fn scheduler() -> Arc<Scheduler> {
-    Scheduler::new(Pool::new(3))
+    Scheduler::new(Pool::new(local(3)))
 }
 
 fn number(scheduler: &Arc<Scheduler>, value: u32) -> Job<u32> {
@@ -130,7 +130,7 @@ fn followers(scheduler: &Arc<Scheduler>, last: Job<u32>) -> Job<u32> {
 fn a_long_chain_needs_no_deep_stack() {
     with_little_stack(|| {
         // One slot: everything runs on this thread.
-        let scheduler = Scheduler::new(Pool::new(1));
+        let scheduler = Scheduler::new(Pool::new(local(1)));
         let good = chain(number(&scheduler, 0));
         assert_eq!(finish(&scheduler, &good).unwrap().value, LONG);
         let failed = chain(bad(&scheduler));
@@ -144,7 +144,7 @@ fn a_long_chain_needs_no_deep_stack() {
 #[test]
 fn a_long_row_of_followers_needs_no_deep_stack() {
     with_little_stack(|| {
-        let scheduler = Scheduler::new(Pool::new(1));
+        let scheduler = Scheduler::new(Pool::new(local(1)));
         // The one that all wait for is queued behind all of them.
         let behind = |job: fn(&Arc<Scheduler>) -> Job<u32>| {
             let again = scheduler.clone();
@@ -160,7 +160,7 @@ fn a_long_row_of_followers_needs_no_deep_stack() {
 #[test]
 fn a_plan_that_fails_leaves_nothing_that_still_runs() {
     with_little_stack(|| {
-        let scheduler = Scheduler::new(Pool::new(1));
+        let scheduler = Scheduler::new(Pool::new(local(1)));
         let ran = Arc::new(AtomicU32::new(0));
         let (counts, queued) = (ran.clone(), scheduler.clone());
         let planned: Result<Job<u32>, &str> = scheduler.run(move || {
@@ -178,37 +178,18 @@ fn a_plan_that_fails_leaves_nothing_that_still_runs() {
     });
 }
 
-/// Tasks that wait for one another: each says when it runs, and ends when so many do.
-#[derive(Default)]
-struct Meeting {
-    there: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Meeting {
-    /// Waits until `wanted` are there at once; gives up when they do not come.
-    fn join(&self, wanted: usize) -> bool {
-        let mut there = self.there.lock().unwrap();
-        *there += 1;
-        self.changed.notify_all();
-        let (_there, waited) = self
-            .changed
-            .wait_timeout_while(there, Duration::from_secs(60), |there| *there < wanted)
-            .unwrap();
-        !waited.timed_out()
-    }
-}
-
 #[test]
 fn as_many_run_at_once_as_there_are_slots_and_no_more() {
-    for slots in [1, 3] {
-        let scheduler = Scheduler::new(Pool::new(slots));
+    let lanes = [Lane::Local, Lane::Fetch, Lane::Remote];
+    for (slots, lane) in [1, 3].into_iter().flat_map(|slots| lanes.map(|lane| (slots, lane))) {
+        let all = Slots { local: slots, fetch: slots, remote: slots };
+        let scheduler = Scheduler::new(Pool::new(all));
         let meeting = Arc::new(Meeting::default());
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let jobs: Vec<Job<()>> = (0..12)
             .map(|_| {
                 let (running, most, meeting) = (running.clone(), most.clone(), meeting.clone());
-                Job::spawn(&scheduler, move || {
+                Job::go_on(&scheduler, lane, move || {
                     let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                     most.fetch_max(now, Ordering::SeqCst);
                     assert!(meeting.join(slots), "a slot stays empty");
@@ -225,4 +206,21 @@ fn as_many_run_at_once_as_there_are_slots_and_no_more() {
         finish(&scheduler, &collect(&scheduler, jobs)).unwrap();
         assert_eq!(most.load(Ordering::SeqCst), slots);
     }
+}
+
+#[test]
+fn a_task_that_waits_elsewhere_keeps_no_other_lane_waiting() {
+    let scheduler = Scheduler::new(Pool::new(Slots { local: 1, fetch: 1, remote: 1 }));
+    let meeting = Arc::new(Meeting::default());
+    let jobs: Vec<Job<()>> = [Lane::Fetch, Lane::Local, Lane::Remote]
+        .into_iter()
+        .map(|lane| {
+            let meeting = meeting.clone();
+            Job::go_on(&scheduler, lane, move || {
+                assert!(meeting.join(3), "{lane:?} waits for the others in vain");
+                Flow::Ended(Ok(Built { value: (), trace: BuildTrace::nil("job") }))
+            })
+        })
+        .collect();
+    finish(&scheduler, &collect(&scheduler, jobs)).unwrap();
 }

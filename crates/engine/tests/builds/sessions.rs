@@ -8,11 +8,14 @@ use std::{
 };
 
 use larder_engine::{
-    action::{Output, Variable},
+    action::{Action, Output, Variable},
     artifact::Artifact,
     builds::*,
     context::Options,
+    executor::{Bench, ExecuteError, Execution, Executor, LocalExecutor},
     job::{Job, collect},
+    pool::Lane,
+    process::Processes,
     session::{Session, Settings},
 };
 
@@ -80,7 +83,7 @@ fn two_sessions_of_one_process_have_settings_of_their_own() {
             scope.spawn(move || {
                 let own = [("PATH", std::env::var("PATH").unwrap()), ("WORD", word.to_owned())];
                 let environment = Arc::new(own.into_iter().collect());
-                let session = Settings { commands: slots, environment, ..Settings::default() };
+                let session = Settings { slots: local(slots), environment, ..Settings::default() };
                 let session = Session::new(session, Arc::default());
                 let here = Here::new();
                 let heard = Arc::new(Heard::default());
@@ -102,4 +105,37 @@ fn two_sessions_of_one_process_have_settings_of_their_own() {
             });
         }
     });
+}
+
+/// Another machine: it takes an action at once, and gives none back before so many are there.
+struct Elsewhere {
+    machine: LocalExecutor,
+    meeting: Meeting,
+    at_once: usize,
+}
+
+impl Executor for Elsewhere {
+    fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError> {
+        assert!(self.meeting.join(self.at_once), "the other actions do not come");
+        self.machine.execute(action, bench)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Remote
+    }
+}
+
+#[test]
+fn actions_that_run_elsewhere_take_no_slot_of_this_machine() {
+    let processes: Arc<Processes> = Arc::default();
+    let machine = LocalExecutor::new(processes.clone(), Arc::new(environment()));
+    let at_once = COMMANDS;
+    let elsewhere = Elsewhere { machine, meeting: Meeting::default(), at_once };
+    let session = Session::with_executor(settings(1), processes, Arc::new(elsewhere));
+    let here = Here::new();
+    let heard = Arc::new(Heard::default());
+    let build = here.build_in(&session, Options::default(), heard.clone(), heard);
+    let all = noted(&build, &here.root.join("marks"));
+    assert!(build.run(&all).is_ok(), "{:?}", build.said());
+    assert_eq!(build.counts().built, COMMANDS);
 }

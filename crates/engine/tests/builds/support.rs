@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use larder_engine::{
     event::{Event, Reporter, Status, StepCounts},
     executor::{LocalExecutor, RecordingExecutor},
     job::{Built, Failed, Finished, Job, Scheduler},
+    pool::Slots,
     process::Processes,
     session::{Session, Settings},
     step::{Work, Workplace},
@@ -79,7 +80,12 @@ pub struct Build {
 
 /// The settings of a session with no store.
 pub fn settings(commands: usize) -> Settings {
-    Settings { commands, environment: environment().into(), ..Settings::default() }
+    Settings { slots: local(commands), environment: environment().into(), ..Settings::default() }
+}
+
+/// Slots for so many commands of this machine.
+pub fn local(commands: usize) -> Slots {
+    Slots { local: commands, ..Slots::default() }
 }
 
 pub fn environment() -> Environment {
@@ -278,4 +284,25 @@ pub fn settle() {
 /// Whether a file is there.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
+}
+
+/// Tasks that wait for one another: each says when it runs, and ends when so many do.
+#[derive(Default)]
+pub struct Meeting {
+    there: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Meeting {
+    /// Waits until `wanted` are there at once; gives up when they do not come.
+    pub fn join(&self, wanted: usize) -> bool {
+        let mut there = self.there.lock().unwrap();
+        *there += 1;
+        self.changed.notify_all();
+        let (_there, waited) = self
+            .changed
+            .wait_timeout_while(there, Duration::from_secs(60), |there| *there < wanted)
+            .unwrap();
+        !waited.timed_out()
+    }
 }
