@@ -21,6 +21,7 @@ use larder_engine::{
     session::{Session, Settings},
 };
 use larder_project::dependencies::Resolution;
+use larder_remote::{Config, ConfigError, Credentials};
 use larder_trace::describe_io;
 
 use crate::{
@@ -52,9 +53,19 @@ pub struct App {
     pub resolution: Resolution,
     /// How the store is opened.
     pub store: StoreSettings,
+    /// How services are opened.
+    credentials: Arc<Credentials>,
 }
 
 impl App {
+    /// Reads the configuration of services, which are opened with the credentials of the environment.
+    ///
+    /// # Errors
+    /// When there is a file, and it cannot be read or is malformed.
+    pub fn services(&self) -> Result<Config, ConfigError> {
+        Ok(self.store.services()?.with_credentials(&self.credentials))
+    }
+
     /// Begins a session in which at most `commands` run at once: as many as there are processors, when
     /// absent. `processes` are those that a signal ends.
     pub fn session(&self, commands: Option<u16>, processes: Arc<Processes>) -> Arc<Session> {
@@ -82,11 +93,14 @@ fn resolution(global: &Global, environment: &Environment) -> Resolution {
 /// Runs the command that was asked for and says why it failed, if it did: the one place where that
 /// is said and becomes an exit code.
 pub fn run(cli: Cli) -> ExitCode {
-    let ui = Ui::new(&cli.global);
+    // The one place where the environment of the process is read.
     let environment = Arc::new(Environment::of_process());
+    let ui = Ui::new(&cli.global, &environment);
     let resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
-    let app = App { ui: Arc::new(ui), global: cli.global, environment, resolution, store };
+    let credentials = Arc::new(Credentials::of(environment.iter()));
+    let app =
+        App { ui: Arc::new(ui), global: cli.global, environment, resolution, store, credentials };
     diagnostics::install(app.ui.clone(), app.global.verbose);
     let exit = run_command(&app, cli.command).unwrap_or_else(|failure| {
         failure.print(&app.ui);

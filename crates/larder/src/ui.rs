@@ -11,7 +11,10 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_engine::event::{Ended, Event, Reporter, Status, StepCounts, StepName};
+use larder_engine::{
+    environment::Environment,
+    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+};
 use larder_project::diagnostic::Diagnostics;
 use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
@@ -23,6 +26,10 @@ pub struct Ui {
     json: bool,
     color_choice: ColorChoice,
     color: bool,
+    /// Whether `NO_COLOR` is set.
+    no_color: bool,
+    /// How wide the terminal is, as `COLUMNS` has it.
+    pub columns: Option<usize>,
     quiet: bool,
     /// Say what was up to date and which commands were run.
     verbose: bool,
@@ -49,8 +56,10 @@ mod style {
 }
 
 impl Ui {
-    /// Prints as the options that every command takes say.
-    pub fn new(global: &Global) -> Self {
+    /// Prints as the options that every command takes say, and `NO_COLOR`.
+    pub fn new(global: &Global, environment: &Environment) -> Self {
+        let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let columns = environment.get("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
         let terminal = io::stderr().is_terminal();
         let bar = (terminal && !global.json && !global.quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(15));
@@ -61,7 +70,9 @@ impl Ui {
         Self {
             json: global.json,
             color_choice: global.color,
-            color: wants_color(global.color, terminal),
+            color: wants_color(global.color, terminal, no_color),
+            no_color,
+            columns,
             quiet: global.quiet,
             verbose: global.verbose > 0,
             explain: false,
@@ -80,7 +91,7 @@ impl Ui {
 
     /// Whether colours are wanted in what goes to standard output, given whether that is a terminal.
     pub fn color_of(&self, terminal: bool) -> bool {
-        wants_color(self.color_choice, terminal)
+        wants_color(self.color_choice, terminal, self.no_color)
     }
 
     /// Whether events go to standard output.
@@ -314,8 +325,7 @@ impl Ui {
     }
 }
 
-fn wants_color(choice: ColorChoice, terminal: bool) -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+fn wants_color(choice: ColorChoice, terminal: bool, no_color: bool) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,

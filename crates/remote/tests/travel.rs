@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -230,9 +231,9 @@ fn a_dead_service_is_given_up_soon() {
 fn a_wrong_key_is_said_so_and_not_shown() {
     let s3 = S3::start();
     let key = larder_remote::Key { id: "AKWRONG".to_owned(), secret: "hunter2".to_owned() };
-    let service =
-        larder_remote::Service::open_with(&config_at(s3.address), Access::Write, Some(key))
-            .unwrap();
+    let mut config = config_at(s3.address);
+    config.credentials = Some(Arc::new(key.into()));
+    let service = open(&config, Access::Write);
     let error = Stored::new(1, 1, 10).try_put(&service, "r", Overwrite::default()).unwrap_err();
     let error = format!("{error} {error:?}");
     assert!(error.contains("access denied"), "{error}");
@@ -257,18 +258,10 @@ fn artifacts_come_on_demand_with_their_neighbours() {
     assert_eq!(there.verified(&here.mappings), 0);
     proxy.requests();
 
-    // The environment's key is not ours to set, so the on-demand service is a directory.
-    let directory = TempDir::new().unwrap();
-    let local = larder_remote::ServiceConfig {
-        url: format!("file://{}", directory.path().display()),
-        endpoint: None,
-        ..config
-    };
-    here.put(&open(&local, Access::Write), "r1");
-    let mut config = Config::default();
-    config.cache.services.push(local);
+    let mut services = Config::default();
+    services.cache.services.push(config);
     let root = there.store.layout().root().to_owned();
-    let upstream = larder_remote::on_demand(config, there.store.layout()).unwrap();
+    let upstream = larder_remote::on_demand(services, there.store.layout()).unwrap();
     let store = Store::open(root).unwrap().with_upstream(upstream);
     let mut hits = 0;
     for (dep_hash, outputs) in here.mappings.iter() {

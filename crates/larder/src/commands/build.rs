@@ -311,6 +311,7 @@ pub fn request(
         sandbox: options.sandbox.then(|| Permissions {
             read: options.allow_read.clone(),
             environment: options.allow_env.clone(),
+            surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
         test: false,
@@ -323,7 +324,7 @@ pub fn run(
     options: &BuildOptions,
     request: &BuildRequest,
 ) -> Result<(BuildReport, Exit), Failure> {
-    let mut ui = Ui::new(&app.global);
+    let mut ui = Ui::new(&app.global, &app.environment);
     ui.explain = options.explain;
     ui.log_level = options.log_level.into();
     let ui = Arc::new(ui);
