@@ -106,7 +106,8 @@ pub fn run(cli: Cli) -> ExitCode {
         failure.print(&app.ui);
         failure.exit.into()
     });
-    if app.ui.finish() { exit } else { Exit::Failed.into() }
+    app.ui.clear();
+    if app.ui.is_written() { exit } else { Exit::Failed.into() }
 }
 
 fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {

@@ -26,7 +26,7 @@ use serde_json::json;
 use super::{App, here};
 use crate::{
     exit::{Exit, Failure},
-    ui::{Ui, seconds},
+    ui::{Shown, seconds},
 };
 
 /// The options of every command that builds.
@@ -224,7 +224,10 @@ pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
     else {
         return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
     };
-    app.ui.finish();
+    // Whoever reads what larder prints is to know what runs.
+    if !app.ui.is_written() {
+        return Ok(Exit::Failed);
+    }
     // Only comes back when it could not start.
     let error = Command::new(&program).args(&arguments.arguments).exec();
     Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
@@ -253,7 +256,7 @@ pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
     let request = request(app, &arguments.targets, &options, Mode::DryRun);
     let reporter: Arc<dyn Reporter> = app.ui.clone();
     let explained = why::why(&app.session(None, Arc::default()), &request, &reporter);
-    app.ui.finish();
+    app.ui.clear();
     let (explanation, report) = explained?;
     for cause in &explanation.causes {
         let outputs = cause.outputs.iter();
@@ -324,16 +327,14 @@ pub fn run(
     options: &BuildOptions,
     request: &BuildRequest,
 ) -> Result<(BuildReport, Exit), Failure> {
-    let mut ui = Ui::new(&app.global, &app.environment);
-    ui.explain = options.explain;
-    ui.log_level = options.log_level.into();
-    let ui = Arc::new(ui);
+    let ui = &app.ui;
+    ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
     let processes = Arc::new(Processes::default());
     end_on_signals(processes.clone())?;
     let session = app.session(options.jobs, processes);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
-    ui.finish();
+    ui.clear();
     let report = built?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),

@@ -265,7 +265,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Fail
     let baked = bake_offline(&session, bake, &events);
     fetching.finish();
     packing.bar.finish();
-    app.ui.finish();
+    app.ui.clear();
     if let Err(BakeError::Incomplete { missing }) = &baked {
         reporter.failures("missing", missing);
     }
