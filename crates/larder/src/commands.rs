@@ -28,6 +28,7 @@ use crate::{
     cli::{Cli, Command, Global},
     diagnostics,
     exit::{Exit, Failure},
+    mistake,
     ui::Ui,
 };
 
@@ -53,6 +54,8 @@ pub struct App {
     pub resolution: Resolution,
     /// How the store is opened.
     pub store: StoreSettings,
+    /// The commands that run, for whoever has to end them: a signal, or a panic.
+    pub processes: Arc<Processes>,
     /// How services are opened.
     credentials: Arc<Credentials>,
 }
@@ -67,15 +70,15 @@ impl App {
     }
 
     /// Begins a session in which at most `commands` run at once: as many as there are processors, when
-    /// absent. `processes` are those that a signal ends.
-    pub fn session(&self, commands: Option<u16>, processes: Arc<Processes>) -> Arc<Session> {
+    /// absent.
+    pub fn session(&self, commands: Option<u16>) -> Arc<Session> {
         let processors = || thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             commands: commands.map_or_else(processors, usize::from),
             environment: self.environment.clone(),
             store: self.store.clone(),
         };
-        Session::new(settings, processes)
+        Session::new(settings, self.processes.clone())
     }
 }
 
@@ -95,18 +98,24 @@ fn resolution(global: &Global, environment: &Environment) -> Resolution {
 pub fn run(cli: Cli) -> ExitCode {
     // The one place where the environment of the process is read.
     let environment = Arc::new(Environment::of_process());
+    mistake::note_panics(&environment);
     let ui = Ui::new(&cli.global, &environment);
     let resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
     let credentials = Arc::new(Credentials::of(environment.iter()));
-    let app =
-        App { ui: Arc::new(ui), global: cli.global, environment, resolution, store, credentials };
+    let app = App {
+        ui: Arc::new(ui),
+        global: cli.global,
+        environment,
+        resolution,
+        store,
+        processes: Arc::default(),
+        credentials,
+    };
     diagnostics::install(app.ui.clone(), app.global.verbose);
-    let exit = run_command(&app, cli.command).unwrap_or_else(|failure| {
-        failure.print(&app.ui);
-        failure.exit.into()
-    });
-    app.ui.clear();
+    let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));
+    mistake::print(ended.as_ref().err(), &app.ui);
+    let exit = ended.unwrap_or_else(|failure| failure.exit.into());
     if app.ui.is_written() { exit } else { Exit::Failed.into() }
 }
 

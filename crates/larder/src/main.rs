@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod diagnostics;
 mod exit;
+mod mistake;
 mod table;
 mod ui;
 

@@ -15,7 +15,6 @@ use larder_engine::{
     context::{Mode, Options},
     event::Reporter,
     interrupt,
-    process::Processes,
     sandbox::Permissions,
     why,
 };
@@ -255,7 +254,7 @@ pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
     let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
     let request = request(app, &arguments.targets, &options, Mode::DryRun);
     let reporter: Arc<dyn Reporter> = app.ui.clone();
-    let explained = why::why(&app.session(None, Arc::default()), &request, &reporter);
+    let explained = why::why(&app.session(None), &request, &reporter);
     app.ui.clear();
     let (explanation, report) = explained?;
     for cause in &explanation.causes {
@@ -329,9 +328,8 @@ pub fn run(
 ) -> Result<(BuildReport, Exit), Failure> {
     let ui = &app.ui;
     ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
-    let processes = Arc::new(Processes::default());
-    end_on_signals(processes.clone())?;
-    let session = app.session(options.jobs, processes);
+    end_on_signals(app)?;
+    let session = app.session(options.jobs);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.clear();
@@ -406,10 +404,10 @@ fn summarize(app: &App, report: &BuildReport, exit: Exit) {
 ///
 /// # Errors
 /// When nothing could be set up for that.
-pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), Failure> {
+pub fn end_on_signals(app: &App) -> Result<(), Failure> {
     // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
     let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
-    interrupt::end_on_signals(processes, overdue).map_err(|error| {
+    interrupt::end_on_signals(app.processes.clone(), overdue).map_err(|error| {
         Failure::failed(format!("cannot wait for signals: {}", describe_io(&error)))
     })
 }

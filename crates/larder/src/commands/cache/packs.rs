@@ -12,7 +12,6 @@ use larder_engine::{
     bake::{BakeError, BakeRequest, Source, bake as bake_offline},
     cache::open_store,
     context::Mode,
-    process::Processes,
 };
 use larder_project::name::TargetName;
 use larder_remote::{Transfer, git};
@@ -248,9 +247,8 @@ impl PackBar {
 pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Failure> {
     let source = source(app, &args)?;
     let options = BuildOptions::default();
-    let processes = Arc::new(Processes::default());
-    build::end_on_signals(processes.clone())?;
-    let session = app.session(args.jobs, processes);
+    build::end_on_signals(app)?;
+    let session = app.session(args.jobs);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
         build: build::request(app, &args.targets, &options, Mode::Build),
