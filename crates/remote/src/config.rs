@@ -58,7 +58,7 @@ pub struct ServiceConfig {
     pub timeout_seconds: Option<u64>,
     /// How many requests run at once (default 16).
     pub connections: Option<usize>,
-    /// What it is opened with: not from the file, but as [`Config::with_credentials`] has it.
+    /// The credentials that it is opened with: not from the file, but from [`Config::with_credentials`].
     #[serde(skip)]
     pub credentials: Option<Arc<Credentials>>,
 }

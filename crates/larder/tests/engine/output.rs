@@ -216,8 +216,8 @@ fn programs_that_cannot_be_run() {
     project.larder(&["build"]).ends_with(1).says("the input tool is a directory, not a file");
 }
 
-/// What larder prints is lost, so that nothing it says can be relied on: the command fails, says so once,
-/// and starts no program whose caller waits to hear of the build.
+/// A command whose output is lost fails and says so once. `exec` does not start its program then: whoever
+/// reads the events would not learn of it.
 #[test]
 fn output_that_is_lost_fails_the_command_and_is_said_once() {
     let project =
