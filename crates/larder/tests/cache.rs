@@ -102,7 +102,7 @@ fn a_team_shares_what_it_built() {
     assert!(!said.contains("warning"), "{said}");
     fs::write(here.work().join("a.c"), "changed").unwrap();
     let (_, said) = here.succeed(&["put", "outputs.jsonl"]);
-    assert!(said.contains("not committed") && said.contains("20 there already"), "{said}");
+    assert!(said.contains("not committed") && said.contains("20 already there"), "{said}");
     here.commit("two");
     here.commit("three");
 
@@ -247,7 +247,7 @@ fn a_refusal_is_said_once_with_its_advice_and_exit_code() {
     let said = machine.fail(2, &["get", "outputs.jsonl", "--mappings-only"]);
     assert_eq!(
         said,
-        "error: --mappings-only fetches mappings, and MAPPINGS are given\n  \
+        "error: --mappings-only fetches mappings, and MAPPINGS was given\n  \
          help: `larder cache add` records them\n"
     );
     let said = machine.fail(2, &["get"]);

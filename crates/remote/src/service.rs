@@ -332,7 +332,7 @@ impl Opener<'_> {
             url.split_once("://").ok_or_else(|| format!("{url:?} is not a URL"))?;
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.contains('@') {
-            return Err("the URL carries credentials; put them in LARDER_CACHE_KEY".to_owned());
+            return Err("the URL contains credentials; put them in LARDER_CACHE_KEY".to_owned());
         }
         match scheme {
             "s3" => self.s3(rest, retry),
@@ -441,7 +441,7 @@ impl Opener<'_> {
     fn directory(&self, rest: &str) -> Result<Opened, String> {
         let directory = PathBuf::from(rest);
         if !directory.is_absolute() {
-            return Err("file:// wants an absolute path: file:///srv/cache".to_owned());
+            return Err("file:// needs an absolute path: file:///srv/cache".to_owned());
         }
         if self.access == Access::Write {
             fs::create_dir_all(&directory)
@@ -474,7 +474,7 @@ impl Opener<'_> {
             let certificates = Certificate::from_pem_bundle(&pem)
                 .map_err(|error| format!("{}: {}", file.display(), describe(&error)))?;
             if certificates.is_empty() {
-                return Err(format!("{} holds no PEM certificate", file.display()));
+                return Err(format!("{} contains no PEM certificate", file.display()));
             }
             for certificate in certificates {
                 options = options.with_root_certificate(certificate);

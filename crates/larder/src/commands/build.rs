@@ -37,13 +37,13 @@ pub struct BuildOptions {
     /// Build nothing; exit with 3 if something is out of date
     #[arg(long)]
     no_build: bool,
-    /// Go on with everything that does not need what failed
+    /// Keep building whatever does not need what failed
     #[arg(short, long)]
     keep_going: bool,
     /// Trust no saved hash: read and hash every file
     #[arg(short = 'H', long)]
     rehash: bool,
-    /// Take outputs that are newer than their inputs, even if their traces differ
+    /// Accept outputs that are newer than their inputs, even if their traces differ
     #[arg(long)]
     old: bool,
     /// Show each command only what the manifest declares, with no network, home or secrets (Linux)
@@ -58,7 +58,7 @@ pub struct BuildOptions {
     /// Say why each target is not up to date
     #[arg(long)]
     explain: bool,
-    /// Neither take artifacts from the cache nor keep any in it
+    /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
     /// Show build output of this level and above

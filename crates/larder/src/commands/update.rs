@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{App, build, here};
 use crate::exit::{Exit, Failure};
 
-/// Pin Git dependencies anew, in larder.lock
+/// Pin Git dependencies to new commits in larder.lock
 #[derive(Args)]
 pub struct Update {
     /// Packages [default: all]

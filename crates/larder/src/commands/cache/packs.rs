@@ -48,7 +48,7 @@ pub struct Pack {
     rev: Option<Revision>,
     #[command(flatten)]
     level: LevelArgs,
-    /// How many commands may run at once where targets are built
+    /// How many commands may run at once while targets are built
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     #[command(flatten)]

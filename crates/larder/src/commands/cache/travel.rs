@@ -25,7 +25,7 @@ use crate::exit::{Exit, Failure};
 /// from the offline store alone.
 pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failure> {
     if args.mappings.is_some() && args.mappings_only {
-        let message = "--mappings-only fetches mappings, and MAPPINGS are given";
+        let message = "--mappings-only fetches mappings, but MAPPINGS was given";
         return Err(Failure::wrong(message).hint("`larder cache add` records them"));
     }
     let scopes = scopes(&args.place.scope, &args.package)?;
@@ -42,7 +42,7 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     let service = if is_baked { service.given_up_soon() } else { service };
     match get_online(reporter, &args, &scopes, &store, &service) {
         Err(failure) if is_baked && failure.exit == Exit::Failed => {
-            tracing::info!("{failure}; taking what the offline store has");
+            tracing::info!("{failure}; using what the offline store has");
             get_offline(reporter, &args, &scopes, &store)
         }
         done => done,
@@ -244,10 +244,10 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
 
 fn say_put(reporter: &Reporter<'_>, revision: &str, report: &PutReport) {
     let text = if report.left_alone {
-        format!("{revision} is there already; left as it is")
+        format!("{revision} is already there; left as it is")
     } else {
         format!(
-            "put {} as {revision}: {} sent ({}), {} there already",
+            "put {} as {revision}: {} sent ({}), {} already there",
             count(report.mappings, "mapping"),
             count(report.sent, "artifact"),
             bytes(report.sent_bytes),
