@@ -76,6 +76,11 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
+    /// The defaults, with at most `jobs` commands at once.
+    pub fn with_jobs(jobs: Option<u16>) -> Self {
+        Self { jobs, ..Self::default() }
+    }
+
     /// The way to treat what is out of date.
     fn mode(&self) -> Mode {
         if self.no_build { Mode::NoBuild } else { Mode::Build }

@@ -161,7 +161,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
             let targets = targets.map_err(Failure::wrong)?;
-            let options = BuildOptions::default();
+            let options = BuildOptions::with_jobs(args.jobs);
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
             match build::run(app, &options, &request)? {
