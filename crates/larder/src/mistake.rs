@@ -106,13 +106,16 @@ mod tests {
     #[test]
     fn a_panic_is_a_failure_that_says_so() {
         let none = Processes::default();
-        let failed = |work: fn()| contained(&none, || Ok(work())).unwrap_err();
         for (work, text) in [
             ((|| panic!("out of cheese")) as fn(), "internal error in larder: out of cheese"),
             (|| panic!("out of {}", "ham"), "internal error in larder: out of ham"),
             (|| panic::panic_any(7), "internal error in larder: a panic without a message"),
         ] {
-            let failure = failed(work);
+            let failed = contained(&none, || {
+                work();
+                Ok(())
+            });
+            let failure = failed.unwrap_err();
             assert_eq!((failure.exit, failure.to_string().as_str()), (Exit::Failed, text));
         }
         let failure = contained(&none, || Err::<(), _>(Failure::wrong("no"))).unwrap_err();
