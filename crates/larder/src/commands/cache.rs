@@ -234,7 +234,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
 /// The name of the package here or above. The one place where this group reads the manifest.
 fn package_name() -> Result<Scope, Failure> {
     let failed = |error: larder_project::diagnostic::Diagnostics| {
-        Failure::wrong(error).hint("or name the package with --package")
+        Failure::wrong(error).hint("run this in the package, or name it with --package")
     };
     let root = Workspace::find_root(here()).map_err(failed)?;
     let manifest = Manifest::read(&root).map_err(failed)?;
