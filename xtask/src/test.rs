@@ -20,7 +20,7 @@ pub struct Arguments {
 /// Installs what is missing and runs all tests.
 ///
 /// # Errors
-/// Whatever fails first; the rest is not run then.
+/// The first failure; the rest is not run then.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     install::install(install::TESTS)?;

@@ -19,6 +19,7 @@ mod tools;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use larder_project::diagnostic::Diagnostic;
@@ -28,6 +29,8 @@ use self::{
     kernel::{Access, Calls, Rule},
     tools::{Installation, Visible},
 };
+
+use crate::environment::Environment;
 
 pub use self::refusals::{Declaration, Refused, declarations};
 
@@ -39,6 +42,9 @@ pub struct Permissions {
     pub read: Vec<PathBuf>,
     /// Environment variables that a command's `pass-env` may name.
     pub environment: Vec<String>,
+    /// The environment of whoever builds. Its `PATH` and `LEAN_SYSROOT` lead to the tools that commands
+    /// may run, and its `HOME` to what they may not see.
+    pub surroundings: Arc<Environment>,
 }
 
 /// Why there is no sandbox.
@@ -127,7 +133,7 @@ impl Sandbox {
         let calls = Calls::new()?;
         kernel::probe(&calls)?;
         kernel::keep_descriptors();
-        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+        let home = home(&permissions.surroundings).and_then(|home| home.canonicalize().ok());
         let mut common = tools::system();
         for path in &permissions.read {
             let failed = |source| SandboxError::Permission { path: path.clone(), source };
@@ -142,7 +148,7 @@ impl Sandbox {
             calls,
             common,
             packages: directories.collect(),
-            installations: tools::installed(home.as_deref()),
+            installations: tools::installed(&permissions.surroundings, home.as_deref()),
             home,
             environment: permissions.environment.clone(),
             declarations: packages.declarations,
@@ -275,6 +281,12 @@ impl View {
         self.rules.push(visible.rule.clone());
         self.paths.push(visible.path.clone());
     }
+}
+
+/// The home directory: `HOME`, else what the system's list of users has.
+fn home(surroundings: &Environment) -> Option<PathBuf> {
+    let named = surroundings.get("HOME").filter(|home| !home.is_empty());
+    named.map(PathBuf::from).or_else(std::env::home_dir)
 }
 
 /// The environment of a sandboxed command: programs look for a home where they may write.

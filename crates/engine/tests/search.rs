@@ -208,8 +208,8 @@ fn holds(root: &Path, searched: &Searched, headers: &[String]) -> bool {
     check(searched, &includers, &discovered, &Listings::new(), &locate)
 }
 
-/// Whatever appears or goes away: where the compiler then reads something else, the record does not
-/// hold. That must not be because it never does.
+/// A record must not hold when the compiler reads something else, no matter what appeared or went away;
+/// and it must hold often enough to be of use.
 #[test]
 fn a_record_holds_only_while_the_compiler_finds_the_same() {
     let (changed, kept, spared) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));

@@ -32,7 +32,7 @@ pub struct Global {
     /// When to use colours
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: ColorChoice,
-    /// Fetch nothing and ask nobody; LARDER_OFFLINE=1 does the same
+    /// Use no network; LARDER_OFFLINE=1 does the same
     #[arg(long, global = true)]
     pub offline: bool,
     /// Fail when larder.lock would have to change
@@ -62,7 +62,7 @@ pub enum Command {
     Why(commands::build::Why),
     Graph(commands::graph::Graph),
     Update(commands::update::Update),
-    /// Name results by what decides them, and skip work whose result is known
+    /// Make keys from all that decides a result, and skip jobs whose result is known
     #[command(subcommand)]
     Ci(commands::ci::Command),
     Clean(commands::scaffold::Clean),

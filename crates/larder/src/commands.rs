@@ -22,12 +22,14 @@ use larder_engine::{
     session::{Session, Settings},
 };
 use larder_project::dependencies::Resolution;
+use larder_remote::{Config, ConfigError, Credentials};
 use larder_trace::describe_io;
 
 use crate::{
     cli::{Cli, Command, Global},
     diagnostics,
     exit::{Exit, Failure},
+    mistake,
     ui::Ui,
 };
 
@@ -53,12 +55,24 @@ pub struct App {
     pub resolution: Resolution,
     /// How the store is opened.
     pub store: StoreSettings,
+    /// The commands that run, for whoever has to end them: a signal, or a panic.
+    pub processes: Arc<Processes>,
+    /// How services are opened.
+    credentials: Arc<Credentials>,
 }
 
 impl App {
+    /// Reads the configuration of services, which are opened with the credentials of the environment.
+    ///
+    /// # Errors
+    /// When there is a file, and it cannot be read or is malformed.
+    pub fn services(&self) -> Result<Config, ConfigError> {
+        Ok(self.store.services()?.with_credentials(&self.credentials))
+    }
+
     /// Begins a session in which at most `commands` run at once: as many as there are processors, when
-    /// absent. `processes` are those that a signal ends.
-    pub fn session(&self, commands: Option<u16>, processes: Arc<Processes>) -> Arc<Session> {
+    /// absent.
+    pub fn session(&self, commands: Option<u16>) -> Arc<Session> {
         let processors = || thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             slots: Slots {
@@ -68,7 +82,7 @@ impl App {
             environment: self.environment.clone(),
             store: self.store.clone(),
         };
-        Session::new(settings, processes)
+        Session::new(settings, self.processes.clone())
     }
 }
 
@@ -86,17 +100,27 @@ fn resolution(global: &Global, environment: &Environment) -> Resolution {
 /// Runs the command that was asked for and says why it failed, if it did: the one place where that
 /// is said and becomes an exit code.
 pub fn run(cli: Cli) -> ExitCode {
-    let ui = Ui::new(&cli.global);
+    // The one place where the environment of the process is read.
     let environment = Arc::new(Environment::of_process());
+    mistake::note_panics(&environment);
+    let ui = Ui::new(&cli.global, &environment);
     let resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
-    let app = App { ui: Arc::new(ui), global: cli.global, environment, resolution, store };
+    let credentials = Arc::new(Credentials::of(environment.iter()));
+    let app = App {
+        ui: Arc::new(ui),
+        global: cli.global,
+        environment,
+        resolution,
+        store,
+        processes: Arc::default(),
+        credentials,
+    };
     diagnostics::install(app.ui.clone(), app.global.verbose);
-    let exit = run_command(&app, cli.command).unwrap_or_else(|failure| {
-        failure.print(&app.ui);
-        failure.exit.into()
-    });
-    if app.ui.finish() { exit } else { Exit::Failed.into() }
+    let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));
+    mistake::print(ended.as_ref().err(), &app.ui);
+    let exit = ended.unwrap_or_else(|failure| failure.exit.into());
+    if app.ui.is_written() { exit } else { Exit::Failed.into() }
 }
 
 fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {

@@ -4,10 +4,14 @@ mod cli;
 mod commands;
 mod diagnostics;
 mod exit;
+mod mistake;
 mod table;
 mod ui;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -16,7 +20,14 @@ fn main() -> ExitCode {
         Ok(cli) => commands::run(cli),
         Err(said) => match said.print() {
             Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(commands::WRONG)),
-            Err(_) => ExitCode::from(commands::FAILED),
+            // The reader has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) => {
+                let reason = larder_trace::describe_io(&error);
+                // Nobody is left to tell when standard error is gone.
+                let _ = writeln!(io::stderr(), "error: cannot write to standard output: {reason}");
+                ExitCode::from(commands::FAILED)
+            }
         },
     }
 }

@@ -83,7 +83,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             return;
         }
         let color = ui.color_of(io::stdout().is_terminal());
-        for line in self.lines(color, width()) {
+        for line in self.lines(color, width(ui)) {
             ui.result(&line);
         }
     }
@@ -177,14 +177,13 @@ fn cut(text: &str, width: usize) -> String {
     cut
 }
 
-/// How wide lines may be: as `COLUMNS` says, or as the terminal is; `None` where nobody cares.
-fn width() -> Option<usize> {
-    let variable = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+/// How wide lines may be: as the terminal is, or as `COLUMNS` says; `None` where nobody cares.
+fn width(ui: &Ui) -> Option<usize> {
     let terminal = || {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
         Some(usize::from(size.ws_col))
     };
-    terminal().filter(|width| *width > 0).or(variable).filter(|width| *width > 0)
+    terminal().filter(|width| *width > 0).or(ui.columns).filter(|width| *width > 0)
 }
 
 /// Results as blocks, oldest first, of `+` for one that worked and `-` for one that did not.

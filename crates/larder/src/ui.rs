@@ -4,14 +4,17 @@
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_engine::event::{Ended, Event, Reporter, Status, StepCounts, StepName};
+use larder_engine::{
+    environment::Environment,
+    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+};
 use larder_project::diagnostic::Diagnostics;
 use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
@@ -23,19 +26,36 @@ pub struct Ui {
     json: bool,
     color_choice: ColorChoice,
     color: bool,
+    /// Whether `NO_COLOR` is set.
+    no_color: bool,
+    /// How wide the terminal is, as `COLUMNS` has it.
+    pub columns: Option<usize>,
     quiet: bool,
     /// Say what was up to date and which commands were run.
     verbose: bool,
-    /// Say why things are not up to date.
-    pub explain: bool,
-    /// The least level of build output that is shown.
-    pub log_level: Level,
+    /// How much of a build is shown, once there is one.
+    shown: OnceLock<Shown>,
     bar: Option<ProgressBar>,
     out: Mutex<()>,
     /// Why standard output could not be written, once it could not.
-    unwritten: Mutex<Option<String>>,
+    unwritten: Mutex<Option<Unwritten>>,
     /// The highest level of build output seen so far, as a number.
     worst: AtomicU8,
+}
+
+/// How much of a build is shown.
+pub struct Shown {
+    /// Why things are not up to date.
+    pub explain: bool,
+    /// The least level of build output.
+    pub log_level: Level,
+}
+
+/// Output that is lost.
+struct Unwritten {
+    reason: String,
+    /// Whether people know.
+    said: bool,
 }
 
 /// Colours, as terminals take them.
@@ -49,8 +69,10 @@ mod style {
 }
 
 impl Ui {
-    /// Prints as the options that every command takes say.
-    pub fn new(global: &Global) -> Self {
+    /// Prints as the options that every command takes say, and `NO_COLOR`.
+    pub fn new(global: &Global, environment: &Environment) -> Self {
+        let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let columns = environment.get("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
         let terminal = io::stderr().is_terminal();
         let bar = (terminal && !global.json && !global.quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(15));
@@ -61,16 +83,23 @@ impl Ui {
         Self {
             json: global.json,
             color_choice: global.color,
-            color: wants_color(global.color, terminal),
+            color: wants_color(global.color, terminal, no_color),
+            no_color,
+            columns,
             quiet: global.quiet,
             verbose: global.verbose > 0,
-            explain: false,
-            log_level: Level::Info,
+            shown: OnceLock::new(),
             bar,
             out: Mutex::new(()),
             unwritten: Mutex::new(None),
             worst: AtomicU8::new(0),
         }
+    }
+
+    /// Shows this much of the build that comes; without that, what most people want.
+    pub fn show(&self, shown: Shown) {
+        // A command has one build.
+        _ = self.shown.set(shown);
     }
 
     /// Whether colours are wanted.
@@ -80,7 +109,7 @@ impl Ui {
 
     /// Whether colours are wanted in what goes to standard output, given whether that is a terminal.
     pub fn color_of(&self, terminal: bool) -> bool {
-        wants_color(self.color_choice, terminal)
+        wants_color(self.color_choice, terminal, self.no_color)
     }
 
     /// Whether events go to standard output.
@@ -120,7 +149,7 @@ impl Ui {
     }
 
     /// Prints a line on standard output. A reader that has gone has seen enough; anything else that keeps
-    /// it from being written fails the command: see [`Ui::finish`].
+    /// it from being written fails the command: see [`Ui::is_written`].
     fn print(&self, line: &str) {
         let _guard = self.lock();
         let mut output = io::stdout().lock();
@@ -129,7 +158,8 @@ impl Ui {
             && error.kind() != io::ErrorKind::BrokenPipe
         {
             let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-            unwritten.get_or_insert(describe_io(&error));
+            let reason = || Unwritten { reason: describe_io(&error), said: false };
+            unwritten.get_or_insert_with(reason);
         }
     }
 
@@ -207,17 +237,24 @@ impl Ui {
         }
     }
 
-    /// Removes the live line. Returns whether everything could be written; says why not.
-    pub fn finish(&self) -> bool {
+    /// Removes the live line.
+    pub fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reason) = &*unwritten {
+    }
+
+    /// Whether everything so far could be written to standard output. The first time that it could not,
+    /// says why: a command that has more to do than to print must not do it then.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Unwritten { reason, said }) = &mut *unwritten else { return true };
+        if !std::mem::replace(said, true) {
             let error = self.paint(style::RED, "error:");
             self.say(&format!("{error} cannot write to standard output: {reason}"));
         }
-        unwritten.is_none()
+        false
     }
 
     fn live(&self, progress: &StepCounts, step: StepName<'_>) {
@@ -234,17 +271,18 @@ impl Ui {
 
     fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &StepCounts) {
         self.live(progress, step);
+        let wanted = self.shown.get_or_init(|| Shown { explain: false, log_level: Level::Info });
         let shown: Vec<&str> = ended
             .log
             .iter()
-            .filter(|entry| entry.level >= self.log_level || ended.status == Status::Failed)
+            .filter(|entry| entry.level >= wanted.log_level || ended.status == Status::Failed)
             .map(|entry| entry.message.as_str())
             .collect();
         let headline = match ended.status {
             Status::Failed | Status::OutOfDate => true,
             Status::Skipped => self.verbose,
             Status::Built | Status::Restored => {
-                self.verbose || self.explain || self.bar.is_none() || !shown.is_empty()
+                self.verbose || wanted.explain || self.bar.is_none() || !shown.is_empty()
             }
             Status::Replayed => self.verbose || !shown.is_empty(),
         };
@@ -276,7 +314,7 @@ impl Ui {
         if let Some(error) = ended.error {
             text.push_str(&format!(": {error}"));
         }
-        let explain = self.explain || ended.status == Status::OutOfDate || self.verbose;
+        let explain = wanted.explain || ended.status == Status::OutOfDate || self.verbose;
         if let Some(reason) = ended.reason.filter(|_| explain) {
             text.push_str(&self.paint(style::DIM, &format!(" ({reason})")));
         }
@@ -314,8 +352,7 @@ impl Ui {
     }
 }
 
-fn wants_color(choice: ColorChoice, terminal: bool) -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+fn wants_color(choice: ColorChoice, terminal: bool, no_color: bool) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,

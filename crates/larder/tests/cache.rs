@@ -102,7 +102,7 @@ fn a_team_shares_what_it_built() {
     assert!(!said.contains("warning"), "{said}");
     fs::write(here.work().join("a.c"), "changed").unwrap();
     let (_, said) = here.succeed(&["put", "outputs.jsonl"]);
-    assert!(said.contains("not committed") && said.contains("20 there already"), "{said}");
+    assert!(said.contains("not committed") && said.contains("20 already there"), "{said}");
     here.commit("two");
     here.commit("three");
 
@@ -247,15 +247,18 @@ fn a_refusal_is_said_once_with_its_advice_and_exit_code() {
     let said = machine.fail(2, &["get", "outputs.jsonl", "--mappings-only"]);
     assert_eq!(
         said,
-        "error: --mappings-only fetches mappings, and MAPPINGS are given\n  \
+        "error: --mappings-only fetches mappings, but MAPPINGS was given\n  \
          help: `larder cache add` records them\n"
     );
     let said = machine.fail(2, &["get"]);
     assert!(said.starts_with("error: there is no larder.toml in "), "{said}");
-    assert!(said.ends_with("\n  help: or name the package with --package\n"), "{said}");
+    assert!(
+        said.ends_with("\n  help: run this in the package, or name it with --package\n"),
+        "{said}"
+    );
     let events = machine.run(&["get", "--json"]);
     let event: serde_json::Value = serde_json::from_str(&events.stdout).unwrap();
-    assert_eq!(event["help"], "or name the package with --package");
+    assert_eq!(event["help"], "run this in the package, or name it with --package");
     let manifest = "[package]\nname = \"pkg\"\n[[command]]\nname = \"c\"\noutputs = [\"c\"]\nrun = [\"false\"]\n";
     fs::write(machine.work().join("larder.toml"), manifest).unwrap();
     let said = machine.fail(1, &["pack", "outputs.pack"]);

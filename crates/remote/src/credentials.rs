@@ -1,8 +1,12 @@
-//! Credentials, from the environment only.
+//! Credentials: taken from environment variables, which the caller hands in, and never shown.
 
-use std::{env, fmt};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+};
 
-/// The key in `LARDER_CACHE_KEY`: `id:secret`.
+/// A key as `LARDER_CACHE_KEY` has it: `id:secret`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     /// The S3 access key id, or the Azure account.
     pub id: String,
@@ -11,19 +15,10 @@ pub struct Key {
 }
 
 /// `LARDER_CACHE_KEY` has no colon. Says nothing of what it has.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MalformedKey;
 
 impl Key {
-    /// The key in the environment, if there is one.
-    pub fn from_env() -> Result<Option<Self>, MalformedKey> {
-        match env::var("LARDER_CACHE_KEY") {
-            Ok(value) if !value.is_empty() => Self::parse(value.trim()).map(Some),
-            Ok(_) | Err(env::VarError::NotPresent) => Ok(None),
-            Err(env::VarError::NotUnicode(_)) => Err(MalformedKey),
-        }
-    }
-
     fn parse(value: &str) -> Result<Self, MalformedKey> {
         match value.split_once(':') {
             Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
@@ -40,17 +35,109 @@ impl fmt::Debug for Key {
     }
 }
 
+/// The key of services, and the variables that their providers' own tools read.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    key: Option<Result<Key, MalformedKey>>,
+    variables: Vec<(String, String)>,
+}
+
+/// The variables that providers read: all whose names begin so.
+const PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+/// Variables that providers read under other names.
+const OTHERS: [&str; 2] = ["SERVICE_ACCOUNT", "IDENTITY_ENDPOINT"];
+
+impl Credentials {
+    /// The credentials in an environment: `LARDER_CACHE_KEY`, and the providers' own variables. A
+    /// malformed key is found out when a service is opened, since most commands open none.
+    pub fn of<N, V>(variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<OsStr>,
+        V: Into<OsString>,
+    {
+        let mut credentials = Self::default();
+        for (name, value) in variables {
+            let Some(name) = name.as_ref().to_str() else { continue };
+            let value = value.into().into_string();
+            if name == "LARDER_CACHE_KEY" {
+                credentials.key = match value {
+                    Ok(value) if value.is_empty() => None,
+                    Ok(value) => Some(Key::parse(value.trim())),
+                    Err(_) => Some(Err(MalformedKey)),
+                };
+            } else if let Ok(value) = value
+                && (OTHERS.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)))
+            {
+                credentials.variables.push((name.to_owned(), value));
+            }
+        }
+        credentials
+    }
+
+    /// The key, if there is one.
+    pub(crate) fn key(&self) -> Result<Option<&Key>, MalformedKey> {
+        self.key.as_ref().map(|key| key.as_ref().map_err(MalformedKey::clone)).transpose()
+    }
+
+    /// The variables whose names begin with `prefix`, with their names in lower case, as settings of
+    /// providers are called.
+    pub(crate) fn settings(&self, prefix: &'static str) -> impl Iterator<Item = (String, &str)> {
+        let mine = self.variables.iter().filter(move |(name, _)| name.starts_with(prefix));
+        mine.map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
+    }
+
+    /// The value of one of the variables.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl From<Key> for Credentials {
+    fn from(key: Key) -> Self {
+        Self { key: Some(Ok(key)), variables: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
     fn a_key_is_never_printed() {
         let key = Key::parse("AKIDEXAMPLE:wJalr:secret").unwrap();
         assert_eq!((key.id.as_str(), key.secret.as_str()), ("AKIDEXAMPLE", "wJalr:secret"));
-        assert_eq!(format!("{key:?}"), "Key(…)");
+        assert_eq!(
+            format!("{key:?} {:?}", Credentials::from(key.clone())),
+            "Key(…) Credentials(…)"
+        );
         for bad in ["", "id", ":secret", "id:"] {
             assert_eq!(Key::parse(bad).err(), Some(MalformedKey));
         }
+    }
+
+    #[test]
+    fn credentials_are_those_variables_that_services_read() {
+        let key = |value: &OsStr| Credentials::of([("LARDER_CACHE_KEY", value)]);
+        assert_eq!(key(OsStr::new("")).key(), Ok(None));
+        assert_eq!(key(OsStr::new(" id:secret\n")).key().unwrap().unwrap().secret, "secret");
+        assert_eq!(key(OsStr::from_bytes(b"id:\xff")).key(), Err(MalformedKey));
+        let found = Credentials::of([
+            ("AWS_REGION", "eu-west-1"),
+            ("IDENTITY_ENDPOINT", "http://127.0.0.1"),
+            ("PATH", "/bin"),
+        ]);
+        let aws: Vec<_> = found.settings("AWS_").collect();
+        assert_eq!(aws, [("aws_region".to_owned(), "eu-west-1")]);
+        assert_eq!(found.variable("IDENTITY_ENDPOINT"), Some("http://127.0.0.1"));
+        assert_eq!(found.variable("PATH"), None);
     }
 }

@@ -28,7 +28,7 @@ mod throttle;
 
 pub use catalogue::{Catalogue, CatalogueError, RemotePack};
 pub use config::{CacheConfig, Config, ConfigError, ServiceConfig};
-pub use credentials::Key;
+pub use credentials::{Credentials, Key};
 pub use error::RemoteError;
 pub use fetch::{Missing, Transfer};
 pub use get::{Get, GetReport, get, get_mappings};

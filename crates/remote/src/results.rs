@@ -19,7 +19,7 @@ pub struct ResultKey(String);
 /// Why a text is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a key: letters, digits, `.`, `_` and `-`, at most 128 of them, starting with a \
+    "{0:?} is not a key: use letters, digits, `.`, `_` and `-`, at most 128 of them, starting with a \
      letter, a digit or `_`"
 )]
 pub struct ParseKeyError(String);

@@ -105,7 +105,7 @@ pub fn describe(error: &Error) -> String {
         Error::PermissionDenied { .. } => DENIED.to_owned(),
         Error::Unauthenticated { .. } => UNKNOWN.to_owned(),
         Error::AlreadyExists { .. } | Error::Precondition { .. } => {
-            "it is there already".to_owned()
+            "it is already there".to_owned()
         }
         Error::NotSupported { .. } | Error::NotImplemented { .. } => {
             "the service cannot do that".to_owned()

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     ConfigError, RemoteError, ServiceConfig,
-    credentials::Key,
+    credentials::{Credentials, Key},
     paths,
     retry::{Attempts, Health, describe, is_transient},
     throttle::{Connector, Throttle},
@@ -68,15 +68,6 @@ pub struct Listed {
 }
 
 impl Service {
-    /// Opens the service of `config`, with the credentials in the environment. Sends no request.
-    pub fn open(config: &ServiceConfig, access: Access) -> Result<Self, RemoteError> {
-        let key = Key::from_env().map_err(|_| ConfigError::Service {
-            name: config.name.clone(),
-            reason: "LARDER_CACHE_KEY is not of the form id:secret".to_owned(),
-        })?;
-        Self::open_with(config, access, key)
-    }
-
     /// The same service, to be given up soon when it does not answer: for those who can do without.
     #[must_use]
     pub fn given_up_soon(mut self) -> Self {
@@ -84,13 +75,13 @@ impl Service {
         self
     }
 
-    /// Opens the service of `config`, with `key` in the place of `LARDER_CACHE_KEY`.
-    pub fn open_with(
-        config: &ServiceConfig,
-        access: Access,
-        key: Option<Key>,
-    ) -> Result<Self, RemoteError> {
+    /// Opens the service of `config`, with the credentials that are there. Sends no request.
+    pub fn open(config: &ServiceConfig, access: Access) -> Result<Self, RemoteError> {
         let wrong = |reason: String| ConfigError::Service { name: config.name.clone(), reason };
+        let credentials = config.credentials();
+        let key = credentials
+            .key()
+            .map_err(|_| wrong("LARDER_CACHE_KEY is not of the form id:secret".to_owned()))?;
         install_tls_provider();
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -99,7 +90,8 @@ impl Service {
             .build()
             .map_err(|source| RemoteError::Local { action: "start threads".to_owned(), source })?;
         let throttle = Throttle::default();
-        let opener = Opener { config, access, key, throttle: throttle.clone() };
+        let opener =
+            Opener { config, access, key, credentials: &credentials, throttle: throttle.clone() };
         let never = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let often = RetryConfig { max_retries: 10, backoff: backoff(), ..RetryConfig::default() };
         // Some of the builders look for the runtime.
@@ -326,7 +318,8 @@ fn install_tls_provider() {
 struct Opener<'a> {
     config: &'a ServiceConfig,
     access: Access,
-    key: Option<Key>,
+    key: Option<&'a Key>,
+    credentials: &'a Credentials,
     throttle: Throttle,
 }
 
@@ -339,7 +332,7 @@ impl Opener<'_> {
             url.split_once("://").ok_or_else(|| format!("{url:?} is not a URL"))?;
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.contains('@') {
-            return Err("the URL carries credentials; put them in LARDER_CACHE_KEY".to_owned());
+            return Err("the URL contains credentials; put them in LARDER_CACHE_KEY".to_owned());
         }
         match scheme {
             "s3" => self.s3(rest, retry),
@@ -364,7 +357,14 @@ impl Opener<'_> {
 
     fn s3(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
         let (bucket, prefix) = bucket_and_prefix(rest)?;
-        let mut builder = AmazonS3Builder::from_env()
+        let mut builder = AmazonS3Builder::new();
+        for (name, value) in self.credentials.settings("AWS_") {
+            // Others are not for this.
+            if let Ok(setting) = name.parse() {
+                builder = builder.with_config(setting, value);
+            }
+        }
+        builder = builder
             .with_bucket_name(bucket)
             .with_retry(retry)
             .with_client_options(self.client()?)
@@ -377,7 +377,7 @@ impl Opener<'_> {
         }
         if self.is_anonymous() {
             builder = builder.with_skip_signature(true);
-        } else if let Some(key) = &self.key {
+        } else if let Some(key) = self.key {
             builder = builder.with_access_key_id(&key.id).with_secret_access_key(&key.secret);
         }
         Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
@@ -385,7 +385,17 @@ impl Opener<'_> {
 
     fn gcs(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
         let (bucket, prefix) = bucket_and_prefix(rest)?;
-        let mut builder = GoogleCloudStorageBuilder::from_env()
+        let mut builder = GoogleCloudStorageBuilder::new();
+        if let Some(path) = self.credentials.variable("SERVICE_ACCOUNT") {
+            builder = builder.with_service_account_path(path);
+        }
+        for (name, value) in self.credentials.settings("GOOGLE_") {
+            // Others are not for this.
+            if let Ok(setting) = name.parse() {
+                builder = builder.with_config(setting, value);
+            }
+        }
+        builder = builder
             .with_bucket_name(bucket)
             .with_retry(retry)
             .with_client_options(self.client()?)
@@ -401,7 +411,17 @@ impl Opener<'_> {
 
     fn azure(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
         let (container, prefix) = bucket_and_prefix(rest)?;
-        let mut builder = MicrosoftAzureBuilder::from_env()
+        let mut builder = MicrosoftAzureBuilder::new();
+        for (name, value) in self.credentials.settings("AZURE_") {
+            // Others are not for this.
+            if let Ok(setting) = name.parse() {
+                builder = builder.with_config(setting, value);
+            }
+        }
+        if let Some(endpoint) = self.credentials.variable("IDENTITY_ENDPOINT") {
+            builder = builder.with_msi_endpoint(endpoint);
+        }
+        builder = builder
             .with_container_name(container)
             .with_retry(retry)
             .with_client_options(self.client()?)
@@ -409,7 +429,7 @@ impl Opener<'_> {
         if let Some(endpoint) = &self.config.endpoint {
             builder = builder.with_endpoint(endpoint.clone()).with_allow_http(true);
         }
-        if let Some(key) = &self.key {
+        if let Some(key) = self.key {
             builder = builder.with_account(&key.id).with_access_key(&key.secret);
         }
         if self.is_anonymous() {
@@ -421,7 +441,7 @@ impl Opener<'_> {
     fn directory(&self, rest: &str) -> Result<Opened, String> {
         let directory = PathBuf::from(rest);
         if !directory.is_absolute() {
-            return Err("file:// wants an absolute path: file:///srv/cache".to_owned());
+            return Err("file:// needs an absolute path: file:///srv/cache".to_owned());
         }
         if self.access == Access::Write {
             fs::create_dir_all(&directory)
@@ -454,7 +474,7 @@ impl Opener<'_> {
             let certificates = Certificate::from_pem_bundle(&pem)
                 .map_err(|error| format!("{}: {}", file.display(), describe(&error)))?;
             if certificates.is_empty() {
-                return Err(format!("{} holds no PEM certificate", file.display()));
+                return Err(format!("{} contains no PEM certificate", file.display()));
             }
             for certificate in certificates {
                 options = options.with_root_certificate(certificate);

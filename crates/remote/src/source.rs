@@ -45,7 +45,7 @@ pub fn put_stored(
 #[derive(Debug, thiserror::Error)]
 pub enum StagedError {
     /// It is not as it should be. Nothing was sent.
-    #[error("the staging directory is refused; nothing was uploaded")]
+    #[error("the staging directory was refused; nothing was uploaded")]
     Refused(Vec<Refusal>),
     /// It changed while it was being sent. No mappings were written, so nobody sees what was sent.
     #[error("the staging directory changed while it was uploaded; no revision was written")]

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -151,13 +152,20 @@ fn missing_artifacts_cost_only_the_mappings_that_mention_them() {
 }
 
 fn arrives(faults: Faults, seed: u64) -> GetReport {
+    arrives_within(None, faults, seed)
+}
+
+/// Gets everything through a bad network, with a time after which an answer is no longer waited for.
+fn arrives_within(seconds: Option<u64>, faults: Faults, seed: u64) -> GetReport {
     let s3 = S3::start();
     let mut here = Stored::new(seed, 300, 14_000);
     here.add("large.so", &object(seed, 999, 5 << 20));
     here.put(&open(&config_at(s3.address), Access::Write), "r1");
     let proxy = Proxy::start(s3.address, faults, seed);
     let there = Stored::empty();
-    let report = there.get(&open(&config_at(proxy.address), Access::Read), "r1");
+    let mut config = config_at(proxy.address);
+    config.timeout_seconds = seconds.or(config.timeout_seconds);
+    let report = there.get(&open(&config, Access::Read), "r1");
     assert_eq!(there.verified(&here.mappings), 301, "{:?}", report.missing);
     report
 }
@@ -179,7 +187,9 @@ fn everything_arrives_through_resets() {
 
 #[test]
 fn everything_arrives_through_stalls() {
-    arrives(Faults { stall: 0.15, ..Faults::default() }, 14);
+    // An answer that is late because the machine is busy is asked for again, like one that never comes:
+    // that costs nothing but time, unless it is late ten times in a row.
+    arrives_within(Some(2), Faults { stall: 0.15, ..Faults::default() }, 14);
 }
 
 #[test]
@@ -219,20 +229,21 @@ fn a_dead_service_is_given_up_soon() {
     let here = Stored::new(1, 100, 14_000);
     here.put(&service, "r1");
     proxy.set(Faults { unavailable: 1.0, ..Faults::default() });
-    let begin = Instant::now();
+    proxy.requests();
     let error = Stored::empty().try_get(&service, &["r1"]).unwrap_err().to_string();
     assert!(error.contains("503"), "{error}");
     assert!(!error.contains("Slow down"), "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(60));
+    let requests = proxy.requests();
+    assert!((2..=40).contains(&requests), "{requests}");
 }
 
 #[test]
 fn a_wrong_key_is_said_so_and_not_shown() {
     let s3 = S3::start();
     let key = larder_remote::Key { id: "AKWRONG".to_owned(), secret: "hunter2".to_owned() };
-    let service =
-        larder_remote::Service::open_with(&config_at(s3.address), Access::Write, Some(key))
-            .unwrap();
+    let mut config = config_at(s3.address);
+    config.credentials = Some(Arc::new(key.into()));
+    let service = open(&config, Access::Write);
     let error = Stored::new(1, 1, 10).try_put(&service, "r", Overwrite::default()).unwrap_err();
     let error = format!("{error} {error:?}");
     assert!(error.contains("access denied"), "{error}");
@@ -257,18 +268,10 @@ fn artifacts_come_on_demand_with_their_neighbours() {
     assert_eq!(there.verified(&here.mappings), 0);
     proxy.requests();
 
-    // The environment's key is not ours to set, so the on-demand service is a directory.
-    let directory = TempDir::new().unwrap();
-    let local = larder_remote::ServiceConfig {
-        url: format!("file://{}", directory.path().display()),
-        endpoint: None,
-        ..config
-    };
-    here.put(&open(&local, Access::Write), "r1");
-    let mut config = Config::default();
-    config.cache.services.push(local);
+    let mut services = Config::default();
+    services.cache.services.push(config);
     let root = there.store.layout().root().to_owned();
-    let upstream = larder_remote::on_demand(config, there.store.layout()).unwrap();
+    let upstream = larder_remote::on_demand(services, there.store.layout()).unwrap();
     let store = Store::open(root).unwrap().with_upstream(upstream);
     let mut hits = 0;
     for (dep_hash, outputs) in here.mappings.iter() {

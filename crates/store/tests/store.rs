@@ -143,7 +143,7 @@ fn truncated_entries_and_those_edited_with_their_time_put_back_are_never_restore
     assert_eq!(left, 4, "the store and what was built");
 }
 
-/// What tells that somebody has changed a file, or only its metadata.
+/// Returns the numbers of a file that change when anybody changes it, or only its metadata.
 fn status(path: &Path) -> (u64, u32, i64, i64, i64, i64, u64) {
     let m = path.metadata().unwrap();
     (m.ino(), m.mode(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec(), m.nlink())

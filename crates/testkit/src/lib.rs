@@ -1,5 +1,5 @@
-//! What the tests of all crates share, one job a module. Each thing is done with real processes, files
-//! and sockets, in temporary directories that are gone with the test.
+//! Support for the tests of all crates, one job a module. Everything is done with real processes, files and
+//! sockets, in temporary directories that are gone with the test.
 //!
 //! Everything here fails a test by panicking, at the line that called it where that helps.
 

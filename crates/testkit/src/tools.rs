@@ -37,7 +37,7 @@ pub fn path_with(directory: &Path) -> String {
     format!("{}:{}", directory.display(), env::var("PATH").unwrap())
 }
 
-/// What a program that succeeds writes to standard output about a file.
+/// Runs a program on a file, which must succeed, and returns its standard output.
 #[track_caller]
 pub fn said(program: &str, arguments: &[&str], file: &Path) -> String {
     let output = Command::new(program).args(arguments).arg(file).output().unwrap();

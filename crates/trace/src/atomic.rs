@@ -41,7 +41,7 @@ pub fn is_temporary(path: &Path) -> bool {
 /// (by a process with the same id, in another container). Makes the directory where it is missing.
 ///
 /// # Errors
-/// What `make` says, `AlreadyExists` excepted.
+/// The error of `make`, unless it is `AlreadyExists`.
 pub fn make_temporary<T>(
     destination: &Path,
     mut make: impl FnMut(&Path) -> io::Result<T>,
@@ -74,7 +74,7 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 /// process killed at any instant, sees the old file or the new one and nothing between.
 ///
 /// # Errors
-/// What `fill` says, or that the file could not be made; `destination` is then as it was.
+/// The error of `fill`, or of making the file; `destination` is then as it was.
 pub fn write_new<T, E: From<io::Error>>(
     destination: &Path,
     mode: u32,

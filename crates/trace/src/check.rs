@@ -48,7 +48,7 @@ pub enum Times {
     Old,
 }
 
-/// What is to be had.
+/// The outputs that are wanted, and what they are to be made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// The hash of the trace of what it is to be made from.
@@ -94,7 +94,7 @@ pub enum Proof {
 /// Outputs that need not be built.
 #[derive(Debug)]
 pub struct UpToDate {
-    /// What was recorded of them; where nothing was, they as they are.
+    /// The outputs as they were recorded; without a record, as they are.
     pub record: Outputs,
     /// When each output was last changed, in the order of `record`; [`MTime::NONE`] of one that is not
     /// on disk.

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType};
 
 use crate::{ContentHash, look::look};
 
-/// What counts as the content of a path.
+/// The kinds of content that a path can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Content {
     /// The bytes of a file, where CRLF reads as LF, so that a checkout with other line endings
@@ -55,7 +55,7 @@ thread_local! {
 /// The hash of what is at `path`. A file is read once, in pieces, whatever its size.
 ///
 /// # Errors
-/// Whatever opening or reading the file gives. A directory is an error, but for [`Content::Names`].
+/// When the file cannot be opened or read. A directory is an error, except with [`Content::Names`].
 pub fn compute_file_hash(path: &Path, content: Content) -> io::Result<ContentHash> {
     look(CWD, path, content).map(|hashed| hashed.hash)
 }

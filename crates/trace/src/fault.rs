@@ -1,8 +1,8 @@
-//! What the system says about files, for people.
+//! The system's errors about files, in words for people.
 
 use std::io;
 
-/// What went wrong and what to do about it, without the system's own numbers.
+/// Says what went wrong and what to do about it, without the system's own numbers.
 pub fn describe_io(error: &io::Error) -> String {
     let said = error.to_string();
     let said = said.split(" (os error ").next().unwrap_or(&said);

@@ -59,7 +59,7 @@ const SAME: u8 = 1;
 /// It is not to be trusted as it was loaded: only what was learned counts.
 const CHANGED: u8 = 2;
 
-/// What this run found out, over what was loaded.
+/// Facts that this run found out; they count before those that were loaded.
 #[derive(Default)]
 struct Learned {
     /// By [`Content`].
@@ -114,8 +114,8 @@ impl StatIndex {
     /// [`Self::record_elided`] of it, or of something in that directory.
     ///
     /// # Errors
-    /// What looking at or reading the file gives: `NotFound`, `IsADirectory` and so on. That there is
-    /// no directory is no error for [`Content::Names`], but something to remember.
+    /// When the file cannot be looked at or read: `NotFound`, `IsADirectory` and so on. For
+    /// [`Content::Names`], a missing directory is no error, but a fact to remember.
     pub fn file(&self, path: &str, content: Content) -> io::Result<Hashed> {
         self.walk().file(path, content)
     }
@@ -165,7 +165,7 @@ impl StatIndex {
         again.hashed == fact.hashed
     }
 
-    /// What this run has found at `path`.
+    /// Returns the fact that this run has found at `path`.
     fn found(&self, learned: &Learned, path: &str, content: Content) -> Option<Fact> {
         if let Some(fact) = learned.files[content as usize].get(path) {
             return Some(*fact);

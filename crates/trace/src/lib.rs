@@ -1,4 +1,4 @@
-//! What changed: hashes, traces, trace files and the stat index.
+//! Tells what changed, by hashes, traces, trace files and the stat index.
 //!
 //! This crate is the behaviour of Lake's `Lake.Build.Trace` and `Lake.Build.Common` as a library
 //! that any build program can call; larder's own engine is one such program.

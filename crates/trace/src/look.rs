@@ -24,7 +24,7 @@ pub struct Hashed {
 /// Reads the file, or lists the directory, at `path`, relative to `directory`.
 ///
 /// # Errors
-/// What opening or reading it gives: `NotFound`, `IsADirectory` and so on.
+/// When it cannot be opened or read: `NotFound`, `IsADirectory` and so on.
 pub(crate) fn look(
     directory: BorrowedFd<'_>,
     path: impl rustix::path::Arg,

@@ -17,7 +17,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 /// A trace file larger than this is taken for garbage rather than read into memory.
 const SIZE_LIMIT: u64 = 64 << 20;
 
-/// What a trace file holds: what the outputs were built from, what they were, and what was said.
+/// The content of a trace file: what the outputs were built from, what they were, and what was printed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildMetadata {
@@ -55,7 +55,7 @@ impl BuildMetadata {
     }
 }
 
-/// What reading a trace file found.
+/// The state of a trace file.
 #[derive(Debug)]
 pub enum TraceFile {
     /// The record of a finished build.
@@ -108,7 +108,7 @@ fn damaged(path: &Path, why: &dyn std::fmt::Display) -> TraceFile {
     TraceFile::Damaged
 }
 
-/// What a file holds, unless it is too large for a trace, and when it was written.
+/// Returns the bytes of a file, unless it is too large for a trace, and when it was written.
 fn read_bounded(path: &Path) -> io::Result<(Vec<u8>, MTime)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;

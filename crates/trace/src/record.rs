@@ -1,4 +1,4 @@
-//! What one build of a target left behind: its outputs, the inputs it discovered, and its log.
+//! The description of one build of a target: its outputs, the inputs it discovered, and its log.
 //!
 //! The same description stands in `OUTPUT.trace` files, in the store's mapping entries and in
 //! mappings files, so that a restored target and a built one cannot be told apart by content.
@@ -90,7 +90,7 @@ pub struct Outputs {
     /// Where the build looked for inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searched: Option<Searched>,
-    /// What the build printed.
+    /// The messages that the build printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogEntry>,
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ContentHash, MTime};
 
-/// What an output depends on: a hash and the newest modification time, mixed in order from named
-/// parts, which are kept so that `larder why` can say which of them changed.
+/// The trace of an output: a hash and the newest modification time, mixed in order from the named parts
+/// that the output depends on. The parts are kept so that `larder why` can say which of them changed.
 ///
 /// The hash of a leaf is what it was given. Mixing a part into a trace chains its name and hash:
 /// `h' = BLAKE3(h ‖ length of name as u64 LE ‖ name ‖ hash of part)`, starting from 32 zero bytes.
@@ -17,7 +17,7 @@ use crate::{ContentHash, MTime};
 pub struct BuildTrace {
     name: Cow<'static, str>,
     hash: ContentHash,
-    /// What the hash was taken from, where that is short enough to show, such as an argument list.
+    /// The text that was hashed, where it is short enough to show, such as an argument list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,7 +91,7 @@ impl BuildTrace {
         self
     }
 
-    /// What it is a trace of.
+    /// The name of what it is a trace of.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -106,7 +106,7 @@ impl BuildTrace {
         self.mtime
     }
 
-    /// What the hash was taken from, where it was kept.
+    /// The text that was hashed, where it was kept.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }

@@ -17,7 +17,7 @@ use crate::{
     read_trace_file, write_trace_file,
 };
 
-/// What to trust and what to do.
+/// Settings: which records to trust, and whether to build.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policy {
     /// Trust no saved hash (`--rehash`).
@@ -51,7 +51,7 @@ pub enum BuildError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -140,7 +140,8 @@ impl Place {
         }
     }
 
-    /// What reading each file says, and whether the output can be executed.
+    /// Returns what the file system says of each file without an index: its hash, and of the output also
+    /// whether it can be executed.
     fn read(&self) -> (Vec<Option<ContentHash>>, bool) {
         let hash = |(path, content): &(&str, _)| compute_file_hash(&self.path(path), *content).ok();
         let output = fs::metadata(self.path(WATCHED[0].0));

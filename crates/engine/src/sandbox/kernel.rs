@@ -35,7 +35,7 @@ pub enum Access {
     Read,
     /// Read and write, as with `/dev/null`.
     Device,
-    /// Whatever the owner may, but make devices and sockets.
+    /// Everything that the owner may do, except making devices and sockets.
     Write,
 }
 

@@ -326,8 +326,8 @@ fn is_about_network(line: &str) -> bool {
     SIGNS.iter().any(|sign| line.contains(sign))
 }
 
-/// Whatever may be the name of a file in a line of a tool's: what is quoted, what stands between
-/// colons, and every word.
+/// Everything in a line of a tool's output that may name a file: quoted text, text between colons, and
+/// every word.
 fn names(line: &str) -> Vec<&str> {
     let quotes = |c: char| matches!(c, '\'' | '"' | '`' | '‘' | '’' | '“' | '”');
     let edges = |c: char| quotes(c) || "()[]<>{},;:".contains(c);

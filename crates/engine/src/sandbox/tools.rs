@@ -1,11 +1,12 @@
 //! Where tools are: the system's directories, and installations elsewhere.
 
 use std::{
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::kernel::{Access, Rule};
+use crate::environment::Environment;
 
 /// Programs, libraries and headers of the system, and what the loader and common libraries are
 /// configured by. The store of Nix and that of Guix hold nothing else either.
@@ -130,9 +131,9 @@ impl Installation {
 }
 
 /// The installations that `PATH` and `LEAN_SYSROOT` lead to, outside the system's directories.
-pub fn installed(home: Option<&Path>) -> Vec<Installation> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path)
+pub fn installed(environment: &Environment, home: Option<&Path>) -> Vec<Installation> {
+    let on_path = environment
+        .directories()
         .filter(|directory| directory.is_absolute() && !is_system(directory));
     let mut found: Vec<Installation> = on_path
         .flat_map(|directory| {
@@ -143,7 +144,7 @@ pub fn installed(home: Option<&Path>) -> Vec<Installation> {
         .flatten()
         .filter_map(|program| Installation::of(&program, home))
         .collect();
-    let lean = env::var_os("LEAN_SYSROOT").map(PathBuf::from).filter(|path| path.is_absolute());
+    let lean = environment.get("LEAN_SYSROOT").map(PathBuf::from).filter(|path| path.is_absolute());
     found.extend(lean.map(|prefix| Installation::at(&prefix, home)));
     found.sort_by(|a, b| a.prefix.cmp(&b.prefix));
     found.dedup_by(|later, kept| later.prefix == kept.prefix);

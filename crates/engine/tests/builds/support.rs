@@ -38,7 +38,7 @@ pub struct Here {
     pub root: PathBuf,
 }
 
-/// What a build said: how each output ended, and errors.
+/// The events of a build as lines: how each output ended, and errors.
 #[derive(Default)]
 pub struct Heard(Mutex<Vec<String>>);
 

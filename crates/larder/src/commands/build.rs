@@ -15,7 +15,6 @@ use larder_engine::{
     context::{Mode, Options},
     event::Reporter,
     interrupt,
-    process::Processes,
     sandbox::Permissions,
     why,
 };
@@ -26,7 +25,7 @@ use serde_json::json;
 use super::{App, here};
 use crate::{
     exit::{Exit, Failure},
-    ui::{Ui, seconds},
+    ui::{Shown, seconds},
 };
 
 /// The options of every command that builds.
@@ -38,13 +37,13 @@ pub struct BuildOptions {
     /// Build nothing; exit with 3 if something is out of date
     #[arg(long)]
     no_build: bool,
-    /// Go on with everything that does not need what failed
+    /// Keep building whatever does not need what failed
     #[arg(short, long)]
     keep_going: bool,
     /// Trust no saved hash: read and hash every file
     #[arg(short = 'H', long)]
     rehash: bool,
-    /// Take outputs that are newer than their inputs, even if their traces differ
+    /// Accept outputs that are newer than their inputs, even if their traces differ
     #[arg(long)]
     old: bool,
     /// Show each command only what the manifest declares, with no network, home or secrets (Linux)
@@ -59,7 +58,7 @@ pub struct BuildOptions {
     /// Say why each target is not up to date
     #[arg(long)]
     explain: bool,
-    /// Neither take artifacts from the cache nor keep any in it
+    /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
     /// Show build output of this level and above
@@ -77,6 +76,11 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
+    /// The defaults, with at most `jobs` commands at once.
+    pub fn with_jobs(jobs: Option<u16>) -> Self {
+        Self { jobs, ..Self::default() }
+    }
+
     /// The way to treat what is out of date.
     fn mode(&self) -> Mode {
         if self.no_build { Mode::NoBuild } else { Mode::Build }
@@ -224,7 +228,10 @@ pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
     else {
         return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
     };
-    app.ui.finish();
+    // Whoever reads what larder prints is to know what runs.
+    if !app.ui.is_written() {
+        return Ok(Exit::Failed);
+    }
     // Only comes back when it could not start.
     let error = Command::new(&program).args(&arguments.arguments).exec();
     Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
@@ -252,8 +259,8 @@ pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
     let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
     let request = request(app, &arguments.targets, &options, Mode::DryRun);
     let reporter: Arc<dyn Reporter> = app.ui.clone();
-    let explained = why::why(&app.session(None, Arc::default()), &request, &reporter);
-    app.ui.finish();
+    let explained = why::why(&app.session(None), &request, &reporter);
+    app.ui.clear();
     let (explanation, report) = explained?;
     for cause in &explanation.causes {
         let outputs = cause.outputs.iter();
@@ -311,6 +318,7 @@ pub fn request(
         sandbox: options.sandbox.then(|| Permissions {
             read: options.allow_read.clone(),
             environment: options.allow_env.clone(),
+            surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
         test: false,
@@ -323,16 +331,13 @@ pub fn run(
     options: &BuildOptions,
     request: &BuildRequest,
 ) -> Result<(BuildReport, Exit), Failure> {
-    let mut ui = Ui::new(&app.global);
-    ui.explain = options.explain;
-    ui.log_level = options.log_level.into();
-    let ui = Arc::new(ui);
-    let processes = Arc::new(Processes::default());
-    end_on_signals(processes.clone())?;
-    let session = app.session(options.jobs, processes);
+    let ui = &app.ui;
+    ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
+    end_on_signals(app)?;
+    let session = app.session(options.jobs);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
-    ui.finish();
+    ui.clear();
     let report = built?;
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
@@ -404,10 +409,10 @@ fn summarize(app: &App, report: &BuildReport, exit: Exit) {
 ///
 /// # Errors
 /// When nothing could be set up for that.
-pub fn end_on_signals(processes: Arc<Processes>) -> Result<(), Failure> {
+pub fn end_on_signals(app: &App) -> Result<(), Failure> {
     // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
     let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
-    interrupt::end_on_signals(processes, overdue).map_err(|error| {
+    interrupt::end_on_signals(app.processes.clone(), overdue).map_err(|error| {
         Failure::failed(format!("cannot wait for signals: {}", describe_io(&error)))
     })
 }

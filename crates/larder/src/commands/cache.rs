@@ -66,7 +66,7 @@ pub struct ScopeArgs {
     /// The scope on the service [default: the package's name]
     #[arg(long, conflicts_with_all = ["repo", "toolchain", "platform"])]
     scope: Option<Scope>,
-    /// The repository, as the scope
+    /// Use this repository as the scope
     #[arg(long, value_name = "OWNER/NAME")]
     repo: Option<String>,
     /// With --repo: the toolchain that the artifacts depend on
@@ -132,7 +132,7 @@ pub struct OverwriteArgs {
 pub struct Add {
     /// The mappings file
     mappings: PathBuf,
-    /// The revision that the artifacts belong to [default: whatever the service's newest ones have]
+    /// The revision that the artifacts belong to [default: any of the service's newest]
     #[arg(long, value_name = "REV")]
     rev: Option<Revision>,
     #[command(flatten)]
@@ -234,7 +234,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
 /// The name of the package here or above. The one place where this group reads the manifest.
 fn package_name() -> Result<Scope, Failure> {
     let failed = |error: larder_project::diagnostic::Diagnostics| {
-        Failure::wrong(error).hint("or name the package with --package")
+        Failure::wrong(error).hint("run this in the package, or name it with --package")
     };
     let root = Workspace::find_root(here()).map_err(failed)?;
     let manifest = Manifest::read(&root).map_err(failed)?;

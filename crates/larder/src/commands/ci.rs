@@ -46,7 +46,7 @@ pub struct Key {
     /// Files or directories of the package that count too; may be repeated
     #[arg(long, value_name = "GLOB")]
     input: Vec<String>,
-    /// Of these, files or directories that do not count; may be repeated
+    /// Files or directories among these that do not count; may be repeated
     #[arg(long, value_name = "GLOB", requires = "input")]
     exclude: Vec<String>,
     /// The build context of an image, without what its ignore file excludes
@@ -63,18 +63,20 @@ pub struct Key {
     explain: bool,
 }
 
-/// Ask a service whether the result of a key is there: exit 0 hit, 1 miss, 2 could not tell
+/// Ask a service whether it has the result of a key; exit with 0 if so, 1 if not, 2 if unknown
 #[derive(Args)]
 pub struct ProbeKey {
+    /// The key, as `larder ci key` prints it
     #[arg(value_name = "KEY")]
     key: ResultKey,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
-/// Tell a service that the result of a key is there
+/// Tell a service that the result of a key exists
 #[derive(Args)]
 pub struct Done {
+    /// The key, as `larder ci key` prints it
     #[arg(value_name = "KEY")]
     key: ResultKey,
     #[command(flatten)]
@@ -195,12 +197,12 @@ fn done(app: &App, arguments: &Done) -> Result<Exit, Failure> {
     if app.resolution.offline {
         return Err(Failure::failed(OFFLINE));
     }
-    let config = app.store.services()?;
+    let config = app.services()?;
     let config = config.upload_service(arguments.service.service.as_deref())?;
     let service = Service::open(config, Access::Write)?;
     let new = record_result(&service, key)?;
-    let known = if new { "" } else { ", which it had" };
-    app.ui.status(&format!("service {} has {key}{known}", service.name()));
+    let known = if new { "now has" } else { "already had" };
+    app.ui.status(&format!("service {} {known} {key}", service.name()));
     app.ui.event_json(&json!({ "event": "done", "key": key.as_str(), "new": new }));
     Ok(Exit::Done)
 }
@@ -254,7 +256,7 @@ fn append(file: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
 }
 
-const OFFLINE: &str = "--offline and LARDER_OFFLINE forbid asking a service";
+const OFFLINE: &str = "--offline or LARDER_OFFLINE forbids asking a service";
 
 /// Why there is nobody to ask.
 enum NoService {
@@ -277,7 +279,7 @@ fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
     if app.resolution.offline {
         return Err(NoService::Offline);
     }
-    let config = app.store.services().map_err(NoService::Config)?;
+    let config = app.services().map_err(NoService::Config)?;
     let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
     Service::open(service, Access::Read).map_err(NoService::Remote)
 }

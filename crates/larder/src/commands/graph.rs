@@ -7,7 +7,7 @@ use larder_project::{graph, name::TargetName};
 use super::{App, here};
 use crate::exit::{Exit, Failure};
 
-/// Show which target needs which
+/// Show which targets need which
 #[derive(Args)]
 pub struct Graph {
     /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]

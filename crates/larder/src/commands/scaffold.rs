@@ -1,6 +1,6 @@
 //! `init` and `clean`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::Args;
 use larder_engine::event::{Event, Reporter};
@@ -34,7 +34,7 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
 
 /// Runs `larder clean`.
 pub fn clean(app: &App, _: &Clean) -> Result<Exit, Failure> {
-    build::end_on_signals(Arc::default())?;
+    build::end_on_signals(app)?;
     let root = Workspace::find_root(here())?;
     scaffold::clean(&root, |holder| app.ui.event(&Event::Waiting { holder }))?;
     Ok(Exit::Done)

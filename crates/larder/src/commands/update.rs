@@ -1,7 +1,5 @@
 //! `update`.
 
-use std::sync::Arc;
-
 use clap::Args;
 use larder_project::{
     dependencies::{self, Resolution},
@@ -13,7 +11,7 @@ use serde_json::json;
 use super::{App, build, here};
 use crate::exit::{Exit, Failure};
 
-/// Pin Git dependencies anew, in larder.lock
+/// Pin Git dependencies to new commits in larder.lock
 #[derive(Args)]
 pub struct Update {
     /// Packages [default: all]
@@ -23,7 +21,7 @@ pub struct Update {
 
 /// Runs `larder update`.
 pub fn update(app: &App, arguments: &Update) -> Result<Exit, Failure> {
-    build::end_on_signals(Arc::default())?;
+    build::end_on_signals(app)?;
     let update = match arguments.packages.is_empty() {
         true => dependencies::Update::Everything,
         false => dependencies::Update::Only(arguments.packages.clone()),

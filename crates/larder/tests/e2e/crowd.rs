@@ -10,7 +10,7 @@ use crate::support::{asked, forget, work_tree};
 fn eight_processes_build_get_and_collect_at_once() {
     let s3 = S3::start();
     let machine = Machine::new();
-    machine.uses(s3.address, 1);
+    machine.uses(s3.address, 300);
     let trees = ["one", "two", "three", "four"].map(|name| work_tree(&machine, name));
     let mappings = machine.path("outputs.jsonl");
     let mappings = mappings.to_str().unwrap();

@@ -54,7 +54,7 @@ fn an_output_damaged_in_place_does_not_come_back() {
 fn damage_to_any_file_of_the_store_is_healed() {
     let s3 = S3::start();
     let machine = Machine::new();
-    machine.uses(s3.address, 1);
+    machine.uses(s3.address, 300);
     let tree = work_tree(&machine, "work");
     let mappings = machine.path("outputs.jsonl");
     let mappings = mappings.to_str().unwrap();

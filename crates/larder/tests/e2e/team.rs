@@ -65,10 +65,10 @@ fn has_all(machine: &Machine, tree: &Path, right: &Outputs) {
 fn what_one_built_another_need_not() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
-    builder.uses(s3.address, 1);
+    builder.uses(s3.address, 300);
     upload(&builder, &staged, &revision, &[]);
     let (user, tree) = clone(&builder);
-    user.uses(s3.address, 1);
+    user.uses(s3.address, 300);
     user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
     has_all(&user, &tree, &right);
     has_all(&user, &tree, &right);
@@ -128,7 +128,7 @@ fn artifacts_come_when_a_build_wants_them() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
     let proxy = Proxy::start(s3.address, Faults::default(), 22);
-    builder.uses(s3.address, 1);
+    builder.uses(s3.address, 300);
     upload(&builder, &staged, &revision, &[]);
     let (user, tree) = clone(&builder);
     user.uses(proxy.address, 1);
@@ -179,7 +179,7 @@ fn artifacts_come_when_a_build_wants_them() {
 fn a_put_from_a_dirty_work_tree_says_so() {
     let s3 = S3::start();
     let (builder, ..) = staged();
-    builder.uses(s3.address, 1);
+    builder.uses(s3.address, 300);
     let (tree, mappings) = (builder.path("work"), builder.path("outputs.jsonl"));
     let put = ["put", mappings.to_str().unwrap()];
     let said = builder.cache(&tree, 0, &put);
@@ -197,7 +197,7 @@ fn a_put_from_a_dirty_work_tree_says_so() {
 fn a_bad_upload_is_a_miss_until_it_is_mended() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
-    builder.uses(s3.address, 1);
+    builder.uses(s3.address, 300);
     upload(&builder, &staged, &revision, &[]);
     for pack in s3.objects_ending(".pack") {
         let mut content = fs::read(&pack).unwrap();
@@ -206,7 +206,7 @@ fn a_bad_upload_is_a_miss_until_it_is_mended() {
         fs::write(&pack, content).unwrap();
     }
     let (user, tree) = clone(&builder);
-    user.uses(s3.address, 1);
+    user.uses(s3.address, 300);
     let get = [&["get"][..], &PLACE].concat();
     let said = user.cache(&tree, 1, &get);
     assert!(said.stderr.contains("corrupt on the service"), "{}", said.stderr);
@@ -230,7 +230,7 @@ fn a_bad_upload_is_a_miss_until_it_is_mended() {
 fn mappings_of_other_outputs_are_a_miss() {
     let s3 = S3::start();
     let (builder, revision, right, staged) = staged();
-    builder.uses(s3.address, 1);
+    builder.uses(s3.address, 300);
     // Well-formed, and wrong: each dep hash with the outputs of another.
     let file = staged.join("outputs.jsonl");
     let mappings = Mappings::read(&file).unwrap();
@@ -240,7 +240,7 @@ fn mappings_of_other_outputs_are_a_miss() {
     crossed.write(&file).unwrap();
     upload(&builder, &staged, &revision, &[]);
     let (user, tree) = clone(&builder);
-    user.uses(s3.address, 1);
+    user.uses(s3.address, 300);
     user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
     user.build(&tree, &[]).all("built");
     assert!(asked(&tree).iter().all(|(name, output)| right[name] == *output));

@@ -1,5 +1,7 @@
 //! Output of builds: colours, replays, levels, failures.
 
+use std::fs;
+
 use larder_testkit::{events::Built, project::Project, run::run};
 
 const WARNS: &str = "[[library]]\nname = \"a\"\nsources = [\"*.c\"]\ntrace-args = [\"-Wall\"]\n";
@@ -212,4 +214,35 @@ fn programs_that_cannot_be_run() {
     std::fs::remove_file(project.path("tool")).unwrap();
     std::fs::create_dir(project.path("tool")).unwrap();
     project.larder(&["build"]).ends_with(1).says("the input tool is a directory, not a file");
+}
+
+/// A command whose output is lost fails and says so once. `exec` does not start its program then: whoever
+/// reads the events would not learn of it.
+#[test]
+fn output_that_is_lost_fails_the_command_and_is_said_once() {
+    let project =
+        Project::cached("[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\ntest = true\n");
+    project.file("x.c", "#include <stdio.h>\nint main(void) { return !fopen(\"ran\", \"w\"); }\n");
+    for arguments in [
+        &["exec", "--json", "x"][..],
+        &["build", "--json"],
+        &["query", "x"],
+        &["query", "--json", "x"],
+        &["why"],
+        &["why", "--json"],
+        &["test", "--json"],
+        &["cache", "pack", "--json", "x.pack"],
+        &["cache", "bake", "--json", "offline"],
+        &["--help"],
+    ] {
+        _ = fs::remove_file(project.path("ran"));
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = project.command(arguments);
+        let stderr = run(command.stdout(full)).ends_with(1).stderr;
+        let said = stderr.matches("cannot write to standard output: No space left").count();
+        assert_eq!(said, 1, "{arguments:?}: {stderr}");
+        assert_eq!(project.path("ran").exists(), arguments[0] == "test", "{arguments:?}");
+    }
+    project.larder(&["exec", "--json", "x"]).ok();
+    assert!(project.path("ran").exists());
 }

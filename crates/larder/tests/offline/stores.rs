@@ -186,7 +186,7 @@ fn a_store_that_is_not_there_is_empty() {
     assert_eq!((built.built().len(), built.notes.len()), (STEPS, 0), "{built:?}");
     run(machine.larder(&["cache", "verify", machine.offline().to_str().unwrap()]))
         .ends_with(2)
-        .mentions(&["is no store"]);
+        .mentions(&["is not a store"]);
 }
 
 #[test]

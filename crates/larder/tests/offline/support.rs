@@ -92,7 +92,8 @@ impl Machine {
         self.built(name, command)
     }
 
-    /// What a command that builds the package below `name` comes to. A miss is no more than a miss.
+    /// Runs a command that builds the package below `name`, which must succeed, and tells how each output
+    /// ended. A miss is no more than a miss.
     pub fn built(&self, name: &str, command: Command) -> Built {
         let said = run(command).ok();
         let program = self.path(name).join("app/.larder/build/app");
@@ -104,7 +105,7 @@ impl Machine {
     }
 }
 
-/// What a build with an offline store is to come to.
+/// The ends that a build with an offline store may have.
 pub trait Expect {
     /// Everything came from a cache, and nothing was worth saying.
     fn all_restored(&self);

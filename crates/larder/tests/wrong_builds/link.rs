@@ -1,4 +1,4 @@
-//! Whatever a linker reads is traced: named in arguments, found by name, or named by what it reads.
+//! All that a linker reads is traced: files named in arguments, found by name, or named in what it reads.
 
 use std::{fs, process::Command};
 

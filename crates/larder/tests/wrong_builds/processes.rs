@@ -1,6 +1,6 @@
 //! Daemons, signals, and machines with few threads to spare.
 
-use std::{fs, os::unix::process::ExitStatusExt, process::Child, time::Duration};
+use std::{fs, process::Child, thread, time::Duration};
 
 use larder_testkit::{
     processes::{Stray, send},
@@ -70,11 +70,59 @@ fn sigterm_ends_a_build_that_waits_for_the_lock() {
     }
 }
 
+/// The thread that larder begins with starts, in this order, the one that waits for signals (its first
+/// attempt), those that build beside it (three, with `-j4`), the tools that are asked who they are, and its
+/// share of the commands, the last of which is its last attempt. Each kind is refused by itself and with all
+/// that come after: what happens depends on the kind alone. strace counts for each thread by itself, so that
+/// the same refusals hit commands that the other threads start.
 #[test]
 fn too_few_threads_are_an_error_and_no_panic() {
     if !require("strace") {
         return;
     }
+    let (_, _, calls) = build_with_refusals(None);
+    let first = calls.split_whitespace().next().unwrap();
+    let is_attempt = |line: &&str| line.starts_with(first) && line.contains("clone");
+    let last = calls.lines().filter(is_attempt).count();
+    let (the_last, from_the_last) = (last.to_string(), format!("{last}+"));
+    let refusals = [
+        // Nobody would hear a signal.
+        ("1", Some(1)),
+        // Those threads that are there do the work.
+        ("2", Some(0)),
+        ("4", Some(0)),
+        ("2..4", Some(0)),
+        // A process is tried for again: a compiler that is asked, and a command.
+        ("5", Some(0)),
+        (&the_last, Some(0)),
+        // As where `ulimit -u` is used up: larder gives up after five seconds, with no thread beside the
+        // first, with all of them before the compilers are asked, and at the commands. Other threads may
+        // have run all of those.
+        ("2+", Some(1)),
+        ("5+", None),
+        (&from_the_last, None),
+    ];
+    // All at once: they mostly wait.
+    thread::scope(|scope| {
+        for (when, wanted) in refusals {
+            scope.spawn(move || {
+                let (code, said, calls) = build_with_refusals(Some(when));
+                assert!(matches!(code, Some(0 | 1)), "{when}: {code:?}: {said}");
+                assert!(wanted.is_none() || code == wanted, "{when}: {code:?}: {said}");
+                // How many commands the first thread runs is not always the same.
+                let is_hit = calls.contains("INJECTED") || when.starts_with(&last.to_string());
+                assert!(is_hit, "{when}: {said}");
+                let reasons = ["cannot wait for signals", "the system allows no more processes"];
+                let is_said = reasons.iter().any(|reason| said.contains(reason));
+                assert_eq!(is_said, code == Some(1), "{when}: {said}");
+            });
+        }
+    });
+}
+
+/// Builds with some of each thread's attempts to start a thread or a process refused, and once more
+/// without. Gives the exit code of the first, what it said, and its attempts.
+fn build_with_refusals(when: Option<&str>) -> (Option<i32>, String, String) {
     let project = Project::new(
         r#"
 [[library]]
@@ -89,28 +137,16 @@ run = ["cp", "{in}", "{out}"]
 "#,
     );
     project.file("a.c", "int a;\n").file("b.c", "int b;\n").file("c.c", "int c;\n");
-    let mut refused = 0;
-    for from in 1..40 {
-        project.forget();
-        // As where `ulimit -u` is used up: from some thread on there are no more.
-        let inject = format!("inject=clone,clone3:error=EAGAIN:when={from}+");
-        let trace = project.root.parent().unwrap().join("calls");
-        let strace = ["strace", "-f", "-qq", "-e", &inject, "-o", trace.to_str().unwrap()];
-        let output = under(&strace, &project.command(&["build", "-j4"])).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        let status = output.status;
-        assert!(!said.contains("panicked"), "from {from}: {said}");
-        assert!(matches!(status.code(), Some(0 | 1)), "from {from}: {status:?}: {said}");
-        assert_eq!(status.signal(), None, "from {from}: {said}");
-        let calls = fs::read_to_string(&trace).unwrap();
-        if !calls.contains("INJECTED") {
-            assert_eq!(status.code(), Some(0), "{said}");
-            break;
-        }
-        refused += 1;
-    }
-    assert!(refused > 0);
+    let calls = project.root.parent().unwrap().join("calls");
+    let inject = when.map(|when| format!("inject=clone,clone3:error=EAGAIN:when={when}"));
+    let mut strace = vec!["strace", "-f", "-qq", "--seccomp-bpf", "-o", calls.to_str().unwrap()];
+    strace.extend(["-e", "trace=clone,clone3"]);
+    strace.extend(inject.iter().flat_map(|inject| ["-e", inject]));
+    let output = under(&strace, &project.command(&["build", "-j4"])).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("panicked"), "{when:?}: {said}");
     project.build();
+    (output.status.code(), said, fs::read_to_string(&calls).unwrap())
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What goes in comes out, and equal content makes equal bytes.
+//! The laws of packs: all that goes in comes out, and equal content makes equal bytes.
 
 use std::{
     fs::{self, File},

@@ -1,6 +1,9 @@
 //! Stores that are uploaded to services and filled from them.
 
-use std::{net::SocketAddr, sync::LazyLock};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+};
 
 use larder_remote::{
     Access, Destination, Get, GetReport, Key, Overwrite, PutReport, RemoteError, Service,
@@ -13,7 +16,8 @@ use crate::{
     stores::{Stored, scope},
 };
 
-/// The configuration of the bucket as seen through `address`.
+/// The configuration of the bucket as seen through `address`, with the server's key. No machine is so busy
+/// that a server which means to answer takes as long as this waits.
 pub fn config_at(address: SocketAddr) -> ServiceConfig {
     ServiceConfig {
         name: "team".to_owned(),
@@ -22,15 +26,20 @@ pub fn config_at(address: SocketAddr) -> ServiceConfig {
         region: Some("us-east-1".to_owned()),
         anonymous_reads: false,
         ca_certificates: None,
-        timeout_seconds: Some(1),
+        timeout_seconds: Some(300),
         connections: None,
+        credentials: Some(Arc::new(key().into())),
     }
 }
 
-/// Opens a service with the key.
+/// The key of the S3 server.
+fn key() -> Key {
+    Key { id: KEY.0.to_owned(), secret: KEY.1.to_owned() }
+}
+
+/// Opens a service, which must work.
 pub fn open(config: &ServiceConfig, access: Access) -> Service {
-    let key = Key { id: KEY.0.to_owned(), secret: KEY.1.to_owned() };
-    Service::open_with(config, access, Some(key)).unwrap()
+    Service::open(config, access).unwrap()
 }
 
 /// A revision by its name.

@@ -36,8 +36,8 @@ pub(super) const SETTLED: u32 = 4;
 pub(super) const ELIDED: u32 = 8;
 pub(super) const EXECUTABLE: u32 = 16;
 
-/// What was changed so short a time before the index was written may not have reached the disk
-/// before the power went.
+/// A file that was changed less than this long before the index was written may not have reached the
+/// disk before the power failed.
 const DOUBT: i64 = 60_000_000_000;
 
 /// A span of the string of paths.
@@ -59,7 +59,7 @@ pub(super) struct Fact {
     pub read_at: MTime,
 }
 
-/// What is known of a file.
+/// A fact about a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FileEntry {
     pub path: Span,

@@ -1,4 +1,4 @@
-//! What an index becomes by a run: what was loaded and is still so, with what was learned over it.
+//! Merges an index with what a run has learned: loaded facts stay unless they were found to be wrong.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

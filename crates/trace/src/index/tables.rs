@@ -5,7 +5,7 @@ use super::file::{
 };
 use crate::{ContentHash, FileStat, MTime};
 
-/// What is to be saved.
+/// The tables that are to be saved.
 #[derive(Default)]
 pub(super) struct Tables {
     pub files: Vec<FileEntry>,

@@ -97,7 +97,9 @@ pub fn verify(app: &App, reporter: &Reporter<'_>, args: Verify) -> Result<Exit, 
         verify_store(reporter, &Store::open(path)?)
     } else {
         let path = path.display();
-        Err(Failure::wrong(format!("{path} is no store, offline store, staging directory or pack")))
+        Err(Failure::wrong(format!(
+            "{path} is not a store, offline store, staging directory or pack"
+        )))
     }
 }
 
@@ -122,7 +124,9 @@ fn verify_store(reporter: &Reporter<'_>, store: &Store) -> Result<Exit, Failure>
     if !report.absent.is_empty() {
         let absent = count(report.absent.len(), "artifact");
         reporter.done(
-            format!("{absent} mentioned in mappings but not here: collected, or not fetched yet"),
+            format!(
+                "{absent} mentioned in mappings but not here: removed since, or not fetched yet"
+            ),
             json!({ "event": "absent", "artifacts": report.absent }),
         );
     }

@@ -13,11 +13,11 @@ pub fn size(text: &str) -> Result<u64, String> {
         "m" => 20,
         "g" => 30,
         "t" => 40,
-        _ => return Err("a size is a number and K, M, G or T, such as 10G".to_owned()),
+        _ => return Err("a size is a number followed by K, M, G or T, such as 10G".to_owned()),
     };
     scaled(number, (1_u64 << shift) as f64)
         .map(|bytes| bytes as u64)
-        .ok_or_else(|| "a size is a number and K, M, G or T, such as 10G".to_owned())
+        .ok_or_else(|| "a size is a number followed by K, M, G or T, such as 10G".to_owned())
 }
 
 /// `90s`, `45m`, `12h`, `30d`, `2w`.
@@ -34,7 +34,7 @@ pub fn age(text: &str) -> Result<Duration, String> {
     scaled(number, f64::from(seconds))
         .filter(|_| seconds > 0)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "an age is a number and s, m, h, d or w, such as 30d".to_owned())
+        .ok_or_else(|| "an age is a number followed by s, m, h, d or w, such as 30d".to_owned())
 }
 
 fn split(text: &str) -> (&str, &str) {

@@ -12,7 +12,6 @@ use larder_engine::{
     bake::{BakeError, BakeRequest, Source, bake as bake_offline},
     cache::open_store,
     context::Mode,
-    process::Processes,
 };
 use larder_project::name::TargetName;
 use larder_remote::{Transfer, git};
@@ -49,7 +48,7 @@ pub struct Pack {
     rev: Option<Revision>,
     #[command(flatten)]
     level: LevelArgs,
-    /// How many commands may run at once where targets are built
+    /// How many commands may run at once while targets are built
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     #[command(flatten)]
@@ -162,7 +161,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
             let targets = targets.map_err(Failure::wrong)?;
-            let options = BuildOptions::default();
+            let options = BuildOptions::with_jobs(args.jobs);
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
             match build::run(app, &options, &request)? {
@@ -248,9 +247,8 @@ impl PackBar {
 pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Failure> {
     let source = source(app, &args)?;
     let options = BuildOptions::default();
-    let processes = Arc::new(Processes::default());
-    build::end_on_signals(processes.clone())?;
-    let session = app.session(args.jobs, processes);
+    build::end_on_signals(app)?;
+    let session = app.session(args.jobs);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
         build: build::request(app, &args.targets, &options, Mode::Build),
@@ -265,7 +263,7 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Fail
     let baked = bake_offline(&session, bake, &events);
     fetching.finish();
     packing.bar.finish();
-    app.ui.finish();
+    app.ui.clear();
     if let Err(BakeError::Incomplete { missing }) = &baked {
         reporter.failures("missing", missing);
     }
@@ -292,7 +290,7 @@ fn source(app: &App, args: &Bake) -> Result<Option<Source>, Failure> {
     if app.resolution.offline {
         return Ok(None);
     }
-    let config = app.store.services()?;
+    let config = app.services()?;
     if args.place.service.is_none() && config.cache.services.is_empty() {
         return Ok(None);
     }
