@@ -24,6 +24,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::Compiled,
     name::Facet,
+    path::BuildPath,
     workspace::{Package, Workspace},
 };
 
@@ -37,7 +38,7 @@ pub struct Plan {
     /// By package: the targets of a name.
     by_name: Vec<HashMap<String, Vec<TargetId>>>,
     /// By package: the output at a path in the build directory. Objects are not among them.
-    by_output: Vec<HashMap<String, Made>>,
+    by_output: Vec<HashMap<BuildPath, Made>>,
 }
 
 impl Plan {

@@ -24,7 +24,10 @@ use larder_engine::{
     step::{Work, Workplace},
     toolchain::find_tool,
 };
-use larder_project::place::Place;
+use larder_project::{
+    path::{BuildPath, PackagePath, PortablePath},
+    place::Place,
+};
 use larder_trace::BuildTrace;
 use tempfile::TempDir;
 
@@ -226,8 +229,8 @@ pub fn archive() -> Archive {
 }
 
 pub fn object(build: &Build, source: &str, compile: &Arc<Compile>) -> Job<Artifact> {
-    let input = input_text_file(&build.owner, source);
-    build_o(build.owner(), format!("{source}.o"), &input, compile.clone(), None)
+    let input = input_text_file(&build.owner, own(source));
+    build_o(build.owner(), out(&format!("{source}.o")), &input, compile.clone(), None)
 }
 
 /// Work in this process.
@@ -257,9 +260,19 @@ pub fn shell(script: &str) -> CommandBuild {
     }
 }
 
+/// The path of something in the package.
+pub fn own(path: &str) -> PackagePath {
+    PackagePath::new(path).unwrap()
+}
+
+/// The path of something in the build directory.
+pub fn out(path: &str) -> BuildPath {
+    BuildPath::new(path).unwrap()
+}
+
 /// One argument: the path that a name stands for.
-pub fn path(name: impl Into<String>) -> Argument {
-    vec![Piece::Path(name.into())]
+pub fn path(name: PortablePath) -> Argument {
+    vec![Piece::Path(name)]
 }
 
 /// Returns a trace that does not change.

@@ -148,5 +148,6 @@ fn package_trace(name: &str, package: &Package) -> Result<BuildTrace, Diagnostic
     let paths = Globber::new(directory.clone())
         .expand("**")
         .map_err(|error| Diagnostic::new(format!("{}: {error}", directory.display())))?;
+    let paths = paths.iter().map(ToString::to_string).collect();
     Ok(trace.mix(files::trace("files", directory, paths, Links::Followed)?))
 }

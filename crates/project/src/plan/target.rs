@@ -11,7 +11,12 @@ use std::{
 };
 
 use super::language::Language;
-use crate::{diagnostic::Located, name::Facet};
+pub use crate::manifest::Output;
+use crate::{
+    diagnostic::Located,
+    name::Facet,
+    path::{BuildPath, PackagePath, RootPath, concat},
+};
 
 /// A package, as an index into the packages of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,8 +94,8 @@ pub struct Made {
 /// The objects of a library or an executable.
 #[derive(Debug)]
 pub struct Objects {
-    /// Where the objects go, below the build directory: `obj/NAME` or `obj/libNAME`.
-    pub directory: String,
+    /// Where the objects go: `obj/NAME` or `obj/libNAME`.
+    pub directory: BuildPath,
     /// The sources, in the manifest's order.
     pub sources: Vec<Located<Source>>,
     /// Patterns of source files that are left out.
@@ -182,8 +187,8 @@ pub enum Files {
 /// A static library.
 #[derive(Debug)]
 pub struct Archive {
-    /// The file, in the build directory.
-    pub file: String,
+    /// The file.
+    pub file: BuildPath,
     /// *Sources from*: the objects.
     pub objects: TargetId,
     /// The libraries that it names itself, in the manifest's order. They are needed by whoever links
@@ -196,8 +201,8 @@ pub struct Archive {
 pub struct Linked {
     /// Which of them.
     pub form: Form,
-    /// The file, in the build directory.
-    pub file: String,
+    /// The file.
+    pub file: BuildPath,
     /// *Sources from*: the objects.
     pub objects: TargetId,
     /// *Links with*: all libraries on its command line, each before those it needs itself.
@@ -262,22 +267,13 @@ pub struct Command {
     /// Programs on `PATH` that it may run, traced by content.
     pub tools: Vec<Located<String>>,
     /// Absolute paths of files and directories of the system, traced by content.
-    pub system_files: Vec<Located<String>>,
+    pub system_files: Vec<Located<RootPath>>,
     /// Commands that are run before; their output and exit code are traced. Each has a program.
     pub probes: Vec<Located<Vec<String>>>,
     /// Whether it runs in each build.
     pub always: bool,
     /// Whether `larder test` runs it.
     pub test: bool,
-}
-
-/// Something that a command makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// The path in the build directory, without a final `/`.
-    pub path: String,
-    /// Whether it is a directory, declared with a final `/`.
-    pub directory: bool,
 }
 
 /// The program of a command.
@@ -356,8 +352,8 @@ impl Target {
         }
     }
 
-    /// The file that a library or an executable is, in the build directory.
-    pub fn file(&self) -> Option<&str> {
+    /// The file that a library or an executable is.
+    pub fn file(&self) -> Option<&BuildPath> {
         match &self.kind {
             Kind::Archive(archive) => Some(&archive.file),
             Kind::Linked(linked) => Some(&linked.file),
@@ -423,15 +419,27 @@ impl Target {
     }
 }
 
+impl Objects {
+    /// Returns where the object of a source of the package goes.
+    pub fn object(&self, source: &PackagePath) -> BuildPath {
+        BuildPath(concat(&[self.directory.as_str(), "/", source.as_str(), ".o"]))
+    }
+
+    /// Returns where the object of a source that a command makes goes.
+    pub fn object_of_output(&self, source: &BuildPath) -> BuildPath {
+        BuildPath(concat(&[self.directory.as_str(), "/_build/", source.as_str(), ".o"]))
+    }
+}
+
 impl Directory {
-    /// Returns what tells it from all others: its package, whether it is below the build directory, and its
-    /// path there.
-    pub(super) fn place(&self) -> (PackageId, bool, String) {
+    /// Returns what tells it from all others: its package, whether it is below the build directory, and
+    /// its path there.
+    pub fn place(&self) -> (PackageId, bool, &str) {
         let (built, path) = match &self.at {
             DirectoryAt::Package(path) => (false, path),
             DirectoryAt::Build(path) | DirectoryAt::Output { path, .. } => (true, path),
         };
-        (self.package, built, path.clone())
+        (self.package, built, path)
     }
 }
 

@@ -164,7 +164,7 @@ impl Names<'_> {
             };
             for (position, output) in command.outputs.iter().enumerate() {
                 let chosen = !output.directory && only.is_none_or(|only| only == position);
-                if let Some(language) = Language::of(&output.path).filter(|_| chosen) {
+                if let Some(language) = Language::of(output.path.as_str()).filter(|_| chosen) {
                     found.push(Source::Output { made: Made { target, position }, language });
                 }
             }
@@ -175,7 +175,7 @@ impl Names<'_> {
     /// An entry of `includes`.
     fn directory(&self, template: &Template) -> Checked<Directory> {
         let text = &template.text;
-        if text.split('/').any(|part| part == "..") {
+        if text.split('/').any(|part| part == "..") || plain(text) == "/" {
             let help = "headers of another package come with its library, by `libraries`";
             return wrong(format!("`{text}` is outside the package"), help);
         }
