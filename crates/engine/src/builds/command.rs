@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, ops::Range, slice::SliceIndex, sync::Arc};
 
-use larder_project::{path::PortablePath, place::Place};
+use larder_project::{
+    path::PortablePath,
+    place::Place,
+    plan::{BuiltIn, Part},
+};
 use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
@@ -15,28 +19,8 @@ use crate::{
     step::{Inputs, Step, Work},
 };
 
-/// A part of a command's argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
-    /// Stands for itself.
-    Text(String),
-    /// The first output.
-    Out,
-    /// All outputs.
-    Outs,
-    /// The directory that outputs are written below, and whatever is needed for a while.
-    OutDir,
-    /// All declared inputs.
-    In,
-    /// A file that lists the declared inputs, one a line.
-    InList,
-    /// The package's build directory.
-    Build,
-    /// The package's directory.
-    Package,
-    /// Some of the inputs, by position: the outputs of other targets.
-    Inputs(Range<usize>),
-}
+/// A part of a command's argument. Outputs of targets are some of its inputs, by position.
+pub type Word = Part<Range<usize>>;
 
 /// A command with what it depends on besides its inputs.
 #[derive(Debug, Clone)]
@@ -152,15 +136,19 @@ impl CommandBuild {
             |names: &[PortablePath]| names.iter().map(|n| vec![Piece::Path(n.clone())]).collect();
         let values = |word: &Word| {
             Ok(match word {
-                Word::Text(literal) => vec![text(literal)],
-                Word::Out => outputs.iter().take(1).map(|_| vec![Piece::Output(0)]).collect(),
-                Word::Outs => (0..outputs.len()).map(|at| vec![Piece::Output(at)]).collect(),
-                Word::OutDir => vec![vec![Piece::OutputDirectory]],
-                Word::In => paths(declared),
-                Word::InList => vec![vec![Piece::List(declared.to_vec())]],
-                Word::Build => vec![vec![Piece::Absolute(place.portable(place, true, ""))]],
-                Word::Package => vec![vec![Piece::Path(place.portable(place, false, ""))]],
-                Word::Inputs(range) => paths(some(names, range.clone())?),
+                Part::Text(literal) => vec![text(literal)],
+                Part::Made(range) => paths(some(names, range.clone())?),
+                Part::BuiltIn(built_in) => match built_in {
+                    BuiltIn::Out => {
+                        outputs.iter().take(1).map(|_| vec![Piece::Output(0)]).collect()
+                    }
+                    BuiltIn::Outs => (0..outputs.len()).map(|at| vec![Piece::Output(at)]).collect(),
+                    BuiltIn::OutDir | BuiltIn::Tmp => vec![vec![Piece::OutputDirectory]],
+                    BuiltIn::In => paths(declared),
+                    BuiltIn::InList => vec![vec![Piece::List(declared.to_vec())]],
+                    BuiltIn::Build => vec![vec![Piece::Absolute(place.portable(place, true, ""))]],
+                    BuiltIn::Package => vec![vec![Piece::Path(place.portable(place, false, ""))]],
+                },
             })
         };
         if let [only] = words {

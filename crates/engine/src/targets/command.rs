@@ -209,15 +209,8 @@ impl Maker<'_> {
         inputs: &mut Group,
     ) -> Vec<Word> {
         let word = |part: &Part| match part {
-            Part::Text(text) => Word::Text(text.clone()),
-            Part::Out => Word::Out,
-            Part::Outs => Word::Outs,
-            Part::OutDir => Word::OutDir,
-            Part::In => Word::In,
-            Part::InList => Word::InList,
-            Part::Build => Word::Build,
-            Part::Package => Word::Package,
-            Part::Tmp => Word::OutDir,
+            Part::Text(text) => Part::Text(text.clone()),
+            Part::BuiltIn(built_in) => Part::BuiltIn(*built_in),
             Part::Made(ids) => {
                 let start = inputs.count;
                 for id in ids {
@@ -225,7 +218,7 @@ impl Maker<'_> {
                         inputs.add(job, count);
                     }
                 }
-                Word::Inputs(start..inputs.count)
+                Part::Made(start..inputs.count)
             }
         };
         argument.parts.iter().map(word).collect()

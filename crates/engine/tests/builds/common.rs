@@ -10,6 +10,7 @@ use larder_engine::{
     event::Status,
     job::{Job, collect},
 };
+use larder_project::plan::{BuiltIn, Part};
 use larder_trace::{BuildTrace, ContentHash};
 
 use crate::support::*;
@@ -159,15 +160,15 @@ fn commands_take_inputs_and_make_outputs() {
         let build = here.build();
         let inputs =
             collect(&build.cx.scheduler, ["a", "b"].map(|p| input_bin_file(&build.owner, own(p))));
-        let literal = |text: &str| vec![Word::Text(text.to_owned())];
+        let literal = |text: &str| vec![Part::Text(text.to_owned())];
         let command = CommandBuild {
             program: CommandProgram::Tool(tool("sh")),
             arguments: vec![
                 literal("-c"),
                 literal("cat $3 $4 > $1; echo $0$X > $2"),
                 literal("word"),
-                vec![Word::Outs],
-                vec![Word::In],
+                vec![Part::BuiltIn(BuiltIn::Outs)],
+                vec![Part::BuiltIn(BuiltIn::In)],
             ],
             environment: [("X".to_owned(), Variable::Text("!".to_owned()))].into(),
             declared_inputs: 2,

@@ -27,6 +27,7 @@ use larder_engine::{
 use larder_project::{
     path::{BuildPath, PackagePath, PortablePath},
     place::Place,
+    plan::{BuiltIn, Part},
 };
 use larder_trace::BuildTrace;
 use tempfile::TempDir;
@@ -248,10 +249,15 @@ pub fn rewrite(change: impl Fn(String) -> String + Send + Sync + 'static) -> Wor
 
 /// A shell command: `$0` is its first output, and its inputs are the arguments.
 pub fn shell(script: &str) -> CommandBuild {
-    let word = |text: &str| vec![Word::Text(text.to_owned())];
+    let word = |text: &str| vec![Part::Text(text.to_owned())];
     CommandBuild {
         program: CommandProgram::Tool(tool("sh")),
-        arguments: vec![word("-c"), word(script), vec![Word::Out], vec![Word::In]],
+        arguments: vec![
+            word("-c"),
+            word(script),
+            vec![Part::BuiltIn(BuiltIn::Out)],
+            vec![Part::BuiltIn(BuiltIn::In)],
+        ],
         environment: Default::default(),
         declared_inputs: usize::MAX,
         tools: Vec::new(),

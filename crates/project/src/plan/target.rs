@@ -298,11 +298,20 @@ pub struct Argument {
     pub span: Range<usize>,
 }
 
-/// A part of an argument.
+/// A part of an argument. Outputs of targets are given by `M`: in a plan by those targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum Part<M = Vec<TargetId>> {
     /// Stands for itself.
     Text(String),
+    /// Stands for something of the command.
+    BuiltIn(BuiltIn),
+    /// *Reads*: all outputs of some targets: `{TARGET}`.
+    Made(M),
+}
+
+/// A placeholder that names no target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltIn {
     /// The first output: `{out}`.
     Out,
     /// All outputs: `{outs}`.
@@ -319,13 +328,11 @@ pub enum Part {
     Package,
     /// A directory for whatever is needed for a while: `{tmp}`.
     Tmp,
-    /// *Reads*: all outputs of these targets: `{TARGET}`.
-    Made(Vec<TargetId>),
 }
 
-impl Part {
-    /// Returns the meaning of a placeholder that names no target.
-    pub fn built_in(name: &str) -> Option<Self> {
+impl BuiltIn {
+    /// Returns the placeholder called `name`, if that names no target.
+    pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "out" => Self::Out,
             "outs" => Self::Outs,
