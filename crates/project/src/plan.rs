@@ -5,6 +5,8 @@
 //! [`Kind`].
 
 mod claims;
+mod command;
+mod compiled;
 mod connect;
 mod cycle;
 mod declare;
@@ -17,8 +19,12 @@ mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
+pub use command::*;
+pub use compiled::*;
 pub use language::Language;
 pub use target::*;
+
+pub use crate::manifest::Output;
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
