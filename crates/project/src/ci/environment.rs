@@ -29,7 +29,7 @@ pub(super) struct Sources {
     /// By name; the root package is among them.
     packages: BTreeMap<String, Arc<Package>>,
     lockfile: Lockfile,
-    /// What counts of this machine, once it is known.
+    /// The parts of this machine that keys are made from, once they are known.
     pub machine: Option<Machine>,
 }
 
