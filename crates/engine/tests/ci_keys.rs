@@ -79,7 +79,7 @@ fn package() -> BTreeMap<String, Vec<u8>> {
     files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
 }
 
-/// What the key of [`package`] is not made from.
+/// The files that the key of [`package`] is not made from.
 const IGNORED: &[&str] = &[
     "app/notes.txt",
     "app/src/.hidden",

@@ -41,7 +41,7 @@ pub struct Here {
     pub root: PathBuf,
 }
 
-/// What a build said: how each output ended, and errors.
+/// Everything that a build said: how each output ended, and errors.
 #[derive(Default)]
 pub struct Heard(Mutex<Vec<String>>);
 
