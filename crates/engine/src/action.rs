@@ -7,6 +7,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+pub use larder_project::manifest::Output;
+use larder_project::path::PortablePath;
 use larder_trace::ContentHash;
 use serde::Serialize;
 
@@ -26,10 +28,10 @@ pub struct Action {
     pub arguments: Vec<Argument>,
     /// Its environment besides the minimal one that every action has.
     pub environment: BTreeMap<String, Variable>,
-    /// The files and directories that it may read: by portable name, with their hashes.
-    pub inputs: BTreeMap<String, ContentHash>,
-    /// Directories in which it looks for further inputs: portable names.
-    pub searched: Vec<String>,
+    /// The files and directories that it may read, with their hashes.
+    pub inputs: BTreeMap<PortablePath, ContentHash>,
+    /// Directories in which it looks for further inputs.
+    pub searched: Vec<PortablePath>,
     /// The files and directories that it writes.
     pub outputs: Vec<Output>,
     /// How it tells of further inputs.
@@ -52,8 +54,8 @@ pub enum Program {
         /// The hash of all that makes it what it is.
         identity: ContentHash,
     },
-    /// A file of a package or of a build directory: its portable name.
-    File(String),
+    /// A file of a package or of a build directory.
+    File(PortablePath),
     /// A path put together from pieces; a relative one starts where the action runs.
     Path(Argument),
 }
@@ -69,9 +71,9 @@ pub enum Piece {
     Text(String),
     /// The path of a file or directory: relative to where the action runs if it is the package's own,
     /// else absolute.
-    Path(String),
+    Path(PortablePath),
     /// The absolute path of a file or directory.
-    Absolute(String),
+    Absolute(PortablePath),
     /// The path to write an output to, by its position among the outputs.
     Output(usize),
     /// The path of the directory that outputs are written below: absolute.
@@ -79,7 +81,7 @@ pub enum Piece {
     /// The path of the depfile that the command is to write.
     Depfile,
     /// The path of a file that lists these files, one a line: absolute.
-    List(Vec<String>),
+    List(Vec<PortablePath>),
 }
 
 /// The value of an environment variable.
@@ -92,16 +94,6 @@ pub enum Variable {
     Passed(ContentHash),
 }
 
-/// An output that an action promises.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Output {
-    /// Its path in the package's build directory.
-    pub path: String,
-    /// Whether it is a directory, with whatever files the action writes into it.
-    pub directory: bool,
-}
-
 /// How an action tells of inputs that nobody declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,13 +104,6 @@ pub enum Discovery {
     Compiler,
     /// A linker does, in which rules follow that name each file again.
     Linker,
-}
-
-impl Output {
-    /// A file.
-    pub fn file(path: impl Into<String>) -> Self {
-        Self { path: path.into(), directory: false }
-    }
 }
 
 impl Action {
@@ -139,7 +124,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.program {
             Program::Tool { name, .. } => f.write_str(name)?,
-            Program::File(path) => f.write_str(path)?,
+            Program::File(path) => write!(f, "{path}")?,
             Program::Path(pieces) => self.show(pieces, f)?,
         }
         self.arguments.iter().try_for_each(|argument| {
@@ -153,7 +138,7 @@ impl Action {
     fn show(&self, argument: &Argument, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         argument.iter().try_for_each(|piece| match piece {
             Piece::Text(text) => f.write_str(text),
-            Piece::Path(path) => f.write_str(path),
+            Piece::Path(path) => write!(f, "{path}"),
             Piece::Absolute(path) => write!(f, "{{{path}}}"),
             Piece::Output(position) => match self.outputs.get(*position) {
                 Some(output) => write!(f, "<build>/{}", output.path),

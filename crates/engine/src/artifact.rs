@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_project::place::Place;
+use larder_project::{path::RootPath, place::Place};
 use larder_trace::{BuildTrace, Content, ContentHash, Hashed, MTime, OutputFile};
 
 use crate::{action::Output, step::Elided};
@@ -10,8 +10,8 @@ use crate::{action::Output, step::Elided};
 /// A file, or a directory as a whole, that an input job found or a step made.
 #[derive(Clone)]
 pub struct Artifact {
-    /// Where it is, from the root (see [`Place`]).
-    pub path: Arc<str>,
+    /// Where it is.
+    pub path: RootPath,
     /// The hash of its content; of a directory, of the names and contents of all files in it.
     pub hash: ContentHash,
     /// When it was last changed.
@@ -40,23 +40,23 @@ impl Artifact {
     }
 
     /// A file that is on disk.
-    pub(crate) fn on_disk(path: &str, hashed: &Hashed, content: Content) -> Self {
+    pub(crate) fn on_disk(path: RootPath, hashed: &Hashed, content: Content) -> Self {
         let form = Form::File(content);
-        Self { path: path.into(), hash: hashed.hash, mtime: hashed.stat.mtime, form, elided: None }
+        Self { path, hash: hashed.hash, mtime: hashed.stat.mtime, form, elided: None }
     }
 
     /// The artifact for an output, from all the files that its step made.
     pub(crate) fn of_output(output: &Output, place: &Place, made: &[Made<'_>]) -> Self {
-        let path: Arc<str> = place.output(&output.path).into();
+        let path = place.build_path(&output.path);
         if !output.directory {
-            let own = made.iter().find(|made| made.path == output.path);
+            let own = made.iter().find(|made| made.path == output.path.as_str());
             let (hash, mtime) = own
                 .map_or((BuildTrace::nil("").hash(), MTime::NONE), |made| (made.hash, made.mtime));
             let form = Form::File(Content::Binary);
             return Self { path, hash, mtime, form, elided: None };
         }
         let inside = made.iter().filter_map(|made| {
-            let inside = made.path.strip_prefix(&output.path)?.strip_prefix('/')?;
+            let inside = made.path.strip_prefix(output.path.as_str())?.strip_prefix('/')?;
             Some((inside, *made))
         });
         let tree = tree_trace(inside);

@@ -28,6 +28,7 @@ use larder_project::{
     leftovers,
     lock::lock_build,
     name::TargetName,
+    path::BuildPath,
     plan::{PackageId, Plan, TargetId},
     workspace::Workspace,
 };
@@ -326,7 +327,7 @@ fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) 
         let reason = Reason::Needs(plan.target(cause).label.to_string());
         let status =
             if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
-        let output = target.file().unwrap_or_default().to_owned();
+        let output = target.file().map_or("", BuildPath::as_str);
         let ended = Ended {
             status,
             log: &[],
@@ -335,6 +336,6 @@ fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) 
             command: None,
             took: Duration::ZERO,
         };
-        cx.tell(StepName { target: &target.label, output: &output }, &ended);
+        cx.tell(StepName { target: &target.label, output }, &ended);
     }
 }

@@ -12,12 +12,12 @@ use std::{
     sync::Arc,
 };
 
-use larder_project::place::Place;
+use larder_project::{path::BuildPath, place::Place};
 use larder_trace::{BuildTrace, ContentHash};
 
 pub use command::{CommandBuild, CommandProgram, Word, build_command};
 pub use compile::{Compile, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
-pub(crate) use inputs::{as_text, directory_trace, system_file};
+pub(crate) use inputs::{as_text, directory_trace, program_file, system_file};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
 pub(crate) use link::single;
 pub use link::{
@@ -61,11 +61,11 @@ impl Owner {
         }
     }
 
-    fn step(&self, outputs: Vec<Output>, prefix: impl Into<Arc<BuildTrace>>, work: Work) -> Step {
+    fn step(&self, output: Output, prefix: impl Into<Arc<BuildTrace>>, work: Work) -> Step {
         Step {
             place: self.place.clone(),
             target: self.target.clone(),
-            outputs,
+            outputs: vec![output],
             prefix: prefix.into(),
             prerequisites: Vec::new(),
             keep: self.keep,
@@ -118,7 +118,7 @@ fn start_single(step: Step, cx: &Arc<Context>, inputs: Inputs<'_>) -> Flow<Artif
 /// file do not count for what depends on it.
 pub fn build_file_after_dep(
     owner: Owner,
-    file: impl Into<String>,
+    file: BuildPath,
     dep: &Job<Artifact>,
     extra: impl FnOnce() -> BuildTrace + Send + 'static,
     work: Work,
@@ -128,7 +128,7 @@ pub fn build_file_after_dep(
     owner.cx.expect(1);
     let built = dep.flow({
         let owner = owner.clone();
-        move |dep| start_single(owner.step(vec![output], extra(), work), &owner.cx, dep.into())
+        move |dep| start_single(owner.step(output, extra(), work), &owner.cx, dep.into())
     });
     inputs::counting_text(&owner, built, text)
 }
@@ -138,7 +138,7 @@ pub fn build_file_after_dep(
 /// ends in the file do not count for what depends on it.
 pub fn build_file_after_deps(
     owner: Owner,
-    file: impl Into<String>,
+    file: BuildPath,
     deps: impl IntoIterator<Item = Job<Artifact>>,
     extra: impl FnOnce() -> BuildTrace + Send + 'static,
     work: Work,
@@ -148,7 +148,7 @@ pub fn build_file_after_deps(
     owner.cx.expect(1);
     let built = collect(&owner.cx.scheduler.clone(), deps).flow({
         let owner = owner.clone();
-        move |deps| start_single(owner.step(vec![output], extra(), work), &owner.cx, deps.into())
+        move |deps| start_single(owner.step(output, extra(), work), &owner.cx, deps.into())
     });
     inputs::counting_text(&owner, built, text)
 }

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use larder_remote::{Config, ConfigError};
+use larder_remote::{Config, ConfigError, Credentials};
 use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
 use larder_trace::{ContentHash, Outputs};
 
@@ -38,6 +38,8 @@ pub struct StoreSettings {
     pub offline_store: Option<PathBuf>,
     /// The configuration of services; the user's, when absent.
     pub config: Option<PathBuf>,
+    /// What services are opened with.
+    pub credentials: Arc<Credentials>,
     /// Whether nothing is fetched from services.
     pub offline: bool,
     /// Whether packages use it whose manifests do not say; they do, when absent.
@@ -67,6 +69,7 @@ impl StoreSettings {
             directory: path("LARDER_CACHE_DIR"),
             offline_store: path("LARDER_OFFLINE_STORE"),
             config: path("LARDER_CONFIG"),
+            credentials: Arc::new(Credentials::of(environment.iter())),
             offline,
             packages_use_it: switch("LARDER_ARTIFACT_CACHE"),
             off: switch("LARDER_NO_CACHE") == Some(true),
@@ -85,15 +88,16 @@ impl StoreSettings {
         }
     }
 
-    /// Reads the configuration of services.
+    /// Reads the configuration of services, which are opened with the credentials of these settings.
     ///
     /// # Errors
     /// As [`Config::read`].
     pub fn services(&self) -> Result<Config, ConfigError> {
-        match &self.config {
+        let config = match &self.config {
             Some(path) => Config::read(path),
             None => Config::read(&Config::default_path()),
-        }
+        };
+        Ok(config?.with_credentials(&self.credentials))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use larder_project::{
-    path::PortablePath,
+    path::{PortablePath, RootPath},
     place::{Place, Places},
     workspace::LARDER_DIR,
 };
@@ -81,8 +81,8 @@ pub struct Context {
     pub tools: ToolPaths,
     /// The names in directories, as they were when first looked at.
     pub listings: Listings,
-    /// By path from the root: the headers that a file asks for.
-    asked: Mutex<HashMap<Box<str>, Arc<Asked>>>,
+    /// By file: the headers that a file asks for.
+    asked: Mutex<HashMap<RootPath, Arc<Asked>>>,
     /// Where the packages are.
     pub places: Places,
     /// A job that is done when steps may change things on disk. It fails when they never may: something
@@ -95,8 +95,8 @@ pub struct Context {
     staged: AtomicU64,
     /// Staging directories that nobody uses at the moment.
     idle: Mutex<Vec<Staging>>,
-    /// By directory, from the root: whether it is a symbolic link.
-    links: Mutex<HashMap<Box<str>, bool>>,
+    /// By directory: whether it is a symbolic link.
+    links: Mutex<HashMap<RootPath, bool>>,
     stopped: AtomicBool,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
@@ -147,9 +147,9 @@ impl Context {
         }))
     }
 
-    /// An absolute path from one that is seen from the root.
-    pub fn absolute(&self, from_root: &str) -> PathBuf {
-        self.root.join(from_root)
+    /// Returns the absolute path of `path`.
+    pub fn absolute(&self, path: &RootPath) -> PathBuf {
+        self.places.absolute(path)
     }
 
     /// Whether no further command is to start.
@@ -202,15 +202,15 @@ impl Context {
         let _ = fs::remove_dir_all(&self.staging);
     }
 
-    /// Whether a directory, seen from the root, is a symbolic link. Looked at once in a build.
-    pub(crate) fn is_link(&self, directory: &str) -> bool {
+    /// Whether a directory is a symbolic link. Looked at once in a build.
+    pub(crate) fn is_link(&self, directory: &RootPath) -> bool {
         let links = || self.links.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = links().get(directory) {
             return *known;
         }
         let found = self.absolute(directory).symlink_metadata();
         let is_link = found.is_ok_and(|metadata| metadata.is_symlink());
-        links().insert(directory.into(), is_link);
+        links().insert(directory.clone(), is_link);
         is_link
     }
 
@@ -298,8 +298,8 @@ impl Context {
     }
 
     /// The hash of a file that a build found by itself, as it is now; `None` when it is not there.
-    pub fn discovered_hash(&self, place: &Place, portable: &str) -> Option<Hashed> {
-        let path = self.places.find(place, &PortablePath::recorded(portable)).ok()?;
+    pub fn discovered_hash(&self, place: &Place, path: &PortablePath) -> Option<Hashed> {
+        let path = self.places.find(place, path).ok()?;
         self.index.file(path.as_str(), Content::of_source(path.as_str())).ok()
     }
 
@@ -307,13 +307,13 @@ impl Context {
     ///
     /// # Errors
     /// When it cannot be looked at.
-    pub(crate) fn record_output(&self, path: &str, hash: ContentHash) -> io::Result<Hashed> {
+    pub(crate) fn record_output(&self, path: &RootPath, hash: ContentHash) -> io::Result<Hashed> {
         self.listings.forget(&self.absolute(path));
-        self.index.record_output(path, hash)
+        self.index.record_output(path.as_str(), hash)
     }
 
-    /// The headers that the file at `path`, seen from the root, asks for. It is read once in a build.
-    pub(crate) fn asked(&self, path: &str) -> Arc<Asked> {
+    /// The headers that the file at `path` asks for. It is read once in a build.
+    pub(crate) fn asked(&self, path: &RootPath) -> Arc<Asked> {
         let known = || self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(asked) = known().get(path) {
             return asked.clone();
@@ -322,7 +322,7 @@ impl Context {
         // One that is gone by now makes the build's record worthless anyway.
         asked.scan(&fs::read(self.absolute(path)).unwrap_or_default());
         let asked = Arc::new(asked);
-        known().insert(path.into(), asked.clone());
+        known().insert(path.clone(), asked.clone());
         asked
     }
 
@@ -330,12 +330,14 @@ impl Context {
     pub(crate) fn is_unchanged_since(&self, artifact: &Artifact, begun: Moment) -> bool {
         match artifact.form {
             Form::File(content) => {
-                let hashed = self.index.file(&artifact.path, content);
+                let path = artifact.path.as_str();
+                let hashed = self.index.file(path, content);
                 hashed.is_ok_and(|hashed| hashed.hash == artifact.hash)
-                    && self.index.unchanged_since(&artifact.path, content, begun)
+                    && self.index.unchanged_since(path, content, begun)
             }
             Form::Directory(content) => {
-                let unchanged = |path: &str| self.index.unchanged_since(path, content, begun);
+                let unchanged =
+                    |path: &RootPath| self.index.unchanged_since(path.as_str(), content, begun);
                 let tree = directory_trace(self, &artifact.path, content, &unchanged);
                 tree.is_ok_and(|tree| tree.hash() == artifact.hash)
             }

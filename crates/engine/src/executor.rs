@@ -17,7 +17,7 @@ use std::{
 };
 
 use larder_project::{
-    path::RootPath,
+    path::{PathError, RootPath},
     place::{Place, Places},
 };
 use larder_trace::{ContentHash, describe_io};
@@ -75,6 +75,12 @@ pub enum ExecuteError {
     Failed(String),
 }
 
+impl From<PathError> for ExecuteError {
+    fn from(error: PathError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl ExecuteError {
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         Self::Failed(format!("{}: {}", path.display(), describe_io(error)))
@@ -105,10 +111,8 @@ impl Bench<'_> {
 
     /// Returns the path of an output below the staging directory.
     pub fn staged_name<'o>(&self, output: &'o Output) -> &'o str {
-        match self.flat {
-            true => output.path.rsplit('/').next().unwrap_or(&output.path),
-            false => &output.path,
-        }
+        let path = output.path.as_str();
+        if self.flat { path.rsplit('/').next().unwrap_or(path) } else { path }
     }
 
     /// Returns the depfile that the command is to write: absolute.

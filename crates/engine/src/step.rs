@@ -19,7 +19,10 @@ mod search;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use larder_project::place::Place;
+use larder_project::{
+    path::{BuildPath, PathError, RootPath},
+    place::Place,
+};
 use larder_trace::{BuildTrace, ContentHash};
 
 use crate::{
@@ -42,8 +45,8 @@ pub struct Step {
     pub place: Arc<Place>,
     /// The target it belongs to, for people.
     pub target: Arc<str>,
-    /// The outputs; never empty. The trace file lies beside the first.
-    pub outputs: Vec<Output>,
+    /// The outputs; never empty.
+    pub(crate) outputs: Vec<Output>,
     /// The trace of all that the outputs depend on besides the inputs.
     pub prefix: Arc<BuildTrace>,
     /// Artifacts that must be on disk besides the inputs before the work begins. Their traces are in the
@@ -138,13 +141,22 @@ enum State {
 }
 
 impl Step {
-    pub(crate) fn name(&self) -> StepName<'_> {
-        let output = self.outputs.first().map_or("", |output| &output.path);
-        StepName { target: &self.target, output }
+    /// Returns the first output. It gives the step its name, and the trace file lies beside it.
+    pub(crate) fn first(&self) -> &Output {
+        &self.outputs[0]
     }
 
-    fn trace_path(&self) -> String {
-        [&self.place.build_prefix, self.name().output, ".trace"].concat()
+    pub(crate) fn name(&self) -> StepName<'_> {
+        StepName { target: &self.target, output: self.first().path.as_str() }
+    }
+
+    fn trace_path(&self) -> RootPath {
+        self.place.trace_path(&self.first().path)
+    }
+
+    /// Returns where a file or directory is that a record has among the outputs.
+    fn recorded(&self, output: &str) -> Result<RootPath, PathError> {
+        Ok(self.place.build_path(&BuildPath::new(output)?))
     }
 
     /// Returns the trace of everything the outputs depend on.
@@ -164,7 +176,7 @@ impl Step {
     fn built(&self, artifacts: Vec<Artifact>) -> Built<Vec<Artifact>> {
         let parts = self.outputs.iter().zip(&artifacts);
         let trace = BuildTrace::nil("outputs")
-            .mix_all(parts.map(|(output, artifact)| artifact.trace(output.path.clone())));
+            .mix_all(parts.map(|(output, artifact)| artifact.trace(output.path.as_str())));
         Built { value: artifacts, trace }
     }
 

@@ -106,6 +106,6 @@ fn execute(
     let staging = cx.staging(false).map_err(|error| {
         ExecuteError::Failed(format!("cannot make a directory to run in: {}", describe_io(&error)))
     })?;
-    cx.executor
-        .execute(&command.action_of(cx, &owner.place, &[], inputs), &owner.bench(staging.path()))
+    let action = command.action_of(cx, &owner.place, &[], inputs)?;
+    cx.executor.execute(&action, &owner.bench(staging.path()))
 }

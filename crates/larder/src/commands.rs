@@ -22,7 +22,6 @@ use larder_engine::{
     session::{Session, Settings},
 };
 use larder_project::dependencies::Resolution;
-use larder_remote::{Config, ConfigError, Credentials};
 use larder_trace::describe_io;
 
 use crate::{
@@ -57,19 +56,9 @@ pub struct App {
     pub store: StoreSettings,
     /// The commands that run, for whoever has to end them: a signal, or a panic.
     pub processes: Arc<Processes>,
-    /// How services are opened.
-    credentials: Arc<Credentials>,
 }
 
 impl App {
-    /// Reads the configuration of services, which are opened with the credentials of the environment.
-    ///
-    /// # Errors
-    /// When there is a file, and it cannot be read or is malformed.
-    pub fn services(&self) -> Result<Config, ConfigError> {
-        Ok(self.store.services()?.with_credentials(&self.credentials))
-    }
-
     /// Begins a session in which at most `commands` run at once: as many as there are processors, when
     /// absent.
     pub fn session(&self, commands: Option<u16>) -> Arc<Session> {
@@ -106,7 +95,6 @@ pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.global, &environment);
     let resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
-    let credentials = Arc::new(Credentials::of(environment.iter()));
     let app = App {
         ui: Arc::new(ui),
         global: cli.global,
@@ -114,7 +102,6 @@ pub fn run(cli: Cli) -> ExitCode {
         resolution,
         store,
         processes: Arc::default(),
-        credentials,
     };
     diagnostics::install(app.ui.clone(), app.global.verbose);
     let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));

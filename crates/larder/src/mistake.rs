@@ -95,6 +95,7 @@ mod tests {
         cache::{CacheOptions, StoreSettings},
         context::{Mode, Options},
         event::{Event, Reporter, Status},
+        pool::Slots,
         process::{Limits, ProcessError, Spec},
         session::{Session, Settings},
     };
@@ -192,7 +193,7 @@ mod tests {
         };
         let environment = [("PATH", "/usr/bin:/bin")].into_iter().collect();
         let settings = Settings {
-            commands: 2,
+            slots: Slots { local: 2, ..Slots::default() },
             environment: Arc::new(environment),
             store: StoreSettings { off: true, ..StoreSettings::default() },
         };

@@ -307,6 +307,17 @@ fn a_header_of_another_package_comes_with_its_library() {
 }
 
 #[test]
+fn the_package_directory_may_be_an_include_directory() {
+    let package = Package::new(
+        "\n[[executable]]\nname = \"x\"\nsources = [\"src/x.c\"]\nincludes = [\".\"]\n",
+    );
+    package.write("top.h", "#define TOP 0\n");
+    package.write("src/x.c", "#include <top.h>\nint main(void) { return TOP; }\n");
+    package.succeed(&["build", "--sandbox"]);
+    package.succeed(&["exec", "x"]);
+}
+
+#[test]
 fn files_outside_the_package_are_for_whoever_builds_to_allow() {
     let outside = TempDir::new().unwrap();
     let path = outside.path().canonicalize().unwrap().join("note");

@@ -107,7 +107,8 @@ pub(crate) enum Reach {
     Pins,
     /// Their files are looked for; nothing is fetched and nothing written.
     Look,
-    /// What is not there is fetched, and what is not pinned is added to the lock file.
+    /// Packages that are not there are fetched, and those that are not pinned are added to the lock
+    /// file.
     Fetch,
 }
 

@@ -9,6 +9,8 @@ use std::{
 use fast_glob::glob_match;
 use larder_trace::describe_io;
 
+use crate::path::{PackagePath, concat};
+
 /// Why a glob does not give a list of files.
 #[derive(Debug, thiserror::Error)]
 pub enum GlobError {
@@ -79,14 +81,14 @@ impl Globber {
     ///
     /// # Errors
     /// The first thing that is wrong; [`Self::collect`] finds all.
-    pub fn expand(&mut self, pattern: &str) -> Result<Vec<String>, GlobError> {
+    pub fn expand(&mut self, pattern: &str) -> Result<Vec<PackagePath>, GlobError> {
         let mut errors = Vec::new();
         let found = self.collect(pattern, &mut errors);
         errors.into_iter().next().map_or(Ok(found), Err)
     }
 
     /// The same, with everything that is wrong added to `errors`, and what matches besides.
-    pub fn collect(&mut self, pattern: &str, errors: &mut Vec<GlobError>) -> Vec<String> {
+    pub fn collect(&mut self, pattern: &str, errors: &mut Vec<GlobError>) -> Vec<PackagePath> {
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
         if !is_inside(pattern) {
             errors.push(GlobError::Outside(pattern.to_owned()));
@@ -101,7 +103,7 @@ impl Globber {
             return Vec::new();
         }
         if !is_pattern(pattern) {
-            return vec![pattern.to_owned()];
+            return vec![PackagePath(pattern.into())];
         }
         let depth = if pattern.contains("**") {
             usize::MAX
@@ -119,7 +121,7 @@ impl Globber {
         directory: &str,
         pattern: &str,
         depth: usize,
-        found: &mut Vec<String>,
+        found: &mut Vec<PackagePath>,
         errors: &mut Vec<GlobError>,
     ) {
         if let Err(error) = self.list(directory) {
@@ -132,21 +134,21 @@ impl Globber {
         errors.extend(matched.map(|path| GlobError::NotUtf8(path.clone())));
         let mut below = Vec::new();
         for (name, kind) in &listing.names {
-            let path =
-                if directory.is_empty() { name.clone() } else { [directory, "/", name].concat() };
+            let between = if directory.is_empty() { "" } else { "/" };
+            let path = PackagePath(concat(&[directory, between, name]));
             match kind {
                 Kind::Directory if depth > 1 => below.push(path),
                 Kind::Directory => {}
-                Kind::File | Kind::Link if !glob_match(pattern, &path) => {}
+                Kind::File | Kind::Link if !glob_match(pattern, path.as_str()) => {}
                 Kind::File => found.push(path),
-                Kind::Link => match self.check_link(&path) {
+                Kind::Link => match self.check_link(path.as_str()) {
                     Ok(()) => found.push(path),
                     Err(error) => errors.push(error),
                 },
             }
         }
         for path in below {
-            self.walk(&path, pattern, depth - 1, found, errors);
+            self.walk(path.as_str(), pattern, depth - 1, found, errors);
         }
     }
 
@@ -234,10 +236,10 @@ mod tests {
         symlink("../out.c", package.join("x.c")).unwrap();
         symlink("../out.c", package.join("y.c")).unwrap();
         let mut globber = Globber::new(package);
-        assert_eq!(globber.expand("*.h").unwrap(), ["a.h"]);
+        assert_eq!(globber.expand("*.h").unwrap(), [PackagePath("a.h".into())]);
         let mut errors = Vec::new();
         // The directory was listed for the headers before.
-        assert_eq!(globber.collect("*.c", &mut errors), ["a.c"]);
+        assert_eq!(globber.collect("*.c", &mut errors), [PackagePath("a.c".into())]);
         assert!(globber.collect("../*.c", &mut errors).is_empty());
         let mut said: Vec<String> = errors.iter().map(ToString::to_string).collect();
         said.sort();

@@ -11,10 +11,12 @@ pub use ci::CiJob;
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
+use serde::Serialize;
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     name::TargetName,
+    path::{BuildPath, RootPath},
 };
 
 /// The manifest's file name.
@@ -173,8 +175,8 @@ pub struct Command {
     pub inputs: Vec<Input>,
     /// Whether all inputs are hashed as text, also those that other targets make.
     pub text: bool,
-    /// Files it writes, relative to the build directory; with a final `/`, directories.
-    pub outputs: Vec<Located<String>>,
+    /// The files and directories that it writes.
+    pub outputs: Vec<Located<Output>>,
     /// The command and its arguments.
     pub run: Vec<Located<Template>>,
     /// Environment variables, traced.
@@ -184,7 +186,7 @@ pub struct Command {
     /// Names of programs on `PATH` that it may run, traced by content.
     pub tools: Vec<Located<String>>,
     /// Absolute paths of files and directories of the system that it may read, traced by content.
-    pub system_files: Vec<Located<String>>,
+    pub system_files: Vec<Located<RootPath>>,
     /// Commands that are run before it: a program and its arguments. Their output and exit code are
     /// traced.
     pub probes: Vec<Located<Vec<String>>>,
@@ -192,6 +194,23 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
+}
+
+/// A file or directory that a command makes. The names of directories are declared with a final `/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// Its path in the package's build directory, without a final `/`.
+    pub path: BuildPath,
+    /// Whether it is a directory, with whatever files the command writes into it.
+    pub directory: bool,
+}
+
+impl Output {
+    /// A file.
+    pub fn file(path: BuildPath) -> Self {
+        Self { path, directory: false }
+    }
 }
 
 impl Manifest {

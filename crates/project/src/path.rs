@@ -3,10 +3,13 @@
 //! [`PackagePath`] starts in a package's directory, [`BuildPath`] in its build directory, [`RootPath`]
 //! in the root package's; [`PortablePath`] means the same on every machine. Absolute paths are
 //! `PathBuf`s. [`Place`](crate::place::Place) and [`Places`](crate::place::Places) turn one into
-//! another. Copies are cheap: all are shared strings.
+//! another. All keep the spelling that they were made with: it is traced. Copies are cheap: all are
+//! shared strings.
 
 use std::{
-    fmt, fs,
+    borrow::Borrow,
+    cell::RefCell,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -47,15 +50,25 @@ macro_rules! path_type {
                 f.write_str(&self.0)
             }
         }
+
+        /// For maps with such keys: a path is hashed and compared as its text.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
     };
 }
 
 path_type! {
-    /// A file or directory of a package, relative to its directory, without `..`.
+    /// A file or directory of a package, relative to its directory, without `..`; empty for that
+    /// directory itself.
     PackagePath
 }
 path_type! {
     /// A file or directory in a package's build directory, relative to that, without `..`.
+    #[derive(Serialize)]
+    #[serde(transparent)]
     BuildPath
 }
 path_type! {
@@ -73,22 +86,40 @@ path_type! {
 }
 
 impl PackagePath {
-    /// Checks a path of a manifest; a leading `./` and a final `/` are dropped.
+    /// Checks the path of something in a package.
     ///
     /// # Errors
-    /// It is empty, absolute, or has `..` in it.
+    /// It is absolute or has `..` in it.
     pub fn new(path: &str) -> Result<Self, PathError> {
         inside(path).map(Self)
     }
 }
 
 impl BuildPath {
-    /// Checks the path of an output; a leading `./` and a final `/` are dropped.
+    /// Checks the path of something in a build directory.
     ///
     /// # Errors
     /// It is empty, absolute, or has `..` in it.
     pub fn new(path: &str) -> Result<Self, PathError> {
-        inside(path).map(Self)
+        if path.is_empty() { Err(PathError::Empty) } else { inside(path).map(Self) }
+    }
+
+    /// Returns the directories that it is in, the outermost first.
+    pub fn parents(&self) -> impl Iterator<Item = Self> {
+        self.0.match_indices('/').map(|(at, _)| Self(self.0[..at].into()))
+    }
+}
+
+impl RootPath {
+    /// Takes the path of a file of the system as it is, if it is absolute.
+    pub fn absolute(path: &str) -> Option<Self> {
+        path.starts_with('/').then(|| Self(path.into()))
+    }
+
+    /// Returns the path of `name` in this directory.
+    pub fn join(&self, name: &str) -> Self {
+        let between = if self.0.is_empty() { "" } else { "/" };
+        Self(concat(&[&self.0, between, name]))
     }
 }
 
@@ -100,12 +131,27 @@ impl PortablePath {
     }
 }
 
-fn inside(path: &str) -> Result<Arc<str>, PathError> {
-    if !is_inside(path) {
-        return Err(PathError::Outside(path.to_owned()));
+impl From<PathError> for io::Error {
+    fn from(error: PathError) -> Self {
+        Self::new(io::ErrorKind::InvalidFilename, error)
     }
-    let path = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
-    if path.is_empty() { Err(PathError::Empty) } else { Ok(path.into()) }
+}
+
+fn inside(path: &str) -> Result<Arc<str>, PathError> {
+    if is_inside(path) { Ok(path.into()) } else { Err(PathError::Outside(path.to_owned())) }
+}
+
+/// Returns the text of `parts` one after the other. It allocates once, where a string that is made
+/// shared afterwards is allocated twice: a build makes some paths for each of its objects.
+pub(crate) fn concat(parts: &[&str]) -> Arc<str> {
+    thread_local! {
+        static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        text.extend(parts.iter().copied());
+        text.as_str().into()
+    })
 }
 
 /// Returns the file that a program in `directory`, which is absolute, opens as `path`, without `.`,
@@ -142,11 +188,25 @@ mod tests {
 
     #[test]
     fn paths_are_checked() {
-        assert_eq!(PackagePath::new("./src/a.c").unwrap().as_str(), "src/a.c");
-        assert_eq!(BuildPath::new("gen/").unwrap().as_str(), "gen");
+        for inside in ["./src/a.c", "gen/", "a..b"] {
+            assert_eq!(PackagePath::new(inside).unwrap().as_str(), inside);
+            assert_eq!(BuildPath::new(inside).unwrap().as_str(), inside);
+        }
         assert_eq!(BuildPath::new(""), Err(PathError::Empty));
         for outside in ["/etc/passwd", "../x", "a/../../x", "a\0b"] {
             assert_eq!(PackagePath::new(outside), Err(PathError::Outside(outside.to_owned())));
+        }
+    }
+
+    #[test]
+    fn directories_above_and_files_below() {
+        let parents = BuildPath::new("a/b/c").unwrap();
+        assert_eq!(
+            parents.parents().map(|path| path.to_string()).collect::<Vec<_>>(),
+            ["a", "a/b"]
+        );
+        for (directory, joined) in [("", "x"), ("a", "a/x"), ("/w/a", "/w/a/x")] {
+            assert_eq!(RootPath(directory.into()).join("x").as_str(), joined);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::path::{BuildPath, PackagePath, PathError, PortablePath, RootPath, as_opened};
+use crate::{
+    manifest::FILE_NAME,
+    path::{BuildPath, PackagePath, PathError, PortablePath, RootPath, as_opened, concat},
+};
 
 /// A package's directories. Paths "from the root" are relative to the root package's directory where
 /// they are inside it, else absolute: the form that the stat index keeps.
@@ -13,9 +16,9 @@ pub struct Place {
     /// Its directory, absolute.
     pub directory: PathBuf,
     /// Its directory from the root: empty, or ending in `/`.
-    pub prefix: String,
+    prefix: String,
     /// Its build directory from the root, ending in `/`.
-    pub build_prefix: String,
+    build_prefix: String,
 }
 
 /// Stands for a package's build directory in a portable path.
@@ -36,24 +39,64 @@ impl Place {
         Self { name: name.to_owned(), directory: directory.to_owned(), prefix, build_prefix }
     }
 
-    /// The path from the root of a file of the package.
+    /// Returns the path from the root of a file of the package.
     pub fn package_path(&self, path: &PackagePath) -> RootPath {
-        RootPath([&self.prefix, path.as_str()].concat().into())
+        match self.prefix.is_empty() {
+            true => RootPath(path.0.clone()),
+            false => RootPath(concat(&[&self.prefix, &path.0])),
+        }
     }
 
-    /// The path from the root of a file in its build directory.
+    /// Returns the path from the root of the package's manifest.
+    pub fn manifest(&self) -> RootPath {
+        RootPath(concat(&[&self.prefix, FILE_NAME]))
+    }
+
+    /// Returns the path from the root of a directory of the package, without a final `/`.
+    pub fn package_directory(&self, path: &PackagePath) -> RootPath {
+        RootPath([&self.prefix, path.as_str()].concat().trim_end_matches('/').into())
+    }
+
+    /// Returns the path from the root of a file in its build directory.
     pub fn build_path(&self, path: &BuildPath) -> RootPath {
-        RootPath([&self.build_prefix, path.as_str()].concat().into())
+        RootPath(concat(&[&self.build_prefix, &path.0]))
     }
 
-    /// A file of the package, from the root.
-    pub fn input(&self, local: &str) -> String {
-        if local.starts_with('/') { local.to_owned() } else { [&self.prefix, local].concat() }
+    /// Returns the path from the root of the trace file that lies beside an output.
+    pub fn trace_path(&self, output: &BuildPath) -> RootPath {
+        RootPath(concat(&[&self.build_prefix, &output.0, ".trace"]))
     }
 
-    /// A file in its build directory, from the root.
-    pub fn output(&self, local: &str) -> String {
-        [&self.build_prefix, local].concat()
+    /// Returns the path from the root of its build directory.
+    pub fn build_directory(&self) -> RootPath {
+        RootPath(self.build_prefix.trim_end_matches('/').into())
+    }
+
+    /// Returns the path in its build directory of a file, from the root, that is there.
+    pub fn in_build_directory<'p>(&self, from_root: &'p str) -> Option<&'p str> {
+        from_root.strip_prefix(&self.build_prefix)
+    }
+
+    /// Returns what records of the package `reader` call `path` of this package, which is `built` if it
+    /// is in the build directory. An empty path is the directory that it would be in.
+    pub fn portable(&self, reader: &Self, built: bool, path: &str) -> PortablePath {
+        self.marked(reader, if built { BUILD } else { "" }, path)
+    }
+
+    fn marked(&self, reader: &Self, mark: &str, path: &str) -> PortablePath {
+        PortablePath(match self.name == reader.name {
+            true => concat(&[mark, path]),
+            false => concat(&["@", &self.name, "/", mark, path]),
+        })
+    }
+
+    /// Returns the path from the root of what a record calls `local` in this package.
+    fn find(&self, local: &str) -> RootPath {
+        RootPath(match (local.strip_prefix("./").unwrap_or(local), local.strip_prefix(BUILD)) {
+            (_, Some(built)) => concat(&[&self.build_prefix, built]),
+            (own, None) if own.starts_with('/') => own.into(),
+            (own, None) => concat(&[&self.prefix, own]),
+        })
     }
 }
 
@@ -84,31 +127,42 @@ impl Places {
     }
 
     /// Returns an absolute path as seen from the root.
-    pub fn of_absolute(&self, path: &str) -> String {
-        from_root(&self.root, path)
+    pub fn of_absolute(&self, path: &str) -> RootPath {
+        RootPath(from_root(&self.root, path).into())
     }
 
     /// Returns the file that a command running in `place` opens as `path`, as the kernel finds it.
     pub fn opened(&self, place: &Place, path: &str) -> RootPath {
         let plain = !path.contains("./") && !path.contains("//") && !path.ends_with("..");
         match (plain, path.starts_with('/')) {
-            (true, false) => RootPath(place.input(path).into()),
-            (true, true) => RootPath(from_root(&self.root, path).into()),
-            (false, _) => {
-                let opened = as_opened(&place.directory, path);
-                RootPath(from_root(&self.root, &opened.to_string_lossy()).into())
-            }
+            (true, false) => RootPath(concat(&[&place.prefix, path])),
+            (true, true) => self.of_absolute(path),
+            (false, _) => self.of_absolute(&as_opened(&place.directory, path).to_string_lossy()),
         }
     }
 
-    /// The absolute path of `path`.
+    /// Returns the absolute path of `path`.
     pub fn absolute(&self, path: &RootPath) -> PathBuf {
         self.root.join(path.as_str())
     }
 
     /// Returns the name of a file in records of `place`.
-    pub fn portable_path(&self, place: &Place, path: &RootPath) -> PortablePath {
-        PortablePath(self.portable(place, path.as_str()).into())
+    pub fn portable(&self, place: &Place, path: &RootPath) -> PortablePath {
+        let path = path.as_str();
+        let prefixes = self
+            .places
+            .iter()
+            .flat_map(|other| [(other, &other.prefix, ""), (other, &other.build_prefix, BUILD)]);
+        let best = prefixes
+            .filter(|(_, prefix, _)| {
+                path.starts_with(prefix.as_str()) && (!prefix.is_empty() || !path.starts_with('/'))
+            })
+            .max_by_key(|(_, prefix, _)| prefix.len());
+        let Some((owner, prefix, mark)) = best else { return PortablePath(path.into()) };
+        let local = &path[prefix.len()..];
+        let own = owner.name == place.name;
+        let looks_special = (own && local.starts_with('@')) || local.starts_with(BUILD);
+        owner.marked(place, if mark.is_empty() && looks_special { "./" } else { mark }, local)
     }
 
     /// Returns the file that a record of `place` names.
@@ -116,41 +170,12 @@ impl Places {
     /// # Errors
     /// It is in a package that the workspace does not have.
     pub fn find(&self, place: &Place, path: &PortablePath) -> Result<RootPath, PathError> {
-        let (owner, local) = match path.as_str().strip_prefix('@').and_then(|p| p.split_once('/')) {
-            Some((name, local)) => {
-                let owner = self.places.iter().find(|other| other.name == name);
-                (owner.ok_or_else(|| PathError::NoPackage(name.to_owned()))?, local)
-            }
-            None => (place, path.as_str()),
+        let Some((name, local)) = path.0.strip_prefix('@').and_then(|path| path.split_once('/'))
+        else {
+            return Ok(place.find(&path.0));
         };
-        Ok(RootPath(match (local.strip_prefix("./"), local.strip_prefix(BUILD)) {
-            (Some(local), _) => owner.input(local).into(),
-            (None, Some(local)) => owner.output(local).into(),
-            (None, None) => owner.input(local).into(),
-        }))
-    }
-
-    /// [`Self::portable_path`] as text.
-    pub fn portable(&self, place: &Place, from_root: &str) -> String {
-        let prefixes = self
-            .places
-            .iter()
-            .flat_map(|other| [(other, &other.prefix, ""), (other, &other.build_prefix, BUILD)]);
-        let best = prefixes
-            .filter(|(_, prefix, _)| {
-                from_root.starts_with(prefix.as_str())
-                    && (!prefix.is_empty() || !from_root.starts_with('/'))
-            })
-            .max_by_key(|(_, prefix, _)| prefix.len());
-        let Some((owner, prefix, mark)) = best else { return from_root.to_owned() };
-        let local = &from_root[prefix.len()..];
-        let own = owner.name == place.name;
-        let looks_special = (own && local.starts_with('@')) || local.starts_with(BUILD);
-        let mark = if mark.is_empty() && looks_special { "./" } else { mark };
-        match own {
-            true => format!("{mark}{local}"),
-            false => format!("@{}/{mark}{local}", owner.name),
-        }
+        let owner = self.places.iter().find(|other| other.name == name);
+        owner.map(|owner| owner.find(local)).ok_or_else(|| PathError::NoPackage(name.to_owned()))
     }
 }
 
@@ -196,8 +221,9 @@ mod tests {
             ),
             (lua, ".larder/build/@zlib/gen.h", ".larder/build/@zlib/gen.h", "@zlib/<build>/gen.h"),
         ] {
-            assert_eq!(places.opened(place, said).as_str(), root_path, "{said}");
-            assert_eq!(places.portable(place, root_path), portable, "{root_path}");
+            let opened = places.opened(place, said);
+            assert_eq!(opened.as_str(), root_path, "{said}");
+            assert_eq!(places.portable(place, &opened).as_str(), portable, "{root_path}");
             let found = places.find(place, &PortablePath::recorded(portable)).unwrap();
             assert_eq!(found.as_str(), root_path, "{portable}");
         }
@@ -217,10 +243,10 @@ mod tests {
             let path = parts.join("/");
             let path = if absolute { format!("/{path}") } else { path };
             let path = places.opened(&places.places[0], &path);
-            let portable = places.portable_path(place, &path);
+            let portable = places.portable(place, &path);
             let found = places.find(place, &portable);
             prop_assert_eq!(found.as_ref(), Ok(&path), "{}", portable);
-            prop_assert_eq!(places.portable_path(place, &path), portable);
+            prop_assert_eq!(places.portable(place, &path), portable);
         }
     }
 }

@@ -5,6 +5,8 @@
 //! [`Kind`].
 
 mod claims;
+mod command;
+mod compiled;
 mod connect;
 mod cycle;
 mod declare;
@@ -17,13 +19,18 @@ mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
+pub use command::*;
+pub use compiled::*;
 pub use language::Language;
 pub use target::*;
+
+pub use crate::manifest::Output;
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::Compiled,
     name::Facet,
+    path::BuildPath,
     workspace::{Package, Workspace},
 };
 
@@ -37,7 +44,7 @@ pub struct Plan {
     /// By package: the targets of a name.
     by_name: Vec<HashMap<String, Vec<TargetId>>>,
     /// By package: the output at a path in the build directory. Objects are not among them.
-    by_output: Vec<HashMap<String, Made>>,
+    by_output: Vec<HashMap<BuildPath, Made>>,
 }
 
 impl Plan {

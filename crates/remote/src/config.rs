@@ -60,20 +60,13 @@ pub struct ServiceConfig {
     pub connections: Option<usize>,
     /// The credentials that it is opened with: not from the file, but from [`Config::with_credentials`].
     #[serde(skip)]
-    pub credentials: Option<Arc<Credentials>>,
+    pub credentials: Arc<Credentials>,
 }
 
 impl ServiceConfig {
     /// After how long a connection that yields nothing is given up.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds.unwrap_or(30).max(1))
-    }
-
-    /// The credentials that were handed in; else those of this process's environment.
-    pub(crate) fn credentials(&self) -> Arc<Credentials> {
-        // A build that fetches on demand hands none in yet.
-        let of_process = || Arc::new(Credentials::of(std::env::vars_os()));
-        self.credentials.clone().unwrap_or_else(of_process)
     }
 
     /// How many requests run at once.
@@ -171,7 +164,7 @@ impl Config {
     #[must_use]
     pub fn with_credentials(mut self, credentials: &Arc<Credentials>) -> Self {
         for service in &mut self.cache.services {
-            service.credentials = Some(credentials.clone());
+            service.credentials = credentials.clone();
         }
         self
     }

@@ -78,7 +78,7 @@ impl Service {
     /// Opens the service of `config`, with the credentials that are there. Sends no request.
     pub fn open(config: &ServiceConfig, access: Access) -> Result<Self, RemoteError> {
         let wrong = |reason: String| ConfigError::Service { name: config.name.clone(), reason };
-        let credentials = config.credentials();
+        let credentials = &config.credentials;
         let key = credentials
             .key()
             .map_err(|_| wrong("LARDER_CACHE_KEY is not of the form id:secret".to_owned()))?;
@@ -90,8 +90,7 @@ impl Service {
             .build()
             .map_err(|source| RemoteError::Local { action: "start threads".to_owned(), source })?;
         let throttle = Throttle::default();
-        let opener =
-            Opener { config, access, key, credentials: &credentials, throttle: throttle.clone() };
+        let opener = Opener { config, access, key, credentials, throttle: throttle.clone() };
         let never = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let often = RetryConfig { max_retries: 10, backoff: backoff(), ..RetryConfig::default() };
         // Some of the builders look for the runtime.

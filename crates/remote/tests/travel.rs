@@ -242,7 +242,7 @@ fn a_wrong_key_is_said_so_and_not_shown() {
     let s3 = S3::start();
     let key = larder_remote::Key { id: "AKWRONG".to_owned(), secret: "hunter2".to_owned() };
     let mut config = config_at(s3.address);
-    config.credentials = Some(Arc::new(key.into()));
+    config.credentials = Arc::new(key.into());
     let service = open(&config, Access::Write);
     let error = Stored::new(1, 1, 10).try_put(&service, "r", Overwrite::default()).unwrap_err();
     let error = format!("{error} {error:?}");

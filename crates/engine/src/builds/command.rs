@@ -1,8 +1,12 @@
 //! Any other command.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, slice::SliceIndex, sync::Arc};
 
-use larder_project::place::Place;
+use larder_project::{
+    path::PortablePath,
+    place::Place,
+    plan::{BuiltIn, Part},
+};
 use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
@@ -10,32 +14,13 @@ use crate::{
     action::{Action, Argument, Discovery, Output, Piece, Program, Variable, text},
     artifact::Artifact,
     context::Context,
+    executor::ExecuteError,
     job::{Built, Job, collect},
     step::{Inputs, Step, Work},
 };
 
-/// A part of a command's argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
-    /// Stands for itself.
-    Text(String),
-    /// The first output.
-    Out,
-    /// All outputs.
-    Outs,
-    /// The directory that outputs are written below, and whatever is needed for a while.
-    OutDir,
-    /// All declared inputs.
-    In,
-    /// A file that lists the declared inputs, one a line.
-    InList,
-    /// The package's build directory.
-    Build,
-    /// The package's directory.
-    Package,
-    /// Some of the inputs, by position: the outputs of other targets.
-    Inputs(Range<usize>),
-}
+/// A part of a command's argument. Outputs of targets are some of its inputs, by position.
+pub type Word = Part<Range<usize>>;
 
 /// A command with what it depends on besides its inputs.
 #[derive(Debug, Clone)]
@@ -68,10 +53,11 @@ pub enum CommandProgram {
     Argument(Vec<Word>),
 }
 
-/// Runs a command that makes `outputs` from `inputs`.
+/// Runs a command that makes `output` and `others` from `inputs`.
 pub fn build_command(
     owner: Owner,
-    outputs: Vec<Output>,
+    output: Output,
+    others: Vec<Output>,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     command: CommandBuild,
 ) -> Job<Vec<Artifact>> {
@@ -82,7 +68,9 @@ pub fn build_command(
         let inputs =
             Built { value: groups.value.concat(), trace: BuildTrace::nil("inputs").mix_all(parts) };
         let (depends_on, always) = (command.depends_on.clone(), command.always);
-        let mut step = owner.step(outputs, depends_on, Work::Command(Box::new(command)));
+        let work = Work::Command(Box::new(command));
+        let mut step = owner.step(output, depends_on, work);
+        step.outputs.extend(others);
         step.always = always;
         Arc::new(step).start(&owner.cx, (&inputs).into())
     })
@@ -90,7 +78,12 @@ pub fn build_command(
 
 impl CommandBuild {
     /// Returns the action that runs it as the work of a step.
-    pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+    pub(crate) fn action(
+        &self,
+        step: &Step,
+        cx: &Context,
+        inputs: Inputs<'_>,
+    ) -> Result<Action, ExecuteError> {
         self.action_of(cx, &step.place, &step.outputs, inputs.artifacts)
     }
 
@@ -101,23 +94,21 @@ impl CommandBuild {
         place: &Place,
         outputs: &[Output],
         inputs: &[Artifact],
-    ) -> Action {
-        let names: Vec<String> =
+    ) -> Result<Action, ExecuteError> {
+        let names: Vec<PortablePath> =
             inputs.iter().map(|input| cx.places.portable(place, &input.path)).collect();
+        let expand = |words: &[Word]| self.expand(words, place, outputs, &names);
         let program = match &self.program {
             CommandProgram::Tool(tool) => tool.program(cx),
-            CommandProgram::Input(position) => {
-                // A position that no input has is a path that is not there.
-                Program::File(names.get(*position).cloned().unwrap_or_default())
-            }
-            CommandProgram::Argument(words) => {
-                Program::Path(self.expand(words, outputs, &names).into_iter().flatten().collect())
-            }
+            CommandProgram::Input(position) => Program::File(some(&names, *position)?.clone()),
+            CommandProgram::Argument(words) => Program::Path(expand(words)?.concat()),
         };
-        let words = self.arguments.iter();
-        let arguments = words.flat_map(|words| self.expand(words, outputs, &names)).collect();
+        let mut arguments = Vec::with_capacity(self.arguments.len());
+        for words in &self.arguments {
+            arguments.extend(expand(words)?);
+        }
         let hashes = inputs.iter().map(|input| input.hash);
-        Action {
+        Ok(Action {
             package: place.name.clone(),
             program,
             arguments,
@@ -129,43 +120,59 @@ impl CommandBuild {
             discovery: Discovery::None,
             response_file: false,
             limits: Default::default(),
-        }
+        })
     }
 
     /// Returns what one argument stands for: one argument, or as many as its only placeholder names.
-    fn expand(&self, words: &[Word], outputs: &[Output], names: &[String]) -> Vec<Argument> {
-        let mut all = words.iter().map(|word| self.values(word, outputs, names));
-        if words.len() == 1 {
-            return all.next().unwrap_or_default();
+    fn expand(
+        &self,
+        words: &[Word],
+        place: &Place,
+        outputs: &[Output],
+        names: &[PortablePath],
+    ) -> Result<Vec<Argument>, ExecuteError> {
+        let declared = &names[..self.declared_inputs.min(names.len())];
+        let paths =
+            |names: &[PortablePath]| names.iter().map(|n| vec![Piece::Path(n.clone())]).collect();
+        let values = |word: &Word| {
+            Ok(match word {
+                Part::Text(literal) => vec![text(literal)],
+                Part::Made(range) => paths(some(names, range.clone())?),
+                Part::BuiltIn(built_in) => match built_in {
+                    BuiltIn::Out => {
+                        outputs.iter().take(1).map(|_| vec![Piece::Output(0)]).collect()
+                    }
+                    BuiltIn::Outs => (0..outputs.len()).map(|at| vec![Piece::Output(at)]).collect(),
+                    BuiltIn::OutDir | BuiltIn::Tmp => vec![vec![Piece::OutputDirectory]],
+                    BuiltIn::In => paths(declared),
+                    BuiltIn::InList => vec![vec![Piece::List(declared.to_vec())]],
+                    BuiltIn::Build => vec![vec![Piece::Absolute(place.portable(place, true, ""))]],
+                    BuiltIn::Package => vec![vec![Piece::Path(place.portable(place, false, ""))]],
+                },
+            })
+        };
+        if let [only] = words {
+            return values(only);
         }
         let mut argument = Vec::new();
-        for values in all {
-            for (position, value) in values.into_iter().enumerate() {
+        for word in words {
+            for (position, value) in values(word)?.into_iter().enumerate() {
                 if position > 0 {
                     argument.extend(text(" "));
                 }
                 argument.extend(value);
             }
         }
-        vec![argument]
+        Ok(vec![argument])
     }
+}
 
-    fn values(&self, word: &Word, outputs: &[Output], names: &[String]) -> Vec<Argument> {
-        let declared = &names[..self.declared_inputs.min(names.len())];
-        let path = |name: &String| vec![Piece::Path(name.clone())];
-        let some = |range: &Range<usize>| names.get(range.clone()).unwrap_or_default();
-        match word {
-            Word::Text(literal) => vec![text(literal)],
-            Word::Out => outputs.iter().take(1).map(|_| vec![Piece::Output(0)]).collect(),
-            Word::Outs => {
-                (0..outputs.len()).map(|position| vec![Piece::Output(position)]).collect()
-            }
-            Word::OutDir => vec![vec![Piece::OutputDirectory]],
-            Word::In => declared.iter().map(path).collect(),
-            Word::InList => vec![vec![Piece::List(declared.to_vec())]],
-            Word::Build => vec![vec![Piece::Absolute("<build>/".to_owned())]],
-            Word::Package => vec![vec![Piece::Path(String::new())]],
-            Word::Inputs(range) => some(range).iter().map(path).collect(),
-        }
-    }
+/// Returns one or several of a command's inputs.
+fn some<I: SliceIndex<[PortablePath]>>(
+    names: &[PortablePath],
+    positions: I,
+) -> Result<&I::Output, ExecuteError> {
+    names.get(positions).ok_or_else(|| {
+        ExecuteError::Failed("its command names an input that it does not have".to_owned())
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use larder_project::path::{BuildPath, PackagePath, PortablePath};
 use larder_trace::{BuildTrace, Content, Walk};
 
 use super::{Owner, ToolUse, inputs::unreadable, start_single};
@@ -32,12 +33,13 @@ pub struct Compile {
     depends_on: Arc<BuildTrace>,
 }
 
-/// Where a compiler or linker looks for files: portable names of directories, none ending in `/`.
+/// Where a compiler or linker looks for files. Texts are portable names of directories as records of
+/// searches have them: none ends in `/`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchPath {
-    /// Those of packages that the manifest names.
-    pub own: Vec<String>,
-    /// All of them, in the order of the search.
+    /// The directories of packages that the manifest names; each ends in `/`.
+    pub own: Vec<PortablePath>,
+    /// All directories, in the order of the search.
     pub directories: Vec<String>,
     /// Those among them that are the tool's own.
     pub system: Vec<String>,
@@ -92,7 +94,7 @@ impl Compile {
         arguments.extend(self.weak_args.iter().cloned());
         arguments.extend(self.trace_args.iter().map(text));
         let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
-        let searched = self.search.own.iter().map(|own| format!("{own}/")).collect();
+        let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);
         Action { searched, discovery, environment, response_file: true, ..action }
     }
@@ -112,8 +114,8 @@ fn takes_seed(argument: &str) -> bool {
 pub struct ObjectSource {
     /// The source.
     pub source: SourceOf,
-    /// The object's path in the build directory.
-    pub object: String,
+    /// Where the object goes.
+    pub object: BuildPath,
     /// How it is compiled.
     pub compile: Arc<Compile>,
 }
@@ -121,8 +123,8 @@ pub struct ObjectSource {
 /// Where a source comes from.
 #[derive(Clone)]
 pub enum SourceOf {
-    /// A file of the package: its path there.
-    File(String),
+    /// A file of the package.
+    File(PackagePath),
     /// A file that another job makes.
     Made(Job<Artifact>),
 }
@@ -135,13 +137,13 @@ pub enum SourceOf {
 /// this with `leanc`.
 pub fn build_o(
     owner: Owner,
-    o_file: impl Into<String>,
+    o_file: BuildPath,
     source: &Job<Artifact>,
     compile: Arc<Compile>,
     after: Option<&Job<Vec<Artifact>>>,
 ) -> Job<Artifact> {
     let source = SourceOf::Made(source.clone());
-    let object = ObjectSource { source, object: o_file.into(), compile };
+    let object = ObjectSource { source, object: o_file, compile };
     build_objects(owner, vec![object], after).map(|built| {
         let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
         Ok(Built { value: value.clone(), trace: (**part).clone() })
@@ -199,7 +201,7 @@ fn start(
     let cx = &owner.cx;
     let after = after.map(Arc::new);
     let mut prefixes: Vec<(Arc<Compile>, Arc<BuildTrace>)> = Vec::new();
-    let mut found: Vec<(String, Option<Artifact>)> = Vec::with_capacity(sources.len());
+    let mut found: Vec<(BuildPath, Option<Artifact>)> = Vec::with_capacity(sources.len());
     let mut waiting: Vec<Job<Artifact>> = Vec::new();
     // The objects of a group mostly lie beside each other, and so do their sources.
     let mut walk = cx.index.walk();
@@ -219,8 +221,8 @@ fn start(
         };
         if quick.is_none() {
             let prerequisites = after.as_ref().map_or(Vec::new(), |after| after.value.clone());
-            let mut step =
-                owner.step(vec![Output::file(object.clone())], prefix, Work::Compile(compile));
+            let output = Output::file(object.clone());
+            let mut step = owner.step(output, prefix, Work::Compile(compile));
             step.prerequisites = prerequisites;
             waiting.push(compile_one(owner, source, step));
         }
@@ -240,7 +242,7 @@ fn start(
 
 /// The objects of a group in order: those found, and between them those made.
 fn together(
-    found: Vec<(String, Option<Artifact>)>,
+    found: Vec<(BuildPath, Option<Artifact>)>,
     made: &[Artifact],
 ) -> Result<Built<Vec<Artifact>>, Failed> {
     let mut made = made.iter();
@@ -248,7 +250,7 @@ fn together(
     let mut value = Vec::with_capacity(found.len());
     for (object, artifact) in found {
         let artifact = artifact.or_else(|| made.next().cloned()).ok_or(Failed)?;
-        trace = trace.mix(artifact.trace(object));
+        trace = trace.mix(artifact.trace(object.as_str()));
         value.push(artifact);
     }
     Ok(Built { value, trace })
@@ -259,23 +261,24 @@ fn up_to_date(
     owner: &Owner,
     walk: &mut Walk<'_>,
     prefix: &BuildTrace,
-    path: &str,
-    object: &str,
+    path: &PackagePath,
+    object: &BuildPath,
 ) -> Option<Artifact> {
     let cx = &owner.cx;
     if cx.options.check_traces || cx.cache.collects() || cx.wants_everything() {
         return None;
     }
-    let source = walk.file(&owner.place.input(path), Content::Text).ok()?;
-    let dep_hash = prefix.hash_with_leaf(path, source.hash);
-    let trace_path = [&owner.place.build_prefix, object, ".trace"].concat();
-    let vouched = walk.vouch(&trace_path, dep_hash, false)?;
+    let from_root = owner.place.package_path(path);
+    let source = walk.file(from_root.as_str(), Content::Text).ok()?;
+    let dep_hash = prefix.hash_with_leaf(path.as_str(), source.hash);
+    let trace_path = owner.place.trace_path(object);
+    let vouched = walk.vouch(trace_path.as_str(), dep_hash, false)?;
     if vouched.read_trace || !vouched.on_disk {
         return None;
     }
-    let (path, hashed) = vouched.outputs().next()?;
+    let (_, hashed) = vouched.outputs().next()?;
     cx.count(Status::Replayed, 1);
-    Some(Artifact::on_disk(path, &hashed, Content::Binary))
+    Some(Artifact::on_disk(owner.place.build_path(object), &hashed, Content::Binary))
 }
 
 /// A job that brings one object about.
@@ -287,12 +290,12 @@ fn compile_one(owner: &Owner, source: SourceOf, step: Step) -> Job<Artifact> {
             let owner = owner.clone();
             Job::spawn(&cx.scheduler.clone(), move || {
                 let started = Instant::now();
-                let from_root = owner.place.input(&path);
-                match cx.index.file(&from_root, Content::Text) {
-                    Err(error) => unreadable(&owner, &path, &error, started),
+                let from_root = owner.place.package_path(&path);
+                match cx.index.file(from_root.as_str(), Content::Text) {
+                    Err(error) => unreadable(&owner, path.as_str(), &error, started),
                     Ok(hashed) => {
-                        let value = Artifact::on_disk(&from_root, &hashed, Content::Text);
-                        let source = Built { trace: value.trace(path), value };
+                        let value = Artifact::on_disk(from_root, &hashed, Content::Text);
+                        let source = Built { trace: value.trace(path.as_str()), value };
                         start_single(step, &cx, (&source).into())
                     }
                 }

@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path, sync::Arc, time::Instant};
 
+use larder_project::path::{PackagePath, RootPath};
 use larder_trace::{BuildTrace, Content, describe_io};
 
 use super::Owner;
@@ -14,27 +15,37 @@ use crate::{
 };
 
 /// A text file, such as a source: its line endings do not count (Lake's `inputTextFile`).
-pub fn input_text_file(owner: &Owner, path: impl Into<String>) -> Job<Artifact> {
+pub fn input_text_file(owner: &Owner, path: PackagePath) -> Job<Artifact> {
     input_file(owner, path, true)
 }
 
 /// A file of any kind: every byte counts (Lake's `inputBinFile`).
-pub fn input_bin_file(owner: &Owner, path: impl Into<String>) -> Job<Artifact> {
+pub fn input_bin_file(owner: &Owner, path: PackagePath) -> Job<Artifact> {
     input_file(owner, path, false)
 }
 
-/// A file at `path`, relative to the package (Lake's `inputFile`).
-pub fn input_file(owner: &Owner, path: impl Into<String>, text: bool) -> Job<Artifact> {
-    let (owner, path) = (owner.clone(), path.into());
-    let content = content(text);
+/// A file at `path` (Lake's `inputFile`).
+pub fn input_file(owner: &Owner, path: PackagePath, text: bool) -> Job<Artifact> {
+    let from_root = owner.place.package_path(&path);
+    file(owner, path.to_string(), from_root, content(text))
+}
+
+/// A file that a command of the package runs as `path`.
+pub(crate) fn program_file(owner: &Owner, path: &str) -> Job<Artifact> {
+    let from_root = owner.cx.places.opened(&owner.place, path);
+    file(owner, path.to_owned(), from_root, Content::Binary)
+}
+
+/// A file that is called `name` in traces.
+fn file(owner: &Owner, name: String, path: RootPath, content: Content) -> Job<Artifact> {
+    let owner = owner.clone();
     Job::spawn(&owner.cx.scheduler.clone(), move || {
         let started = Instant::now();
-        let from_root = owner.place.input(&path);
-        match owner.cx.index.file(&from_root, content) {
-            Err(error) => unreadable(&owner, &path, &error, started),
+        match owner.cx.index.file(path.as_str(), content) {
+            Err(error) => unreadable(&owner, &name, &error, started),
             Ok(hashed) => {
-                let value = Artifact::on_disk(&from_root, &hashed, content);
-                Flow::Ended(Ok(Built { trace: value.trace(path), value }))
+                let value = Artifact::on_disk(path, &hashed, content);
+                Flow::Ended(Ok(Built { trace: value.trace(name), value }))
             }
         }
     })
@@ -42,22 +53,22 @@ pub fn input_file(owner: &Owner, path: impl Into<String>, text: bool) -> Job<Art
 
 /// A directory with everything in it that does not start with a dot: names and contents count (Lake's
 /// `inputDir`). Symbolic links count by what they lead to, and may not lead to directories.
-pub fn input_dir(owner: &Owner, path: impl Into<String>, text: bool) -> Job<Artifact> {
-    let (owner, path) = (owner.clone(), path.into());
+pub fn input_dir(owner: &Owner, path: PackagePath, text: bool) -> Job<Artifact> {
+    let owner = owner.clone();
     let content = content(text);
     Job::spawn(&owner.cx.scheduler.clone(), move || {
         let started = Instant::now();
-        let from_root = owner.place.input(path.trim_end_matches('/'));
+        let from_root = owner.place.package_directory(&path);
         if let Some(link) = leads_outside(&owner, &from_root) {
             let error = io::Error::other("it is a symbolic link that leads outside the package");
-            return unreadable(&owner, &link, &error, started);
+            return unreadable(&owner, link.as_str(), &error, started);
         }
         match directory_trace(&owner.cx, &from_root, content, &|_| true) {
-            Err((file, error)) => unreadable(&owner, &file, &error, started),
+            Err((file, error)) => unreadable(&owner, file.as_str(), &error, started),
             Ok(tree) => {
                 let (hash, mtime, form) = (tree.hash(), tree.mtime(), Form::Directory(content));
-                let value = Artifact { path: from_root.into(), hash, mtime, form, elided: None };
-                Flow::Ended(Ok(Built { value, trace: tree.named(path) }))
+                let value = Artifact { path: from_root, hash, mtime, form, elided: None };
+                Flow::Ended(Ok(Built { value, trace: tree.named(path.to_string()) }))
             }
         }
     })
@@ -65,19 +76,19 @@ pub fn input_dir(owner: &Owner, path: impl Into<String>, text: bool) -> Job<Arti
 
 /// A file or directory of the system, byte for byte; one that is not there counts as that. Gives one
 /// artifact, or none.
-pub(crate) fn system_file(owner: &Owner, path: &str) -> Job<Vec<Artifact>> {
-    let (owner, path) = (owner.clone(), path.to_owned());
+pub(crate) fn system_file(owner: &Owner, path: &RootPath) -> Job<Vec<Artifact>> {
+    let (owner, path) = (owner.clone(), path.clone());
     Job::spawn(&owner.cx.scheduler.clone(), move || {
         let started = Instant::now();
         let content = Content::Binary;
-        let found = match owner.cx.index.file(&path, content) {
-            Ok(hashed) => Ok(Artifact::on_disk(&path, &hashed, content)),
+        let found = match owner.cx.index.file(path.as_str(), content) {
+            Ok(hashed) => Ok(Artifact::on_disk(path.clone(), &hashed, content)),
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 directory_trace(&owner.cx, &path, content, &|_| true)
                     .map(|tree| {
                         let (hash, mtime, form) =
                             (tree.hash(), tree.mtime(), Form::Directory(content));
-                        Artifact { path: path.as_str().into(), hash, mtime, form, elided: None }
+                        Artifact { path: path.clone(), hash, mtime, form, elided: None }
                     })
                     .map_err(|(_, error)| error)
             }
@@ -86,13 +97,14 @@ pub(crate) fn system_file(owner: &Owner, path: &str) -> Job<Vec<Artifact>> {
         let group = BuildTrace::nil("system");
         Flow::Ended(Ok(match found {
             Ok(artifact) => {
-                let trace = group.mix(artifact.trace(path));
+                let trace = group.mix(artifact.trace(path.as_str()));
                 Built { value: vec![artifact], trace }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Built { value: Vec::new(), trace: group.mix(BuildTrace::text(path, "absent")) }
-            }
-            Err(error) => return unreadable(&owner, &path, &error, started),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Built {
+                value: Vec::new(),
+                trace: group.mix(BuildTrace::text(path.to_string(), "absent")),
+            },
+            Err(error) => return unreadable(&owner, path.as_str(), &error, started),
         }))
     })
 }
@@ -134,27 +146,29 @@ fn texts(cx: &Context, mut made: Built<Vec<Artifact>>) -> Result<Built<Vec<Artif
     let mut trace = BuildTrace::nil(made.trace.name().to_owned());
     for (artifact, part) in made.value.iter_mut().zip(made.trace.parts()) {
         if artifact.form == Form::File(Content::Binary) {
-            let hashed = cx.index.file(&artifact.path, Content::Text).map_err(|_| Failed)?;
-            *artifact = Artifact::on_disk(&artifact.path, &hashed, Content::Text);
+            let hashed = cx.index.file(artifact.path.as_str(), Content::Text);
+            let hashed = hashed.map_err(|_| Failed)?;
+            *artifact = Artifact::on_disk(artifact.path.clone(), &hashed, Content::Text);
         }
         trace = trace.mix(artifact.trace(part.name()));
     }
     Ok(Built { value: made.value, trace })
 }
 
-/// Returns the trace of a directory of a package, seen from the root: its files and those below it,
-/// sorted, by path and content. Each must be `current`.
+/// Returns the trace of a directory of a package: its files and those below it, sorted, by path and
+/// content. Each must be `current`.
 pub(crate) fn directory_trace(
     cx: &Context,
-    directory: &str,
+    directory: &RootPath,
     content: Content,
-    current: &dyn Fn(&str) -> bool,
-) -> Result<BuildTrace, (String, io::Error)> {
+    current: &dyn Fn(&RootPath) -> bool,
+) -> Result<BuildTrace, (RootPath, io::Error)> {
     let mut tree = BuildTrace::nil("directory");
-    let mut stack = vec![(directory.to_owned(), String::new(), true)];
+    let mut stack = vec![(directory.clone(), String::new(), true)];
     while let Some((path, inside, is_directory)) = stack.pop() {
         if !is_directory {
-            let hashed = cx.index.file(&path, content).map_err(|error| (path.clone(), error))?;
+            let hashed = cx.index.file(path.as_str(), content);
+            let hashed = hashed.map_err(|error| (path.clone(), error))?;
             if !current(&path) {
                 return Err((path, io::Error::other("it has changed")));
             }
@@ -164,9 +178,10 @@ pub(crate) fn directory_trace(
         let below = if inside.is_empty() { String::new() } else { format!("{inside}/") };
         let names = names(cx, &path).map_err(|error| (path.clone(), error))?;
         // The first name is on top of the stack.
-        let entries = names.into_iter().rev().map(|(name, is_directory)| {
-            (format!("{path}/{name}"), format!("{below}{name}"), is_directory)
-        });
+        let entries = names
+            .into_iter()
+            .rev()
+            .map(|(name, is_directory)| (path.join(&name), format!("{below}{name}"), is_directory));
         stack.extend(entries);
     }
     Ok(tree)
@@ -174,7 +189,7 @@ pub(crate) fn directory_trace(
 
 /// Returns the names in a directory that do not start with a dot, sorted, and whether each is a
 /// directory.
-fn names(cx: &Context, directory: &str) -> io::Result<Vec<(String, bool)>> {
+fn names(cx: &Context, directory: &RootPath) -> io::Result<Vec<(String, bool)>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(cx.absolute(directory))? {
         let entry = entry?;
@@ -191,14 +206,14 @@ fn names(cx: &Context, directory: &str) -> io::Result<Vec<(String, bool)>> {
 }
 
 /// Returns the first symbolic link below a directory that leads out of the package.
-fn leads_outside(owner: &Owner, from_root: &str) -> Option<String> {
+fn leads_outside(owner: &Owner, from_root: &RootPath) -> Option<RootPath> {
     let package = owner.place.directory.canonicalize().ok()?;
-    let mut stack = vec![from_root.to_owned()];
+    let mut stack = vec![from_root.clone()];
     while let Some(directory) = stack.pop() {
         for entry in fs::read_dir(owner.cx.absolute(&directory)).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else { continue };
-            let path = format!("{directory}/{name}");
+            let path = directory.join(name);
             if name.starts_with('.') {
             } else if kind.is_dir() {
                 stack.push(path);

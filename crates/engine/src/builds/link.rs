@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use larder_project::path::{BuildPath, RootPath};
 use larder_trace::{BuildTrace, Level};
 
 use super::{Owner, SearchPath, ToolUse, start_single};
@@ -74,7 +75,7 @@ impl Archive {
 
 impl Link {
     /// The arguments that make it what it is.
-    fn flags(&self, file: &str) -> Vec<String> {
+    fn flags(&self, file: &BuildPath) -> Vec<String> {
         let mut flags = Vec::new();
         if self.kind != LinkKind::Executable {
             flags.push("-shared".to_owned());
@@ -85,8 +86,8 @@ impl Link {
 
     /// Returns the action that links.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
-        let file = step.outputs.first().map_or("", |output| &output.path);
-        let mut arguments: Vec<Argument> = self.flags(file).into_iter().map(text).collect();
+        let flags = self.flags(&step.first().path).into_iter();
+        let mut arguments: Vec<Argument> = flags.map(text).collect();
         arguments.extend([text("-o"), vec![Piece::Output(0)]]);
         if self.writes_depfile {
             // Not `-Wl,…`, where a comma in the path would end it.
@@ -117,15 +118,15 @@ impl Link {
 /// with Lean's archiver, `buildStaticLib` of a Lean package).
 pub fn build_static_lib(
     owner: Owner,
-    file: impl Into<String>,
+    file: BuildPath,
     objects: &Job<Vec<Artifact>>,
     archive: Archive,
 ) -> Job<Artifact> {
-    let file = file.into();
     owner.cx.expect(1);
     objects.flow(move |objects| {
         let prefix = archive.depends_on.clone().mix(BuildTrace::text("output", file.as_str()));
-        let step = owner.step(vec![Output::file(file)], prefix, Work::Archive(Arc::new(archive)));
+        let work = Work::Archive(Arc::new(archive));
+        let step = owner.step(Output::file(file), prefix, work);
         start_single(step, &owner.cx, objects.into())
     })
 }
@@ -134,41 +135,35 @@ pub fn build_static_lib(
 /// `buildLeanSharedLib` with `leanc`), after what its arguments may name.
 pub fn build_shared_lib(
     owner: Owner,
-    file: impl Into<String>,
+    file: BuildPath,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file.into(), inputs, after, Link { kind: LinkKind::Shared, ..link })
+    linked(owner, file, inputs, after, Link { kind: LinkKind::Shared, ..link })
 }
 
 /// Links the whole of a static library into the shared library `file` (Lake's
 /// `buildLeanSharedLibOfStatic`).
 pub fn build_shared_lib_of_static(
     owner: Owner,
-    file: impl Into<String>,
+    file: BuildPath,
     static_lib: &Job<Artifact>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(
-        owner,
-        file.into(),
-        [single(static_lib)],
-        None,
-        Link { kind: LinkKind::SharedWhole, ..link },
-    )
+    linked(owner, file, [single(static_lib)], None, Link { kind: LinkKind::SharedWhole, ..link })
 }
 
 /// Links objects and libraries into the executable `file` (Lake's `buildExe`; `buildLeanExe` with
 /// `leanc`), after what its arguments may name.
 pub fn build_exe(
     owner: Owner,
-    file: impl Into<String>,
+    file: BuildPath,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file.into(), inputs, after, Link { kind: LinkKind::Executable, ..link })
+    linked(owner, file, inputs, after, Link { kind: LinkKind::Executable, ..link })
 }
 
 /// One artifact as a group of one.
@@ -180,14 +175,14 @@ pub(crate) fn single(one: &Job<Artifact>) -> Job<Vec<Artifact>> {
 }
 
 /// The name that whoever is linked with a shared library looks for when it starts.
-fn shared_name(file: &str) -> Option<String> {
-    let name = file.rsplit('/').next()?;
+fn shared_name(file: &BuildPath) -> Option<String> {
+    let name = file.as_str().rsplit('/').next()?;
     cfg!(target_os = "linux").then(|| format!("-Wl,-soname,{name}"))
 }
 
 fn linked(
     owner: Owner,
-    file: String,
+    file: BuildPath,
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
@@ -221,7 +216,8 @@ fn linked(
             prefix = prefix.mix(trace);
             prerequisites = files;
         }
-        let mut step = owner.step(vec![Output::file(file)], prefix, Work::Link(Arc::new(link)));
+        let work = Work::Link(Arc::new(link));
+        let mut step = owner.step(Output::file(file), prefix, work);
         step.prerequisites = prerequisites;
         start_single(step, &owner.cx, (&inputs).into())
     })
@@ -230,8 +226,8 @@ fn linked(
 /// A shared library as a linker names it (Lake's `Dynlib`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dynlib {
-    /// Where it is, from the root.
-    pub path: String,
+    /// Where it is.
+    pub path: RootPath,
     /// Its name without `lib` and extension, as `-l` takes it.
     pub name: String,
 }
@@ -241,8 +237,8 @@ pub struct Dynlib {
 pub fn compute_dynlib_of_shared(owner: &Owner, shared: &Job<Artifact>) -> Job<Dynlib> {
     let cx = owner.cx.clone();
     shared.map(move |shared| {
-        let path = shared.value.path.to_string();
-        match dynlib_name(&path) {
+        let path = &shared.value.path;
+        match dynlib_name(path.as_str()) {
             Some(name) => {
                 let value = Dynlib { name: name.to_owned(), path: path.clone() };
                 Ok(Built { value, trace: shared.trace.clone() })

@@ -12,18 +12,16 @@ use crate::action::{Action, Argument, Piece, Program, Variable};
 use crate::environment::Environment;
 
 /// Returns the absolute path of what an action names.
-pub(super) fn absolute(bench: &Bench<'_>, portable: &str) -> Result<PathBuf, ExecuteError> {
-    let found = bench.places.find(bench.place, &PortablePath::recorded(portable));
-    let path = found.map_err(|error| ExecuteError::Failed(error.to_string()))?;
-    Ok(bench.places.absolute(&path))
+pub(super) fn absolute(bench: &Bench<'_>, path: &PortablePath) -> Result<PathBuf, ExecuteError> {
+    Ok(bench.places.absolute(&bench.places.find(bench.place, path)?))
 }
 
 /// Returns a path as an argument: as it is called in the package if it is the package's own.
-fn path(bench: &Bench<'_>, portable: &str) -> Result<String, ExecuteError> {
-    if portable.starts_with(['@', '<', '/']) {
-        return Ok(absolute(bench, portable)?.to_string_lossy().trim_end_matches('/').to_owned());
+fn path(bench: &Bench<'_>, path: &PortablePath) -> Result<String, ExecuteError> {
+    if path.as_str().starts_with(['@', '<', '/']) {
+        return Ok(absolute(bench, path)?.to_string_lossy().trim_end_matches('/').to_owned());
     }
-    Ok(match portable.trim_end_matches('/') {
+    Ok(match path.as_str().trim_end_matches('/') {
         "" => ".".to_owned(),
         own => own.to_owned(),
     })

@@ -33,7 +33,7 @@ impl Executor for SandboxedExecutor {
         let (mut read, mut system) = (Vec::new(), Vec::new());
         for input in action.inputs.keys() {
             let path = render::absolute(bench, input)?;
-            if input.starts_with('/') { system.push(path) } else { read.push(path) }
+            if input.as_str().starts_with('/') { system.push(path) } else { read.push(path) }
         }
         // Patterns in a shell, and the modules of a script, are looked for by listing; compilers look
         // for files by name.

@@ -11,6 +11,7 @@ use std::{
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     manifest::{Compiled, Input, Template},
+    path::BuildPath,
     plan::{Declared, Plan},
     workspace::Package,
 };
@@ -23,7 +24,7 @@ pub struct Declaration {
     package: Arc<Package>,
     declared: Declared,
     /// Its path in the build directory, but for a command's outputs.
-    output: Option<String>,
+    output: Option<BuildPath>,
 }
 
 /// Where every target of `plan` is declared.
@@ -31,7 +32,7 @@ pub fn declarations(plan: &Plan) -> Vec<Declaration> {
     let declaration = |target| {
         let package = plan.package_of(target).clone();
         let (label, declared) = (target.label.clone(), target.declared);
-        Declaration { label, package, declared, output: target.file().map(str::to_owned) }
+        Declaration { label, package, declared, output: target.file().cloned() }
     };
     plan.targets.iter().map(declaration).collect()
 }
@@ -190,15 +191,15 @@ impl Sandbox {
     fn maker(&self, path: &Path) -> Option<&Declaration> {
         let (root, _) = self.packages.first()?;
         self.declarations.iter().find(|declaration| {
-            let build = root.join(&declaration.package.place.build_prefix);
+            let build = root.join(declaration.package.place.build_directory().as_str());
             let Ok(local) = path.strip_prefix(build) else { return false };
             match declaration.declared {
                 Declared::Command(index) => declaration.package.manifest.commands[index]
                     .outputs
                     .iter()
-                    .any(|output| local.starts_with(output.trim_end_matches('/'))),
+                    .any(|output| local.starts_with(output.path.as_str())),
                 _ => match &declaration.output {
-                    Some(output) => local == Path::new(output),
+                    Some(output) => local == Path::new(output.as_str()),
                     None => local.starts_with(declaration.objects()),
                 },
             }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use larder_project::manifest::FILE_NAME;
+use larder_project::path::{PortablePath, RootPath};
 use larder_trace::{
     Content, ContentHash, Expected, Files, Hashed, LogEntry, MTime, OutOfDate, Outputs, Proof,
     Searched, Times, TraceFile, UpToDate, Wanted, check, read_trace_file,
@@ -37,15 +37,15 @@ struct OfStep<'a> {
 
 impl Files for OfStep<'_> {
     fn output(&self, path: &str) -> io::Result<Hashed> {
-        self.cx.index.file(&self.step.place.output(path), Content::Binary)
+        self.cx.index.file(self.step.recorded(path)?.as_str(), Content::Binary)
     }
 
     fn is_directory(&self, path: &str) -> bool {
-        self.cx.absolute(&self.step.place.output(path)).is_dir()
+        self.step.recorded(path).is_ok_and(|path| self.cx.absolute(&path).is_dir())
     }
 
     fn discovered(&self, path: &str) -> Option<Hashed> {
-        self.cx.discovered_hash(&self.step.place, path)
+        self.cx.discovered_hash(&self.step.place, &PortablePath::recorded(path))
     }
 
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {
@@ -81,7 +81,7 @@ impl Step {
         let expected = self.expected();
         // Nothing tells with which arguments outputs without a record were made, but when those may
         // have been edited.
-        let manifest = || cx.index.file(&self.place.input(FILE_NAME), Content::Text).ok();
+        let manifest = || cx.index.file(self.place.manifest().as_str(), Content::Text).ok();
         let (times, unrecorded) = match cx.options.old {
             true => (Times::Old, manifest().map_or(MTime::NONE, |found| found.stat.mtime)),
             false => (Times::Never, MTime::NONE),
@@ -106,7 +106,8 @@ impl Step {
         if proof == Proof::Record {
             if !on_disk {
                 for file in &record.outputs {
-                    cx.index.record_elided(&self.place.output(&file.path), file);
+                    let path = self.recorded(&file.path).map_err(|_| Reason::NotBuilt)?;
+                    cx.index.record_elided(path.as_str(), file);
                 }
             }
             self.remember(cx, inputs, dep_hash, &record, on_disk);
@@ -117,15 +118,16 @@ impl Step {
     }
 
     /// The outputs, if the stat index knows them to be up to date.
-    fn vouched(&self, cx: &Context, trace_path: &str, dep_hash: ContentHash) -> Option<Fresh> {
+    fn vouched(&self, cx: &Context, trace_path: &RootPath, dep_hash: ContentHash) -> Option<Fresh> {
         let check_trace = cx.options.check_traces || cx.cache.collects();
-        let vouched = cx.index.vouch(trace_path, dep_hash, check_trace)?;
+        let vouched = cx.index.vouch(trace_path.as_str(), dep_hash, check_trace)?;
         let mut log = Vec::new();
         if vouched.read_trace {
             match read_trace_file(&cx.absolute(trace_path)) {
                 TraceFile::Finished(record) if record.dep_hash == dep_hash => {
                     let gone = |path: &String| {
-                        !cx.absolute(&self.place.output(path)).is_dir() && vouched.on_disk
+                        let there = self.recorded(path).is_ok_and(|at| cx.absolute(&at).is_dir());
+                        !there && vouched.on_disk
                     };
                     if record.outputs.directories.iter().any(gone) {
                         return None;
@@ -135,17 +137,18 @@ impl Step {
                 _ => return None,
             }
         }
-        let strip = self.place.build_prefix.len();
-        let made: Vec<Made<'_>> = vouched
+        let made: Option<Vec<Made<'_>>> = vouched
             .outputs()
-            .map(|(path, hashed)| Made {
-                path: path.get(strip..).unwrap_or_default(),
-                hash: hashed.hash,
-                executable: hashed.stat.executable,
-                mtime: hashed.stat.mtime,
+            .map(|(path, hashed)| {
+                Some(Made {
+                    path: self.place.in_build_directory(path)?,
+                    hash: hashed.hash,
+                    executable: hashed.stat.executable,
+                    mtime: hashed.stat.mtime,
+                })
             })
             .collect();
-        Some(Fresh { artifacts: self.artifacts(&made), on_disk: vouched.on_disk, log })
+        Some(Fresh { artifacts: self.artifacts(&made?), on_disk: vouched.on_disk, log })
     }
 
     /// Returns the outputs as a check expects them.
@@ -153,8 +156,8 @@ impl Step {
         let mut expected = Vec::with_capacity(self.outputs.len());
         for output in &self.outputs {
             expected.push(match output.directory {
-                true => Expected::Directory(&output.path),
-                false => Expected::File(&output.path),
+                true => Expected::Directory(output.path.as_str()),
+                false => Expected::File(output.path.as_str()),
             });
         }
         expected
@@ -163,7 +166,8 @@ impl Step {
     /// Returns a file in an output directory that the work did not put there.
     fn stray(&self, cx: &Context, record: &Outputs) -> Option<String> {
         self.outputs.iter().filter(|output| output.directory).find_map(|output| {
-            let found = tree_names(&cx.absolute(&self.place.output(&output.path)), &output.path);
+            let directory = cx.absolute(&self.place.build_path(&output.path));
+            let found = tree_names(&directory, output.path.as_str());
             found.into_iter().find(|path| {
                 !record.outputs.iter().any(|file| file.path == *path)
                     && !record.directories.contains(path)

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use larder_project::path::RootPath;
+use larder_project::path::{PortablePath, RootPath};
 use larder_trace::{Level, LogEntry, Moment, begin_trace_file, describe_io};
 
 use super::{Inputs, Step, Work, Workplace, record::with_parent};
@@ -136,7 +136,7 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
-        match self.work.action(self, cx, inputs) {
+        match self.work.action(self, cx, inputs)? {
             Some(action) => self.run(cx, &action, bench, done),
             None => self.call(cx, inputs, bench),
         }
@@ -193,21 +193,26 @@ impl Step {
 
 impl Work {
     /// Returns the action that does the work, where one does.
-    fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Option<Action> {
-        Some(match self {
+    fn action(
+        &self,
+        step: &Step,
+        cx: &Context,
+        inputs: Inputs<'_>,
+    ) -> Result<Option<Action>, ExecuteError> {
+        Ok(Some(match self {
             Self::Compile(compile) => compile.action(step, cx, inputs),
             Self::Archive(archive) => archive.action(step, cx, inputs),
             Self::Link(link) => link.action(step, cx, inputs),
-            Self::Command(command) => command.action(step, cx, inputs),
+            Self::Command(command) => command.action(step, cx, inputs)?,
             Self::Action(make) => make(step, cx, inputs),
-            Self::Function(_) => return None,
-        })
+            Self::Function(_) => return Ok(None),
+        }))
     }
 }
 
 impl Step {
     /// Returns an artifact's name in actions of this step's package.
-    pub fn portable(&self, cx: &Context, artifact: &Artifact) -> String {
+    pub fn portable(&self, cx: &Context, artifact: &Artifact) -> PortablePath {
         cx.places.portable(&self.place, &artifact.path)
     }
 

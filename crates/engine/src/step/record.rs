@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-use larder_project::path::{PortablePath, RootPath};
+use larder_project::path::PortablePath;
 use larder_store::{Store, StoreError};
 use larder_trace::{
     BuildMetadata, Content, ContentHash, DiscoveredInput, LogEntry, OutputFile, Outputs,
@@ -42,13 +42,13 @@ impl Step {
         let store = cx.cache.store(&self.place.name).filter(|_| settled);
         let mut taken = Taken { store, ..Taken::default() };
         for output in &self.outputs {
-            let target = cx.absolute(&self.place.output(&output.path));
+            let target = cx.absolute(&self.place.build_path(&output.path));
             self.take(bench, output, &target)?;
             if output.directory {
-                taken.directories.push(output.path.clone());
-                taken.tree(&target, &output.path)?;
+                taken.directories.push(output.path.to_string());
+                taken.tree(&target, output.path.as_str())?;
             } else {
-                taken.file(&target, output.path.clone())?;
+                taken.file(&target, output.path.to_string())?;
             }
         }
         let log = done.log.iter().map(|entry| LogEntry {
@@ -65,7 +65,7 @@ impl Step {
         }
         let mut mtimes = Vec::with_capacity(record.outputs.len());
         for file in &record.outputs {
-            let path = self.place.output(&file.path);
+            let path = self.recorded(&file.path)?;
             let hashed = cx.record_output(&path, file.hash);
             let failed = |error| ExecuteError::io(&cx.absolute(&path), &error);
             mtimes.push(hashed.map_err(failed)?.stat.mtime);
@@ -113,7 +113,7 @@ impl Step {
                 }
             });
         }
-        if let Some(staged) = Staged::find(bench.staging, &output.path).map_err(failed)? {
+        if let Some(staged) = Staged::find(bench.staging, output.path.as_str()).map_err(failed)? {
             self.check_kind(output, staged.kind)?;
             with_parent(target, || staged.rename(target)).map_err(failed)?;
         }
@@ -136,10 +136,11 @@ impl Step {
     ) -> Result<(Vec<DiscoveredInput>, bool), ExecuteError> {
         let mut settled = true;
         let mut found = Vec::with_capacity(done.discovered.len());
-        for path in done.discovered.iter().map(RootPath::as_str) {
-            if inputs.artifacts.iter().any(|input| *input.path == *path) {
+        for from_root in &done.discovered {
+            if inputs.artifacts.iter().any(|input| input.path == *from_root) {
                 continue;
             }
+            let path = from_root.as_str();
             let content = Content::of_source(path);
             let hashed = cx.index.file(path, content);
             let hashed = hashed.map_err(|error| ExecuteError::io(Path::new(path), &error))?;
@@ -148,7 +149,7 @@ impl Step {
                 .into_iter()
                 .any(|content| cx.index.unchanged_since(path, content, done.begun));
             found.push(DiscoveredInput {
-                path: cx.places.portable(&self.place, path),
+                path: cx.places.portable(&self.place, from_root).to_string(),
                 hash: hashed.hash,
             });
         }
@@ -166,7 +167,11 @@ impl Step {
         record: &Outputs,
         on_disk: bool,
     ) {
-        let outputs = record.outputs.iter().map(|file| self.place.output(&file.path).into());
+        let mut outputs: Vec<Box<str>> = Vec::with_capacity(record.outputs.len());
+        for file in &record.outputs {
+            let Ok(path) = self.recorded(&file.path) else { return };
+            outputs.push(path.as_str().into());
+        }
         let mut found: Vec<(Box<str>, Content)> = Vec::with_capacity(record.discovered.len());
         for input in &record.discovered {
             let path = PortablePath::recorded(&input.path);
@@ -175,25 +180,25 @@ impl Step {
         }
         // A file that somebody puts into an output directory changes that output.
         for path in directories(record).filter(|_| on_disk) {
-            let path = self.place.output(path);
-            if cx.index.file(&path, Content::Names).is_err() {
+            let Ok(path) = self.recorded(path) else { return };
+            if cx.index.file(path.as_str(), Content::Names).is_err() {
                 return;
             }
-            found.push((path.into(), Content::Names));
+            found.push((path.as_str().into(), Content::Names));
         }
         // While no directory has other names, the search for inputs comes to the same.
         if let Some(searched) = &record.searched {
             let Some(now) = self.look_again(cx, inputs, searched, record) else { return };
             for path in now.watched {
                 let path = cx.places.of_absolute(&path);
-                if cx.index.file(&path, Content::Names).is_err() {
+                if cx.index.file(path.as_str(), Content::Names).is_err() {
                     return;
                 }
-                found.push((path.into(), Content::Names));
+                found.push((path.as_str().into(), Content::Names));
             }
         }
         let has_more = !record.log.is_empty() || !record.directories.is_empty();
-        cx.index.record_target(&self.trace_path(), dep_hash, outputs.collect(), found, has_more);
+        cx.index.record_target(self.trace_path().as_str(), dep_hash, outputs, found, has_more);
     }
 
     /// Reports how the step ended.
@@ -214,8 +219,8 @@ impl Step {
     /// Refuses outputs whose directories are symbolic links: they would lead out of the build directory.
     pub(super) fn refuse_links(&self, cx: &Context) -> Result<(), ExecuteError> {
         for output in &self.outputs {
-            for (end, _) in output.path.match_indices('/') {
-                let directory = self.place.output(&output.path[..end]);
+            for directory in output.path.parents() {
+                let directory = self.place.build_path(&directory);
                 if cx.is_link(&directory) {
                     return Err(ExecuteError::Failed(format!(
                         "{} is a symbolic link, and outputs stay in the build directory; remove it",
@@ -237,7 +242,7 @@ impl Step {
 
     pub(super) fn remove_outputs(&self, cx: &Context) -> Result<(), ExecuteError> {
         for output in &self.outputs {
-            let path = cx.absolute(&self.place.output(&output.path));
+            let path = cx.absolute(&self.place.build_path(&output.path));
             let removed = match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 Err(_) if path.is_dir() && output.directory => fs::remove_dir_all(&path),

@@ -1,8 +1,8 @@
 //! Bringing a step's outputs back from the cache, or leaving them there until somebody needs them.
 
-use std::fs;
+use std::{error::Error, fmt, fs};
 
-use larder_store::StoreError;
+use larder_project::path::PortablePath;
 use larder_trace::{
     BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
     read_trace_file, write_trace_file,
@@ -39,7 +39,7 @@ impl Step {
         let dep_hash = self.prefix.hash_with(inputs.trace);
         let record = cache.lookup(&self.place.name, &dep_hash, |outputs| {
             outputs.discovered.iter().all(|input| {
-                cx.discovered_hash(&self.place, &input.path)
+                cx.discovered_hash(&self.place, &PortablePath::recorded(&input.path))
                     .is_some_and(|hashed| hashed.hash == input.hash)
             }) && outputs
                 .searched
@@ -84,7 +84,7 @@ impl Step {
         if on_disk {
             let store = cx.cache.store(&self.place.name).ok_or(ExecuteError::Interrupted)?;
             for (file, mtime) in record.outputs.iter().zip(&mut mtimes) {
-                let path = self.place.output(&file.path);
+                let path = self.recorded(&file.path)?;
                 let target = cx.absolute(&path);
                 store
                     .restore(file, &target)
@@ -93,13 +93,13 @@ impl Step {
                 *mtime = hashed.map_err(|error| ExecuteError::io(&target, &error))?.stat.mtime;
             }
             for path in &record.directories {
-                let directory = cx.absolute(&self.place.output(path));
+                let directory = cx.absolute(&self.recorded(path)?);
                 fs::create_dir_all(&directory)
                     .map_err(|error| ExecuteError::io(&directory, &error))?;
             }
         } else {
             for file in &record.outputs {
-                cx.index.record_elided(&self.place.output(&file.path), file);
+                cx.index.record_elided(self.recorded(&file.path)?.as_str(), file);
             }
         }
         let metadata = BuildMetadata::new(&self.trace(inputs.trace), record, true);
@@ -116,13 +116,14 @@ impl Step {
     /// Puts what lies in the build directory into the store, and files its mapping once all of it is
     /// there. A store that cannot take it is no failure.
     fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
-        let refused = cx.cache.store(&self.place.name).and_then(|store| {
-            record.outputs.iter().find_map(|file| {
-                let path = cx.absolute(&self.place.output(&file.path));
-                store.insert(&path, &file.hash, file.executable).err()
+        let kept = cx.cache.store(&self.place.name).map_or(Ok(()), |store| {
+            record.outputs.iter().try_for_each(|file| {
+                let path = cx.absolute(&self.recorded(&file.path)?);
+                store.insert(&path, &file.hash, file.executable)?;
+                Ok::<_, Box<dyn Error>>(())
             })
         });
-        self.file_mapping(cx, dep_hash, record, refused);
+        self.file_mapping(cx, dep_hash, record, kept.err());
     }
 
     /// Files the mapping of outputs, unless the store has `refused` one of them.
@@ -131,7 +132,7 @@ impl Step {
         cx: &Context,
         dep_hash: &ContentHash,
         record: &Outputs,
-        refused: Option<StoreError>,
+        refused: Option<impl fmt::Display>,
     ) {
         match refused {
             None => cx.cache.record(&self.place.name, dep_hash, record),

@@ -39,10 +39,9 @@ impl Step {
         if includes {
             let own = found.iter().copied().filter(|path| !path.starts_with('/'));
             let mut asked = Asked::default();
-            for path in own.chain([source.as_str()]) {
-                let path = PortablePath::recorded(path);
+            for path in own.map(PortablePath::recorded).chain([source.clone()]) {
                 let Ok(path) = cx.places.find(&self.place, &path) else { continue };
-                let more = cx.asked(path.as_str());
+                let more = cx.asked(&path);
                 asked.probed.extend(more.probed.iter().cloned());
                 asked.included.extend(more.included.iter().cloned());
             }
@@ -54,7 +53,7 @@ impl Step {
                 discovered: &found,
             };
             let locate = |path: &str| self.directory(cx, path);
-            names = names_of(&asked, &search, &source, &path.system, &cx.listings, &locate);
+            names = names_of(&asked, &search, source.as_str(), &path.system, &cx.listings, &locate);
         }
         let directories = path.directories.clone();
         let mut searched =
@@ -91,12 +90,12 @@ impl Step {
         &self,
         cx: &Context,
         searched: &Searched,
-        source: &str,
+        source: &PortablePath,
         discovered: &[&str],
     ) -> Option<Outcome> {
         let (path, includes) = self.work.search_path()?;
         let includers = match includes {
-            true => includers("", source, discovered, &path.system),
+            true => includers("", source.as_str(), discovered, &path.system),
             false => Vec::new(),
         };
         let search = Search {

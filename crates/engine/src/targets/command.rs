@@ -14,10 +14,10 @@ use super::{
     files::{Group, flatten},
 };
 use crate::{
-    action::{Output, Variable},
+    action::Variable,
     artifact::Artifact,
     builds::{
-        CommandBuild, CommandProgram, Owner, ToolUse, Word, build_command, input_bin_file, probe,
+        CommandBuild, CommandProgram, Owner, ToolUse, Word, build_command, probe, program_file,
         single, system_file,
     },
     job::Job,
@@ -32,18 +32,14 @@ impl Maker<'_> {
         owner: Owner,
     ) -> Option<TargetJob> {
         let (build, inputs) = self.command_build(id, command, &owner)?;
-        let outputs: Vec<Output> = command
-            .outputs
-            .iter()
-            .map(|output| Output { path: output.path.clone(), directory: output.directory })
-            .collect();
-        if outputs.is_empty() {
+        let Some((output, others)) = command.outputs.split_first() else {
             let name = &self.plan.target(id).label;
             self.errors.push(Diagnostic::new(format!("`{name}` has no outputs: it is a test")));
             return None;
-        }
-        let count = outputs.len();
-        Some(TargetJob { count, outputs: build_command(owner, outputs, inputs.jobs, build) })
+        };
+        let count = command.outputs.len();
+        let outputs = build_command(owner, output.clone(), others.to_vec(), inputs.jobs, build);
+        Some(TargetJob { count, outputs })
     }
 
     /// The job that runs the test `id`, whose needs have their jobs. Says in [`Self::errors`] what is
@@ -115,7 +111,7 @@ impl Maker<'_> {
                 CommandProgram::Tool(tool)
             }
             Program::File(path) => {
-                let job = input_bin_file(owner, path.value.as_str());
+                let job = program_file(owner, path);
                 CommandProgram::Input(inputs.add(single(&job), 1).start)
             }
             Program::Made(Made { target, position }) => {
@@ -141,7 +137,7 @@ impl Maker<'_> {
             }
         }
         for path in &command.system_files {
-            inputs.add(system_file(owner, path.value.as_str()), 1);
+            inputs.add(system_file(owner, path), 1);
         }
         for words in &command.probes {
             let Some((name, arguments)) = words.split_first() else { continue };
@@ -213,15 +209,8 @@ impl Maker<'_> {
         inputs: &mut Group,
     ) -> Vec<Word> {
         let word = |part: &Part| match part {
-            Part::Text(text) => Word::Text(text.clone()),
-            Part::Out => Word::Out,
-            Part::Outs => Word::Outs,
-            Part::OutDir => Word::OutDir,
-            Part::In => Word::In,
-            Part::InList => Word::InList,
-            Part::Build => Word::Build,
-            Part::Package => Word::Package,
-            Part::Tmp => Word::OutDir,
+            Part::Text(text) => Part::Text(text.clone()),
+            Part::BuiltIn(built_in) => Part::BuiltIn(*built_in),
             Part::Made(ids) => {
                 let start = inputs.count;
                 for id in ids {
@@ -229,7 +218,7 @@ impl Maker<'_> {
                         inputs.add(job, count);
                     }
                 }
-                Word::Inputs(start..inputs.count)
+                Part::Made(start..inputs.count)
             }
         };
         argument.parts.iter().map(word).collect()

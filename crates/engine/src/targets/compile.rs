@@ -9,7 +9,8 @@ use std::{
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::is_pattern,
-    plan::{Directory, DirectoryAt, Kind, Language, Objects, PackageId, Source, TargetId},
+    path::{BuildPath, PortablePath},
+    plan::{Directory, Kind, Language, Objects, PackageId, Source, TargetId},
     workspace::Package,
 };
 use larder_trace::BuildTrace;
@@ -24,10 +25,8 @@ use crate::{
     toolchain::Compiler,
 };
 
-/// A source: its name among objects, where it comes from, and its language.
-type Found = (String, SourceOf, Language);
-
-const SOURCES_END: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";
+/// A source: where its object goes, where it comes from, and its language.
+type Found = (BuildPath, SourceOf, Language);
 
 impl Maker<'_> {
     pub(super) fn objects(
@@ -43,7 +42,7 @@ impl Maker<'_> {
         let (sources, after) = (sources?, after?);
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
-        for (name, source, language) in sources {
+        for (object, source, language) in sources {
             let compile = match modes.get(&language) {
                 Some(compile) => compile.clone(),
                 None => {
@@ -53,7 +52,6 @@ impl Maker<'_> {
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
-            let object = [&objects.directory, "/", &name, ".o"].concat();
             found.push(ObjectSource { source, object, compile });
         }
         let count = found.len();
@@ -70,16 +68,17 @@ impl Maker<'_> {
         let given: Vec<String> = given.map(|argument| argument.value.clone()).collect();
         let (compiler, identity) = self.compiler(package, language == Language::Cxx, &given)?;
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
-        let includes: Vec<String> =
+        let includes: Vec<PortablePath> =
             objects.includes.iter().map(|directory| self.portable(package, directory)).collect();
+        let names: Vec<&str> = includes.iter().map(without_slash).collect();
         let mut weak_args = Vec::new();
         if gnu_like {
             weak_args.extend(self.path_maps(package));
         }
         weak_args.extend(
-            includes.iter().map(|include| {
-                vec![Piece::Text("-I".to_owned()), Piece::Path(format!("{include}/"))]
-            }),
+            includes
+                .iter()
+                .map(|include| vec![Piece::Text("-I".to_owned()), Piece::Path(include.clone())]),
         );
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
@@ -92,31 +91,24 @@ impl Maker<'_> {
             .made_by("object", package, identity.clone())
             .mix(BuildTrace::text("output", objects.directory.as_str()));
         if !includes.is_empty() {
-            depends_on = depends_on.mix(BuildTrace::list("includes", &includes));
+            depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
         let tool = ToolUse::new(compiler.path.clone(), &identity);
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
-        compile.search = search_path(&includes, &given, &compiler, language == Language::Cxx);
+        compile.search = search_path(includes, &given, &compiler, language == Language::Cxx);
         Some(compile)
     }
 
-    /// A directory's name, as a package calls it.
-    fn portable(&self, package: &Package, directory: &Directory) -> String {
-        let owner = self.package(directory.package);
-        let prefix = match owner.place.name == package.place.name {
-            true => String::new(),
-            false => format!("@{}/", owner.place.name),
+    /// A directory, as records of a package call it; it ends in `/`.
+    fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
+        let (owner, built, path) = directory.place();
+        let owner = self.package(owner);
+        let path = match path {
+            "" if !built && owner.place.name == package.place.name => "./".to_owned(),
+            "" => String::new(),
+            path => format!("{path}/"),
         };
-        let name = match &directory.at {
-            DirectoryAt::Package(path) => format!("{prefix}{path}"),
-            DirectoryAt::Build(path) | DirectoryAt::Output { path, .. } => {
-                format!("{prefix}<build>/{path}")
-            }
-        };
-        match name.trim_end_matches('/') {
-            "" => ".".to_owned(),
-            name => name.to_owned(),
-        }
+        owner.place.portable(&package.place, built, &path)
     }
 
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
@@ -126,19 +118,18 @@ impl Maker<'_> {
         let depth = |directory: &Path| {
             packages.iter().filter(|other| directory.starts_with(&other.place.directory)).count()
         };
-        let mut maps: Vec<(usize, String, String)> = packages
+        let mut maps: Vec<(usize, PortablePath, String)> = packages
             .iter()
             .map(|other| {
-                let name = format!("@{}", other.place.name);
-                let is_own = other.place.name == package.place.name;
-                let path = if is_own { String::new() } else { format!("{name}/") };
-                (depth(&other.place.directory), path, name)
+                let path = other.place.portable(&package.place, false, "");
+                (depth(&other.place.directory), path, format!("@{}", other.place.name))
             })
             .collect();
         // Whatever is inside another comes after it.
         maps.sort();
-        maps.push((0, "<build>/".to_owned(), format!("@{}/.larder/build", package.place.name)));
-        let argument = |(_, path, name): (usize, String, String)| {
+        let built = package.place.portable(&package.place, true, "");
+        maps.push((0, built, format!("@{}/.larder/build", package.place.name)));
+        let argument = |(_, path, name): (usize, PortablePath, String)| {
             vec![
                 Piece::Text("-ffile-prefix-map=".to_owned()),
                 Piece::Absolute(path),
@@ -173,9 +164,9 @@ impl Maker<'_> {
                         continue;
                     };
                     let Some(of) = command.outputs.get(made.position) else { continue };
-                    let name = format!("_build/{}", of.path);
-                    if seen.insert(name.clone()) {
-                        found.push((name, SourceOf::Made(first(&output)), *language));
+                    let object = objects.object_of_output(&of.path);
+                    if seen.insert(object.clone()) {
+                        found.push((object, SourceOf::Made(first(&output)), *language));
                     }
                 }
                 Source::Files { pattern } => {
@@ -183,18 +174,20 @@ impl Maker<'_> {
                     let Some(paths) = self.expand(id, &pattern) else { continue };
                     let before = found.len();
                     for path in paths {
-                        match Language::of(&path) {
+                        match Language::of(path.as_str()) {
                             _ if excluded.contains(&path) => {}
-                            Some(language) if seen.insert(path.clone()) => {
-                                found.push((path.clone(), SourceOf::File(path), language));
+                            Some(language) => {
+                                let object = objects.object(&path);
+                                if seen.insert(object.clone()) {
+                                    found.push((object, SourceOf::File(path), language));
+                                }
                             }
-                            Some(_) => {}
                             None if is_pattern(&pattern) => {}
                             None => {
                                 let message = format!(
                                     "`{path}` is neither C, C++ nor assembly by its extension"
                                 );
-                                self.errors.push(wrong(message).help(SOURCES_END));
+                                self.errors.push(wrong(message).help(Language::EXTENSIONS));
                             }
                         }
                     }
@@ -232,9 +225,14 @@ impl Maker<'_> {
     }
 }
 
+/// The name of a directory that is written with a final `/`.
+fn without_slash(directory: &PortablePath) -> &str {
+    directory.as_str().trim_end_matches('/')
+}
+
 /// Where a compiler looks for headers, in order.
 fn search_path(
-    includes: &[String],
+    includes: Vec<PortablePath>,
     arguments: &[String],
     compiler: &Compiler,
     cxx: bool,
@@ -244,15 +242,15 @@ fn search_path(
     let standard = if cxx { &standard.cxx } else { &standard.c };
     let standard: Vec<String> =
         standard.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let name = |directory: &String| match directory.trim_end_matches('/').trim_start_matches("./") {
+    let name = |directory: &str| match directory.trim_end_matches('/').trim_start_matches("./") {
         "." => String::new(),
         name => name.to_owned(),
     };
-    let own: Vec<String> = includes.iter().map(name).collect();
-    let directories = given.in_order(&own, &standard).iter().map(name).collect();
+    let own: Vec<String> = includes.iter().map(|include| name(include.as_str())).collect();
+    let directories = given.in_order(&own, &standard).iter().map(|path| name(path)).collect();
     let names = given.names;
     let system = if given.no_standard { Vec::new() } else { standard };
-    SearchPath { own, directories, system, names }
+    SearchPath { own: includes, directories, system, names }
 }
 
 /// The first of some artifacts.

@@ -2,7 +2,8 @@
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
-    glob::{GlobError, Globber, is_inside, is_pattern},
+    glob::{GlobError, Globber, is_pattern},
+    path::PackagePath,
     plan::{Files, Input, Made, PackageId, TargetId},
 };
 use larder_trace::BuildTrace;
@@ -50,7 +51,7 @@ impl Maker<'_> {
                 let owner = Owner { place: place.clone(), ..owner.clone() };
                 let count = paths.len();
                 let jobs = paths.into_iter().map(|path| {
-                    let job = match place.directory.join(&path).is_dir() {
+                    let job = match place.directory.join(path.as_str()).is_dir() {
                         true => input_dir(&owner, path, input.text),
                         false => input_file(&owner, path, input.text),
                     };
@@ -74,10 +75,8 @@ impl Maker<'_> {
     ) -> Option<(Job<Vec<Artifact>>, usize)> {
         let target = self.plan.target(id);
         let job = self.job(id)?;
-        let prefix = match target.package == seen_from {
-            true => "<build>/".to_owned(),
-            false => format!("@{}/<build>/", self.package(target.package).place.name),
-        };
+        let reader = &self.package(seen_from).place;
+        let prefix = self.package(target.package).place.portable(reader, true, "");
         let renamed = job.outputs.map(move |built| {
             let parts = built.trace.parts().iter();
             let parts =
@@ -104,7 +103,7 @@ impl Maker<'_> {
         &mut self,
         id: PackageId,
         pattern: &Located<String>,
-    ) -> Option<Vec<String>> {
+    ) -> Option<Vec<PackagePath>> {
         let package = self.package(id);
         let directory = &package.place.directory;
         let globber = self.globbers.entry(id).or_insert_with(|| Globber::new(directory.clone()));
@@ -121,7 +120,7 @@ impl Maker<'_> {
                 Err(Diagnostic::new(format!("`{}` matches no file", **pattern))
                     .help(format!("patterns start in {}", directory.display())))
             }
-            Ok(found) if !is_pattern(pattern) && !directory.join(&found[0]).exists() => {
+            Ok(found) if !is_pattern(pattern) && !directory.join(found[0].as_str()).exists() => {
                 Err(Diagnostic::new(format!("there is no file `{}`", found[0]))
                     .help(format!("paths start in {}", directory.display())))
             }
@@ -143,11 +142,12 @@ impl Maker<'_> {
         owner: &Owner,
     ) -> Option<Job<Vec<Artifact>>> {
         let place = &self.package(package).place;
-        let mut names: Vec<&str> = arguments
+        let mut names: Vec<PackagePath> = arguments
             .iter()
             .flat_map(|argument| argument.split(','))
             .filter_map(|argument| file_of(argument, every))
-            .filter(|name| is_inside(name) && place.directory.join(name).is_file())
+            .filter_map(|name| PackagePath::new(name).ok())
+            .filter(|name| place.directory.join(name.as_str()).is_file())
             .collect();
         names.sort_unstable();
         names.dedup();

@@ -34,7 +34,7 @@ impl Maker<'_> {
             archiver: ToolUse::new(archiver.path.clone(), &archiver.trace),
             depends_on: self.made_by("archive", &package, archiver.trace.clone()),
         };
-        Some(TargetJob::single(&build_static_lib(owner, &archive.file, &objects, build)))
+        Some(TargetJob::single(&build_static_lib(owner, archive.file.clone(), &objects, build)))
     }
 
     pub(super) fn linked(
@@ -94,7 +94,7 @@ impl Maker<'_> {
             Form::SharedLibrary => build_shared_lib,
             Form::Executable => build_exe,
         };
-        Some(TargetJob::single(&build(owner, &linked.file, inputs, after.as_ref(), link)))
+        Some(TargetJob::single(&build(owner, linked.file.clone(), inputs, after.as_ref(), link)))
     }
 }
 
@@ -120,13 +120,13 @@ fn of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>>
 
 /// Tells the loader where a shared library lies, seen from what is linked with it.
 fn run_path(package: &Package, library: &Package) -> String {
-    let (from, to) = (&package.place.build_prefix, &library.place.build_prefix);
+    let name = &library.place.name;
     let way = match (package.is_root, library.is_root) {
-        _ if from == to => String::new(),
-        (true, _) => format!("/{}", &to[from.len()..]),
+        _ if package.place.name == *name => String::new(),
+        (true, _) => format!("/@{name}"),
         (false, true) => "/..".to_owned(),
-        (false, false) => format!("/../@{}", library.place.name),
+        (false, false) => format!("/../@{name}"),
     };
     let origin = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
-    format!("-Wl,-rpath,{origin}{}", way.trim_end_matches('/'))
+    format!("-Wl,-rpath,{origin}{way}")
 }

@@ -9,6 +9,7 @@ use larder_engine::{
     context::Options,
     event::Reporter,
 };
+use larder_project::path::PortablePath;
 
 use crate::support::*;
 
@@ -87,11 +88,14 @@ fn actions(root: &Path) -> Vec<Action> {
 fn described(action: &Action) -> String {
     let names = |names: Vec<&str>| names.join(" ");
     let mut text = format!("{}: {action}\n", action.package);
-    let inputs = names(action.inputs.keys().map(String::as_str).collect());
+    let inputs = names(action.inputs.keys().map(PortablePath::as_str).collect());
     let outputs = names(action.outputs.iter().map(|output| output.path.as_str()).collect());
     text += &format!("    reads {inputs}\n    writes {outputs}\n");
     if !action.searched.is_empty() {
-        text += &format!("    looks in {}\n", action.searched.join(" "));
+        text += &format!(
+            "    looks in {}\n",
+            names(action.searched.iter().map(PortablePath::as_str).collect())
+        );
     }
     if action.discovery != Discovery::None {
         text += "    tells what else it read\n";

@@ -22,13 +22,13 @@ use crate::support::*;
 
 /// A chain of files of which each is made from the one before, the last with `extra`.
 fn chain(build: &Build, length: usize, extra: &'static str) -> Job<Artifact> {
-    let mut job = input_bin_file(&build.owner, "in");
+    let mut job = input_bin_file(&build.owner, own("in"));
     for number in 0..length {
         let is_last = number + 1 == length;
         let owner = Owner { keep: is_last, ..build.owner() };
         let extra = move || BuildTrace::text("extra", if is_last { extra } else { "" });
         let copy = rewrite(|text| text);
-        job = build_file_after_dep(owner, format!("o{number}"), &job, extra, copy, false);
+        job = build_file_after_dep(owner, out(&format!("o{number}")), &job, extra, copy, false);
     }
     job
 }
@@ -85,13 +85,13 @@ fn what_was_left_in_a_store_is_made_once_however_many_need_it() {
             fs::copy(&place.inputs[0], &place.outputs[0]).unwrap();
             Ok(())
         });
-        let input = input_bin_file(&build.owner, "in");
+        let input = input_bin_file(&build.owner, own("in"));
         let owner = Owner { keep: false, ..build.owner() };
-        let shared = build_file_after_dep(owner, "shared", &input, nothing, work, false);
+        let shared = build_file_after_dep(owner, out("shared"), &input, nothing, work, false);
         let users = (0..USERS).map(|number| {
             let extra = move || BuildTrace::text("extra", extra);
             let (name, copy) = (format!("user{number}"), rewrite(|text| text));
-            build_file_after_dep(build.owner(), name, &shared, extra, copy, false)
+            build_file_after_dep(build.owner(), out(&name), &shared, extra, copy, false)
         });
         let all = collect(&build.cx.scheduler, users);
         build.run(&all).unwrap();
@@ -115,13 +115,14 @@ fn what_was_left_in_a_store_and_cannot_be_made_again_fails_each_that_needs_it() 
             true => Err("it is broken".to_owned()),
             false => fs::write(&place.outputs[0], "made").map_err(|error| error.to_string()),
         });
-        let input = input_bin_file(&build.owner, "in");
+        let input = input_bin_file(&build.owner, own("in"));
         let owner = Owner { keep: false, ..build.owner() };
-        let first = build_file_after_dep(owner.clone(), "first", &input, nothing, work, false);
-        let second = build_file_after_dep(owner, "second", &first, nothing, rewrite(|t| t), false);
+        let first = build_file_after_dep(owner.clone(), out("first"), &input, nothing, work, false);
+        let second =
+            build_file_after_dep(owner, out("second"), &first, nothing, rewrite(|t| t), false);
         let extra = move || BuildTrace::text("extra", extra);
         let last =
-            build_file_after_dep(build.owner(), "last", &second, extra, rewrite(|t| t), false);
+            build_file_after_dep(build.owner(), out("last"), &second, extra, rewrite(|t| t), false);
         let ended = build.run(&last).is_ok();
         (ended, build)
     };

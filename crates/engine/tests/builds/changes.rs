@@ -23,12 +23,19 @@ fn build(here: &Here, input: impl Fn(&Owner) -> Job<Artifact>) -> (Vec<String>, 
         let trace = nothing().mix(built.trace.clone());
         Ok(larder_engine::job::Built { value: vec![built.value.clone()], trace })
     });
-    let made = build_command(build.owner(), vec![Output::file("made")], [inputs], shell(script));
+    let made = build_command(
+        build.owner(),
+        Output::file(out("made")),
+        Vec::new(),
+        [inputs],
+        shell(script),
+    );
     let first = made.map(|made| {
         let (value, trace) = (made.value[0].clone(), (*made.trace.parts()[0]).clone());
         Ok(larder_engine::job::Built { value, trace })
     });
-    let used = build_file_after_dep(build.owner(), "used", &first, nothing, rewrite(|t| t), false);
+    let used =
+        build_file_after_dep(build.owner(), out("used"), &first, nothing, rewrite(|t| t), false);
     build.run(&used).unwrap_or_else(|_| panic!("{:?}", build.said()));
     (build.with(Status::Built), here.read("used"))
 }
@@ -38,8 +45,8 @@ fn a_file_or_directory_that_changes_under_a_command_is_read_again() {
     for directory in [false, true] {
         let here = Here::new();
         let input = |owner: &Owner| match directory {
-            true => input_dir(owner, "in", false),
-            false => input_bin_file(owner, "in/file"),
+            true => input_dir(owner, own("in"), false),
+            false => input_bin_file(owner, own("in/file")),
         };
         here.file("in/file", "old\n").file("edit", "new\n");
         settle();
@@ -70,9 +77,9 @@ fn compiled(here: &Here) -> (Vec<String>, String) {
         Vec::new(),
         nothing(),
     );
-    let header = collect(&build.cx.scheduler, [input_bin_file(&build.owner, "gen.h")]);
-    let source = input_bin_file(&build.owner, "x.c");
-    let object = build_o(build.owner(), "x.o", &source, compile.into(), Some(&header));
+    let header = collect(&build.cx.scheduler, [input_bin_file(&build.owner, own("gen.h"))]);
+    let source = input_bin_file(&build.owner, own("x.c"));
+    let object = build_o(build.owner(), out("x.o"), &source, compile.into(), Some(&header));
     build.run(&object).unwrap_or_else(|_| panic!("{:?}", build.said()));
     (build.with(Status::Built), here.read("x.o"))
 }
@@ -100,7 +107,7 @@ fn an_input_that_is_the_same_when_looked_at_again_is_no_change() {
     here.file("a", "a");
     let run = || {
         let build = here.build();
-        let input = input_bin_file(&build.owner, "a");
+        let input = input_bin_file(&build.owner, own("a"));
         let jobs = (0..40).map(|number| {
             let work = Work::Action(Box::new(move |step, cx, inputs| {
                 let name = step.portable(cx, &inputs.artifacts[0]);
@@ -108,7 +115,14 @@ fn an_input_that_is_the_same_when_looked_at_again_is_no_change() {
                 let arguments = vec![text("-c"), text(script), vec![Piece::Output(0)]];
                 Action { response_file: false, ..step.action(cx, inputs, &tool("sh"), arguments) }
             }));
-            build_file_after_dep(build.owner(), format!("o{number}"), &input, nothing, work, false)
+            build_file_after_dep(
+                build.owner(),
+                out(&format!("o{number}")),
+                &input,
+                nothing,
+                work,
+                false,
+            )
         });
         build.run(&collect(&build.cx.scheduler, jobs)).unwrap();
         build.with(Status::Built).len()

@@ -10,6 +10,7 @@ use larder_engine::{
     event::Status,
     job::{Job, collect},
 };
+use larder_project::plan::{BuiltIn, Part};
 use larder_trace::{BuildTrace, ContentHash};
 
 use crate::support::*;
@@ -22,24 +23,24 @@ fn inputs_are_hashed_as_what_they_are() {
         let build = here.build();
         build.run(&make(&build.owner)).unwrap().value.hash
     };
-    assert_eq!(hash(&|o| input_text_file(o, "a")), ContentHash::of_bytes(b"x\ny\n"));
-    assert_eq!(hash(&|o| input_bin_file(o, "a")), ContentHash::of_bytes(b"x\r\ny\n"));
-    assert_eq!(hash(&|o| input_file(o, "a", true)), hash(&|o| input_text_file(o, "a")));
-    assert_eq!(hash(&|o| input_file(o, "a", false)), hash(&|o| input_bin_file(o, "a")));
-    let before = hash(&|o| input_dir(o, "d", false));
+    assert_eq!(hash(&|o| input_text_file(o, own("a"))), ContentHash::of_bytes(b"x\ny\n"));
+    assert_eq!(hash(&|o| input_bin_file(o, own("a"))), ContentHash::of_bytes(b"x\r\ny\n"));
+    assert_eq!(hash(&|o| input_file(o, own("a"), true)), hash(&|o| input_text_file(o, own("a"))));
+    assert_eq!(hash(&|o| input_file(o, own("a"), false)), hash(&|o| input_bin_file(o, own("a"))));
+    let before = hash(&|o| input_dir(o, own("d"), false));
     here.file("d/.hidden", "other");
-    assert_eq!(hash(&|o| input_dir(o, "d/", false)), before);
+    assert_eq!(hash(&|o| input_dir(o, own("d/"), false)), before);
     fs::rename(here.root.join("d/one"), here.root.join("d/uno")).unwrap();
-    let renamed = hash(&|o| input_dir(o, "d", false));
+    let renamed = hash(&|o| input_dir(o, own("d"), false));
     assert_ne!(renamed, before);
     here.file("d/sub/two", "3");
-    assert_ne!(hash(&|o| input_dir(o, "d", false)), renamed);
+    assert_ne!(hash(&|o| input_dir(o, own("d"), false)), renamed);
 
     let build = here.build();
     for job in [
-        input_text_file(&build.owner, "gone"),
-        input_dir(&build.owner, "gone", true),
-        input_bin_file(&build.owner, "d"),
+        input_text_file(&build.owner, own("gone")),
+        input_dir(&build.owner, own("gone"), true),
+        input_bin_file(&build.owner, own("d")),
     ] {
         assert!(build.run(&job).is_err());
     }
@@ -58,12 +59,12 @@ fn everything(here: &Here, weak: &[&str], traced: &[&str]) -> Vec<String> {
     let objects = collect(&build.cx.scheduler, objects);
     let main = collect(&build.cx.scheduler, [object(&build, "main.c", &compile)]);
     let one = |job: &Job<Artifact>| collect(&build.cx.scheduler, [job.clone()]);
-    let stat = build_static_lib(build.owner(), "libfg.a", &objects, archive());
-    let whole = build_shared_lib_of_static(build.owner(), "libwhole.so", &stat, link());
-    let shared = build_shared_lib(build.owner(), "libfg.so", [objects], None, link());
+    let stat = build_static_lib(build.owner(), out("libfg.a"), &objects, archive());
+    let whole = build_shared_lib_of_static(build.owner(), out("libwhole.so"), &stat, link());
+    let shared = build_shared_lib(build.owner(), out("libfg.so"), [objects], None, link());
     let run_path = Link { weak_args: vec![text("-Wl,-rpath,$ORIGIN")], ..link() };
-    let exe = build_exe(build.owner(), "exe", [main.clone(), one(&stat)], None, link());
-    let dynamic = build_exe(build.owner(), "dynamic", [main, one(&whole)], None, run_path);
+    let exe = build_exe(build.owner(), out("exe"), [main.clone(), one(&stat)], None, link());
+    let dynamic = build_exe(build.owner(), out("dynamic"), [main, one(&whole)], None, run_path);
     let all = collect(&build.cx.scheduler, [stat, whole, shared, exe, dynamic]);
     build.run(&all).unwrap_or_else(|_| panic!("{:?}", build.said()));
     build.with(Status::Built)
@@ -103,12 +104,13 @@ fn dynlibs_have_the_name_that_a_linker_asks_for() {
     let build = here.build();
     let compile = compile(&[], &["-fPIC"]);
     let objects = collect(&build.cx.scheduler, [object(&build, "f.c", &compile)]);
-    let make = |file: &str| build_shared_lib(build.owner(), file, [objects.clone()], None, link());
+    let make =
+        |file: &str| build_shared_lib(build.owner(), out(file), [objects.clone()], None, link());
     let name = |job: &Job<Artifact>| build.run(&compute_dynlib_of_shared(&build.owner(), job));
     let found = name(&make("sub/libf.so")).unwrap();
     assert_eq!(
-        found.value,
-        Dynlib { path: ".larder/build/sub/libf.so".to_owned(), name: "f".to_owned() }
+        (found.value.path.as_str(), found.value.name.as_str()),
+        (".larder/build/sub/libf.so", "f")
     );
 }
 
@@ -120,7 +122,7 @@ fn a_dynlib_without_lib_in_front_is_an_error() {
         let build = here.build();
         let compile = compile(&[], &["-fPIC"]);
         let objects = collect(&build.cx.scheduler, [object(&build, "f.c", &compile)]);
-        let shared = build_shared_lib(build.owner(), file, [objects], None, link());
+        let shared = build_shared_lib(build.owner(), out(file), [objects], None, link());
         assert!(build.run(&compute_dynlib_of_shared(&build.owner(), &shared)).is_err());
         let said = build.said().join("\n");
         assert!(said.contains("`lib` must come first"), "{said}");
@@ -140,8 +142,8 @@ fn a_compiler_of_any_make_gets_the_arguments_and_nothing_else() {
         vec!["traced".into()],
         BuildTrace::nil("object"),
     );
-    let input = input_bin_file(&build.owner, "x.src");
-    let job = build_o(build.owner(), "x.o", &input, Arc::new(compile), None);
+    let input = input_bin_file(&build.owner, own("x.src"));
+    let job = build_o(build.owner(), out("x.o"), &input, Arc::new(compile), None);
     build.run(&job).unwrap();
     assert_eq!(
         fs::read_to_string(here.root.join("args")).unwrap(),
@@ -157,16 +159,16 @@ fn commands_take_inputs_and_make_outputs() {
     let run = || {
         let build = here.build();
         let inputs =
-            collect(&build.cx.scheduler, ["a", "b"].map(|p| input_bin_file(&build.owner, p)));
-        let literal = |text: &str| vec![Word::Text(text.to_owned())];
+            collect(&build.cx.scheduler, ["a", "b"].map(|p| input_bin_file(&build.owner, own(p))));
+        let literal = |text: &str| vec![Part::Text(text.to_owned())];
         let command = CommandBuild {
             program: CommandProgram::Tool(tool("sh")),
             arguments: vec![
                 literal("-c"),
                 literal("cat $3 $4 > $1; echo $0$X > $2"),
                 literal("word"),
-                vec![Word::Outs],
-                vec![Word::In],
+                vec![Part::BuiltIn(BuiltIn::Outs)],
+                vec![Part::BuiltIn(BuiltIn::In)],
             ],
             environment: [("X".to_owned(), Variable::Text("!".to_owned()))].into(),
             declared_inputs: 2,
@@ -174,8 +176,8 @@ fn commands_take_inputs_and_make_outputs() {
             always: false,
             depends_on: BuildTrace::nil("command"),
         };
-        let outputs = vec![Output::file("all"), Output::file("word")];
-        let job = build_command(build.owner(), outputs, [inputs], command);
+        let (all, word) = (Output::file(out("all")), Output::file(out("word")));
+        let job = build_command(build.owner(), all, vec![word], [inputs], command);
         build.run(&job).unwrap_or_else(|_| panic!("{:?}", build.said()));
         build.with(Status::Built)
     };

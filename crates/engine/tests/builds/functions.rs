@@ -37,12 +37,18 @@ fn a_file_after_one_dependency_or_many() {
     let run = |extra: &'static str| {
         let build = here.build();
         let inputs: Vec<Job<Artifact>> =
-            ["a", "b"].map(|path| input_text_file(&build.owner, path)).into();
+            ["a", "b"].map(|path| input_text_file(&build.owner, own(path))).into();
         let extra = move || BuildTrace::text("extra", extra);
         let upper = rewrite(|text| text.to_uppercase());
-        let one = build_file_after_dep(build.owner(), "one", &inputs[0], extra, upper, false);
-        let count =
-            build_file_after_deps(build.owner(), "deep/count", inputs, extra, concatenate(), false);
+        let one = build_file_after_dep(build.owner(), out("one"), &inputs[0], extra, upper, false);
+        let count = build_file_after_deps(
+            build.owner(),
+            out("deep/count"),
+            inputs,
+            extra,
+            concatenate(),
+            false,
+        );
         build.run(&collect(&build.cx.scheduler, [one, count])).unwrap();
         build.with(Status::Built)
     };
@@ -61,11 +67,11 @@ fn line_ends_of_a_text_go_no_further() {
     let run = |source: &str, text: bool| {
         here.file("a", source);
         let build = here.build();
-        let input = input_bin_file(&build.owner, "a");
+        let input = input_bin_file(&build.owner, own("a"));
         let copy = rewrite(|text| text);
-        let made = build_file_after_dep(build.owner(), "made", &input, nothing, copy, text);
+        let made = build_file_after_dep(build.owner(), out("made"), &input, nothing, copy, text);
         let used =
-            build_file_after_dep(build.owner(), "used", &made, nothing, rewrite(|t| t), false);
+            build_file_after_dep(build.owner(), out("used"), &made, nothing, rewrite(|t| t), false);
         build.run(&used).unwrap();
         build.with(Status::Built)
     };
@@ -80,9 +86,9 @@ fn work_that_promises_too_much_leaves_no_output() {
     let here = Here::new();
     here.file("a", "");
     let build = here.build();
-    let input = input_bin_file(&build.owner, "a");
+    let input = input_bin_file(&build.owner, own("a"));
     let idle = function(|_| Ok(()));
-    let job = build_file_after_dep(build.owner(), "x", &input, nothing, idle, false);
+    let job = build_file_after_dep(build.owner(), out("x"), &input, nothing, idle, false);
     assert!(build.run(&job).is_err());
     assert!(build.with(Status::Failed)[0].contains("did not write its output `x`"));
     assert!(!exists(&here.output("x")) && !exists(&here.output("x.trace")));
@@ -97,13 +103,13 @@ fn each_is_built_once_however_many_ask() {
     let registry: Registry<&str, Artifact> = Registry::default();
     let ask = || {
         registry.fetch(&build.cx.scheduler, "x", || {
-            let (input, builds) = (input_bin_file(&build.owner, "a"), builds.clone());
+            let (input, builds) = (input_bin_file(&build.owner, own("a")), builds.clone());
             let work = function(move |place| {
                 builds.fetch_add(1, Ordering::Relaxed);
                 fs::write(&place.outputs[0], "x").unwrap();
                 Ok(())
             });
-            build_file_after_dep(build.owner(), "x", &input, nothing, work, false)
+            build_file_after_dep(build.owner(), out("x"), &input, nothing, work, false)
         })
     };
     let all = collect(&build.cx.scheduler, (0..50).map(|_| ask()));
@@ -118,12 +124,15 @@ fn what_does_not_end_well_is_counted_once() {
     // Without it, what waits when the first step fails is skipped.
     let build = here.build_with(Options { keep_going: true, ..Options::default() });
     let fails = function(|_| Err("no".to_owned()));
-    let input = input_bin_file(&build.owner, "a");
-    let bad = build_file_after_dep(build.owner(), "bad", &input, nothing, fails, false);
-    let needs = build_file_after_dep(build.owner(), "needs", &bad, nothing, rewrite(|t| t), false);
-    let gone = input_bin_file(&build.owner, "gone");
-    let lost = build_file_after_dep(build.owner(), "lost", &gone, nothing, rewrite(|t| t), false);
-    let good = build_file_after_dep(build.owner(), "good", &input, nothing, rewrite(|t| t), false);
+    let input = input_bin_file(&build.owner, own("a"));
+    let bad = build_file_after_dep(build.owner(), out("bad"), &input, nothing, fails, false);
+    let needs =
+        build_file_after_dep(build.owner(), out("needs"), &bad, nothing, rewrite(|t| t), false);
+    let gone = input_bin_file(&build.owner, own("gone"));
+    let lost =
+        build_file_after_dep(build.owner(), out("lost"), &gone, nothing, rewrite(|t| t), false);
+    let good =
+        build_file_after_dep(build.owner(), out("good"), &input, nothing, rewrite(|t| t), false);
     assert!(build.run(&good).is_ok(), "{:?}", build.said());
     for job in [needs, lost] {
         assert!(build.run(&job).is_err());

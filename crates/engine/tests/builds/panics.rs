@@ -19,9 +19,9 @@ fn keep_going() -> Options {
 
 /// Builds `bad` by `work`, what needs it, and siblings of it. Gives which of them succeeded.
 fn with_siblings(build: &Build, work: Work) -> Vec<bool> {
-    let input = input_bin_file(&build.owner, "a");
+    let input = input_bin_file(&build.owner, own("a"));
     let file = |name: &str, of: &Job<Artifact>, work: Work| {
-        build_file_after_dep(build.owner(), name, of, nothing, work, false)
+        build_file_after_dep(build.owner(), out(name), of, nothing, work, false)
     };
     let copy = || rewrite(|text| text);
     let bad = file("bad", &input, work);

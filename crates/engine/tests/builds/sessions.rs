@@ -32,7 +32,13 @@ fn noted(build: &Build, log: &Path) -> Job<Vec<Vec<Artifact>>> {
         let log = log.to_string_lossy().into_owned();
         command.environment.insert("LOG".to_owned(), Variable::Text(log));
         let inputs: [Job<Vec<Artifact>>; 0] = [];
-        build_command(build.owner(), vec![Output::file(format!("o{number}"))], inputs, command)
+        build_command(
+            build.owner(),
+            Output::file(out(&format!("o{number}"))),
+            Vec::new(),
+            inputs,
+            command,
+        )
     });
     collect(&build.cx.scheduler, jobs)
 }
@@ -92,8 +98,13 @@ fn two_sessions_of_one_process_have_settings_of_their_own() {
                 let passed = Variable::Passed(nothing().hash());
                 command.environment.insert("WORD".to_owned(), passed);
                 let inputs: [Job<Vec<Artifact>>; 0] = [];
-                let word_of =
-                    build_command(build.owner(), vec![Output::file("word")], inputs, command);
+                let word_of = build_command(
+                    build.owner(),
+                    Output::file(out("word")),
+                    Vec::new(),
+                    inputs,
+                    command,
+                );
                 let marks = here.root.join("marks");
                 let all = noted(&build, &marks);
                 together.wait();

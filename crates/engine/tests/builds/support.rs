@@ -25,7 +25,11 @@ use larder_engine::{
     step::{Work, Workplace},
     toolchain::find_tool,
 };
-use larder_project::place::Place;
+use larder_project::{
+    path::{BuildPath, PackagePath, PortablePath},
+    place::Place,
+    plan::{BuiltIn, Part},
+};
 use larder_trace::BuildTrace;
 use tempfile::TempDir;
 
@@ -232,8 +236,8 @@ pub fn archive() -> Archive {
 }
 
 pub fn object(build: &Build, source: &str, compile: &Arc<Compile>) -> Job<Artifact> {
-    let input = input_text_file(&build.owner, source);
-    build_o(build.owner(), format!("{source}.o"), &input, compile.clone(), None)
+    let input = input_text_file(&build.owner, own(source));
+    build_o(build.owner(), out(&format!("{source}.o")), &input, compile.clone(), None)
 }
 
 /// Work in this process.
@@ -251,10 +255,15 @@ pub fn rewrite(change: impl Fn(String) -> String + Send + Sync + 'static) -> Wor
 
 /// A shell command: `$0` is its first output, and its inputs are the arguments.
 pub fn shell(script: &str) -> CommandBuild {
-    let word = |text: &str| vec![Word::Text(text.to_owned())];
+    let word = |text: &str| vec![Part::Text(text.to_owned())];
     CommandBuild {
         program: CommandProgram::Tool(tool("sh")),
-        arguments: vec![word("-c"), word(script), vec![Word::Out], vec![Word::In]],
+        arguments: vec![
+            word("-c"),
+            word(script),
+            vec![Part::BuiltIn(BuiltIn::Out)],
+            vec![Part::BuiltIn(BuiltIn::In)],
+        ],
         environment: Default::default(),
         declared_inputs: usize::MAX,
         tools: Vec::new(),
@@ -263,9 +272,19 @@ pub fn shell(script: &str) -> CommandBuild {
     }
 }
 
+/// The path of something in the package.
+pub fn own(path: &str) -> PackagePath {
+    PackagePath::new(path).unwrap()
+}
+
+/// The path of something in the build directory.
+pub fn out(path: &str) -> BuildPath {
+    BuildPath::new(path).unwrap()
+}
+
 /// One argument: the path that a name stands for.
-pub fn path(name: impl Into<String>) -> Argument {
-    vec![Piece::Path(name.into())]
+pub fn path(name: PortablePath) -> Argument {
+    vec![Piece::Path(name)]
 }
 
 /// Returns a trace that does not change.

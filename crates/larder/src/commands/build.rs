@@ -190,7 +190,7 @@ pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
         let paths = outputs
             .iter()
             .flatten()
-            .map(|artifact| report.plan.workspace.root.join(&*artifact.path));
+            .map(|artifact| report.plan.workspace.root.join(artifact.path.as_str()));
         let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
         paths.iter().for_each(|path| app.ui.result(path));
         let hashes: Vec<String> =
@@ -224,7 +224,7 @@ pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
     }
     let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
     let Some(program) =
-        outputs.map(|artifact| report.plan.workspace.root.join(&*artifact.path)).next()
+        outputs.map(|artifact| report.plan.workspace.root.join(artifact.path.as_str())).next()
     else {
         return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
     };

@@ -197,7 +197,7 @@ fn done(app: &App, arguments: &Done) -> Result<Exit, Failure> {
     if app.resolution.offline {
         return Err(Failure::failed(OFFLINE));
     }
-    let config = app.services()?;
+    let config = app.store.services()?;
     let config = config.upload_service(arguments.service.service.as_deref())?;
     let service = Service::open(config, Access::Write)?;
     let new = record_result(&service, key)?;
@@ -279,7 +279,7 @@ fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
     if app.resolution.offline {
         return Err(NoService::Offline);
     }
-    let config = app.services().map_err(NoService::Config)?;
+    let config = app.store.services().map_err(NoService::Config)?;
     let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
     Service::open(service, Access::Read).map_err(NoService::Remote)
 }

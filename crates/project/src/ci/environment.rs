@@ -29,7 +29,7 @@ pub(super) struct Sources {
     /// By name; the root package is among them.
     packages: BTreeMap<String, Arc<Package>>,
     lockfile: Lockfile,
-    /// What counts of this machine, once it is known.
+    /// The parts of this machine that keys are made from, once they are known.
     pub machine: Option<Machine>,
 }
 
@@ -148,5 +148,6 @@ fn package_trace(name: &str, package: &Package) -> Result<BuildTrace, Diagnostic
     let paths = Globber::new(directory.clone())
         .expand("**")
         .map_err(|error| Diagnostic::new(format!("{}: {error}", directory.display())))?;
+    let paths = paths.iter().map(ToString::to_string).collect();
     Ok(trace.mix(files::trace("files", directory, paths, Links::Followed)?))
 }

@@ -97,12 +97,12 @@ pub fn select(
             None => diagnostic,
         };
         match expanded {
-            Ok(paths) if paths.is_empty() || !root.join(&paths[0]).exists() => {
+            Ok(paths) if paths.is_empty() || !root.join(paths[0].as_str()).exists() => {
                 let message = format!("the input `{}` matches no file", **input);
                 let help = "names that start with a dot are matched only when spelled out";
                 errors.push(at(Diagnostic::new(message).help(help)));
             }
-            Ok(paths) => found.extend(paths),
+            Ok(paths) => found.extend(paths.iter().map(ToString::to_string)),
             Err(error) => errors.push(at(Diagnostic::new(error.to_string()))),
         }
     }

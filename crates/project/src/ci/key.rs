@@ -59,7 +59,7 @@ pub struct Ingredients {
     pub needs: Vec<(String, String)>,
 }
 
-/// What counts of the machine that a key is made on, for results that its tools make.
+/// The parts of the machine that a key is made on, where the results are made by its tools.
 #[derive(Debug, Clone)]
 pub struct Machine {
     /// The identities of the packages' tools: one part a package.

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, path::Path};
 use toml::de::DeValue;
 
 use super::{
-    Command, Compiled, Dependency, DependencySource, Executable, Library, Manifest, Package,
-    Toolchain, ToolchainKind, arguments,
+    Command, Compiled, Dependency, DependencySource, Executable, Library, Manifest, Output,
+    Package, Toolchain, ToolchainKind, arguments,
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     git::is_revision,
     name::is_name,
+    path::{BuildPath, RootPath},
     repository::Repository,
     table::{Errors, Fields, parse},
 };
@@ -219,11 +220,13 @@ fn executable(mut fields: Fields<'_, '_>) -> Option<Executable> {
 fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
     let name = fields.name()?;
     fields.what = format!("command `{}`", *name);
+    let outputs = fields.strings("outputs").unwrap_or_default();
+    let makes_nothing = outputs.is_empty();
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
         text: fields.boolean("text").unwrap_or(false),
-        outputs: fields.strings("outputs").unwrap_or_default(),
+        outputs: checked_outputs(&mut fields, outputs),
         run: fields.templates("run"),
         env: fields.table("env").map(environment).unwrap_or_default(),
         pass_env: fields.plain_strings("pass-env"),
@@ -238,12 +241,36 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         let help = "add run = [\"PROGRAM\", \"ARGUMENT\", …]".to_owned();
         fields.errors.push(span.clone(), format!("{what} has nothing to run"), Some(help));
     }
-    if command.outputs.is_empty() && !command.test {
+    if makes_nothing && !command.test {
         let help = "add outputs = [\"FILE\"], relative to the build directory".to_owned();
         fields.errors.push(span, format!("{what} has no outputs"), Some(help));
     }
     fields.finish();
     Some(command)
+}
+
+/// The key `outputs`: paths below the build directory.
+fn checked_outputs(
+    fields: &mut Fields<'_, '_>,
+    texts: Vec<Located<String>>,
+) -> Vec<Located<Output>> {
+    let output = |text: Located<String>| {
+        let path = text.trim_end_matches('/');
+        let is_plain = path.split('/').all(|part| !matches!(part, "" | "."));
+        match BuildPath::new(path) {
+            Ok(path) if is_plain => {
+                let value = Output { path, directory: text.ends_with('/') };
+                Some(Located { value, span: text.span })
+            }
+            _ => {
+                let message = format!("the output `{path}` is outside the build directory");
+                let help = "outputs are paths below it, without `.` and `..`".to_owned();
+                fields.errors.push(text.span, message, Some(help));
+                None
+            }
+        }
+    };
+    texts.into_iter().filter_map(output).collect()
 }
 
 /// The key `tools`: names of programs on `PATH`.
@@ -258,14 +285,18 @@ fn tools(fields: &mut Fields<'_, '_>) -> Vec<Located<String>> {
 }
 
 /// The key `system-files`: absolute paths.
-fn system_files(fields: &mut Fields<'_, '_>) -> Vec<Located<String>> {
-    let files = fields.strings("system-files").unwrap_or_default();
-    for file in files.iter().filter(|file| !file.starts_with('/')) {
-        let message = format!("`{}` is not an absolute path", **file);
-        let help = "a file of the package is one of the `inputs`";
-        fields.errors.push(file.span.clone(), message, Some(help.to_owned()));
-    }
-    files
+fn system_files(fields: &mut Fields<'_, '_>) -> Vec<Located<RootPath>> {
+    let texts = fields.strings("system-files").unwrap_or_default();
+    let file = |text: Located<String>| {
+        let path = RootPath::absolute(&text);
+        if path.is_none() {
+            let message = format!("`{}` is not an absolute path", *text);
+            let help = "a file of the package is one of the `inputs`";
+            fields.errors.push(text.span.clone(), message, Some(help.to_owned()));
+        }
+        Some(Located { value: path?, span: text.span })
+    };
+    texts.into_iter().filter_map(file).collect()
 }
 
 /// The key `probes`: commands with at least a program.

@@ -1,9 +1,13 @@
 //! Which target makes which file: no two make one.
 
-use std::{collections::HashMap, ops::Range};
+use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use super::{Declared, Kind, Made, Plan, Target, TargetId};
-use crate::{diagnostic::Diagnostic, glob::is_inside, name::Facet};
+use crate::{
+    diagnostic::Diagnostic,
+    name::Facet,
+    path::{BuildPath, RootPath},
+};
 
 impl Plan {
     /// Finds out which target makes which output.
@@ -16,18 +20,11 @@ impl Plan {
                 diagnostic.at(&package.manifest.source, span.clone())
             };
             for (position, (output, span)) in self.outputs_of(target).into_iter().enumerate() {
-                let plain = is_inside(&output)
-                    && output.split('/').all(|part| !part.is_empty() && part != ".");
-                if !plain {
-                    let message = format!("the output `{output}` is outside the build directory");
-                    let help = "outputs are paths below it, without `.` and `..`";
-                    errors.push(at(Diagnostic::new(message).help(help), &span));
-                    continue;
-                }
-                if let Some((other, theirs)) = claims.claim(package.place.output(&output), id) {
+                if let Some((other, theirs)) = claims.claim(package.place.build_path(&output), id) {
                     let other = self.target(other);
-                    let theirs = theirs.strip_prefix(&package.place.build_prefix);
-                    let diagnostic = clash(target, other, &output, theirs.unwrap_or(&output));
+                    let theirs = package.place.in_build_directory(theirs.as_str());
+                    let theirs = theirs.unwrap_or(output.as_str());
+                    let diagnostic = clash(target, other, output.as_str(), theirs);
                     errors.push(at(diagnostic, &span));
                     continue;
                 }
@@ -41,20 +38,15 @@ impl Plan {
 
     /// The outputs of a target in its package's build directory, and where each is declared. Objects
     /// count as the directory they are in.
-    fn outputs_of(&self, target: &Target) -> Vec<(String, Range<usize>)> {
+    fn outputs_of(&self, target: &Target) -> Vec<(BuildPath, Range<usize>)> {
         let file = match &target.kind {
             Kind::Objects(objects) => &objects.directory,
             Kind::Archive(archive) => &archive.file,
             Kind::Linked(linked) => &linked.file,
-            Kind::Command(command) => {
-                let declared = match target.declared {
-                    Declared::Command(index) => {
-                        &self.package_of(target).manifest.commands[index].outputs[..]
-                    }
-                    _ => &[],
-                };
-                let outputs = command.outputs.iter().zip(declared);
-                return outputs.map(|(o, at)| (o.path.clone(), at.span.clone())).collect();
+            Kind::Command(_) => {
+                let Declared::Command(index) = target.declared else { return Vec::new() };
+                let declared = self.package_of(target).manifest.commands[index].outputs.iter();
+                return declared.map(|output| (output.path.clone(), output.span.clone())).collect();
             }
         };
         vec![(file.clone(), self.span_of(target))]
@@ -64,30 +56,26 @@ impl Plan {
 /// Which path from the root belongs to which target.
 #[derive(Default)]
 struct Claims {
-    owners: HashMap<String, TargetId>,
+    owners: HashMap<RootPath, TargetId>,
     /// Every directory that something claimed is in, with one of these things.
-    parents: HashMap<String, String>,
+    parents: HashMap<String, RootPath>,
 }
 
 impl Claims {
     /// Gives `path` to `id`, unless another has it, has something in it, or has what it is in: then
     /// tells who that is and what it has.
-    fn claim(&mut self, path: String, id: TargetId) -> Option<(TargetId, String)> {
-        let around = path.match_indices('/').map(|(at, _)| &path[..at]);
-        let above = around.clone().find(|parent| self.owners.contains_key(*parent));
-        let taken = match above {
-            Some(parent) => Some(parent.to_owned()),
-            None if self.owners.contains_key(&path) => Some(path.clone()),
-            // What larder keeps beside outputs.
-            None => [".trace", ".hash"].into_iter().find_map(|extension| {
-                let stem = path.strip_suffix(extension).map(str::to_owned);
-                let beside = [&path, extension].concat();
-                stem.into_iter().chain([beside]).find(|other| self.owners.contains_key(other))
-            }),
-        };
-        let taken = taken.or_else(|| self.parents.get(&path).cloned());
-        if let Some(taken) = taken {
-            return Some((self.owners[&taken], taken));
+    fn claim(&mut self, path: RootPath, id: TargetId) -> Option<(TargetId, RootPath)> {
+        let text = path.as_str();
+        let around = text.match_indices('/').map(|(at, _)| &text[..at]);
+        // What larder keeps beside outputs.
+        let beside = [".trace", ".hash"].into_iter().flat_map(|extension| {
+            let stem = text.strip_suffix(extension).map(Cow::Borrowed);
+            stem.into_iter().chain([Cow::Owned([text, extension].concat())])
+        });
+        let near = around.clone().chain([text]).map(Cow::Borrowed);
+        let taken = near.chain(beside).find_map(|near| Some(self.owners.get_key_value(&*near)?.0));
+        if let Some(taken) = taken.or_else(|| self.parents.get(text)) {
+            return Some((self.owners[taken], taken.clone()));
         }
         for parent in around {
             if !self.parents.contains_key(parent) {

@@ -183,9 +183,10 @@ impl Plan {
             Source::Files { .. } => None,
         });
         makers.filter(|&id| match &self.target(id).kind {
-            Kind::Command(command) => {
-                command.outputs.iter().any(|output| super::Language::of(&output.path).is_none())
-            }
+            Kind::Command(command) => command
+                .outputs
+                .iter()
+                .any(|output| super::Language::of(output.path.as_str()).is_none()),
             _ => true,
         })
     }

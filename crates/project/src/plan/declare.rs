@@ -3,12 +3,13 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    Archive, Command, Declared, Form, Kind, Linked, Objects, Output, PackageId, Plan, Program,
-    Target, TargetId,
+    Archive, Command, Declared, Form, Kind, Linked, Objects, PackageId, Plan, Program, Target,
+    TargetId,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
     name::{Facet, TargetName},
+    path::BuildPath,
     workspace::Package,
 };
 
@@ -109,10 +110,12 @@ fn unconnected(
     facet: Option<Facet>,
     objects: TargetId,
 ) -> Kind {
+    // A name is one component of a path.
+    let path = |text: String| BuildPath(text.into());
     let linked = |form, file| {
         Kind::Linked(Linked {
             form,
-            file,
+            file: path(file),
             objects,
             libraries: Vec::new(),
             direct_libraries: Vec::new(),
@@ -123,7 +126,8 @@ fn unconnected(
     };
     match (facet, declared) {
         (Some(Facet::Static), _) => {
-            Kind::Archive(Archive { file: format!("lib{name}.a"), objects, libraries: Vec::new() })
+            let file = path(format!("lib{name}.a"));
+            Kind::Archive(Archive { file, objects, libraries: Vec::new() })
         }
         (Some(Facet::Shared), _) => {
             linked(Form::SharedLibrary, format!("lib{name}{}", std::env::consts::DLL_SUFFIX))
@@ -133,10 +137,10 @@ fn unconnected(
             Kind::Command(unconnected_command(&package.manifest.commands[index]))
         }
         (_, declared) => Kind::Objects(Objects {
-            directory: match declared {
+            directory: path(match declared {
                 Declared::Library(_) => format!("obj/lib{name}"),
                 _ => format!("obj/{name}"),
-            },
+            }),
             sources: Vec::new(),
             exclude: Vec::new(),
             includes: Vec::new(),
@@ -150,17 +154,13 @@ fn unconnected(
 }
 
 pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Command {
-    let output = |output: &Located<String>| Output {
-        path: output.trim_end_matches('/').to_owned(),
-        directory: output.ends_with('/'),
-    };
     let written = |word: &Located<crate::manifest::Template>| Located {
         value: word.text.clone(),
         span: word.span.clone(),
     };
     Command {
         inputs: Vec::new(),
-        outputs: declared.outputs.iter().map(output).collect(),
+        outputs: declared.outputs.iter().map(|output| output.value.clone()).collect(),
         program: Program::Tool(Located { value: String::new(), span: declared.name.span.clone() }),
         arguments: Vec::new(),
         run: declared.run.iter().map(written).collect(),

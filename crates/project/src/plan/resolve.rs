@@ -4,6 +4,7 @@ use super::{Declared, Made, PackageId, Plan, TargetId};
 use crate::{
     diagnostic::{Diagnostic, suggest},
     name::{Facet, TargetName},
+    path::BuildPath,
 };
 
 impl Plan {
@@ -108,10 +109,14 @@ impl Plan {
         outputs.get(path.trim_end_matches('/')).copied().ok_or_else(|| {
             let message =
                 format!("no target of this package makes `{path}` in the build directory");
-            Diagnostic::new(message).help(match suggest(path, outputs.keys().map(String::as_str)) {
-                Some(known) => format!("did you mean {{build}}/{known}?"),
-                None => "name it among the `outputs` of the [[command]] that writes it".to_owned(),
-            })
+            Diagnostic::new(message).help(
+                match suggest(path, outputs.keys().map(BuildPath::as_str)) {
+                    Some(known) => format!("did you mean {{build}}/{known}?"),
+                    None => {
+                        "name it among the `outputs` of the [[command]] that writes it".to_owned()
+                    }
+                },
+            )
         })
     }
 }

@@ -3,15 +3,10 @@
 //! Names and placeholders were resolved when the plan was made. Code that makes actions follows ids
 //! and looks at no template.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
-use super::language::Language;
-use crate::{diagnostic::Located, name::Facet};
+use super::{Archive, Argument, Command, Form, Linked, Objects, Source};
+use crate::{name::Facet, path::BuildPath};
 
 /// A package, as an index into the packages of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,74 +81,6 @@ pub struct Made {
     pub position: usize,
 }
 
-/// The objects of a library or an executable.
-#[derive(Debug)]
-pub struct Objects {
-    /// Where the objects go, below the build directory: `obj/NAME` or `obj/libNAME`.
-    pub directory: String,
-    /// The sources, in the manifest's order.
-    pub sources: Vec<Located<Source>>,
-    /// Patterns of source files that are left out.
-    pub exclude: Vec<Located<String>>,
-    /// Include directories in the order of the search: its own first, then those of the libraries it
-    /// links with, transitively, each once.
-    pub includes: Vec<Directory>,
-    /// Own `inputs`: files that must be there before anything is compiled.
-    pub inputs: Vec<Input>,
-    /// *Reads*: commands whose outputs must exist before anything is compiled, such as generated
-    /// headers: its own and those of the libraries it links with, each once. Commands that make
-    /// sources only are not among them.
-    pub reads: Vec<TargetId>,
-    /// Compiler arguments that are not traced.
-    pub weak_args: Vec<Located<String>>,
-    /// Compiler arguments that are traced.
-    pub trace_args: Vec<Located<String>>,
-    /// Whether a shared library will hold them.
-    pub position_independent: bool,
-}
-
-/// Where sources come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Files of the package.
-    Files {
-        /// A glob, or a path without wildcards.
-        pattern: String,
-    },
-    /// A file that a command makes.
-    Output {
-        /// The command and which of its outputs.
-        made: Made,
-        /// Its language, by its extension.
-        language: Language,
-    },
-}
-
-/// A directory that headers are looked for in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Directory {
-    /// The package it belongs to.
-    pub package: PackageId,
-    /// Where in the package.
-    pub at: DirectoryAt,
-}
-
-/// Where a directory of a package lies.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum DirectoryAt {
-    /// In the package's directory, or absolute; empty for that directory itself. Never ends in `/`.
-    Package(String),
-    /// In its build directory; empty for that directory itself. Never ends in `/`.
-    Build(String),
-    /// In a directory that a command makes.
-    Output {
-        /// The command and which of its outputs.
-        made: Made,
-        /// The path in the build directory, never ending in `/`: that of the output, and below it.
-        path: String,
-    },
-}
-
 /// Files that something needs.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -179,171 +106,6 @@ pub enum Files {
     Outputs(TargetId),
 }
 
-/// A static library.
-#[derive(Debug)]
-pub struct Archive {
-    /// The file, in the build directory.
-    pub file: String,
-    /// *Sources from*: the objects.
-    pub objects: TargetId,
-    /// The libraries that it names itself, in the manifest's order. They are needed by whoever links
-    /// with it, not to make it.
-    pub libraries: Vec<TargetId>,
-}
-
-/// A shared library or an executable.
-#[derive(Debug)]
-pub struct Linked {
-    /// Which of them.
-    pub form: Form,
-    /// The file, in the build directory.
-    pub file: String,
-    /// *Sources from*: the objects.
-    pub objects: TargetId,
-    /// *Links with*: all libraries on its command line, each before those it needs itself.
-    pub libraries: Vec<TargetId>,
-    /// The libraries among them that it names itself, in the manifest's order.
-    pub direct_libraries: Vec<TargetId>,
-    /// Linker arguments: its own, then those of its libraries in link order.
-    pub link_args: Vec<LinkArgument>,
-    /// Own `inputs`, then those of its libraries in link order: what linker arguments may name.
-    pub inputs: Vec<Input>,
-    /// For an executable that is a test: how it is run.
-    pub test: Option<Test>,
-}
-
-/// The product of linking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// A shared library.
-    SharedLibrary,
-    /// An executable.
-    Executable,
-}
-
-/// An argument for the linker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkArgument {
-    /// The package whose manifest says so.
-    pub package: PackageId,
-    /// The argument, and where it stands in that manifest.
-    pub text: Located<String>,
-}
-
-/// How an executable is run as a test.
-#[derive(Debug)]
-pub struct Test {
-    /// Its arguments.
-    pub arguments: Vec<Argument>,
-    /// *Runs*: shared libraries of the workspace that it, and executables among the arguments, load.
-    pub loads: Vec<TargetId>,
-}
-
-/// `[[command]]`, resolved.
-#[derive(Debug, Clone)]
-pub struct Command {
-    /// Declared inputs: what `{in}` stands for. A command's `text` is part of each.
-    pub inputs: Vec<Input>,
-    /// Its outputs; none for a test that makes nothing.
-    pub outputs: Vec<Output>,
-    /// The program.
-    pub program: Program,
-    /// The arguments after the program.
-    pub arguments: Vec<Argument>,
-    /// `run` as written: what is traced of the command line.
-    pub run: Vec<Located<String>>,
-    /// *Runs*: shared libraries of the workspace that the program loads, and those that executables
-    /// and shared libraries among inputs and arguments load, each once.
-    pub loads: Vec<TargetId>,
-    /// Environment variables and their values, traced.
-    pub env: BTreeMap<String, String>,
-    /// Environment variables passed through, traced by value.
-    pub pass_env: Vec<String>,
-    /// Programs on `PATH` that it may run, traced by content.
-    pub tools: Vec<Located<String>>,
-    /// Absolute paths of files and directories of the system, traced by content.
-    pub system_files: Vec<Located<String>>,
-    /// Commands that are run before; their output and exit code are traced. Each has a program.
-    pub probes: Vec<Located<Vec<String>>>,
-    /// Whether it runs in each build.
-    pub always: bool,
-    /// Whether `larder test` runs it.
-    pub test: bool,
-}
-
-/// Something that a command makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// The path in the build directory, without a final `/`.
-    pub path: String,
-    /// Whether it is a directory, declared with a final `/`.
-    pub directory: bool,
-}
-
-/// The program of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Program {
-    /// A program on `PATH`.
-    Tool(Located<String>),
-    /// A file of the package, without a leading `./`; or one of the system, by its absolute path.
-    File(Located<String>),
-    /// *Runs*: an output that is run by itself, mostly an executable.
-    Made(Made),
-    /// Something else with placeholders, such as `{toolchain}/bin/tool`.
-    Argument(Argument),
-}
-
-/// An argument, in parts that are put together without anything between.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Argument {
-    /// The parts. One that is alone and has several values stands for as many arguments.
-    pub parts: Vec<Part>,
-    /// Where the manifest says so.
-    pub span: Range<usize>,
-}
-
-/// A part of an argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    /// Stands for itself.
-    Text(String),
-    /// The first output: `{out}`.
-    Out,
-    /// All outputs: `{outs}`.
-    Outs,
-    /// The directory that the outputs are written below: `{outdir}`.
-    OutDir,
-    /// All declared inputs: `{in}`.
-    In,
-    /// A file that lists the declared inputs, one a line: `{inlist}`.
-    InList,
-    /// The package's build directory: `{build}`.
-    Build,
-    /// The package's directory: `{package}`.
-    Package,
-    /// A directory for whatever is needed for a while: `{tmp}`.
-    Tmp,
-    /// *Reads*: all outputs of these targets: `{TARGET}`.
-    Made(Vec<TargetId>),
-}
-
-impl Part {
-    /// Returns the meaning of a placeholder that names no target.
-    pub fn built_in(name: &str) -> Option<Self> {
-        Some(match name {
-            "out" => Self::Out,
-            "outs" => Self::Outs,
-            "outdir" => Self::OutDir,
-            "in" => Self::In,
-            "inlist" => Self::InList,
-            "build" => Self::Build,
-            "package" => Self::Package,
-            "tmp" => Self::Tmp,
-            _ => return None,
-        })
-    }
-}
-
 impl Target {
     /// Which of the outputs of its name it is; commands have no facets.
     pub fn facet(&self) -> Option<Facet> {
@@ -356,8 +118,8 @@ impl Target {
         }
     }
 
-    /// The file that a library or an executable is, in the build directory.
-    pub fn file(&self) -> Option<&str> {
+    /// The file that a library or an executable is.
+    pub fn file(&self) -> Option<&BuildPath> {
         match &self.kind {
             Kind::Archive(archive) => Some(&archive.file),
             Kind::Linked(linked) => Some(&linked.file),
@@ -423,18 +185,6 @@ impl Target {
     }
 }
 
-impl Directory {
-    /// Returns what tells it from all others: its package, whether it is below the build directory, and its
-    /// path there.
-    pub(super) fn place(&self) -> (PackageId, bool, String) {
-        let (built, path) = match &self.at {
-            DirectoryAt::Package(path) => (false, path),
-            DirectoryAt::Build(path) | DirectoryAt::Output { path, .. } => (true, path),
-        };
-        (self.package, built, path.clone())
-    }
-}
-
 impl Input {
     /// The target that makes the files, if one does.
     pub fn target(&self) -> Option<TargetId> {
@@ -443,30 +193,6 @@ impl Input {
             Files::Output(made) => Some(made.target),
             Files::Outputs(target) => Some(target),
         }
-    }
-}
-
-impl Program {
-    /// The targets that it names.
-    pub fn targets(&self) -> Vec<TargetId> {
-        match self {
-            Self::Tool(_) | Self::File(_) => Vec::new(),
-            Self::Made(made) => vec![made.target],
-            Self::Argument(argument) => argument.targets().collect(),
-        }
-    }
-}
-
-impl Argument {
-    /// The targets that it names.
-    pub fn targets(&self) -> impl Iterator<Item = TargetId> {
-        self.parts
-            .iter()
-            .flat_map(|part| match part {
-                Part::Made(targets) => targets.as_slice(),
-                _ => &[],
-            })
-            .copied()
     }
 }
 

@@ -146,9 +146,12 @@ fn commands_with_all_they_declare() {
     assert!(command.inputs.iter().all(|input| input.text), "the command's `text` counts for all");
     let made = Made { target: id(&plan, "parser"), position: 1 };
     assert_eq!(command.inputs[2].files, Files::Output(made));
-    assert_eq!(command.arguments[0].parts, [Part::Text("-o=".to_owned()), Part::Out]);
+    assert_eq!(
+        command.arguments[0].parts,
+        [Part::Text("-o=".to_owned()), Part::BuiltIn(BuiltIn::Out)]
+    );
     assert_eq!(command.tools[0].value, "pkg-config");
-    assert_eq!(command.system_files[0].value, "/usr/include/zlib.h");
+    assert_eq!(command.system_files[0].value.as_str(), "/usr/include/zlib.h");
     assert_eq!(command.probes[0].value, ["pkg-config", "--modversion", "zlib"]);
     assert!(command.always);
     let Kind::Command(parser) = &plan.target(id(&plan, "parser")).kind else { panic!() };

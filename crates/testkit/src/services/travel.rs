@@ -28,7 +28,7 @@ pub fn config_at(address: SocketAddr) -> ServiceConfig {
         ca_certificates: None,
         timeout_seconds: Some(300),
         connections: None,
-        credentials: Some(Arc::new(key().into())),
+        credentials: Arc::new(key().into()),
     }
 }
 

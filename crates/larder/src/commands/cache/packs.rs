@@ -290,7 +290,7 @@ fn source(app: &App, args: &Bake) -> Result<Option<Source>, Failure> {
     if app.resolution.offline {
         return Ok(None);
     }
-    let config = app.services()?;
+    let config = app.store.services()?;
     if args.place.service.is_none() && config.cache.services.is_empty() {
         return Ok(None);
     }

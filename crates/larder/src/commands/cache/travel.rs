@@ -33,7 +33,7 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     if app.resolution.offline {
         return get_offline(reporter, &args, &scopes, &store);
     }
-    let config = app.services()?;
+    let config = app.store.services()?;
     let is_baked = store.bakes().any(|(_, bake, _)| bake.package == scopes.local);
     if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
         return get_offline(reporter, &args, &scopes, &store);
@@ -182,7 +182,7 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failur
              not be what that revision builds"
         ));
     }
-    let config = app.services()?;
+    let config = app.store.services()?;
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
     let bar = reporter.bar();
@@ -205,7 +205,7 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
         args.place.scope.spelled_out()?.ok_or_else(|| {
             Failure::wrong("put-staged reads no manifest: give --scope or --repo")
         })?;
-    let config = app.services()?;
+    let config = app.store.services()?;
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
     let bar = reporter.bar();
@@ -282,7 +282,7 @@ fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Exit {
 pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<Exit, Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
     let mappings = Mappings::read(&args.mappings)?;
-    let config = app.services()?;
+    let config = app.store.services()?;
     let service = read_service(&config, &args.place)?.name;
     let store = user_store(&app.store)?;
     let origin = Origin { service: service.clone(), scope: scopes.remote, revision: args.rev };
@@ -299,7 +299,7 @@ pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<Exit, Failur
 
 /// `cache services`.
 pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<Exit, Failure> {
-    let config = app.services()?;
+    let config = app.store.services()?;
     let default = config.service(None).ok().map(|service| service.name.clone());
     let upload = config.upload_service(None).ok().map(|service| service.name.clone());
     if config.cache.services.is_empty() {

@@ -6,8 +6,8 @@ use crate::{
     manifest::{self, Compiled, Piece, Template},
     name::TargetName,
     plan::{
-        Argument, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind, Language,
-        Made, PackageId, Part, Plan, Program, Source, TargetId,
+        Argument, BuiltIn, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind,
+        Language, Made, PackageId, Part, Plan, Program, Source, TargetId,
     },
 };
 
@@ -68,8 +68,8 @@ impl Names<'_> {
         for piece in &template.pieces {
             match piece {
                 Piece::Literal(text) => parts.push(Part::Text(text.clone())),
-                Piece::Hole(hole) => match Part::built_in(hole) {
-                    Some(part) => parts.push(part),
+                Piece::Hole(hole) => match BuiltIn::named(hole) {
+                    Some(built_in) => parts.push(Part::BuiltIn(built_in)),
                     None => {
                         let found = self.targets(hole);
                         parts.extend(self.keep(found, template).map(Part::Made));
@@ -125,7 +125,7 @@ impl Names<'_> {
     /// The placeholder of a text that is nothing else; it must be one that names targets.
     fn target_hole<'t>(&self, template: &'t Template) -> Checked<Option<&'t str>> {
         match template.as_hole() {
-            Some(hole) if Part::built_in(hole).is_some() => {
+            Some(hole) if BuiltIn::named(hole).is_some() => {
                 let help = "write {TARGET} for the outputs of a target, or {build}/PATH for one of its outputs";
                 wrong(format!("`{}` stands for no file here", template.text), help)
             }
@@ -138,7 +138,7 @@ impl Names<'_> {
         if let Some(literal) = template.as_literal() {
             return Ok(literal.to_owned());
         }
-        for hole in template.holes().filter(|hole| Part::built_in(hole).is_none()) {
+        for hole in template.holes().filter(|hole| BuiltIn::named(hole).is_none()) {
             self.targets(hole)?;
         }
         let help = "write a path or pattern in the package, {TARGET} for what a target makes, or {build}/PATH for one of its outputs";
@@ -164,7 +164,7 @@ impl Names<'_> {
             };
             for (position, output) in command.outputs.iter().enumerate() {
                 let chosen = !output.directory && only.is_none_or(|only| only == position);
-                if let Some(language) = Language::of(&output.path).filter(|_| chosen) {
+                if let Some(language) = Language::of(output.path.as_str()).filter(|_| chosen) {
                     found.push(Source::Output { made: Made { target, position }, language });
                 }
             }
@@ -175,7 +175,7 @@ impl Names<'_> {
     /// An entry of `includes`.
     fn directory(&self, template: &Template) -> Checked<Directory> {
         let text = &template.text;
-        if text.split('/').any(|part| part == "..") {
+        if text.split('/').any(|part| part == "..") || plain(text) == "/" {
             let help = "headers of another package come with its library, by `libraries`";
             return wrong(format!("`{text}` is outside the package"), help);
         }
@@ -197,7 +197,7 @@ impl Names<'_> {
             "package" => {
                 return Ok(self.own(DirectoryAt::Package(plain(&below[below.len().min(1)..]))));
             }
-            built_in if Part::built_in(built_in).is_some() => {
+            built_in if BuiltIn::named(built_in).is_some() => {
                 let help = "write a directory of the package, {build}/PATH, or {TARGET} for a directory that a command makes";
                 return wrong(format!("`{{{hole}}}` stands for no directory here"), help);
             }
@@ -238,7 +238,7 @@ impl Names<'_> {
         {
             return Ok(Program::File(Located { value: path.to_owned(), span }));
         }
-        if let Some(hole) = template.as_hole().filter(|hole| Part::built_in(hole).is_none()) {
+        if let Some(hole) = template.as_hole().filter(|hole| BuiltIn::named(hole).is_none()) {
             let targets = self.targets(hole)?;
             if let Some(target) = self.runnable(&targets) {
                 return Ok(Program::Made(Made { target, position: 0 }));
