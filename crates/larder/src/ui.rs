@@ -1,6 +1,8 @@
 //! Everything that people and programs get to see: progress and messages on standard error, with
 //! `--json` one event a line on standard output.
 
+mod json;
+
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
@@ -19,6 +21,7 @@ use larder_project::diagnostic::Diagnostics;
 use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
 
+use self::json::{escape, event_json};
 use crate::cli::{ColorChoice, Global};
 
 /// Prints for one command.
@@ -360,26 +363,6 @@ fn wants_color(choice: ColorChoice, terminal: bool, no_color: bool) -> bool {
     }
 }
 
-/// A line of JSON in which what a terminal would take for a command is spelled out. Such characters stand
-/// only within strings, so the line says the same as before.
-fn escape(json: &str) -> String {
-    let commands = |c: char| {
-        let bidirectional = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        bidirectional || matches!(c, '\u{7f}'..='\u{9f}')
-    };
-    if !json.contains(commands) {
-        return json.to_owned();
-    }
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        match commands(c) {
-            true => escaped += &format!("\\u{:04x}", u32::from(c)),
-            false => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 /// A command line without its middle where that is very long.
 fn shorten(command: &str) -> String {
     const SHOWN: usize = 2000;
@@ -432,40 +415,5 @@ impl Reporter for Ui {
 
     fn wants_everything(&self) -> bool {
         self.verbose || self.json
-    }
-}
-
-fn event_json(event: &Event<'_>) -> Value {
-    match event {
-        Event::Waiting { holder } => json!({ "event": "waiting", "holder": holder }),
-        Event::Started { step, counts: progress } => json!({
-            "event": "started",
-            "target": step.target,
-            "output": step.output,
-            "progress": progress,
-        }),
-        Event::Ended { step, ended, counts: progress } => json!({
-            "event": "ended",
-            "target": step.target,
-            "output": step.output,
-            "status": ended.status,
-            "reason": ended.reason.map(ToString::to_string),
-            "error": ended.error,
-            "command": ended.command,
-            "log": ended.log,
-            "milliseconds": ended.took.as_millis() as u64,
-            "progress": progress,
-        }),
-        Event::Tested { target, failure, output, took } => json!({
-            "event": "tested",
-            "target": target,
-            "passed": failure.is_none(),
-            "failure": failure,
-            "output": output,
-            "milliseconds": took.as_millis() as u64,
-        }),
-        Event::Note { level, message } => {
-            json!({ "event": "note", "level": level, "message": message })
-        }
     }
 }

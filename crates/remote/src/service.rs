@@ -1,29 +1,27 @@
 //! One service: an object store below a URL.
 
+mod opener;
+
 use std::{
     fmt, fs,
     future::Future,
     ops::Range,
-    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt,
-    PutMode, PutOptions, PutPayload, RetryConfig, WriteMultipart, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, http::HttpBuilder,
-    local::LocalFileSystem, path::Path,
+    BackoffConfig, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, RetryConfig, WriteMultipart, path::Path,
 };
 use tokio::runtime::{Builder, Runtime};
 
+use self::opener::Opener;
 use crate::{
-    ConfigError, RemoteError, ServiceConfig,
-    credentials::{Credentials, Key},
-    paths,
+    ConfigError, RemoteError, ServiceConfig, paths,
     retry::{Attempts, Health, describe, is_transient},
-    throttle::{Connector, Throttle},
+    throttle::Throttle,
 };
 
 /// From what size on an upload is sent in parts, and how large a part is, in bytes.
@@ -312,182 +310,4 @@ fn install_tls_provider() {
     static ONCE: OnceLock<()> = OnceLock::new();
     // An error says that the program has chosen one already, which is as good.
     ONCE.get_or_init(|| _ = rustls::crypto::ring::default_provider().install_default());
-}
-
-struct Opener<'a> {
-    config: &'a ServiceConfig,
-    access: Access,
-    key: Option<&'a Key>,
-    credentials: &'a Credentials,
-    throttle: Throttle,
-}
-
-type Opened = (Arc<dyn ObjectStore>, Path);
-
-impl Opener<'_> {
-    fn build(&self, retry: RetryConfig) -> Result<Opened, String> {
-        let url = &self.config.url;
-        let (scheme, rest) =
-            url.split_once("://").ok_or_else(|| format!("{url:?} is not a URL"))?;
-        let authority = rest.split('/').next().unwrap_or_default();
-        if authority.contains('@') {
-            return Err("the URL contains credentials; put them in LARDER_CACHE_KEY".to_owned());
-        }
-        match scheme {
-            "s3" => self.s3(rest, retry),
-            "gs" => self.gcs(rest, retry),
-            "az" => self.azure(rest, retry),
-            "http" | "https" => {
-                let store = HttpBuilder::new()
-                    .with_url(url)
-                    .with_retry(retry)
-                    .with_client_options(self.client()?)
-                    .with_http_connector(self.connector())
-                    .build()
-                    .map_err(|error| describe(&error))?;
-                Ok((Arc::new(store), Path::default()))
-            }
-            "file" => self.directory(rest),
-            _ => Err(format!(
-                "{scheme}:// is not supported; use s3://, gs://, az://, https://, http:// or file:///"
-            )),
-        }
-    }
-
-    fn s3(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
-        let (bucket, prefix) = bucket_and_prefix(rest)?;
-        let mut builder = AmazonS3Builder::new();
-        for (name, value) in self.credentials.settings("AWS_") {
-            // Others are not for this.
-            if let Ok(setting) = name.parse() {
-                builder = builder.with_config(setting, value);
-            }
-        }
-        builder = builder
-            .with_bucket_name(bucket)
-            .with_retry(retry)
-            .with_client_options(self.client()?)
-            .with_http_connector(self.connector());
-        if let Some(region) = &self.config.region {
-            builder = builder.with_region(region);
-        }
-        if let Some(endpoint) = &self.config.endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(true);
-        }
-        if self.is_anonymous() {
-            builder = builder.with_skip_signature(true);
-        } else if let Some(key) = self.key {
-            builder = builder.with_access_key_id(&key.id).with_secret_access_key(&key.secret);
-        }
-        Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
-    }
-
-    fn gcs(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
-        let (bucket, prefix) = bucket_and_prefix(rest)?;
-        let mut builder = GoogleCloudStorageBuilder::new();
-        if let Some(path) = self.credentials.variable("SERVICE_ACCOUNT") {
-            builder = builder.with_service_account_path(path);
-        }
-        for (name, value) in self.credentials.settings("GOOGLE_") {
-            // Others are not for this.
-            if let Ok(setting) = name.parse() {
-                builder = builder.with_config(setting, value);
-            }
-        }
-        builder = builder
-            .with_bucket_name(bucket)
-            .with_retry(retry)
-            .with_client_options(self.client()?)
-            .with_http_connector(self.connector());
-        if let Some(endpoint) = &self.config.endpoint {
-            builder = builder.with_base_url(endpoint);
-        }
-        if self.is_anonymous() {
-            builder = builder.with_skip_signature(true);
-        }
-        Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
-    }
-
-    fn azure(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
-        let (container, prefix) = bucket_and_prefix(rest)?;
-        let mut builder = MicrosoftAzureBuilder::new();
-        for (name, value) in self.credentials.settings("AZURE_") {
-            // Others are not for this.
-            if let Ok(setting) = name.parse() {
-                builder = builder.with_config(setting, value);
-            }
-        }
-        if let Some(endpoint) = self.credentials.variable("IDENTITY_ENDPOINT") {
-            builder = builder.with_msi_endpoint(endpoint);
-        }
-        builder = builder
-            .with_container_name(container)
-            .with_retry(retry)
-            .with_client_options(self.client()?)
-            .with_http_connector(self.connector());
-        if let Some(endpoint) = &self.config.endpoint {
-            builder = builder.with_endpoint(endpoint.clone()).with_allow_http(true);
-        }
-        if let Some(key) = self.key {
-            builder = builder.with_account(&key.id).with_access_key(&key.secret);
-        }
-        if self.is_anonymous() {
-            builder = builder.with_skip_signature(true);
-        }
-        Ok((Arc::new(builder.build().map_err(|error| describe(&error))?), prefix))
-    }
-
-    fn directory(&self, rest: &str) -> Result<Opened, String> {
-        let directory = PathBuf::from(rest);
-        if !directory.is_absolute() {
-            return Err("file:// needs an absolute path: file:///srv/cache".to_owned());
-        }
-        if self.access == Access::Write {
-            fs::create_dir_all(&directory)
-                .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
-        }
-        let store = LocalFileSystem::new_with_prefix(&directory)
-            .map_err(|error| format!("{}: {}", directory.display(), describe(&error)))?;
-        Ok((Arc::new(store), Path::default()))
-    }
-
-    fn is_anonymous(&self) -> bool {
-        self.config.anonymous_reads && self.access == Access::Read
-    }
-
-    fn connector(&self) -> Connector {
-        Connector { throttle: self.throttle.clone() }
-    }
-
-    fn client(&self) -> Result<ClientOptions, String> {
-        let timeout = self.config.timeout();
-        let mut options = ClientOptions::new()
-            .with_timeout_disabled()
-            .with_read_timeout(timeout)
-            .with_connect_timeout(timeout.min(std::time::Duration::from_secs(10)))
-            .with_pool_max_idle_per_host(self.config.connections())
-            .with_allow_http(self.config.url.starts_with("http://"));
-        if let Some(file) = &self.config.ca_certificates {
-            let pem = fs::read(file)
-                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            let certificates = Certificate::from_pem_bundle(&pem)
-                .map_err(|error| format!("{}: {}", file.display(), describe(&error)))?;
-            if certificates.is_empty() {
-                return Err(format!("{} contains no PEM certificate", file.display()));
-            }
-            for certificate in certificates {
-                options = options.with_root_certificate(certificate);
-            }
-        }
-        Ok(options)
-    }
-}
-
-fn bucket_and_prefix(rest: &str) -> Result<(&str, Path), String> {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.is_empty() {
-        return Err("the URL names no bucket".to_owned());
-    }
-    let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|error| error.to_string())?;
-    Ok((bucket, prefix))
 }

@@ -1,0 +1,60 @@
+//! Events as JSON.
+
+use larder_engine::event::Event;
+use serde_json::{Value, json};
+
+/// A line of JSON in which what a terminal would take for a command is spelled out. Such characters stand
+/// only within strings, so the line says the same as before.
+pub(super) fn escape(json: &str) -> String {
+    let commands = |c: char| {
+        let bidirectional = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        bidirectional || matches!(c, '\u{7f}'..='\u{9f}')
+    };
+    if !json.contains(commands) {
+        return json.to_owned();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match commands(c) {
+            true => escaped += &format!("\\u{:04x}", u32::from(c)),
+            false => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// An event of a build as `--json` prints it.
+pub(super) fn event_json(event: &Event<'_>) -> Value {
+    match event {
+        Event::Waiting { holder } => json!({ "event": "waiting", "holder": holder }),
+        Event::Started { step, counts: progress } => json!({
+            "event": "started",
+            "target": step.target,
+            "output": step.output,
+            "progress": progress,
+        }),
+        Event::Ended { step, ended, counts: progress } => json!({
+            "event": "ended",
+            "target": step.target,
+            "output": step.output,
+            "status": ended.status,
+            "reason": ended.reason.map(ToString::to_string),
+            "error": ended.error,
+            "command": ended.command,
+            "log": ended.log,
+            "milliseconds": ended.took.as_millis() as u64,
+            "progress": progress,
+        }),
+        Event::Tested { target, failure, output, took } => json!({
+            "event": "tested",
+            "target": target,
+            "passed": failure.is_none(),
+            "failure": failure,
+            "output": output,
+            "milliseconds": took.as_millis() as u64,
+        }),
+        Event::Note { level, message } => {
+            json!({ "event": "note", "level": level, "message": message })
+        }
+    }
+}
