@@ -35,7 +35,7 @@ use wait4::Wait4;
 
 use self::capture::Capture;
 pub use self::{
-    command_line::{Spec, argument_path, minimal_environment},
+    command_line::{Spec, argument_path},
     exit::{Cost, Exit},
 };
 use crate::sandbox::{Sandbox, SandboxError, View};

@@ -124,17 +124,6 @@ fn response_text(arguments: &[String]) -> String {
     text
 }
 
-/// The environment that every command has: where programs and the user's files are, a locale that
-/// is the same everywhere, and a directory for temporary files that goes away with the command.
-pub fn minimal_environment(temporary: &Path) -> Vec<(String, OsString)> {
-    let inherited = ["PATH", "HOME"].into_iter();
-    let mut all: Vec<(String, OsString)> =
-        inherited.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
-    all.push(("LC_ALL".into(), "C.UTF-8".into()));
-    all.push(("TMPDIR".into(), temporary.into()));
-    all
-}
-
 /// A path as an argument: relative where it is inside the directory the command runs in.
 pub fn argument_path(path: &Path, directory: &Path) -> String {
     path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned()
