@@ -29,11 +29,18 @@ pub fn remove_any(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-/// Reads a regular file, as [`open_regular`] opens it.
+/// No small file of a store is longer, in bytes. One that is was put there by somebody else.
+const LONGEST: u64 = 256 << 20;
+
+/// Reads a small file of the store, as [`open_regular`] opens it.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let (mut file, metadata) = open_regular(path)?;
-    let mut content = Vec::with_capacity(metadata.len() as usize);
-    file.read_to_end(&mut content)?;
+    if metadata.len() > LONGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // Files of the store are written once: its length is known.
+    let mut content = vec![0; metadata.len() as usize];
+    file.read_exact(&mut content)?;
     Ok(content)
 }
 

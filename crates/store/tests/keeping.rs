@@ -11,7 +11,7 @@ use std::{
 };
 
 use larder_store::{
-    Lookup, Store, gc,
+    Lookup, MissReason, Store, gc,
     staging::{self, StagingDirectory},
     verify,
 };
@@ -171,6 +171,15 @@ fn verification_finds_strays_and_damaged_mappings() {
     fs::write(layout.candidates(&scope(), &hash("dep a")), "{}").unwrap();
     let report = verify::verify(&f.store).unwrap();
     assert_eq!((report.artifacts, report.mappings, report.corrupt.len()), (1, 0, 2));
+}
+
+#[test]
+fn a_mapping_of_a_terabyte_is_corrupt_and_not_read() {
+    let f = holding(&["a"]);
+    let path = f.store.layout().candidates(&scope(), &hash("dep a"));
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 40).unwrap();
+    let found = f.store.lookup(&scope(), &hash("dep a"), |_| true);
+    assert_eq!(found, Lookup::Miss(MissReason::MappingCorrupt));
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
