@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use assert_cmd::Command;
-use larder_runs::build_lock::{Stage as LockStage, acquire};
+use larder_runs::build_lock::{Purpose, acquire};
 use larder_runs::gc::{References, publish_references};
 use larder_runs::result::{BuildRef, Origin, RunKind, Stage, StageResult};
 use larder_runs::run_log::{Ending, LogName, Plan, Run, Scope};
@@ -403,7 +403,7 @@ fn output_that_cannot_be_written_fails() {
 #[test]
 fn tables_fit_sixty_columns() {
     let ecosystem = Ecosystem::new();
-    let _held = acquire(&ecosystem.data.locks(), LockStage::Build, "fmt.0.9.0", |_| {}).unwrap();
+    let _held = acquire(&ecosystem.data.locks(), Purpose::Build, "fmt.0.9.0", |_| {}).unwrap();
     for (arguments, first) in [
         (&["status"][..], "fmt.0.9.0"),
         (&["changes"], "fmt.0.9.0"),
@@ -435,7 +435,7 @@ fn tables_fit_sixty_columns() {
 fn locks_are_listed_and_only_stale_ones_removed() {
     let ecosystem = Ecosystem::new();
     let locks = ecosystem.data.locks();
-    let _held = acquire(&locks, LockStage::Build, "fmt.0.9.0", |_| {}).unwrap();
+    let _held = acquire(&locks, Purpose::Build, "fmt.0.9.0", |_| {}).unwrap();
     fs::write(locks.join("doc-zlib.1.3.1.lock"), "").unwrap();
     let stale = |events: Vec<serde_json::Value>| {
         events.iter().map(|event| event["stale"].as_bool().unwrap()).collect::<Vec<_>>()

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use larder_runs::DataDir;
-use larder_runs::build_lock::{Stage, acquire};
+use larder_runs::build_lock::{Purpose, acquire};
 use larder_runs::gc::{
     Options, References, collect_referenced_universes, current_references, gc_all, gc_layers,
     gc_runs, gc_universes, publish_references,
@@ -103,7 +103,7 @@ fn what_runs_refer_to_stays() {
     publish(&["four"]).finish(Ending::Complete).unwrap();
     publish(&["two"]).finish(Ending::Complete).unwrap();
     drop(publish(&["three"]));
-    let _building = acquire(&data.locks(), Stage::Build, "building", |_| {}).unwrap();
+    let _building = acquire(&data.locks(), Purpose::Build, "building", |_| {}).unwrap();
 
     // The running one's, the newest finished one's, and the one's that died last.
     assert_eq!(

@@ -37,12 +37,12 @@ pub fn locks(app: &App, arguments: &Locks) -> ExitCode {
             true => build_lock::cleanup_stale(&locks)?,
             false => Vec::new(),
         };
-        let mut table = Table::new(["STAGE", "TARGET", "AGE", "STATE", "HOLDER"]).spare(&["AGE"]);
+        let mut table = Table::new(["PURPOSE", "TARGET", "AGE", "STATE", "HOLDER"]).spare(&["AGE"]);
         let mut row = |lock: &LockInfo, kind: &str, state: Cell| {
             app.ui.event_json(&event(kind, lock));
             let holder = lock.holder.as_ref().map_or("unknown".to_owned(), ToString::to_string);
             table.row([
-                lock.stage.to_string().into(),
+                lock.purpose.to_string().into(),
                 lock.target.as_str().into(),
                 age(lock.age_seconds).into(),
                 state,
