@@ -18,6 +18,7 @@ use crate::result::{Exit, Stage};
 
 pub use rules::Rules;
 pub use scan::Scanner;
+pub(crate) use verdict::LOG_LIMIT;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

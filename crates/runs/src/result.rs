@@ -118,6 +118,9 @@ pub struct Exit {
     /// Whether it was stopped because memory ran out.
     #[serde(skip_serializing_if = "is_false")]
     pub out_of_memory: bool,
+    /// Whether it was stopped because its log had grown to its limit.
+    #[serde(skip_serializing_if = "is_false")]
+    pub log_limit: bool,
 }
 
 /// A build of a package, or where there was no solution the package.
@@ -145,6 +148,9 @@ pub struct LogFile {
     /// Where that line begins, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// Whether it ends because it had grown to its limit.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cut: bool,
 }
 
 /// What came of one stage of one package, in one attempt.

@@ -22,8 +22,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,7 @@ pub struct Run {
     plan: Plan,
     clock: Clock,
     recorded: Mutex<Recorded>,
+    cuts: Arc<Mutex<logs::Cuts>>,
     /// Held by its being open.
     _lock: File,
 }
@@ -259,6 +260,7 @@ fn start_in(data: &DataDir, staging: &Path, plan: Plan, clock: Clock) -> Result<
                     plan,
                     clock,
                     recorded: Mutex::new(Recorded::new(progress)),
+                    cuts: Arc::default(),
                     _lock: lock,
                 });
             }

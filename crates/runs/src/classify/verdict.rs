@@ -22,7 +22,10 @@ const CRASHES: [(i32, &str); 7] = [
 /// The signals by which others end it: interrupt, quit, kill, terminate, processor time, file size.
 const KILLS: [i32; 6] = [2, 3, 9, 15, 24, 25];
 
-/// What happened.
+/// What a result says of a process that was stopped for its log.
+pub(crate) const LOG_LIMIT: &str = "stopped because its log had grown to its limit";
+
+/// Decides what happened to a process that ended like this; where that is not known, by its log alone.
 pub(super) fn decide(
     rules: &Rules,
     stage: Stage,
@@ -42,6 +45,12 @@ pub(super) fn decide(
     }
     if exit.timed_out {
         return log.explained(Category::Timeout, "stopped because it took too long");
+    }
+    if exit.log_limit || log.is_cut() {
+        return match log.deciding() {
+            Some((rule, finding)) => found(rule, stage, finding),
+            None => log.explained(Category::LogLimit, LOG_LIMIT),
+        };
     }
     if let Some((rule, finding)) = log.first(|rule| rule.weight == Weight::Decisive) {
         return found(rule, stage, finding);
@@ -150,11 +159,23 @@ impl<'a> Log<'a> {
 
     /// The rule that decides by the log alone.
     fn best(&self) -> Option<(&'a Rule, &'a Finding)> {
-        let specific = |rule: &Rule| rule.weight == Weight::Specific;
-        self.first(|rule| rule.weight == Weight::Decisive)
+        self.deciding()
+            .or_else(|| self.first(|rule| rule.category == Category::LogLimit))
+            .or_else(|| self.first(|rule| rule.weight == Weight::Summary))
+    }
+
+    /// The rule that found an error which says what is wrong. That a log was cut says it of the log only.
+    fn deciding(&self) -> Option<(&'a Rule, &'a Finding)> {
+        let of = |rule: &Rule, weight| rule.weight == weight && rule.category != Category::LogLimit;
+        let specific = |rule: &Rule| of(rule, Weight::Specific);
+        self.first(|rule| of(rule, Weight::Decisive))
             .or_else(|| self.first(|rule| specific(rule) && rule.category.is_weather()))
             .or_else(|| self.first(specific))
-            .or_else(|| self.first(|rule| rule.weight == Weight::Summary))
+    }
+
+    /// Whether the log says that it was cut.
+    fn is_cut(&self) -> bool {
+        self.first(|rule| rule.category == Category::LogLimit).is_some()
     }
 
     /// A category that the exit has settled, with the line that says so as well, if there is one.
