@@ -27,7 +27,7 @@ use crate::file::{self, Durability};
 use crate::lock::FileLock;
 use crate::name::{HashName, RunId};
 use crate::result::RunKind;
-use crate::run_log::{self, Run, RunRecord, RunState, Scope};
+use crate::run_log::{self, Run, RunHead, RunState};
 
 pub use published::collect_referenced_universes;
 
@@ -139,24 +139,27 @@ pub fn publish_references(data: &DataDir, run: &Run, references: &References) ->
 /// Those are the references of each running one, of the newest finished one of each kind that was about the
 /// whole set, and of all that are newer than the newest finished full one: a run of some packages
 /// adds to what a full run refers to, and one that died is likely to be started again.
-fn counting(data: &DataDir) -> Result<Vec<(RunRecord, References)>> {
+fn counting(data: &DataDir) -> Result<Vec<(RunHead, References)>> {
     let mut counting = Vec::new();
     let mut whole = BTreeSet::new();
     let runs_dir = data.runs();
-    for run in run_log::list_runs(&runs_dir)?.into_iter().rev() {
+    for run in run_log::list_heads(&runs_dir)?.into_iter().rev() {
+        let newest_whole =
+            run.state == RunState::Finished && run.of_set && !whole.contains(&run.kind);
+        let full_is_older = !whole.contains(&RunKind::Full);
+        if !(run.state == RunState::Running || full_is_older || newest_whole) {
+            continue;
+        }
         let path = runs_dir.join(run.run_id.as_str()).join(REFERENCES);
         let Some(json) = file::read_optional(&path)? else {
             continue;
         };
         let references: References =
             serde_json::from_slice(&json).map_err(io::Error::from).context("read", &path)?;
-        let kind = run.kind();
-        let of_set = run.info.as_ref().is_some_and(|info| info.plan.scope == Scope::All);
-        let newest_whole = run.state == RunState::Finished && of_set && whole.insert(kind);
-        let full_is_older = !whole.contains(&RunKind::Full);
-        if run.state == RunState::Running || full_is_older || newest_whole {
-            counting.push((run, references));
+        if newest_whole {
+            whole.insert(run.kind);
         }
+        counting.push((run, references));
     }
     Ok(counting)
 }
@@ -226,11 +229,11 @@ fn doomed_universes(
 /// # Errors
 /// [`crate::Error::Io`] when the runs cannot be listed.
 pub fn gc_runs(data: &DataDir, keep_runs: usize, dry_run: bool) -> Result<Collected> {
-    let runs = run_log::list_runs(&data.runs())?;
+    let runs = run_log::list_heads(&data.runs())?;
     let mut kept: BTreeSet<RunId> =
         counting(data)?.into_iter().map(|(run, _)| run.run_id).collect();
-    let full = |run: &&RunRecord| {
-        run.kind() == RunKind::Full && run.state == RunState::Finished && run.covers_the_set()
+    let full = |run: &&RunHead| {
+        run.kind == RunKind::Full && run.state == RunState::Finished && run.covers_the_set
     };
     kept.extend(runs.iter().rfind(full).map(|run| run.run_id.clone()));
     let old = runs.len().saturating_sub(keep_runs.max(1));

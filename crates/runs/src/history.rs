@@ -21,7 +21,7 @@ use crate::lock::FileLock;
 use crate::name::PackageName;
 
 pub use crate::result::Entry;
-pub use compact::{Checkpoint, Compacted, Streak, compact};
+pub use compact::{Checkpoint, Compacted, Streak, compact, compact_all};
 
 /// What a history file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -34,11 +34,14 @@ use crate::file::{self, Durability};
 use crate::name::{PackageName, RunId};
 use crate::progress::{self, Progress};
 use crate::result::RunKind;
+use crate::status_index;
 use crate::time::{Clock, format_time};
 
 pub use logs::{
-    Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, open_log, recorded_result,
+    Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, logs_of_name, open_log,
+    recorded_result,
 };
+pub(crate) use read::{RunHead, list_heads};
 pub use read::{RunRecord, RunState, list_runs, read_results, read_run, run_ids};
 pub use reconcile::{Pending, pending, reconcile};
 pub use summary::{Builds, Failure, Packages, Stages, Summary};
@@ -59,7 +62,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 pub struct Run {
     id: RunId,
     dir: PathBuf,
-    packages: PathBuf,
+    data: DataDir,
     start: Timestamp,
     plan: Plan,
     clock: Clock,
@@ -202,7 +205,9 @@ impl Run {
         &self.clock
     }
 
-    /// Ends a run: derives its summary from what it recorded, removes its progress and lets go of its lock.
+    /// Ends a run: derives its summary from what it recorded, removes its progress, brings the status index
+    /// up to date and lets go of its lock. An index that cannot be written is said at info: whoever asks for
+    /// the status then reads the histories.
     ///
     /// # Errors
     /// [`crate::Error::Sums`] when its results contradict each other; [`crate::Error::Io`] when they
@@ -219,6 +224,9 @@ impl Run {
         summary.check()?;
         write_json(&self.dir.join(SUMMARY), &summary)?;
         progress::delete(&self.dir)?;
+        if let Err(error) = status_index::update(&self.data) {
+            tracing::info!("the status index is not up to date: {error}");
+        }
         Ok(summary)
     }
 }
@@ -255,7 +263,7 @@ fn start_in(data: &DataDir, staging: &Path, plan: Plan, clock: Clock) -> Result<
                 return Ok(Run {
                     id,
                     dir,
-                    packages: data.packages(),
+                    data: data.clone(),
                     start,
                     plan,
                     clock,

@@ -256,6 +256,22 @@ pub fn find_logs(runs_dir: &Path, run: &RunId, package: &PackageName) -> Result<
 /// # Errors
 /// As [`find_logs`].
 pub fn all_logs(runs_dir: &Path, run: &RunId) -> Result<Vec<Log>> {
+    logs_of(runs_dir, run, |_| true)
+}
+
+/// The logs of a run, by package, of all versions of the packages of this name.
+///
+/// # Errors
+/// As [`find_logs`].
+pub fn logs_of_name(runs_dir: &Path, run: &RunId, name: &str) -> Result<Vec<Log>> {
+    logs_of(runs_dir, run, |package| package.name() == name)
+}
+
+fn logs_of(
+    runs_dir: &Path,
+    run: &RunId,
+    wanted: impl Fn(&PackageName) -> bool,
+) -> Result<Vec<Log>> {
     let dir = runs_dir.join(run.as_str());
     let mut packages: Vec<PackageName> =
         file::names(&dir.join("logs"))?.iter().filter_map(|name| name.parse().ok()).collect();
@@ -263,6 +279,7 @@ pub fn all_logs(runs_dir: &Path, run: &RunId) -> Result<Vec<Log>> {
         let names = file::names(&dir.join(directory))?;
         packages.extend(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()));
     }
+    packages.retain(wanted);
     packages.sort_unstable();
     packages.dedup();
     let mut logs = Vec::new();

@@ -172,7 +172,7 @@ impl Run {
         };
         let line = history::line_of(entry);
         history::append_line(&path, line.clone()).context("append to", &path)?;
-        history::append(&self.packages, &entry.result.package, line).inspect_err(|_| {
+        history::append(&self.data.packages(), &entry.result.package, line).inspect_err(|_| {
             let file = OpenOptions::new().write(true).open(&path);
             let _ = file.and_then(|file| file.set_len(before));
         })

@@ -17,7 +17,7 @@ pub(super) fn derive(
     content: &[u8],
     unfinished: &BTreeSet<String>,
 ) -> PackageStatus {
-    let past = Past::parse(content, None);
+    let past = Past::parse(content);
     let broken_lines = past.broken_lines;
     let (Some(first_run), Some(last_run)) = (past.first_run(), past.runs().next_back()) else {
         return PackageStatus { broken_lines, ..PackageStatus::default() };
@@ -55,9 +55,8 @@ pub(super) fn changes_since(
     since: &str,
     unfinished: &BTreeSet<String>,
 ) -> Vec<Change> {
-    let (now, before) = (Past::parse(content, None), Past::parse(content, Some(since)));
-    let is_whole = |run: &str| !unfinished.contains(run);
-    let ((now, _), (before, _)) = (now.standings(is_whole), before.standings(is_whole));
+    let past = Past::parse(content);
+    let (now, before) = past.standings_since(since, |run| !unfinished.contains(run));
     now.differences(&before).into_iter().map(|difference| change(package, difference)).collect()
 }
 

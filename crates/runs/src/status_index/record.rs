@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::Category;
+use crate::name::run_order;
 use crate::result::{Outcome, Stage, Status};
 
 /// The content of `status.json`.
@@ -228,6 +229,12 @@ impl PackageStatus {
     /// Whether there is no readable entry.
     pub(super) fn is_empty(&self) -> bool {
         self.last_run.is_empty()
+    }
+
+    /// Whether the history from which this was derived can have an entry of a full run.
+    pub(super) fn may_have_been_in(&self, run: &str) -> bool {
+        run_order(&self.first_run, run).is_le()
+            && self.full_run.as_deref().is_some_and(|newest| run_order(run, newest).is_le())
     }
 }
 
