@@ -2,9 +2,13 @@
 
 pub mod build;
 pub mod cache;
+pub mod changes;
 pub mod ci;
+pub mod failures;
 pub mod graph;
+pub mod history;
 pub mod log;
+pub mod notify;
 mod records;
 pub mod runs;
 pub mod scaffold;
@@ -29,11 +33,6 @@ use crate::{
     exit::{Exit, Failure},
     ui::Ui,
 };
-
-/// [`Exit::Failed`] as the commands about records still spell it.
-pub const FAILED: u8 = Exit::Failed.code();
-/// [`Exit::Wrong`] as the commands about records still spell it.
-pub const WRONG: u8 = Exit::Wrong.code();
 
 /// The directory that commands work in, wherever `-C` has put that.
 pub fn here() -> &'static Path {
@@ -90,19 +89,19 @@ pub fn run(cli: Cli) -> ExitCode {
     diagnostics::install(app.ui.clone(), app.global.verbose);
     let exit = run_command(&app, cli.command).unwrap_or_else(|failure| {
         failure.print(&app.ui);
-        failure.exit.into()
+        failure.exit
     });
-    if app.ui.finish() { exit } else { Exit::Failed.into() }
+    if app.ui.finish() { exit.into() } else { Exit::Failed.into() }
 }
 
-fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {
+fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
     if let Some(directory) = &app.global.directory {
         env::set_current_dir(directory).map_err(|error| {
             let directory = directory.display();
             Failure::wrong(format!("cannot work in {directory}: {}", describe_io(&error)))
         })?;
     }
-    let exit = match command {
+    match command {
         Command::Init(arguments) => scaffold::init(app, &arguments),
         Command::Clean(arguments) => scaffold::clean(app, &arguments),
         Command::Graph(arguments) => graph::graph(app, &arguments),
@@ -114,15 +113,14 @@ fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),
-        Command::Runs(arguments) => return Ok(runs::runs(app, &arguments)),
-        Command::Status(arguments) => return Ok(status::status(app, &arguments)),
-        Command::Changes(arguments) => return Ok(status::changes(app, &arguments)),
-        Command::Failures(arguments) => return Ok(status::failures(app, &arguments)),
-        Command::History(arguments) => return Ok(status::history(app, &arguments)),
-        Command::Log(arguments) => return Ok(log::log(app, &arguments)),
-        Command::Locks(arguments) => return Ok(upkeep::locks(app, &arguments)),
-        Command::Gc(arguments) => return Ok(upkeep::gc(app, &arguments)),
-        Command::Notify(arguments) => return Ok(upkeep::notify(app, &arguments)),
-    };
-    exit.map(ExitCode::from)
+        Command::Runs(arguments) => runs::runs(app, &arguments),
+        Command::Status(arguments) => status::status(app, &arguments),
+        Command::Changes(arguments) => changes::changes(app, &arguments),
+        Command::Failures(arguments) => failures::failures(app, &arguments),
+        Command::History(arguments) => history::history(app, &arguments),
+        Command::Log(arguments) => log::log(app, &arguments),
+        Command::Locks(arguments) => upkeep::locks(app, &arguments),
+        Command::Gc(arguments) => upkeep::gc(app, &arguments),
+        Command::Notify(arguments) => notify::notify(app, &arguments),
+    }
 }

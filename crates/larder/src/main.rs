@@ -11,12 +11,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use exit::Exit;
+
 fn main() -> ExitCode {
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         Err(said) => match said.print() {
-            Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(commands::WRONG)),
-            Err(_) => ExitCode::from(commands::FAILED),
+            Ok(()) if said.exit_code() == 0 => Exit::Done.into(),
+            Ok(()) => Exit::Wrong.into(),
+            Err(_) => Exit::Failed.into(),
         },
     }
 }
