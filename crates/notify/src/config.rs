@@ -184,6 +184,11 @@ impl Channels {
         Kind::ALL.into_iter().filter(configured).collect()
     }
 
+    /// Whether those who keep a package are told by this kind of channel what concerns it.
+    pub fn tells_maintainers(&self, kind: Kind) -> bool {
+        kind == Kind::Email && self.email.as_ref().is_some_and(|table| table.maintainers)
+    }
+
     /// How many items of a list are shown before the rest is folded.
     pub fn fold(&self) -> usize {
         self.fold.unwrap_or(10)

@@ -111,7 +111,7 @@ impl From<&StatusIndex> for News {
             format!("{name} ({}: {} of {} failed)", flaky.stage, flaky.failures, flaky.results)
         });
         News {
-            run: index.run_id.clone().unwrap_or_default(),
+            run: index.run_id.clone().unwrap_or_else(|| "(no run)".to_owned()),
             since: index.since.clone().unwrap_or_default(),
             worked_packages: index.numbers.worked_packages,
             packages: index.numbers.packages,

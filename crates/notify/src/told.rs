@@ -80,6 +80,11 @@ impl Told {
         }
     }
 
+    /// What somebody has heard, by the address; or by the name, as it was once kept.
+    pub fn heard(&self, address: &str, name: &str) -> Option<Heard> {
+        self.recipients.get(address).or_else(|| self.recipients.get(name)).cloned()
+    }
+
     /// Replaces the file in one step.
     ///
     /// # Errors

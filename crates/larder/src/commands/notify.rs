@@ -1,5 +1,6 @@
 //! `notify`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,11 +9,14 @@ use larder_notify::{
     Channel, Channels, DEFAULT_TEMPLATE, Kind, Maintainers, Message, News, Outcome, Telling,
     deliver, tell,
 };
-use larder_runs::status_index;
+use larder_project::set::PackageSet;
+use larder_runs::DataDir;
+use larder_runs::status_index::{self, StatusIndex};
+use larder_trace::Level;
 use serde_json::json;
 
-use super::App;
-use super::records::Data;
+use super::records::{Data, nearest};
+use super::{App, here};
 use crate::exit::{Exit, Failure};
 
 /// Tell what changed, once: to Slack, Zulip, Telegram, by e-mail or on standard output
@@ -64,7 +68,16 @@ pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     let mut silent = true;
     for kind in kinds {
-        let maintainers = Maintainers::new();
+        let mut maintainers = Maintainers::new();
+        if let Some(index) = index.as_ref().filter(|_| channels.tells_maintainers(kind)) {
+            match keepers(app, &data, index) {
+                Ok(found) => maintainers = found,
+                Err(failure) => {
+                    failure.print(&app.ui);
+                    exit = worse(exit, failure.exit);
+                }
+            }
+        }
         let outcomes = channel(app, arguments, &channels, kind).and_then(|channel| match &news {
             Some(news) => {
                 let telling = Telling {
@@ -103,6 +116,28 @@ pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
 /// The one of two exits that tells of more.
 fn worse(a: Exit, b: Exit) -> Exit {
     if b.code() > a.code() { b } else { a }
+}
+
+/// Who keeps which package, as the package set says. A package that no history has is told, where its name is
+/// nearly that of one: it may be new, or a mistake.
+fn keepers(app: &App, data: &DataDir, index: &StatusIndex) -> Result<Maintainers, Failure> {
+    let path = data.set(here()).ok_or_else(|| {
+        Failure::wrong("email: maintainers = true, and there is no larder-set.toml that names them")
+            .hint("work beside the set, or let `to` name who is to hear of it")
+    })?;
+    let set = PackageSet::read(&path)?;
+    let mut known: BTreeSet<&str> = index.packages.keys().map(String::as_str).collect();
+    known.extend(index.packages.keys().filter_map(|package| package.split('.').next()));
+    for name in set.maintainers.keys().filter(|name| !known.contains(name.as_str())) {
+        if let Some(near) = nearest(name, known.iter().copied()) {
+            let path = path.display();
+            let message = format!(
+                "{path} has maintainers of {name}, of which there is no history; did you mean {near}?"
+            );
+            app.ui.note(Level::Warning, &message);
+        }
+    }
+    Ok(set.maintainers)
 }
 
 /// The channel to tell. With --json standard output is for events, and what is said is in them.
