@@ -11,7 +11,7 @@ pub enum Error {
     Config {
         /// The channel.
         channel: &'static str,
-        /// What is wrong and what to do.
+        /// The mistake and what to do.
         reason: String,
     },
     /// The settings file cannot be used.
@@ -27,7 +27,7 @@ pub enum Error {
     Delivery {
         /// The channel.
         channel: &'static str,
-        /// What the server or the system said.
+        /// The words of the server or the system.
         reason: String,
     },
     /// Standard output cannot be written.

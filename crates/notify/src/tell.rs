@@ -19,7 +19,7 @@ use crate::told::{Heard, Told};
 /// The directory in `DATA` that remembers what has been said.
 pub const DIRECTORY: &str = "notified";
 
-/// What to tell, and how.
+/// The news to tell, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Telling<'a> {
     /// How things stand.
@@ -36,12 +36,12 @@ pub struct Telling<'a> {
     pub dry_run: bool,
 }
 
-/// What came of telling one recipient.
+/// The outcome of telling one recipient.
 #[derive(Debug)]
 pub struct Outcome {
     /// An address; of a channel that is one place, its name.
     pub recipient: String,
-    /// What was said, or would have been.
+    /// The message that was said, or would have been.
     pub message: Message,
     /// Whether it was.
     pub result: Result<()>,

@@ -31,7 +31,7 @@ use crate::run_log::{self, Run, RunHead, RunState};
 
 pub use published::collect_referenced_universes;
 
-/// What a run's solutions refer to: the content of `references.json` in its directory.
+/// The things that a run's solutions refer to: the content of `references.json` in its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct References {
@@ -53,7 +53,7 @@ impl Default for References {
     }
 }
 
-/// What a collection may do.
+/// The options of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Only tell what would be removed.
@@ -62,7 +62,7 @@ pub struct Options {
     pub keep_runs: usize,
 }
 
-/// What one collection did, or with `dry_run` would do.
+/// The report of one collection, or with `dry_run` of what it would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
     /// The names of what was removed, sorted.
@@ -71,14 +71,14 @@ pub struct Collected {
     pub bytes: u64,
     /// How many were kept.
     pub kept: usize,
-    /// What could not be removed, each with the reason. The rest was removed all the same.
+    /// The things that could not be removed, each with the reason. The rest was removed all the same.
     pub failed: Vec<String>,
     /// Why nothing was collected, where that was not for want of garbage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
 }
 
-/// What [`gc_all`] did.
+/// The report of [`gc_all`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
     /// Layers.
@@ -113,7 +113,7 @@ impl Report {
     }
 }
 
-/// What stands before the name of something that is being removed.
+/// The prefix of the name of something that is being removed.
 const DOOMED: &str = ".gc-";
 
 /// How old an unfinished file must be before it counts as left behind.
@@ -164,7 +164,7 @@ fn counting(data: &DataDir) -> Result<Vec<(RunHead, References)>> {
     Ok(counting)
 }
 
-/// What the runs there are protect, or `None` when no run has ever told: the layers of all whose references
+/// The references that count, together, or `None` when no run has ever told: the layers of all whose references
 /// count, and the universes of the running ones.
 ///
 /// # Errors
@@ -312,7 +312,7 @@ fn is_older(path: &Path, age: Duration) -> bool {
     })
 }
 
-/// What is out of sight and will be removed.
+/// Things that are out of sight and will be removed.
 #[derive(Default)]
 struct Doomed {
     /// Where each is now, with the name it had.

@@ -70,14 +70,14 @@ pub struct LogFile {
     pub cut: bool,
 }
 
-/// What came of one stage of one package, in one attempt.
+/// The result of one stage of one package, in one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StageResult {
     /// `<name>.<version>`.
     #[serde(default = "unknown_package")]
     pub package: PackageName,
-    /// What was done.
+    /// The stage.
     #[serde(default = "build")]
     pub stage: Stage,
     /// The compiler's package.
@@ -144,7 +144,7 @@ pub struct StageResult {
     /// How many jobs it was allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
-    /// What it was built for, such as `x86_64-linux`.
+    /// The platform that it was built for, such as `x86_64-linux`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// The line of the log that says what went wrong.
@@ -216,7 +216,7 @@ impl StageResult {
         self.status == Status::Success
     }
 
-    /// What it means for the package.
+    /// Its meaning for the package.
     pub fn outcome(&self) -> Outcome {
         Outcome::of(self.stage, self.is_success(), &self.category)
     }

@@ -83,13 +83,13 @@ pub enum Scope {
     Packages(Vec<String>),
 }
 
-/// What a run sets out to do.
+/// The plan of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Plan {
     /// Its kind.
     pub kind: RunKind,
-    /// What it is about.
+    /// Its scope.
     pub scope: Scope,
     /// The packages that it is to build; their dependencies come by themselves.
     pub targets: Vec<PackageName>,
@@ -130,7 +130,7 @@ impl Plan {
     }
 }
 
-/// What is known of a run from its first moment: the content of `run.json`.
+/// The facts of a run from its first moment: the content of `run.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunInfo {
@@ -143,7 +143,7 @@ pub struct RunInfo {
     pub pid: u32,
     /// The machine of that process.
     pub host: String,
-    /// What it set out to do.
+    /// Its plan.
     #[serde(flatten)]
     pub plan: Plan,
 }
@@ -195,7 +195,7 @@ impl Run {
         self.start
     }
 
-    /// What the run sets out to do.
+    /// The plan of the run.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

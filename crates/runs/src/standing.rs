@@ -25,7 +25,7 @@ pub(crate) use view::View;
 pub(crate) struct Past<'v> {
     /// By the order of the runs; within a run as they were appended.
     views: Vec<View<'v>>,
-    /// What compactions left.
+    /// The checkpoint that compactions left.
     pub checkpoint: Option<Checkpoint>,
     /// Lines that could not be read.
     pub broken_lines: u64,
@@ -41,7 +41,7 @@ impl<'p, 'v> RunEntries<'p, 'v> {
         self.0.first().map_or("", |view| &view.run)
     }
 
-    /// What it set out to do.
+    /// Its kind.
     pub fn kind(self) -> RunKind {
         self.0.first().map_or(RunKind::Full, |view| view.kind)
     }
@@ -59,7 +59,7 @@ impl<'p, 'v> RunEntries<'p, 'v> {
         last
     }
 
-    /// What the run made of the package: see [`Outcome::verdict`].
+    /// The verdict of the run on the package: see [`Outcome::verdict`].
     fn verdict(self) -> Option<Outcome> {
         let last = self.last();
         let built = |key: &Key<'_>| matches!(key.stage, Stage::Solve | Stage::Build);
@@ -174,7 +174,7 @@ impl<'v> Past<'v> {
     }
 }
 
-/// What a result is about, within a package.
+/// The subject of a result, within a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key<'p> {
     /// The stage.
@@ -270,7 +270,7 @@ impl<'p, 'v> Standing<'p, 'v> {
         blessed.or_else(unsolved).map(|(_, counted)| counted.view)
     }
 
-    /// What the package is: see [`Outcome::verdict`]. `None` where it has neither builds nor failed solves.
+    /// The state of the package: see [`Outcome::verdict`]. `None` where it has neither builds nor failed solves.
     pub fn verdict(&self) -> Option<Outcome> {
         let built =
             self.results.iter().filter(|(key, _)| matches!(key.stage, Stage::Solve | Stage::Build));

@@ -38,7 +38,7 @@ const SCHEMA_VERSION: u32 = 2;
 /// The name of the file in `DATA`.
 pub const FILE: &str = "status.json";
 
-/// What the index must know of the runs.
+/// The runs, as far as the index needs them.
 struct Runs {
     records: Vec<RunHead>,
     /// The full runs that did not come to their end.

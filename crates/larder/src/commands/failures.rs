@@ -27,7 +27,7 @@ pub struct Failures {
     /// Only blessed builds
     #[arg(long)]
     blessed: bool,
-    /// What to mend first: packages that fail themselves, by how many others each one alone blocks
+    /// Packages that fail themselves, by how many others each one alone blocks: the first to mend
     #[arg(long)]
     roots: bool,
     /// Also list what is blocked, one by one

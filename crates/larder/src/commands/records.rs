@@ -1,4 +1,4 @@
-//! What the commands that read run data have in common: how runs and packages are asked for, and shown.
+//! Common parts of the commands that read run data: how runs and packages are asked for, and shown.
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What is the same for all of these commands: where output goes, how wide it is, where data are found.
+//! Common to all of these commands: where output goes, how wide it is, where data are found.
 
 use std::fs;
 use std::path::Path;

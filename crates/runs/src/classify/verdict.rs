@@ -22,7 +22,7 @@ const CRASHES: [(i32, &str); 7] = [
 /// The signals by which others end it: interrupt, quit, kill, terminate, processor time, file size.
 const KILLS: [i32; 6] = [2, 3, 9, 15, 24, 25];
 
-/// What a result says of a process that was stopped for its log.
+/// The error of a process that was stopped for its log.
 pub(crate) const LOG_LIMIT: &str = "stopped because its log had grown to its limit";
 
 /// Decides what happened to a process that ended like this; where that is not known, by its log alone.
@@ -81,7 +81,7 @@ fn reported_by_a_shell(code: i32) -> Option<i32> {
     known.then_some(signal)
 }
 
-/// What happened to a process that a signal ended: what it lacked, if it said so, else what the signal says.
+/// Decides about a process that a signal ended: by what it lacked, if it said so, else by the signal.
 fn signalled(log: &Log<'_>, signal: i32) -> Classification {
     let lacked = |rule: &Rule| matches!(rule.category, Category::OutOfMemory | Category::DiskFull);
     if let Some((rule, finding)) = log.first(lacked) {
@@ -115,7 +115,7 @@ fn success() -> Classification {
     }
 }
 
-/// What a rule found, in terms of the stage.
+/// Puts what a rule found in terms of the stage.
 fn found(rule: &Rule, stage: Stage, finding: &Finding) -> Classification {
     let category = match rule.category {
         Category::BuildFailure if rule.weight == Weight::Summary => unexplained(stage),
@@ -139,7 +139,7 @@ fn of(category: Category, rule: &Rule, finding: &Finding) -> Classification {
     }
 }
 
-/// What a log said, and what that means.
+/// A log with the rules that say what it means.
 struct Log<'a> {
     rules: &'a Rules,
     evidence: &'a Evidence,

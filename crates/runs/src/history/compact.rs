@@ -16,7 +16,7 @@ use crate::result::{RunKind, SCHEMA_VERSION, Stage};
 use crate::standing::{Past, View};
 use crate::time;
 
-/// What [`compact`] did.
+/// The report of [`compact`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Compacted {
     /// Entries kept.
@@ -27,7 +27,7 @@ pub struct Compacted {
     pub broken: usize,
 }
 
-/// What is left of the entries that compactions removed: a line of a history. Entries that stand before
+/// The rest of the entries that compactions removed: a line of a history. Entries that stand before
 /// it are in its numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -15,10 +15,10 @@ pub struct Entry {
     pub schema_version: u32,
     /// The run.
     pub run: RunId,
-    /// What that run set out to do.
+    /// The kind of that run.
     #[serde(default = "full")]
     pub kind: RunKind,
-    /// What came of it.
+    /// The result.
     #[serde(flatten)]
     pub result: StageResult,
 }

@@ -41,7 +41,7 @@ macro_rules! words {
 }
 
 words! {
-    /// What is done for a package, in this order.
+    /// The things that are done for a package, in this order.
     Stage {
         /// Its dependencies' versions are chosen.
         Solve = "solve",
@@ -79,13 +79,13 @@ words! {
 }
 
 words! {
-    /// What a run sets out to do.
+    /// The kinds of runs, by what they set out to do.
     RunKind {
         /// Everything in its scope, solved anew: what the status of an ecosystem is made of.
         Full = "full",
         /// Some builds of the last full run again.
         Rerun = "rerun",
-        /// What a revision of the set changed.
+        /// The packages that a revision of the set changed.
         Since = "since",
         /// The same as another run with something else, such as a compiler. Says nothing of the status.
         Compare = "compare",
@@ -93,7 +93,7 @@ words! {
 }
 
 words! {
-    /// What a result means for its package: each result is exactly one of these.
+    /// The meaning of a result for its package: each result is exactly one of these.
     Outcome {
         /// It works.
         Worked = "worked",
@@ -117,7 +117,7 @@ impl Outcome {
         }
     }
 
-    /// What several results mean together, each given with whether it is blessed: the blessed one counts
+    /// The meaning of several results together, each given with whether it is blessed: the blessed one counts
     /// alone; without one, the worst. `None` where there are none.
     pub(crate) fn verdict(results: impl IntoIterator<Item = (bool, Outcome)>) -> Option<Outcome> {
         let rank = |outcome: &Outcome| match outcome {

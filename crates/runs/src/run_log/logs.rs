@@ -20,7 +20,7 @@ use crate::history;
 use crate::name::{HashName, PackageName, RunId};
 use crate::result::{Entry, LogFile, Stage, StageResult};
 
-/// What a log is of. Two compilers, and two attempts, have each their own.
+/// The subject of a log. Two compilers, and two attempts, have each their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogName {
     /// The package.
@@ -35,7 +35,7 @@ pub struct LogName {
     pub attempt: u32,
 }
 
-/// What stands for the build in the name of a log where neither that nor the compiler is known.
+/// The word for the build in the name of a log where neither that nor the compiler is known.
 const UNKNOWN: &str = "-";
 
 impl LogName {
@@ -211,7 +211,7 @@ impl Write for LogWriter {
 pub struct Log {
     /// The run that wrote it.
     pub run: RunId,
-    /// What it is of.
+    /// Its subject.
     pub name: LogName,
     /// Where it is, relative to the run's directory.
     pub path: String,

@@ -14,7 +14,7 @@ use crate::name::RunId;
 use crate::progress::{self, Progress};
 use crate::result::{Entry, RunKind};
 
-/// What state a run is in, by what its directory shows.
+/// The state of a run, by what its directory shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
@@ -61,14 +61,14 @@ pub struct RunRecord {
     pub state: RunState,
     /// Who started it, when and what for; `None` when `run.json` is missing or malformed.
     pub info: Option<RunInfo>,
-    /// What came of it, once it has ended in order.
+    /// Its summary, once it has ended in order.
     pub summary: Option<Summary>,
     /// How far it has come, or had when it died.
     pub progress: Option<Progress>,
 }
 
 impl RunRecord {
-    /// What it set out to do; a full run where it does not say.
+    /// Its kind; a full run where it does not say.
     pub fn kind(&self) -> RunKind {
         self.info.as_ref().map_or(RunKind::Full, |info| info.plan.kind)
     }
@@ -110,7 +110,7 @@ pub fn read_run(runs_dir: &Path, id: &RunId) -> Result<Option<RunRecord>> {
     Ok(Some(RunRecord { run_id: id.clone(), state, info, summary, progress }))
 }
 
-/// What the status and collections must know of a run: thousands of targets and failures are in none of it.
+/// The part of a run that the status and collections need: thousands of targets and failures are in none of it.
 pub(crate) struct RunHead {
     pub run_id: RunId,
     pub state: RunState,

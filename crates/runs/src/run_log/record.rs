@@ -14,12 +14,12 @@ use crate::history;
 use crate::progress::{self, Progress};
 use crate::result::{BuildRef, Entry, LogFile, Outcome, StageResult};
 
-/// What a run has recorded so far.
+/// The results that a run has recorded so far.
 #[derive(Debug)]
 pub(super) struct Recorded {
     progress: Progress,
     names: HashSet<LogName>,
-    /// What fails, with the failures behind it: itself, where it is not blocked.
+    /// Failing builds, each with the failures behind it: itself, where it is not blocked.
     failing: HashMap<BuildRef, Vec<BuildRef>>,
 }
 

@@ -1,4 +1,4 @@
-//! What works and fails by turns.
+//! Stages that work and fail by turns.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};

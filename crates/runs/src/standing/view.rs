@@ -70,7 +70,7 @@ impl<'a> View<'a> {
         self.stage.unwrap_or_else(|| stage_of(&Category::from(&*self.category)))
     }
 
-    /// What it means for the package.
+    /// Its meaning for the package.
     pub fn outcome(&self) -> Outcome {
         match self.success {
             true => Outcome::Worked,

@@ -48,7 +48,7 @@ pub(super) fn derive(
     }
 }
 
-/// What changed in a package after run `since`, by the content of its history.
+/// The changes in a package after run `since`, by the content of its history.
 pub(super) fn changes_since(
     package: &str,
     content: &[u8],

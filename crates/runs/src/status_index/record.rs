@@ -1,4 +1,4 @@
-//! What the index holds.
+//! The content of the index.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -177,7 +177,7 @@ impl StageStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageStatus {
-    /// What it is, by its blessed build, or the worst of its builds where none is blessed; `None` where it has
+    /// Its state, by its blessed build, or the worst of its builds where none is blessed; `None` where it has
     /// no builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Outcome>,
@@ -214,7 +214,7 @@ pub struct PackageStatus {
     /// The full run that no longer had it: it has left the set, and counts nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped_by: Option<String>,
-    /// What changed since `previous_run`.
+    /// The changes since `previous_run`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
     /// Lines that could not be read.

@@ -1,4 +1,4 @@
-//! What to mend first: the failures that no other explains, and what each of them blocks.
+//! Root failures, to mend first: those that no other explains, and what each of them blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,10 +142,10 @@ impl Roots {
     }
 }
 
-/// What fails itself, and what failed because of what.
+/// The packages that fail themselves, and those that fail because of others.
 struct Explained<'i> {
     own: BTreeMap<&'i str, Vec<&'i Failing>>,
-    /// What each blocked package's failed dependencies are.
+    /// The failed dependencies of each blocked package.
     because: BTreeMap<&'i str, BTreeSet<&'i str>>,
 }
 
