@@ -31,7 +31,7 @@ pub enum Error {
         reason: String,
     },
     /// Standard output cannot be written.
-    #[error("stdout: not delivered: {0}")]
+    #[error("stdout: not delivered: {}", larder_runs::reason(.0))]
     Stdout(#[from] io::Error),
 }
 

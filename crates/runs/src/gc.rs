@@ -223,8 +223,9 @@ fn doomed_universes(
     sweep(&html_dir.join("u"), |name| kept.contains(name), dry_run)
 }
 
-/// Removes all runs but the newest `keep_runs`, those that are running, those whose references count and
-/// the newest finished full run, which says what the set has.
+/// Removes all runs but the newest `keep_runs`, those that are running, those whose references count, the
+/// newest finished full run, which says what the set has, and the full runs since the one before that which
+/// did not come to their end: without them what they did not reach would be taken for superseded.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the runs cannot be listed.
@@ -232,10 +233,15 @@ pub fn gc_runs(data: &DataDir, keep_runs: usize, dry_run: bool) -> Result<Collec
     let runs = run_log::list_heads(&data.runs())?;
     let mut kept: BTreeSet<RunId> =
         counting(data)?.into_iter().map(|(run, _)| run.run_id).collect();
-    let full = |run: &&RunHead| {
-        run.kind == RunKind::Full && run.state == RunState::Finished && run.covers_the_set
-    };
-    kept.extend(runs.iter().rfind(full).map(|run| run.run_id.clone()));
+    let mut whole = 0;
+    for run in runs.iter().rev().filter(|run| run.kind == RunKind::Full) {
+        let finished = run.state == RunState::Finished;
+        whole += usize::from(finished && run.covers_the_set);
+        // Changes compare the last full run of a package with the one before.
+        if whole < 2 && !finished || whole == 1 && finished && run.covers_the_set {
+            kept.insert(run.run_id.clone());
+        }
+    }
     let old = runs.len().saturating_sub(keep_runs.max(1));
     let removed: BTreeSet<_> = runs
         .iter()

@@ -95,8 +95,10 @@ pub fn log(app: &App, arguments: &Log) -> Result<Exit, Failure> {
 /// The log that is asked for, which there has to be.
 fn find(data: &DataDir, arguments: &Log) -> Result<Found, Failure> {
     let Some(package) = &arguments.second else {
-        if arguments.first == "latest" {
-            return Err(Failure::wrong("the log of which package? `larder log latest PKG`"));
+        let first = &arguments.first;
+        if first == "latest" || first.parse::<RunId>().is_ok() {
+            let message = format!("the log of which package? `larder log {first} PKG`");
+            return Err(Failure::wrong(message));
         }
         let package: Named =
             arguments.first.parse().map_err(|error: larder_runs::Error| Failure::wrong(error))?;

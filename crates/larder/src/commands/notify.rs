@@ -46,13 +46,12 @@ pub struct Notify {
 pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
     let data = arguments.data.open()?;
     let channels = Channels::read(data.root())?;
-    let template = match arguments.template.as_ref().map(fs::read_to_string) {
-        Some(Ok(text)) => text,
+    let template = match &arguments.template {
         None => DEFAULT_TEMPLATE.to_owned(),
-        Some(Err(error)) => {
-            let reason = larder_runs::reason(&error);
-            return Err(Failure::wrong(format!("cannot read the template: {reason}")));
-        }
+        Some(path) => fs::read_to_string(path).map_err(|error| {
+            let (path, reason) = (path.display(), larder_runs::reason(&error));
+            Failure::wrong(format!("cannot read the template {path}: {reason}"))
+        })?,
     };
     let kinds = match arguments.channel.as_slice() {
         [] => channels.configured(),

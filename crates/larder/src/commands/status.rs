@@ -7,7 +7,7 @@ use larder_runs::{Category, sanitise};
 use serde_json::{Value, json};
 
 use super::App;
-use super::records::{Data, ago, event, failure_kind, plural};
+use super::records::{Data, ago, event, failure_kind};
 use crate::exit::{Exit, Failure};
 use crate::table::{Cell, Table, Tone, sparkline};
 
@@ -128,7 +128,8 @@ fn describe(index: &StatusIndex) -> Vec<String> {
     if let Some(unfinished) = &index.unfinished {
         let reached = match unfinished.packages_not_reached {
             0 => "it has reached every package".to_owned(),
-            count => format!("{} it did not reach stand as before", plural(count, "package")),
+            1 => "1 package it did not reach stands as before".to_owned(),
+            count => format!("{count} packages it did not reach stand as before"),
         };
         let (run, state) = (&unfinished.run_id, &unfinished.state);
         let state = if state == "running" { "is running" } else { state.as_str() };

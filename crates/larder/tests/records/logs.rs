@@ -61,7 +61,10 @@ fn the_newest_log_of_a_package_is_shown() {
     ecosystem.refused(&["log", &id, "fmt", "--docs"], 1);
     ecosystem.refused(&["log", &id, "../x.1"], 2);
     ecosystem.refused(&["log", "../x.1"], 2);
-    ecosystem.refused(&["log", "latest"], 2);
+    for run in ["latest", R2] {
+        let error = ecosystem.refused(&["log", run], 2);
+        assert!(error.contains(&format!("the log of which package? `larder log {run} PKG`")));
+    }
 }
 
 #[test]

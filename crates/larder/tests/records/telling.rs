@@ -32,6 +32,35 @@ fn notify_says_what_changed_and_nothing_when_nothing_did() {
     assert_eq!(ecosystem.shown(&["notify"]), "");
 }
 
+#[test]
+fn settings_that_are_wrong_are_told_without_what_may_be_a_secret() {
+    let ecosystem = Ecosystem::new();
+    let path = ecosystem.data.root().join("notify.toml");
+    for (settings, error) in [
+        (
+            "[slack]\nwebhook = \"https://hooks.slack.com/s3cret\"\n",
+            "line 2: unknown field `webhook`",
+        ),
+        ("[slack]\nsecret-file = 53\n", "line 2: a wrong value: expected path string"),
+        ("fold = \"s3cret\"\n", "line 1: a wrong value: expected usize"),
+        (
+            "[email]\nhost = \"h\"\nfrom = \"x\"\nsecurity = \"s3cret\"\n",
+            "line 4: a wrong value: expected one of",
+        ),
+        ("[slack\nx = \"s3cret\"\n", "line 1: "),
+    ] {
+        fs::write(&path, settings).unwrap();
+        let said = run(ecosystem.larder(&["notify"])).ends_with(2).says("notify.toml").says(error);
+        assert!(!said.stderr.contains("s3cret") && !said.stderr.contains("53"), "{}", said.stderr);
+    }
+    fs::remove_file(path).unwrap();
+    let error = ecosystem.refused(&["notify", "--template", "no/such"], 2);
+    assert!(error.contains("template no/such: No such file or directory"), "{error}");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let said = run(ecosystem.larder(&["notify"]).stdout(full)).ends_with(1);
+    assert!(said.stderr.contains("No space left") && !said.stderr.contains("os error"), "{said:?}");
+}
+
 /// An ecosystem with a set beside its data, and mail to these and to those whom the set names.
 fn with_set(set: &str, server: &SmtpServer, to: &str) -> Ecosystem {
     let ecosystem = Ecosystem::new();
