@@ -30,7 +30,7 @@ pub use record::{
     Change, Count, Ending, Failing, Flaky, Numbers, PackageStatus, StageStatus, StatusIndex,
     Totals, Unfinished,
 };
-pub use roots::{Root, RootGroup, Roots, normalised};
+pub use roots::{Root, RootGroup, RootState, Roots, normalised};
 
 /// The version of the file's form; a file of another version is as good as none.
 const SCHEMA_VERSION: u32 = 2;

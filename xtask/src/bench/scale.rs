@@ -136,9 +136,12 @@ fn measure<'c>(
     Ok(Costs { command, wall, cpu, bytes })
 }
 
+/// A kind of cost: the row's suffix, its name, its unit, where it stands, and what is allowed.
+type Part = (&'static str, &'static str, Unit, fn(&Costs<'_>) -> f64, f64);
+
 /// The rows of what was measured: the most of each kind against what is allowed.
 fn rows(name: &str, what: &str, measured: &[Costs<'_>], seconds: f64) -> Vec<Row> {
-    let parts: [(&str, &str, Unit, fn(&Costs<'_>) -> f64, f64); 3] = [
+    let parts: [Part; 3] = [
         ("", "wall time", Unit::Seconds, |costs| costs.wall, seconds),
         ("-cpu", "CPU", Unit::Seconds, |costs| costs.cpu, seconds),
         ("-memory", "peak memory", Unit::Bytes, |costs| costs.bytes, BYTES),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use larder_runs::result::Stage;
-use larder_runs::status_index::{self, Failing, Root, Roots, StatusIndex};
+use larder_runs::status_index::{self, Failing, Root, RootState, Roots, StatusIndex};
 use larder_runs::{Category, DataDir};
 use serde_json::json;
 
@@ -121,16 +121,18 @@ fn show_roots(app: &App, roots: &Roots, wanted: impl Fn(&Failing) -> bool) {
             });
             app.ui.event_json(&object);
             let failure = root.failure();
-            let error = match failure {
-                Some(failing) => failing.error.clone().unwrap_or_default(),
-                None => "works again: build what it blocks".to_owned(),
+            let error = match (failure, root.state) {
+                (Some(failing), _) => failing.error.clone().unwrap_or_default(),
+                (None, RootState::Mended) => "works again: build what it blocks".to_owned(),
+                (None, _) => "the set has no result of it".to_owned(),
             };
+            let state = if root.state == RootState::Mended { "mended" } else { "unknown" };
             let alike = if alike > 1 { format!("[{alike} alike] ") } else { String::new() };
             table.row([
                 root.package.as_str().into(),
                 root.unblocks_packages.to_string().into(),
                 root.blocks_packages.to_string().into(),
-                failure.map_or("mended".to_owned(), failure_kind).into(),
+                failure.map_or(state.to_owned(), failure_kind).into(),
                 failure.map_or(String::new(), |failing| ago(&failing.since)).into(),
                 format!("{alike}{error}").into(),
             ]);
@@ -145,7 +147,8 @@ fn show_roots(app: &App, roots: &Roots, wanted: impl Fn(&Failing) -> bool) {
         "blockedPackages": roots.blocked_packages,
         "sharedPackages": roots.shared_packages,
     }));
-    if let Some(first) = roots.roots.iter().find(|root| root.unblocks_packages > 0) {
+    let fails = |root: &&Root| root.unblocks_packages > 0 && root.failure().is_some();
+    if let Some(first) = roots.roots.iter().find(fails) {
         let count = plural(first.unblocks_packages, "package");
         app.ui.result(&format!("fixing {} unblocks {count}", first.package));
     }

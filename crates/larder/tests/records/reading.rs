@@ -93,6 +93,23 @@ fn failures_are_counted_under_their_roots() {
 }
 
 #[test]
+fn a_root_is_mended_only_where_a_result_says_so() {
+    let ecosystem = Ecosystem::new();
+    let state = || ecosystem.events(&["failures", "--roots"])[0]["state"].clone();
+    assert_eq!(state(), "failing");
+    // odoc.2.4.0, which blocks another, leaves the set.
+    ecosystem.full("2026-03-03", &[("blocked.1", "dependency_failure", true)]);
+    assert_eq!(state(), "unknown");
+    let shown = ecosystem.shown(&["failures", "--roots"]);
+    assert!(shown.contains("the set has no result of it") && !shown.contains("fixing"), "{shown}");
+    let all = [("blocked.1", "dependency_failure", true), ("odoc.2.4.0", "success", true)];
+    ecosystem.full("2026-03-04", &all);
+    assert_eq!(state(), "mended");
+    let shown = ecosystem.shown(&["failures", "--roots"]);
+    assert!(shown.contains("works again") && !shown.contains("fixing"), "{shown}");
+}
+
+#[test]
 fn history_shows_entries_and_refuses_paths() {
     let ecosystem = Ecosystem::new();
     insta::assert_snapshot!(ecosystem.shown(&["history", "fmt.0.9.0"]), @r"

@@ -101,9 +101,8 @@ pub fn compact(
     let _lock = super::lock_creating_dirs(&path)?;
     let content = super::content(packages_dir, package)?;
     let age = Age::new(max_age_days, now);
-    if age.has_nothing_to_remove(&content) {
-        report.kept = super::lines(&content).filter(|line| View::parse(line).is_some()).count();
-        return Ok(report);
+    if let Some(kept) = age.keeps_all(&content) {
+        return Ok(Compacted { kept, ..report });
     }
     let compared = last_full_runs(&content);
     let mut seen = HashSet::new();
@@ -192,12 +191,17 @@ impl Age {
             .is_some_and(|ts| ts <= self.now && time::seconds_between(ts, self.now) >= self.seconds)
     }
 
-    /// Whether no entry of a history is old, and no line broken.
-    fn has_nothing_to_remove(&self, content: &[u8]) -> bool {
-        super::lines(content).all(|line| match View::parse(line) {
-            Some(view) => !self.is_old(&view),
-            None => Checkpoint::parse(line).is_some(),
-        })
+    /// How many entries a history has, where none is old and no line broken.
+    fn keeps_all(&self, content: &[u8]) -> Option<usize> {
+        let mut entries = 0;
+        for line in super::lines(content) {
+            match View::parse(line) {
+                Some(view) if self.is_old(&view) => return None,
+                Some(_) => entries += 1,
+                None => _ = Checkpoint::parse(line)?,
+            }
+        }
+        Some(entries)
     }
 }
 
