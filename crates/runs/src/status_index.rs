@@ -75,6 +75,15 @@ impl Runs {
 /// [`crate::Error::Io`] when packages or runs cannot be listed. A history that cannot be read is said at
 /// warning and left out: it is one package's failure.
 pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusIndex> {
+    generate_since(data, previous, None)
+}
+
+/// As [`generate`]; the packages whose histories are read also get their changes since a run.
+fn generate_since(
+    data: &DataDir,
+    previous: Option<StatusIndex>,
+    since: Option<&str>,
+) -> Result<StatusIndex> {
     let packages_dir = data.packages();
     let runs = Runs::read(data)?;
     let pending = run_log::pending(data)?;
@@ -94,7 +103,7 @@ pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusI
     };
     let new = refresh::unknown_names(&packages_dir, &packages, &pending)?;
     packages.extend(new.iter().map(|name| (name.clone(), PackageStatus::default())));
-    refresh::refresh(&packages_dir, &mut packages, &pending, &runs.unfinished)?;
+    refresh::refresh(&packages_dir, &mut packages, &pending, &runs.unfinished, since)?;
     packages.retain(|name, status| {
         if status.is_empty() && new.binary_search(name).is_err() {
             vanished.push(name.clone());
@@ -110,6 +119,17 @@ pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusI
 /// As [`generate`].
 pub fn current(data: &DataDir) -> Result<StatusIndex> {
     generate(data, read(data.root()))
+}
+
+/// The index as of now, as [`current`] gives it, that tells what changed since the end of another run, as
+/// [`compare`] does: each history is read once.
+///
+/// # Errors
+/// As [`generate`].
+pub fn current_since(data: &DataDir, since: String) -> Result<StatusIndex> {
+    let mut index = generate_since(data, read(data.root()), Some(&since))?;
+    compare(data, &mut index, since)?;
+    Ok(index)
 }
 
 /// Brings `status.json` up to date and returns the index.
@@ -242,8 +262,9 @@ pub fn compare(data: &DataDir, index: &mut StatusIndex, since: String) -> Result
     let pending: Pending = run_log::pending(data)?;
     index.new_packages.clear();
     index.vanished_packages.clear();
-    let mut changed = Vec::new();
-    for (name, package) in &index.packages {
+    let (mut changed, mut changes) = (Vec::new(), Vec::new());
+    for (name, package) in &mut index.packages {
+        let known = package.since_asked.take();
         if let Some(dropped_by) = &package.dropped_by {
             if run_order(dropped_by, &since).is_gt() {
                 index.vanished_packages.push(name.clone());
@@ -251,11 +272,20 @@ pub fn compare(data: &DataDir, index: &mut StatusIndex, since: String) -> Result
         } else if run_order(&package.first_run, &since).is_gt() {
             index.new_packages.push(name.clone());
         } else if run_order(&package.last_run, &since).is_gt() {
-            changed.push(name.as_str());
+            match known {
+                Some(known) => changes.extend(known),
+                None => changed.push(name.as_str()),
+            }
         }
     }
-    index.changes =
-        refresh::changes_since(&data.packages(), changed, &since, &pending, &runs.unfinished)?;
+    changes.extend(refresh::changes_since(
+        &data.packages(),
+        changed,
+        &since,
+        &pending,
+        &runs.unfinished,
+    )?);
+    index.changes = changes;
     sort_changes(&mut index.changes);
     index.since = Some(since);
     Ok(())

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use larder_runs::history::{self, compact};
 use larder_runs::result::{Outcome, RunKind, Stage, StageResult, Status};
 use larder_runs::run_log::{Ending, Run, Scope};
-use larder_runs::status_index::{FILE, StatusIndex, compare, generate, read, write};
+use larder_runs::status_index::{FILE, StatusIndex, compare, current_since, generate, read, write};
 use larder_runs::{Category, DataDir};
 use proptest::prelude::*;
 
@@ -46,6 +46,10 @@ impl Ecosystem {
     fn since(&self, run: &str) -> StatusIndex {
         let mut index = self.index();
         compare(&self.data, &mut index, run.to_owned()).unwrap();
+        let at_once = current_since(&self.data, run.to_owned()).unwrap();
+        assert_eq!(content(at_once.clone()).changes, index.changes);
+        fs::remove_file(self.data.root().join(FILE)).unwrap_or_default();
+        assert_eq!(current_since(&self.data, run.to_owned()).unwrap().changes, index.changes);
         index
     }
 

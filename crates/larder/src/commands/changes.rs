@@ -28,11 +28,18 @@ pub struct Changes {
 /// Runs `larder changes`.
 pub fn changes(app: &App, arguments: &Changes) -> Result<Exit, Failure> {
     let data = arguments.data.open()?;
-    let mut index = status_index::current(&data)?;
-    if let Some(since) = &arguments.since {
-        let since = baseline(&data, &index, since)?;
-        status_index::compare(&data, &mut index, since)?;
-    }
+    let index = match &arguments.since {
+        None => status_index::current(&data)?,
+        Some(Which::Id(id)) if run_log::run_ids(&data.runs())?.contains(id) => {
+            status_index::current_since(&data, id.to_string())?
+        }
+        Some(since) => {
+            let mut index = status_index::current(&data)?;
+            let since = baseline(&data, &index, since)?;
+            status_index::compare(&data, &mut index, since)?;
+            index
+        }
+    };
     let mut table = Table::new(["PACKAGE", "", "STAGE", "FROM", "TO", "CATEGORY", "BUILD"])
         .spare(&["BUILD", "STAGE", "FROM", ""]);
     for change in &index.changes {

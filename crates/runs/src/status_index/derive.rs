@@ -11,11 +11,12 @@ use crate::standing::{self, Counted, Difference, Key, Past, Standing, View};
 const RECENT: usize = 20;
 
 /// Where a package stands by the content of its history; empty when that has no readable entry.
-/// `unfinished` are the full runs that did not come to their end.
+/// `unfinished` are the full runs that did not come to their end; the changes since a run come with it.
 pub(super) fn derive(
     package: &str,
     content: &[u8],
     unfinished: &BTreeSet<String>,
+    since: Option<&str>,
 ) -> PackageStatus {
     let past = Past::parse(content);
     let broken_lines = past.broken_lines;
@@ -45,6 +46,7 @@ pub(super) fn derive(
         changes: changes.into_iter().map(|difference| change(package, difference)).collect(),
         broken_lines,
         file: None,
+        since_asked: since.map(|since| changes_in(package, &past, since, unfinished)),
     }
 }
 
@@ -55,7 +57,15 @@ pub(super) fn changes_since(
     since: &str,
     unfinished: &BTreeSet<String>,
 ) -> Vec<Change> {
-    let past = Past::parse(content);
+    changes_in(package, &Past::parse(content), since, unfinished)
+}
+
+fn changes_in(
+    package: &str,
+    past: &Past<'_>,
+    since: &str,
+    unfinished: &BTreeSet<String>,
+) -> Vec<Change> {
     let (now, before) = past.standings_since(since, |run| !unfinished.contains(run));
     now.differences(&before).into_iter().map(|difference| change(package, difference)).collect()
 }

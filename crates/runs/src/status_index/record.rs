@@ -223,6 +223,9 @@ pub struct PackageStatus {
     /// The history this was derived from; `None` when that was too young to tell a later change by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<FileKey>,
+    /// The changes since the run that is asked for, where the history had to be read anyway.
+    #[serde(skip)]
+    pub(super) since_asked: Option<Vec<Change>>,
 }
 
 impl PackageStatus {

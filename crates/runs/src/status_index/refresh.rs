@@ -50,6 +50,7 @@ pub(super) fn refresh(
     packages: &mut BTreeMap<String, PackageStatus>,
     pending: &Pending,
     unfinished: &BTreeSet<String>,
+    since: Option<&str>,
 ) -> Result<()> {
     let packages = packages.iter_mut().collect();
     each(packages_dir, packages, |reader, (name, status): &mut (&String, &mut PackageStatus)| {
@@ -59,7 +60,7 @@ pub(super) fn refresh(
             return;
         }
         let file = reader.read(pending);
-        **status = derive::derive(name, &reader.content, unfinished);
+        **status = derive::derive(name, &reader.content, unfinished, since);
         status.file = file.filter(|_| pending.is_empty());
     })
     .map(drop)
