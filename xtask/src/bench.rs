@@ -10,6 +10,7 @@ mod objects;
 mod packs;
 mod runs;
 mod sandbox;
+mod scale;
 mod services;
 
 use std::{env, fs, path::PathBuf};
@@ -55,7 +56,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("status", runs::status),
     ("append", runs::append),
     ("latest", runs::latest),
-    ("scale", runs::scale),
+    ("scale", scale::scale),
     ("sandbox", sandbox::sandbox),
 ];
 

@@ -2,9 +2,13 @@
 
 pub mod build;
 pub mod cache;
+pub mod changes;
 pub mod ci;
+pub mod failures;
 pub mod graph;
+pub mod history;
 pub mod log;
+pub mod notify;
 mod records;
 pub mod runs;
 pub mod scaffold;
@@ -31,11 +35,6 @@ use crate::{
     mistake,
     ui::Ui,
 };
-
-/// [`Exit::Failed`] as the commands about records still spell it.
-pub const FAILED: u8 = Exit::Failed.code();
-/// [`Exit::Wrong`] as the commands about records still spell it.
-pub const WRONG: u8 = Exit::Wrong.code();
 
 /// The directory that commands work in, wherever `-C` has put that.
 pub fn here() -> &'static Path {
@@ -106,18 +105,18 @@ pub fn run(cli: Cli) -> ExitCode {
     diagnostics::install(app.ui.clone(), app.global.verbose);
     let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));
     mistake::print(ended.as_ref().err(), &app.ui);
-    let exit = ended.unwrap_or_else(|failure| failure.exit.into());
-    if app.ui.is_written() { exit } else { Exit::Failed.into() }
+    let exit = ended.unwrap_or_else(|failure| failure.exit);
+    if app.ui.is_written() { exit.into() } else { Exit::Failed.into() }
 }
 
-fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {
+fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
     if let Some(directory) = &app.global.directory {
         env::set_current_dir(directory).map_err(|error| {
             let directory = directory.display();
             Failure::wrong(format!("cannot work in {directory}: {}", describe_io(&error)))
         })?;
     }
-    let exit = match command {
+    match command {
         Command::Init(arguments) => scaffold::init(app, &arguments),
         Command::Clean(arguments) => scaffold::clean(app, &arguments),
         Command::Graph(arguments) => graph::graph(app, &arguments),
@@ -129,15 +128,14 @@ fn run_command(app: &App, command: Command) -> Result<ExitCode, Failure> {
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),
-        Command::Runs(arguments) => return Ok(runs::runs(app, &arguments)),
-        Command::Status(arguments) => return Ok(status::status(app, &arguments)),
-        Command::Changes(arguments) => return Ok(status::changes(app, &arguments)),
-        Command::Failures(arguments) => return Ok(status::failures(app, &arguments)),
-        Command::History(arguments) => return Ok(status::history(app, &arguments)),
-        Command::Log(arguments) => return Ok(log::log(app, &arguments)),
-        Command::Locks(arguments) => return Ok(upkeep::locks(app, &arguments)),
-        Command::Gc(arguments) => return Ok(upkeep::gc(app, &arguments)),
-        Command::Notify(arguments) => return Ok(upkeep::notify(app, &arguments)),
-    };
-    exit.map(ExitCode::from)
+        Command::Runs(arguments) => runs::runs(app, &arguments),
+        Command::Status(arguments) => status::status(app, &arguments),
+        Command::Changes(arguments) => changes::changes(app, &arguments),
+        Command::Failures(arguments) => failures::failures(app, &arguments),
+        Command::History(arguments) => history::history(app, &arguments),
+        Command::Log(arguments) => log::log(app, &arguments),
+        Command::Locks(arguments) => upkeep::locks(app, &arguments),
+        Command::Gc(arguments) => upkeep::gc(app, &arguments),
+        Command::Notify(arguments) => notify::notify(app, &arguments),
+    }
 }

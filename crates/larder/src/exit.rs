@@ -32,6 +32,15 @@ impl Exit {
     }
 }
 
+impl From<&larder_notify::Error> for Exit {
+    fn from(error: &larder_notify::Error) -> Self {
+        match error.exit_code() {
+            2 => Self::Wrong,
+            _ => Self::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -165,6 +174,18 @@ impl From<StagedError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::wrong(error)
+    }
+}
+
+impl From<larder_runs::Error> for Failure {
+    fn from(error: larder_runs::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<larder_notify::Error> for Failure {
+    fn from(error: larder_notify::Error) -> Self {
+        Self::new(Exit::from(&error), error)
     }
 }
 

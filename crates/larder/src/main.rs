@@ -15,18 +15,21 @@ use std::{
 
 use clap::Parser;
 
+use exit::Exit;
+
 fn main() -> ExitCode {
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         Err(said) => match said.print() {
-            Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(commands::WRONG)),
+            Ok(()) if said.exit_code() == 0 => Exit::Done.into(),
+            Ok(()) => Exit::Wrong.into(),
             // The reader has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done.into(),
             Err(error) => {
                 let reason = larder_trace::describe_io(&error);
                 // Nobody is left to tell when standard error is gone.
                 let _ = writeln!(io::stderr(), "error: cannot write to standard output: {reason}");
-                ExitCode::from(commands::FAILED)
+                Exit::Failed.into()
             }
         },
     }

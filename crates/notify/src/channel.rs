@@ -93,7 +93,7 @@ pub enum Security {
     None,
 }
 
-/// What is sent. Every channel sends it as [`larder_runs::sanitise`] leaves it.
+/// A message. Every channel sends it as [`larder_runs::sanitise`] leaves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// One line: an e-mail's subject, the first line elsewhere.

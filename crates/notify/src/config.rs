@@ -154,6 +154,19 @@ struct EmailTable {
     secret_file: Option<PathBuf>,
 }
 
+/// A mistake in the settings, with its line. The line itself is not quoted: somebody may have put a secret there.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    let message = error.message();
+    let of_value = message.starts_with("invalid ") || message.starts_with("unknown variant ");
+    let message = match message.rsplit_once("expected ") {
+        Some((_, expected)) if of_value => format!("a wrong value: expected {expected}"),
+        _ => message.trim_end().replace('\n', "; "),
+    };
+    format!("line {line}: {message}")
+}
+
 impl Channels {
     /// Reads `notify.toml` in `directory`; a missing file has no settings.
     ///
@@ -168,7 +181,8 @@ impl Channels {
             }
         };
         let parsed: std::result::Result<Channels, _> = toml::from_str(&text);
-        let channels = parsed.map_err(|error| Error::File { path, reason: error.to_string() })?;
+        let channels =
+            parsed.map_err(|error| Error::File { path, reason: mistake(&text, &error) })?;
         Ok(Channels { directory: directory.to_owned(), ..channels })
     }
 
@@ -182,6 +196,11 @@ impl Channels {
             Kind::Stdout => false,
         };
         Kind::ALL.into_iter().filter(configured).collect()
+    }
+
+    /// Whether those who keep a package are told by this kind of channel what concerns it.
+    pub fn tells_maintainers(&self, kind: Kind) -> bool {
+        kind == Kind::Email && self.email.as_ref().is_some_and(|table| table.maintainers)
     }
 
     /// How many items of a list are shown before the rest is folded.

@@ -128,7 +128,7 @@ fn blocked(tidings: &Tidings<'_>) -> Vec<String> {
     counts.into_iter().map(|(root, count)| format!("{root} blocks {count} more")).collect()
 }
 
-/// What works again: by name, with a number for what had been blocked.
+/// The list of what works again: by name, with a number for what had been blocked.
 fn mended(tidings: &Tidings<'_>, blessed: bool) -> Vec<String> {
     let wanted = || tidings.mended.iter().filter(|(subject, _)| subject.build.is_none() == blessed);
     let mut freed: BTreeMap<&str, usize> = BTreeMap::new();

@@ -11,7 +11,7 @@ pub enum Error {
     Config {
         /// The channel.
         channel: &'static str,
-        /// What is wrong and what to do.
+        /// The mistake and what to do.
         reason: String,
     },
     /// The settings file cannot be used.
@@ -27,11 +27,11 @@ pub enum Error {
     Delivery {
         /// The channel.
         channel: &'static str,
-        /// What the server or the system said.
+        /// The words of the server or the system.
         reason: String,
     },
     /// Standard output cannot be written.
-    #[error("stdout: not delivered: {0}")]
+    #[error("stdout: not delivered: {}", larder_runs::reason(.0))]
     Stdout(#[from] io::Error),
 }
 

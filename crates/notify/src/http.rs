@@ -71,7 +71,7 @@ struct Exchange<'a> {
     client: Client,
 }
 
-/// What came of one attempt.
+/// The outcome of one attempt.
 enum Attempt {
     Delivered,
     /// Try again, not before this long.

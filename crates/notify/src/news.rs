@@ -22,7 +22,7 @@ pub struct News {
     pub failing: Vec<Failure>,
     /// Of what fails, that which did not before.
     pub broken: BTreeSet<Subject>,
-    /// What works and did not before.
+    /// Subjects that work and did not before.
     pub mended: BTreeSet<Subject>,
     /// Blessed builds that work.
     pub working: BTreeSet<Subject>,
@@ -30,11 +30,11 @@ pub struct News {
     pub new_packages: Vec<String>,
     /// Packages that are gone.
     pub gone_packages: Vec<String>,
-    /// What works and fails by turns: a line each.
+    /// Stages that work and fail by turns: a line each.
     pub flaky: Vec<String>,
 }
 
-/// What a piece of news is about.
+/// The subject of a piece of news.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
     /// `<name>.<version>`.
@@ -48,7 +48,7 @@ pub struct Subject {
 /// Something that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What.
+    /// The subject.
     pub subject: Subject,
     /// The kind of failure.
     pub category: Category,
@@ -69,14 +69,14 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// What a result is about. That there is no solution is said of the build.
+    /// The subject of a result. That there is no solution is said of the build.
     fn new(package: &str, stage: Stage, build: &str, blessed: bool) -> Subject {
         let stage = if stage == Stage::Solve { Stage::Build } else { stage };
         let build = (!blessed).then(|| build.to_owned());
         Subject { package: package.to_owned(), stage, build }
     }
 
-    /// What people call it: the package, and the stage where it is not the build.
+    /// The name that people use: the package, and the stage where it is not the build.
     pub(crate) fn title(&self) -> String {
         match self.stage {
             Stage::Build => self.package.clone(),
@@ -111,7 +111,7 @@ impl From<&StatusIndex> for News {
             format!("{name} ({}: {} of {} failed)", flaky.stage, flaky.failures, flaky.results)
         });
         News {
-            run: index.run_id.clone().unwrap_or_default(),
+            run: index.run_id.clone().unwrap_or_else(|| "(no run)".to_owned()),
             since: index.since.clone().unwrap_or_default(),
             worked_packages: index.numbers.worked_packages,
             packages: index.numbers.packages,

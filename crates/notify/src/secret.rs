@@ -49,7 +49,7 @@ impl Secret {
         scrubbed
     }
 
-    /// What of the secret nobody may see: of a URL not the server's name and the words that every such URL has.
+    /// The part of the secret that nobody may see: of a URL not the server's name and the words that every such URL has.
     fn parts(&self) -> Vec<String> {
         const KNOWN: [&str; 8] =
             ["services", "workflows", "triggers", "hooks", "webhook", "webhooks", "api", "bot"];

@@ -19,7 +19,7 @@ use crate::told::{Heard, Told};
 /// The directory in `DATA` that remembers what has been said.
 pub const DIRECTORY: &str = "notified";
 
-/// What to tell, and how.
+/// The news to tell, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Telling<'a> {
     /// How things stand.
@@ -36,12 +36,12 @@ pub struct Telling<'a> {
     pub dry_run: bool,
 }
 
-/// What came of telling one recipient.
+/// The outcome of telling one recipient.
 #[derive(Debug)]
 pub struct Outcome {
     /// An address; of a channel that is one place, its name.
     pub recipient: String,
-    /// What was said, or would have been.
+    /// The message that was said, or would have been.
     pub message: Message,
     /// Whether it was.
     pub result: Result<()>,
@@ -69,7 +69,7 @@ pub fn tell(data: &DataDir, channel: &Channel, telling: &Telling<'_>) -> Result<
     let mut unreachable: Option<String> = None;
     for recipient in recipients(channel, telling) {
         let concerns = |package: &str| recipient.hears(telling, package);
-        let mut heard = told.recipients.get(&recipient.name).cloned();
+        let mut heard = told.heard(&recipient.address, &recipient.name);
         let tidings = Tidings::unheard(telling.news, heard.as_ref(), concerns);
         let message = digest(&tidings, telling.template, telling.fold).map(|message| message.fit());
         let result = match (&message, &unreachable) {
@@ -87,7 +87,8 @@ pub fn tell(data: &DataDir, channel: &Channel, telling: &Telling<'_>) -> Result<
         if result.is_ok() && !telling.dry_run {
             let mut heard = heard.unwrap_or_default();
             heard.note(telling.news, concerns);
-            told.recipients.insert(recipient.name.clone(), heard);
+            told.recipients.remove(&recipient.name);
+            told.recipients.insert(recipient.address.clone(), heard);
             told.write(&path)?;
         }
         outcomes.extend(message.map(|message| Outcome {
@@ -120,29 +121,48 @@ fn say(
 
 /// Somebody, or some place.
 struct Recipient {
+    /// As it was given.
     name: String,
+    /// By what it is known: see [`address_of`].
+    address: String,
     /// Gets what concerns the packages they keep, and not everything.
     keeper: bool,
 }
 
 impl Recipient {
     fn hears(&self, telling: &Telling<'_>, package: &str) -> bool {
-        !self.keeper || keepers(telling.maintainers, package).contains(&self.name)
+        let keepers = || keepers(telling.maintainers, package).iter();
+        !self.keeper || keepers().any(|keeper| address_of(keeper) == self.address)
     }
 }
 
-/// Everybody once: who gets everything needs no part of it as well.
+/// Everybody once, however they are spelled: who gets everything needs no part of it as well.
 fn recipients(channel: &Channel, telling: &Telling<'_>) -> Vec<Recipient> {
     let Channel::Email(email) = channel else {
-        return vec![Recipient { name: Kind::of(channel).name().to_owned(), keeper: false }];
+        let name = Kind::of(channel).name();
+        return vec![Recipient { name: name.into(), address: name.into(), keeper: false }];
     };
     let all: BTreeSet<&String> = email.to.iter().collect();
     let keepers: BTreeSet<&String> = match email.maintainers {
-        true => telling.maintainers.values().flatten().filter(|one| !all.contains(one)).collect(),
+        true => telling.maintainers.values().flatten().collect(),
         false => BTreeSet::new(),
     };
-    let recipient = |keeper| move |name: &String| Recipient { name: name.clone(), keeper };
-    all.into_iter().map(recipient(false)).chain(keepers.into_iter().map(recipient(true))).collect()
+    let all = all.into_iter().map(|name| (name, false));
+    let mut known = BTreeSet::new();
+    let mut recipients = Vec::new();
+    for (name, keeper) in all.chain(keepers.into_iter().map(|name| (name, true))) {
+        let address = address_of(name);
+        if known.insert(address.clone()) {
+            recipients.push(Recipient { name: name.clone(), address, keeper });
+        }
+    }
+    recipients
+}
+
+/// The address alone, in small letters: `ana@example.org` of `Ana <Ana@Example.org>`.
+fn address_of(name: &str) -> String {
+    let inside = name.rsplit_once('<').and_then(|(_, rest)| rest.trim().strip_suffix('>'));
+    inside.unwrap_or(name).trim().to_lowercase()
 }
 
 fn lock(directory: &Path, name: &str) -> Result<FileLock> {

@@ -1,17 +1,17 @@
-//! What of the news one recipient has not heard yet.
+//! The part of the news that one recipient has not heard yet.
 
 use std::collections::BTreeSet;
 
 use crate::news::{Failure, News, Subject};
 use crate::told::{Heard, Said};
 
-/// What is to be said to one recipient.
+/// The news for one recipient.
 #[derive(Debug)]
 pub struct Tidings<'a> {
     pub(crate) news: &'a News,
-    /// What fails and was not known to, roots first, then those that are blocked.
+    /// Failures that were not known, roots first, then those that are blocked.
     pub(crate) broken: Vec<&'a Failure>,
-    /// What works again, each with the root failure that had blocked it.
+    /// Subjects that work again, each with the root failure that had blocked it.
     pub(crate) mended: Vec<(&'a Subject, Option<String>)>,
     pub(crate) new: Vec<&'a str>,
     pub(crate) gone: Vec<&'a str>,
@@ -23,7 +23,7 @@ impl<'a> Tidings<'a> {
         Tidings::unheard(news, None, |_| true)
     }
 
-    /// What somebody who `heard` this has not heard yet of the packages that `concerns` names. Whoever hears
+    /// The news that somebody who `heard` this has not heard yet of the packages that `concerns` names. Whoever hears
     /// for the first time hears what changed lately, and not what has been failing for years.
     pub(crate) fn unheard(
         news: &'a News,

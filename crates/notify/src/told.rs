@@ -1,4 +1,4 @@
-//! What has been said to whom: `DATA/notified/<channel>.json`.
+//! The memory of what has been said to whom: `DATA/notified/<channel>.json`.
 //!
 //! ```json
 //! {"schemaVersion": 1, "recipients": {"ops@example.org": {
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::http::chain;
 use crate::news::{Failure, News};
 
-/// What has been said on one channel.
+/// The memory of one channel.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Told {
@@ -28,7 +28,7 @@ pub(crate) struct Told {
     pub recipients: BTreeMap<String, Heard>,
 }
 
-/// What one recipient has heard.
+/// The news that one recipient has heard.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Heard {
@@ -39,7 +39,7 @@ pub(crate) struct Heard {
     pub threads: BTreeMap<String, String>,
 }
 
-/// What was said of something.
+/// The last thing that was said of something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase")]
 pub(crate) enum Said {
@@ -78,6 +78,11 @@ impl Told {
             ..=VERSION => Ok(told),
             newer => Err(wrong(format!("version {newer} is that of a newer larder"))),
         }
+    }
+
+    /// The news that somebody has heard, by the address; or by the name, as it was once kept.
+    pub fn heard(&self, address: &str, name: &str) -> Option<Heard> {
+        self.recipients.get(address).or_else(|| self.recipients.get(name)).cloned()
     }
 
     /// Replaces the file in one step.
@@ -126,7 +131,7 @@ impl Heard {
 }
 
 impl Said {
-    /// What is said of a failure.
+    /// The thing to say of a failure.
     pub fn of(failure: &Failure) -> Said {
         Said::Failing { since: failure.since.clone(), root: failure.root.clone() }
     }

@@ -1,127 +1,37 @@
-//! E-mail against a real SMTP server, aiosmtpd, with and without TLS.
-//!
-//! It is installed from PyPI into a virtual environment under `target`, once. Where that is not possible
-//! the tests say so and pass, except in CI (`$CI` is set), where they fail.
+//! E-mail against a real SMTP server, with and without TLS. Where that cannot be installed the tests say so
+//! and pass, except in CI (`$CI` is set), where they fail.
 
-use std::env;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use larder_notify::{
     Channel, DEFAULT_TEMPLATE, Delivery, Email, Failure, Maintainers, Message, News, Outcome,
     Secret, Security, Subject, Telling, deliver, tell,
 };
-use larder_runs::lock::FileLock;
 use larder_runs::result::Stage;
 use larder_runs::{Category, DataDir};
+use larder_testkit::services::SmtpServer;
 
-/// A Python that has aiosmtpd.
-fn python() -> Option<PathBuf> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aiosmtpd");
-    let python = directory.join("bin/python");
-    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let _lock = FileLock::exclusive(&directory.with_extension("lock")).unwrap();
-    let works = |python: &Path| {
-        let import =
-            Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
-        import.is_ok_and(|status| status.success())
-    };
-    if !works(&python) {
-        let run = |command: &mut Command| {
-            let output = command.output().map_err(|error| error.to_string())?;
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.success() { Ok(()) } else { Err(said) }
-        };
-        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))
-            .and_then(|()| {
-                run(Command::new(&python).args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "aiosmtpd==1.4.6",
-                ]))
-            });
-        if let Err(reason) = made {
-            assert!(env::var_os("CI").is_none(), "aiosmtpd cannot be installed: {reason}");
-            eprintln!("skipped: aiosmtpd cannot be installed: {reason}");
-            return None;
-        }
-    }
-    Some(python)
-}
-
-struct Server {
-    child: Child,
-    output: BufReader<ChildStdout>,
-    port: u16,
-    certificate: PathBuf,
-    _directory: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(mode: &str) -> Option<Server> {
-        let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) =
-            (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-        let made =
-            rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
-                .unwrap();
-        fs::write(&certificate, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smtp_server.py");
-        let mut command = Command::new(python()?);
-        command.arg(script).args([mode.as_ref(), certificate.as_os_str(), key.as_os_str()]);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Of refused handshakes and deprecated ways it says much, and none of it matters here.
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut port = String::new();
-        output.read_line(&mut port).unwrap();
-        let port = port.trim().parse().expect("the server prints its port");
-        Some(Server { child, output, port, certificate, _directory: directory })
-    }
-
-    fn received(&mut self) -> serde_json::Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn email(&self, security: Security) -> Email {
-        let login = Some(("larder".to_owned(), Secret::new("s3cret")));
-        Email {
-            host: "localhost".into(),
-            port: self.port,
-            security,
-            login: login.filter(|_| security != Security::None),
-            from: "Larder <larder@example.org>".into(),
-            to: vec!["one@example.org".into(), "Two <two@example.org>".into()],
-            maintainers: false,
-        }
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery {
-            attempts: 3,
-            pause: Duration::from_millis(1),
-            timeout: Duration::from_secs(10),
-            ca_certificates: Some(self.certificate.clone()),
-        }
+/// Mail to two people through a server.
+fn email(server: &SmtpServer, security: Security) -> Email {
+    let login = Some(("larder".to_owned(), Secret::new("s3cret")));
+    Email {
+        host: "localhost".into(),
+        port: server.port,
+        security,
+        login: login.filter(|_| security != Security::None),
+        from: "Larder <larder@example.org>".into(),
+        to: vec!["one@example.org".into(), "Two <two@example.org>".into()],
+        maintainers: false,
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// Three quick attempts that trust a server.
+fn delivery(server: &SmtpServer) -> Delivery {
+    Delivery {
+        attempts: 3,
+        pause: Duration::from_millis(1),
+        timeout: Duration::from_secs(10),
+        ca_certificates: Some(server.certificate.clone()),
     }
 }
 
@@ -131,48 +41,38 @@ fn message() -> Message {
     Message { subject: "larder R2: 1 broken\r\nBcc: evil@example.org".into(), body }
 }
 
-/// A header of a received mail, unfolded; empty where there is none.
-fn header(mail: &serde_json::Value, name: &str) -> String {
-    let content = mail["content"].as_str().unwrap().replace("\r\n ", " ").replace("\r\n", "\n");
-    let (headers, _) = content.split_once("\n\n").unwrap();
-    let found = headers.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-    found.unwrap_or_default().to_owned()
-}
-
-/// The text of a received mail, as people read it.
-fn body(mail: &serde_json::Value) -> String {
-    let content = mail["content"].as_str().unwrap().replace("\r\n", "\n");
-    content.split_once("\n\n").unwrap().1.replace("=\n", "")
-}
-
 #[test]
 fn mail_arrives_under_every_protection() {
     for (mode, security) in
         [("none", Security::None), ("starttls", Security::StartTls), ("tls", Security::Tls)]
     {
-        let Some(mut server) = Server::start(mode) else {
+        let Some(mut server) = SmtpServer::start(mode) else {
             return;
         };
-        deliver(&Channel::Email(server.email(security)), &message(), &server.delivery()).unwrap();
+        deliver(&Channel::Email(email(&server, security)), &message(), &delivery(&server)).unwrap();
         let first = server.received();
         let mail = server.received();
-        assert_eq!(mail["from"], "larder@example.org");
+        assert_eq!(*mail.fact("from"), "larder@example.org");
         for (mail, to) in [(&first, "one@example.org"), (&mail, "two@example.org")] {
-            assert_eq!(mail["to"], serde_json::json!([to]), "no recipient by way of the subject");
+            assert_eq!(
+                mail.fact("to"),
+                &serde_json::json!([to]),
+                "no recipient by way of the subject"
+            );
         }
-        assert_ne!(header(&first, "Message-ID"), header(&mail, "Message-ID"));
-        assert_eq!(mail["tls"], security != Security::None);
+        assert_ne!(first.header("Message-ID"), mail.header("Message-ID"));
+        assert_eq!(*mail.fact("tls"), security != Security::None);
         assert_eq!(
-            mail["user"].as_str(),
+            mail.fact("user").as_str(),
             (security != Security::None).then_some("larder"),
             "{mode}"
         );
-        assert_eq!(header(&mail, "MIME-Version"), "1.0");
-        assert_eq!(header(&mail, "Content-Type"), "text/plain; charset=utf-8");
-        let id = header(&mail, "Message-ID");
+        assert_eq!(mail.header("MIME-Version"), "1.0");
+        assert_eq!(mail.header("Content-Type"), "text/plain; charset=utf-8");
+        let id = mail.header("Message-ID");
         assert!(id.starts_with("<larder.") && id.ends_with("@example.org>"), "{id}");
-        assert!(!header(&mail, "Date").is_empty());
-        let content = mail["content"].as_str().unwrap().replace("\r\n", "\n");
+        assert!(!mail.header("Date").is_empty());
+        let content = mail.content();
         let (headers, body) = content.split_once("\n\n").unwrap();
         assert!(
             headers.contains("Subject: larder R2: 1 broken Bcc: evil@example.org"),
@@ -190,32 +90,32 @@ fn mail_arrives_under_every_protection() {
 
 #[test]
 fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
-    let Some(mut server) = Server::start("none") else {
+    let Some(mut server) = SmtpServer::start("none") else {
         return;
     };
     let to = |address: &str| {
-        Channel::Email(Email { to: vec![address.to_owned()], ..server.email(Security::None) })
+        Channel::Email(Email { to: vec![address.to_owned()], ..email(&server, Security::None) })
     };
     let (busy, nobody) = (to("busy@example.org"), to("nobody@example.org"));
-    deliver(&busy, &message(), &server.delivery()).unwrap();
-    assert_eq!(server.received()["to"][0], "busy@example.org");
-    let error = deliver(&nobody, &message(), &server.delivery()).unwrap_err();
+    deliver(&busy, &message(), &delivery(&server)).unwrap();
+    assert_eq!(server.received().to(), "busy@example.org");
+    let error = deliver(&nobody, &message(), &delivery(&server)).unwrap_err();
     assert!(error.to_string().contains("no such user"), "{error}");
     assert_eq!(error.exit_code(), 1);
 }
 
 #[test]
 fn one_bad_recipient_stops_nobody_elses_mail() {
-    let Some(mut server) = Server::start("none") else {
+    let Some(mut server) = SmtpServer::start("none") else {
         return;
     };
     let to =
         ["nobody@example.org", "not an address", "two@example.org"].map(str::to_owned).to_vec();
-    let channel = Channel::Email(Email { to, ..server.email(Security::None) });
-    let error = deliver(&channel, &message(), &server.delivery()).unwrap_err().to_string();
+    let channel = Channel::Email(Email { to, ..email(&server, Security::None) });
+    let error = deliver(&channel, &message(), &delivery(&server)).unwrap_err().to_string();
     assert!(error.contains("nobody@example.org: ") && error.contains("no such user"), "{error}");
     assert!(error.contains("not an address") && !error.contains("two@"), "{error}");
-    assert_eq!(server.received()["to"][0], "two@example.org");
+    assert_eq!(server.received().to(), "two@example.org");
 }
 
 /// News in which these packages fail since a run, each with the root that blocks it.
@@ -241,7 +141,7 @@ fn news(run: &str, failing: &[(&str, &str, Option<&str>)], working: &[&str]) -> 
 
 #[test]
 fn each_person_gets_one_digest_in_one_thread_and_hears_everything_once() {
-    let Some(mut server) = Server::start("none") else {
+    let Some(mut server) = SmtpServer::start("none") else {
         return;
     };
     let directory = tempfile::tempdir().unwrap();
@@ -249,7 +149,7 @@ fn each_person_gets_one_digest_in_one_thread_and_hears_everything_once() {
     let email = Email {
         to: vec!["all@example.org".into(), "nobody@example.org".into()],
         maintainers: true,
-        ..server.email(Security::None)
+        ..email(&server, Security::None)
     };
     let channel = Channel::Email(email);
     let people = |addresses: &[&str]| addresses.iter().map(|one| (*one).to_owned()).collect();
@@ -259,7 +159,7 @@ fn each_person_gets_one_digest_in_one_thread_and_hears_everything_once() {
         ("odd".to_owned(), people(&["no address"])),
         ("zlib.1".to_owned(), people(&["eve@example.org"])),
     ]);
-    let delivery = server.delivery();
+    let delivery = delivery(&server);
     let tell = |news: &News, dry_run| {
         let (template, fold) = (DEFAULT_TEMPLATE, 10);
         let telling = Telling {
@@ -284,13 +184,13 @@ fn each_person_gets_one_digest_in_one_thread_and_hears_everything_once() {
     assert_eq!(names(&outcomes, true), ["all@example.org", "ann@example.org", "bob@example.org"]);
     assert_eq!(names(&outcomes, false), ["nobody@example.org"]);
     let [all, ann, bob] = [server.received(), server.received(), server.received()];
-    assert!(body(&ann).contains("fmt.1: build_failure (blocks 1)"), "{}", body(&ann));
+    assert!(ann.body().contains("fmt.1: build_failure (blocks 1)"), "{}", ann.body());
     assert!(
-        body(&bob).contains("fmt.1 blocks 1 more") && !body(&bob).contains("fmt.1:"),
+        bob.body().contains("fmt.1 blocks 1 more") && !bob.body().contains("fmt.1:"),
         "{}",
-        body(&bob)
+        bob.body()
     );
-    assert_eq!(header(&all, "In-Reply-To"), "");
+    assert_eq!(all.header("In-Reply-To"), "");
 
     // Who could not be told is told again, and nobody else.
     assert_eq!(names(&tell(&broken, false), false), ["nobody@example.org"]);
@@ -304,35 +204,35 @@ fn each_person_gets_one_digest_in_one_thread_and_hears_everything_once() {
     assert_eq!(names(&outcomes, true), ["all@example.org"]);
     assert_eq!(names(&outcomes, false), ["nobody@example.org", "no address"]);
     let odd = server.received();
-    assert_eq!(header(&odd, "In-Reply-To"), "", "another root failure is another thread");
+    assert_eq!(odd.header("In-Reply-To"), "", "another root failure is another thread");
 
     let mended = news("R4", &[("odd.1", "R3", None)], &["fmt.1", "lwt.1", "zlib.1"]);
     let outcomes = tell(&mended, false);
     assert_eq!(names(&outcomes, true), ["all@example.org", "ann@example.org", "bob@example.org"]);
     for first in [&all, &ann, &bob] {
         let answer = server.received();
-        assert_eq!(answer["to"], first["to"]);
-        assert_eq!(header(&answer, "In-Reply-To"), header(first, "Message-ID"));
-        assert_eq!(header(&answer, "References"), header(first, "Message-ID"));
-        assert!(body(&answer).contains("Working again"), "{}", body(&answer));
+        assert_eq!(answer.fact("to"), first.fact("to"));
+        assert_eq!(answer.header("In-Reply-To"), first.header("Message-ID"));
+        assert_eq!(answer.header("References"), first.header("Message-ID"));
+        assert!(answer.body().contains("Working again"), "{}", answer.body());
     }
 }
 
 #[test]
 fn a_wrong_password_and_an_unknown_certificate_deliver_nothing() {
-    let Some(server) = Server::start("starttls") else {
+    let Some(server) = SmtpServer::start("starttls") else {
         return;
     };
     let wrong = Email {
         login: Some(("larder".into(), Secret::new("wr0ng"))),
-        ..server.email(Security::StartTls)
+        ..email(&server, Security::StartTls)
     };
     let error =
-        deliver(&Channel::Email(wrong), &message(), &server.delivery()).unwrap_err().to_string();
+        deliver(&Channel::Email(wrong), &message(), &delivery(&server)).unwrap_err().to_string();
     assert!(error.contains("email: not delivered") && !error.contains("wr0ng"), "{error}");
 
-    let stranger = Delivery { ca_certificates: None, ..server.delivery() };
-    let error = deliver(&Channel::Email(server.email(Security::StartTls)), &message(), &stranger)
+    let stranger = Delivery { ca_certificates: None, ..delivery(&server) };
+    let error = deliver(&Channel::Email(email(&server, Security::StartTls)), &message(), &stranger)
         .unwrap_err()
         .to_string();
     assert!(error.to_lowercase().contains("certificate"), "{error}");

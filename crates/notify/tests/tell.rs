@@ -1,4 +1,4 @@
-//! What was said is remembered, per channel, whatever happens in between.
+//! The memory of what was said, per channel, whatever happens in between.
 
 mod common;
 

@@ -22,5 +22,6 @@ pub mod place;
 pub mod plan;
 pub mod repository;
 pub mod scaffold;
+pub mod set;
 mod table;
 pub mod workspace;

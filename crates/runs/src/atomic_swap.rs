@@ -22,7 +22,7 @@ pub struct Swap {
     _lock: LockFile,
 }
 
-/// What [`recover`] found.
+/// The state that [`recover`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovered {
     /// Nothing left behind.

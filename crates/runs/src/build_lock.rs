@@ -1,6 +1,6 @@
-//! Who works on what: one lock file for each stage and target under `DATA/locks`.
+//! Who works on what: one lock file for each purpose and target under `DATA/locks`.
 //!
-//! `<stage>-<target>.lock` is there while somebody works; it is locked with `flock` and holds one JSON
+//! `<purpose>-<target>.lock` is there while somebody works; it is locked with `flock` and holds one JSON
 //! object about its holder. A holder that dies leaves the file but not the lock, so nobody waits for it.
 
 use std::fmt;
@@ -19,10 +19,10 @@ use crate::lock::{self, LockFile};
 use crate::run_log::host;
 use crate::time::{format_time, now, parse_time, seconds_between};
 
-/// What is done to the target.
+/// The purpose of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum Purpose {
     /// A package is built.
     Build,
     /// Its documentation is built.
@@ -31,16 +31,16 @@ pub enum Stage {
     Tool,
 }
 
-impl Stage {
-    const ALL: [Stage; 3] = [Stage::Build, Stage::Doc, Stage::Tool];
+impl Purpose {
+    const ALL: [Purpose; 3] = [Purpose::Build, Purpose::Doc, Purpose::Tool];
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Stage::Build => "build",
-            Stage::Doc => "doc",
-            Stage::Tool => "tool",
+            Purpose::Build => "build",
+            Purpose::Doc => "doc",
+            Purpose::Tool => "tool",
         })
     }
 }
@@ -67,11 +67,11 @@ impl fmt::Display for Holder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockInfo {
-    /// What is done.
-    pub stage: Stage,
-    /// To what.
+    /// Its purpose.
+    pub purpose: Purpose,
+    /// Its target.
     pub target: String,
-    /// By whom; `None` for the instant in which a new holder has not yet said so.
+    /// Who holds it; `None` for the instant in which a new holder has not yet said so.
     pub holder: Option<Holder>,
     /// For how long, in seconds; 0 when the clock was set back.
     pub age_seconds: u64,
@@ -95,14 +95,15 @@ pub struct BuildLock {
 /// [`Error::Name`] for any other target; [`Error::Io`] when the lock file cannot be made.
 pub fn acquire(
     locks_dir: &Path,
-    stage: Stage,
+    purpose: Purpose,
     target: &str,
     waiting: impl FnOnce(&LockInfo),
 ) -> Result<BuildLock> {
-    let path = path(locks_dir, stage, target)?;
+    let path = path(locks_dir, purpose, target)?;
     file::create_dirs(locks_dir)?;
-    let lock =
-        LockFile::acquire(&path, || waiting(&info(&path, stage, target.to_owned(), false, now())))?;
+    let lock = LockFile::acquire(&path, || {
+        waiting(&info(&path, purpose, target.to_owned(), false, now()))
+    })?;
     held(&path, lock)
 }
 
@@ -110,8 +111,8 @@ pub fn acquire(
 ///
 /// # Errors
 /// As [`acquire`].
-pub fn try_acquire(locks_dir: &Path, stage: Stage, target: &str) -> Result<Option<BuildLock>> {
-    let path = path(locks_dir, stage, target)?;
+pub fn try_acquire(locks_dir: &Path, purpose: Purpose, target: &str) -> Result<Option<BuildLock>> {
+    let path = path(locks_dir, purpose, target)?;
     file::create_dirs(locks_dir)?;
     LockFile::try_acquire(&path)?.map(|lock| held(&path, lock)).transpose()
 }
@@ -124,7 +125,7 @@ fn held(path: &Path, lock: LockFile) -> Result<BuildLock> {
     Ok(BuildLock { _lock: lock })
 }
 
-/// The locks that are held, by stage and target.
+/// The locks that are held, by purpose and target.
 ///
 /// # Errors
 /// [`Error::Io`] when the directory cannot be listed; a missing one has no locks.
@@ -132,18 +133,18 @@ pub fn list_active(locks_dir: &Path) -> Result<Vec<LockInfo>> {
     Ok(list(locks_dir)?.into_iter().filter(|lock| !lock.stale).collect())
 }
 
-/// All lock files, held or left behind, by stage and target.
+/// All lock files, held or left behind, by purpose and target.
 ///
 /// # Errors
 /// As [`list_active`].
 pub fn list(locks_dir: &Path) -> Result<Vec<LockInfo>> {
     let now = now();
     let mut locks = Vec::new();
-    for (stage, target, path) in lock_files(locks_dir)? {
+    for (purpose, target, path) in lock_files(locks_dir)? {
         // One that goes away while we look was given back: it is neither held nor stale.
         let held = lock::is_held(&path)?;
         if held || path.exists() {
-            locks.push(info(&path, stage, target, !held, now));
+            locks.push(info(&path, purpose, target, !held, now));
         }
     }
     Ok(locks)
@@ -157,38 +158,38 @@ pub fn list(locks_dir: &Path) -> Result<Vec<LockInfo>> {
 pub fn cleanup_stale(locks_dir: &Path) -> Result<Vec<LockInfo>> {
     let now = now();
     let mut removed = Vec::new();
-    for (stage, target, path) in lock_files(locks_dir)? {
+    for (purpose, target, path) in lock_files(locks_dir)? {
         let left_behind = path.exists();
         // Whoever gets the lock has proved that nobody has it; dropping it removes the file.
         if left_behind && let Some(_lock) = LockFile::try_acquire(&path)? {
-            removed.push(info(&path, stage, target, true, now));
+            removed.push(info(&path, purpose, target, true, now));
         }
     }
     Ok(removed)
 }
 
-fn lock_files(locks_dir: &Path) -> Result<Vec<(Stage, String, PathBuf)>> {
+fn lock_files(locks_dir: &Path) -> Result<Vec<(Purpose, String, PathBuf)>> {
     let mut files = Vec::new();
     for name in file::names(locks_dir)? {
-        for stage in Stage::ALL {
-            let prefix = format!("{stage}-");
+        for purpose in Purpose::ALL {
+            let prefix = format!("{purpose}-");
             if let Some(target) =
                 name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".lock"))
             {
-                files.push((stage, target.to_owned(), locks_dir.join(&name)));
+                files.push((purpose, target.to_owned(), locks_dir.join(&name)));
             }
         }
     }
     Ok(files)
 }
 
-fn info(path: &Path, stage: Stage, target: String, stale: bool, now: Timestamp) -> LockInfo {
+fn info(path: &Path, purpose: Purpose, target: String, stale: bool, now: Timestamp) -> LockInfo {
     let holder: Option<Holder> =
         fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let since =
         holder.as_ref().and_then(|holder| parse_time(&holder.since)).or_else(|| modified(path));
     let age_seconds = since.map_or(0, |since| seconds_between(since, now));
-    LockInfo { stage, target, holder, age_seconds, stale }
+    LockInfo { purpose, target, holder, age_seconds, stale }
 }
 
 fn modified(path: &Path) -> Option<Timestamp> {
@@ -196,7 +197,7 @@ fn modified(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(modified).ok()
 }
 
-fn path(locks_dir: &Path, stage: Stage, target: &str) -> Result<PathBuf> {
+fn path(locks_dir: &Path, purpose: Purpose, target: &str) -> Result<PathBuf> {
     let refuse = |reason| Err(Error::Name { what: "lock target", name: target.to_owned(), reason });
     if target.is_empty() || target.len() > 200 {
         return refuse("it must have 1 to 200 bytes");
@@ -210,7 +211,7 @@ fn path(locks_dir: &Path, stage: Stage, target: &str) -> Result<PathBuf> {
     {
         return refuse("it may hold only letters, digits, `_`, `+`, `-`, `.` and `~`");
     }
-    Ok(locks_dir.join(format!("{stage}-{target}.lock")))
+    Ok(locks_dir.join(format!("{purpose}-{target}.lock")))
 }
 
 #[cfg(test)]
@@ -222,13 +223,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let locks = dir.path().join("locks");
         let held =
-            acquire(&locks, Stage::Build, "zlib.1.3.1", |_| panic!("nobody holds it")).unwrap();
-        assert!(try_acquire(&locks, Stage::Build, "zlib.1.3.1").unwrap().is_none());
-        assert!(try_acquire(&locks, Stage::Doc, "zlib.1.3.1").unwrap().is_some());
+            acquire(&locks, Purpose::Build, "zlib.1.3.1", |_| panic!("nobody holds it")).unwrap();
+        assert!(try_acquire(&locks, Purpose::Build, "zlib.1.3.1").unwrap().is_none());
+        assert!(try_acquire(&locks, Purpose::Doc, "zlib.1.3.1").unwrap().is_some());
         let (said, heard) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                acquire(&locks, Stage::Build, "zlib.1.3.1", |lock| {
+                acquire(&locks, Purpose::Build, "zlib.1.3.1", |lock| {
                     said.send(lock.clone()).unwrap()
                 })
                 .unwrap();
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn only_locks_without_a_holder_are_stale() {
         let dir = tempfile::tempdir().unwrap();
-        let _held = acquire(dir.path(), Stage::Tool, "odoc", |_| {}).unwrap();
+        let _held = acquire(dir.path(), Purpose::Tool, "odoc", |_| {}).unwrap();
         let old = r#"{"pid":1,"host":"elsewhere","since":"2020-01-01T00:00:00Z"}"#;
         fs::write(dir.path().join("build-fmt.0.9.0.lock"), old).unwrap();
         fs::write(dir.path().join("doc-fmt.0.9.0.lock"), "").unwrap();
@@ -273,7 +274,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for target in ["", "../x", "a/b", ".x", "a\nb"] {
             assert!(
-                matches!(try_acquire(dir.path(), Stage::Build, target), Err(Error::Name { .. })),
+                matches!(try_acquire(dir.path(), Purpose::Build, target), Err(Error::Name { .. })),
                 "{target:?}"
             );
         }

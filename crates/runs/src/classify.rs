@@ -1,4 +1,4 @@
-//! What a log says happened: a category, the rule that decided, and the line that tells why.
+//! Classification of logs: a category, the rule that decided, and the line that tells why.
 //!
 //! A log is read once, from front to back, in constant memory. The rules are data, in `rules.toml`, which
 //! explains their form; a user's file of the same form stands before them. How the process ended
@@ -18,14 +18,15 @@ use crate::result::{Exit, Stage};
 
 pub use rules::Rules;
 pub use scan::Scanner;
+pub(crate) use verdict::LOG_LIMIT;
 
-/// What happened.
+/// A verdict on what happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Classification {
     /// The kind of result.
     pub category: Category,
-    /// What decided: the name of a rule, or `exit` where it was how the process ended.
+    /// The rule that decided: its name of a rule, or `exit` where it was how the process ended.
     pub rule: String,
     /// The line that tells why, fit to show, at most 300 bytes; `None` for a success.
     pub error: Option<String>,
@@ -36,7 +37,7 @@ pub struct Classification {
 }
 
 impl Rules {
-    /// What happened in a stage whose process ended like this and wrote this log, which is read to its end.
+    /// Tells what happened in a stage whose process ended like this and wrote this log, which is read to its end.
     ///
     /// # Errors
     /// Those of reading the log.
@@ -58,7 +59,7 @@ impl Rules {
         }
     }
 
-    /// What the log of a build says happened, when nothing else is known: a log in which no rule finds
+    /// Tells what the log of a build says happened, when nothing else is known: a log in which no rule finds
     /// anything is that of a success. With the exit of the process, [`Rules::classify`] knows better.
     pub fn classify_build_log(&self, log: &[u8]) -> Classification {
         let mut scanner = Scanner::new(self, Stage::Build);
@@ -67,7 +68,7 @@ impl Rules {
     }
 }
 
-/// What a log says happened, by larder's own rules: see [`Rules::classify_build_log`].
+/// Tells what a log says happened, by larder's own rules: see [`Rules::classify_build_log`].
 pub fn classify_build_log(log: &[u8]) -> Classification {
     Rules::built_in().classify_build_log(log)
 }

@@ -11,6 +11,15 @@ pub struct DataDir {
 /// The file that makes a directory that of a package set.
 const SET: &str = "larder-set.toml";
 
+/// Where the data of a package set are, beside that file.
+const DATA: &str = ".larder/data";
+
+/// The nearest directory of a package set, from `start` upwards.
+fn set_above(start: &Path) -> Option<PathBuf> {
+    let start = std::path::absolute(start).ok()?;
+    start.ancestors().find(|directory| directory.join(SET).is_file()).map(PathBuf::from)
+}
+
 impl DataDir {
     /// The data directory that a command uses: the one `given`, else `$LARDER_DATA_DIR`, else
     /// `.larder/data` beside the `larder-set.toml` of `start` or the nearest directory above it.
@@ -20,9 +29,16 @@ impl DataDir {
         if let Some(root) = given.map(PathBuf::from).or_else(|| variable().map(PathBuf::from)) {
             return Some(DataDir { root });
         }
-        let start = std::path::absolute(start).ok()?;
-        let set = start.ancestors().find(|directory| directory.join(SET).is_file())?;
-        Some(DataDir { root: set.join(".larder/data") })
+        Some(DataDir { root: set_above(start)?.join(DATA) })
+    }
+
+    /// The `larder-set.toml` of the package set whose data these are: the one that they stand beside, else
+    /// that of `start` or the nearest directory above it. `None` when there is none.
+    pub fn set(&self, start: &Path) -> Option<PathBuf> {
+        let root = std::path::absolute(&self.root).ok()?;
+        let beside = root.ancestors().nth(2).filter(|_| root.ends_with(DATA));
+        let beside = beside.filter(|directory| directory.join(SET).is_file()).map(PathBuf::from);
+        Some(beside.or_else(|| set_above(start))?.join(SET))
     }
 
     /// The data in this directory, which need not exist yet.

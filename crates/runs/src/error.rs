@@ -1,4 +1,4 @@
-//! What can go wrong, in words that say on which file, why, and what to do.
+//! Errors, in words that say on which file, why, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ pub enum Error {
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {}: {}", path.display(), reason(source))]
     Io {
-        /// What was attempted: a verb, such as `read` or `rename`.
+        /// The action that was attempted: a verb, such as `read` or `rename`.
         action: &'static str,
         /// The file it was attempted on.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
     Rules {
         /// The rules file.
         path: PathBuf,
-        /// What is wrong with it and where.
+        /// The mistake and its place.
         reason: String,
     },
     /// A word that is none of those that are known.
@@ -59,7 +59,7 @@ pub enum Error {
         package: crate::name::PackageName,
         /// Of which stage.
         stage: crate::result::Stage,
-        /// What cannot be.
+        /// The thing that cannot be.
         reason: String,
     },
     /// The numbers of a run do not add up: its results contradict each other.

@@ -27,11 +27,11 @@ use crate::file::{self, Durability};
 use crate::lock::FileLock;
 use crate::name::{HashName, RunId};
 use crate::result::RunKind;
-use crate::run_log::{self, Run, RunRecord, RunState, Scope};
+use crate::run_log::{self, Run, RunHead, RunState};
 
 pub use published::collect_referenced_universes;
 
-/// What a run's solutions refer to: the content of `references.json` in its directory.
+/// The things that a run's solutions refer to: the content of `references.json` in its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct References {
@@ -53,7 +53,7 @@ impl Default for References {
     }
 }
 
-/// What a collection may do.
+/// The options of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Only tell what would be removed.
@@ -62,7 +62,7 @@ pub struct Options {
     pub keep_runs: usize,
 }
 
-/// What one collection did, or with `dry_run` would do.
+/// The report of one collection, or with `dry_run` of what it would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
     /// The names of what was removed, sorted.
@@ -71,14 +71,14 @@ pub struct Collected {
     pub bytes: u64,
     /// How many were kept.
     pub kept: usize,
-    /// What could not be removed, each with the reason. The rest was removed all the same.
+    /// The things that could not be removed, each with the reason. The rest was removed all the same.
     pub failed: Vec<String>,
     /// Why nothing was collected, where that was not for want of garbage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
 }
 
-/// What [`gc_all`] did.
+/// The report of [`gc_all`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
     /// Layers.
@@ -113,7 +113,7 @@ impl Report {
     }
 }
 
-/// What stands before the name of something that is being removed.
+/// The prefix of the name of something that is being removed.
 const DOOMED: &str = ".gc-";
 
 /// How old an unfinished file must be before it counts as left behind.
@@ -139,29 +139,32 @@ pub fn publish_references(data: &DataDir, run: &Run, references: &References) ->
 /// Those are the references of each running one, of the newest finished one of each kind that was about the
 /// whole set, and of all that are newer than the newest finished full one: a run of some packages
 /// adds to what a full run refers to, and one that died is likely to be started again.
-fn counting(data: &DataDir) -> Result<Vec<(RunRecord, References)>> {
+fn counting(data: &DataDir) -> Result<Vec<(RunHead, References)>> {
     let mut counting = Vec::new();
     let mut whole = BTreeSet::new();
     let runs_dir = data.runs();
-    for run in run_log::list_runs(&runs_dir)?.into_iter().rev() {
+    for run in run_log::list_heads(&runs_dir)?.into_iter().rev() {
+        let newest_whole =
+            run.state == RunState::Finished && run.of_set && !whole.contains(&run.kind);
+        let full_is_older = !whole.contains(&RunKind::Full);
+        if !(run.state == RunState::Running || full_is_older || newest_whole) {
+            continue;
+        }
         let path = runs_dir.join(run.run_id.as_str()).join(REFERENCES);
         let Some(json) = file::read_optional(&path)? else {
             continue;
         };
         let references: References =
             serde_json::from_slice(&json).map_err(io::Error::from).context("read", &path)?;
-        let kind = run.kind();
-        let of_set = run.info.as_ref().is_some_and(|info| info.plan.scope == Scope::All);
-        let newest_whole = run.state == RunState::Finished && of_set && whole.insert(kind);
-        let full_is_older = !whole.contains(&RunKind::Full);
-        if run.state == RunState::Running || full_is_older || newest_whole {
-            counting.push((run, references));
+        if newest_whole {
+            whole.insert(run.kind);
         }
+        counting.push((run, references));
     }
     Ok(counting)
 }
 
-/// What the runs there are protect, or `None` when no run has ever told: the layers of all whose references
+/// The references that count, together, or `None` when no run has ever told: the layers of all whose references
 /// count, and the universes of the running ones.
 ///
 /// # Errors
@@ -220,19 +223,25 @@ fn doomed_universes(
     sweep(&html_dir.join("u"), |name| kept.contains(name), dry_run)
 }
 
-/// Removes all runs but the newest `keep_runs`, those that are running, those whose references count and
-/// the newest finished full run, which says what the set has.
+/// Removes all runs but the newest `keep_runs`, those that are running, those whose references count, the
+/// newest finished full run, which says what the set has, and the full runs since the one before that which
+/// did not come to their end: without them what they did not reach would be taken for superseded.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the runs cannot be listed.
 pub fn gc_runs(data: &DataDir, keep_runs: usize, dry_run: bool) -> Result<Collected> {
-    let runs = run_log::list_runs(&data.runs())?;
+    let runs = run_log::list_heads(&data.runs())?;
     let mut kept: BTreeSet<RunId> =
         counting(data)?.into_iter().map(|(run, _)| run.run_id).collect();
-    let full = |run: &&RunRecord| {
-        run.kind() == RunKind::Full && run.state == RunState::Finished && run.covers_the_set()
-    };
-    kept.extend(runs.iter().rfind(full).map(|run| run.run_id.clone()));
+    let mut whole = 0;
+    for run in runs.iter().rev().filter(|run| run.kind == RunKind::Full) {
+        let finished = run.state == RunState::Finished;
+        whole += usize::from(finished && run.covers_the_set);
+        // Changes compare the last full run of a package with the one before.
+        if whole < 2 && !finished || whole == 1 && finished && run.covers_the_set {
+            kept.insert(run.run_id.clone());
+        }
+    }
     let old = runs.len().saturating_sub(keep_runs.max(1));
     let removed: BTreeSet<_> = runs
         .iter()
@@ -309,7 +318,7 @@ fn is_older(path: &Path, age: Duration) -> bool {
     })
 }
 
-/// What is out of sight and will be removed.
+/// Things that are out of sight and will be removed.
 #[derive(Default)]
 struct Doomed {
     /// Where each is now, with the name it had.

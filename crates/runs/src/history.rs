@@ -1,4 +1,4 @@
-//! What became of each build of a package: `packages/<pkg>/history.jsonl`, one JSON object a line,
+//! The results of each build of a package: `packages/<pkg>/history.jsonl`, one JSON object a line,
 //! append-only, oldest first.
 //!
 //! [`crate::run_log::Run::record`] is the one way in. Appenders and [`compact`] exclude each other with `flock` on `history.lock` beside it; readers take
@@ -21,14 +21,14 @@ use crate::lock::FileLock;
 use crate::name::PackageName;
 
 pub use crate::result::Entry;
-pub use compact::{Checkpoint, Compacted, Streak, compact};
+pub use compact::{Checkpoint, Compacted, Streak, compact, compact_all};
 
-/// What a history file holds.
+/// The content of a history file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
     /// Its entries, in the order in which they were appended.
     pub entries: Vec<Entry>,
-    /// What compactions left of the entries that they removed.
+    /// The checkpoint that compactions left of the entries that they removed.
     pub checkpoint: Option<Checkpoint>,
     /// How many lines could not be read and were skipped.
     pub broken: usize,

@@ -1,4 +1,4 @@
-//! What happened: the run data of a package ecosystem.
+//! The run data of a package ecosystem: what happened.
 //!
 //! A pure data library: it reads and writes the files under `DATA` and knows nothing of builds, stores
 //! or networks, so that other programs can read run data with it. Its modules are those of the `lib`

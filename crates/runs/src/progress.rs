@@ -13,7 +13,7 @@ use crate::name::RunId;
 use crate::result::{Stage, StageResult};
 use crate::run_log::{SCHEMA_VERSION, first_version};
 
-/// What a run is doing. The phases follow each other in this order and no other.
+/// The thing that a run is doing. The phases follow each other in this order and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -66,7 +66,7 @@ pub struct Progress {
     /// How many packages it was asked to build.
     #[serde(default)]
     pub requested_packages: u64,
-    /// What it is doing; changed with [`Progress::set_phase`].
+    /// Its phase; changed with [`Progress::set_phase`].
     phase: Phase,
     /// Targets with a solution so far.
     pub solutions_found: u64,
@@ -84,7 +84,7 @@ pub struct Progress {
     /// Results that were failures, blocked ones included.
     #[serde(default)]
     pub failed_results: u64,
-    /// What is being built now.
+    /// The builds that go on now.
     pub running: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ impl Progress {
         self.running.retain(|name| name != result.package.as_str());
     }
 
-    /// What the run is doing.
+    /// The phase that the run is in.
     pub fn phase(&self) -> Phase {
         self.phase
     }

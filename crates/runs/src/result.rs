@@ -1,106 +1,23 @@
 //! A result: what came of one stage of one package, in one attempt.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Category;
-use crate::error::Error;
-use crate::name::{HashName, PackageName, RunId};
+use crate::name::{HashName, PackageName};
 use crate::time::milliseconds;
 
 mod check;
+mod entry;
+mod words;
 
 pub(crate) use check::is_word;
+pub use entry::Entry;
+pub(crate) use entry::stage_of;
+pub use words::{Origin, Outcome, RunKind, Stage, Status};
 
 /// The version of a line of a history and of a run's results. Lines without one are of the first.
 pub const SCHEMA_VERSION: u32 = 2;
-
-macro_rules! words {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $type { $($(#[$doc])* $variant,)+ }
-
-        impl $type {
-            /// Every one, in order.
-            pub const ALL: [$type; [$($word),+].len()] = [$($type::$variant),+];
-
-            /// The word for it, in files and on the command line.
-            pub fn name(self) -> &'static str {
-                match self { $($type::$variant => $word,)+ }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.name())
-            }
-        }
-
-        impl std::str::FromStr for $type {
-            type Err = Error;
-            fn from_str(word: &str) -> Result<$type, Error> {
-                let found = $type::ALL.into_iter().find(|one| one.name() == word);
-                found.ok_or_else(|| Error::Word { word: word.to_owned(), known: &[$($word),+] })
-            }
-        }
-    };
-}
-
-words! {
-    /// What is done for a package, in this order.
-    Stage {
-        /// Its dependencies' versions are chosen.
-        Solve = "solve",
-        /// It is built.
-        Build = "build",
-        /// Its tests run.
-        Test = "test",
-        /// Its documentation is made.
-        Doc = "doc",
-    }
-}
-
-words! {
-    /// Whether it worked. Why not is the category's to say.
-    Status {
-        /// It did.
-        Success = "success",
-        /// It did not.
-        Failure = "failure",
-    }
-}
-
-words! {
-    /// Where a result comes from.
-    Origin {
-        /// The work was done in this run.
-        Built = "built",
-        /// It was there already.
-        Cached = "cached",
-        /// It came from a store or a service.
-        Restored = "restored",
-        /// It was not tried.
-        Skipped = "skipped",
-    }
-}
-
-words! {
-    /// What a run sets out to do.
-    RunKind {
-        /// Everything in its scope, solved anew: what the status of an ecosystem is made of.
-        Full = "full",
-        /// Some builds of the last full run again.
-        Rerun = "rerun",
-        /// What a revision of the set changed.
-        Since = "since",
-        /// The same as another run with something else, such as a compiler. Says nothing of the status.
-        Compare = "compare",
-    }
-}
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,6 +35,9 @@ pub struct Exit {
     /// Whether it was stopped because memory ran out.
     #[serde(skip_serializing_if = "is_false")]
     pub out_of_memory: bool,
+    /// Whether it was stopped because its log had grown to its limit.
+    #[serde(skip_serializing_if = "is_false")]
+    pub log_limit: bool,
 }
 
 /// A build of a package, or where there was no solution the package.
@@ -145,16 +65,19 @@ pub struct LogFile {
     /// Where that line begins, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// Whether it ends because it had grown to its limit.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cut: bool,
 }
 
-/// What came of one stage of one package, in one attempt.
+/// The result of one stage of one package, in one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StageResult {
     /// `<name>.<version>`.
     #[serde(default = "unknown_package")]
     pub package: PackageName,
-    /// What was done.
+    /// The stage.
     #[serde(default = "build")]
     pub stage: Stage,
     /// The compiler's package.
@@ -221,7 +144,7 @@ pub struct StageResult {
     /// How many jobs it was allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
-    /// What it was built for, such as `x86_64-linux`.
+    /// The platform that it was built for, such as `x86_64-linux`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// The line of the log that says what went wrong.
@@ -293,102 +216,9 @@ impl StageResult {
         self.status == Status::Success
     }
 
-    /// What it means for the package.
+    /// Its meaning for the package.
     pub fn outcome(&self) -> Outcome {
         Outcome::of(self.stage, self.is_success(), &self.category)
-    }
-}
-
-words! {
-    /// What a result means for its package: each result is exactly one of these.
-    Outcome {
-        /// It works.
-        Worked = "worked",
-        /// It fails itself.
-        Failed = "failed",
-        /// It was not tried because something that it needs failed.
-        Blocked = "blocked",
-        /// No versions fit together.
-        Unsolved = "unsolved",
-    }
-}
-
-impl Outcome {
-    /// The outcome of a stage that ended so.
-    pub(crate) fn of(stage: Stage, success: bool, category: &Category) -> Outcome {
-        match (success, category) {
-            (true, _) => Outcome::Worked,
-            (false, Category::DependencyFailure) => Outcome::Blocked,
-            (false, _) if stage == Stage::Solve => Outcome::Unsolved,
-            (false, _) => Outcome::Failed,
-        }
-    }
-
-    /// What several results mean together, each given with whether it is blessed: the blessed one counts
-    /// alone; without one, the worst. `None` where there are none.
-    pub(crate) fn verdict(results: impl IntoIterator<Item = (bool, Outcome)>) -> Option<Outcome> {
-        let rank = |outcome: &Outcome| match outcome {
-            Outcome::Worked => 0,
-            Outcome::Blocked => 1,
-            Outcome::Failed => 2,
-            Outcome::Unsolved => 3,
-        };
-        results
-            .into_iter()
-            .max_by_key(|(blessed, outcome)| (*blessed, rank(outcome)))
-            .map(|(_, outcome)| outcome)
-    }
-}
-
-/// A result as it stands in a package's history and in a run's results: one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// The version of the line's form: [`SCHEMA_VERSION`] for what is written.
-    #[serde(default = "first")]
-    pub schema_version: u32,
-    /// The run.
-    pub run: RunId,
-    /// What that run set out to do.
-    #[serde(default = "full")]
-    pub kind: RunKind,
-    /// What came of it.
-    #[serde(flatten)]
-    pub result: StageResult,
-}
-
-impl Entry {
-    /// The entry of a result in a run.
-    pub fn new(run: RunId, kind: RunKind, result: StageResult) -> Entry {
-        Entry { schema_version: SCHEMA_VERSION, run, kind, result }
-    }
-
-    /// Reads a line of the history of `package`, whose directory says that it is its own. `None` when it
-    /// is no entry. Fills in what lines of the first version do not say.
-    pub(crate) fn parse(line: &[u8], package: Option<&PackageName>) -> Option<Entry> {
-        let mut entry: Entry = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
-        let result = &mut entry.result;
-        if let Some(package) = package {
-            result.package = package.clone();
-        }
-        if entry.schema_version < 2 {
-            result.stage = stage_of(&result.category);
-            result.start = result.end;
-            if result.category == Category::DependencyFailure {
-                result.origin = Origin::Skipped;
-            }
-        }
-        Some(entry)
-    }
-}
-
-/// The stage that an entry of the first version is of, by its category.
-pub(crate) fn stage_of(category: &Category) -> Stage {
-    match category {
-        Category::NoSolution => Stage::Solve,
-        Category::DocCompileFailure | Category::DocLinkFailure => Stage::Doc,
-        Category::TestFailure => Stage::Test,
-        _ => Stage::Build,
     }
 }
 
@@ -402,10 +232,6 @@ fn build() -> Stage {
 
 fn built() -> Origin {
     Origin::Built
-}
-
-fn full() -> RunKind {
-    RunKind::Full
 }
 
 fn first() -> u32 {

@@ -22,8 +22,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,11 +34,14 @@ use crate::file::{self, Durability};
 use crate::name::{PackageName, RunId};
 use crate::progress::{self, Progress};
 use crate::result::RunKind;
+use crate::status_index;
 use crate::time::{Clock, format_time};
 
 pub use logs::{
-    Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, open_log, recorded_result,
+    Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, logs_of_name, open_log,
+    recorded_result,
 };
+pub(crate) use read::{RunHead, list_heads};
 pub use read::{RunRecord, RunState, list_runs, read_results, read_run, run_ids};
 pub use reconcile::{Pending, pending, reconcile};
 pub use summary::{Builds, Failure, Packages, Stages, Summary};
@@ -59,11 +62,12 @@ pub const SCHEMA_VERSION: u32 = 2;
 pub struct Run {
     id: RunId,
     dir: PathBuf,
-    packages: PathBuf,
+    data: DataDir,
     start: Timestamp,
     plan: Plan,
     clock: Clock,
     recorded: Mutex<Recorded>,
+    cuts: Arc<Mutex<logs::Cuts>>,
     /// Held by its being open.
     _lock: File,
 }
@@ -79,13 +83,13 @@ pub enum Scope {
     Packages(Vec<String>),
 }
 
-/// What a run sets out to do.
+/// The plan of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Plan {
     /// Its kind.
     pub kind: RunKind,
-    /// What it is about.
+    /// Its scope.
     pub scope: Scope,
     /// The packages that it is to build; their dependencies come by themselves.
     pub targets: Vec<PackageName>,
@@ -126,7 +130,7 @@ impl Plan {
     }
 }
 
-/// What is known of a run from its first moment: the content of `run.json`.
+/// The facts of a run from its first moment: the content of `run.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunInfo {
@@ -139,7 +143,7 @@ pub struct RunInfo {
     pub pid: u32,
     /// The machine of that process.
     pub host: String,
-    /// What it set out to do.
+    /// Its plan.
     #[serde(flatten)]
     pub plan: Plan,
 }
@@ -191,7 +195,7 @@ impl Run {
         self.start
     }
 
-    /// What the run sets out to do.
+    /// The plan of the run.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -201,7 +205,9 @@ impl Run {
         &self.clock
     }
 
-    /// Ends a run: derives its summary from what it recorded, removes its progress and lets go of its lock.
+    /// Ends a run: derives its summary from what it recorded, removes its progress, brings the status index
+    /// up to date and lets go of its lock. An index that cannot be written is said at info: whoever asks for
+    /// the status then reads the histories.
     ///
     /// # Errors
     /// [`crate::Error::Sums`] when its results contradict each other; [`crate::Error::Io`] when they
@@ -218,6 +224,9 @@ impl Run {
         summary.check()?;
         write_json(&self.dir.join(SUMMARY), &summary)?;
         progress::delete(&self.dir)?;
+        if let Err(error) = status_index::update(&self.data) {
+            tracing::info!("the status index is not up to date: {error}");
+        }
         Ok(summary)
     }
 }
@@ -254,11 +263,12 @@ fn start_in(data: &DataDir, staging: &Path, plan: Plan, clock: Clock) -> Result<
                 return Ok(Run {
                     id,
                     dir,
-                    packages: data.packages(),
+                    data: data.clone(),
                     start,
                     plan,
                     clock,
                     recorded: Mutex::new(Recorded::new(progress)),
+                    cuts: Arc::default(),
                     _lock: lock,
                 });
             }

@@ -25,7 +25,7 @@ pub(crate) use view::View;
 pub(crate) struct Past<'v> {
     /// By the order of the runs; within a run as they were appended.
     views: Vec<View<'v>>,
-    /// What compactions left.
+    /// The checkpoint that compactions left.
     pub checkpoint: Option<Checkpoint>,
     /// Lines that could not be read.
     pub broken_lines: u64,
@@ -41,7 +41,7 @@ impl<'p, 'v> RunEntries<'p, 'v> {
         self.0.first().map_or("", |view| &view.run)
     }
 
-    /// What it set out to do.
+    /// Its kind.
     pub fn kind(self) -> RunKind {
         self.0.first().map_or(RunKind::Full, |view| view.kind)
     }
@@ -51,16 +51,19 @@ impl<'p, 'v> RunEntries<'p, 'v> {
         self.0.iter()
     }
 
-    /// The last result of each stage of each build.
-    fn last(self) -> BTreeMap<Key<'p>, &'p View<'v>> {
-        self.entries().map(|view| (Key::of(view), view)).collect()
+    /// The last result of each stage of each build, sorted.
+    fn last(self) -> Vec<(Key<'p>, &'p View<'v>)> {
+        let mut last: Vec<_> = self.0.iter().rev().map(|view| (Key::of(view), view)).collect();
+        last.sort_by_key(|(key, _)| *key);
+        last.dedup_by_key(|(key, _)| *key);
+        last
     }
 
-    /// What the run made of the package: see [`Outcome::verdict`].
+    /// The verdict of the run on the package: see [`Outcome::verdict`].
     fn verdict(self) -> Option<Outcome> {
         let last = self.last();
         let built = |key: &Key<'_>| matches!(key.stage, Stage::Solve | Stage::Build);
-        let any_built = last.keys().any(built);
+        let any_built = last.iter().any(|(key, _)| built(key));
         Outcome::verdict(
             last.iter()
                 .filter(|(key, view)| {
@@ -72,8 +75,8 @@ impl<'p, 'v> RunEntries<'p, 'v> {
 }
 
 impl<'v> Past<'v> {
-    /// Reads a history, up to and including the run `until` where that is given.
-    pub fn parse(content: &'v [u8], until: Option<&str>) -> Past<'v> {
+    /// Reads a history.
+    pub fn parse(content: &'v [u8]) -> Past<'v> {
         let mut past = Past { views: Vec::new(), checkpoint: None, broken_lines: 0 };
         for line in history::lines(content) {
             if let Some(view) = View::parse(line) {
@@ -84,9 +87,6 @@ impl<'v> Past<'v> {
             } else {
                 past.broken_lines += 1;
             }
-        }
-        if let Some(until) = until {
-            past.views.retain(|view| run_order(&view.run, until).is_le());
         }
         past.views.sort_by(|a, b| run_order(&a.run, &b.run));
         past
@@ -135,21 +135,46 @@ impl<'v> Past<'v> {
         &self,
         is_whole: impl Fn(&str) -> bool,
     ) -> (Standing<'_, 'v>, Option<Standing<'_, 'v>>) {
+        let full = self.runs().enumerate().filter(|(_, run)| run.kind() == RunKind::Full);
+        let mut full: Vec<usize> = full.map(|(index, _)| index).collect();
+        full.pop();
+        self.standings_after(full.pop(), is_whole)
+    }
+
+    /// Where the package stands after all of its runs, and where it stood after those up to run `since`.
+    pub fn standings_since(
+        &self,
+        since: &str,
+        is_whole: impl Fn(&str) -> bool,
+    ) -> (Standing<'_, 'v>, Standing<'_, 'v>) {
+        let until = self.runs().take_while(|run| run_order(run.id(), since).is_le()).count();
+        let (now, before) = self.standings_after(until.checked_sub(1), is_whole);
+        (now, before.unwrap_or_default())
+    }
+
+    /// Where the package stands after all of its runs, and after the one with this number.
+    fn standings_after(
+        &self,
+        number: Option<usize>,
+        is_whole: impl Fn(&str) -> bool,
+    ) -> (Standing<'_, 'v>, Option<Standing<'_, 'v>>) {
         let runs: Vec<RunEntries<'_, 'v>> = self.runs().collect();
-        let mut full = runs.iter().enumerate().filter(|(_, run)| run.kind() == RunKind::Full);
-        let previous = full.next_back().and_then(|_| full.next_back()).map(|(index, _)| index);
-        let (mut standing, mut before) = (Standing::default(), None);
-        for (index, run) in runs.into_iter().enumerate() {
-            standing.apply(run, &is_whole);
-            if Some(index) == previous {
-                before = Some(standing.clone());
+        let whole = |run: &RunEntries<'_, '_>| run.kind() == RunKind::Full && is_whole(run.id());
+        let stood_after = |count: usize| {
+            let runs = runs.get(..count).unwrap_or_default();
+            // A full run that came to its end says everything: those before it do not matter.
+            let first = runs.iter().rposition(whole).unwrap_or(0);
+            let mut standing = Standing::default();
+            for run in runs.iter().skip(first) {
+                standing.apply(*run, &is_whole);
             }
-        }
-        (standing, before)
+            standing
+        };
+        (stood_after(runs.len()), number.map(|number| stood_after(number + 1)))
     }
 }
 
-/// What a result is about, within a package.
+/// The subject of a result, within a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key<'p> {
     /// The stage.
@@ -245,7 +270,7 @@ impl<'p, 'v> Standing<'p, 'v> {
         blessed.or_else(unsolved).map(|(_, counted)| counted.view)
     }
 
-    /// What the package is: see [`Outcome::verdict`]. `None` where it has neither builds nor failed solves.
+    /// The state of the package: see [`Outcome::verdict`]. `None` where it has neither builds nor failed solves.
     pub fn verdict(&self) -> Option<Outcome> {
         let built =
             self.results.iter().filter(|(key, _)| matches!(key.stage, Stage::Solve | Stage::Build));

@@ -21,17 +21,16 @@ use std::path::Path;
 use crate::DataDir;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
-use crate::history;
 use crate::name::run_order;
 use crate::result::RunKind;
-use crate::run_log::{self, Pending, RunRecord, RunState};
+use crate::run_log::{self, Pending, RunHead, RunState};
 use crate::time::{format_time, now};
 
 pub use record::{
     Change, Count, Ending, Failing, Flaky, Numbers, PackageStatus, StageStatus, StatusIndex,
     Totals, Unfinished,
 };
-pub use roots::{Root, RootGroup, Roots, normalised};
+pub use roots::{Root, RootGroup, RootState, Roots, normalised};
 
 /// The version of the file's form; a file of another version is as good as none.
 const SCHEMA_VERSION: u32 = 2;
@@ -39,33 +38,33 @@ const SCHEMA_VERSION: u32 = 2;
 /// The name of the file in `DATA`.
 pub const FILE: &str = "status.json";
 
-/// What the index must know of the runs.
+/// The runs, as far as the index needs them.
 struct Runs {
-    records: Vec<RunRecord>,
+    records: Vec<RunHead>,
     /// The full runs that did not come to their end.
     unfinished: BTreeSet<String>,
 }
 
 impl Runs {
     fn read(data: &DataDir) -> Result<Runs> {
-        let records = run_log::list_runs(&data.runs())?;
+        let records = run_log::list_heads(&data.runs())?;
         let unfinished = records
             .iter()
-            .filter(|run| run.kind() == RunKind::Full && run.state != RunState::Finished)
+            .filter(|run| run.kind == RunKind::Full && run.state != RunState::Finished)
             .map(|run| run.run_id.to_string())
             .collect();
         Ok(Runs { records, unfinished })
     }
 
     /// The newest run that says which packages the set has, where that came to its end.
-    fn newest_whole(&self) -> Option<&RunRecord> {
+    fn newest_whole(&self) -> Option<&RunHead> {
         self.whole().next_back()
     }
 
     /// The runs that say which packages the set has, oldest first.
-    fn whole(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
+    fn whole(&self) -> impl DoubleEndedIterator<Item = &RunHead> {
         self.records.iter().filter(|run| {
-            run.kind() == RunKind::Full && run.state == RunState::Finished && run.covers_the_set()
+            run.kind == RunKind::Full && run.state == RunState::Finished && run.covers_the_set
         })
     }
 }
@@ -76,15 +75,27 @@ impl Runs {
 /// [`crate::Error::Io`] when packages or runs cannot be listed. A history that cannot be read is said at
 /// warning and left out: it is one package's failure.
 pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusIndex> {
+    generate_since(data, previous, None)
+}
+
+/// As [`generate`]; the packages whose histories are read also get their changes since a run.
+fn generate_since(
+    data: &DataDir,
+    previous: Option<StatusIndex>,
+    since: Option<&str>,
+) -> Result<StatusIndex> {
     let packages_dir = data.packages();
     let runs = Runs::read(data)?;
     let pending = run_log::pending(data)?;
     let (mut packages, mut vanished) = match previous {
         Some(previous) => {
-            let same_runs = previous.unfinished_runs == runs.unfinished;
             let mut packages = previous.packages;
-            if !same_runs {
-                packages.values_mut().for_each(|package| package.file = None);
+            let ended: Vec<&String> =
+                previous.unfinished_runs.symmetric_difference(&runs.unfinished).collect();
+            for package in packages.values_mut() {
+                if ended.iter().any(|run| package.may_have_been_in(run)) {
+                    package.file = None;
+                }
             }
             (packages, previous.vanished_packages)
         }
@@ -92,7 +103,7 @@ pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusI
     };
     let new = refresh::unknown_names(&packages_dir, &packages, &pending)?;
     packages.extend(new.iter().map(|name| (name.clone(), PackageStatus::default())));
-    refresh::refresh(&packages_dir, &mut packages, &pending, &runs.unfinished)?;
+    refresh::refresh(&packages_dir, &mut packages, &pending, &runs.unfinished, since)?;
     packages.retain(|name, status| {
         if status.is_empty() && new.binary_search(name).is_err() {
             vanished.push(name.clone());
@@ -108,6 +119,17 @@ pub fn generate(data: &DataDir, previous: Option<StatusIndex>) -> Result<StatusI
 /// As [`generate`].
 pub fn current(data: &DataDir) -> Result<StatusIndex> {
     generate(data, read(data.root()))
+}
+
+/// The index as of now, as [`current`] gives it, that tells what changed since the end of another run, as
+/// [`compare`] does: each history is read once.
+///
+/// # Errors
+/// As [`generate`].
+pub fn current_since(data: &DataDir, since: String) -> Result<StatusIndex> {
+    let mut index = generate_since(data, read(data.root()), Some(&since))?;
+    compare(data, &mut index, since)?;
+    Ok(index)
 }
 
 /// Brings `status.json` up to date and returns the index.
@@ -175,7 +197,7 @@ fn drop_packages(index: &mut StatusIndex, runs: &Runs, vanished: &mut Vec<String
     let newest = runs.newest_whole().map(|run| run.run_id.as_str());
     for (name, package) in &mut index.packages {
         let covered = package.full_run.as_deref();
-        let after = |run: &&RunRecord| {
+        let after = |run: &&RunHead| {
             covered.is_some_and(|covered| run_order(run.run_id.as_str(), covered).is_gt())
         };
         package.dropped_by = runs.whole().find(after).map(|run| run.run_id.to_string());
@@ -212,7 +234,7 @@ fn count(index: &mut StatusIndex) {
 
 /// The newest full run of the whole set, where it has not come to its end, and how far it came.
 fn unfinished(index: &StatusIndex, runs: &Runs) -> Option<Unfinished> {
-    let full = |run: &&RunRecord| run.kind() == RunKind::Full && run.covers_the_set();
+    let full = |run: &&RunHead| run.kind == RunKind::Full && run.covers_the_set;
     let newest = runs.records.iter().rev().find(full)?;
     let id = newest.run_id.as_str();
     let unreached = |package: &&PackageStatus| {
@@ -238,24 +260,32 @@ fn sort_changes(changes: &mut [Change]) {
 pub fn compare(data: &DataDir, index: &mut StatusIndex, since: String) -> Result<()> {
     let runs = Runs::read(data)?;
     let pending: Pending = run_log::pending(data)?;
-    index.changes.clear();
     index.new_packages.clear();
     index.vanished_packages.clear();
-    for (name, package) in &index.packages {
+    let (mut changed, mut changes) = (Vec::new(), Vec::new());
+    for (name, package) in &mut index.packages {
+        let known = package.since_asked.take();
         if let Some(dropped_by) = &package.dropped_by {
             if run_order(dropped_by, &since).is_gt() {
                 index.vanished_packages.push(name.clone());
             }
         } else if run_order(&package.first_run, &since).is_gt() {
             index.new_packages.push(name.clone());
-        } else if run_order(&package.last_run, &since).is_gt()
-            && let Ok(mut content) = fs::read(data.packages().join(name).join(history::FILE))
-        {
-            content.extend(refresh::pending_of(&pending, name));
-            let changes = derive::changes_since(name, &content, &since, &runs.unfinished);
-            index.changes.extend(changes);
+        } else if run_order(&package.last_run, &since).is_gt() {
+            match known {
+                Some(known) => changes.extend(known),
+                None => changed.push(name.as_str()),
+            }
         }
     }
+    changes.extend(refresh::changes_since(
+        &data.packages(),
+        changed,
+        &since,
+        &pending,
+        &runs.unfinished,
+    )?);
+    index.changes = changes;
     sort_changes(&mut index.changes);
     index.since = Some(since);
     Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What tells the time: the system, or whatever a test or an import puts in its place.
+/// A teller of the time: the system, or whatever a test or an import puts in its place.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 

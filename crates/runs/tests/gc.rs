@@ -7,8 +7,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use common::{full, rerun, result, start};
 use larder_runs::DataDir;
-use larder_runs::build_lock::{Stage, acquire};
+use larder_runs::build_lock::{Purpose, acquire};
 use larder_runs::gc::{
     Options, References, collect_referenced_universes, current_references, gc_all, gc_layers,
     gc_runs, gc_universes, publish_references,
@@ -16,6 +17,7 @@ use larder_runs::gc::{
 use larder_runs::name::HashName;
 use larder_runs::result::RunKind;
 use larder_runs::run_log::{Ending, Plan, Run, Scope, run_ids};
+use larder_runs::status_index::generate;
 use larder_runs::time::Clock;
 
 fn hashes(names: &[&str]) -> BTreeSet<HashName> {
@@ -103,7 +105,7 @@ fn what_runs_refer_to_stays() {
     publish(&["four"]).finish(Ending::Complete).unwrap();
     publish(&["two"]).finish(Ending::Complete).unwrap();
     drop(publish(&["three"]));
-    let _building = acquire(&data.locks(), Stage::Build, "building", |_| {}).unwrap();
+    let _building = acquire(&data.locks(), Purpose::Build, "building", |_| {}).unwrap();
 
     // The running one's, the newest finished one's, and the one's that died last.
     assert_eq!(
@@ -173,6 +175,35 @@ fn old_runs_go_but_not_running_ones() {
     assert_eq!((done.removed.len(), done.kept), (2, 3));
     assert!(run_ids(&data.runs()).unwrap().contains(running.id()));
     assert_eq!(gc_runs(&data, 0, false).unwrap().removed.len(), 1, "the newest always stays");
+}
+
+#[test]
+fn a_full_run_that_died_stays_as_long_as_it_decides_what_stands() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let both = [("a.1", "a", "success", true), ("a.1", "b", "timeout", false)];
+    full(&data, "2026-03-01-120000", &both);
+    full(&data, "2026-03-02-120000", &both);
+    let run = start(&data, "2026-03-03-120000", RunKind::Full, Scope::All);
+    run.record(result("2026-03-03-120000", "a.1", "a", "success", true)).unwrap();
+    drop(run);
+    for later in ["2026-03-04-120000", "2026-03-05-120000"] {
+        rerun(&data, later, &[("a.1", "a", "success", true)]);
+    }
+    let stands = || {
+        let index = generate(&data, None).unwrap();
+        (index.other, index.unfinished.map(|run| run.run_id))
+    };
+    let before = stands();
+    assert_eq!((before.0.total, before.1.as_deref()), (1, Some("2026-03-03-120000")));
+    gc_runs(&data, 1, false).unwrap();
+    assert_eq!(stands(), before);
+    // After two full runs that finished it says nothing any more.
+    full(&data, "2026-03-06-120000", &both);
+    full(&data, "2026-03-07-120000", &both);
+    gc_runs(&data, 1, false).unwrap();
+    assert!(!data.runs().join("2026-03-03-120000").exists());
+    assert_eq!(generate(&data, None).unwrap().other.total, 1);
 }
 
 #[test]

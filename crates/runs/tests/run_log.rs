@@ -208,6 +208,7 @@ fn what_cannot_be_is_not_recorded() {
         bytes: 0,
         line: None,
         offset: None,
+        cut: false,
     };
     let elsewhere = StageResult { attempt: 2, log: Some(log), ..fmt() };
     assert!(refused(elsewhere).contains("its log is logs/fmt.0.9.0/h1.build.2.log"));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use larder_runs::history::{self, compact};
 use larder_runs::result::{Outcome, RunKind, Stage, StageResult, Status};
 use larder_runs::run_log::{Ending, Run, Scope};
-use larder_runs::status_index::{FILE, StatusIndex, compare, generate, read, write};
+use larder_runs::status_index::{FILE, StatusIndex, compare, current_since, generate, read, write};
 use larder_runs::{Category, DataDir};
 use proptest::prelude::*;
 
@@ -46,6 +46,10 @@ impl Ecosystem {
     fn since(&self, run: &str) -> StatusIndex {
         let mut index = self.index();
         compare(&self.data, &mut index, run.to_owned()).unwrap();
+        let at_once = current_since(&self.data, run.to_owned()).unwrap();
+        assert_eq!(content(at_once.clone()).changes, index.changes);
+        fs::remove_file(self.data.root().join(FILE)).unwrap_or_default();
+        assert_eq!(current_since(&self.data, run.to_owned()).unwrap().changes, index.changes);
         index
     }
 
@@ -136,6 +140,44 @@ fn without_a_solution_a_package_does_not_work() {
     assert_eq!((failing.since_run.as_str(), failing.times), (R2, 2));
     full(&e.data, R4, &[("a.1", "a", "success", true), ("b.1", "", "no_solution", false)]);
     assert_eq!(e.news(), [("a.1".to_owned(), Status::Success)]);
+}
+
+#[test]
+fn the_end_of_a_run_leaves_an_index_that_a_next_run_does_not_spoil() {
+    let e = ecosystem();
+    full(&e.data, R1, &[("a.1", "a", "success", true), ("b.1", "b", "success", true)]);
+    let path = e.data.packages().join("a.1").join("history.jsonl");
+    // So old that its time tells of every later change.
+    let old = SystemTime::now() - Duration::from_secs(60);
+    fs::File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
+    full(&e.data, R2, &[("b.1", "b", "build_failure", true)]);
+    let index = read(e.data.root()).expect("the run has written it");
+    assert_eq!(content(index.clone()), content(e.index()));
+    let (text, modified) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified());
+
+    // Were the history of a.1 read again, the index would show its other category.
+    let other = String::from_utf8(text.clone()).unwrap().replace("fmt", "FMT");
+    let other = other
+        .replace("\"success\",\"category\":\"success\"", "\"failure\",\"category\":\"timeout\"");
+    let padded = format!("{:<width$}\n", other.trim_end(), width = text.len() - 1);
+    assert_eq!(padded.len(), text.len());
+    fs::write(&path, &padded).unwrap();
+    let file = fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(modified.unwrap()).unwrap();
+    let trusted = |index: &StatusIndex| {
+        generate(&e.data, Some(index.clone())).unwrap().packages["a.1"].failures.is_empty()
+    };
+    assert!(trusted(&index));
+    // A run that goes on, and has nothing of a.1 yet, says nothing of it; neither does one that died.
+    let run = start(&e.data, R3, RunKind::Full, Scope::All);
+    run.record(result(R3, "b.1", "b", "success", true)).unwrap();
+    assert!(trusted(&index));
+    drop(run);
+    assert!(trusted(&index));
+    // What is taken for unfinished decides only over what it may have reached.
+    let mut other = index.clone();
+    other.unfinished_runs.insert(R1.to_owned());
+    assert!(!trusted(&other));
 }
 
 #[test]
@@ -319,6 +361,7 @@ fn an_index_is_written_once_and_read_back() {
     full(&e.data, R1, &[("a.1", "a", "timeout", true)]);
     let index = e.index();
     let root = e.data.root();
+    fs::remove_file(root.join(FILE)).unwrap();
     assert!(write(root, &index).unwrap());
     assert_eq!(read(root).as_ref(), Some(&index));
     let later = StatusIndex { generated: "2999-01-01T00:00:00Z".into(), ..index };

@@ -11,7 +11,7 @@ pub mod mounts;
 pub mod processes;
 pub mod project;
 pub mod run;
-#[cfg(feature = "services")]
+#[cfg(any(feature = "mail", feature = "services"))]
 pub mod services;
 pub mod stores;
 pub mod tools;

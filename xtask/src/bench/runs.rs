@@ -1,5 +1,5 @@
 //! Run data: the status index against `cat` of the same histories, records from many processes
-//! against as many from one, the latest results of a long history, and every command on a large ecosystem.
+//! against as many from one, and the latest results of a long history.
 
 use std::{
     env, fs,
@@ -11,16 +11,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use larder_runs::{
     Category, DataDir,
-    gc::{References, publish_references},
     history::{self, Entry},
     name::{HashName, PackageName},
     result::{BuildRef, Origin, RunKind, Stage, StageResult},
-    run_log::{Ending, LogName, Plan, Run, Scope},
+    run_log::{Ending, Plan, Run, Scope},
     status_index,
     time::{Clock, parse_time},
 };
 
-use super::harness::{Bench, Row, Unit, alternate, median, peak_memory, remove, time};
+use super::harness::{Bench, Row, alternate, remove, time};
 
 /// How many packages, and entries in each one's history.
 const PACKAGES: usize = 5_000;
@@ -36,14 +35,8 @@ const PROCESSES: usize = 8;
 /// The entries of a long history.
 const LONG: usize = 100_000;
 
-/// A large ecosystem: how many packages, runs, and compilers.
-const LARGE: usize = 3_000;
-const LARGE_RUNS: usize = 30;
-const COMPILERS: [&str; 2] = ["ocaml-base-compiler.5.2.0", "ocaml-base-compiler.4.14.2"];
-
-/// How long a command may take on that, in seconds, and how much memory it may hold, in bytes.
-const LARGE_SECONDS: f64 = 0.3;
-const LARGE_BYTES: f64 = 200e6;
+/// The compilers of every ecosystem here.
+pub(super) const COMPILERS: [&str; 2] = ["ocaml-base-compiler.5.2.0", "ocaml-base-compiler.4.14.2"];
 
 /// The status index from nothing, and after ten packages changed: as at the end of a batch, the index
 /// that was written last is read, brought up to date and written.
@@ -67,8 +60,11 @@ pub fn status(bench: &Bench, name: &str) -> Result<Vec<Row>> {
             for package in (0..PACKAGES).step_by(PACKAGES / CHANGED) {
                 run.record(result(package, 0, &time)?)?;
             }
+            // The end of a run brings the index up to date, which is what is to be measured.
+            let index = data.root().join(status_index::FILE);
+            let before = fs::read(&index)?;
             run.finish(Ending::Complete)?;
-            Ok(())
+            Ok(fs::write(&index, before)?)
         },
         || timed(|| refresh(&data)),
         cat,
@@ -92,7 +88,7 @@ fn start(data: &DataDir, time: &str, kind: RunKind) -> Result<Run> {
     Ok(Run::start(data, Plan::new(kind, Scope::All, Vec::new()), Clock::new(move || time))?)
 }
 
-fn remove_file(path: &Path) -> Result<()> {
+pub(super) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
@@ -177,95 +173,6 @@ pub fn latest(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     Ok(vec![medians.row(name, &work, "all entries", 1.0)])
 }
 
-/// Every command that reads run data, on a large ecosystem of which no index has been written: the slowest
-/// and the largest against what they may take.
-pub fn scale(bench: &Bench, name: &str) -> Result<Vec<Row>> {
-    let data = DataDir::new(bench.directory.join(format!("large-{LARGE}-{LARGE_RUNS}")));
-    if !data.root().join("complete").exists() {
-        remove(data.root())?;
-        large(&data)?;
-        write(&data.root().join("complete"), "")?;
-    }
-    let (package, oldest) = (package_name(6)?.to_string(), "2026-03-01-120000");
-    let commands: [&[&str]; 14] = [
-        &["status"],
-        &["status", "--failing", "--json"],
-        &["changes"],
-        &["changes", "--since", oldest],
-        &["failures"],
-        &["failures", "--roots"],
-        &["history", &package],
-        &["history", "package-6", "--latest"],
-        &["runs"],
-        &["runs", "show", "latest"],
-        &["log", &package],
-        &["locks"],
-        &["gc", "--dry-run"],
-        &["notify", "--dry-run"],
-    ];
-    let (mut slowest, mut largest) = ((0.0, ""), (0.0, ""));
-    for arguments in commands {
-        let mut command = bench.larder();
-        command.args(arguments).arg("--data-dir").arg(data.root());
-        let times = (0..bench.runs.max(1)).map(|_| time(&mut command)).collect::<Result<_>>()?;
-        let (seconds, bytes) = (median(times), peak_memory(&command)?);
-        eprintln!("{seconds:.3} s, {:.1} MB: {}", bytes / 1e6, arguments.join(" "));
-        let word = arguments.first().copied().unwrap_or_default();
-        if seconds > slowest.0 {
-            slowest = (seconds, word);
-        }
-        if bytes > largest.0 {
-            largest = (bytes, word);
-        }
-    }
-    let compilers = COMPILERS.len();
-    let what = format!("{LARGE} packages, {LARGE_RUNS} runs, {compilers} compilers: ");
-    let row = |suffix: &str, work: String, unit, ours, theirs| Row {
-        name: format!("{name}{suffix}"),
-        work,
-        yardstick: "allowed".to_owned(),
-        unit,
-        ours,
-        theirs,
-        limit: 1.0,
-    };
-    let (time, memory) = (
-        format!("{what}slowest command ({})", slowest.1),
-        format!("{what}peak memory ({})", largest.1),
-    );
-    Ok(vec![
-        row("", time, Unit::Seconds, slowest.0, LARGE_SECONDS),
-        row("-memory", memory, Unit::Bytes, largest.0, LARGE_BYTES),
-    ])
-}
-
-/// Records a large ecosystem: each run builds every package with every compiler; one in six fails, one in ten
-/// is blocked by one that does. The last run has logs.
-fn large(data: &DataDir) -> Result<()> {
-    for day in 0..LARGE_RUNS {
-        let time = format!("2026-03-{:02}T12:00:00Z", day + 1);
-        let targets = (0..LARGE).map(package_name).collect::<Result<_>>()?;
-        let at = parse_time(&time).context("a time")?;
-        let plan = Plan::new(RunKind::Full, Scope::All, targets);
-        let run = Run::start(data, plan, Clock::new(move || at))?;
-        let mut references = References::default();
-        for package in 0..LARGE {
-            for compiler in 0..COMPILERS.len() {
-                let result = result(package, day / 10 * 20 + compiler, &time)?;
-                references.layers.extend(result.build_hash.clone());
-                if day + 1 == LARGE_RUNS {
-                    let mut log = run.log_writer(&LogName::of(&result))?;
-                    std::io::Write::write_all(&mut log, b"building\n")?;
-                }
-                run.record(result)?;
-            }
-        }
-        publish_references(data, &run, &references)?;
-        run.finish(Ending::Complete)?;
-    }
-    Ok(())
-}
-
 fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let start = Instant::now();
     work()?;
@@ -289,7 +196,7 @@ fn generate(packages: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn write(file: &Path, content: &str) -> Result<()> {
+pub(super) fn write(file: &Path, content: &str) -> Result<()> {
     fs::create_dir_all(file.parent().unwrap_or(file))?;
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }
@@ -301,7 +208,7 @@ fn line(content: &mut String, result: StageResult, run: &str) -> Result<()> {
     Ok(())
 }
 
-fn package_name(package: usize) -> Result<PackageName> {
+pub(super) fn package_name(package: usize) -> Result<PackageName> {
     Ok(format!("package-{package}.1.0").parse()?)
 }
 
@@ -312,7 +219,7 @@ fn hash(package: usize, build: usize) -> Result<HashName> {
 /// A result as an ecosystem has them: two compilers, build hashes that change every ten runs and with
 /// them the result, one build in six failing, one in ten blocked by its neighbour, one package in a hundred
 /// flaky.
-fn result(package: usize, count: usize, time: &str) -> Result<StageResult> {
+pub(super) fn result(package: usize, count: usize, time: &str) -> Result<StageResult> {
     let time = parse_time(time).context("a time")?;
     let build = count / 10 * 2 + count % 2;
     let flaky = package.is_multiple_of(100) && count.is_multiple_of(3);

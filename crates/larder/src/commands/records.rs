@@ -1,14 +1,55 @@
-//! What the commands that read run data have in common: how runs and packages are asked for, and shown.
+//! Common parts of the commands that read run data: how runs and packages are asked for, and shown.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::Args;
 use larder_runs::name::{PackageName, RunId};
+use larder_runs::result::Stage;
 use larder_runs::run_log::{self, RunRecord};
+use larder_runs::status_index::Failing;
 use larder_runs::{DataDir, history, time};
 use serde_json::json;
 
-use super::App;
+use super::here;
+use crate::exit::Failure;
 use crate::table::age;
+
+/// The option that says where the data of the ecosystem are.
+#[derive(Args)]
+pub struct Data {
+    /// The data directory; else $LARDER_DATA_DIR, else .larder/data beside larder-set.toml
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Data {
+    /// The data directory, which is there.
+    ///
+    /// # Errors
+    /// When none is given, found or there.
+    pub fn open(&self) -> Result<DataDir, Failure> {
+        let Some(data) = DataDir::find(self.data_dir.as_deref(), here()) else {
+            return Err(Failure::wrong(
+                "no data directory: give --data-dir DIR, set LARDER_DATA_DIR, or work beside \
+                 larder-set.toml",
+            ));
+        };
+        if !data.root().is_dir() {
+            let root = data.root().display();
+            return Err(Failure::wrong(format!(
+                "there is no data directory {root}: `larder batch` makes one"
+            )));
+        }
+        Ok(data)
+    }
+
+    /// The same where it was given, else what `before` says: `--data-dir` may stand before or after the
+    /// action of a command.
+    pub fn or<'a>(&'a self, before: &'a Data) -> &'a Data {
+        if self.data_dir.is_some() { self } else { before }
+    }
+}
 
 /// A run as it is asked for.
 #[derive(Clone)]
@@ -37,8 +78,11 @@ impl FromStr for Which {
 }
 
 impl Which {
-    /// The run, or `None` when there is none, which has been said.
-    pub fn find(&self, app: &App, data: &DataDir) -> larder_runs::Result<Option<RunRecord>> {
+    /// The run, which there has to be.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn find(&self, data: &DataDir) -> Result<RunRecord, Failure> {
         let runs = data.runs();
         let mut ids = run_log::run_ids(&runs)?;
         let id = match self {
@@ -46,14 +90,13 @@ impl Which {
             Which::Id(id) => Some(id.clone()),
         };
         let run = id.as_ref().map_or(Ok(None), |id| run_log::read_run(&runs, id))?;
-        if run.is_none() {
-            let what = id.as_ref().map_or("no run yet".to_owned(), |id| format!("no run {id}"));
+        run.ok_or_else(|| {
+            let which = id.as_ref().map_or("no run yet".to_owned(), |id| format!("no run {id}"));
             let near = id.and_then(|id| nearest(id.as_str(), ids.iter().map(RunId::as_str)));
-            let hint = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
-            app.ui.error(&format!("there is {what} in {}{hint}", runs.display()));
-            app.ui.status("`larder runs` lists them");
-        }
-        Ok(run)
+            let near = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
+            Failure::failed(format!("there is {which} in {}{near}", runs.display()))
+                .hint("`larder runs` lists them")
+        })
     }
 }
 
@@ -79,15 +122,11 @@ impl FromStr for Named {
     }
 }
 
-/// The packages with a history that are asked for. None when there are none, which has been said.
+/// The packages with a history that are asked for: at least one.
 ///
 /// # Errors
-/// When the packages cannot be listed.
-pub fn known_packages(
-    app: &App,
-    data: &DataDir,
-    wanted: &Named,
-) -> larder_runs::Result<Vec<PackageName>> {
+/// When there are none, or packages cannot be listed.
+pub fn known_packages(data: &DataDir, wanted: &Named) -> Result<Vec<PackageName>, Failure> {
     let (text, name) = match wanted {
         Named::Version(package) => {
             if history::exists(&data.packages(), package)? {
@@ -103,14 +142,15 @@ pub fn known_packages(
     if !versions.is_empty() && matches!(wanted, Named::Name(_)) {
         return Ok(versions);
     }
-    app.ui.error(&format!("there is no history of {text}"));
+    let failure = Failure::failed(format!("there is no history of {text}"));
     if !versions.is_empty() {
         let known: Vec<&str> = versions.iter().map(PackageName::as_str).collect();
-        app.ui.status(&format!("there are {}", known.join(", ")));
-    } else if let Some(near) = nearest(name, all.iter().map(PackageName::name)) {
-        app.ui.status(&format!("did you mean {near}?"));
+        return Err(failure.hint(format!("there are {}", known.join(", "))));
     }
-    Ok(Vec::new())
+    Err(match nearest(name, all.iter().map(PackageName::name)) {
+        Some(near) => failure.hint(format!("did you mean {near}?")),
+        None => failure,
+    })
 }
 
 /// The one of several words that another was meant to be, where one is near enough.
@@ -141,4 +181,12 @@ pub fn short(hash: &str) -> String {
 /// A number of things: `1 package`, `2 packages`.
 pub fn plural(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// The category of a failure, with its stage where that does not go without saying.
+pub fn failure_kind(failing: &Failing) -> String {
+    match failing.stage {
+        Stage::Solve | Stage::Build => failing.category.to_string(),
+        stage => format!("{stage}: {}", failing.category),
+    }
 }

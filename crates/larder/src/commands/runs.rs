@@ -1,63 +1,15 @@
 //! `runs`.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
 use clap::{Args, Subcommand};
 use larder_runs::DataDir;
 use larder_runs::progress::Progress;
 use larder_runs::run_log::{self, Log, Packages, RunRecord, RunState, Scope, Summary};
 use serde_json::json;
 
-use super::records::{Which, event, plural};
-use super::{App, FAILED, WRONG, here};
+use super::App;
+use super::records::{Data, Which, event, plural};
+use crate::exit::{Exit, Failure};
 use crate::table::{Cell, Table, Tone, age};
-
-/// Where the data of the ecosystem are.
-#[derive(Args)]
-pub struct Data {
-    /// The data directory; else $LARDER_DATA_DIR, else .larder/data beside larder-set.toml
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl Data {
-    /// The data directory, which is there.
-    ///
-    /// # Errors
-    /// The exit code, when none is given, found or there; the reason has been said.
-    pub fn open(&self, app: &App) -> Result<DataDir, ExitCode> {
-        let Some(data) = DataDir::find(self.data_dir.as_deref(), here()) else {
-            app.ui.error(
-                "no data directory: give --data-dir DIR, set LARDER_DATA_DIR, or work beside \
-                 larder-set.toml",
-            );
-            return Err(ExitCode::from(WRONG));
-        };
-        if !data.root().is_dir() {
-            let root = data.root().display();
-            app.ui.error(&format!("there is no data directory {root}: `larder batch` makes one"));
-            return Err(ExitCode::from(WRONG));
-        }
-        Ok(data)
-    }
-}
-
-/// Runs a command's work; says what kept it from its end.
-pub fn report(
-    app: &App,
-    data: &Data,
-    work: impl FnOnce(&DataDir) -> larder_runs::Result<ExitCode>,
-) -> ExitCode {
-    let data = match data.open(app) {
-        Ok(data) => data,
-        Err(code) => return code,
-    };
-    work(&data).unwrap_or_else(|error| {
-        app.ui.error(&error.to_string());
-        ExitCode::from(FAILED)
-    })
-}
 
 /// List the runs, or show one
 #[derive(Args)]
@@ -89,24 +41,15 @@ enum Action {
 }
 
 /// Runs `larder runs`.
-pub fn runs(app: &App, arguments: &Runs) -> ExitCode {
+pub fn runs(app: &App, arguments: &Runs) -> Result<Exit, Failure> {
     match &arguments.action {
-        None => report(app, &arguments.data, |data| list(app, data, None)),
-        Some(Action::List { data, limit }) => {
-            report(app, or(data, &arguments.data), |data| list(app, data, *limit))
-        }
-        Some(Action::Show { data, run }) => {
-            report(app, or(data, &arguments.data), |data| show(app, data, run))
-        }
+        None => list(app, &arguments.data.open()?, None),
+        Some(Action::List { data, limit }) => list(app, &data.or(&arguments.data).open()?, *limit),
+        Some(Action::Show { data, run }) => show(app, &data.or(&arguments.data).open()?, run),
     }
 }
 
-/// `--data-dir` may stand before or after the action.
-fn or<'a>(after: &'a Data, before: &'a Data) -> &'a Data {
-    if after.data_dir.is_some() { after } else { before }
-}
-
-fn list(app: &App, data: &DataDir, limit: Option<usize>) -> larder_runs::Result<ExitCode> {
+fn list(app: &App, data: &DataDir, limit: Option<usize>) -> Result<Exit, Failure> {
     let heading = [
         "RUN", "STATE", "KIND", "TOOK", "PACKAGES", "WORK", "FAIL", "BLOCKED", "UNSOLVED", "PHASE",
     ];
@@ -142,7 +85,7 @@ fn list(app: &App, data: &DataDir, limit: Option<usize>) -> larder_runs::Result<
     if ids.is_empty() {
         app.ui.status("no runs yet");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn phase(progress: &Progress) -> String {
@@ -163,8 +106,8 @@ fn state(state: RunState) -> Cell {
     )
 }
 
-fn show(app: &App, data: &DataDir, run: &Which) -> larder_runs::Result<ExitCode> {
-    let Some(run) = run.find(app, data)? else { return Ok(ExitCode::from(FAILED)) };
+fn show(app: &App, data: &DataDir, run: &Which) -> Result<Exit, Failure> {
+    let run = run.find(data)?;
     let runs_dir = data.runs();
     let logs = run_log::all_logs(&runs_dir, &run.run_id)?;
     let recorded = run_log::read_results(&runs_dir.join(run.run_id.as_str()))?;
@@ -206,10 +149,10 @@ fn show(app: &App, data: &DataDir, run: &Which) -> larder_runs::Result<ExitCode>
         ]);
     }
     table.print(&app.ui);
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-/// What there is to say of a run, in lines of two words or more.
+/// The facts of a run, each with its name.
 fn facts_of(run: &RunRecord) -> Vec<(&'static str, Cell)> {
     let mut facts = vec![("run", run.run_id.as_str().into()), ("state", state(run.state))];
     if let Some(info) = &run.info {

@@ -8,7 +8,7 @@ use crate::sanitise;
 
 /// How much is looked at together, in bytes.
 const BLOCK: usize = 256 * 1024;
-/// What of a line is looked at, in bytes.
+/// How much of a line is looked at, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
 /// The longest error line that is kept, in bytes.
 const LONGEST_ERROR: usize = 300;
@@ -31,7 +31,7 @@ pub struct Scanner<'r> {
     pub(super) evidence: Evidence,
 }
 
-/// What a log said.
+/// The lines of a log that say something.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     /// For each rule, what it found.
@@ -42,7 +42,7 @@ pub(super) struct Evidence {
     pub lines: u64,
 }
 
-/// What one rule found.
+/// The lines that one rule found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trace {
     /// Its first line that counts.
@@ -88,7 +88,7 @@ impl<'r> Scanner<'r> {
         }
     }
 
-    /// What happened to the process that wrote all this and ended like this; `None` where that is not known.
+    /// Decides what happened to the process that wrote all this and ended like this; `None` where its end is not known.
     pub fn finish(mut self, exit: Option<&Exit>) -> Classification {
         self.drain();
         let rest = std::mem::take(&mut self.buffer);

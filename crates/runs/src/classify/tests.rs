@@ -153,6 +153,25 @@ fn a_log_that_was_cut_says_so() {
 }
 
 #[test]
+fn a_process_stopped_for_its_log_is_that_unless_an_error_came_before() {
+    let stopped = Exit { signal: Some(9), log_limit: true, ..Exit::default() };
+    let found = classify(Stage::Build, stopped, "noise\nnoise\n");
+    assert_eq!((found.category, found.line), (Category::LogLimit, None));
+    assert_eq!(found.error.unwrap(), "stopped because its log had grown to its limit");
+    let marker = log_limit_line(1000);
+    for log in [format!("a.c:1:1: error: x\nnoise\n{marker}"), "a.c:1:1: error: x\nnoise\n".into()]
+    {
+        let found = classify(Stage::Build, stopped, &log);
+        assert_eq!((found.category, found.line), (Category::BuildFailure, Some(1)), "{log}");
+    }
+    let summary = format!("make: *** [all] Error 1\nnoise\n{marker}");
+    assert_eq!(classify(Stage::Build, stopped, &summary).category, Category::LogLimit);
+    let late = Exit { timed_out: true, ..stopped };
+    assert_eq!(classify(Stage::Build, late, &marker).category, Category::Timeout);
+    assert_eq!(classify(Stage::Build, code(0), &marker).category, Category::Success);
+}
+
+#[test]
 fn a_user_extends_the_rules() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rules.toml");

@@ -22,7 +22,10 @@ const CRASHES: [(i32, &str); 7] = [
 /// The signals by which others end it: interrupt, quit, kill, terminate, processor time, file size.
 const KILLS: [i32; 6] = [2, 3, 9, 15, 24, 25];
 
-/// What happened.
+/// The error of a process that was stopped for its log.
+pub(crate) const LOG_LIMIT: &str = "stopped because its log had grown to its limit";
+
+/// Decides what happened to a process that ended like this; where that is not known, by its log alone.
 pub(super) fn decide(
     rules: &Rules,
     stage: Stage,
@@ -42,6 +45,12 @@ pub(super) fn decide(
     }
     if exit.timed_out {
         return log.explained(Category::Timeout, "stopped because it took too long");
+    }
+    if exit.log_limit || log.is_cut() {
+        return match log.deciding() {
+            Some((rule, finding)) => found(rule, stage, finding),
+            None => log.explained(Category::LogLimit, LOG_LIMIT),
+        };
     }
     if let Some((rule, finding)) = log.first(|rule| rule.weight == Weight::Decisive) {
         return found(rule, stage, finding);
@@ -72,7 +81,7 @@ fn reported_by_a_shell(code: i32) -> Option<i32> {
     known.then_some(signal)
 }
 
-/// What happened to a process that a signal ended: what it lacked, if it said so, else what the signal says.
+/// Decides about a process that a signal ended: by what it lacked, if it said so, else by the signal.
 fn signalled(log: &Log<'_>, signal: i32) -> Classification {
     let lacked = |rule: &Rule| matches!(rule.category, Category::OutOfMemory | Category::DiskFull);
     if let Some((rule, finding)) = log.first(lacked) {
@@ -106,7 +115,7 @@ fn success() -> Classification {
     }
 }
 
-/// What a rule found, in terms of the stage.
+/// Puts what a rule found in terms of the stage.
 fn found(rule: &Rule, stage: Stage, finding: &Finding) -> Classification {
     let category = match rule.category {
         Category::BuildFailure if rule.weight == Weight::Summary => unexplained(stage),
@@ -130,7 +139,7 @@ fn of(category: Category, rule: &Rule, finding: &Finding) -> Classification {
     }
 }
 
-/// What a log said, and what that means.
+/// A log with the rules that say what it means.
 struct Log<'a> {
     rules: &'a Rules,
     evidence: &'a Evidence,
@@ -150,11 +159,23 @@ impl<'a> Log<'a> {
 
     /// The rule that decides by the log alone.
     fn best(&self) -> Option<(&'a Rule, &'a Finding)> {
-        let specific = |rule: &Rule| rule.weight == Weight::Specific;
-        self.first(|rule| rule.weight == Weight::Decisive)
+        self.deciding()
+            .or_else(|| self.first(|rule| rule.category == Category::LogLimit))
+            .or_else(|| self.first(|rule| rule.weight == Weight::Summary))
+    }
+
+    /// The rule that found an error which says what is wrong. That a log was cut says it of the log only.
+    fn deciding(&self) -> Option<(&'a Rule, &'a Finding)> {
+        let of = |rule: &Rule, weight| rule.weight == weight && rule.category != Category::LogLimit;
+        let specific = |rule: &Rule| of(rule, Weight::Specific);
+        self.first(|rule| of(rule, Weight::Decisive))
             .or_else(|| self.first(|rule| specific(rule) && rule.category.is_weather()))
             .or_else(|| self.first(specific))
-            .or_else(|| self.first(|rule| rule.weight == Weight::Summary))
+    }
+
+    /// Whether the log says that it was cut.
+    fn is_cut(&self) -> bool {
+        self.first(|rule| rule.category == Category::LogLimit).is_some()
     }
 
     /// A category that the exit has settled, with the line that says so as well, if there is one.

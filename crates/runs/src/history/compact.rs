@@ -1,7 +1,10 @@
 //! Shorter histories that still know what they have forgotten.
 
 use std::collections::{BTreeSet, HashSet};
+use std::panic;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ use crate::result::{RunKind, SCHEMA_VERSION, Stage};
 use crate::standing::{Past, View};
 use crate::time;
 
-/// What [`compact`] did.
+/// The report of [`compact`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Compacted {
     /// Entries kept.
@@ -24,7 +27,7 @@ pub struct Compacted {
     pub broken: usize,
 }
 
-/// What is left of the entries that compactions removed: a line of a history. Entries that stand before
+/// The rest of the entries that compactions removed: a line of a history. Entries that stand before
 /// it are in its numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,11 +100,10 @@ pub fn compact(
     }
     let _lock = super::lock_creating_dirs(&path)?;
     let content = super::content(packages_dir, package)?;
-    let max_age = u64::from(max_age_days) * 24 * 60 * 60;
-    let is_old = |view: &View<'_>| {
-        time::parse_time(&view.ts)
-            .is_some_and(|ts| ts <= now && time::seconds_between(ts, now) >= max_age)
-    };
+    let age = Age::new(max_age_days, now);
+    if let Some(kept) = age.keeps_all(&content) {
+        return Ok(Compacted { kept, ..report });
+    }
     let compared = last_full_runs(&content);
     let mut seen = HashSet::new();
     // From the end: what is kept of the old entries, and the young ones; each last to first.
@@ -112,7 +114,7 @@ pub fn compact(
             continue;
         };
         let last = seen.insert((view.stage(), view.build_hash.to_string()));
-        if !is_old(&view) {
+        if !age.is_old(&view) {
             young.push(line);
         } else if max_age_days > 0 && (last || compared.contains(&*view.run)) {
             old.push(line);
@@ -122,31 +124,98 @@ pub fn compact(
     }
     report.kept = old.len() + young.len();
     if report.removed + report.broken > 0 {
-        let checkpoint = checkpoint(&content, is_old, report.removed as u64);
-        let kept: Vec<Vec<u8>> = old.into_iter().rev().map(<[u8]>::to_vec).collect();
-        let young = young.into_iter().rev().map(<[u8]>::to_vec);
-        let lines = kept.into_iter().chain(checkpoint.map(Checkpoint::line)).chain(young);
-        let rewritten: Vec<u8> = lines.flat_map(|line| [line, vec![b'\n']].concat()).collect();
+        let checkpoint = checkpoint(&content, &age, report.removed as u64);
+        let checkpoint = checkpoint.map(Checkpoint::line);
+        let mut rewritten = Vec::with_capacity(content.len());
+        let old = old.into_iter().rev();
+        for line in old.chain(checkpoint.as_deref()).chain(young.into_iter().rev()) {
+            rewritten.extend_from_slice(line);
+            rewritten.push(b'\n');
+        }
         file::write_atomic(&path, &rewritten, Durability::Power)?;
     }
     Ok(report)
 }
 
+/// Compacts every history, several at once; gives what became of each. One that cannot be compacted stops no
+/// other.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the packages cannot be listed.
+pub fn compact_all(
+    packages_dir: &Path,
+    max_age_days: u32,
+    now: Timestamp,
+) -> Result<Vec<Result<Compacted>>> {
+    let packages = super::packages(packages_dir)?;
+    let share = packages.len().div_ceil(WRITERS).max(1);
+    let work = |share: &[PackageName]| -> Vec<Result<Compacted>> {
+        share.iter().map(|package| compact(packages_dir, package, max_age_days, now)).collect()
+    };
+    Ok(thread::scope(|scope| {
+        let threads: Vec<_> =
+            packages.chunks(share).map(|share| scope.spawn(move || work(share))).collect();
+        let joined = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    }))
+}
+
+/// How many histories are rewritten at once. Each is synced to the disk, which takes many at a time.
+const WRITERS: usize = 8;
+
+/// The age from which entries are old.
+struct Age {
+    seconds: u64,
+    now: Timestamp,
+    /// The day on which an entry can be the youngest old one, as text.
+    day: String,
+}
+
+impl Age {
+    fn new(days: u32, now: Timestamp) -> Age {
+        let seconds = u64::from(days) * 24 * 60 * 60;
+        let youngest = now.checked_sub(Duration::from_secs(seconds)).unwrap_or(Timestamp::MIN);
+        Age { seconds, now, day: time::format_time(youngest).chars().take(10).collect() }
+    }
+
+    fn is_old(&self, view: &View<'_>) -> bool {
+        // Most entries are of a later day, or without a readable time, and not old either way.
+        let bytes = view.ts.as_bytes();
+        let utc = bytes.last() == Some(&b'Z') && bytes.get(10) == Some(&b'T');
+        if utc && self.day.len() == 10 && view.ts.get(..10).is_some_and(|day| day > &*self.day) {
+            return false;
+        }
+        time::parse_time(&view.ts)
+            .is_some_and(|ts| ts <= self.now && time::seconds_between(ts, self.now) >= self.seconds)
+    }
+
+    /// How many entries a history has, where none is old and no line broken.
+    fn keeps_all(&self, content: &[u8]) -> Option<usize> {
+        let mut entries = 0;
+        for line in super::lines(content) {
+            match View::parse(line) {
+                Some(view) if self.is_old(&view) => return None,
+                Some(_) => entries += 1,
+                None => _ = Checkpoint::parse(line)?,
+            }
+        }
+        Some(entries)
+    }
+}
+
 /// The newest two full runs of a history.
 fn last_full_runs(content: &[u8]) -> BTreeSet<String> {
-    let past = Past::parse(content, None);
+    let past = Past::parse(content);
     let full = past.runs().rev().filter(|run| run.kind() == RunKind::Full);
     full.take(2).map(|run| run.id().to_owned()).collect()
 }
 
-/// What the old entries of a history say together; `None` when it has none and no checkpoint.
-fn checkpoint(
-    content: &[u8],
-    is_old: impl Fn(&View<'_>) -> bool,
-    removed: u64,
-) -> Option<Checkpoint> {
-    let mut past = Past::parse(content, None);
-    past.retain(|view| view.folded || is_old(view));
+/// The sum of what the old entries of a history say; `None` when it has none and no checkpoint.
+fn checkpoint(content: &[u8], age: &Age, removed: u64) -> Option<Checkpoint> {
+    let mut past = Past::parse(content);
+    past.retain(|view| view.folded || age.is_old(view));
     let first_run = past.first_run()?.to_owned();
     let before = past.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.removed_entries);
     Some(Checkpoint { first_run, removed_entries: before + removed, streaks: past.streaks() })

@@ -1,4 +1,4 @@
-//! What a result must be before it is recorded.
+//! The checks of a result before it is recorded.
 
 use std::time::Duration;
 

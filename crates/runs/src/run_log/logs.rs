@@ -1,23 +1,26 @@
 //! The logs of a run: one for each attempt at a stage of a build.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, Mode, OFlags};
 
 use super::{RESULTS, Run, RunState, read_run};
+use crate::classify::log_limit_line;
 use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::history;
 use crate::name::{HashName, PackageName, RunId};
 use crate::result::{Entry, LogFile, Stage, StageResult};
 
-/// What a log is of. Two compilers, and two attempts, have each their own.
+/// The subject of a log. Two compilers, and two attempts, have each their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogName {
     /// The package.
@@ -32,7 +35,7 @@ pub struct LogName {
     pub attempt: u32,
 }
 
-/// What stands for the build in the name of a log where neither that nor the compiler is known.
+/// The word for the build in the name of a log where neither that nor the compiler is known.
 const UNKNOWN: &str = "-";
 
 impl LogName {
@@ -93,7 +96,17 @@ pub struct LogWriter {
     file: File,
     path: String,
     bytes: u64,
+    lines: u64,
+    /// Whether the next byte begins a line.
+    line_starts: bool,
+    limit: u64,
+    cut: bool,
+    /// The logs of the run that were cut.
+    cuts: Arc<Mutex<Cuts>>,
 }
+
+/// The logs of a run that reached their limit, by path: the number of the line that says so, and where it begins.
+pub(super) type Cuts = HashMap<String, (u64, u64)>;
 
 impl Run {
     /// Begins a log.
@@ -110,22 +123,82 @@ impl Run {
             .open(&path)
             .context("create the log", &path)?;
         file.lock().context("lock", &path)?;
-        Ok(LogWriter { file, path: relative, bytes: 0 })
+        Ok(LogWriter {
+            file,
+            path: relative,
+            bytes: 0,
+            lines: 0,
+            line_starts: true,
+            limit: u64::MAX,
+            cut: false,
+            cuts: self.cuts.clone(),
+        })
     }
 }
 
 impl LogWriter {
+    /// The same log, in which at most `limit` bytes fit. Where more come, a line says that, the rest is
+    /// taken and thrown away, and the result becomes a `log_limit` when it is recorded, unless a line before
+    /// that has decided. To stop the process is the caller's: see [`LogWriter::is_cut`].
+    #[must_use]
+    pub fn limited(self, limit: u64) -> LogWriter {
+        LogWriter { limit, ..self }
+    }
+
+    /// Whether the limit has been reached: the process is to be stopped.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Ends the log.
     pub fn finish(self) -> LogFile {
-        LogFile { path: self.path, bytes: self.bytes, line: None, offset: None }
+        LogFile { path: self.path, bytes: self.bytes, line: None, offset: None, cut: self.cut }
+    }
+
+    /// Appends what fits, and notes how far it came.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        let part = bytes.get(..written).unwrap_or_default();
+        self.bytes += written as u64;
+        self.lines += memchr::memchr_iter(b'\n', part).count() as u64;
+        self.line_starts = part.last().map_or(self.line_starts, |last| *last == b'\n');
+        Ok(written)
+    }
+
+    /// Ends the log with a line that says why.
+    fn cut(&mut self) -> io::Result<()> {
+        self.cut = true;
+        let line_feed = if self.line_starts { "" } else { "\n" };
+        let (line, offset) =
+            (self.lines + line_feed.len() as u64 + 1, self.bytes + line_feed.len() as u64);
+        self.cuts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(self.path.clone(), (line, offset));
+        let marker = format!("{line_feed}{}", log_limit_line(self.limit));
+        let mut rest = marker.as_bytes();
+        while !rest.is_empty() {
+            let written = self.append(rest)?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        Ok(())
     }
 }
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
+        if self.cut {
+            return Ok(bytes.len());
+        }
+        let room = usize::try_from(self.limit.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+        if bytes.len() <= room {
+            return self.append(bytes);
+        }
+        match room {
+            0 => self.cut().map(|()| bytes.len()),
+            // What does not fit comes again, and then there is no room.
+            _ => self.append(bytes.get(..room).unwrap_or_default()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -138,7 +211,7 @@ impl Write for LogWriter {
 pub struct Log {
     /// The run that wrote it.
     pub run: RunId,
-    /// What it is of.
+    /// Its subject.
     pub name: LogName,
     /// Where it is, relative to the run's directory.
     pub path: String,
@@ -183,6 +256,22 @@ pub fn find_logs(runs_dir: &Path, run: &RunId, package: &PackageName) -> Result<
 /// # Errors
 /// As [`find_logs`].
 pub fn all_logs(runs_dir: &Path, run: &RunId) -> Result<Vec<Log>> {
+    logs_of(runs_dir, run, |_| true)
+}
+
+/// The logs of a run, by package, of all versions of the packages of this name.
+///
+/// # Errors
+/// As [`find_logs`].
+pub fn logs_of_name(runs_dir: &Path, run: &RunId, name: &str) -> Result<Vec<Log>> {
+    logs_of(runs_dir, run, |package| package.name() == name)
+}
+
+fn logs_of(
+    runs_dir: &Path,
+    run: &RunId,
+    wanted: impl Fn(&PackageName) -> bool,
+) -> Result<Vec<Log>> {
     let dir = runs_dir.join(run.as_str());
     let mut packages: Vec<PackageName> =
         file::names(&dir.join("logs"))?.iter().filter_map(|name| name.parse().ok()).collect();
@@ -190,6 +279,7 @@ pub fn all_logs(runs_dir: &Path, run: &RunId) -> Result<Vec<Log>> {
         let names = file::names(&dir.join(directory))?;
         packages.extend(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()));
     }
+    packages.retain(wanted);
     packages.sort_unstable();
     packages.dedup();
     let mut logs = Vec::new();

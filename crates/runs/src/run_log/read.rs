@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::{INFO, LOCK, RESULTS, RunInfo, SUMMARY, Scope, Summary};
 use crate::error::Result;
@@ -13,7 +14,7 @@ use crate::name::RunId;
 use crate::progress::{self, Progress};
 use crate::result::{Entry, RunKind};
 
-/// What state a run is in, by what its directory shows.
+/// The state of a run, by what its directory shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
@@ -28,6 +29,17 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// The state of a run that is locked or not, and whose summary, if there is one, says whether it was
+    /// interrupted.
+    fn of(interrupted: Option<bool>, locked: bool) -> RunState {
+        match (interrupted, locked) {
+            (Some(true), _) => RunState::Interrupted,
+            (Some(false), _) => RunState::Finished,
+            (None, true) => RunState::Running,
+            (None, false) => RunState::Died,
+        }
+    }
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,14 +61,14 @@ pub struct RunRecord {
     pub state: RunState,
     /// Who started it, when and what for; `None` when `run.json` is missing or malformed.
     pub info: Option<RunInfo>,
-    /// What came of it, once it has ended in order.
+    /// Its summary, once it has ended in order.
     pub summary: Option<Summary>,
     /// How far it has come, or had when it died.
     pub progress: Option<Progress>,
 }
 
 impl RunRecord {
-    /// What it set out to do; a full run where it does not say.
+    /// Its kind; a full run where it does not say.
     pub fn kind(&self) -> RunKind {
         self.info.as_ref().map_or(RunKind::Full, |info| info.plan.kind)
     }
@@ -92,15 +104,74 @@ pub fn read_run(runs_dir: &Path, id: &RunId) -> Result<Option<RunRecord>> {
     // The lock before the summary: a run that ends in between is finished, not dead.
     let locked = lock::is_held(&dir.join(LOCK))?;
     let summary: Option<Summary> = file::read_json(&dir.join(SUMMARY));
-    let state = match (&summary, locked) {
-        (Some(summary), _) if summary.interrupted => RunState::Interrupted,
-        (Some(_), _) => RunState::Finished,
-        (None, true) => RunState::Running,
-        (None, false) => RunState::Died,
-    };
+    let state = RunState::of(summary.as_ref().map(|summary| summary.interrupted), locked);
     let progress = if summary.is_some() { None } else { progress::read(&dir) };
     let info = file::read_json(&dir.join(INFO));
     Ok(Some(RunRecord { run_id: id.clone(), state, info, summary, progress }))
+}
+
+/// The part of a run that the status and collections need: thousands of targets and failures are in none of it.
+pub(crate) struct RunHead {
+    pub run_id: RunId,
+    pub state: RunState,
+    /// A full run where it does not say.
+    pub kind: RunKind,
+    /// Whether its scope is all of the set, or was never said.
+    pub of_set: bool,
+    /// As [`RunRecord::covers_the_set`].
+    pub covers_the_set: bool,
+}
+
+/// All runs, oldest first, as [`list_runs`] finds them.
+pub(crate) fn list_heads(runs_dir: &Path) -> Result<Vec<RunHead>> {
+    // What the whole forms require is required here as well, so that both readers find the same malformed.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Info {
+        #[serde(rename = "start")]
+        _start: IgnoredAny,
+        #[serde(rename = "pid")]
+        _pid: IgnoredAny,
+        #[serde(rename = "host")]
+        _host: IgnoredAny,
+        #[serde(default = "super::first_version")]
+        schema_version: u32,
+        #[serde(default = "full")]
+        kind: RunKind,
+        #[serde(default)]
+        scope: Scope,
+    }
+    #[derive(Deserialize)]
+    struct Ended {
+        #[serde(rename = "runId")]
+        _run_id: RunId,
+        #[serde(rename = "start")]
+        _start: IgnoredAny,
+        #[serde(rename = "end")]
+        _end: IgnoredAny,
+        #[serde(default)]
+        interrupted: bool,
+    }
+    let mut heads = Vec::new();
+    for run_id in run_ids(runs_dir)? {
+        let dir = runs_dir.join(run_id.as_str());
+        if !dir.is_dir() {
+            continue;
+        }
+        let locked = lock::is_held(&dir.join(LOCK))?;
+        let ended: Option<Ended> = file::read_json(&dir.join(SUMMARY));
+        let state = RunState::of(ended.map(|ended| ended.interrupted), locked);
+        let info: Option<Info> = file::read_json(&dir.join(INFO));
+        let kind = info.as_ref().map_or(RunKind::Full, |info| info.kind);
+        let of_set = info.as_ref().is_some_and(|info| info.scope == Scope::All);
+        let covers_the_set = of_set && info.is_some_and(|info| info.schema_version > 1);
+        heads.push(RunHead { run_id, state, kind, of_set, covers_the_set });
+    }
+    Ok(heads)
+}
+
+fn full() -> RunKind {
+    RunKind::Full
 }
 
 /// All runs, oldest first.

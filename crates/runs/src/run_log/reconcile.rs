@@ -1,4 +1,4 @@
-//! What a killed process had recorded in part: its run's results have it, the history does not.
+//! Results that a killed process had recorded in part: its run's results have it, the history does not.
 
 use std::collections::HashMap;
 use std::fs;

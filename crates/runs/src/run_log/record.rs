@@ -7,17 +7,19 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::logs::{LogName, open_in};
 use super::{RESULTS, Run, host};
+use crate::Category;
+use crate::classify::LOG_LIMIT;
 use crate::error::{Context, Error, Result};
 use crate::history;
 use crate::progress::{self, Progress};
 use crate::result::{BuildRef, Entry, LogFile, Outcome, StageResult};
 
-/// What a run has recorded so far.
+/// The results that a run has recorded so far.
 #[derive(Debug)]
 pub(super) struct Recorded {
     progress: Progress,
     names: HashSet<LogName>,
-    /// What fails, with the failures behind it: itself, where it is not blocked.
+    /// Failing builds, each with the failures behind it: itself, where it is not blocked.
     failing: HashMap<BuildRef, Vec<BuildRef>>,
 }
 
@@ -61,7 +63,8 @@ impl Run {
     ///
     /// The log is the one that [`Run::log_writer`] made under the result's own name; where the result does
     /// not say so, that is filled in. So are the root failures of a dependency failure, from what this run
-    /// has recorded of the dependencies, and the host.
+    /// has recorded of the dependencies, and the host. A failure whose log reached its limit is a `log_limit`
+    /// unless a line before that decided, whatever its caller made of it.
     ///
     /// # Errors
     /// [`Error::Result`] when it says what cannot be, was recorded before or its log is not there;
@@ -76,6 +79,7 @@ impl Run {
         let name = LogName::of(&result);
         result.log =
             self.check_log(&name, result.log.take()).map_err(|reason| refuse(&result, reason))?;
+        self.note_cut(&mut result);
         result.host.get_or_insert_with(host);
 
         let mut recorded = self.recorded();
@@ -128,11 +132,34 @@ impl Run {
             return Err("its log is still being written".to_owned());
         }
         let bytes = file.metadata().map_err(|error| crate::error::reason(&error))?.len();
-        let log = given.unwrap_or(LogFile { path, bytes, line: None, offset: None });
+        let log = given.unwrap_or(LogFile { path, bytes, line: None, offset: None, cut: false });
         if log.bytes != bytes || log.offset.is_some_and(|offset| offset > bytes) {
             return Err(format!("its log has {bytes} bytes, and not {}", log.bytes));
         }
         Ok(Some(log))
+    }
+
+    /// Makes a failure whose log reached its limit a `log_limit`. A line before the end of the log that the
+    /// result gives has decided, and so has what else stopped the process.
+    fn note_cut(&self, result: &mut StageResult) {
+        let Some(log) = &mut result.log else { return };
+        let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        let marker = cuts.get(&log.path).copied();
+        log.cut |= marker.is_some();
+        let stopped = result.exit.is_some_and(|exit| exit.timed_out || exit.out_of_memory);
+        let decided = log.offset.is_some_and(|offset| marker.is_none_or(|(_, end)| offset < end));
+        let failed_itself =
+            !matches!(result.category, Category::Success | Category::DependencyFailure);
+        if !log.cut || !failed_itself || stopped || decided {
+            return;
+        }
+        if result.category != Category::LogLimit {
+            (result.category, result.rule) = (Category::LogLimit, Some("log-limit".to_owned()));
+            result.error = Some(LOG_LIMIT.to_owned());
+        }
+        if let Some((line, offset)) = marker {
+            (log.line, log.offset) = (Some(line), Some(offset));
+        }
     }
 
     /// Appends to the run's results, then to the history; takes the first back when the second fails.
@@ -145,7 +172,7 @@ impl Run {
         };
         let line = history::line_of(entry);
         history::append_line(&path, line.clone()).context("append to", &path)?;
-        history::append(&self.packages, &entry.result.package, line).inspect_err(|_| {
+        history::append(&self.data.packages(), &entry.result.package, line).inspect_err(|_| {
             let file = OpenOptions::new().write(true).open(&path);
             let _ = file.and_then(|file| file.set_len(before));
         })

@@ -1,4 +1,4 @@
-//! What came of a run: every number is derived from its results, and parts sum to their whole.
+//! The outcome of a run: every number is derived from its results, and parts sum to their whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub struct Summary {
     pub schema_version: u32,
     /// The run.
     pub run_id: RunId,
-    /// What it set out to do.
+    /// Its kind.
     pub kind: RunKind,
     /// When it started: RFC 3339, UTC.
     pub start: String,
@@ -35,7 +35,7 @@ pub struct Summary {
     pub stages: BTreeMap<Stage, Stages>,
     /// How many results were recorded, attempts before the last included.
     pub results: u64,
-    /// What failed and why; packages that were blocked are only counted.
+    /// The failures and their reasons; packages that were blocked are only counted.
     pub failures: Vec<Failure>,
 }
 

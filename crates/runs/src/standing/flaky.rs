@@ -1,5 +1,6 @@
-//! What works and fails by turns.
+//! Stages that work and fail by turns.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Past, View};
@@ -19,6 +20,10 @@ const DAYS: u64 = 30;
 /// turn between two results of one build is a sign, since nothing had changed in between; turns between
 /// builds may be a breakage and its repair, so it takes three of those.
 pub(crate) fn flaky(past: &Past<'_>) -> Vec<Flaky> {
+    let counted = || past.views.iter().filter(|view| counts(view));
+    if counted().all(|view| view.success) || counted().all(|view| !view.success) {
+        return Vec::new();
+    }
     let mut lanes: BTreeMap<(Stage, &str), Vec<&View<'_>>> = BTreeMap::new();
     for run in past.runs().filter(|run| run.kind() != RunKind::Compare) {
         let mut of_run: BTreeMap<(Stage, &str), Vec<&View<'_>>> = BTreeMap::new();
@@ -29,7 +34,7 @@ pub(crate) fn flaky(past: &Past<'_>) -> Vec<Flaky> {
             lanes.entry(lane).or_default().extend(one_build(views));
         }
     }
-    let newest = past.views.iter().filter_map(|view| parse_time(&view.ts)).max();
+    let newest = LazyCell::new(|| past.views.iter().filter_map(|view| parse_time(&view.ts)).max());
     lanes
         .into_iter()
         .filter_map(|((stage, compiler), views)| {
@@ -44,7 +49,7 @@ pub(crate) fn flaky(past: &Past<'_>) -> Vec<Flaky> {
             if turns(window) < 2 {
                 return None;
             }
-            let young = |view: &&&View<'_>| match (parse_time(&view.ts), newest) {
+            let young = |view: &&&View<'_>| match (parse_time(&view.ts), *newest) {
                 (Some(time), Some(newest)) => seconds_between(time, newest) <= DAYS * 24 * 60 * 60,
                 _ => true,
             };
@@ -68,7 +73,9 @@ pub(crate) fn flaky(past: &Past<'_>) -> Vec<Flaky> {
 
 fn counts(view: &View<'_>) -> bool {
     let weather = || Category::from(&*view.category).is_weather();
-    view.stage() != Stage::Solve && view.outcome() != Outcome::Blocked && !weather()
+    view.kind != RunKind::Compare
+        && view.stage() != Stage::Solve
+        && (view.success || (view.outcome() != Outcome::Blocked && !weather()))
 }
 
 /// The results of the one build that stands for a compiler in a run: the blessed one, or the only one.

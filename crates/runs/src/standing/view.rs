@@ -1,16 +1,18 @@
 //! A line of a history, read without copying: there are hundreds of thousands of them at once.
 
+mod quick;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 
 use crate::Category;
-use crate::history;
 use crate::name;
 use crate::result::{Outcome, RunKind, Stage, stage_of};
 
-/// What the status needs of a [`history::Entry`].
+/// The part of a [`crate::history::Entry`] that the status needs.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct View<'a> {
     #[serde(borrow)]
@@ -49,6 +51,7 @@ pub(crate) struct View<'a> {
 
 /// A build of which only the package matters here.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct Named<'a> {
     #[serde(borrow)]
     package: Cow<'a, str>,
@@ -57,7 +60,9 @@ struct Named<'a> {
 impl<'a> View<'a> {
     /// Reads a line; `None` when it is no entry.
     pub fn parse(line: &'a [u8]) -> Option<View<'a>> {
-        history::parse(line).filter(|view: &View<'_>| name::is_run(&view.run))
+        let text = std::str::from_utf8(line).ok()?;
+        let view = quick::parse(text).or_else(|| serde_json::from_str(text).ok());
+        view.filter(|view: &View<'_>| name::is_run(&view.run))
     }
 
     /// The stage.
@@ -65,7 +70,7 @@ impl<'a> View<'a> {
         self.stage.unwrap_or_else(|| stage_of(&Category::from(&*self.category)))
     }
 
-    /// What it means for the package.
+    /// Its meaning for the package.
     pub fn outcome(&self) -> Outcome {
         match self.success {
             true => Outcome::Worked,

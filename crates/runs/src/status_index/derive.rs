@@ -11,13 +11,14 @@ use crate::standing::{self, Counted, Difference, Key, Past, Standing, View};
 const RECENT: usize = 20;
 
 /// Where a package stands by the content of its history; empty when that has no readable entry.
-/// `unfinished` are the full runs that did not come to their end.
+/// `unfinished` are the full runs that did not come to their end; the changes since a run come with it.
 pub(super) fn derive(
     package: &str,
     content: &[u8],
     unfinished: &BTreeSet<String>,
+    since: Option<&str>,
 ) -> PackageStatus {
-    let past = Past::parse(content, None);
+    let past = Past::parse(content);
     let broken_lines = past.broken_lines;
     let (Some(first_run), Some(last_run)) = (past.first_run(), past.runs().next_back()) else {
         return PackageStatus { broken_lines, ..PackageStatus::default() };
@@ -45,19 +46,27 @@ pub(super) fn derive(
         changes: changes.into_iter().map(|difference| change(package, difference)).collect(),
         broken_lines,
         file: None,
+        since_asked: since.map(|since| changes_in(package, &past, since, unfinished)),
     }
 }
 
-/// What changed in a package after run `since`, by the content of its history.
+/// The changes in a package after run `since`, by the content of its history.
 pub(super) fn changes_since(
     package: &str,
     content: &[u8],
     since: &str,
     unfinished: &BTreeSet<String>,
 ) -> Vec<Change> {
-    let (now, before) = (Past::parse(content, None), Past::parse(content, Some(since)));
-    let is_whole = |run: &str| !unfinished.contains(run);
-    let ((now, _), (before, _)) = (now.standings(is_whole), before.standings(is_whole));
+    changes_in(package, &Past::parse(content), since, unfinished)
+}
+
+fn changes_in(
+    package: &str,
+    past: &Past<'_>,
+    since: &str,
+    unfinished: &BTreeSet<String>,
+) -> Vec<Change> {
+    let (now, before) = past.standings_since(since, |run| !unfinished.contains(run));
     now.differences(&before).into_iter().map(|difference| change(package, difference)).collect()
 }
 

@@ -1,10 +1,11 @@
-//! What the index holds.
+//! The content of the index.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Category;
+use crate::name::run_order;
 use crate::result::{Outcome, Stage, Status};
 
 /// The content of `status.json`.
@@ -176,7 +177,7 @@ impl StageStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageStatus {
-    /// What it is, by its blessed build, or the worst of its builds where none is blessed; `None` where it has
+    /// Its state, by its blessed build, or the worst of its builds where none is blessed; `None` where it has
     /// no builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Outcome>,
@@ -213,7 +214,7 @@ pub struct PackageStatus {
     /// The full run that no longer had it: it has left the set, and counts nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped_by: Option<String>,
-    /// What changed since `previous_run`.
+    /// The changes since `previous_run`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
     /// Lines that could not be read.
@@ -222,12 +223,21 @@ pub struct PackageStatus {
     /// The history this was derived from; `None` when that was too young to tell a later change by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<FileKey>,
+    /// The changes since the run that is asked for, where the history had to be read anyway.
+    #[serde(skip)]
+    pub(super) since_asked: Option<Vec<Change>>,
 }
 
 impl PackageStatus {
     /// Whether there is no readable entry.
     pub(super) fn is_empty(&self) -> bool {
         self.last_run.is_empty()
+    }
+
+    /// Whether the history from which this was derived can have an entry of a full run.
+    pub(super) fn may_have_been_in(&self, run: &str) -> bool {
+        run_order(&self.first_run, run).is_le()
+            && self.full_run.as_deref().is_some_and(|newest| run_order(run, newest).is_le())
     }
 }
 

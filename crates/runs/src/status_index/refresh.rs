@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::derive;
-use super::record::{FileKey, PackageStatus};
+use super::record::{Change, FileKey, PackageStatus};
 use crate::error::{Context, Result};
 use crate::file;
 use crate::history;
@@ -50,33 +50,67 @@ pub(super) fn refresh(
     packages: &mut BTreeMap<String, PackageStatus>,
     pending: &Pending,
     unfinished: &BTreeSet<String>,
+    since: Option<&str>,
 ) -> Result<()> {
-    if packages.is_empty() {
-        return Ok(());
+    let packages = packages.iter_mut().collect();
+    each(packages_dir, packages, |reader, (name, status): &mut (&String, &mut PackageStatus)| {
+        let pending = pending_of(pending, name);
+        reader.turn_to(name);
+        if pending.is_empty() && reader.is_unchanged(status) {
+            return;
+        }
+        let file = reader.read(pending);
+        **status = derive::derive(name, &reader.content, unfinished, since);
+        status.file = file.filter(|_| pending.is_empty());
+    })
+    .map(drop)
+}
+
+/// The changes of packages after a run, on all processors.
+pub(super) fn changes_since(
+    packages_dir: &Path,
+    names: Vec<&str>,
+    since: &str,
+    pending: &Pending,
+    unfinished: &BTreeSet<String>,
+) -> Result<Vec<Change>> {
+    let changes = each(packages_dir, names, |reader, name| {
+        reader.turn_to(name);
+        reader.read(pending_of(pending, name));
+        derive::changes_since(name, &reader.content, since, unfinished)
+    })?;
+    Ok(changes.into_iter().flatten().collect())
+}
+
+/// Does something with each of these, on all processors, in their order on each; gives the results in
+/// their order.
+fn each<T: Send, R: Send>(
+    packages_dir: &Path,
+    mut items: Vec<T>,
+    work: impl Fn(&mut Reader<'_>, &mut T) -> R + Sync,
+) -> Result<Vec<R>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
     }
     let directory = match File::open(packages_dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         other => Some(other.context("open", packages_dir)?),
     };
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut packages: Vec<_> = packages.iter_mut().collect();
-    let share = packages.len().div_ceil(workers).max(1);
+    let share = items.len().div_ceil(workers).max(1);
+    let work = |share: &mut [T]| -> Vec<R> {
+        let mut reader =
+            Reader { directory: directory.as_ref(), path: String::new(), content: Vec::new() };
+        share.iter_mut().map(|item| work(&mut reader, item)).collect()
+    };
     std::thread::scope(|scope| {
-        for share in packages.chunks_mut(share) {
-            scope.spawn(|| {
-                let mut reader = Reader {
-                    directory: directory.as_ref(),
-                    path: String::new(),
-                    content: Vec::new(),
-                    unfinished,
-                };
-                for (name, status) in share {
-                    reader.refresh(name, status, pending_of(pending, name));
-                }
-            });
-        }
-    });
-    Ok(())
+        let threads: Vec<_> =
+            items.chunks_mut(share).map(|share| scope.spawn(|| work(share))).collect();
+        let joined = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        Ok(joined.flatten().collect())
+    })
 }
 
 /// Reads histories, one after the other, into the same memory.
@@ -85,30 +119,13 @@ struct Reader<'r> {
     /// Relative to the directory.
     path: String,
     content: Vec<u8>,
-    unfinished: &'r BTreeSet<String>,
 }
 
 impl Reader<'_> {
-    fn refresh(&mut self, name: &str, status: &mut PackageStatus, pending: &[u8]) {
+    /// Turns to the history of a package.
+    fn turn_to(&mut self, name: &str) {
         self.path.clear();
         self.path.extend([name, "/", history::FILE]);
-        if pending.is_empty() && self.is_unchanged(status) {
-            return;
-        }
-        self.content.clear();
-        let file = self.read().unwrap_or_else(|error| {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(
-                    "{} is left out of the status: {}",
-                    self.path,
-                    crate::error::reason(&error)
-                );
-            }
-            None
-        });
-        self.content.extend(pending);
-        *status = derive::derive(name, &self.content, self.unfinished);
-        status.file = file.filter(|_| pending.is_empty());
     }
 
     /// A path relative to an open directory, and no open of the file: this is all an unchanged package costs.
@@ -122,8 +139,23 @@ impl Reader<'_> {
         })
     }
 
+    /// Reads the history, with the lines that belong at its end; one that cannot be read is said at warning
+    /// and has no others. Gives its key.
+    fn read(&mut self, pending: &[u8]) -> Option<FileKey> {
+        self.content.clear();
+        let file = self.read_file().unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                let reason = crate::error::reason(&error);
+                tracing::warn!("{} is left out of the status: {reason}", self.path);
+            }
+            None
+        });
+        self.content.extend(pending);
+        file
+    }
+
     /// Reads a history. Its key is taken before, so that an append meanwhile shows later.
-    fn read(&mut self) -> io::Result<Option<FileKey>> {
+    fn read_file(&mut self) -> io::Result<Option<FileKey>> {
         let Some(directory) = self.directory else {
             return Ok(None);
         };

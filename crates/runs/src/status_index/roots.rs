@@ -1,11 +1,12 @@
-//! What to mend first: the failures that no other explains, and what each of them blocks.
+//! Root failures, to mend first: those that no other explains, and what each of them blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::record::{Failing, StatusIndex};
+use super::record::{Failing, PackageStatus, StatusIndex};
 use crate::Category;
+use crate::result::Outcome;
 
 /// The failures of an index by their roots. In builds, results of every stage counted: failing ones are own
 /// failures and blocked ones; each blocked one counts under its only root, or as shared. In packages: each
@@ -40,13 +41,26 @@ pub struct Root {
     pub blocks_packages: u64,
     /// The packages that it blocks, alone or with others.
     pub blocked: Vec<String>,
-    /// Its own failures, blessed ones first; none where it has been mended since, so that what it blocks
-    /// only waits to be tried again.
+    /// Its own failures, blessed ones first; none unless it fails.
     pub failures: Vec<Failing>,
+    /// How it stands now.
+    pub state: RootState,
+}
+
+/// How a root stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RootState {
+    /// It fails.
+    Failing,
+    /// It works again: what it blocks only waits to be tried.
+    Mended,
+    /// The set has no result of it that says so.
+    Unknown,
 }
 
 impl Root {
-    /// The failure that counts first; `None` where it has been mended since.
+    /// The failure that counts first; `None` unless it fails.
     pub fn failure(&self) -> Option<&Failing> {
         self.failures.first()
     }
@@ -56,7 +70,7 @@ impl Root {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RootGroup<'r> {
-    /// The kind of failure; `None` for those that have been mended since.
+    /// The kind of failure; `None` for those that do not fail.
     pub category: Option<&'r Category>,
     /// The error without names and numbers: see [`normalised`].
     pub error: String,
@@ -94,6 +108,14 @@ impl StatusIndex {
                 root.blocked.push((*package).to_owned());
             }
         }
+        for root in roots.values_mut().filter(|root| root.failures.is_empty()) {
+            let works = |package: &PackageStatus| {
+                package.dropped_by.is_none() && package.state == Some(Outcome::Worked)
+            };
+            if self.packages.get(&root.package).is_some_and(works) {
+                root.state = RootState::Mended;
+            }
+        }
         let mut roots: Vec<Root> = roots.into_values().collect();
         roots.sort_by_key(|root| std::cmp::Reverse((root.unblocks_packages, root.blocks_packages)));
         Roots {
@@ -115,6 +137,7 @@ impl Root {
             blocks_packages: 0,
             blocked: Vec::new(),
             failures: failures.iter().map(|failing| (*failing).clone()).collect(),
+            state: if failures.is_empty() { RootState::Unknown } else { RootState::Failing },
         }
     }
 }
@@ -142,10 +165,10 @@ impl Roots {
     }
 }
 
-/// What fails itself, and what failed because of what.
+/// The packages that fail themselves, and those that fail because of others.
 struct Explained<'i> {
     own: BTreeMap<&'i str, Vec<&'i Failing>>,
-    /// What each blocked package's failed dependencies are.
+    /// The failed dependencies of each blocked package.
     because: BTreeMap<&'i str, BTreeSet<&'i str>>,
 }
 

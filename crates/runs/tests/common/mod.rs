@@ -1,4 +1,4 @@
-//! What several tests need: runs with results at any time, and processes that run this test binary again.
+//! Helpers of several tests: runs with results at any time, and processes that run this test binary again.
 
 #![allow(dead_code)]
 
@@ -52,7 +52,7 @@ pub fn result(run: &str, name: &str, hash: &str, category: &str, blessed: bool) 
     }
 }
 
-/// What a result is about and how it ended: package, build hash, category, whether blessed.
+/// A result in short: package, build hash, category, whether blessed.
 pub type Short<'s> = (&'s str, &'s str, &'s str, bool);
 
 /// Starts a run of a kind at the time that its id says.
