@@ -38,7 +38,7 @@ pub struct StoreSettings {
     pub offline_store: Option<PathBuf>,
     /// The configuration of services; the user's, when absent.
     pub config: Option<PathBuf>,
-    /// What services are opened with.
+    /// The credentials that services are opened with.
     pub credentials: Arc<Credentials>,
     /// Whether nothing is fetched from services.
     pub offline: bool,

@@ -12,7 +12,8 @@ mod tables;
 mod walk;
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -27,7 +28,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::{
     Content, ContentHash, FileStat, Hashed, MTime, Moment, OutputFile, atomic, look::look,
 };
-use file::{Fact, IndexFile, TargetEntry, digest};
+use file::{Fact, IndexFile, TargetEntry, digest, target_name};
 pub use walk::Walk;
 
 /// A target that the index knows to be up to date.
@@ -64,6 +65,7 @@ const CHANGED: u8 = 2;
 struct Learned {
     /// By [`Content`].
     files: [HashMap<Box<str>, Fact>; 3],
+    /// By [`target_name`].
     targets: HashMap<Box<str>, NewTarget>,
     notes: HashMap<String, String>,
 }
@@ -91,8 +93,9 @@ impl StatIndex {
     fn open_under(root: &Path, file: &Path, rehash: bool, boot: ContentHash) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
-        let base = fs::read(file).ok().and_then(|bytes| {
-            let index = IndexFile::decode(bytes, boot);
+        let base = File::open(file).ok().and_then(|mut opened| {
+            let length = opened.metadata().ok()?.len();
+            let index = IndexFile::read(&mut opened, length, boot);
             if index.is_none() {
                 tracing::debug!("ignoring the stat index {}: it is damaged", file.display());
             }
@@ -240,7 +243,8 @@ impl StatIndex {
 
     /// Remembers a finished target, made from `inputs`, each counting as said. Its outputs must have
     /// been given to [`Self::record_output`] or [`Self::file`] before, its inputs to [`Self::file`]; a
-    /// target with a file that was not is not remembered.
+    /// target with a file that was not is not remembered, nor one whose trace file's name does not end in
+    /// `.trace`.
     ///
     /// `read_trace` says that the trace file must be read even when the target is up to date.
     pub fn record_target(
@@ -251,6 +255,7 @@ impl StatIndex {
         inputs: Vec<(Box<str>, Content)>,
         read_trace: bool,
     ) {
+        let Some(name) = target_name(trace_file) else { return };
         let Ok(stat) = FileStat::at(self.root.as_fd(), trace_file, Content::Binary) else { return };
         let mut learned = self.learned();
         let all = outputs.iter().map(|path| (path, Content::Binary));
@@ -259,7 +264,7 @@ impl StatIndex {
         let Some(found) = found.collect::<Option<Vec<Fact>>>() else { return };
         let digest = digest(outputs.len() as u32, found.iter().map(|fact| fact.hashed));
         let target = NewTarget { stat, dep_hash, digest, outputs, inputs, read_trace };
-        learned.targets.insert(trace_file.into(), target);
+        learned.targets.insert(name.into(), target);
         self.dirty.store(true, Ordering::Relaxed);
     }
 

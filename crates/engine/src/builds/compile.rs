@@ -177,27 +177,29 @@ pub fn build_objects(
             }),
         });
     }
-    match <[Job<Vec<Artifact>>; 1]>::try_from(groups) {
-        Ok([only]) => only,
-        Err(groups) => settle(&scheduler, groups).map(|groups| {
-            let mut value = Vec::new();
-            let mut trace = BuildTrace::nil("inputs");
-            for group in &groups.value {
-                let group = group.as_ref().map_err(|failed| *failed)?;
-                value.extend(group.value.iter().cloned());
-                trace = trace.mix_all(group.trace.parts().iter().cloned());
+    settle(&scheduler, groups).map(|groups| {
+        let mut value = Vec::new();
+        let mut trace = BuildTrace::nil("inputs");
+        for group in &groups.value {
+            let group = group.as_ref().map_err(|failed| *failed)?;
+            for (object, artifact) in &group.value {
+                trace = trace.mix(artifact.trace(object.as_str()));
+                value.push(artifact.clone());
             }
-            Ok(Built { value, trace })
-        }),
-    }
+        }
+        Ok(Built { value, trace })
+    })
 }
+
+/// Objects by their paths in the build directory. The job of a group of them has no trace: all are mixed in one.
+type Group = Vec<(BuildPath, Artifact)>;
 
 /// Looks at a group of objects, and sends those on their way that are not known to be up to date.
 fn start(
     owner: &Owner,
     sources: Vec<ObjectSource>,
     after: Option<Built<Vec<Artifact>>>,
-) -> Flow<Vec<Artifact>> {
+) -> Flow<Group> {
     let cx = &owner.cx;
     let after = after.map(Arc::new);
     let mut prefixes: Vec<(Arc<Compile>, Arc<BuildTrace>)> = Vec::new();
@@ -229,31 +231,28 @@ fn start(
         found.push((object, quick));
     }
     if waiting.is_empty() {
-        return Flow::Ended(together(found, &[]));
+        return Flow::Ended(together(found, Vec::new()));
     }
     Flow::Continued(settle(&cx.scheduler, waiting).map(|finished| {
         let mut made = Vec::with_capacity(finished.value.len());
         for one in &finished.value {
             made.push(one.as_ref().map_err(|failed| *failed)?.value.clone());
         }
-        together(found, &made)
+        together(found, made)
     }))
 }
 
 /// The objects of a group in order: those found, and between them those made.
 fn together(
     found: Vec<(BuildPath, Option<Artifact>)>,
-    made: &[Artifact],
-) -> Result<Built<Vec<Artifact>>, Failed> {
-    let mut made = made.iter();
-    let mut trace = BuildTrace::nil("inputs");
+    made: Vec<Artifact>,
+) -> Result<Built<Group>, Failed> {
+    let mut made = made.into_iter();
     let mut value = Vec::with_capacity(found.len());
-    for (object, artifact) in found {
-        let artifact = artifact.or_else(|| made.next().cloned()).ok_or(Failed)?;
-        trace = trace.mix(artifact.trace(object.as_str()));
-        value.push(artifact);
+    for (object, known) in found {
+        value.push((object, known.or_else(|| made.next()).ok_or(Failed)?));
     }
-    Ok(Built { value, trace })
+    Ok(Built { value, trace: BuildTrace::nil("objects") })
 }
 
 /// The object, if the stat index knows it to be up to date and there is nothing to tell of it.

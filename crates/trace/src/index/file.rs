@@ -13,7 +13,8 @@
 //! paths    bytes
 //! checksum u64         of everything before; it finds damage, not malice
 //! ```
-//! A path is an offset and a length in `paths`. A target's path is that of its trace file. A status is
+//! A path is an offset and a length in `paths`. A target's path is that of its trace file without the final
+//! `.trace`, mostly the same place in `paths` as that of its first output. A status is
 //! `size u64, mtime i64, ctime i64, inode u64`; a file's flags are its kind of content (2 bits), 4
 //! settled, 8 elided, 16 executable; a target's are 1 read trace, 2 consistent. `written` is when the
 //! file was written, `boot` the BLAKE3 of the kernel's boot id. A table has the next power of two of
@@ -21,12 +22,12 @@
 //! a walk in that order (see `walk.rs`) finds each beside the last; nothing relies on it. Integers are little-endian. Anything unexpected makes
 //! the file count as absent.
 
-use std::hash::Hasher;
+use std::{hash::Hasher, io::Read};
 
 use crate::{Content, ContentHash, FileStat, Hashed, MTime};
 
 pub(super) const MAGIC: &[u8; 8] = b"larderix";
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 const HEADER: usize = 8 + 6 * 4 + 8 + 32;
 const FILE: usize = 76;
 const TARGET: usize = 120;
@@ -147,7 +148,21 @@ pub(super) fn places(entries: usize) -> usize {
     if entries == 0 { 0 } else { (2 * entries).next_power_of_two() }
 }
 
-/// A hash that is quick to compute, for tables and for the checksum.
+/// The checksum of an index: of its tables and of its paths, in turn.
+pub(super) fn checksum(tables: &[u8], paths: &[u8]) -> u64 {
+    let mut hasher = rustc_hash::FxHasher::default();
+    hasher.write(tables);
+    hasher.write(paths);
+    hasher.finish()
+}
+
+/// The name under which a target is known: the path of its trace file without the ending that all of them
+/// have. Where the trace file lies beside the first output, that is the output's path.
+pub(super) fn target_name(trace_file: &str) -> Option<&str> {
+    trace_file.strip_suffix(".trace")
+}
+
+/// A hash that is quick to compute, for tables.
 pub(super) fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     hasher.write(bytes);
@@ -156,25 +171,33 @@ pub(super) fn hash_of(bytes: &[u8]) -> u64 {
 }
 
 impl IndexFile {
-    /// The index that `Tables::encode` wrote as `bytes`, read under the boot of the hash `boot`;
-    /// `None` for anything else.
-    pub fn decode(mut bytes: Vec<u8>, boot: ContentHash) -> Option<Self> {
-        let (body, checksum) = bytes.split_last_chunk::<8>()?;
-        if hash_of(body) != u64::from_le_bytes(*checksum) {
+    /// The index that `Tables::encode` wrote, `length` bytes long, read under the boot of the hash `boot`;
+    /// `None` for anything else. Each part is read to where it stays: nothing is copied.
+    pub fn read(from: &mut impl Read, length: u64, boot: ContentHash) -> Option<Self> {
+        let mut header = [0; HEADER];
+        from.read_exact(&mut header).ok()?;
+        let mut fields = Reader(header.strip_prefix(MAGIC)?);
+        if fields.u32() != VERSION {
             return None;
         }
-        let length = body.len();
-        let mut from = Reader(body.strip_prefix(MAGIC)?);
-        if from.u32() != VERSION {
-            return None;
-        }
-        let counts = [from.u32(), from.u32(), from.u32(), from.u32(), from.u32()];
-        let (written, written_under) = (from.i64(), from.hash());
+        let counts = [fields.u32(), fields.u32(), fields.u32(), fields.u32(), fields.u32()];
+        let (written, written_under) = (fields.i64(), fields.hash());
+        let length = usize::try_from(length).ok()?.checked_sub(size_of::<u64>())?;
+        // The length of the file bounds what is allocated, whatever the header says.
         let at = Offsets::new(counts, length)?;
         let [files, targets, _, notes, _] = counts;
+        let mut bytes = vec![0; at.paths];
+        bytes[..HEADER].copy_from_slice(&header);
+        from.read_exact(&mut bytes[HEADER..]).ok()?;
+        let mut paths = vec![0; length - at.paths];
+        from.read_exact(&mut paths).ok()?;
+        let mut expected = [0; size_of::<u64>()];
+        from.read_exact(&mut expected).ok()?;
+        if checksum(&bytes, &paths) != u64::from_le_bytes(expected) {
+            return None;
+        }
         // Paths are checked once, here, and are then at hand without.
-        bytes.truncate(length);
-        let paths = String::from_utf8(bytes.split_off(at.paths)).ok()?;
+        let paths = String::from_utf8(paths).ok()?;
         let doubtful_from = (written_under != boot).then_some(MTime(written.saturating_sub(DOUBT)));
         Some(Self { bytes, paths, files, targets, notes, at, doubtful_from })
     }
@@ -219,11 +242,11 @@ impl IndexFile {
         })
     }
 
-    /// The slot of the target with this trace file. It is looked for at `guess` first.
-    pub fn find_target(&self, path: &str, guess: u32) -> Option<u32> {
-        self.find(self.at.target_table, self.targets, path, guess, |slot| {
+    /// The slot of the target of this name (see [`target_name`]). It is looked for at `guess` first.
+    pub fn find_target(&self, name: &str, guess: u32) -> Option<u32> {
+        self.find(self.at.target_table, self.targets, name, guess, |slot| {
             let span = self.reader(self.at.targets + slot as usize * TARGET).span();
-            self.text(span) == path
+            self.text(span) == name
         })
     }
 

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{
     CHANGED, SAME, StatIndex, Vouched,
-    file::{Fact, Span},
+    file::{Fact, Span, target_name},
 };
 use crate::{Content, ContentHash, FileStat, Hashed};
 
@@ -126,7 +126,7 @@ impl<'i> Walk<'i> {
         if index.rehash {
             return None;
         }
-        let slot = index.base.find_target(trace_file, self.next_target)?;
+        let slot = index.base.find_target(target_name(trace_file)?, self.next_target)?;
         self.next_target = slot + 1;
         let target = index.base.target(slot);
         let stat = || FileStat::at(index.root.as_fd(), trace_file, Content::Binary);
