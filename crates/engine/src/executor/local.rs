@@ -1,8 +1,15 @@
 //! Runs actions as processes of this machine.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
 
 use larder_project::path::RootPath;
+use rustix::fs::OFlags;
 
 use super::{Bench, ExecuteError, Execution, Executor, render};
 use crate::{
@@ -85,16 +92,14 @@ fn discovered(
     bench: &Bench<'_>,
     parse: fn(&str) -> Vec<String>,
 ) -> Result<Vec<RootPath>, ExecuteError> {
-    let path = bench.depfile();
-    let bytes = fs::read(&path).map_err(|_| {
-        ExecuteError::Failed(
+    let bytes = take(&bench.depfile()).unwrap_or_default();
+    if bytes.is_empty() {
+        return Err(ExecuteError::Failed(
             "it wrote no depfile, so larder cannot tell which files it read (does something remove the \
              argument -MF, or what it names, away?)"
                 .to_owned(),
-        )
-    })?;
-    // The next action on this bench writes its own.
-    let _ = fs::remove_file(&path);
+        ));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let said = String::from_utf8_lossy(error.as_bytes());
         let names = parse(&said);
@@ -107,4 +112,17 @@ fn discovered(
     // A linker lists its own temporary files as well.
     let temporary = |path: &RootPath| bench.places.absolute(path).starts_with(bench.staging);
     Ok(paths.filter(|path| !temporary(path)).collect())
+}
+
+/// Reads a depfile and empties it, so that the next action on this bench is not taken for its writer. It is not
+/// removed: some file systems are slow to make a file where others have just been removed, and a compiler
+/// would make it again.
+fn take(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).custom_flags(flags.bits() as i32).open(path)?;
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    file.read_to_end(&mut bytes)?;
+    file.set_len(0)?;
+    Ok(bytes)
 }
