@@ -1,6 +1,10 @@
 //! Compilers: who they are, by the content of everything that is executed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use larder_trace::{BuildTrace, ContentHash, MTime, StatIndex};
 use serde::{Deserialize, Serialize};
@@ -73,16 +77,12 @@ impl Remembered {
     /// # Errors
     /// When one of those cannot be read.
     pub fn new(answers: Answers, index: &StatIndex) -> Result<Self, ToolError> {
-        let files = answers.files.into_iter().map(|path| {
-            let hashed = hash_tool(&path, index)?;
-            Ok(ToolFile { path, hash: hashed.hash, executable: hashed.stat.executable })
-        });
         let [c, cxx] = answers.include_directories;
         Ok(Self {
             triple: answers.triple,
             version: answers.version,
             identity: ContentHash::of_bytes(answers.identity.as_bytes()),
-            files: files.collect::<Result<_, ToolError>>()?,
+            files: hash_all(answers.files.into_iter().collect(), index)?,
             absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
             include_directories: IncludeDirectories { c, cxx },
             linker: LinkerAbilities { dependency_file: answers.dependency_file },
@@ -148,6 +148,27 @@ impl Remembered {
             linker: self.linker,
         }
     }
+}
+
+/// Hashes files, on two threads where they are to be had: compilers are large, and nothing else can be done
+/// before they are known.
+fn hash_all(paths: Vec<PathBuf>, index: &StatIndex) -> Result<Vec<ToolFile>, ToolError> {
+    let next = AtomicUsize::new(0);
+    // What the index has looked at it remembers.
+    let look = || {
+        while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+            _ = hash_tool(path, index);
+        }
+    };
+    thread::scope(|scope| {
+        _ = thread::Builder::new().spawn_scoped(scope, look);
+        look();
+    });
+    let file = |path: PathBuf| {
+        let hashed = hash_tool(&path, index)?;
+        Ok(ToolFile { path, hash: hashed.hash, executable: hashed.stat.executable })
+    };
+    paths.into_iter().map(file).collect()
 }
 
 impl ToolFile {
