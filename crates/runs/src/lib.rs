@@ -35,6 +35,7 @@ pub mod gc;
 pub mod history;
 pub mod lock;
 pub mod name;
+mod parallel;
 pub mod progress;
 pub mod result;
 pub mod run_log;

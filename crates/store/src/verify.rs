@@ -106,9 +106,11 @@ pub fn verify(store: &Store) -> Result<VerifyReport, StoreError> {
         }
     };
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(check);
+        for _ in 1..thread::available_parallelism().map_or(1, usize::from) {
+            // A thread that is not to be had makes it slower.
+            _ = thread::Builder::new().spawn_scoped(scope, check);
         }
+        check();
     });
     let (intact, damaged) = checked.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     report.artifacts = intact.len() as u64;

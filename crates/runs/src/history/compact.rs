@@ -1,9 +1,7 @@
 //! Shorter histories that still know what they have forgotten.
 
 use std::collections::{BTreeSet, HashSet};
-use std::panic;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::file::{self, Durability};
 use crate::name::PackageName;
+use crate::parallel::work_shares;
 use crate::result::{RunKind, SCHEMA_VERSION, Stage};
 use crate::standing::{Past, View};
 use crate::time;
@@ -152,14 +151,7 @@ pub fn compact_all(
     let work = |share: &[PackageName]| -> Vec<Result<Compacted>> {
         share.iter().map(|package| compact(packages_dir, package, max_age_days, now)).collect()
     };
-    Ok(thread::scope(|scope| {
-        let threads: Vec<_> =
-            packages.chunks(share).map(|share| scope.spawn(move || work(share))).collect();
-        let joined = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)));
-        joined.flatten().collect()
-    }))
+    Ok(work_shares(packages.chunks(share), WRITERS, work))
 }
 
 /// How many histories are rewritten at once. Each is synced to the disk, which takes many at a time.

@@ -15,6 +15,7 @@ use crate::error::{Context, Result};
 use crate::file;
 use crate::history;
 use crate::name::{self, PackageName};
+use crate::parallel::work_shares;
 use crate::run_log::Pending;
 
 /// The packages that have a directory, or are about to, and are not yet known, sorted.
@@ -103,14 +104,7 @@ fn each<T: Send, R: Send>(
             Reader { directory: directory.as_ref(), path: String::new(), content: Vec::new() };
         share.iter_mut().map(|item| work(&mut reader, item)).collect()
     };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            items.chunks_mut(share).map(|share| scope.spawn(|| work(share))).collect();
-        let joined = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        Ok(joined.flatten().collect())
-    })
+    Ok(work_shares(items.chunks_mut(share), workers, work))
 }
 
 /// Reads histories, one after the other, into the same memory.

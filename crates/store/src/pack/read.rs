@@ -150,7 +150,9 @@ impl Pack {
             Ok(())
         };
         thread::scope(|scope| {
-            let others = (1..threads.get().min(segments.len())).map(|_| scope.spawn(work));
+            // A thread that is not to be had makes it slower.
+            let others = (1..threads.get().min(segments.len()))
+                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok());
             let others: Vec<_> = others.collect();
             let mut result = work();
             for other in others {
