@@ -27,6 +27,23 @@ pub struct SourceText {
     pub text: Arc<str>,
 }
 
+impl SourceText {
+    /// The text of the file at `path`, which holds `bytes`.
+    ///
+    /// # Errors
+    /// When they are not UTF-8.
+    pub(crate) fn new(path: PathBuf, bytes: Vec<u8>) -> Result<Self, Diagnostic> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { path, text: text.into() }),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let message = format!("{} is not UTF-8 text (byte {at})", path.display());
+                Err(Diagnostic::new(message).help("save it as UTF-8"))
+            }
+        }
+    }
+}
+
 /// Something wrong in a manifest, or with what a manifest names.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {

@@ -85,11 +85,7 @@ impl Lockfile {
                 .into());
             }
         };
-        let text = String::from_utf8(text).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            unusable(format!("{} is not UTF-8 text (byte {at})", path.display()))
-        })?;
-        Self::parse(&SourceText { path, text: text.into() })
+        Self::parse(&SourceText::new(path, text).map_err(|error| error.help(REPAIR))?)
     }
 
     /// Reads a lock file's text.

@@ -231,12 +231,7 @@ impl Manifest {
                 Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
             }
         })?;
-        let text = String::from_utf8(text).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Diagnostic::new(format!("{} is not UTF-8 text (byte {at})", path.display()))
-                .help("save it as UTF-8")
-        })?;
-        Self::parse(SourceText { path, text: text.into() })
+        Self::parse(SourceText::new(path, text)?)
     }
 
     /// Checks a manifest's text.
