@@ -1,6 +1,6 @@
 //! Opens services by their URLs.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, str::FromStr, sync::Arc};
 
 use object_store::{
     Certificate, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
@@ -59,14 +59,17 @@ impl Opener<'_> {
         }
     }
 
+    /// The settings of a provider that variables beginning with `prefix` make; the other ones are not for it.
+    fn settings<S: FromStr>(&self, prefix: &'static str) -> impl Iterator<Item = (S, &str)> {
+        let all = self.credentials.settings(prefix);
+        all.filter_map(|(name, value)| Some((name.parse().ok()?, value)))
+    }
+
     fn s3(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
         let (bucket, prefix) = bucket_and_prefix(rest)?;
         let mut builder = AmazonS3Builder::new();
-        for (name, value) in self.credentials.settings("AWS_") {
-            // Others are not for this.
-            if let Ok(setting) = name.parse() {
-                builder = builder.with_config(setting, value);
-            }
+        for (setting, value) in self.settings("AWS_") {
+            builder = builder.with_config(setting, value);
         }
         builder = builder
             .with_bucket_name(bucket)
@@ -93,11 +96,8 @@ impl Opener<'_> {
         if let Some(path) = self.credentials.variable("SERVICE_ACCOUNT") {
             builder = builder.with_service_account_path(path);
         }
-        for (name, value) in self.credentials.settings("GOOGLE_") {
-            // Others are not for this.
-            if let Ok(setting) = name.parse() {
-                builder = builder.with_config(setting, value);
-            }
+        for (setting, value) in self.settings("GOOGLE_") {
+            builder = builder.with_config(setting, value);
         }
         builder = builder
             .with_bucket_name(bucket)
@@ -116,11 +116,8 @@ impl Opener<'_> {
     fn azure(&self, rest: &str, retry: RetryConfig) -> Result<Opened, String> {
         let (container, prefix) = bucket_and_prefix(rest)?;
         let mut builder = MicrosoftAzureBuilder::new();
-        for (name, value) in self.credentials.settings("AZURE_") {
-            // Others are not for this.
-            if let Ok(setting) = name.parse() {
-                builder = builder.with_config(setting, value);
-            }
+        for (setting, value) in self.settings("AZURE_") {
+            builder = builder.with_config(setting, value);
         }
         if let Some(endpoint) = self.credentials.variable("IDENTITY_ENDPOINT") {
             builder = builder.with_msi_endpoint(endpoint);
