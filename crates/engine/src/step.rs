@@ -208,12 +208,10 @@ impl Step {
                     Some(true) if cx.cache.lane() == lane => self.ask_cache(cx, inputs, reason),
                     // The answer may have to come from a service, and others can work meanwhile.
                     Some(true) => {
-                        let (step, context, inputs) = (self, cx.clone(), inputs.to_owned());
                         let lane = cx.cache.lane();
-                        return Flow::Continued(Job::go_on(&cx.scheduler, lane, move || {
-                            let state = State::OutOfDate(reason);
-                            step.go_on(&context, (&inputs).into(), state, started, lane)
-                        }));
+                        return self.go_on_in(lane, cx, inputs, move |step, cx, inputs| {
+                            step.go_on(cx, inputs, State::OutOfDate(reason), started, lane)
+                        });
                     }
                     Some(false) => return Flow::Ended(Err(Failed)),
                     // Whether anything is to be changed is known when all jobs are made.
@@ -288,9 +286,22 @@ impl Step {
         if own == lane {
             return Flow::Ended(self.execute(cx, inputs, reason.as_ref()));
         }
+        self.go_on_in(own, cx, inputs, move |step, cx, inputs| {
+            Flow::Ended(step.execute(cx, inputs, reason.as_ref()))
+        })
+    }
+
+    /// Goes on as `work` does, in a task that has a slot of `lane`.
+    fn go_on_in(
+        self: Arc<Self>,
+        lane: Lane,
+        cx: &Arc<Context>,
+        inputs: Inputs<'_>,
+        work: impl FnOnce(Arc<Self>, &Arc<Context>, Inputs<'_>) -> Flow<Vec<Artifact>> + Send + 'static,
+    ) -> Flow<Vec<Artifact>> {
         let (context, inputs) = (cx.clone(), inputs.to_owned());
-        Flow::Continued(Job::go_on(&cx.scheduler, own, move || {
-            Flow::Ended(self.execute(&context, (&inputs).into(), reason.as_ref()))
+        Flow::Continued(Job::go_on(&cx.scheduler, lane, move || {
+            work(self, &context, (&inputs).into())
         }))
     }
 }
