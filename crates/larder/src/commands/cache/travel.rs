@@ -2,7 +2,8 @@
 
 use larder_engine::cache::user_store;
 use larder_remote::{
-    Access, Destination, GetReport, Missing, Origin, PutReport, Service, StagedError, Transfer, git,
+    Access, Destination, GetReport, Lost, Missing, Origin, Outcome, PutReport, Search, Service,
+    StagedError, Transfer, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -74,19 +75,37 @@ fn get_online(
                 Some(rev) => vec![rev.clone()],
                 None => git::history(here(), args.max_revs)?,
             };
-            larder_remote::get(&request, &revisions)?.ok_or_else(|| {
-                let asked = match revisions.as_slice() {
-                    [only] => format!("revision {only}"),
-                    _ => format!("any of {}", count(revisions.len(), "revision")),
-                };
+            let search = larder_remote::get(&request, &revisions)?;
+            bar.finish();
+            say_passed(reporter, service, &search);
+            search.report.ok_or_else(|| {
                 let (service, scope) = (service.name(), &scopes.remote);
-                Failure::failed(format!("service {service} does not have {asked} of {scope}"))
+                let text = match revisions.as_slice() {
+                    [only] if !search.passed.is_empty() => {
+                        format!("revision {only} of {scope} on service {service} cannot be used")
+                    }
+                    [only] => format!("service {service} does not have revision {only} of {scope}"),
+                    several => {
+                        let asked = count(several.len(), "revision");
+                        format!("service {service} has none of {asked} of {scope} that can be used")
+                    }
+                };
+                Failure::failed(text)
             })?
         }
     };
     bar.finish();
     say_got(reporter, &report, args.mappings_only);
     Ok(missing(reporter, "did not arrive", &report.missing))
+}
+
+/// Says which revisions were there and of no use, or not of full use.
+fn say_passed(reporter: &Reporter<'_>, service: &Service, search: &Search) {
+    for (revision, reason) in &search.passed {
+        let text = format!("service {}: revision {revision}: {reason}", service.name());
+        let event = json!({ "event": "passed", "revision": revision, "reason": reason });
+        reporter.done(text, event);
+    }
 }
 
 /// `cache get` from `$LARDER_OFFLINE_STORE` and nowhere else.
@@ -133,7 +152,7 @@ fn get_offline(
             true => report.present += 1,
             false => {
                 let reason = "not in the offline store, and the network is forbidden".to_owned();
-                report.missing.insert(hash, reason);
+                report.missing.insert(hash, Lost { path: artifact.path, reason });
             }
         }
     }
@@ -186,17 +205,22 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failur
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
     let bar = reporter.bar();
+    // What was uploaded of the commits before this one is likely to be much the same.
+    let similar = git::history(here(), 100).unwrap_or_default();
     let to = Destination {
         service: &service,
         scope: &scopes.remote,
         revision: &revision,
+        similar: &similar,
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
     let report = larder_remote::put_stored(&to, &user_store(&app.store)?, &mappings)?;
     bar.finish();
     say_put(reporter, revision.as_str(), &report);
-    Ok(missing(reporter, "could not be uploaded", &report.missing))
+    reporter.missing("could not be read", &report.unreadable);
+    reporter.missing("could not be uploaded", &report.refused);
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Failed })
 }
 
 /// `cache put-staged`: reads no manifest and runs nothing.
@@ -213,6 +237,7 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
         service: &service,
         scope: &scope,
         revision: &args.rev,
+        similar: &[],
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
@@ -234,7 +259,11 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
                     reporter.failures("refused", &refusals);
                 }
                 StagedError::Changed(report) => {
-                    missing(reporter, "changed", &report.missing);
+                    reporter.missing("changed", &report.unreadable);
+                }
+                StagedError::NotTaken(report) => {
+                    reporter.missing("could not be uploaded", &report.refused);
+                    reporter.missing("changed", &report.unreadable);
                 }
             }
             Err(error.into())
@@ -243,39 +272,39 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
 }
 
 fn say_put(reporter: &Reporter<'_>, revision: &str, report: &PutReport) {
-    let text = if report.left_alone {
-        format!("{revision} is already there; left as it is")
-    } else {
-        format!(
-            "put {} as {revision}: {} sent ({}), {} already there",
-            count(report.mappings, "mapping"),
-            count(report.sent, "artifact"),
-            bytes(report.sent_bytes),
-            report.reused,
-        )
+    let sent = format!(
+        "{} sent ({}), {} already there",
+        count(report.sent, "artifact"),
+        bytes(report.sent_bytes),
+        report.reused
+    );
+    let text = match report.outcome {
+        Outcome::LeftAlone => format!("{revision} is already there; left as it is"),
+        Outcome::Withheld => {
+            format!("{revision} was not written, since it would be incomplete: {sent}")
+        }
+        Outcome::Written => {
+            format!("put {} as {revision}: {sent}", count(report.mappings, "mapping"))
+        }
     };
     let event = json!({
         "event": "put",
         "revision": revision,
-        "leftAlone": report.left_alone,
+        "written": report.outcome == Outcome::Written,
+        "leftAlone": report.outcome == Outcome::LeftAlone,
         "mappings": report.mappings,
         "sent": report.sent,
         "sentBytes": report.sent_bytes,
         "reused": report.reused,
-        "missing": report.missing.len(),
+        "missing": report.unreadable.len() + report.refused.len(),
     });
     reporter.done(text, event);
 }
 
 /// Lists what is missing. Returns the exit code: failed, if anything is.
 fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Exit {
-    if missing.is_empty() {
-        return Exit::Done;
-    }
-    let missing: Vec<_> = missing.iter().map(|(h, r)| (h.to_string(), r.clone())).collect();
-    let noun = if missing.len() == 1 { "artifact" } else { "artifacts" };
-    reporter.failures(&format!("{noun} {what}"), &missing);
-    Exit::Failed
+    reporter.missing(what, missing);
+    if missing.is_empty() { Exit::Done } else { Exit::Failed }
 }
 
 /// `cache add`.
