@@ -22,7 +22,7 @@ use larder_trace::ContentHash;
 
 use crate::{
     RemoteError, Service,
-    paths::{self, OLD_CATALOGUE, OLD_MAPPINGS, PACK, REVISION, SNAPSHOT},
+    paths::{self, OLD_CATALOGUE, PACK, REVISION, SNAPSHOT},
     recent,
     revision::Revisions,
     service::Listed,
@@ -173,7 +173,7 @@ impl Collection<'_> {
     async fn revisions(&self) -> Result<BTreeMap<Revision, Stored>, RemoteError> {
         let directory = paths::revisions(self.scope);
         let mut revisions = BTreeMap::<Revision, Stored>::new();
-        for ending in [REVISION, OLD_MAPPINGS, OLD_CATALOGUE] {
+        for ending in [REVISION, OLD_CATALOGUE] {
             for object in self.list(&directory, ending).await? {
                 let Some(name) = object.path.strip_suffix(ending) else { continue };
                 let Ok(name) = name.parse() else { continue };

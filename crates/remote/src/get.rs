@@ -73,7 +73,7 @@ pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Search, RemoteError>
             if search.passed.iter().any(|(passed, _)| passed == revision) {
                 continue;
             }
-            let published = match get.read(revision, place.reads_old(revisions)) {
+            let published = match get.read(revision) {
                 Ok(Some(published)) => published,
                 Ok(None) => continue,
                 Err(RemoteError::Revision { reason, .. }) => {
@@ -125,18 +125,6 @@ enum Place {
     Anywhere,
 }
 
-impl Place {
-    /// Whether revisions of the old layout are read too. Only where they are known to be there: else
-    /// each revision would take two more requests.
-    fn reads_old(self, revisions: &[Revision]) -> bool {
-        match self {
-            Self::First => revisions.len() == 1,
-            Self::Recent => false,
-            Self::Anywhere => true,
-        }
-    }
-}
-
 impl Get<'_> {
     fn revisions(&self) -> Revisions<'_> {
         Revisions { service: self.service, scope: self.scope, store: Some(self.store) }
@@ -163,7 +151,7 @@ impl Get<'_> {
                         let store = &store;
                         async move { (revision, store.is_there(revision).await) }
                     })
-                    .buffered(service.connections.div_ceil(2));
+                    .buffered(service.connections);
                 let mut there = Vec::new();
                 while let Some((revision, is_there)) = probes.next().await {
                     there.extend(is_there?.then_some(revision));
@@ -173,14 +161,8 @@ impl Get<'_> {
         }
     }
 
-    fn read(&self, revision: &Revision, old: bool) -> Result<Option<Published>, RemoteError> {
-        let revisions = self.revisions();
-        self.service.block_on(async {
-            match old {
-                true => revisions.read(revision).await,
-                false => revisions.read_new(revision).await,
-            }
-        })
+    fn read(&self, revision: &Revision) -> Result<Option<Published>, RemoteError> {
+        self.service.block_on(self.revisions().read(revision))
     }
 
     /// Takes over a revision.

@@ -17,20 +17,12 @@ pub fn revisions(scope: &Scope) -> String {
 }
 
 /// How the name of a revision's object ends.
-pub const REVISION: &str = ".rev";
-
-/// The mappings file of a revision of the old layout.
-pub fn old_mappings(scope: &Scope, revision: &Revision) -> String {
-    format!("revisions/{scope}/{revision}{OLD_MAPPINGS}")
-}
+pub const REVISION: &str = ".jsonl";
 
 /// The catalogue of a revision of the old layout: which packs hold its artifacts, and where in them.
 pub fn old_catalogue(scope: &Scope, revision: &Revision) -> String {
     format!("revisions/{scope}/{revision}{OLD_CATALOGUE}")
 }
-
-/// How the name of a mappings file ends.
-pub const OLD_MAPPINGS: &str = ".jsonl";
 
 /// How the name of a catalogue ends.
 pub const OLD_CATALOGUE: &str = ".packs";

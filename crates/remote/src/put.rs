@@ -209,7 +209,7 @@ impl Upload<'_> {
     /// The first of `bases` that can be used, or an empty one.
     async fn read_base(&self, bases: &[Revision]) -> Result<Published, RemoteError> {
         for revision in bases {
-            match self.revisions().read_new(revision).await {
+            match self.revisions().read(revision).await {
                 Ok(Some(base)) => return Ok(base),
                 Ok(None) => {}
                 Err(error @ RemoteError::Revision { .. }) => tracing::info!("{error}"),

@@ -9,11 +9,10 @@ mod section;
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use futures_util::future;
 use larder_store::{Revision, Scope, Store};
 use larder_trace::{ContentHash, atomic};
 
-use self::envelope::Envelope;
+use self::envelope::Opened;
 pub use self::section::{Content, Section, SnapshotId};
 use crate::{RemoteError, Service, paths, retry::Attempts};
 
@@ -54,66 +53,46 @@ type Unusable = Box<dyn std::error::Error + Send + Sync>;
 impl Revisions<'_> {
     /// Reads a revision of either layout; `None` where there is none.
     pub async fn read(&self, revision: &Revision) -> Result<Option<Published>, RemoteError> {
-        match self.read_new(revision).await? {
-            None => self.read_old(revision).await,
-            found => Ok(found),
-        }
+        self.find(revision).await.map_err(|failed| self.unusable(revision, failed))
     }
 
-    /// Reads a revision of this layout.
-    pub async fn read_new(&self, revision: &Revision) -> Result<Option<Published>, RemoteError> {
+    async fn find(&self, revision: &Revision) -> Result<Option<Published>, Failed> {
         let object = paths::revision(self.scope, revision);
-        let section = self
-            .read_sound(&object, |bytes| {
-                let (_, section) = Envelope::open(bytes)?;
-                Ok(Section::parse(section)?)
-            })
-            .await
-            .map_err(|failed| self.unusable(revision, failed))?;
-        let Some(section) = section else { return Ok(None) };
+        let read = self.read_sound(&object, |bytes| match envelope::open(bytes)? {
+            Opened::Section(section) => Ok(Found::New(Section::parse(&section)?)),
+            Opened::Old => Ok(Found::Old(bytes.to_vec())),
+        });
+        let section = match read.await? {
+            None => return Ok(None),
+            Some(Found::Old(mappings)) => return self.find_old(revision, &mappings).await,
+            Some(Found::New(section)) => section,
+        };
         let snapshot = match section.snapshot {
-            Some(id) => Some(self.snapshot(id).await.map_err(|it| self.unusable(revision, it))?),
+            Some(id) => Some(self.snapshot(id).await?),
             None => None,
         };
-        let content = section
-            .resolve(snapshot.as_ref().map(|snapshot| &*snapshot.content))
-            .map_err(|error| self.unusable(revision, Failed::Unusable(error.into())))?;
+        let base = snapshot.as_ref().map(|snapshot| &*snapshot.content);
+        let content = section.resolve(base).map_err(|error| Failed::Unusable(error.into()))?;
         Ok(Some(Published { content, snapshot }))
     }
 
-    /// Reads a revision of the layout before this one.
-    async fn read_old(&self, revision: &Revision) -> Result<Option<Published>, RemoteError> {
-        let service = self.service;
-        let mut attempts = Attempts::default();
-        let mut before = None;
-        loop {
-            let (mappings, catalogue) = (
-                paths::old_mappings(self.scope, revision),
-                paths::old_catalogue(self.scope, revision),
-            );
-            let (text, catalogue) =
-                future::join(service.read(&mappings), service.read(&catalogue)).await;
-            let Some(text) = text? else { return Ok(None) };
-            let catalogue = catalogue?.unwrap_or_default();
-            let error = match old::parse(&text, &catalogue) {
-                Ok(content) => return Ok(Some(Published { content, snapshot: None })),
-                Err(error) => error,
-            };
-            // One that is being replaced is a pair again soon.
-            let came = (ContentHash::of_bytes(&text), ContentHash::of_bytes(&catalogue));
-            let again = before.replace(came) != Some(came);
-            if !again || !attempts.failed(&service.health).await {
-                return Err(self.unusable(revision, Failed::Unusable(error.into())));
-            }
-        }
+    /// Finds the other half of a revision of the layout before this one.
+    async fn find_old(
+        &self,
+        revision: &Revision,
+        mappings: &[u8],
+    ) -> Result<Option<Published>, Failed> {
+        let object = paths::old_catalogue(self.scope, revision);
+        let read = self.read_sound(&object, |catalogue| Ok(old::parse(mappings, catalogue)?));
+        let content =
+            read.await?.ok_or_else(|| Failed::Unusable("its catalogue is gone".into()))?;
+        Ok(Some(Published { content, snapshot: None }))
     }
 
-    /// Whether there is a revision, of either layout.
+    /// Whether there is a revision.
     pub async fn is_there(&self, revision: &Revision) -> Result<bool, RemoteError> {
-        let new = paths::revision(self.scope, revision);
-        let old = paths::old_mappings(self.scope, revision);
-        let (new, old) = future::join(self.service.length(&new), self.service.length(&old)).await;
-        Ok(new?.is_some() || old?.is_some())
+        let object = paths::revision(self.scope, revision);
+        Ok(self.service.length(&object).await?.is_some())
     }
 
     /// Writes a revision, the last object of an upload. `base` is a snapshot that the service has,
@@ -131,7 +110,7 @@ impl Revisions<'_> {
             Ok(_) => self.write_whole(content).await?,
             Err(error) => return Err(local(error)),
         };
-        let object = Envelope::seal(&section).map_err(|error| local(error.into()))?;
+        let object = envelope::seal(&section).map_err(|error| local(error.into()))?;
         let path = paths::revision(self.scope, revision);
         self.service.write(&path, object.into(), replace).await
     }
@@ -217,6 +196,13 @@ impl Revisions<'_> {
             },
         }
     }
+}
+
+/// The object of a revision, parsed.
+enum Found {
+    New(Section),
+    /// A mappings file of the layout before this one.
+    Old(Vec<u8>),
 }
 
 /// Why an object was not read.

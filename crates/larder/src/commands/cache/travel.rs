@@ -87,7 +87,8 @@ fn get_online(
                     [only] => format!("service {service} does not have revision {only} of {scope}"),
                     several => {
                         let asked = count(several.len(), "revision");
-                        format!("service {service} has none of {asked} of {scope} that can be used")
+                        let usable = if search.passed.is_empty() { "" } else { ", or none of use" };
+                        format!("service {service} does not have any of {asked} of {scope}{usable}")
                     }
                 };
                 Failure::failed(text)
