@@ -65,6 +65,8 @@ pub struct Upload<'a> {
     pub revision: &'a Revision,
     /// Revisions that are likely to be similar, the most similar first.
     pub similar: &'a [Revision],
+    /// The revision that holds what [`Self::open`] lacks, where it is known to lack something.
+    pub since: Option<&'a Revision>,
     /// The mappings. Those that lack an artifact both here and on the service are left out.
     pub mappings: &'a Mappings,
     /// Gives the artifacts' content.
@@ -152,8 +154,14 @@ impl Upload<'_> {
             return Vec::new();
         }
         let similar = self.similar.iter().filter(|revision| recent.contains(revision));
-        let others = recent.iter().filter(|revision| !self.similar.contains(revision));
-        similar.chain(others).take(BASES).cloned().collect()
+        let mut bases: Vec<Revision> = Vec::new();
+        for revision in self.since.into_iter().chain(similar).chain(recent) {
+            if !bases.contains(revision) {
+                bases.push(revision.clone());
+            }
+        }
+        bases.truncate(BASES);
+        bases
     }
 
     async fn build_on(

@@ -52,6 +52,12 @@ pub enum StagedError {
     /// It changed while it was being sent. No revision was written, so nobody sees what was sent.
     #[error("the staging directory changed while it was uploaded; no revision was written")]
     Changed(PutReport),
+    /// It leaves out what the service does not have after all. No revision was written.
+    #[error(
+        "the staging directory leaves out artifacts that the service does not have; no revision was written; \
+         stage again without --since"
+    )]
+    Lacking(PutReport),
     /// The service did not take all of it. No revision was written, so nobody sees what was sent.
     #[error("not everything could be uploaded; no revision was written")]
     NotTaken(PutReport),
@@ -73,10 +79,16 @@ pub fn put_staged(to: &Destination<'_>, directory: &Path) -> Result<PutReport, S
         let artifact = contents.artifacts.get(hash).ok_or(io::ErrorKind::NotFound)?;
         staging.open_artifact(artifact).map_err(io::Error::other)
     };
-    let upload = Upload { all_or_nothing: true, ..upload(to, &contents.mappings, &open) };
+    let upload = Upload {
+        all_or_nothing: true,
+        since: contents.since.as_ref(),
+        ..upload(to, &contents.mappings, &open)
+    };
     let report = put(&upload)?;
+    let lacks = report.unreadable.keys().any(|hash| contents.left_out.contains(hash));
     match (report.refused.is_empty(), report.unreadable.is_empty()) {
         (true, true) => Ok(report),
+        _ if lacks => Err(StagedError::Lacking(report)),
         (true, false) => Err(StagedError::Changed(report)),
         (false, _) => Err(StagedError::NotTaken(report)),
     }
@@ -93,6 +105,7 @@ fn upload<'a>(
         scope,
         revision,
         similar,
+        since: None,
         mappings,
         open,
         store: None,

@@ -5,6 +5,7 @@ mod local;
 mod measure;
 mod packs;
 mod report;
+mod stage;
 mod travel;
 
 use std::{path::PathBuf, time::Duration};
@@ -150,6 +151,12 @@ pub struct Stage {
     /// The directory to make
     #[arg(value_name = "DIR")]
     staged: PathBuf,
+    /// Leave out the artifacts that the service has of this revision [default: of the Git commit that is
+    /// checked out, or the nearest one before it that the service has]
+    #[arg(long, value_name = "REV", num_args = 0..=1)]
+    since: Option<Option<Revision>>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Bring back into the store.
@@ -228,7 +235,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Pack(args) => packs::pack(app, &reporter, args),
         Command::Unpack(args) => packs::unpack(app, &reporter, args),
         Command::Bake(args) => packs::bake(app, &reporter, args),
-        Command::Stage(args) => local::stage(app, &reporter, args),
+        Command::Stage(args) => stage::stage(app, &reporter, args),
         Command::Unstage(args) => local::unstage(app, &reporter, args),
         Command::Verify(args) => local::verify(app, &reporter, args),
         Command::Gc(args) if args.place.service.is_some() => collect::gc(app, &reporter, args),

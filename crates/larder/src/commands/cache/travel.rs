@@ -1,9 +1,9 @@
 //! The commands that talk to services.
 
-use larder_engine::cache::user_store;
+use larder_engine::{cache::user_store, published::Publisher};
 use larder_remote::{
-    Access, Destination, GetReport, Lost, Missing, Origin, Outcome, PutReport, Search, Service,
-    StagedError, Transfer, git,
+    Access, Config, Destination, GetReport, Lost, Missing, Origin, Outcome, PutReport, Search,
+    Service, StagedError, Transfer, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -19,6 +19,7 @@ use super::{
     read_service,
     report::{Reporter, bytes, count},
     scopes,
+    stage::{leave_out_published, publishers},
 };
 use crate::exit::{Exit, Failure};
 
@@ -42,6 +43,10 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
     let service = if is_baked { service.given_up_soon() } else { service };
     match get_online(reporter, &args, &scopes, &store, &service) {
+        Ok(exit) if args.mappings.is_none() => {
+            let dependencies = get_dependencies(reporter, &args, &config, &store)?;
+            Ok(if dependencies == Exit::Done { exit } else { dependencies })
+        }
         Err(failure) if is_baked && failure.exit == Exit::Failed => {
             tracing::info!("{failure}; using what the offline store has");
             get_offline(reporter, &args, &scopes, &store)
@@ -98,6 +103,48 @@ fn get_online(
     bar.finish();
     say_got(reporter, &report, args.mappings_only);
     Ok(missing(reporter, "did not arrive", &report.missing))
+}
+
+/// Gets what dependencies publish by themselves. What they do not publish is built.
+fn get_dependencies(
+    reporter: &Reporter<'_>,
+    args: &Get,
+    config: &Config,
+    store: &Store,
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Done;
+    for publisher in publishers(config)? {
+        let Publisher { package, service, scope, revision } = publisher;
+        let service = Service::open(&service, Access::Read)?.given_up_soon();
+        let bar = reporter.bar();
+        let request = larder_remote::Get {
+            service: &service,
+            store,
+            scope: &scope,
+            local_scope: &package,
+            mappings_only: args.mappings_only,
+            force: args.force_download,
+            progress: &|progress| bar.advance(progress),
+        };
+        let search = larder_remote::get(&request, std::slice::from_ref(&revision));
+        bar.finish();
+        match search {
+            Ok(search) => {
+                say_passed(reporter, &service, &search);
+                let Some(report) = search.report else {
+                    let name = service.name();
+                    tracing::info!("service {name} does not have {revision} of {scope}");
+                    continue;
+                };
+                say_got(reporter, &report, args.mappings_only);
+                if missing(reporter, "did not arrive", &report.missing) != Exit::Done {
+                    exit = Exit::Failed;
+                }
+            }
+            Err(error) => tracing::info!("{error}"),
+        }
+    }
+    Ok(exit)
 }
 
 /// Says which revisions were there and of no use, or not of full use.
@@ -191,7 +238,9 @@ fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
 /// `cache put`.
 pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
-    let mappings = Mappings::read(&args.mappings)?;
+    let mut mappings = Mappings::read(&args.mappings)?;
+    let store = user_store(&app.store)?;
+    leave_out_published(app, &mut mappings, &store)?;
     let revision = match args.rev {
         Some(rev) => rev,
         None => git::head(here())?,
@@ -216,7 +265,7 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failur
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
-    let report = larder_remote::put_stored(&to, &user_store(&app.store)?, &mappings)?;
+    let report = larder_remote::put_stored(&to, &store, &mappings)?;
     bar.finish();
     say_put(reporter, revision.as_str(), &report);
     reporter.missing("could not be read", &report.unreadable);
@@ -261,6 +310,9 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
                 }
                 StagedError::Changed(report) => {
                     reporter.missing("changed", &report.unreadable);
+                }
+                StagedError::Lacking(report) => {
+                    reporter.missing("neither staged nor on the service", &report.unreadable);
                 }
                 StagedError::NotTaken(report) => {
                     reporter.missing("could not be uploaded", &report.refused);
