@@ -11,7 +11,7 @@ use std::{
 };
 
 use larder_remote::{Config, ConfigError, Credentials};
-use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
+use larder_store::{Layout, Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
 use larder_trace::{ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
@@ -97,7 +97,12 @@ impl StoreSettings {
             Some(path) => Config::read(path),
             None => Config::read(&Config::default_path()),
         };
-        Ok(config?.with_credentials(&self.credentials))
+        let config = config?.with_credentials(&self.credentials);
+        let directory = self.directory.clone().or_else(|| Store::default_directory().ok());
+        let layout = Layout::new(directory.unwrap_or_default());
+        let revoked = larder_remote::revoked(&layout)
+            .map_err(|source| ConfigError::Revoked { path: layout.revoked(), source })?;
+        Ok(config.with_trust(revoked))
     }
 }
 

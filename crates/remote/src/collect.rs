@@ -21,7 +21,7 @@ use larder_store::{Revision, Scope, Store};
 use larder_trace::ContentHash;
 
 use crate::{
-    RemoteError, Service,
+    RemoteError, Service, Trust,
     paths::{self, OLD_CATALOGUE, PACK, REVISION, SNAPSHOT},
     recent,
     revision::Revisions,
@@ -193,7 +193,9 @@ impl Collection<'_> {
         &self,
     ) -> Result<(BTreeSet<ContentHash>, BTreeSet<ContentHash>), RemoteError> {
         let Self { service, scope, store, .. } = *self;
-        let revisions = Revisions { service, scope, store: Some(store) };
+        // What revisions refer to is not removed, whoever wrote them.
+        let trust = Trust::default();
+        let revisions = Revisions { service, scope, store: Some(store), trust: &trust };
         let names: Vec<_> = self.revisions().await?.into_keys().collect();
         let read = stream::iter(&names).map(|name| revisions.read(name));
         let mut read = read.buffer_unordered(self.service.connections);

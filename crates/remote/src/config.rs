@@ -2,6 +2,7 @@
 //! configuration directory.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,7 +12,7 @@ use std::{
 use larder_store::Scope;
 use serde::Deserialize;
 
-use crate::Credentials;
+use crate::{Credentials, KeyId, Ref, Trust, TrustedKey};
 
 /// The user's configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -39,6 +40,9 @@ pub struct CacheConfig {
     /// The `[[cache.dependency]]` tables.
     #[serde(default, rename = "dependency")]
     pub dependencies: Vec<DependencyConfig>,
+    /// The `[[cache.trust]]` tables: whose revisions and results count. Without any, everybody's.
+    #[serde(default, rename = "trust")]
+    pub trusted: Vec<TrustedKey>,
 }
 
 /// One `[[cache.dependency]]` table: a dependency from Git that publishes what it builds by itself,
@@ -78,6 +82,9 @@ pub struct ServiceConfig {
     /// The credentials that it is opened with: not from the file, but from [`Config::with_credentials`].
     #[serde(skip)]
     pub credentials: Arc<Credentials>,
+    /// Whose revisions and results count: not from the table, but from [`Config::with_trust`].
+    #[serde(skip)]
+    pub trust: Arc<Trust>,
 }
 
 impl ServiceConfig {
@@ -129,6 +136,14 @@ pub enum ConfigError {
         /// The configuration file, there or not.
         path: PathBuf,
     },
+    /// The list of revoked keys cannot be read.
+    #[error("cannot read {}, which keys are revoked: {source}", path.display())]
+    Revoked {
+        /// The list.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A service's own settings are wrong.
     #[error("service {name}: {reason}")]
     Service {
@@ -165,7 +180,7 @@ impl Config {
         let mut config: Self =
             toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         config.path = path.to_owned();
-        let mut names = std::collections::BTreeSet::new();
+        let mut names = BTreeSet::new();
         for service in &mut config.cache.services {
             if !names.insert(service.name.clone()) {
                 return Err(malformed(format!("two services are named {:?}", service.name)));
@@ -182,6 +197,26 @@ impl Config {
     pub fn with_credentials(mut self, credentials: &Arc<Credentials>) -> Self {
         for service in &mut self.cache.services {
             service.credentials = credentials.clone();
+        }
+        self
+    }
+
+    /// The same services, on which what the configured keys signed counts, unless a key is among
+    /// those that are `revoked`.
+    #[must_use]
+    pub fn with_trust(mut self, revoked: BTreeSet<KeyId>) -> Self {
+        let trust = Arc::new(Trust::new(self.cache.trusted.clone(), revoked));
+        for service in &mut self.cache.services {
+            service.trust = trust.clone();
+        }
+        self
+    }
+
+    /// The same services, on which only what was built from `reference` counts.
+    #[must_use]
+    pub fn for_ref(mut self, reference: Option<Ref>) -> Self {
+        for service in &mut self.cache.services {
+            service.trust = Arc::new(service.trust.for_ref(reference.clone()));
         }
         self
     }

@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use crate::{KeyError, SigningKey};
+
 /// A key as `LARDER_CACHE_KEY` has it: `id:secret`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
@@ -39,6 +41,8 @@ impl fmt::Debug for Key {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     key: Option<Result<Key, MalformedKey>>,
+    signing_key: Option<String>,
+    signing_password: Option<String>,
     variables: Vec<(String, String)>,
 }
 
@@ -60,7 +64,14 @@ impl Credentials {
         for (name, value) in variables {
             let Some(name) = name.as_ref().to_str() else { continue };
             let value = value.into().into_string();
-            if name == "LARDER_CACHE_KEY" {
+            if let Some(place) = match name {
+                "LARDER_SIGNING_KEY" => Some(&mut credentials.signing_key),
+                "LARDER_SIGNING_PASSWORD" => Some(&mut credentials.signing_password),
+                _ => None,
+            } {
+                // What is not text is no key either, and is found out to be none where it is needed.
+                *place = Some(value.unwrap_or_default()).filter(|value| !value.is_empty());
+            } else if name == "LARDER_CACHE_KEY" {
                 credentials.key = match value {
                     Ok(value) if value.is_empty() => None,
                     Ok(value) => Some(Key::parse(value.trim())),
@@ -80,6 +91,15 @@ impl Credentials {
         self.key.as_ref().map(|key| key.as_ref().map_err(MalformedKey::clone)).transpose()
     }
 
+    /// The key that uploads are signed with, if there is one.
+    ///
+    /// # Errors
+    /// When it is no key, or the password is wrong.
+    pub fn signing_key(&self) -> Result<Option<SigningKey>, KeyError> {
+        let key = self.signing_key.as_deref();
+        key.map(|key| SigningKey::parse(key, self.signing_password.as_deref())).transpose()
+    }
+
     /// The variables whose names begin with `prefix`, with their names in lower case, as settings of
     /// providers are called.
     pub(crate) fn settings(&self, prefix: &'static str) -> impl Iterator<Item = (String, &str)> {
@@ -95,7 +115,7 @@ impl Credentials {
 
 impl From<Key> for Credentials {
     fn from(key: Key) -> Self {
-        Self { key: Some(Ok(key)), variables: Vec::new() }
+        Self { key: Some(Ok(key)), ..Self::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use larder_store::{Revision, Scope, StoreError};
 
-use crate::ConfigError;
+use crate::{ConfigError, Distrust, KeyError};
 
 /// An exchange with a service that failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,21 @@ pub enum RemoteError {
         /// Why.
         reason: String,
     },
+    /// A revision does not count.
+    #[error("service {service}: revision {revision} of {scope} does not count: {distrust}")]
+    Untrusted {
+        /// The service's name.
+        service: String,
+        /// The scope.
+        scope: Scope,
+        /// The revision.
+        revision: Revision,
+        /// Why.
+        distrust: Distrust,
+    },
+    /// Nothing could be signed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// There is no mapping to put, so that a revision would say nothing.
     #[error("there is no mapping to upload, and a revision without any is not written")]
     NoMappings,

@@ -7,14 +7,14 @@ use larder_store::{MappedArtifact, Mappings, Revision, Scope, Store};
 use larder_trace::ContentHash;
 
 use crate::{
-    Missing, RemoteError, Service, Transfer,
+    Missing, Provenance, RemoteError, Service, Transfer,
     fetch::Fetch,
     missing,
     on_demand::{self, Origin},
     packs::RemotePack,
     plan::Wanted,
     recent,
-    revision::{Content, Published, Revisions},
+    revision::{Published, Revisions},
 };
 
 /// Mappings and artifacts to get from a service.
@@ -80,6 +80,10 @@ pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Search, RemoteError>
                     search.passed.push((revision.clone(), reason));
                     continue;
                 }
+                Err(RemoteError::Untrusted { distrust, .. }) => {
+                    search.passed.push((revision.clone(), distrust.to_string()));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if published.content.mappings.artifacts().keys().any(|hash| lost.contains(hash)) {
@@ -87,7 +91,7 @@ pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Search, RemoteError>
                 search.passed.push((revision.clone(), reason));
                 continue;
             }
-            let report = get.take(revision, &published.content)?;
+            let report = get.take(revision, &published)?;
             let is_whole = report.missing.is_empty();
             if !is_whole {
                 lost.extend(report.missing.keys().copied());
@@ -127,7 +131,8 @@ enum Place {
 
 impl Get<'_> {
     fn revisions(&self) -> Revisions<'_> {
-        Revisions { service: self.service, scope: self.scope, store: Some(self.store) }
+        let Get { service, store, scope, .. } = *self;
+        Revisions { service, scope, store: Some(store), trust: service.trust() }
     }
 
     /// Those of `revisions` that may be at `place`, in order.
@@ -166,8 +171,19 @@ impl Get<'_> {
     }
 
     /// Takes over a revision.
-    fn take(&self, revision: &Revision, content: &Content) -> Result<GetReport, RemoteError> {
-        let revision = Some(revision.clone());
+    fn take(&self, name: &Revision, published: &Published) -> Result<GetReport, RemoteError> {
+        let Published { content, signer, .. } = published;
+        let provenance = Provenance {
+            service: self.service.name().to_owned(),
+            scope: self.scope.clone(),
+            revision: name.clone(),
+            local_scope: self.local_scope.clone(),
+            signer: signer.clone(),
+        };
+        // Before anything of it can be found: what was taken over can be told, and forgotten.
+        content.mappings.write(&self.store.layout().revision(self.scope, name))?;
+        provenance.write(self.store.layout())?;
+        let revision = Some(name.clone());
         if self.mappings_only {
             self.store.record_all(self.local_scope, &content.mappings)?;
             let service = self.service.name().to_owned();
@@ -179,9 +195,6 @@ impl Get<'_> {
         let wanted = self.wanted(&content.mappings);
         let packs: Vec<_> = content.packs.values().cloned().collect();
         let report = self.fetch(&content.mappings, wanted, &packs)?;
-        if let Some(revision) = &revision {
-            content.mappings.write(&self.store.layout().revision(self.scope, revision))?;
-        }
         Ok(GetReport { revision, ..report })
     }
 
@@ -255,7 +268,9 @@ pub async fn packs_with(
                 }
             }
             Ok(None) => {}
-            Err(error @ RemoteError::Revision { .. }) => tracing::info!("{error}"),
+            Err(error @ (RemoteError::Revision { .. } | RemoteError::Untrusted { .. })) => {
+                tracing::info!("{error}");
+            }
             Err(error) => return Err(error),
         }
     }

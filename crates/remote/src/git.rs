@@ -37,6 +37,12 @@ pub fn head(directory: &Path) -> Result<Revision, GitError> {
     history(directory, 1)?.pop().ok_or_else(failed)
 }
 
+/// The branch that is checked out at `directory`, if one is.
+pub fn branch(directory: &Path) -> Option<String> {
+    let name = git(directory, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Whether tracked files below `directory` differ from the commit that is checked out.
 pub fn is_dirty(directory: &Path) -> Result<bool, GitError> {
     git(directory, &["status", "--porcelain", "--untracked-files=no"]).map(|text| !text.is_empty())

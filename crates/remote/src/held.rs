@@ -27,7 +27,7 @@ pub fn held(
     revision: &Revision,
     store: &Store,
 ) -> Result<Option<Held>, RemoteError> {
-    let revisions = Revisions { service, scope, store: Some(store) };
+    let revisions = Revisions { service, scope, store: Some(store), trust: service.trust() };
     let published = service.block_on(revisions.read(revision))?;
     Ok(published.map(|published| {
         let packs = published.content.packs.values();

@@ -20,6 +20,7 @@ mod on_demand;
 mod packs;
 mod paths;
 mod plan;
+mod provenance;
 mod put;
 mod recent;
 mod results;
@@ -28,6 +29,7 @@ mod revision;
 mod service;
 mod source;
 mod throttle;
+mod trust;
 mod uploads;
 
 pub use collect::{CollectionReport, Retention, collect};
@@ -39,7 +41,12 @@ pub use get::{Get, GetReport, Search, get, get_mappings};
 pub use held::{Held, held, newest_of};
 pub use missing::{Lost, Missing};
 pub use on_demand::{Origin, add, on_demand};
+pub use provenance::{Forgotten, Provenance, origins_of, revoke, revoked};
 pub use put::{OpenArtifact, Outcome, Overwrite, PutReport, Upload, put};
 pub use results::{ParseKeyError, ResultKey, has_result, record_result};
 pub use service::{Access, Service};
 pub use source::{Destination, StagedError, put_staged, put_stored};
+pub use trust::{
+    Distrust, KeyError, KeyId, PublicKey, Ref, Signature, Signer, SigningKey, Statement, Trust,
+    TrustedKey,
+};

@@ -210,7 +210,8 @@ impl Source {
         service: &Service,
         store: &Store,
     ) -> Result<Vec<RemotePack>, String> {
-        let revisions = Revisions { service, scope: &self.origin.scope, store: Some(store) };
+        let scope = &self.origin.scope;
+        let revisions = Revisions { service, scope, store: Some(store), trust: service.trust() };
         let Some(revision) = &self.origin.revision else {
             let packs = packs_with(&revisions, &self.wanted).await;
             return packs.map_err(|error| error.to_string());

@@ -16,7 +16,7 @@ use larder_store::{
 use larder_trace::ContentHash;
 
 use crate::{
-    Missing, RemoteError, Service, Transfer,
+    Missing, Ref, RemoteError, Service, Transfer,
     missing::{self, Reasons},
     packs::{LARGE, PACK_CONTENT, RemotePack, level},
     paths, recent,
@@ -63,6 +63,8 @@ pub struct Upload<'a> {
     pub scope: &'a Scope,
     /// Under which revision.
     pub revision: &'a Revision,
+    /// The ref that was built, for the signature.
+    pub reference: Option<&'a Ref>,
     /// Revisions that are likely to be similar, the most similar first.
     pub similar: &'a [Revision],
     /// The revision that holds what [`Self::open`] lacks, where it is known to lack something.
@@ -132,7 +134,8 @@ pub fn put(upload: &Upload<'_>) -> Result<PutReport, RemoteError> {
 
 impl Upload<'_> {
     fn revisions(&self) -> Revisions<'_> {
-        Revisions { service: self.service, scope: self.scope, store: self.store }
+        let Upload { service, scope, store, .. } = *self;
+        Revisions { service, scope, store, trust: service.trust() }
     }
 
     async fn run(&self) -> Result<PutReport, RemoteError> {
@@ -211,7 +214,7 @@ impl Upload<'_> {
 
     async fn write(&self, content: Content, base: Option<&Snapshot>) -> Result<bool, RemoteError> {
         let replace = self.overwrite != Overwrite::Nothing;
-        self.revisions().write(self.revision, content, base, replace).await
+        self.revisions().write(self.revision, content, base, self.reference, replace).await
     }
 
     /// The first of `bases` that can be used, or an empty one.
@@ -220,7 +223,9 @@ impl Upload<'_> {
             match self.revisions().read(revision).await {
                 Ok(Some(base)) => return Ok(base),
                 Ok(None) => {}
-                Err(error @ RemoteError::Revision { .. }) => tracing::info!("{error}"),
+                Err(error @ (RemoteError::Revision { .. } | RemoteError::Untrusted { .. })) => {
+                    tracing::info!("{error}");
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -12,9 +12,11 @@ use std::{fs, io, path::Path, sync::Arc};
 use larder_store::{Revision, Scope, Store};
 use larder_trace::{ContentHash, atomic};
 
-use self::envelope::Opened;
+use self::envelope::{Opened, Sealed};
 pub use self::section::{Content, Section, SnapshotId};
-use crate::{RemoteError, Service, paths, retry::Attempts};
+use crate::{
+    Distrust, Ref, RemoteError, Service, Signer, Statement, Trust, paths, retry::Attempts,
+};
 
 /// Below this length, in bytes, a revision stands for itself, and a difference is worth having.
 const SMALL: usize = 32 << 10;
@@ -27,6 +29,8 @@ pub struct Revisions<'a> {
     pub scope: &'a Scope,
     /// The store that keeps snapshots for the next time, if there is one.
     pub store: Option<&'a Store>,
+    /// Whose revisions count.
+    pub trust: &'a Trust,
 }
 
 /// A revision as it was read.
@@ -36,6 +40,8 @@ pub struct Published {
     pub content: Content,
     /// The snapshot that it leans on.
     pub snapshot: Option<Snapshot>,
+    /// Who signed it, where that was asked.
+    pub signer: Option<Signer>,
 }
 
 /// A snapshot as it was read.
@@ -59,21 +65,27 @@ impl Revisions<'_> {
     async fn find(&self, revision: &Revision) -> Result<Option<Published>, Failed> {
         let object = paths::revision(self.scope, revision);
         let read = self.read_sound(&object, |bytes| match envelope::open(bytes)? {
-            Opened::Section(section) => Ok(Found::New(Section::parse(&section)?)),
+            Opened::Section(sealed) => Ok(Found::New(sealed)),
             Opened::Old => Ok(Found::Old(bytes.to_vec())),
         });
-        let section = match read.await? {
+        let sealed = match read.await? {
             None => return Ok(None),
+            Some(Found::Old(_)) if !self.trust.is_blind() => return Err(Distrust::Unsigned.into()),
             Some(Found::Old(mappings)) => return self.find_old(revision, &mappings).await,
-            Some(Found::New(section)) => section,
+            Some(Found::New(sealed)) => sealed,
         };
+        let Sealed { hash, section, signature } = sealed;
+        let statement = Statement::Revision { scope: self.scope, revision, section: hash };
+        // Before anything of it is parsed or followed.
+        let signer = self.trust.check(&statement, signature.as_ref())?;
+        let section = Section::parse(&section).map_err(|it| Failed::Unusable(it.into()))?;
         let snapshot = match section.snapshot {
             Some(id) => Some(self.snapshot(id).await?),
             None => None,
         };
         let base = snapshot.as_ref().map(|snapshot| &*snapshot.content);
         let content = section.resolve(base).map_err(|error| Failed::Unusable(error.into()))?;
-        Ok(Some(Published { content, snapshot }))
+        Ok(Some(Published { content, snapshot, signer }))
     }
 
     /// Finds the other half of a revision of the layout before this one.
@@ -86,7 +98,7 @@ impl Revisions<'_> {
         let read = self.read_sound(&object, |catalogue| Ok(old::parse(mappings, catalogue)?));
         let content =
             read.await?.ok_or_else(|| Failed::Unusable("its catalogue is gone".into()))?;
-        Ok(Some(Published { content, snapshot: None }))
+        Ok(Some(Published { content, snapshot: None, signer: None }))
     }
 
     /// Whether there is a revision.
@@ -95,7 +107,8 @@ impl Revisions<'_> {
         Ok(self.service.length(&object).await?.is_some())
     }
 
-    /// Writes a revision, the last object of an upload. `base` is a snapshot that the service has,
+    /// Writes a revision, the last object of an upload, and signs it as built from `reference`, if the
+    /// service has a key for that. `base` is a snapshot that the service has,
     /// and that the revision is to lean on where that saves something. With `replace` unset, a revision that is there
     /// is left alone, and the answer is false.
     pub async fn write(
@@ -103,6 +116,7 @@ impl Revisions<'_> {
         revision: &Revision,
         content: Content,
         base: Option<&Snapshot>,
+        reference: Option<&Ref>,
         replace: bool,
     ) -> Result<bool, RemoteError> {
         let section = match base.map(|base| difference(&content, base)).transpose() {
@@ -110,7 +124,10 @@ impl Revisions<'_> {
             Ok(_) => self.write_whole(content).await?,
             Err(error) => return Err(local(error)),
         };
-        let object = envelope::seal(&section).map_err(|error| local(error.into()))?;
+        let hash = ContentHash::of_bytes(&section);
+        let statement = Statement::Revision { scope: self.scope, revision, section: hash };
+        let signature = self.service.sign(&statement, reference)?;
+        let object = envelope::seal(&section, signature).map_err(|error| local(error.into()))?;
         let path = paths::revision(self.scope, revision);
         self.service.write(&path, object.into(), replace).await
     }
@@ -188,6 +205,12 @@ impl Revisions<'_> {
     fn unusable(&self, revision: &Revision, failed: Failed) -> RemoteError {
         match failed {
             Failed::Remote(error) => error,
+            Failed::Untrusted(distrust) => RemoteError::Untrusted {
+                service: self.service.name().to_owned(),
+                scope: self.scope.clone(),
+                revision: revision.clone(),
+                distrust,
+            },
             Failed::Unusable(error) => RemoteError::Revision {
                 service: self.service.name().to_owned(),
                 scope: self.scope.clone(),
@@ -200,7 +223,7 @@ impl Revisions<'_> {
 
 /// The object of a revision, parsed.
 enum Found {
-    New(Section),
+    New(Sealed),
     /// A mappings file of the layout before this one.
     Old(Vec<u8>),
 }
@@ -208,7 +231,14 @@ enum Found {
 /// Why an object was not read.
 enum Failed {
     Remote(RemoteError),
+    Untrusted(Distrust),
     Unusable(Unusable),
+}
+
+impl From<Distrust> for Failed {
+    fn from(distrust: Distrust) -> Self {
+        Self::Untrusted(distrust)
+    }
 }
 
 impl From<RemoteError> for Failed {

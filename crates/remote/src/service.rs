@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::opener::Opener;
 use crate::{
-    ConfigError, RemoteError, ServiceConfig, paths,
+    ConfigError, Ref, RemoteError, ServiceConfig, Signature, SigningKey, Statement, Trust, paths,
     retry::{Attempts, Health, describe, is_transient},
     throttle::Throttle,
 };
@@ -47,6 +47,8 @@ pub struct Service {
     uploads: Arc<dyn ObjectStore>,
     runtime: Runtime,
     throttle: Throttle,
+    trust: Arc<Trust>,
+    signing_key: Option<SigningKey>,
     pub(crate) health: Health,
     pub(crate) connections: usize,
 }
@@ -106,6 +108,10 @@ impl Service {
         let key = credentials
             .key()
             .map_err(|_| wrong("LARDER_CACHE_KEY is not of the form id:secret".to_owned()))?;
+        let signing_key = match access {
+            Access::Write => credentials.signing_key()?,
+            Access::Read => None,
+        };
         install_tls_provider();
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -132,6 +138,8 @@ impl Service {
             uploads,
             runtime,
             throttle,
+            trust: config.trust.clone(),
+            signing_key,
             health: Health::default(),
             connections: config.connections(),
         })
@@ -140,6 +148,21 @@ impl Service {
     /// The name in the configuration.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whose revisions and results count on it.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Signs `statement`, where there is a key for that.
+    pub(crate) fn sign(
+        &self,
+        statement: &Statement<'_>,
+        reference: Option<&Ref>,
+    ) -> Result<Option<Signature>, RemoteError> {
+        let key = self.signing_key.as_ref();
+        Ok(key.map(|key| key.sign(statement, reference)).transpose()?)
     }
 
     /// How many HTTP requests have been sent so far.

@@ -8,7 +8,7 @@ use larder_store::{
 };
 use larder_trace::{ContentHash, OutputFile};
 
-use crate::{Overwrite, PutReport, RemoteError, Service, Transfer, Upload, put};
+use crate::{Overwrite, PutReport, Ref, RemoteError, Service, Transfer, Upload, put};
 
 /// Where a revision is put, and how.
 pub struct Destination<'a> {
@@ -18,6 +18,8 @@ pub struct Destination<'a> {
     pub scope: &'a Scope,
     /// Under which revision.
     pub revision: &'a Revision,
+    /// The ref that was built, for the signature.
+    pub reference: Option<&'a Ref>,
     /// Revisions that are likely to be similar, the most similar first.
     pub similar: &'a [Revision],
     /// The things that are replaced.
@@ -99,11 +101,12 @@ fn upload<'a>(
     mappings: &'a Mappings,
     open: &'a crate::put::OpenArtifact<'a>,
 ) -> Upload<'a> {
-    let Destination { service, scope, revision, similar, overwrite, progress } = *to;
+    let Destination { service, scope, revision, reference, similar, overwrite, progress } = *to;
     Upload {
         service,
         scope,
         revision,
+        reference,
         similar,
         since: None,
         mappings,

@@ -169,6 +169,7 @@ fn a_staging_directory_that_is_not_taken_says_what_the_server_said() {
         service: &service,
         scope: &scope,
         revision: &revision,
+        reference: None,
         similar: &[],
         overwrite: Overwrite::default(),
         progress: &|_| (),

@@ -63,6 +63,18 @@ fn parse(text: &[u8], dep_hash: &ContentHash) -> Result<Vec<Outputs>, String> {
     Ok(entries)
 }
 
+/// Removes `outputs` from the candidates at `path`.
+pub fn forget(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<(), StoreError> {
+    let Found::Candidates(mut candidates) = read(path, dep_hash) else { return Ok(()) };
+    let before = candidates.len();
+    candidates.retain(|candidate| candidate != outputs);
+    match candidates.len() {
+        0 => atomic::remove_if_there(path).map_err(StoreError::io("delete", path)),
+        left if left == before => Ok(()),
+        _ => write(path, dep_hash, &candidates),
+    }
+}
+
 /// Puts `outputs` before the other candidates at `path`, in place of one with the same discovered
 /// inputs, found by the same search.
 pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<(), StoreError> {
@@ -78,6 +90,10 @@ pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<
     });
     candidates.insert(0, outputs.clone());
     candidates.truncate(MOST);
+    write(path, dep_hash, &candidates)
+}
+
+fn write(path: &Path, dep_hash: &ContentHash, candidates: &[Outputs]) -> Result<(), StoreError> {
     let failed = |error: serde_json::Error| StoreError::io("write", path)(error.into());
     let entries = serde_json::value::to_raw_value(&candidates).map_err(failed)?;
     let checksum = checksum(dep_hash, entries.get());

@@ -13,6 +13,7 @@ use crate::{Revision, Scope};
 /// outputs/<scope>/<dep hash>.json    candidates, newest first
 /// revisions/<scope>/<rev>.jsonl      mappings files fetched from a service
 /// snapshots/<hash>                   what revisions of services lean on; can be fetched again
+/// revoked                            keys whose signatures do not count any more
 /// partial/<hash>                     large artifacts on their way in
 /// quarantine/<name>                  what was found corrupt
 /// running/<pid>-<n>                  one locked file for each process that uses the store
@@ -71,6 +72,11 @@ impl Layout {
     /// The mappings file of `revision`.
     pub fn revision(&self, scope: &Scope, revision: &Revision) -> PathBuf {
         self.revisions().join(scope.as_str()).join(format!("{revision}.jsonl"))
+    }
+
+    /// The keys that were revoked, a line each.
+    pub fn revoked(&self) -> PathBuf {
+        self.root.join("revoked")
     }
 
     /// All snapshots that revisions of services lean on.

@@ -321,6 +321,16 @@ impl Store {
         candidates::record(&self.layout().candidates(scope, dep_hash), dep_hash, outputs)
     }
 
+    /// Forgets that the build of `dep_hash` left `outputs`.
+    pub fn forget(
+        &self,
+        scope: &Scope,
+        dep_hash: &ContentHash,
+        outputs: &Outputs,
+    ) -> Result<(), StoreError> {
+        candidates::forget(&self.layout().candidates(scope, dep_hash), dep_hash, outputs)
+    }
+
     /// Records every entry of `mappings`.
     pub fn record_all(&self, scope: &Scope, mappings: &Mappings) -> Result<(), StoreError> {
         mappings.iter().try_for_each(|(dep_hash, outputs)| self.record(scope, dep_hash, outputs))
@@ -335,6 +345,7 @@ impl Store {
             layout.artifacts(),
             layout.outputs(),
             layout.revisions(),
+            layout.snapshots(),
             layout.quarantine(),
             layout.partials(),
         ] {

@@ -7,12 +7,13 @@ mod packs;
 mod report;
 mod stage;
 mod travel;
+mod trust;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use larder_project::{manifest::Manifest, workspace::Workspace};
-use larder_remote::{Config, ServiceConfig};
+use larder_remote::{Config, Ref, ServiceConfig};
 use larder_store::{Revision, Scope};
 
 use super::{App, here};
@@ -46,6 +47,14 @@ pub enum Command {
     Gc(Gc),
     /// Delete everything in the store
     Clean,
+    /// Say who built targets, and from which revision
+    Blame(trust::Blame),
+    /// Make a key that uploads are signed with
+    Keygen(trust::Keygen),
+    /// Believe nothing any more that a key signed, and forget what came from it
+    Revoke(trust::Revoke),
+    /// Write down where the artifacts of a fetched revision came from
+    Export(trust::Export),
     /// Show sizes, hit rates and the reasons for misses
     Stats,
     /// List the configured services
@@ -90,6 +99,9 @@ pub struct Get {
     /// How many commits to walk back; 0 for all
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_revs: usize,
+    /// Take only what is signed as built from this ref, such as a branch
+    #[arg(long = "ref", value_name = "REF", conflicts_with = "mappings")]
+    reference: Option<Ref>,
     /// Fetch no artifacts; builds fetch those they need
     #[arg(long)]
     mappings_only: bool,
@@ -110,6 +122,9 @@ pub struct Put {
     /// The revision [default: the Git commit that is checked out]
     #[arg(long, value_name = "REV")]
     rev: Option<Revision>,
+    /// The ref that was built, which is signed with it [default: the branch that is checked out]
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<Ref>,
     #[command(flatten)]
     overwrite: OverwriteArgs,
     #[command(flatten)]
@@ -180,6 +195,9 @@ pub struct PutStaged {
     /// The revision
     #[arg(long, value_name = "REV")]
     rev: Revision,
+    /// The ref that was built, which is signed with it
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<Ref>,
     #[command(flatten)]
     overwrite: OverwriteArgs,
     #[command(flatten)]
@@ -235,6 +253,10 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Pack(args) => packs::pack(app, &reporter, args),
         Command::Unpack(args) => packs::unpack(app, &reporter, args),
         Command::Bake(args) => packs::bake(app, &reporter, args),
+        Command::Blame(args) => trust::blame(app, &reporter, &args),
+        Command::Keygen(args) => trust::keygen(&reporter, &args),
+        Command::Revoke(args) => trust::revoke(app, &reporter, &args),
+        Command::Export(args) => trust::export(app, &reporter, &args),
         Command::Stage(args) => stage::stage(app, &reporter, args),
         Command::Unstage(args) => local::unstage(app, &reporter, args),
         Command::Verify(args) => local::verify(app, &reporter, args),

@@ -7,3 +7,4 @@ mod lean;
 mod restore;
 mod support;
 mod team;
+mod trust;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "2"                                                          the schema version
-//! {"hash":"<hash of the section>","section":"<base64>"}
+//! {"hash":"<hash of the section>","signature":{…},"section":"<base64>"}
 //! ```
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -10,6 +10,7 @@ use larder_trace::ContentHash;
 use serde::{Deserialize, Serialize};
 
 use super::section::SCHEMA;
+use crate::Signature;
 
 /// Why the object of a revision is refused.
 #[derive(Debug, thiserror::Error)]
@@ -33,26 +34,39 @@ const OLD_SCHEMA: &str = "1";
 
 /// The object of a revision, opened.
 pub enum Opened {
-    /// A section, as it was written.
-    Section(Vec<u8>),
+    /// A section, as it was written, and what is said to be a signature of it.
+    Section(Sealed),
     /// A mappings file: a revision of the layout before this one.
     Old,
+}
+
+/// A section in its envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The hash of the section.
+    pub hash: ContentHash,
+    /// The section.
+    pub section: Vec<u8>,
+    /// A signature; whether it is one of this section is not checked here.
+    pub signature: Option<Signature>,
 }
 
 /// The second line.
 #[derive(Serialize, Deserialize)]
 struct Envelope {
     hash: ContentHash,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<Signature>,
     section: String,
 }
 
 /// Returns the object that carries `section`.
-pub fn seal(section: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+pub fn seal(section: &[u8], signature: Option<Signature>) -> Result<Vec<u8>, serde_json::Error> {
     let hash = ContentHash::of_bytes(section);
     let mut object = serde_json::to_vec(SCHEMA)?;
     object.push(b'\n');
     let section = BASE64_STANDARD.encode(section);
-    serde_json::to_writer(&mut object, &Envelope { hash, section })?;
+    serde_json::to_writer(&mut object, &Envelope { hash, signature, section })?;
     object.push(b'\n');
     Ok(object)
 }
@@ -71,10 +85,11 @@ pub fn open(object: &[u8]) -> Result<Opened, EnvelopeError> {
         _ => return Err(EnvelopeError::Schema(version)),
     }
     let line = next().strip_suffix(b"\n").ok_or(EnvelopeError::Damaged)?;
-    let envelope: Envelope = serde_json::from_slice(line).map_err(|_| EnvelopeError::Damaged)?;
-    let section = BASE64_STANDARD.decode(envelope.section).map_err(|_| EnvelopeError::Damaged)?;
-    match envelope.hash == ContentHash::of_bytes(&section) {
-        true => Ok(Opened::Section(section)),
+    let Envelope { hash, signature, section } =
+        serde_json::from_slice(line).map_err(|_| EnvelopeError::Damaged)?;
+    let section = BASE64_STANDARD.decode(section).map_err(|_| EnvelopeError::Damaged)?;
+    match hash == ContentHash::of_bytes(&section) {
+        true => Ok(Opened::Section(Sealed { hash, section, signature })),
         false => Err(EnvelopeError::Damaged),
     }
 }
@@ -85,9 +100,9 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_goes_unnoticed() {
-        let good = seal(b"what a revision says").unwrap();
+        let good = seal(b"what a revision says", None).unwrap();
         assert!(
-            matches!(open(&good), Ok(Opened::Section(section)) if section == b"what a revision says")
+            matches!(open(&good), Ok(Opened::Section(it)) if it.section == b"what a revision says")
         );
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();

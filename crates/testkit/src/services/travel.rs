@@ -29,6 +29,7 @@ pub fn config_at(address: SocketAddr) -> ServiceConfig {
         timeout_seconds: Some(300),
         connections: None,
         credentials: Arc::new(key().into()),
+        trust: Arc::default(),
     }
 }
 
@@ -60,6 +61,7 @@ impl Stored {
             service,
             scope: &scope,
             revision: &revision,
+            reference: None,
             similar: &[],
             overwrite,
             progress: &|_| (),

@@ -38,6 +38,16 @@ impl<'a> Reporter<'a> {
         self.app.ui.status(&text.to_string());
     }
 
+    /// Tells people alone.
+    pub fn note(&self, text: &str) {
+        self.app.ui.status(text);
+    }
+
+    /// Tells programs alone.
+    pub fn event(&self, event: Value) {
+        self.app.ui.event_json(&event);
+    }
+
     /// Prints what was asked for, on standard output either way.
     pub fn result(&self, text: impl Display, event: Value) {
         self.app.ui.event_json(&event);

@@ -1,5 +1,7 @@
 //! The commands that talk to services.
 
+use std::collections::BTreeMap;
+
 use larder_engine::{cache::user_store, published::Publisher};
 use larder_remote::{
     Access, Config, Destination, GetReport, Lost, Missing, Origin, Outcome, PutReport, Search,
@@ -35,7 +37,7 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     if app.resolution.offline {
         return get_offline(reporter, &args, &scopes, &store);
     }
-    let config = app.store.services()?;
+    let config = app.store.services()?.for_ref(args.reference.clone());
     let is_baked = store.bakes().any(|(_, bake, _)| bake.package == scopes.local);
     if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
         return get_offline(reporter, &args, &scopes, &store);
@@ -147,12 +149,27 @@ fn get_dependencies(
     Ok(exit)
 }
 
+/// How many revisions are named that are of no use for the same reason.
+const SAID: usize = 3;
+
 /// Says which revisions were there and of no use, or not of full use.
 fn say_passed(reporter: &Reporter<'_>, service: &Service, search: &Search) {
+    let mut said = BTreeMap::<&str, usize>::new();
     for (revision, reason) in &search.passed {
         let text = format!("service {}: revision {revision}: {reason}", service.name());
         let event = json!({ "event": "passed", "revision": revision, "reason": reason });
-        reporter.done(text, event);
+        let times = said.entry(reason).or_default();
+        *times += 1;
+        // The same of many is said once.
+        match *times <= SAID {
+            true => reporter.done(text, event),
+            false => reporter.event(event),
+        }
+    }
+    for (reason, times) in said.into_iter().filter(|(_, times)| *times > SAID) {
+        let more = count(times - SAID, "more revision");
+        let text = format!("service {}: {more}: {reason}", service.name());
+        reporter.done(text, json!({ "event": "passedMore", "revisions": times - SAID }));
     }
 }
 
@@ -251,6 +268,7 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failur
              not be what that revision builds"
         ));
     }
+    let reference = args.reference.or_else(|| git::branch(here())?.parse().ok());
     let config = app.store.services()?;
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
@@ -261,6 +279,7 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failur
         service: &service,
         scope: &scopes.remote,
         revision: &revision,
+        reference: reference.as_ref(),
         similar: &similar,
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
@@ -287,6 +306,7 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
         service: &service,
         scope: &scope,
         revision: &args.rev,
+        reference: args.reference.as_ref(),
         similar: &[],
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
