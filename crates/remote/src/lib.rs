@@ -34,6 +34,9 @@ pub use fetch::{Missing, Transfer};
 pub use get::{Get, GetReport, get, get_mappings};
 pub use on_demand::{Origin, add, on_demand};
 pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};
-pub use results::{ParseKeyError, ResultKey, has_result, record_result};
+pub use results::{
+    ParseKeyError, Recorded, ResultKey, ResultState, TakenBack, look_up_result, record_result,
+    take_back_result,
+};
 pub use service::{Access, Service};
 pub use source::{Destination, StagedError, put_staged, put_stored};

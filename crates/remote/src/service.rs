@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use object_store::{
     BackoffConfig, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
@@ -130,6 +130,32 @@ impl Service {
         let path = paths::below(&self.prefix, object);
         let read = || async { self.objects.get(&path).await?.bytes().await };
         self.absent_as_none("read", object, self.retried(read).await)
+    }
+
+    /// Reads an object of at most `limit` bytes; of a longer one, somewhat more than that.
+    pub(crate) async fn read_at_most(
+        &self,
+        object: &str,
+        limit: usize,
+    ) -> Result<Option<Bytes>, RemoteError> {
+        let path = paths::below(&self.prefix, object);
+        let read = || async {
+            let mut content = self.objects.get(&path).await?.into_stream();
+            let mut found = BytesMut::new();
+            while found.len() <= limit
+                && let Some(bytes) = content.next().await
+            {
+                found.extend_from_slice(&bytes?);
+            }
+            Ok(found.freeze())
+        };
+        self.absent_as_none("read", object, self.retried(read).await)
+    }
+
+    /// Deletes an object, in one attempt. That there is none is as good.
+    pub(crate) async fn delete(&self, object: &str) -> Result<(), RemoteError> {
+        let path = paths::below(&self.prefix, object);
+        self.absent_as_none("delete", object, self.objects.delete(&path).await).map(drop)
     }
 
     /// The object's length in bytes; `None` where there is none.

@@ -1,5 +1,7 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
+mod results;
+
 use std::{
     fs::OpenOptions,
     io::{self, Write},
@@ -11,17 +13,15 @@ use larder_engine::toolchain::machine;
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, Keys, key},
-        plan::{Probe, github_outputs, job_key, json, plan, uses_tools},
+        plan::{github_outputs, job_key, json, plan, uses_tools},
     },
     diagnostic::{Diagnostics, Located},
     workspace::Workspace,
 };
-use larder_remote::{
-    Access, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
-};
 use larder_trace::{BuildTrace, describe_io};
 use serde_json::json;
 
+use self::results::ServiceArgs;
 use super::{App, here};
 use crate::exit::{Exit, Failure};
 
@@ -29,8 +29,9 @@ use crate::exit::{Exit, Failure};
 #[derive(Subcommand)]
 pub enum Command {
     Key(Key),
-    Probe(ProbeKey),
-    Done(Done),
+    Probe(results::ProbeKey),
+    Done(results::Done),
+    Undone(results::Undone),
     Plan(Plan),
 }
 
@@ -63,26 +64,6 @@ pub struct Key {
     explain: bool,
 }
 
-/// Ask a service whether it has the result of a key; exit with 0 if so, 1 if not, 2 if unknown
-#[derive(Args)]
-pub struct ProbeKey {
-    /// The key, as `larder ci key` prints it
-    #[arg(value_name = "KEY")]
-    key: ResultKey,
-    #[command(flatten)]
-    service: ServiceArgs,
-}
-
-/// Tell a service that the result of a key exists
-#[derive(Args)]
-pub struct Done {
-    /// The key, as `larder ci key` prints it
-    #[arg(value_name = "KEY")]
-    key: ResultKey,
-    #[command(flatten)]
-    service: ServiceArgs,
-}
-
 /// Print which jobs of the manifest can be skipped, as JSON
 #[derive(Args)]
 pub struct Plan {
@@ -93,20 +74,13 @@ pub struct Plan {
     service: ServiceArgs,
 }
 
-/// Which service.
-#[derive(Args)]
-struct ServiceArgs {
-    /// The service, by its name in the configuration
-    #[arg(long, value_name = "NAME")]
-    service: Option<String>,
-}
-
 /// Runs a command of the group.
 pub fn run(app: &App, command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Key(arguments) => print_key(app, arguments),
-        Command::Probe(arguments) => probe(app, arguments),
-        Command::Done(arguments) => done(app, arguments),
+        Command::Probe(arguments) => results::probe(app, arguments),
+        Command::Done(arguments) => results::done(app, arguments),
+        Command::Undone(arguments) => results::undone(app, arguments),
         Command::Plan(arguments) => print_plan(app, arguments),
     }
 }
@@ -165,48 +139,6 @@ fn explain(app: &App, trace: &BuildTrace, depth: usize) {
     trace.parts().iter().for_each(|part| explain(app, part, depth + 1));
 }
 
-fn probe(app: &App, arguments: &ProbeKey) -> Result<Exit, Failure> {
-    let key = &arguments.key;
-    let answer = match open(app, &arguments.service) {
-        Ok(service) => ask(&service, key),
-        Err(reason) => Probe::Unknown(reason.to_string()),
-    };
-    let reason = match &answer {
-        Probe::Unknown(reason) => Some(reason),
-        Probe::Hit | Probe::Miss => None,
-    };
-    app.ui.event_json(&json!({
-        "event": "probe",
-        "key": key.as_str(),
-        "probe": answer.as_str(),
-        "reason": reason,
-    }));
-    app.ui.result(answer.as_str());
-    if let Some(reason) = reason {
-        app.ui.status(&format!("could not tell: {reason}"));
-    }
-    Ok(match answer {
-        Probe::Hit => Exit::Done,
-        Probe::Miss => Exit::Failed,
-        Probe::Unknown(_) => Exit::Wrong,
-    })
-}
-
-fn done(app: &App, arguments: &Done) -> Result<Exit, Failure> {
-    let key = &arguments.key;
-    if app.resolution.offline {
-        return Err(Failure::failed(OFFLINE));
-    }
-    let config = app.store.services()?;
-    let config = config.upload_service(arguments.service.service.as_deref())?;
-    let service = Service::open(config, Access::Write)?;
-    let new = record_result(&service, key)?;
-    let known = if new { "now has" } else { "already had" };
-    app.ui.status(&format!("service {} {known} {key}", service.name()));
-    app.ui.event_json(&json!({ "event": "done", "key": key.as_str(), "new": new }));
-    Ok(Exit::Done)
-}
-
 fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
     let outputs = match &arguments.github_output {
         None => None,
@@ -219,23 +151,16 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
             }
         },
     };
-    let service = match open(app, &arguments.service) {
-        Err(NoService::Config(error @ ConfigError::UnknownService { .. })) => {
-            return Err(error.into());
-        }
-        service => service,
-    };
-    let probe = |key: &str| match (&service, key.parse()) {
-        (Ok(service), Ok(key)) => ask(service, &key),
-        (Err(reason), _) => Probe::Unknown(reason.to_string()),
-        (_, Err(error)) => Probe::Unknown(error.to_string()),
-    };
+    let probe = results::prober(app, &arguments.service)?;
     let keys = Keys::read(&Workspace::find_root(here())?)?;
     let uses = uses_tools(&keys, None);
     let jobs = plan(&on_machine(app, keys, uses)?, probe)?;
     for job in &jobs {
         if let Some(reason) = &job.reason {
-            app.ui.status(&format!("could not tell whether `{}` is done: {reason}", job.name));
+            app.ui.status(&match job.probe {
+                "unknown" => format!("could not tell whether job `{}` is done: {reason}", job.name),
+                _ => format!("job `{}` {reason}", job.name),
+            });
         }
     }
     let plan = json(&jobs);
@@ -254,40 +179,4 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
 /// Other steps write to the same file: whatever is there stays.
 fn append(file: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
-}
-
-const OFFLINE: &str = "--offline or LARDER_OFFLINE forbids asking a service";
-
-/// Why there is nobody to ask.
-enum NoService {
-    Offline,
-    Config(ConfigError),
-    Remote(RemoteError),
-}
-
-impl std::fmt::Display for NoService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Offline => f.write_str(OFFLINE),
-            Self::Config(error) => error.fmt(f),
-            Self::Remote(error) => error.fmt(f),
-        }
-    }
-}
-
-fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
-    if app.resolution.offline {
-        return Err(NoService::Offline);
-    }
-    let config = app.store.services().map_err(NoService::Config)?;
-    let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
-    Service::open(service, Access::Read).map_err(NoService::Remote)
-}
-
-fn ask(service: &Service, key: &ResultKey) -> Probe {
-    match has_result(service, key) {
-        Ok(true) => Probe::Hit,
-        Ok(false) => Probe::Miss,
-        Err(error) => Probe::Unknown(error.to_string()),
-    }
 }

@@ -21,6 +21,8 @@ pub enum Probe {
     Hit,
     /// It is not.
     Miss,
+    /// It was, and counts no more; why.
+    Lapsed(String),
     /// Nobody can tell; why.
     Unknown(String),
 }
@@ -30,8 +32,16 @@ impl Probe {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Hit => "hit",
-            Self::Miss => "miss",
+            Self::Miss | Self::Lapsed(_) => "miss",
             Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// Why it is no plain hit or miss.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Lapsed(reason) | Self::Unknown(reason) => Some(reason),
+            Self::Hit | Self::Miss => None,
         }
     }
 }
@@ -52,7 +62,10 @@ pub struct PlannedJob {
     pub near: Vec<String>,
     /// The jobs that it needs.
     pub needs: Vec<String>,
-    /// Why nobody could tell.
+    /// For how long its result counts, such as `30d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Why nobody could tell, or why a result that was there counts no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -104,10 +117,8 @@ pub fn plan(
         probe: probe.as_str(),
         near: keyed.near,
         needs: job.needs.iter().map(|need| need.value.clone()).collect(),
-        reason: match probe {
-            Probe::Unknown(reason) => Some(reason),
-            Probe::Hit | Probe::Miss => None,
-        },
+        expires: job.expires.as_ref().map(ToString::to_string),
+        reason: probe.reason().map(str::to_owned),
     });
     Ok(planned.collect())
 }

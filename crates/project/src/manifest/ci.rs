@@ -1,6 +1,7 @@
 //! `[ci.jobs.NAME]`: what a job of continuous integration depends on.
 
 use crate::{
+    age::Age,
     diagnostic::{Located, suggest},
     glob::is_inside,
     table::Fields,
@@ -24,6 +25,8 @@ pub struct CiJob {
     pub containerfile: Option<Located<String>>,
     /// Whether the tools of the machine that computes the key count.
     pub toolchain: bool,
+    /// For how long its result counts; for ever, when absent.
+    pub expires: Option<Age>,
 }
 
 /// The jobs under `[ci]`, sorted by name.
@@ -55,6 +58,7 @@ fn job(name: Located<String>, mut fields: Fields<'_, '_>) -> Option<CiJob> {
         context: fields.string("context"),
         containerfile: fields.string("containerfile"),
         toolchain: fields.boolean("toolchain").unwrap_or(true),
+        expires: expires(&mut fields),
     };
     let paths = job.inputs.iter().chain(&job.exclude).chain(&job.context).chain(&job.containerfile);
     for path in paths {
@@ -74,6 +78,21 @@ fn job(name: Located<String>, mut fields: Fields<'_, '_>) -> Option<CiJob> {
     }
     fields.finish();
     Some(job)
+}
+
+fn expires(fields: &mut Fields<'_, '_>) -> Option<Age> {
+    let text = fields.string("expires")?;
+    match text.parse::<Age>() {
+        Ok(age) if !age.duration().is_zero() => Some(age),
+        Ok(_) => {
+            fields.errors.push(text.span, "a result that expires at once is none", None);
+            None
+        }
+        Err(error) => {
+            fields.errors.push(text.span, error.to_string(), None);
+            None
+        }
+    }
 }
 
 fn is_job_name(name: &str) -> bool {
