@@ -11,3 +11,6 @@ mod files;
 pub mod ignore;
 pub mod key;
 pub mod plan;
+mod territory;
+mod tree;
+mod values;

@@ -9,11 +9,7 @@ use std::{
 
 use larder_trace::BuildTrace;
 
-use super::{
-    context,
-    environment::Sources,
-    files::{self, Links},
-};
+use super::{context, environment::Sources, files, tree};
 use crate::{
     diagnostic::{Diagnostics, Located, SourceText},
     manifest::Manifest,
@@ -21,7 +17,7 @@ use crate::{
 };
 
 /// The version of what keys are made from, part of every key.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// A key and what it was made from.
 #[derive(Debug, Clone)]
@@ -148,8 +144,8 @@ impl Keys {
             .mix(environment.clone());
         let Ingredients { inputs, exclude, image, needs, .. } = ingredients;
         if !inputs.is_empty() {
-            let paths = files::select(&self.root, inputs, exclude, source)?;
-            trace = trace.mix(files::trace("inputs", &self.root, paths, Links::Followed)?);
+            let files = tree::select(&self.sources.territory()?, inputs, exclude, source)?;
+            trace = trace.mix(files::trace("inputs", files)?);
         }
         if let Some(image) = image {
             trace = trace.mix(context::trace(&image.context, image.containerfile.as_deref())?);

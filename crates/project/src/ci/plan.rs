@@ -72,7 +72,7 @@ pub struct PlannedJob {
 
 /// Whether the tools of this machine count for the job `only` or one that it needs, or for any job.
 pub fn uses_tools(keys: &Keys, only: Option<&str>) -> bool {
-    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
+    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci.jobs);
     needs_first(jobs, only).iter().any(|job| job.toolchain)
 }
 
@@ -81,7 +81,7 @@ pub fn uses_tools(keys: &Keys, only: Option<&str>) -> bool {
 /// # Errors
 /// When there is no such job, and everything wrong with what its key is made from.
 pub fn job_key(keys: &Keys, name: &str) -> Result<Keyed, Diagnostics> {
-    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
+    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci.jobs);
     if !jobs.iter().any(|job| *job.name == name) {
         let message = format!("there is no job `{name}` under [ci.jobs]");
         let known = suggest(name, jobs.iter().map(|job| job.name.as_str()));
@@ -106,7 +106,7 @@ pub fn plan(
     probe: impl Fn(&str) -> Probe + Sync,
 ) -> Result<Vec<PlannedJob>, Diagnostics> {
     let mut keyed = all_keys(keys, None)?;
-    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
+    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci.jobs);
     let jobs: Vec<(&CiJob, Keyed)> =
         jobs.iter().filter_map(|job| Some((job, keyed.remove(job.name.as_str())?))).collect();
     let probes = parallel::map(&jobs, PROBES, |(_, keyed)| probe(&keyed.key));
@@ -128,7 +128,7 @@ fn all_keys(keys: &Keys, only: Option<&str>) -> Result<HashMap<String, Keyed>, D
     let Some(manifest) = keys.manifest() else { return Ok(HashMap::new()) };
     let mut found: HashMap<String, Keyed> = HashMap::new();
     let mut errors = Vec::new();
-    for job in needs_first(&manifest.ci_jobs, only) {
+    for job in needs_first(&manifest.ci.jobs, only) {
         let needs = job
             .needs
             .iter()

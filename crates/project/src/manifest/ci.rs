@@ -7,6 +7,16 @@ use crate::{
     table::Fields,
 };
 
+/// `[ci]`
+#[derive(Debug, Clone, Default)]
+pub struct Ci {
+    /// Files and directories outside the package that links in it lead to: absolute, or relative to
+    /// the package. Everything in them counts for every key.
+    pub outside: Vec<Located<String>>,
+    /// `[ci.jobs]`, sorted by name.
+    pub jobs: Vec<CiJob>,
+}
+
 /// `[ci.jobs.NAME]`
 #[derive(Debug, Clone)]
 pub struct CiJob {
@@ -29,12 +39,16 @@ pub struct CiJob {
     pub expires: Option<Age>,
 }
 
-/// The jobs under `[ci]`, sorted by name.
-pub(super) fn jobs(mut fields: Fields<'_, '_>) -> Vec<CiJob> {
-    let mut found = fields.table("jobs").map(named_jobs).unwrap_or_default();
+/// The table `[ci]`.
+pub(super) fn ci(mut fields: Fields<'_, '_>) -> Ci {
+    let outside = fields.strings("outside").unwrap_or_default();
+    for path in outside.iter().filter(|path| path.is_empty()) {
+        fields.errors.push(path.span.clone(), "an empty path", None);
+    }
+    let mut jobs = fields.table("jobs").map(named_jobs).unwrap_or_default();
     fields.finish();
-    found.sort_by(|a, b| a.name.value.cmp(&b.name.value));
-    found
+    jobs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    Ci { outside, jobs }
 }
 
 fn named_jobs(mut fields: Fields<'_, '_>) -> Vec<CiJob> {

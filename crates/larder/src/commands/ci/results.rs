@@ -171,7 +171,7 @@ fn expiry(key: &ResultKey, given: Option<&Age>) -> Result<Option<Duration>, Fail
     let Some((job, root)) = key.job().zip(Workspace::find_root(here()).ok()) else {
         return Ok(None);
     };
-    let jobs = Manifest::read(&root)?.ci_jobs.into_iter();
+    let jobs = Manifest::read(&root)?.ci.jobs.into_iter();
     let expires = jobs.filter(|known| *known.name == job).find_map(|job| job.expires);
     Ok(expires.map(|age| age.duration()))
 }
