@@ -14,3 +14,4 @@ pub mod plan;
 mod territory;
 mod tree;
 mod values;
+pub mod variant;

@@ -3,6 +3,7 @@
 mod results;
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -13,7 +14,8 @@ use larder_engine::toolchain::machine;
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, Keys, key},
-        plan::{github_outputs, job_key, json, plan, uses_tools},
+        plan::{github_outputs, job_key, json, left_out, plan_of, uses_tools},
+        variant::{ArgumentValue, BuildArgument, Matrix, Pair},
     },
     diagnostic::{Diagnostics, Located},
     workspace::Workspace,
@@ -42,7 +44,7 @@ pub enum Command {
 #[derive(Args)]
 pub struct Key {
     /// The key of a job under [ci.jobs]
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["input", "exclude", "context", "no_toolchain"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["input", "exclude", "context", "build_arg", "no_toolchain"])]
     job: Option<String>,
     /// Files or directories of the package that count too; may be repeated
     #[arg(long, value_name = "GLOB")]
@@ -56,6 +58,11 @@ pub struct Key {
     /// The image's recipe [default: Containerfile or Dockerfile in the context]
     #[arg(long, value_name = "FILE", requires = "context")]
     containerfile: Option<PathBuf>,
+    /// A build argument of the image; NAME alone takes the environment's value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", requires = "context")]
+    build_arg: Vec<BuildArgument>,
+    #[command(flatten)]
+    matrix: MatrixArgs,
     /// Leave this machine's tools out, as for a result made in an image
     #[arg(long)]
     no_toolchain: bool,
@@ -65,13 +72,40 @@ pub struct Key {
 }
 
 /// Print which jobs of the manifest can be skipped, as JSON
+///
+/// A job with a matrix is planned where --matrix has its values, and else left out.
 #[derive(Args)]
 pub struct Plan {
+    /// Only this job
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    #[command(flatten)]
+    matrix: MatrixArgs,
     /// Also append outputs for GitHub Actions to FILE [default: $GITHUB_OUTPUT]
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     github_output: Option<Option<PathBuf>>,
     #[command(flatten)]
     service: ServiceArgs,
+}
+
+/// Which values of a matrix.
+#[derive(Args)]
+struct MatrixArgs {
+    /// A value of the matrix that this runs for, part of every key; may be repeated
+    #[arg(long = "matrix", value_name = "NAME=VALUE")]
+    values: Vec<Pair>,
+}
+
+impl MatrixArgs {
+    fn matrix(&self) -> Result<Matrix, Failure> {
+        let mut matrix = Matrix::new();
+        for Pair { name, value } in &self.values {
+            if matrix.insert(name.clone(), value.clone()).is_some() {
+                return Err(Failure::wrong(format!("--matrix has two values for `{name}`")));
+            }
+        }
+        Ok(matrix)
+    }
 }
 
 /// Runs a command of the group.
@@ -100,11 +134,21 @@ fn print_key(app: &App, arguments: &Key) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
+fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Failure> {
+    let keys = read_keys(app, root, &arguments.matrix)?;
     if let Some(job) = &arguments.job {
-        let keys = Keys::read(root)?;
         let uses = uses_tools(&keys, Some(job));
-        return job_key(&on_machine(app, keys, uses)?, job);
+        return Ok(job_key(&on_machine(app, keys, uses)?, job)?);
+    }
+    let mut build_args = BTreeMap::new();
+    for BuildArgument { name, value } in &arguments.build_arg {
+        let value = match value {
+            Some(value) => ArgumentValue::Given(value.clone()),
+            None => ArgumentValue::Taken(app.environment.get(name).map(Into::into)),
+        };
+        if build_args.insert(name.clone(), value).is_some() {
+            return Err(Failure::wrong(format!("--build-arg has two values for `{name}`")));
+        }
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -116,10 +160,16 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostic
             context: context.clone(),
             containerfile: arguments.containerfile.clone(),
         }),
+        build_args,
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(&on_machine(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
+    Ok(key(&on_machine(app, keys, ingredients.toolchain)?, &ingredients)?)
+}
+
+fn read_keys(app: &App, root: &Path, matrix: &MatrixArgs) -> Result<Keys, Failure> {
+    let keys = Keys::read(root)?.of_matrix(matrix.matrix()?);
+    Ok(keys.passing(|name| app.environment.get(name).map(Into::into)))
 }
 
 /// Has the engine identify the packages' tools where a key needs them.
@@ -152,9 +202,18 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
         },
     };
     let probe = results::prober(app, &arguments.service)?;
-    let keys = Keys::read(&Workspace::find_root(here())?)?;
-    let uses = uses_tools(&keys, None);
-    let jobs = plan(&on_machine(app, keys, uses)?, probe)?;
+    let keys = read_keys(app, &Workspace::find_root(here())?, &arguments.matrix)?;
+    let only = arguments.job.as_deref();
+    let uses = uses_tools(&keys, only);
+    let keys = on_machine(app, keys, uses)?;
+    let jobs = plan_of(&keys, only, probe)?;
+    if only.is_none() {
+        for (job, name) in left_out(&keys) {
+            let advice = format!("--matrix {name}=VALUE, with one of its values");
+            app.ui
+                .status(&format!("job `{job}` is left out: it has a matrix; plan it by {advice}"));
+        }
+    }
     for job in &jobs {
         if let Some(reason) = &job.reason {
             app.ui.status(&match job.probe {
