@@ -179,7 +179,7 @@ fn open_name<'j>(job: &'j CiJob, matrix: &Matrix) -> Option<&'j str> {
     let is_given = |name: &str| {
         matrix.get(name).is_some_and(|given| job.values(name).any(|value| value == given))
     };
-    job.matrix.iter().map(|(name, _)| name.as_str()).find(|name| !is_given(name))
+    job.matrix.keys().map(String::as_str).find(|name| !is_given(name))
 }
 
 /// The keys of jobs, each made once for each choice of the matrix's values.
@@ -213,7 +213,7 @@ impl<'k> JobKeys<'k> {
             let Some(needed) = jobs(keys).iter().find(|job| job.name.value == need.value) else {
                 continue;
             };
-            let values = needed.matrix.iter().map(|(name, _)| (&**name, needed.values(name)));
+            let values = needed.matrix.keys().map(|name| (name.as_str(), needed.values(name)));
             let values = values.map(|(name, values)| (name, values.collect()));
             for matrix in variant::combinations(values, matrix) {
                 needs.push((need.value.clone(), self.of(needed, &matrix)?.key));
