@@ -4,6 +4,8 @@
 mod results;
 #[path = "ci/variants.rs"]
 mod variants;
+#[path = "ci/workflows.rs"]
+mod workflows;
 
 use std::{
     fs,

@@ -15,3 +15,4 @@ mod territory;
 mod tree;
 mod values;
 pub mod variant;
+pub mod workflow;

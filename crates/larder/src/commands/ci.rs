@@ -1,5 +1,6 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
+mod init;
 mod results;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::exit::{Exit, Failure};
 /// The commands of the group.
 #[derive(Subcommand)]
 pub enum Command {
+    Init(init::Init),
     Key(Key),
     Probe(results::ProbeKey),
     Done(results::Done),
@@ -111,6 +113,7 @@ impl MatrixArgs {
 /// Runs a command of the group.
 pub fn run(app: &App, command: &Command) -> Result<Exit, Failure> {
     match command {
+        Command::Init(arguments) => init::init(app, arguments),
         Command::Key(arguments) => print_key(app, arguments),
         Command::Probe(arguments) => results::probe(app, arguments),
         Command::Done(arguments) => results::done(app, arguments),

@@ -42,6 +42,8 @@ pub struct CiJob {
     pub build_args: BTreeMap<String, String>,
     /// The image's build arguments whose values are the environment's.
     pub pass_build_args: Vec<Located<String>>,
+    /// The shell commands that a workflow runs for it, one a line.
+    pub run: Vec<Located<String>>,
     /// Names and the values that each may have: the job runs for every choice of them.
     pub matrix: BTreeMap<String, Vec<Located<String>>>,
     /// Whether the tools of the machine that computes the key count.
@@ -91,6 +93,7 @@ fn job(name: Located<String>, mut fields: Fields<'_, '_>) -> Option<CiJob> {
         containerfile: fields.string("containerfile"),
         build_args: fields.table("build-args").map(build_args).unwrap_or_default(),
         pass_build_args: fields.strings("pass-build-args").unwrap_or_default(),
+        run: fields.strings("run").unwrap_or_default(),
         matrix: fields.table("matrix").map(matrix).unwrap_or_default(),
         toolchain: fields.boolean("toolchain").unwrap_or(true),
         expires: expires(&mut fields),
@@ -114,6 +117,13 @@ fn job(name: Located<String>, mut fields: Fields<'_, '_>) -> Option<CiJob> {
     for (has, _) in of_image.iter().filter(|(_, has)| *has && job.context.is_none()) {
         let help = Some("add context = \"DIR\"".to_owned());
         fields.errors.push(span.clone(), format!("{what} has {has} and no context"), help);
+    }
+    if job.context.is_some() && !job.run.is_empty() {
+        let message = format!("{what} makes an image and runs commands");
+        fields.errors.push(span.clone(), message, Some("make a second job that needs it".into()));
+    }
+    for line in job.run.iter().filter(|line| line.contains(char::is_control) || line.is_empty()) {
+        fields.errors.push(line.span.clone(), "a command is one line of text", None);
     }
     for name in &job.pass_build_args {
         if !is_variable(name) {
