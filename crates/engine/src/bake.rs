@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use larder_remote::{Access, Get, RemoteError, Service, ServiceConfig, Transfer};
+use larder_remote::{Access, Get, Service, ServiceConfig, Transfer};
 use larder_store::{
     Mappings, Revision, Scope, Store, StoreError,
     offline::{self, Bake, Recipe},
@@ -213,7 +213,11 @@ fn fetch(
             force: false,
             progress,
         };
-        match larder_remote::get(&request, &revisions) {
+        let search = larder_remote::get(&request, &revisions);
+        for (revision, reason) in search.iter().flat_map(|search| &search.passed) {
+            tracing::info!("service {}: {revision} of {scope}: {reason}", service.name());
+        }
+        match search.map(|search| search.report) {
             Ok(Some(report)) if report.missing.is_empty() => {}
             Ok(Some(report)) => tracing::info!(
                 "{} of {scope} did not arrive from service {}; what is missing will be built",
@@ -227,7 +231,6 @@ fn fetch(
                 "service {} does not have {scope}; building from source",
                 service.name()
             ),
-            Err(error @ RemoteError::Mappings { .. }) => tracing::info!("{error}"),
             // It would be no better for the next one.
             Err(error) => return tracing::info!("building from source: {error}"),
         }

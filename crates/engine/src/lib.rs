@@ -20,6 +20,7 @@ pub mod job;
 pub mod linker;
 pub mod pool;
 pub mod process;
+pub mod published;
 pub mod reason;
 pub mod sandbox;
 pub mod search;

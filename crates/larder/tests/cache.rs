@@ -61,7 +61,7 @@ impl Machine {
     /// Puts what was built elsewhere into this machine's store; writes the mappings file.
     fn takes(&self, built: &Stored) {
         let staged = self.path("import");
-        larder_store::staging::stage(&built.store, &built.mappings, &staged).unwrap();
+        larder_store::staging::stage(&built.store, &built.mappings, None, &staged).unwrap();
         self.succeed(&["unstage", staged.to_str().unwrap(), "--package", "pkg"]);
         built.mappings.write(&self.work().join("outputs.jsonl")).unwrap();
         fs::remove_dir_all(staged).unwrap();

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use larder_store::Scope;
 use serde::Deserialize;
 
 use crate::Credentials;
@@ -35,6 +36,22 @@ pub struct CacheConfig {
     /// The `[[cache.service]]` tables.
     #[serde(default, rename = "service")]
     pub services: Vec<ServiceConfig>,
+    /// The `[[cache.dependency]]` tables.
+    #[serde(default, rename = "dependency")]
+    pub dependencies: Vec<DependencyConfig>,
+}
+
+/// One `[[cache.dependency]]` table: a dependency from Git that publishes what it builds by itself,
+/// under the commits that it is pinned to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DependencyConfig {
+    /// The dependency's package.
+    pub package: Scope,
+    /// The service that it publishes on; the default one, when absent.
+    pub service: Option<String>,
+    /// The scope that it publishes under; its package's name, when absent.
+    pub scope: Option<Scope>,
 }
 
 /// One `[[cache.service]]` table.

@@ -1,8 +1,8 @@
 //! Failures of a service as a whole. One artifact that does not arrive is no such error.
 
-use larder_store::{MappingsError, StoreError};
+use larder_store::{Revision, Scope, StoreError};
 
-use crate::{CatalogueError, ConfigError};
+use crate::ConfigError;
 
 /// An exchange with a service that failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,29 +22,24 @@ pub enum RemoteError {
         /// Why it failed.
         reason: String,
     },
-    /// The service's mappings file was refused.
-    #[error("service {service}: {object}: {source}")]
-    Mappings {
-        /// The service's name.
-        service: String,
-        /// Path of the object.
-        object: String,
-        /// Why, with the line.
-        source: MappingsError,
-    },
-    /// The service's catalogue was refused.
+    /// A revision cannot be used as it is.
     #[error(
-        "service {service}: {object}: {source}; whoever may write there can replace it with \
-         `larder cache put --force-overwrite`"
+        "service {service}: revision {revision} of {scope} cannot be used: {reason}; whoever may write there can \
+         replace it with `larder cache put --force-overwrite`"
     )]
-    Catalogue {
+    Revision {
         /// The service's name.
         service: String,
-        /// Path of the object.
-        object: String,
+        /// The scope.
+        scope: Scope,
+        /// The revision.
+        revision: Revision,
         /// Why.
-        source: CatalogueError,
+        reason: String,
     },
+    /// There is no mapping to put, so that a revision would say nothing.
+    #[error("there is no mapping to upload, and a revision without any is not written")]
+    NoMappings,
     /// The local store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -26,14 +26,12 @@ use tokio::sync::oneshot;
 
 use crate::{
     Service,
-    catalogue::RemotePack,
+    missing::Reasons,
+    packs::RemotePack,
     paths,
     plan::{Chunk, Wanted, plan},
     retry::{Attempts, describe, is_transient},
 };
-
-/// Artifacts that did not arrive, each with the reason.
-pub type Missing = BTreeMap<ContentHash, String>;
 
 /// A change in a transfer since the last one that was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +66,8 @@ type Outcomes = Mutex<BTreeMap<ContentHash, Result<(), String>>>;
 
 impl Fetch<'_> {
     /// Fetches what is wanted out of `packs`. What arrives is in the store; the rest is returned.
-    pub fn run(&self, packs: &[RemotePack]) -> Missing {
-        let mut missing: Missing = self
+    pub fn run(&self, packs: &[RemotePack]) -> Reasons {
+        let mut missing: Reasons = self
             .wanted
             .keys()
             .map(|hash| (*hash, "the service does not have it".to_owned()))

@@ -1,20 +1,20 @@
 //! Getting a revision: its mappings, and the artifacts that the store lacks.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
-use futures_util::{StreamExt, future, stream};
-use larder_store::{Mappings, Revision, Scope, Store};
+use futures_util::{StreamExt, stream};
+use larder_store::{MappedArtifact, Mappings, Revision, Scope, Store};
 use larder_trace::ContentHash;
 
 use crate::{
-    Catalogue, Missing, RemoteError, Service, Transfer,
-    catalogue::RemotePack,
+    Missing, RemoteError, Service, Transfer,
     fetch::Fetch,
-    known::known_packs,
+    missing,
     on_demand::{self, Origin},
-    paths,
+    packs::RemotePack,
     plan::Wanted,
-    retry::Attempts,
+    recent,
+    revision::{Content, Published, Revisions},
 };
 
 /// Mappings and artifacts to get from a service.
@@ -36,7 +36,7 @@ pub struct Get<'a> {
 }
 
 /// The result of a [`get`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GetReport {
     /// The revision that the service had; `None` when the mappings were given.
     pub revision: Option<Revision>,
@@ -51,150 +51,213 @@ pub struct GetReport {
     pub missing: Missing,
 }
 
-/// Gets the first of `revisions` that the service has; `None` when it has none of them.
-pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Option<GetReport>, RemoteError> {
-    let service = get.service;
-    let Some((revision, found)) = service.block_on(first_of(get, revisions))? else {
-        return Ok(None);
-    };
-    let layout = get.store.layout();
-    if get.mappings_only {
-        get.store.record_all(get.local_scope, &found.mappings)?;
-        let origin = Origin {
-            service: service.name().to_owned(),
-            scope: get.scope.clone(),
-            revision: Some(revision.clone()),
-        };
-        on_demand::add(get.store, &origin, &found.mappings, Some(&found.catalogue))?;
-        return Ok(Some(GetReport {
-            revision: Some(revision),
-            mappings: found.mappings.len(),
-            fetched: 0,
-            present: 0,
-            missing: Missing::new(),
-        }));
+/// What came of looking through some revisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// What was got; `None` when no revision could be used.
+    pub report: Option<GetReport>,
+    /// The revisions that were there and walked past, and why, in the order in which they were tried.
+    pub passed: Vec<(Revision, String)>,
+}
+
+/// Gets the first of `revisions` that the service has whole. Those that cannot be used, or have lost
+/// artifacts, are walked past; where none is whole, the first that could be used counts.
+///
+/// # Errors
+/// When the service or the store fails.
+pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Search, RemoteError> {
+    let mut search = Search::default();
+    let mut lost = BTreeSet::new();
+    for place in [Place::First, Place::Recent, Place::Anywhere] {
+        for revision in get.candidates(revisions, place)? {
+            if search.passed.iter().any(|(passed, _)| passed == revision) {
+                continue;
+            }
+            let published = match get.read(revision) {
+                Ok(Some(published)) => published,
+                Ok(None) => continue,
+                Err(RemoteError::Revision { reason, .. }) => {
+                    search.passed.push((revision.clone(), reason));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if published.content.mappings.artifacts().keys().any(|hash| lost.contains(hash)) {
+                let reason = "it needs what an earlier one has lost".to_owned();
+                search.passed.push((revision.clone(), reason));
+                continue;
+            }
+            let report = get.take(revision, &published.content)?;
+            let is_whole = report.missing.is_empty();
+            if !is_whole {
+                lost.extend(report.missing.keys().copied());
+                let (gone, all) = (report.missing.len(), report.missing.len() + report.here());
+                search
+                    .passed
+                    .push((revision.clone(), format!("{gone} of {all} artifacts are lost")));
+            }
+            if is_whole || search.report.is_none() {
+                search.report = Some(report);
+            }
+            if is_whole || get.service.health.is_hopeless() {
+                return Ok(search);
+            }
+        }
     }
-    let wanted = wanted(get, &found.mappings);
-    let mut report = fetch(get, &found.mappings, wanted, &found.catalogue.packs)?;
-    found.mappings.write(&layout.revision(get.scope, &revision))?;
-    report.revision = Some(revision);
-    Ok(Some(report))
+    Ok(search)
+}
+
+impl GetReport {
+    /// Artifacts that are in the store now.
+    fn here(&self) -> usize {
+        self.fetched + self.present
+    }
+}
+
+/// Where revisions are looked for, the cheapest place first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The first revision, asked for outright.
+    First,
+    /// Those that the service says are its newest.
+    Recent,
+    /// All: the service is asked which of them it has, many at once.
+    Anywhere,
+}
+
+impl Get<'_> {
+    fn revisions(&self) -> Revisions<'_> {
+        Revisions { service: self.service, scope: self.scope, store: Some(self.store) }
+    }
+
+    /// Those of `revisions` that may be at `place`, in order.
+    fn candidates<'r>(
+        &self,
+        revisions: &'r [Revision],
+        place: Place,
+    ) -> Result<Vec<&'r Revision>, RemoteError> {
+        let service = self.service;
+        match place {
+            Place::First => Ok(revisions.first().into_iter().collect()),
+            _ if revisions.len() < 2 => Ok(Vec::new()),
+            Place::Recent => {
+                let recent = service.block_on(recent::read(service, self.scope))?;
+                Ok(revisions.iter().filter(|revision| recent.contains(revision)).collect())
+            }
+            Place::Anywhere => service.block_on(async {
+                let store = self.revisions();
+                let mut probes = stream::iter(revisions)
+                    .map(|revision| {
+                        let store = &store;
+                        async move { (revision, store.is_there(revision).await) }
+                    })
+                    .buffered(service.connections);
+                let mut there = Vec::new();
+                while let Some((revision, is_there)) = probes.next().await {
+                    there.extend(is_there?.then_some(revision));
+                }
+                Ok(there)
+            }),
+        }
+    }
+
+    fn read(&self, revision: &Revision) -> Result<Option<Published>, RemoteError> {
+        self.service.block_on(self.revisions().read(revision))
+    }
+
+    /// Takes over a revision.
+    fn take(&self, revision: &Revision, content: &Content) -> Result<GetReport, RemoteError> {
+        let revision = Some(revision.clone());
+        if self.mappings_only {
+            self.store.record_all(self.local_scope, &content.mappings)?;
+            let service = self.service.name().to_owned();
+            let origin = Origin { service, scope: self.scope.clone(), revision: revision.clone() };
+            on_demand::add(self.store, &origin, &content.mappings, Some(content))?;
+            let mappings = content.mappings.len();
+            return Ok(GetReport { revision, mappings, ..GetReport::default() });
+        }
+        let wanted = self.wanted(&content.mappings);
+        let packs: Vec<_> = content.packs.values().cloned().collect();
+        let report = self.fetch(&content.mappings, wanted, &packs)?;
+        if let Some(revision) = &revision {
+            content.mappings.write(&self.store.layout().revision(self.scope, revision))?;
+        }
+        Ok(GetReport { revision, ..report })
+    }
+
+    /// The artifacts of `mappings` that are not here.
+    fn wanted(&self, mappings: &Mappings) -> Wanted {
+        let mut wanted: Wanted = mappings.artifacts();
+        wanted.retain(|hash, artifact: &mut MappedArtifact| {
+            let here = self.store.is_intact(hash, artifact.size);
+            !(here || !self.force && self.store.holds_offline(hash))
+        });
+        wanted
+    }
+
+    fn fetch(
+        &self,
+        mappings: &Mappings,
+        wanted: Wanted,
+        packs: &[RemotePack],
+    ) -> Result<GetReport, RemoteError> {
+        let all = mappings.artifacts().len();
+        let Get { service, store, scope, progress, .. } = *self;
+        // Whoever finds a mapping before its artifacts finds a miss; so these need not wait for those.
+        let (reasons, recorded) = thread::scope(|threads| {
+            let recording = threads.spawn(|| store.record_all(self.local_scope, mappings));
+            let reasons = Fetch { service, scope, store, wanted: &wanted, progress }.run(packs);
+            (reasons, recording.join())
+        });
+        if let Ok(recorded) = recorded {
+            recorded?;
+        }
+        Ok(GetReport {
+            revision: None,
+            mappings: mappings.len(),
+            fetched: wanted.len() - reasons.len(),
+            present: all - wanted.len(),
+            missing: missing::named(reasons, &wanted),
+        })
+    }
 }
 
 /// Gets the artifacts of `mappings`, wherever the newest revisions of the service have them.
+///
+/// # Errors
+/// When the service or the store fails.
 pub fn get_mappings(get: &Get<'_>, mappings: &Mappings) -> Result<GetReport, RemoteError> {
-    let wanted = wanted(get, mappings);
+    let wanted = get.wanted(mappings);
     let packs = match wanted.is_empty() {
         true => Vec::new(),
-        false => get.service.block_on(known_packs(get.service, get.scope))?.into_values().collect(),
+        false => get.service.block_on(packs_with(&get.revisions(), &wanted))?,
     };
-    fetch(get, mappings, wanted, &packs)
+    get.fetch(mappings, wanted, &packs)
 }
 
-/// The artifacts of `mappings` that are not here.
-fn wanted(get: &Get<'_>, mappings: &Mappings) -> Wanted {
-    let mut wanted: Wanted = mappings.artifacts();
-    wanted.retain(|hash, artifact| {
-        let here = get.store.is_intact(hash, artifact.size);
-        !(here || !get.force && get.store.holds_offline(hash))
-    });
-    wanted
-}
-
-fn fetch(
-    get: &Get<'_>,
-    mappings: &Mappings,
-    wanted: Wanted,
-    packs: &[RemotePack],
-) -> Result<GetReport, RemoteError> {
-    let all = mappings.artifacts().len();
-    let Get { service, store, scope, progress, .. } = *get;
-    // Whoever finds a mapping before its artifacts finds a miss; so these need not wait for those.
-    let (missing, recorded) = thread::scope(|threads| {
-        let recording = threads.spawn(|| store.record_all(get.local_scope, mappings));
-        let missing = Fetch { service, scope, store, wanted: &wanted, progress }.run(packs);
-        (missing, recording.join())
-    });
-    if let Ok(recorded) = recorded {
-        recorded?;
-    }
-    Ok(GetReport {
-        revision: None,
-        mappings: mappings.len(),
-        fetched: wanted.len() - missing.len(),
-        present: all - wanted.len(),
-        missing,
-    })
-}
-
-struct Found {
-    mappings: Mappings,
-    catalogue: Catalogue,
-}
-
-/// The first revision is asked for outright; for the others, the service is first asked which it
-/// has, many at once.
-async fn first_of(
-    get: &Get<'_>,
-    revisions: &[Revision],
-) -> Result<Option<(Revision, Found)>, RemoteError> {
-    let Some((first, others)) = revisions.split_first() else { return Ok(None) };
-    if let Some(found) = read(get, first).await? {
-        return Ok(Some((first.clone(), found)));
-    }
-    let service = get.service;
-    let mut probes = stream::iter(others)
-        .map(|revision| {
-            let object = paths::mappings(get.scope, revision);
-            async move { (revision, service.length(&object).await) }
-        })
-        .buffered(service.connections);
-    while let Some((revision, length)) = probes.next().await {
-        if length?.is_some()
-            && let Some(found) = read(get, revision).await?
-        {
-            return Ok(Some((revision.clone(), found)));
+/// Returns packs of the newest revisions, from the newest on until they hold all that is wanted.
+pub async fn packs_with(
+    revisions: &Revisions<'_>,
+    wanted: &Wanted,
+) -> Result<Vec<RemotePack>, RemoteError> {
+    let mut unseen: BTreeSet<&ContentHash> = wanted.keys().collect();
+    let mut packs: Vec<RemotePack> = Vec::new();
+    for revision in recent::read(revisions.service, revisions.scope).await? {
+        if unseen.is_empty() {
+            break;
         }
-    }
-    Ok(None)
-}
-
-/// Reads the mappings file and the catalogue until they fit together: either may have been damaged
-/// on the way, or be being replaced.
-async fn read(get: &Get<'_>, revision: &Revision) -> Result<Option<Found>, RemoteError> {
-    let service = get.service;
-    let object = paths::mappings(get.scope, revision);
-    let catalogue_object = paths::catalogue(get.scope, revision);
-    let mut attempts = Attempts::default();
-    loop {
-        let (text, catalogue) =
-            future::join(service.read(&object), service.read(&catalogue_object)).await;
-        let Some(text) = text? else { return Ok(None) };
-        let error = match Catalogue::parse(&catalogue?.unwrap_or_default()) {
-            Ok(catalogue) if catalogue.mappings == ContentHash::of_bytes(&text) => {
-                return match Mappings::parse(&text) {
-                    Ok(mappings) => Ok(Some(Found { mappings, catalogue })),
-                    Err(source) => {
-                        let service = service.name().to_owned();
-                        Err(RemoteError::Mappings { service, object, source })
-                    }
-                };
+        match revisions.read(&revision).await {
+            Ok(Some(published)) => {
+                for pack in published.content.packs.into_values() {
+                    let held = pack.index.artifacts().iter().map(|held| held.hash);
+                    let new = held.filter(|hash| unseen.remove(hash)).count();
+                    packs.extend((new > 0).then_some(pack));
+                }
             }
-            Ok(_) => RemoteError::Request {
-                service: service.name().to_owned(),
-                action: "read",
-                object: object.clone(),
-                reason: "it does not match its catalogue".to_owned(),
-            },
-            Err(source) => RemoteError::Catalogue {
-                service: service.name().to_owned(),
-                object: catalogue_object.clone(),
-                source,
-            },
-        };
-        tracing::debug!(%error, "reading again");
-        if !attempts.failed(&service.health).await {
-            return Err(error);
+            Ok(None) => {}
+            Err(error @ RemoteError::Revision { .. }) => tracing::info!("{error}"),
+            Err(error) => return Err(error),
         }
     }
+    Ok(packs)
 }

@@ -7,33 +7,39 @@
 //!
 //! All functions block; what runs concurrently inside is this crate's own business.
 
-mod catalogue;
+mod collect;
 mod config;
 mod credentials;
 mod error;
 mod fetch;
 mod get;
 pub mod git;
-mod known;
-
+mod held;
+mod missing;
 mod on_demand;
+mod packs;
 mod paths;
 mod plan;
 mod put;
+mod recent;
 mod results;
 mod retry;
+mod revision;
 mod service;
 mod source;
 mod throttle;
+mod uploads;
 
-pub use catalogue::{Catalogue, CatalogueError, RemotePack};
-pub use config::{CacheConfig, Config, ConfigError, ServiceConfig};
+pub use collect::{CollectionReport, Retention, collect};
+pub use config::{CacheConfig, Config, ConfigError, DependencyConfig, ServiceConfig};
 pub use credentials::{Credentials, Key};
 pub use error::RemoteError;
-pub use fetch::{Missing, Transfer};
-pub use get::{Get, GetReport, get, get_mappings};
+pub use fetch::Transfer;
+pub use get::{Get, GetReport, Search, get, get_mappings};
+pub use held::{Held, held, newest_of};
+pub use missing::{Lost, Missing};
 pub use on_demand::{Origin, add, on_demand};
-pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};
+pub use put::{OpenArtifact, Outcome, Overwrite, PutReport, Upload, put};
 pub use results::{
     ParseKeyError, Recorded, ResultKey, ResultState, TakenBack, look_up_result, record_result,
     take_back_result,

@@ -13,12 +13,12 @@ use larder_trace::{ContentHash, OutputFile};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Catalogue, Config, RemoteError, Service,
-    catalogue::RemotePack,
+    Access, Config, RemoteError, Service,
     fetch::Fetch,
-    known::known_packs,
-    paths::{self, CATALOGUE},
+    get::packs_with,
+    packs::RemotePack,
     plan::Wanted,
+    revision::{Content, Revisions, Section},
 };
 
 /// Where the artifacts of a mappings file can be fetched. Stands beside it, as `<rev>.origin`.
@@ -34,13 +34,16 @@ pub struct Origin {
 
 const ORIGIN: &str = "origin";
 
-/// Notes that the artifacts of `mappings` can be fetched from `origin`. Does not record the
-/// mappings themselves.
+/// How the name of the file ends that keeps what is known of a revision's packs.
+const PACKS: &str = ".packs";
+
+/// Notes that the artifacts of `mappings` can be fetched from `origin`, out of the packs of
+/// `content`, where that is known. Does not record the mappings themselves.
 pub fn add(
     store: &Store,
     origin: &Origin,
     mappings: &Mappings,
-    catalogue: Option<&Catalogue>,
+    content: Option<&Content>,
 ) -> Result<(), RemoteError> {
     let text = mappings.to_text();
     let name = match &origin.revision {
@@ -51,13 +54,12 @@ pub fn add(
         }
     };
     let file = store.layout().revision(&origin.scope, &name);
-    if let Some(catalogue) = catalogue {
-        write(&beside(&file, CATALOGUE), catalogue.to_text().as_bytes())?;
+    let failed = |source| RemoteError::Local { action: "write an origin".to_owned(), source };
+    if let Some(content) = content {
+        let packs = Content { packs: content.packs.clone(), ..Content::default() };
+        write(&beside(&file, PACKS), &Section::whole(packs).to_bytes().map_err(failed)?)?;
     }
-    let json = serde_json::to_vec(origin).map_err(|error| RemoteError::Local {
-        action: "write an origin".to_owned(),
-        source: error.into(),
-    })?;
+    let json = serde_json::to_vec(origin).map_err(|error| failed(error.into()))?;
     write(&beside(&file, &format!(".{ORIGIN}")), &json)?;
     Ok(mappings.write(&file)?)
 }
@@ -123,7 +125,8 @@ struct Known {
 /// One mappings file with an origin.
 struct Source {
     origin: Origin,
-    catalogue: PathBuf,
+    /// The packs that its artifacts are in, as far as that is known here.
+    packs: PathBuf,
     wanted: Wanted,
     /// Opened at the first artifact. One fetch at a time: each brings the neighbours of what was
     /// asked for, which the next one is likely to want.
@@ -167,7 +170,8 @@ impl Sources {
         if store.is_intact(&file.hash, file.size) {
             return Ok(());
         }
-        let opened = open.get_or_insert_with(|| source.open(&self.config).map(Arc::new)).clone()?;
+        let opened =
+            open.get_or_insert_with(|| source.open(&self.config, store).map(Arc::new)).clone()?;
         let wanted = source.neighbourhood(&opened.packs, store, &file.hash);
         let fetch = Fetch {
             service: &opened.service,
@@ -184,26 +188,36 @@ impl Sources {
 }
 
 impl Source {
-    fn open(&self, config: &Config) -> Result<Open, String> {
+    fn open(&self, config: &Config, store: &Store) -> Result<Open, String> {
         let config = config.service(Some(&self.origin.service)).map_err(|e| e.to_string())?;
         let service = Service::open(config, Access::Read).map_err(|error| error.to_string())?;
         let service = service.given_up_soon();
-        let kept = fs::read(&self.catalogue).ok().and_then(|text| Catalogue::parse(&text).ok());
-        let packs = match (kept, &self.origin.revision) {
-            (Some(catalogue), _) => catalogue.packs,
-            (None, Some(revision)) => {
-                let object = paths::catalogue(&self.origin.scope, revision);
-                let text = service.block_on(service.read(&object)).map_err(|e| e.to_string())?;
-                let text = text.ok_or("the service no longer has the revision")?;
-                Catalogue::parse(&text).map_err(|error| error.to_string())?.packs
-            }
-            (None, None) => service
-                .block_on(known_packs(&service, &self.origin.scope))
-                .map_err(|error| error.to_string())?
-                .into_values()
-                .collect(),
+        let packs = match self.known_packs() {
+            Some(packs) => packs,
+            None => service.block_on(self.find_packs(&service, store))?,
         };
         Ok(Open { service, packs })
+    }
+
+    /// The packs that were written down when the mappings were got.
+    fn known_packs(&self) -> Option<Vec<RemotePack>> {
+        let section = Section::parse(&fs::read(&self.packs).ok()?).ok()?;
+        Some(section.resolve(None).ok()?.packs.into_values().collect())
+    }
+
+    async fn find_packs(
+        &self,
+        service: &Service,
+        store: &Store,
+    ) -> Result<Vec<RemotePack>, String> {
+        let revisions = Revisions { service, scope: &self.origin.scope, store: Some(store) };
+        let Some(revision) = &self.origin.revision else {
+            let packs = packs_with(&revisions, &self.wanted).await;
+            return packs.map_err(|error| error.to_string());
+        };
+        let found = revisions.read(revision).await.map_err(|error| error.to_string())?;
+        let found = found.ok_or("the service no longer has the revision")?;
+        Ok(found.content.packs.into_values().collect())
     }
 
     /// The artifact, and what else the store lacks that comes with it in the same blocks.
@@ -237,7 +251,7 @@ fn read_source(file: &Path) -> Result<Source, String> {
     let mappings = Mappings::read(&beside(file, ".jsonl")).map_err(|error| error.to_string())?;
     Ok(Source {
         origin,
-        catalogue: beside(file, CATALOGUE),
+        packs: beside(file, PACKS),
         wanted: mappings.artifacts(),
         open: Mutex::new(None),
     })

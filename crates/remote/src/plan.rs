@@ -8,7 +8,7 @@ use std::{
 use larder_store::{MappedArtifact, pack};
 use larder_trace::ContentHash;
 
-use crate::catalogue::RemotePack;
+use crate::packs::RemotePack;
 
 /// The artifacts that are wanted, with size and permissions.
 pub type Wanted = BTreeMap<ContentHash, MappedArtifact>;

@@ -1,32 +1,44 @@
-//! Putting a revision: the artifacts that the service lacks, the catalogue, and last the mappings.
+//! Putting a revision: the artifacts that the service lacks, and last what refers to them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
     path::PathBuf,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use larder_store::{
-    MappedArtifact, Mappings, Revision, Scope,
+    MappedArtifact, Mappings, Revision, Scope, Store,
     pack::{self, Entry},
 };
 use larder_trace::ContentHash;
 
 use crate::{
-    Catalogue, Missing, RemoteError, Service, Transfer,
-    catalogue::{LARGE, PACK_CONTENT, RemotePack, level},
-    known::known_packs,
-    paths,
+    Missing, RemoteError, Service, Transfer,
+    missing::{self, Reasons},
+    packs::{LARGE, PACK_CONTENT, RemotePack, level},
+    paths, recent,
+    revision::{Content, Published, Revisions, Snapshot},
+    uploads::UnderWay,
 };
 
 /// How many packs of small artifacts a revision may be spread over, so that reading it stays a
 /// matter of few requests however often it grew.
-const MOST_PACKS: usize = 24;
+const MOST_PACKS: usize = 8;
 /// When it would be more, how many are kept: those that give it most. What the others give it is
-/// sent again, together. As this halves the number, it happens at every twelfth growth at most.
-const KEPT_PACKS: usize = 12;
+/// sent again, together. As this halves the number, it happens at every fourth growth at most.
+const KEPT_PACKS: usize = 4;
+/// How many revisions are tried as one to build on.
+const BASES: usize = 3;
+/// How many of the packs that are reused are looked up: the one that gives most and others at
+/// random. So a pack that is lost is found sooner or later, and each upload takes few requests.
+const LOOKED_UP: usize = 3;
+/// From what length on, in bytes, it is worth a request to find out whether a new pack is there already.
+const WORTH_ASKING: u64 = 1 << 20;
+/// A pack that nothing refers to is safe from collections while it is younger.
+const YOUNG: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The things that an upload replaces among those that the service has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,10 +63,16 @@ pub struct Upload<'a> {
     pub scope: &'a Scope,
     /// Under which revision.
     pub revision: &'a Revision,
+    /// Revisions that are likely to be similar, the most similar first.
+    pub similar: &'a [Revision],
+    /// The revision that holds what [`Self::open`] lacks, where it is known to lack something.
+    pub since: Option<&'a Revision>,
     /// The mappings. Those that lack an artifact both here and on the service are left out.
     pub mappings: &'a Mappings,
     /// Gives the artifacts' content.
     pub open: &'a OpenArtifact<'a>,
+    /// The store that remembers what the service has, if there is one.
+    pub store: Option<&'a Store>,
     /// The things that are replaced.
     pub overwrite: Overwrite,
     /// Write no revision when an artifact is missing.
@@ -63,11 +81,23 @@ pub struct Upload<'a> {
     pub progress: &'a (dyn Fn(Transfer) + Sync),
 }
 
+/// What became of the revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outcome {
+    /// It was written, with all mappings whose artifacts are on the service.
+    #[default]
+    Written,
+    /// The service had it, and it was left as it was.
+    LeftAlone,
+    /// It was not written, since it would be poorer than what there is, or than it should be.
+    Withheld,
+}
+
 /// The result of an upload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutReport {
-    /// Whether the service had the revision and it was left as it was.
-    pub left_alone: bool,
+    /// What became of the revision.
+    pub outcome: Outcome,
     /// Mapping entries on the service now.
     pub mappings: usize,
     /// Artifacts sent.
@@ -76,53 +106,77 @@ pub struct PutReport {
     pub sent_bytes: u64,
     /// Artifacts that the service had.
     pub reused: usize,
-    /// Artifacts that could be neither read here nor found there, or not sent.
-    pub missing: Missing,
+    /// Artifacts that could be neither read here nor found there.
+    pub unreadable: Missing,
+    /// Artifacts that the service did not take.
+    pub refused: Missing,
+}
+
+impl PutReport {
+    /// Whether everything is on the service now.
+    pub fn is_complete(&self) -> bool {
+        self.unreadable.is_empty() && self.refused.is_empty()
+    }
 }
 
 /// Puts a revision.
+///
+/// # Errors
+/// When there is no mapping, or the service fails in more than what it does with packs.
 pub fn put(upload: &Upload<'_>) -> Result<PutReport, RemoteError> {
+    if upload.mappings.is_empty() {
+        return Err(RemoteError::NoMappings);
+    }
     upload.service.block_on(upload.run())
 }
 
 impl Upload<'_> {
-    async fn run(&self) -> Result<PutReport, RemoteError> {
-        let mappings_object = paths::mappings(self.scope, self.revision);
-        let keep = self.overwrite == Overwrite::Nothing;
-        if keep && self.service.length(&mappings_object).await?.is_some() {
-            return Ok(PutReport { left_alone: true, ..PutReport::default() });
-        }
-        let artifacts = self.mappings.artifacts();
-        let mut used = match self.overwrite {
-            Overwrite::Everything => Used::default(),
-            _ => self.reusable(&artifacts).await?,
-        };
-        let mut report = PutReport { reused: used.artifacts.len(), ..PutReport::default() };
+    fn revisions(&self) -> Revisions<'_> {
+        Revisions { service: self.service, scope: self.scope, store: self.store }
+    }
 
-        let unsent = artifacts.iter().filter(|(hash, _)| !used.artifacts.contains(*hash));
-        let unsent: BTreeMap<_, _> = unsent.collect();
-        (self.progress)(Transfer::Planned {
-            artifacts: unsent.len() as u64,
-            bytes: unsent.values().map(|artifact| artifact.size).sum(),
-        });
-        let groups = self.group(unsent);
-        let mut sending = stream::iter(groups)
-            .map(|entries| self.send(entries))
-            // Making a pack takes all processors; sending one, only time.
-            .buffer_unordered(3);
-        while let Some(sent) = sending.next().await {
-            report.missing.extend(sent.missing);
-            if let Some(pack) = sent.pack {
-                report.sent += pack.index.artifacts().len();
-                report.sent_bytes += pack.length;
-                used.artifacts.extend(pack.index.artifacts().iter().map(|artifact| artifact.hash));
-                used.packs.push(pack);
+    async fn run(&self) -> Result<PutReport, RemoteError> {
+        let keep = self.overwrite == Overwrite::Nothing;
+        if keep && self.revisions().is_there(self.revision).await? {
+            return Ok(PutReport { outcome: Outcome::LeftAlone, ..PutReport::default() });
+        }
+        let recent = recent::read(self.service, self.scope).await?;
+        let bases = self.bases(&recent);
+        let under_way = UnderWay::begin(self.service, self.scope, &bases).await?;
+        let done = self.build_on(&bases, &recent).await;
+        under_way.end(self.service).await;
+        done
+    }
+
+    /// The revisions to build on, the best first.
+    fn bases(&self, recent: &[Revision]) -> Vec<Revision> {
+        if self.overwrite == Overwrite::Everything {
+            return Vec::new();
+        }
+        let similar = self.similar.iter().filter(|revision| recent.contains(revision));
+        let mut bases: Vec<Revision> = Vec::new();
+        for revision in self.since.into_iter().chain(similar).chain(recent) {
+            if !bases.contains(revision) {
+                bases.push(revision.clone());
             }
         }
-        drop(sending);
-        if self.all_or_nothing && !report.missing.is_empty() {
-            return Ok(report);
-        }
+        bases.truncate(BASES);
+        bases
+    }
+
+    async fn build_on(
+        &self,
+        bases: &[Revision],
+        recent: &[Revision],
+    ) -> Result<PutReport, RemoteError> {
+        let base = self.read_base(bases).await?;
+        let artifacts = self.mappings.artifacts();
+        let mut used = self.reusable(&base.content, &artifacts).await?;
+        let mut report = PutReport { reused: used.artifacts.len(), ..PutReport::default() };
+        let unsent = artifacts.iter().filter(|(hash, _)| !used.artifacts.contains(*hash));
+        let (unreadable, refused) = self.send_all(unsent.collect(), &mut used, &mut report).await;
+        report.unreadable = missing::named(unreadable, &artifacts);
+        report.refused = missing::named(refused, &artifacts);
 
         let complete: Mappings = self
             .mappings
@@ -132,29 +186,88 @@ impl Upload<'_> {
             })
             .map(|(dep_hash, outputs)| (*dep_hash, outputs.clone()))
             .collect();
+        // Nothing that is there is replaced by what is poorer than it should be.
+        let withheld = complete.is_empty()
+            || !report.is_complete()
+                && (self.all_or_nothing || self.revisions().is_there(self.revision).await?);
+        if withheld {
+            report.outcome = Outcome::Withheld;
+            return Ok(report);
+        }
         report.mappings = complete.len();
-        let text = complete.to_text();
-        let catalogue = Catalogue::new(ContentHash::of_bytes(&text), used.packs);
-        let catalogue_object = paths::catalogue(self.scope, self.revision);
-        self.service.write(&catalogue_object, catalogue.to_text().into(), true).await?;
-        report.left_alone = !self.service.write(&mappings_object, text.into(), !keep).await?;
+        let content = Content { mappings: complete, packs: used.packs };
+        if !self.write(content, base.snapshot.as_ref()).await? {
+            report.outcome = Outcome::LeftAlone;
+            return Ok(report);
+        }
+        // Only a hint, and everything that counts is there.
+        if recent.first() != Some(self.revision)
+            && let Err(error) = recent::add(self.service, self.scope, self.revision, recent).await
+        {
+            tracing::info!("{error}");
+        }
         Ok(report)
     }
 
-    /// Returns those of `artifacts` that the service has, in packs that are still there.
+    async fn write(&self, content: Content, base: Option<&Snapshot>) -> Result<bool, RemoteError> {
+        let replace = self.overwrite != Overwrite::Nothing;
+        self.revisions().write(self.revision, content, base, replace).await
+    }
+
+    /// The first of `bases` that can be used, or an empty one.
+    async fn read_base(&self, bases: &[Revision]) -> Result<Published, RemoteError> {
+        for revision in bases {
+            match self.revisions().read(revision).await {
+                Ok(Some(base)) => return Ok(base),
+                Ok(None) => {}
+                Err(error @ RemoteError::Revision { .. }) => tracing::info!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Published::default())
+    }
+
+    /// Sends packs of what the service lacks. Returns the artifacts that could not be read, and
+    /// those that the service refused.
+    async fn send_all(
+        &self,
+        unsent: BTreeMap<&ContentHash, &MappedArtifact>,
+        used: &mut Used,
+        report: &mut PutReport,
+    ) -> (Reasons, Reasons) {
+        (self.progress)(Transfer::Planned {
+            artifacts: unsent.len() as u64,
+            bytes: unsent.values().map(|artifact| artifact.size).sum(),
+        });
+        let (mut unreadable, mut refused) = (Reasons::new(), Reasons::new());
+        let mut sending = stream::iter(self.group(unsent))
+            .map(|entries| self.send(entries))
+            // Making a pack takes all processors; sending one, only time.
+            .buffer_unordered(3);
+        while let Some(sent) = sending.next().await {
+            unreadable.extend(sent.unreadable);
+            refused.extend(sent.refused);
+            if let Some(pack) = sent.pack {
+                report.sent += pack.index.artifacts().len();
+                report.sent_bytes += pack.length;
+                used.add(pack);
+            }
+        }
+        (unreadable, refused)
+    }
+
+    /// Returns those of `artifacts` that the service has, in packs of `base`.
     async fn reusable(
         &self,
+        base: &Content,
         artifacts: &BTreeMap<ContentHash, MappedArtifact>,
     ) -> Result<Used, RemoteError> {
-        let packs = known_packs(self.service, self.scope).await?;
-        let mut offers: Vec<_> = packs
-            .into_values()
+        let mut offers: Vec<(Vec<ContentHash>, &RemotePack)> = base
+            .packs
+            .values()
             .filter_map(|pack| {
-                let held = pack.index.artifacts().iter();
-                let offered: Vec<_> = held
-                    .map(|held| held.hash)
-                    .filter(|hash| artifacts.contains_key(hash))
-                    .collect();
+                let held = pack.index.artifacts().iter().map(|held| held.hash);
+                let offered: Vec<_> = held.filter(|hash| artifacts.contains_key(hash)).collect();
                 (!offered.is_empty()).then_some((offered, pack))
             })
             .collect();
@@ -174,19 +287,25 @@ impl Upload<'_> {
                 small <= KEPT_PACKS || !is_small(pack)
             });
         }
-        let checked = stream::iter(offers).map(|(offered, pack)| async move {
-            let object = paths::pack(self.scope, &pack.id);
-            let length = self.service.length(&object).await?;
-            Ok::<_, RemoteError>((length == Some(pack.length)).then_some((offered, pack)))
-        });
+        if let Some((_, others)) = offers.split_first_mut() {
+            fastrand::shuffle(others);
+        }
+        let checked =
+            stream::iter(offers.into_iter().enumerate()).map(|(at, (_, pack))| async move {
+                if at >= LOOKED_UP {
+                    return Ok(Some(pack));
+                }
+                let length = self.service.length(&paths::pack(self.scope, &pack.id)).await?;
+                Ok::<_, RemoteError>((length == Some(pack.length)).then_some(pack))
+            });
         let mut checked = checked.buffer_unordered(self.service.connections);
         let mut used = Used::default();
-        while let Some(offer) = checked.next().await {
-            if let Some((offered, pack)) = offer? {
-                used.artifacts.extend(offered);
-                used.packs.push(pack);
+        while let Some(pack) = checked.next().await {
+            if let Some(pack) = pack? {
+                used.add(pack.clone());
             }
         }
+        used.artifacts.retain(|hash| artifacts.contains_key(hash));
         Ok(used)
     }
 
@@ -232,39 +351,50 @@ impl Upload<'_> {
     /// costs only itself.
     async fn send(&self, mut entries: Vec<Entry>) -> Sent {
         let mut sent = Sent::default();
+        let all = |entries: &[Entry], reason: String| -> Reasons {
+            entries.iter().map(|entry| (entry.hash, reason.clone())).collect()
+        };
         let made = loop {
             match tokio::task::block_in_place(|| self.make(&entries)) {
                 Ok(made) => break made,
                 Err(pack::Error::Artifact { hash, reason }) => {
                     entries.retain(|entry| entry.hash != hash);
-                    sent.missing.insert(hash, reason);
+                    sent.unreadable.insert(hash, reason);
                     if entries.is_empty() {
                         return sent;
                     }
                 }
-                Err(error) => return sent.failed(&entries, &error.to_string()),
+                Err(error) => {
+                    sent.unreadable.extend(all(&entries, error.to_string()));
+                    return sent;
+                }
             }
         };
-        let object = paths::pack(self.scope, &made.pack.id);
-        let there = match self.overwrite {
-            Overwrite::Everything => Ok(None),
-            _ => self.service.length(&object).await,
-        };
-        let uploaded = match there {
-            Ok(Some(length)) if length == made.pack.length => Ok(()),
-            _ => self.service.upload(&object, made.file, made.pack.length).await,
-        };
-        match uploaded {
+        match self.upload(made.file, &made.pack).await {
             Ok(()) => {
                 (self.progress)(Transfer::Done {
                     artifacts: entries.len() as u64,
                     bytes: entries.iter().map(|entry| entry.size).sum(),
                 });
                 sent.pack = Some(made.pack);
-                sent
             }
-            Err(error) => sent.failed(&entries, &error.to_string()),
+            Err(error) => sent.refused = all(&entries, error.to_string()),
         }
+        sent
+    }
+
+    /// Uploads a pack, unless it is there from an upload of late that was broken off.
+    async fn upload(&self, file: File, pack: &RemotePack) -> Result<(), RemoteError> {
+        let object = paths::pack(self.scope, &pack.id);
+        let worth_asking = pack.length >= WORTH_ASKING && self.overwrite != Overwrite::Everything;
+        if worth_asking
+            && let Some(there) = self.service.look_up(&object).await?
+            && there.size == pack.length
+            && there.is_younger_than(YOUNG)
+        {
+            return Ok(());
+        }
+        self.service.upload(&object, file, pack.length).await
     }
 
     fn make(&self, entries: &[Entry]) -> Result<Made, pack::Error> {
@@ -292,7 +422,14 @@ impl Upload<'_> {
 #[derive(Default)]
 struct Used {
     artifacts: BTreeSet<ContentHash>,
-    packs: Vec<RemotePack>,
+    packs: BTreeMap<ContentHash, RemotePack>,
+}
+
+impl Used {
+    fn add(&mut self, pack: RemotePack) {
+        self.artifacts.extend(pack.index.artifacts().iter().map(|artifact| artifact.hash));
+        self.packs.insert(pack.id, pack);
+    }
 }
 
 struct Made {
@@ -303,12 +440,6 @@ struct Made {
 #[derive(Default)]
 struct Sent {
     pack: Option<RemotePack>,
-    missing: Missing,
-}
-
-impl Sent {
-    fn failed(mut self, entries: &[Entry], reason: &str) -> Self {
-        self.missing.extend(entries.iter().map(|entry| (entry.hash, reason.to_owned())));
-        self
-    }
+    unreadable: Reasons,
+    refused: Reasons,
 }

@@ -7,13 +7,14 @@ use std::{
     future::Future,
     ops::Range,
     sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    BackoffConfig, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, RetryConfig, WriteMultipart, path::Path,
+    BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload, RetryConfig, WriteMultipart, path::Path,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -56,13 +57,38 @@ impl fmt::Debug for Service {
     }
 }
 
-/// An object's name and when it was last written.
+/// An object on a service.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// The last part of its path.
-    pub name: String,
-    /// Milliseconds since 1970.
-    pub modified: i64,
+    /// Its path below the directory that was listed; its name, where it was looked up.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was last written, by the service's clock.
+    pub modified: SystemTime,
+}
+
+impl Listed {
+    fn of(object: &ObjectMeta) -> Option<Self> {
+        let name = object.location.filename()?;
+        Self::below(object, object.location.as_ref().len() - name.len())
+    }
+
+    /// The object, with the part of its path that begins at `start`.
+    fn below(object: &ObjectMeta, start: usize) -> Option<Self> {
+        Some(Self {
+            path: object.location.as_ref().get(start..)?.to_owned(),
+            size: object.size,
+            modified: object.last_modified.into(),
+        })
+    }
+
+    /// Whether it was written less than `age` ago.
+    pub fn is_younger_than(&self, age: Duration) -> bool {
+        // One from the future was written just now, by a clock that is ahead.
+        self.modified.elapsed().is_ok_and(|elapsed| elapsed < age)
+            || self.modified > SystemTime::now()
+    }
 }
 
 impl Service {
@@ -152,17 +178,23 @@ impl Service {
         self.absent_as_none("read", object, self.retried(read).await)
     }
 
-    /// Deletes an object, in one attempt. That there is none is as good.
-    pub(crate) async fn delete(&self, object: &str) -> Result<(), RemoteError> {
+    /// An object's size and age; `None` where there is none.
+    pub(crate) async fn look_up(&self, object: &str) -> Result<Option<Listed>, RemoteError> {
         let path = paths::below(&self.prefix, object);
-        self.absent_as_none("delete", object, self.objects.delete(&path).await).map(drop)
+        let head = || async { Ok(Listed::of(&self.objects.head(&path).await?)) };
+        Ok(self.absent_as_none("look up", object, self.retried(head).await)?.flatten())
     }
 
     /// The object's length in bytes; `None` where there is none.
     pub(crate) async fn length(&self, object: &str) -> Result<Option<u64>, RemoteError> {
+        Ok(self.look_up(object).await?.map(|there| there.size))
+    }
+
+    /// Deletes an object. One that is not there is no error.
+    pub(crate) async fn delete(&self, object: &str) -> Result<(), RemoteError> {
         let path = paths::below(&self.prefix, object);
-        let head = || async { Ok(self.objects.head(&path).await?.size) };
-        self.absent_as_none("look up", object, self.retried(head).await)
+        let delete = || async { self.objects.delete(&path).await };
+        self.absent_as_none("delete", object, self.retried(delete).await).map(|_| ())
     }
 
     /// Streams `range` of an object. One attempt: the caller knows how to go on from where it broke.
@@ -185,17 +217,14 @@ impl Service {
         }
     }
 
-    /// The objects directly in `directory`.
+    /// All objects below `directory`, those in directories of it included.
     pub(crate) async fn list(&self, directory: &str) -> Result<Vec<Listed>, RemoteError> {
         let path = paths::below(&self.prefix, directory);
-        let list = || async { self.objects.list_with_delimiter(Some(&path)).await };
+        let list = || async { self.objects.list(Some(&path)).try_collect::<Vec<_>>().await };
         let listed = self.absent_as_none("list", directory, self.retried(list).await)?;
-        let listed = listed.map(|listed| listed.objects).unwrap_or_default().into_iter();
-        let listed = listed.filter_map(|object| {
-            let name = object.location.filename()?.to_owned();
-            Some(Listed { name, modified: object.last_modified.timestamp_millis() })
-        });
-        Ok(listed.collect())
+        let below = path.as_ref().len() + 1;
+        let listed = listed.unwrap_or_default();
+        Ok(listed.iter().filter_map(|object| Listed::below(object, below)).collect())
     }
 
     /// Writes a small object whole. With `replace` unset, one that is there is left alone, and the

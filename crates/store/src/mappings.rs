@@ -59,6 +59,8 @@ pub struct Mappings {
 pub struct MappedArtifact {
     /// Its name in a staging directory.
     pub name: ArtifactName,
+    /// Of the paths of outputs with this content, the smallest.
+    pub path: String,
     /// Length in bytes.
     pub size: u64,
     /// Whether some output with this content is executable.
@@ -114,8 +116,16 @@ impl Mappings {
                     if name < artifact.name {
                         artifact.name = name.clone();
                     }
+                    if file.path < artifact.path {
+                        artifact.path.clone_from(&file.path);
+                    }
                 })
-                .or_insert(MappedArtifact { name, size: file.size, executable: file.executable });
+                .or_insert_with(|| MappedArtifact {
+                    name: name.clone(),
+                    path: file.path.clone(),
+                    size: file.size,
+                    executable: file.executable,
+                });
         }
         artifacts
     }

@@ -7,7 +7,7 @@
 //! file, and their content is verified at each use.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     fs::{self, File},
     io::{self, Read},
@@ -15,15 +15,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_trace::{ContentHash, OutputFile};
+use larder_trace::{ContentHash, OutputFile, atomic};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, statat};
 
 use crate::{
-    ArtifactName, Mappings, MappingsError, Miss, NameError, Scope, Store, StoreError, files,
+    ArtifactName, Mappings, MappingsError, Miss, NameError, Revision, Scope, Store, StoreError,
+    files,
 };
 
 /// The name of the mappings file in a staging directory.
 pub const MAPPINGS_NAME: &str = "outputs.jsonl";
+
+/// The name of the file that names the revision whose artifacts were left out, if any were.
+pub const SINCE_NAME: &str = "since";
 
 /// The result of [`stage`] and [`unstage`].
 #[derive(Debug, Default)]
@@ -34,22 +38,39 @@ pub struct StagingReport {
     pub artifacts: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// Artifacts that a service has, and that were left out for that.
+    pub left_out: usize,
     /// Files that were not carried over, and why.
     pub missing: Vec<Refusal>,
 }
 
-/// Copies `mappings` and their artifacts from `store` to `directory`. An entry that lacks an
-/// artifact is left out and reported; artifacts that an earlier staging left there and that are no
-/// longer mentioned are deleted.
+/// A revision that a service has, and its artifacts.
+#[derive(Debug, Clone)]
+pub struct Since {
+    /// The revision.
+    pub revision: Revision,
+    /// The artifacts that need not be carried.
+    pub artifacts: BTreeSet<ContentHash>,
+}
+
+/// Copies `mappings` and their artifacts from `store` to `directory`, except the artifacts that
+/// `since` has. An entry that lacks an artifact is left out and reported; artifacts that an earlier
+/// staging left there and that are no longer mentioned are deleted.
 pub fn stage(
     store: &Store,
     mappings: &Mappings,
+    since: Option<&Since>,
     directory: &Path,
 ) -> Result<StagingReport, StoreError> {
     fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
     let mut report = StagingReport::default();
     let mut staged = BTreeMap::new();
+    let mut left_out = BTreeSet::new();
     for (hash, artifact) in mappings.artifacts() {
+        if since.is_some_and(|since| since.artifacts.contains(&hash)) {
+            left_out.insert(hash);
+            continue;
+        }
         let name = artifact.name.to_string();
         let file = OutputFile {
             path: name.clone(),
@@ -71,10 +92,14 @@ pub fn stage(
     }
     let complete: Mappings = mappings
         .iter()
-        .filter(|(_, outputs)| outputs.outputs.iter().all(|file| staged.contains_key(&file.hash)))
+        .filter(|(_, outputs)| {
+            let carried = |hash| staged.contains_key(hash) || left_out.contains(hash);
+            outputs.outputs.iter().all(|file| carried(&file.hash))
+        })
         .map(|(dep_hash, outputs)| (*dep_hash, outputs.clone()))
         .collect();
     report.mappings = complete.len();
+    report.left_out = left_out.len();
     let listing = fs::read_dir(directory).map_err(StoreError::io("list", directory))?;
     for entry in listing {
         let entry = entry.map_err(StoreError::io("list", directory))?;
@@ -82,6 +107,12 @@ pub fn stage(
         if name.is_some_and(|name| staged.get(&name.hash) != Some(&name)) {
             fs::remove_file(entry.path()).map_err(StoreError::io("delete", entry.path()))?;
         }
+    }
+    let note = directory.join(SINCE_NAME);
+    match since.filter(|_| !left_out.is_empty()) {
+        Some(since) => atomic::write(&note, since.revision.as_str().as_bytes())
+            .map_err(StoreError::io("write", &note))?,
+        None => atomic::remove_if_there(&note).map_err(StoreError::io("delete", &note))?,
     }
     complete.write(&directory.join(MAPPINGS_NAME))?;
     Ok(report)
@@ -112,7 +143,11 @@ pub fn unstage(
         false
     });
     for (dep_hash, outputs) in contents.mappings.iter() {
-        if outputs.outputs.iter().all(|file| contents.artifacts.contains_key(&file.hash)) {
+        let is_here = |file: &OutputFile| {
+            contents.artifacts.contains_key(&file.hash)
+                || contents.left_out.contains(&file.hash) && store.holds(&file.hash)
+        };
+        if outputs.outputs.iter().all(is_here) {
             store.record(scope, dep_hash, outputs)?;
             report.mappings += 1;
         }
@@ -181,6 +216,9 @@ pub enum Reason {
     /// Its content does not hash to its name.
     #[error("its content does not hash to its name")]
     WrongHash,
+    /// The note of a revision names none.
+    #[error("names no revision")]
+    Since,
     /// There is no mappings file.
     #[error("missing, so this is not a staging directory")]
     NoMappings,
@@ -214,6 +252,10 @@ pub struct Contents {
     pub mappings: Mappings,
     /// The files that are in order, their content not yet verified.
     pub artifacts: BTreeMap<ContentHash, StagedArtifact>,
+    /// The revision that holds what was left out, where anything was.
+    pub since: Option<Revision>,
+    /// The artifacts that were left out.
+    pub left_out: BTreeSet<ContentHash>,
     /// All that is not in order.
     pub refusals: Vec<Refusal>,
 }
@@ -252,10 +294,15 @@ impl StagingDirectory {
             Err(Reason::Missing) => refuse(MAPPINGS_NAME.as_bytes(), Reason::NoMappings),
             Err(reason) => refuse(MAPPINGS_NAME.as_bytes(), reason),
         }
+        match self.read_since() {
+            Ok(since) => contents.since = since,
+            Err(reason) => refuse(SINCE_NAME.as_bytes(), reason),
+        }
         for entry in Dir::read_from(&self.directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") || name == MAPPINGS_NAME.as_bytes() {
+            let own = [MAPPINGS_NAME.as_bytes(), SINCE_NAME.as_bytes()];
+            if matches!(name, b"." | b"..") || own.contains(&name) {
                 continue;
             }
             match self.look_at(name) {
@@ -289,12 +336,17 @@ impl StagingDirectory {
         };
         let missing: Vec<_> = listed
             .into_values()
-            .filter(|artifact| {
-                !contents.artifacts.contains_key(&artifact.name.hash) && !refused(&artifact.name)
-            })
-            .map(|artifact| Refusal { name: artifact.name.to_string(), reason: Reason::Missing })
+            .map(|artifact| artifact.name)
+            .filter(|name| !contents.artifacts.contains_key(&name.hash) && !refused(name))
             .collect();
-        contents.refusals.extend(missing);
+        match contents.since {
+            Some(_) => contents.left_out.extend(missing.iter().map(|name| name.hash)),
+            None => contents.refusals.extend(
+                missing
+                    .iter()
+                    .map(|name| Refusal { name: name.to_string(), reason: Reason::Missing }),
+            ),
+        }
         contents.refusals.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(contents)
     }
@@ -334,6 +386,18 @@ impl StagingDirectory {
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(|error| Reason::Unreadable(error.to_string()))?;
         Ok(Mappings::parse(&text)?)
+    }
+
+    /// The revision that the note names; `None` where there is no note.
+    fn read_since(&self) -> Result<Option<Revision>, Reason> {
+        const LONGEST: u64 = 1024;
+        let file = match self.open_file(SINCE_NAME.as_bytes()) {
+            Err(Reason::Missing) => return Ok(None),
+            opened => opened?.0,
+        };
+        let mut text = String::new();
+        file.take(LONGEST).read_to_string(&mut text).map_err(|_| Reason::Since)?;
+        text.parse().map(Some).map_err(|_| Reason::Since)
     }
 
     fn look_at(&self, name: &[u8]) -> Result<(ArtifactName, u64), Reason> {

@@ -29,7 +29,7 @@ fn holding(contents: &[&str]) -> Stored {
 
 fn stage(stored: &Stored) -> PathBuf {
     let staged = stored.path("staged");
-    let report = staging::stage(&stored.store, &stored.mappings, &staged).unwrap();
+    let report = staging::stage(&stored.store, &stored.mappings, None, &staged).unwrap();
     assert!(report.missing.is_empty(), "{:?}", report.missing);
     staged
 }
@@ -67,7 +67,7 @@ fn what_is_staged_can_be_unstaged() {
 fn staging_leaves_out_what_the_store_lacks() {
     let f = holding(&["a", "b"]);
     fs::remove_file(f.store.layout().artifact(&hash("b"))).unwrap();
-    let report = staging::stage(&f.store, &f.mappings, &f.path("staged")).unwrap();
+    let report = staging::stage(&f.store, &f.mappings, None, &f.path("staged")).unwrap();
     assert_eq!((report.mappings, report.artifacts, report.missing.len()), (1, 1, 1));
     let contents = StagingDirectory::open(&f.path("staged")).unwrap().verify().unwrap();
     assert!(contents.refusals.is_empty(), "{:?}", contents.refusals);

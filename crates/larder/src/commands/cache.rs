@@ -1,9 +1,11 @@
 //! `larder cache`: carries artifacts between stores, staging directories and services.
 
+mod collect;
 mod local;
 mod measure;
 mod packs;
 mod report;
+mod stage;
 mod travel;
 
 use std::{path::PathBuf, time::Duration};
@@ -40,7 +42,7 @@ pub enum Command {
     Bake(packs::Bake),
     /// Check every entry of a store, offline store, staging directory or pack
     Verify(Verify),
-    /// Remove what was least recently used
+    /// Remove what was least recently used; with --service, old revisions there
     Gc(Gc),
     /// Delete everything in the store
     Clean,
@@ -149,6 +151,12 @@ pub struct Stage {
     /// The directory to make
     #[arg(value_name = "DIR")]
     staged: PathBuf,
+    /// Leave out the artifacts that the service has of this revision [default: of the Git commit that is
+    /// checked out, or the nearest one before it that the service has]
+    #[arg(long, value_name = "REV", num_args = 0..=1)]
+    since: Option<Option<Revision>>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Bring back into the store.
@@ -192,14 +200,19 @@ pub struct Verify {
 #[derive(Args)]
 pub struct Gc {
     /// Keep at most SIZE, such as 10G
-    #[arg(long, value_name = "SIZE", value_parser = measure::size)]
+    #[arg(long, value_name = "SIZE", value_parser = measure::size, conflicts_with = "service")]
     max_size: Option<u64>,
-    /// Remove what has not been used for AGE, such as 30d
+    /// Remove what has not been used for AGE, such as 30d; on a service, older revisions
     #[arg(long, value_name = "AGE", value_parser = measure::age)]
     max_age: Option<Duration>,
     /// Keep all that this fetched revision mentions; may be repeated
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", conflicts_with = "service")]
     keep_rev: Vec<Revision>,
+    /// With --service: keep the N newest revisions, however old they are [default: 1]
+    #[arg(long, value_name = "N", requires = "service")]
+    keep_revisions: Option<usize>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Which package's builds look mappings up.
@@ -222,9 +235,10 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Pack(args) => packs::pack(app, &reporter, args),
         Command::Unpack(args) => packs::unpack(app, &reporter, args),
         Command::Bake(args) => packs::bake(app, &reporter, args),
-        Command::Stage(args) => local::stage(app, &reporter, args),
+        Command::Stage(args) => stage::stage(app, &reporter, args),
         Command::Unstage(args) => local::unstage(app, &reporter, args),
         Command::Verify(args) => local::verify(app, &reporter, args),
+        Command::Gc(args) if args.place.service.is_some() => collect::gc(app, &reporter, args),
         Command::Gc(args) => local::gc(app, &reporter, args),
         Command::Clean => local::clean(app, &reporter),
         Command::Stats => local::stats(app, &reporter),

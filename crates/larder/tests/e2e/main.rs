@@ -3,6 +3,7 @@
 mod crowd;
 mod damage;
 mod kills;
+mod lean;
 mod restore;
 mod support;
 mod team;

@@ -48,6 +48,7 @@ struct Shared {
     sent: AtomicU64,
     received: AtomicU64,
     log: Mutex<Vec<String>>,
+    refused: Mutex<Option<String>>,
     down: AtomicBool,
 }
 
@@ -64,6 +65,7 @@ impl Proxy {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             log: Mutex::default(),
+            refused: Mutex::default(),
             down: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -82,6 +84,11 @@ impl Proxy {
     /// From now on these happen.
     pub fn set(&self, faults: Faults) {
         *self.shared.faults.lock().unwrap() = faults;
+    }
+
+    /// From now on, requests that would write what has `part` in its path are answered with 403.
+    pub fn refuse(&self, part: &str) {
+        *self.shared.refused.lock().unwrap() = Some(part.to_owned());
     }
 
     /// Requests since the last call.
@@ -124,6 +131,15 @@ impl Shared {
             self.requests.fetch_add(1, Ordering::Relaxed);
             self.received.fetch_add(body.len() as u64, Ordering::Relaxed);
             self.log.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
+            let refused = self.refused.lock().unwrap().clone();
+            let is_refused = |part: String| {
+                let line = head.lines().next().unwrap_or_default();
+                !line.starts_with("GET") && !line.starts_with("HEAD") && line.contains(&part)
+            };
+            if refused.is_some_and(is_refused) {
+                client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")?;
+                continue;
+            }
             let faults = *self.faults.lock().unwrap();
             thread::sleep(faults.delay);
             let mut dice = {

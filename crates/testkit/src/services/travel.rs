@@ -6,7 +6,7 @@ use std::{
 };
 
 use larder_remote::{
-    Access, Destination, Get, GetReport, Key, Overwrite, PutReport, RemoteError, Service,
+    Access, Destination, Get, GetReport, Key, Overwrite, PutReport, RemoteError, Search, Service,
     ServiceConfig,
 };
 use larder_store::{Revision, Scope};
@@ -60,6 +60,7 @@ impl Stored {
             service,
             scope: &scope,
             revision: &revision,
+            similar: &[],
             overwrite,
             progress: &|_| (),
         };
@@ -69,7 +70,7 @@ impl Stored {
     /// The same, which must work.
     pub fn put(&self, service: &Service, rev: &str) -> PutReport {
         let report = self.try_put(service, rev, Overwrite::default()).unwrap();
-        assert!(report.missing.is_empty(), "{:?}", report.missing);
+        assert!(report.is_complete(), "{report:?}");
         report
     }
 
@@ -80,7 +81,12 @@ impl Stored {
         revs: &[&str],
     ) -> Result<Option<GetReport>, RemoteError> {
         let revisions: Vec<_> = revs.iter().map(|rev| revision(rev)).collect();
-        larder_remote::get(&self.request(service), &revisions)
+        Ok(self.search(service, &revisions)?.report)
+    }
+
+    /// Looks for revisions on a service, and gets one.
+    pub fn search(&self, service: &Service, revisions: &[Revision]) -> Result<Search, RemoteError> {
+        larder_remote::get(&self.request(service), revisions)
     }
 
     /// How to get things from a service.

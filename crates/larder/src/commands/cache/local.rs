@@ -5,14 +5,14 @@ use std::{num::NonZeroUsize, path::Path, thread};
 use larder_engine::cache::user_store;
 use larder_remote::Transfer;
 use larder_store::{
-    Mappings, Store, gc, offline, pack, packing,
+    Store, gc, offline, pack, packing,
     staging::{self, MAPPINGS_NAME, Refusal, StagingDirectory},
     verify,
 };
 use serde_json::json;
 
 use super::{
-    Gc, Stage, Unstage, Verify,
+    Gc, Unstage, Verify,
     packs::advance,
     report::{Bar, Reporter, bytes, count},
     scopes,
@@ -22,13 +22,6 @@ use crate::{
     exit::{Exit, Failure},
 };
 
-/// `cache stage`.
-pub fn stage(app: &App, reporter: &Reporter<'_>, args: Stage) -> Result<Exit, Failure> {
-    let mappings = Mappings::read(&args.mappings)?;
-    let report = staging::stage(&user_store(&app.store)?, &mappings, &args.staged)?;
-    carried(reporter, "staged", &report)
-}
-
 /// `cache unstage`.
 pub fn unstage(app: &App, reporter: &Reporter<'_>, args: Unstage) -> Result<Exit, Failure> {
     let scopes = scopes(&args.scope, &args.package)?;
@@ -36,13 +29,17 @@ pub fn unstage(app: &App, reporter: &Reporter<'_>, args: Unstage) -> Result<Exit
     carried(reporter, "unstaged", &report)
 }
 
-fn carried(
+pub fn carried(
     reporter: &Reporter<'_>,
     done: &str,
     report: &staging::StagingReport,
 ) -> Result<Exit, Failure> {
+    let left_out = match report.left_out {
+        0 => String::new(),
+        left_out => format!("; the service has {left_out} more"),
+    };
     let text = format!(
-        "{done} {} and {} ({})",
+        "{done} {} and {} ({}){left_out}",
         count(report.mappings, "mapping"),
         count(report.artifacts, "artifact"),
         bytes(report.bytes)
@@ -52,6 +49,7 @@ fn carried(
         "mappings": report.mappings,
         "artifacts": report.artifacts,
         "bytes": report.bytes,
+        "leftOut": report.left_out,
         "missing": report.missing.len(),
     });
     reporter.done(text, event);
@@ -83,12 +81,20 @@ pub fn verify(app: &App, reporter: &Reporter<'_>, args: Verify) -> Result<Exit, 
     } else if path.join(MAPPINGS_NAME).symlink_metadata().is_ok() {
         let contents = StagingDirectory::open(&path)?.verify()?;
         let (mappings, artifacts) = (contents.mappings.len(), contents.artifacts.len());
-        let text =
-            format!("{} and {} in order", count(mappings, "mapping"), count(artifacts, "artifact"));
+        let left_out = match &contents.since {
+            Some(since) => format!("; {} more are those of {since}", contents.left_out.len()),
+            None => String::new(),
+        };
+        let text = format!(
+            "{} and {} in order{left_out}",
+            count(mappings, "mapping"),
+            count(artifacts, "artifact")
+        );
         let event = json!({
             "event": "verified",
             "mappings": mappings,
             "artifacts": artifacts,
+            "leftOut": contents.left_out.len(),
             "corrupt": contents.refusals.len(),
         });
         reporter.result(text, event);

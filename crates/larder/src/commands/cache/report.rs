@@ -1,6 +1,7 @@
 //! Prints for the cache commands: a line on a terminal while it goes on, then what came of it.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     io::{self, IsTerminal},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_remote::Transfer;
+use larder_remote::{Missing, Transfer};
 use larder_trace::Level;
 use serde_json::{Value, json};
 
@@ -64,6 +65,27 @@ impl<'a> Reporter<'a> {
         self.app.ui.error(&text);
     }
 
+    /// Artifacts that did not travel, by the paths of outputs, once for each reason.
+    pub fn missing(&self, what: &str, missing: &Missing) {
+        let mut by_reason = BTreeMap::<&str, Vec<&str>>::new();
+        for (hash, lost) in missing {
+            by_reason.entry(&lost.reason).or_default().push(&lost.path);
+            self.app.ui.event_json(&json!({
+                "event": "missing", "artifact": hash, "path": lost.path, "reason": lost.reason
+            }));
+        }
+        for (reason, paths) in by_reason {
+            let mut text = format!("{} {what}: {reason}", count(paths.len(), "artifact"));
+            for path in paths.iter().take(LISTED) {
+                text.push_str(&format!("\n  {path}"));
+            }
+            if let Some(more) = paths.len().checked_sub(LISTED).filter(|more| *more > 0) {
+                text.push_str(&format!("\n  and {more} more; --json lists them all"));
+            }
+            self.app.ui.error(&text);
+        }
+    }
+
     /// A progress bar for a transfer: a live line on a terminal, nothing elsewhere.
     pub fn bar(&self) -> Bar {
         let bar = ProgressBar::no_length();
@@ -105,7 +127,7 @@ impl Bar {
         self.bar.set_message(format!("{done}/{planned} artifacts"));
     }
 
-    pub fn finish(self) {
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

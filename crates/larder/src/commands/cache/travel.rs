@@ -1,8 +1,9 @@
 //! The commands that talk to services.
 
-use larder_engine::cache::user_store;
+use larder_engine::{cache::user_store, published::Publisher};
 use larder_remote::{
-    Access, Destination, GetReport, Missing, Origin, PutReport, Service, StagedError, Transfer, git,
+    Access, Config, Destination, GetReport, Lost, Missing, Origin, Outcome, PutReport, Search,
+    Service, StagedError, Transfer, git,
 };
 use larder_store::{
     Mappings, Store,
@@ -18,6 +19,7 @@ use super::{
     read_service,
     report::{Reporter, bytes, count},
     scopes,
+    stage::{leave_out_published, publishers},
 };
 use crate::exit::{Exit, Failure};
 
@@ -41,6 +43,10 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
     let service = if is_baked { service.given_up_soon() } else { service };
     match get_online(reporter, &args, &scopes, &store, &service) {
+        Ok(exit) if args.mappings.is_none() => {
+            let dependencies = get_dependencies(reporter, &args, &config, &store)?;
+            Ok(if dependencies == Exit::Done { exit } else { dependencies })
+        }
         Err(failure) if is_baked && failure.exit == Exit::Failed => {
             tracing::info!("{failure}; using what the offline store has");
             get_offline(reporter, &args, &scopes, &store)
@@ -74,19 +80,80 @@ fn get_online(
                 Some(rev) => vec![rev.clone()],
                 None => git::history(here(), args.max_revs)?,
             };
-            larder_remote::get(&request, &revisions)?.ok_or_else(|| {
-                let asked = match revisions.as_slice() {
-                    [only] => format!("revision {only}"),
-                    _ => format!("any of {}", count(revisions.len(), "revision")),
-                };
+            let search = larder_remote::get(&request, &revisions)?;
+            bar.finish();
+            say_passed(reporter, service, &search);
+            search.report.ok_or_else(|| {
                 let (service, scope) = (service.name(), &scopes.remote);
-                Failure::failed(format!("service {service} does not have {asked} of {scope}"))
+                let text = match revisions.as_slice() {
+                    [only] if !search.passed.is_empty() => {
+                        format!("revision {only} of {scope} on service {service} cannot be used")
+                    }
+                    [only] => format!("service {service} does not have revision {only} of {scope}"),
+                    several => {
+                        let asked = count(several.len(), "revision");
+                        let usable = if search.passed.is_empty() { "" } else { ", or none of use" };
+                        format!("service {service} does not have any of {asked} of {scope}{usable}")
+                    }
+                };
+                Failure::failed(text)
             })?
         }
     };
     bar.finish();
     say_got(reporter, &report, args.mappings_only);
     Ok(missing(reporter, "did not arrive", &report.missing))
+}
+
+/// Gets what dependencies publish by themselves. What they do not publish is built.
+fn get_dependencies(
+    reporter: &Reporter<'_>,
+    args: &Get,
+    config: &Config,
+    store: &Store,
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Done;
+    for publisher in publishers(config)? {
+        let Publisher { package, service, scope, revision } = publisher;
+        let service = Service::open(&service, Access::Read)?.given_up_soon();
+        let bar = reporter.bar();
+        let request = larder_remote::Get {
+            service: &service,
+            store,
+            scope: &scope,
+            local_scope: &package,
+            mappings_only: args.mappings_only,
+            force: args.force_download,
+            progress: &|progress| bar.advance(progress),
+        };
+        let search = larder_remote::get(&request, std::slice::from_ref(&revision));
+        bar.finish();
+        match search {
+            Ok(search) => {
+                say_passed(reporter, &service, &search);
+                let Some(report) = search.report else {
+                    let name = service.name();
+                    tracing::info!("service {name} does not have {revision} of {scope}");
+                    continue;
+                };
+                say_got(reporter, &report, args.mappings_only);
+                if missing(reporter, "did not arrive", &report.missing) != Exit::Done {
+                    exit = Exit::Failed;
+                }
+            }
+            Err(error) => tracing::info!("{error}"),
+        }
+    }
+    Ok(exit)
+}
+
+/// Says which revisions were there and of no use, or not of full use.
+fn say_passed(reporter: &Reporter<'_>, service: &Service, search: &Search) {
+    for (revision, reason) in &search.passed {
+        let text = format!("service {}: revision {revision}: {reason}", service.name());
+        let event = json!({ "event": "passed", "revision": revision, "reason": reason });
+        reporter.done(text, event);
+    }
 }
 
 /// `cache get` from `$LARDER_OFFLINE_STORE` and nowhere else.
@@ -133,7 +200,7 @@ fn get_offline(
             true => report.present += 1,
             false => {
                 let reason = "not in the offline store, and the network is forbidden".to_owned();
-                report.missing.insert(hash, reason);
+                report.missing.insert(hash, Lost { path: artifact.path, reason });
             }
         }
     }
@@ -171,7 +238,9 @@ fn say_got(reporter: &Reporter<'_>, report: &GetReport, mappings_only: bool) {
 /// `cache put`.
 pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failure> {
     let scopes = scopes(&args.place.scope, &args.package)?;
-    let mappings = Mappings::read(&args.mappings)?;
+    let mut mappings = Mappings::read(&args.mappings)?;
+    let store = user_store(&app.store)?;
+    leave_out_published(app, &mut mappings, &store)?;
     let revision = match args.rev {
         Some(rev) => rev,
         None => git::head(here())?,
@@ -186,17 +255,22 @@ pub fn put(app: &App, reporter: &Reporter<'_>, args: Put) -> Result<Exit, Failur
     let service = config.upload_service(args.place.service.as_deref())?;
     let service = Service::open(service, Access::Write)?;
     let bar = reporter.bar();
+    // What was uploaded of the commits before this one is likely to be much the same.
+    let similar = git::history(here(), 100).unwrap_or_default();
     let to = Destination {
         service: &service,
         scope: &scopes.remote,
         revision: &revision,
+        similar: &similar,
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
-    let report = larder_remote::put_stored(&to, &user_store(&app.store)?, &mappings)?;
+    let report = larder_remote::put_stored(&to, &store, &mappings)?;
     bar.finish();
     say_put(reporter, revision.as_str(), &report);
-    Ok(missing(reporter, "could not be uploaded", &report.missing))
+    reporter.missing("could not be read", &report.unreadable);
+    reporter.missing("could not be uploaded", &report.refused);
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Failed })
 }
 
 /// `cache put-staged`: reads no manifest and runs nothing.
@@ -213,6 +287,7 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
         service: &service,
         scope: &scope,
         revision: &args.rev,
+        similar: &[],
         overwrite: args.overwrite.policy(),
         progress: &|progress| bar.advance(progress),
     };
@@ -234,7 +309,14 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
                     reporter.failures("refused", &refusals);
                 }
                 StagedError::Changed(report) => {
-                    missing(reporter, "changed", &report.missing);
+                    reporter.missing("changed", &report.unreadable);
+                }
+                StagedError::Lacking(report) => {
+                    reporter.missing("neither staged nor on the service", &report.unreadable);
+                }
+                StagedError::NotTaken(report) => {
+                    reporter.missing("could not be uploaded", &report.refused);
+                    reporter.missing("changed", &report.unreadable);
                 }
             }
             Err(error.into())
@@ -243,39 +325,39 @@ pub fn put_staged(app: &App, reporter: &Reporter<'_>, args: PutStaged) -> Result
 }
 
 fn say_put(reporter: &Reporter<'_>, revision: &str, report: &PutReport) {
-    let text = if report.left_alone {
-        format!("{revision} is already there; left as it is")
-    } else {
-        format!(
-            "put {} as {revision}: {} sent ({}), {} already there",
-            count(report.mappings, "mapping"),
-            count(report.sent, "artifact"),
-            bytes(report.sent_bytes),
-            report.reused,
-        )
+    let sent = format!(
+        "{} sent ({}), {} already there",
+        count(report.sent, "artifact"),
+        bytes(report.sent_bytes),
+        report.reused
+    );
+    let text = match report.outcome {
+        Outcome::LeftAlone => format!("{revision} is already there; left as it is"),
+        Outcome::Withheld => {
+            format!("{revision} was not written, since it would be incomplete: {sent}")
+        }
+        Outcome::Written => {
+            format!("put {} as {revision}: {sent}", count(report.mappings, "mapping"))
+        }
     };
     let event = json!({
         "event": "put",
         "revision": revision,
-        "leftAlone": report.left_alone,
+        "written": report.outcome == Outcome::Written,
+        "leftAlone": report.outcome == Outcome::LeftAlone,
         "mappings": report.mappings,
         "sent": report.sent,
         "sentBytes": report.sent_bytes,
         "reused": report.reused,
-        "missing": report.missing.len(),
+        "missing": report.unreadable.len() + report.refused.len(),
     });
     reporter.done(text, event);
 }
 
 /// Lists what is missing. Returns the exit code: failed, if anything is.
 fn missing(reporter: &Reporter<'_>, what: &str, missing: &Missing) -> Exit {
-    if missing.is_empty() {
-        return Exit::Done;
-    }
-    let missing: Vec<_> = missing.iter().map(|(h, r)| (h.to_string(), r.clone())).collect();
-    let noun = if missing.len() == 1 { "artifact" } else { "artifacts" };
-    reporter.failures(&format!("{noun} {what}"), &missing);
-    Exit::Failed
+    reporter.missing(what, missing);
+    if missing.is_empty() { Exit::Done } else { Exit::Failed }
 }
 
 /// `cache add`.

@@ -1,0 +1,60 @@
+//! Notes of uploads that are under way, for collections on the service.
+//!
+//! An upload builds on what older revisions refer to. It says so before it reads them; a collection
+//! reads these notes after it has removed revisions and before it removes what nothing refers to any more. So
+//! either the collection sees the note and spares what it names, or the upload finds the revision gone.
+
+use larder_store::{Revision, Scope};
+use serde::{Deserialize, Serialize};
+
+use crate::{RemoteError, Service, paths};
+
+const SCHEMA: &str = "2";
+
+/// The object `uploads/<scope>/<id>.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    schema_version: String,
+    /// The revisions that the upload may build on.
+    bases: Vec<String>,
+}
+
+/// An upload that is under way and has said so.
+pub struct UnderWay {
+    object: String,
+}
+
+impl UnderWay {
+    /// Says that an upload begins that may build on `bases`.
+    pub async fn begin(
+        service: &Service,
+        scope: &Scope,
+        bases: &[Revision],
+    ) -> Result<Self, RemoteError> {
+        let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let object = paths::upload(scope, &id);
+        let bases = bases.iter().map(Revision::to_string).collect();
+        let note = Note { schema_version: SCHEMA.to_owned(), bases };
+        let bytes = serde_json::to_vec(&note).map_err(|error| RemoteError::Local {
+            action: "note an upload".to_owned(),
+            source: error.into(),
+        })?;
+        service.write(&object, bytes.into(), true).await?;
+        Ok(Self { object })
+    }
+
+    /// Says that it is over. Where that fails, the note is not heeded any more after a day.
+    pub async fn end(self, service: &Service) {
+        if let Err(error) = service.delete(&self.object).await {
+            tracing::debug!("{error}");
+        }
+    }
+}
+
+/// Returns the revisions that an upload may build on, from its note.
+pub fn bases(note: &[u8]) -> Vec<Revision> {
+    let note = serde_json::from_slice::<Note>(note).ok();
+    let note = note.filter(|note| note.schema_version == SCHEMA);
+    note.iter().flat_map(|note| &note.bases).filter_map(|name| name.parse().ok()).collect()
+}
