@@ -1,5 +1,7 @@
 //! `larder ci` as jobs call it.
 
+#[path = "ci/history.rs"]
+mod history;
 #[path = "ci/results.rs"]
 mod results;
 #[path = "ci/variants.rs"]
