@@ -1,6 +1,14 @@
 //! What a service says of a result, and what it is told.
 
-use std::fs;
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use larder_testkit::{
     files::{write, write_all},
@@ -187,4 +195,34 @@ fn an_object_store_keeps_and_deletes_what_is_done() {
         assert_eq!(told(command), Some(code), "{command}");
     }
     assert!(s3.objects().is_empty(), "{:?}", s3.objects());
+}
+
+#[test]
+fn a_service_that_never_answers_is_asked_by_the_first_jobs_only() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for client in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::Relaxed);
+            kept.push(client);
+        }
+    });
+    let project = Project::new();
+    let jobs: String = (0..80)
+        .map(|n| format!("[ci.jobs.j{n}]\ninputs = [\"src\"]\ntoolchain = false\n"))
+        .collect();
+    let manifest = format!("[package]\nname = \"app\"\n{jobs}");
+    write(&project.root.join("larder.toml"), manifest.as_bytes());
+    let config = format!(
+        "[cache]\n[[cache.service]]\nname = \"mute\"\nurl = \"http://{address}\"\ntimeout-seconds = 1\n"
+    );
+    write_all(project.temp.path(), &[("config.toml", &config)]);
+    let plan = project.plan();
+    assert!(plan["jobs"].as_array().unwrap().iter().all(|job| job["probe"] == "unknown"));
+    // As many as are asked for at once, and what these try again.
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((1..40).contains(&asked), "{asked}");
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
@@ -155,8 +156,17 @@ pub fn prober(
         Err(reason) => Err(reason.to_string()),
         Ok(service) => Ok(service),
     };
+    // A service that did not answer once is not waited for again.
+    let gone = OnceLock::new();
     Ok(move |key: &str| match (&service, key.parse()) {
-        (Ok(service), Ok(key)) => ask(service, &key),
+        (Ok(service), _) if gone.get().is_some() => {
+            let name = service.name();
+            Probe::Unknown(format!("service {name} failed before, and was not asked again"))
+        }
+        (Ok(service), Ok(key)) => state(service, &key).unwrap_or_else(|error| {
+            _ = gone.set(());
+            Probe::Unknown(error.to_string())
+        }),
         (Err(reason), _) => Probe::Unknown(reason.clone()),
         (_, Err(error)) => Probe::Unknown(error.to_string()),
     })
@@ -230,20 +240,23 @@ fn open_to_write(app: &App, arguments: &ServiceArgs) -> Result<Service, Failure>
 }
 
 fn ask(service: &Service, key: &ResultKey) -> Probe {
+    state(service, key).unwrap_or_else(|error| Probe::Unknown(error.to_string()))
+}
+
+fn state(service: &Service, key: &ResultKey) -> Result<Probe, RemoteError> {
     let now = now();
-    match look_up_result(service, key, now) {
-        Ok(ResultState::Done { .. }) => Probe::Hit,
-        Ok(ResultState::Absent) => Probe::Miss,
-        Ok(ResultState::Expired(at)) => {
+    Ok(match look_up_result(service, key, now)? {
+        ResultState::Done { .. } => Probe::Hit,
+        ResultState::Absent => Probe::Miss,
+        ResultState::Expired(at) => {
             let ago = age(now.saturating_sub(at) / 1000);
             Probe::Lapsed(format!("was done, and that expired {ago} ago"))
         }
-        Ok(ResultState::Undone) => {
+        ResultState::Undone => {
             Probe::Lapsed("was done, and that was taken back (`larder ci undone`)".to_owned())
         }
-        Ok(ResultState::Unclear(reason)) => {
+        ResultState::Unclear(reason) => {
             Probe::Unknown(format!("service {}: {reason}", service.name()))
         }
-        Err(error) => Probe::Unknown(error.to_string()),
-    }
+    })
 }
