@@ -125,10 +125,14 @@ proptest! {
         let before = key_of(&app);
         let (path, content) = files.iter().nth(file.index(files.len())).unwrap();
         let mut changed = content.clone();
-        // Manifests and the lock file must stay what they are: a comment at their end will do.
-        match path.ends_with(".toml") || path.ends_with(".lock") || path.ends_with("ignore") {
-            true => changed.extend([b'#', 0x20 + change % 0x5e]),
-            false => changed[at.index(content.len())] ^= change,
+        // Manifests and the lock file must stay what they are: something at their end will do, which
+        // for a manifest is no comment.
+        match path.rsplit('.').next() {
+            Some("toml") => {
+                changed.extend(format!("[ci.jobs.j{change}]\ninputs = [\"x\"]\n").bytes());
+            }
+            Some("lock" | "containerignore") => changed.extend([b'#', 0x20 + change % 0x5e]),
+            _ => changed[at.index(content.len())] ^= change,
         }
         let full = temp.path().join(path);
         let written = fs::metadata(&full).unwrap().modified().unwrap();
@@ -158,6 +162,11 @@ proptest! {
         }
         for path in others {
             write(app.parent().unwrap(), path, b"anything");
+        }
+        for manifest in ["app/larder.toml", "near/larder.toml"] {
+            let text = String::from_utf8(package()[manifest].clone()).unwrap();
+            let rewritten = format!("# a comment\n\n{}", text.replace(" = ", "   ="));
+            write(app.parent().unwrap(), manifest, rewritten.as_bytes());
         }
         fs::create_dir_all(app.join("image/empty")).unwrap();
         prop_assert_eq!(key_of(&app), before);

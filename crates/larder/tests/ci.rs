@@ -1,5 +1,14 @@
 //! `larder ci` as jobs call it.
 
+#[path = "ci/history.rs"]
+mod history;
+#[path = "ci/results.rs"]
+mod results;
+#[path = "ci/variants.rs"]
+mod variants;
+#[path = "ci/workflows.rs"]
+mod workflows;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -11,3 +11,8 @@ mod files;
 pub mod ignore;
 pub mod key;
 pub mod plan;
+mod territory;
+mod tree;
+mod values;
+pub mod variant;
+pub mod workflow;

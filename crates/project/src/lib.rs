@@ -4,6 +4,7 @@
 //! [`workspace`] finds the packages; [`manifest`] says what each is made of; [`plan`] resolves all
 //! names into one graph of targets; [`ci`] names results by everything that decides them.
 
+pub mod age;
 pub mod ci;
 pub mod dependencies;
 pub mod diagnostic;

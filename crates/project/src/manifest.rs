@@ -7,7 +7,7 @@ mod template;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-pub use ci::CiJob;
+pub use ci::{Ci, CiJob};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -39,8 +39,8 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
-    /// `[ci.jobs]`, sorted by name.
-    pub ci_jobs: Vec<CiJob>,
+    /// `[ci]`
+    pub ci: Ci,
 }
 
 /// `[package]`

@@ -1,6 +1,7 @@
 //! The work tree, as Git sees it: which revisions there are, and whether it is clean.
 
 use std::{
+    fmt,
     path::Path,
     process::{Command, Stdio},
 };
@@ -26,6 +27,36 @@ pub fn history(directory: &Path, most: usize) -> Result<Vec<Revision>, GitError>
     arguments.push("HEAD");
     let text = git(directory, &arguments)?;
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// A history that ends where a shallow clone was cut, with commits missing that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shallow {
+    /// How many commits there are.
+    pub commits: usize,
+}
+
+impl Shallow {
+    /// The way to get more of it.
+    pub const ADVICE: &str = "fetch more: `git fetch --deepen=100`; in CI, `fetch-depth: 100` of \
+                              actions/checkout, or GIT_DEPTH: 100 on GitLab";
+}
+
+impl fmt::Display for Shallow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commits = self.commits;
+        let plural = if commits == 1 { "" } else { "s" };
+        write!(f, "the clone is shallow: its history ends after {commits} commit{plural}")
+    }
+}
+
+/// Whether `revisions`, the [`history`] of at most `most` commits at `directory`, ends where a shallow
+/// clone was cut.
+pub fn shallow(directory: &Path, revisions: &[Revision], most: usize) -> Option<Shallow> {
+    let is_short = most == 0 || revisions.len() < most;
+    let is_shallow = || git(directory, &["rev-parse", "--is-shallow-repository"]);
+    let is_cut = is_short && is_shallow().is_ok_and(|answer| answer.trim() == "true");
+    is_cut.then_some(Shallow { commits: revisions.len() })
 }
 
 /// The commit that is checked out at `directory`.

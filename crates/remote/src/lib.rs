@@ -43,7 +43,10 @@ pub use missing::{Lost, Missing};
 pub use on_demand::{Origin, add, on_demand};
 pub use provenance::{Forgotten, Provenance, origins_of, revoke, revoked};
 pub use put::{OpenArtifact, Outcome, Overwrite, PutReport, Upload, put};
-pub use results::{ParseKeyError, ResultKey, has_result, record_result};
+pub use results::{
+    ParseKeyError, Recorded, ResultKey, ResultState, TakenBack, look_up_result, record_result,
+    take_back_result,
+};
 pub use service::{Access, Service};
 pub use source::{Destination, StagedError, put_staged, put_stored};
 pub use trust::{

@@ -1,12 +1,15 @@
 //! Results known by a key alone, such as those of jobs of continuous integration.
 //!
-//! A service has a small object for each, `keys/<key>`. That it is there says everything; it is
-//! written after the result, and never changed.
+//! A service has a small object for each, `keys/<key>`, written after the result. It says its own
+//! key, so nothing else that a server may answer passes for it.
+
+mod mark;
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 
+use self::mark::{Mark, SIZE_LIMIT};
 use crate::{RemoteError, Service, paths};
 
 /// After how long without an answer nobody can tell whether a result is there.
@@ -29,6 +32,19 @@ impl ResultKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The job in the key of a job, which is `JOB-ENVIRONMENT-HASH`.
+    pub fn job(&self) -> Option<&str> {
+        let mut parts = self.0.rsplitn(3, '-');
+        let mut hex = |digits: usize| {
+            let part = parts.next()?;
+            let is_hex = part.len() == digits && part.chars().all(|c| c.is_ascii_hexdigit());
+            is_hex.then_some(())
+        };
+        hex(64)?;
+        hex(16)?;
+        parts.next().filter(|job| !job.is_empty())
+    }
 }
 
 impl fmt::Display for ResultKey {
@@ -48,33 +64,135 @@ impl FromStr for ResultKey {
     }
 }
 
-/// Whether `service` has the result of `key`. Asks for the object's length; downloads nothing.
+/// What a service says of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResultState {
+    /// It is there.
+    Done {
+        /// Until when that counts, in milliseconds since 1970.
+        until: Option<u64>,
+    },
+    /// It is not.
+    Absent,
+    /// It was there until then, in milliseconds since 1970.
+    Expired(u64),
+    /// It was taken back.
+    Undone,
+    /// What the service has under that name is no mark of this result; why.
+    Unclear(String),
+}
+
+/// How a result became known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was not known before.
+    New,
+    /// It was known, and nothing was written.
+    Already,
+    /// It was known until another time.
+    Renewed,
+    /// Something else was in its place; why that was no mark of it.
+    Repaired(String),
+}
+
+/// How a result was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenBack {
+    /// The service had nothing to take back.
+    NotKnown,
+    /// Its mark was deleted.
+    Deleted,
+    /// The service deletes nothing, so its mark now says that it does not count.
+    Marked,
+}
+
+/// Returns what `service` says of the result of `key` at the time `now`, in milliseconds since 1970.
+/// Reads at most a few kilobytes.
 ///
 /// # Errors
 /// When the service does not say, or not within 15 seconds.
-pub fn has_result(service: &Service, key: &ResultKey) -> Result<bool, RemoteError> {
+pub fn look_up_result(
+    service: &Service,
+    key: &ResultKey,
+    now: u64,
+) -> Result<ResultState, RemoteError> {
     let object = paths::result(key);
-    let late = || RemoteError::Request {
-        service: service.name().to_owned(),
-        action: "look up",
-        object: object.clone(),
-        reason: format!("no answer within {} seconds", PATIENCE.as_secs()),
-    };
-    let length = async { tokio::time::timeout(PATIENCE, service.length(&object)).await };
-    Ok(service.block_on(length).unwrap_or_else(|_| Err(late()))?.is_some())
+    let read =
+        async { tokio::time::timeout(PATIENCE, service.read_at_most(&object, SIZE_LIMIT)).await };
+    let late = || failed(service, "read", key, format!("no answer within {PATIENCE:?}"));
+    match service.block_on(read).unwrap_or_else(|_| Err(late()))? {
+        None => Ok(ResultState::Absent),
+        Some(bytes) => Ok(match Mark::parse(&bytes, key) {
+            Ok(mark) => mark.state(now),
+            Err(reason) => ResultState::Unclear(reason),
+        }),
+    }
 }
 
-/// Records that the result of `key` is there. Returns whether it was not known before.
+/// Records that the result of `key` is there, and counts until `until` where that is given. The last
+/// record of a key is the one that counts.
 ///
 /// # Errors
 /// When the service does not take it.
-pub fn record_result(service: &Service, key: &ResultKey) -> Result<bool, RemoteError> {
-    if has_result(service, key)? {
-        return Ok(false);
+pub fn record_result(
+    service: &Service,
+    key: &ResultKey,
+    until: Option<u64>,
+    now: u64,
+) -> Result<Recorded, RemoteError> {
+    let before = look_up_result(service, key, now)?;
+    let done = ResultState::Done { until };
+    if before == done {
+        return Ok(Recorded::Already);
     }
-    let content = serde_json::json!({ "schemaVersion": 1, "key": key.as_str() });
-    let content = Bytes::from(format!("{content}\n"));
-    service.block_on(service.write(&paths::result(key), content, true)).map(|_| true)
+    write(service, key, &Mark::done(key, until))?;
+    match before {
+        ResultState::Done { .. } => Ok(Recorded::Renewed),
+        ResultState::Absent | ResultState::Expired(_) | ResultState::Undone => Ok(Recorded::New),
+        // Who answers with anything may take anything, and keep nothing.
+        ResultState::Unclear(reason) => match look_up_result(service, key, now)? {
+            state if state == done => Ok(Recorded::Repaired(reason)),
+            _ => Err(failed(service, "write", key, format!("after it was written, {reason}"))),
+        },
+    }
+}
+
+/// Takes back that the result of `key` is there: deletes its mark, or where the service does not
+/// delete, replaces it with one that does not count.
+///
+/// # Errors
+/// When the service does neither.
+pub fn take_back_result(
+    service: &Service,
+    key: &ResultKey,
+    now: u64,
+) -> Result<TakenBack, RemoteError> {
+    match look_up_result(service, key, now)? {
+        ResultState::Absent | ResultState::Expired(_) | ResultState::Undone => {
+            return Ok(TakenBack::NotKnown);
+        }
+        ResultState::Done { .. } | ResultState::Unclear(_) => {}
+    }
+    let deleted = service.block_on(service.delete(&paths::result(key)));
+    // A server may say that it deleted and do no such thing.
+    if deleted.is_ok() && look_up_result(service, key, now)? == ResultState::Absent {
+        return Ok(TakenBack::Deleted);
+    }
+    write(service, key, &Mark::undone(key)).map_err(|error| deleted.err().unwrap_or(error))?;
+    match look_up_result(service, key, now)? {
+        ResultState::Absent | ResultState::Undone => Ok(TakenBack::Marked),
+        _ => Err(failed(service, "take back", key, "the service still has it".to_owned())),
+    }
+}
+
+fn write(service: &Service, key: &ResultKey, mark: &Mark) -> Result<(), RemoteError> {
+    let content = Bytes::from(mark.to_string());
+    service.block_on(service.write(&paths::result(key), content, true)).map(drop)
+}
+
+fn failed(service: &Service, action: &'static str, key: &ResultKey, reason: String) -> RemoteError {
+    let (service, object) = (service.name().to_owned(), paths::result(key));
+    RemoteError::Request { service, action, object, reason }
 }
 
 #[cfg(test)]
@@ -88,6 +206,16 @@ mod tests {
         }
         for bad in ["", ".a", "-a", "a/b", "../x", "a b", "é", "a\n", &"a".repeat(129)] {
             assert!(bad.parse::<ResultKey>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_job_names_it() {
+        let (environment, hash) = ("0a".repeat(8), "0b".repeat(32));
+        let job = |text: &str| text.parse::<ResultKey>().unwrap().job().map(str::to_owned);
+        assert_eq!(job(&format!("a-b-{environment}-{hash}")).as_deref(), Some("a-b"));
+        for none in [hash.clone(), format!("a-{hash}"), format!("a-{environment}-{environment}")] {
+            assert_eq!(job(&none), None, "{none}");
         }
     }
 }

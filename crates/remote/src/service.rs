@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
@@ -178,6 +178,26 @@ impl Service {
     pub(crate) async fn read(&self, object: &str) -> Result<Option<Bytes>, RemoteError> {
         let path = paths::below(&self.prefix, object);
         let read = || async { self.objects.get(&path).await?.bytes().await };
+        self.absent_as_none("read", object, self.retried(read).await)
+    }
+
+    /// Reads an object of at most `limit` bytes; of a longer one, somewhat more than that.
+    pub(crate) async fn read_at_most(
+        &self,
+        object: &str,
+        limit: usize,
+    ) -> Result<Option<Bytes>, RemoteError> {
+        let path = paths::below(&self.prefix, object);
+        let read = || async {
+            let mut content = self.objects.get(&path).await?.into_stream();
+            let mut found = BytesMut::new();
+            while found.len() <= limit
+                && let Some(bytes) = content.next().await
+            {
+                found.extend_from_slice(&bytes?);
+            }
+            Ok(found.freeze())
+        };
         self.absent_as_none("read", object, self.retried(read).await)
     }
 

@@ -10,6 +10,8 @@ mod s3;
 mod smtp;
 #[cfg(feature = "services")]
 mod travel;
+#[cfg(feature = "services")]
+mod web;
 
 #[cfg(feature = "services")]
 pub use files::FileServer;
@@ -21,3 +23,5 @@ pub use s3::S3;
 pub use smtp::{Mail, SmtpServer};
 #[cfg(feature = "services")]
 pub use travel::{config_at, open, revision};
+#[cfg(feature = "services")]
+pub use web::{Manners, Web};

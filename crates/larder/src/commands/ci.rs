@@ -1,6 +1,10 @@
 //! `larder ci`: keys of results, and which jobs they let skip.
 
+mod init;
+mod results;
+
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -11,26 +15,27 @@ use larder_engine::toolchain::machine;
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, Keys, key},
-        plan::{Probe, github_outputs, job_key, json, plan, uses_tools},
+        plan::{github_outputs, job_key, json, left_out, plan_of, uses_tools},
+        variant::{ArgumentValue, BuildArgument, Matrix, Pair},
     },
     diagnostic::{Diagnostics, Located},
     workspace::Workspace,
 };
-use larder_remote::{
-    Access, ConfigError, RemoteError, ResultKey, Service, has_result, record_result,
-};
 use larder_trace::{BuildTrace, describe_io};
 use serde_json::json;
 
+use self::results::ServiceArgs;
 use super::{App, here};
 use crate::exit::{Exit, Failure};
 
 /// The commands of the group.
 #[derive(Subcommand)]
 pub enum Command {
+    Init(init::Init),
     Key(Key),
-    Probe(ProbeKey),
-    Done(Done),
+    Probe(results::ProbeKey),
+    Done(results::Done),
+    Undone(results::Undone),
     Plan(Plan),
 }
 
@@ -41,7 +46,7 @@ pub enum Command {
 #[derive(Args)]
 pub struct Key {
     /// The key of a job under [ci.jobs]
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["input", "exclude", "context", "no_toolchain"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["input", "exclude", "context", "build_arg", "no_toolchain"])]
     job: Option<String>,
     /// Files or directories of the package that count too; may be repeated
     #[arg(long, value_name = "GLOB")]
@@ -55,6 +60,11 @@ pub struct Key {
     /// The image's recipe [default: Containerfile or Dockerfile in the context]
     #[arg(long, value_name = "FILE", requires = "context")]
     containerfile: Option<PathBuf>,
+    /// A build argument of the image; NAME alone takes the environment's value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", requires = "context")]
+    build_arg: Vec<BuildArgument>,
+    #[command(flatten)]
+    matrix: MatrixArgs,
     /// Leave this machine's tools out, as for a result made in an image
     #[arg(long)]
     no_toolchain: bool,
@@ -63,29 +73,16 @@ pub struct Key {
     explain: bool,
 }
 
-/// Ask a service whether it has the result of a key; exit with 0 if so, 1 if not, 2 if unknown
-#[derive(Args)]
-pub struct ProbeKey {
-    /// The key, as `larder ci key` prints it
-    #[arg(value_name = "KEY")]
-    key: ResultKey,
-    #[command(flatten)]
-    service: ServiceArgs,
-}
-
-/// Tell a service that the result of a key exists
-#[derive(Args)]
-pub struct Done {
-    /// The key, as `larder ci key` prints it
-    #[arg(value_name = "KEY")]
-    key: ResultKey,
-    #[command(flatten)]
-    service: ServiceArgs,
-}
-
 /// Print which jobs of the manifest can be skipped, as JSON
+///
+/// A job with a matrix is planned where --matrix has its values, and else left out.
 #[derive(Args)]
 pub struct Plan {
+    /// Only this job
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    #[command(flatten)]
+    matrix: MatrixArgs,
     /// Also append outputs for GitHub Actions to FILE [default: $GITHUB_OUTPUT]
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     github_output: Option<Option<PathBuf>>,
@@ -93,20 +90,34 @@ pub struct Plan {
     service: ServiceArgs,
 }
 
-/// Which service.
+/// Which values of a matrix.
 #[derive(Args)]
-struct ServiceArgs {
-    /// The service, by its name in the configuration
-    #[arg(long, value_name = "NAME")]
-    service: Option<String>,
+struct MatrixArgs {
+    /// A value of the matrix that this runs for, part of every key; may be repeated
+    #[arg(long = "matrix", value_name = "NAME=VALUE")]
+    values: Vec<Pair>,
+}
+
+impl MatrixArgs {
+    fn matrix(&self) -> Result<Matrix, Failure> {
+        let mut matrix = Matrix::new();
+        for Pair { name, value } in &self.values {
+            if matrix.insert(name.clone(), value.clone()).is_some() {
+                return Err(Failure::wrong(format!("--matrix has two values for `{name}`")));
+            }
+        }
+        Ok(matrix)
+    }
 }
 
 /// Runs a command of the group.
 pub fn run(app: &App, command: &Command) -> Result<Exit, Failure> {
     match command {
+        Command::Init(arguments) => init::init(app, arguments),
         Command::Key(arguments) => print_key(app, arguments),
-        Command::Probe(arguments) => probe(app, arguments),
-        Command::Done(arguments) => done(app, arguments),
+        Command::Probe(arguments) => results::probe(app, arguments),
+        Command::Done(arguments) => results::done(app, arguments),
+        Command::Undone(arguments) => results::undone(app, arguments),
         Command::Plan(arguments) => print_plan(app, arguments),
     }
 }
@@ -126,11 +137,21 @@ fn print_key(app: &App, arguments: &Key) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostics> {
+fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Failure> {
+    let keys = read_keys(app, root, &arguments.matrix)?;
     if let Some(job) = &arguments.job {
-        let keys = Keys::read(root)?;
         let uses = uses_tools(&keys, Some(job));
-        return job_key(&on_machine(app, keys, uses)?, job);
+        return Ok(job_key(&on_machine(app, keys, uses)?, job)?);
+    }
+    let mut build_args = BTreeMap::new();
+    for BuildArgument { name, value } in &arguments.build_arg {
+        let value = match value {
+            Some(value) => ArgumentValue::Given(value.clone()),
+            None => ArgumentValue::Taken(app.environment.get(name).map(Into::into)),
+        };
+        if build_args.insert(name.clone(), value).is_some() {
+            return Err(Failure::wrong(format!("--build-arg has two values for `{name}`")));
+        }
     }
     let unplaced = |texts: &[String]| -> Vec<Located<String>> {
         texts.iter().map(|text| Located { value: text.clone(), span: 0..0 }).collect()
@@ -142,10 +163,16 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Diagnostic
             context: context.clone(),
             containerfile: arguments.containerfile.clone(),
         }),
+        build_args,
         toolchain: !arguments.no_toolchain,
         needs: Vec::new(),
     };
-    key(&on_machine(app, Keys::read(root)?, ingredients.toolchain)?, &ingredients)
+    Ok(key(&on_machine(app, keys, ingredients.toolchain)?, &ingredients)?)
+}
+
+fn read_keys(app: &App, root: &Path, matrix: &MatrixArgs) -> Result<Keys, Failure> {
+    let keys = Keys::read(root)?.of_matrix(matrix.matrix()?);
+    Ok(keys.passing(|name| app.environment.get(name).map(Into::into)))
 }
 
 /// Has the engine identify the packages' tools where a key needs them.
@@ -165,48 +192,6 @@ fn explain(app: &App, trace: &BuildTrace, depth: usize) {
     trace.parts().iter().for_each(|part| explain(app, part, depth + 1));
 }
 
-fn probe(app: &App, arguments: &ProbeKey) -> Result<Exit, Failure> {
-    let key = &arguments.key;
-    let answer = match open(app, &arguments.service) {
-        Ok(service) => ask(&service, key),
-        Err(reason) => Probe::Unknown(reason.to_string()),
-    };
-    let reason = match &answer {
-        Probe::Unknown(reason) => Some(reason),
-        Probe::Hit | Probe::Miss => None,
-    };
-    app.ui.event_json(&json!({
-        "event": "probe",
-        "key": key.as_str(),
-        "probe": answer.as_str(),
-        "reason": reason,
-    }));
-    app.ui.result(answer.as_str());
-    if let Some(reason) = reason {
-        app.ui.status(&format!("could not tell: {reason}"));
-    }
-    Ok(match answer {
-        Probe::Hit => Exit::Done,
-        Probe::Miss => Exit::Failed,
-        Probe::Unknown(_) => Exit::Wrong,
-    })
-}
-
-fn done(app: &App, arguments: &Done) -> Result<Exit, Failure> {
-    let key = &arguments.key;
-    if app.resolution.offline {
-        return Err(Failure::failed(OFFLINE));
-    }
-    let config = app.store.services()?;
-    let config = config.upload_service(arguments.service.service.as_deref())?;
-    let service = Service::open(config, Access::Write)?;
-    let new = record_result(&service, key)?;
-    let known = if new { "now has" } else { "already had" };
-    app.ui.status(&format!("service {} {known} {key}", service.name()));
-    app.ui.event_json(&json!({ "event": "done", "key": key.as_str(), "new": new }));
-    Ok(Exit::Done)
-}
-
 fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
     let outputs = match &arguments.github_output {
         None => None,
@@ -219,23 +204,25 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
             }
         },
     };
-    let service = match open(app, &arguments.service) {
-        Err(NoService::Config(error @ ConfigError::UnknownService { .. })) => {
-            return Err(error.into());
+    let probe = results::prober(app, &arguments.service)?;
+    let keys = read_keys(app, &Workspace::find_root(here())?, &arguments.matrix)?;
+    let only = arguments.job.as_deref();
+    let uses = uses_tools(&keys, only);
+    let keys = on_machine(app, keys, uses)?;
+    let jobs = plan_of(&keys, only, probe)?;
+    if only.is_none() {
+        for (job, name) in left_out(&keys) {
+            let advice = format!("--matrix {name}=VALUE, with one of its values");
+            app.ui
+                .status(&format!("job `{job}` is left out: it has a matrix; plan it by {advice}"));
         }
-        service => service,
-    };
-    let probe = |key: &str| match (&service, key.parse()) {
-        (Ok(service), Ok(key)) => ask(service, &key),
-        (Err(reason), _) => Probe::Unknown(reason.to_string()),
-        (_, Err(error)) => Probe::Unknown(error.to_string()),
-    };
-    let keys = Keys::read(&Workspace::find_root(here())?)?;
-    let uses = uses_tools(&keys, None);
-    let jobs = plan(&on_machine(app, keys, uses)?, probe)?;
+    }
     for job in &jobs {
         if let Some(reason) = &job.reason {
-            app.ui.status(&format!("could not tell whether `{}` is done: {reason}", job.name));
+            app.ui.status(&match job.probe {
+                "unknown" => format!("could not tell whether job `{}` is done: {reason}", job.name),
+                _ => format!("job `{}` {reason}", job.name),
+            });
         }
     }
     let plan = json(&jobs);
@@ -254,40 +241,4 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
 /// Other steps write to the same file: whatever is there stays.
 fn append(file: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
-}
-
-const OFFLINE: &str = "--offline or LARDER_OFFLINE forbids asking a service";
-
-/// Why there is nobody to ask.
-enum NoService {
-    Offline,
-    Config(ConfigError),
-    Remote(RemoteError),
-}
-
-impl std::fmt::Display for NoService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Offline => f.write_str(OFFLINE),
-            Self::Config(error) => error.fmt(f),
-            Self::Remote(error) => error.fmt(f),
-        }
-    }
-}
-
-fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
-    if app.resolution.offline {
-        return Err(NoService::Offline);
-    }
-    let config = app.store.services().map_err(NoService::Config)?;
-    let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
-    Service::open(service, Access::Read).map_err(NoService::Remote)
-}
-
-fn ask(service: &Service, key: &ResultKey) -> Probe {
-    match has_result(service, key) {
-        Ok(true) => Probe::Hit,
-        Ok(false) => Probe::Miss,
-        Err(error) => Probe::Unknown(error.to_string()),
-    }
 }

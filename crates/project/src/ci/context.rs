@@ -8,7 +8,7 @@ use std::{
 use larder_trace::{BuildTrace, MTime, describe_io};
 
 use super::{
-    files::{self, Links},
+    files::{self, Entry, Kind},
     ignore::{Ignore, IgnoreError},
 };
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -50,11 +50,11 @@ pub fn trace(directory: &Path, recipe: Option<&Path>) -> Result<BuildTrace, Diag
     };
     let (_, hash) = files::file(&recipe).map_err(|error| failed(&recipe, &error))?;
     let ignore = read_ignore(directory, &recipe)?;
-    let mut paths = Vec::new();
-    list(directory, "", &ignore, &mut paths).map_err(|(path, error)| failed(&path, &error))?;
+    let mut entries = Vec::new();
+    list(directory, "", &ignore, &mut entries).map_err(|(path, error)| failed(&path, &error))?;
     Ok(BuildTrace::nil("image")
         .mix(BuildTrace::leaf("containerfile", hash, MTime::NONE))
-        .mix(files::trace("context", directory, paths, Links::Kept)?))
+        .mix(files::trace("context", entries)?))
 }
 
 fn read_ignore(directory: &Path, recipe: &Path) -> Result<Ignore, Diagnostic> {
@@ -92,7 +92,7 @@ fn list(
     root: &Path,
     below: &str,
     ignore: &Ignore,
-    found: &mut Vec<String>,
+    found: &mut Vec<Entry>,
 ) -> Result<(), (PathBuf, io::Error)> {
     let directory = root.join(below);
     let failed = |error| (directory.clone(), error);
@@ -107,17 +107,27 @@ fn list(
         if matches!(name, ".git" | ".larder") {
             continue;
         }
-        let path = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+        let path = entry.path();
+        let name = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
         let kind = entry.file_type().map_err(failed)?;
-        let left_out = ignore.leaves_out(&path);
+        let left_out = ignore.leaves_out(&name);
         if kind.is_dir() {
             if !left_out || !ignore.brings_nothing_back() {
-                list(root, &path, ignore, found)?;
+                list(root, &name, ignore, found)?;
             }
-        } else if !left_out && (kind.is_file() || kind.is_symlink()) {
-            found.push(path);
-        } else if !left_out {
-            tracing::debug!("{path} is no file: it does not count");
+        } else if left_out {
+            continue;
+        } else if kind.is_symlink() {
+            let target = fs::read_link(&path).map_err(|error| (path.clone(), error))?;
+            let Some(target) = target.to_str() else {
+                return Err((path, io::Error::other("it leads to a name that is not UTF-8")));
+            };
+            let kind = Kind::Link(target.to_owned());
+            found.push(Entry { name, path, kind });
+        } else if kind.is_file() {
+            found.push(Entry { name, path, kind: Kind::File });
+        } else {
+            tracing::debug!("{name} is no file: it does not count");
         }
     }
     Ok(())

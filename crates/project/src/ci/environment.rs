@@ -11,14 +11,15 @@ use std::{
 use larder_trace::{BuildTrace, ContentHash, MTime, describe_io, platform_trace};
 
 use super::{
-    files::{self, Links},
+    files,
     key::Machine,
+    territory::{self, Outside, Territory},
+    tree, values,
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    glob::Globber,
     lockfile::{self, Lockfile},
-    manifest::{self, DependencySource, Manifest},
+    manifest::{DependencySource, Manifest},
     workspace::{self, Package},
 };
 
@@ -50,6 +51,16 @@ impl Sources {
         &self.packages
     }
 
+    /// Where links of the root package may lead.
+    ///
+    /// # Errors
+    /// What its manifest declares to be outside and is not.
+    pub fn territory(&self) -> Result<Territory, Diagnostics> {
+        let root = self.packages.values().find(|package| package.is_root);
+        let missing = || Diagnostic::new("the root package was not read").failed();
+        Territory::new(root.ok_or_else(missing)?, &self.packages)
+    }
+
     /// The root package's manifest.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.packages.values().find(|package| package.is_root).map(|package| &package.manifest)
@@ -73,7 +84,7 @@ impl Sources {
         }
         trace = trace.mix(self.lock()?);
         for (name, package) in &self.packages {
-            trace = trace.mix(package_trace(name, package)?);
+            trace = trace.mix(package_trace(name, package, &self.packages)?);
         }
         let pinned = self.lockfile.packages.iter();
         let pinned =
@@ -136,18 +147,21 @@ impl Sources {
     }
 }
 
-/// The manifest, and for a dependency, which nothing pins, all of its files.
-fn package_trace(name: &str, package: &Package) -> Result<BuildTrace, Diagnostics> {
-    let text = package.manifest.source.text.as_bytes();
-    let manifest = BuildTrace::leaf(manifest::FILE_NAME, ContentHash::of_bytes(text), MTime::NONE);
-    let trace = BuildTrace::nil(name.to_owned()).mix(manifest);
+/// The manifest by its values, what it declares outside, and for a dependency, which nothing pins,
+/// all of its files.
+fn package_trace(
+    name: &str,
+    package: &Package,
+    packages: &BTreeMap<String, Arc<Package>>,
+) -> Result<BuildTrace, Diagnostics> {
+    let territory = Territory::new(package, packages)?;
+    let mut trace = BuildTrace::nil(name.to_owned()).mix(values::trace(&package.manifest.source)?);
+    for Outside { name, path } in territory::declared(package, &territory.own)? {
+        trace = trace.mix(files::trace("outside", tree::outside(&territory, &path)?)?.named(name));
+    }
     if package.is_root {
         return Ok(trace);
     }
-    let directory = &package.place.directory;
-    let paths = Globber::new(directory.clone())
-        .expand("**")
-        .map_err(|error| Diagnostic::new(format!("{}: {error}", directory.display())))?;
-    let paths = paths.iter().map(ToString::to_string).collect();
-    Ok(trace.mix(files::trace("files", directory, paths, Links::Followed)?))
+    let files = tree::whole(&territory, territory::spelled(&package.manifest))?;
+    Ok(trace.mix(files::trace("files", files)?))
 }

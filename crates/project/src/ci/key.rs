@@ -12,7 +12,8 @@ use larder_trace::BuildTrace;
 use super::{
     context,
     environment::Sources,
-    files::{self, Links},
+    files, tree,
+    variant::{self, ArgumentValue, Matrix},
 };
 use crate::{
     diagnostic::{Diagnostics, Located, SourceText},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// The version of what keys are made from, part of every key.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// A key and what it was made from.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct Ingredients {
     pub exclude: Vec<Located<String>>,
     /// The image.
     pub image: Option<Image>,
+    /// Its build arguments, by name.
+    pub build_args: BTreeMap<String, ArgumentValue>,
     /// Whether the tools of this machine count.
     pub toolchain: bool,
     /// Keys of other results, by name, in any order.
@@ -73,7 +76,7 @@ pub struct Machine {
 /// # Errors
 /// Everything wrong with its manifests, its lock file and the files that count.
 pub fn key(keys: &Keys, ingredients: &Ingredients) -> Result<Keyed, Diagnostics> {
-    let (_, trace) = keys.mix(ingredients, None)?;
+    let (_, trace) = keys.mix(ingredients, &keys.matrix, None)?;
     Ok(Keyed { key: trace.hash().to_string(), near: Vec::new(), trace })
 }
 
@@ -81,6 +84,10 @@ pub fn key(keys: &Keys, ingredients: &Ingredients) -> Result<Keyed, Diagnostics>
 pub struct Keys {
     root: PathBuf,
     sources: Sources,
+    /// The values that the matrix has for all keys.
+    matrix: Matrix,
+    /// The values of [`Self::passed`] that are set.
+    passed: BTreeMap<String, OsString>,
     /// The environment without and with tools, as far as it was needed.
     environments: [std::cell::OnceCell<BuildTrace>; 2],
 }
@@ -93,7 +100,35 @@ impl Keys {
     pub fn read(root: &Path) -> Result<Self, Diagnostics> {
         let root = crate::workspace::canonical(root)?;
         let sources = Sources::read(&root)?;
-        Ok(Self { root, sources, environments: Default::default() })
+        let (matrix, passed, environments) = Default::default();
+        Ok(Self { root, sources, matrix, passed, environments })
+    }
+
+    /// The same, for these values of a matrix.
+    #[must_use]
+    pub fn of_matrix(mut self, matrix: Matrix) -> Self {
+        self.matrix = matrix;
+        self
+    }
+
+    /// The same, with the variables that `get` has for build arguments that jobs pass on.
+    #[must_use]
+    pub fn passing(mut self, get: impl Fn(&str) -> Option<OsString>) -> Self {
+        let jobs = self.manifest().map_or(&[][..], |manifest| &manifest.ci.jobs);
+        let names = jobs.iter().flat_map(|job| &job.pass_build_args);
+        let set = names.filter_map(|name| Some((name.value.clone(), get(name)?)));
+        self.passed = set.collect();
+        self
+    }
+
+    /// The values of the matrix.
+    pub(super) fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
+    /// The value of a build argument that a job passes on.
+    pub(super) fn passed(&self, name: &str) -> ArgumentValue {
+        ArgumentValue::Taken(self.passed.get(name).cloned())
     }
 
     /// The same, with what counts of this machine. Keys that its tools count for need it.
@@ -124,14 +159,15 @@ impl Keys {
     }
 
     /// The key of `job`: `JOB-ENVIRONMENT-HASH`, where ENVIRONMENT, 16 digits, is what all jobs
-    /// with the same tools have in common.
+    /// with the same tools, matrix and build arguments have in common.
     pub(super) fn named(
         &self,
         job: &str,
         ingredients: &Ingredients,
+        matrix: &Matrix,
         source: &SourceText,
     ) -> Result<Keyed, Diagnostics> {
-        let (environment, trace) = self.mix(ingredients, Some(source))?;
+        let (environment, trace) = self.mix(ingredients, matrix, Some(source))?;
         let environment = environment.hash().to_string();
         let near = vec![format!("{job}-{}-", &environment[..16]), format!("{job}-")];
         Ok(Keyed { key: format!("{}{}", near[0], trace.hash()), near, trace })
@@ -140,16 +176,23 @@ impl Keys {
     fn mix(
         &self,
         ingredients: &Ingredients,
+        matrix: &Matrix,
         source: Option<&SourceText>,
     ) -> Result<(BuildTrace, BuildTrace), Diagnostics> {
-        let environment = self.environment(ingredients.toolchain)?;
+        let mut environment = self.environment(ingredients.toolchain)?;
+        if !matrix.is_empty() {
+            environment = environment.mix(variant::matrix_trace(matrix));
+        }
+        if !ingredients.build_args.is_empty() {
+            environment = environment.mix(variant::arguments_trace(&ingredients.build_args));
+        }
         let mut trace = BuildTrace::nil("key")
             .mix(BuildTrace::text("version", VERSION))
             .mix(environment.clone());
         let Ingredients { inputs, exclude, image, needs, .. } = ingredients;
         if !inputs.is_empty() {
-            let paths = files::select(&self.root, inputs, exclude, source)?;
-            trace = trace.mix(files::trace("inputs", &self.root, paths, Links::Followed)?);
+            let files = tree::select(&self.sources.territory()?, inputs, exclude, source)?;
+            trace = trace.mix(files::trace("inputs", files)?);
         }
         if let Some(image) = image {
             trace = trace.mix(context::trace(&image.context, image.containerfile.as_deref())?);

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::key::{Image, Ingredients, Keyed, Keys};
+use super::{
+    key::{Image, Ingredients, Keyed, Keys},
+    variant::{self, ArgumentValue, Matrix},
+};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, suggest},
     manifest::CiJob,
@@ -21,6 +24,8 @@ pub enum Probe {
     Hit,
     /// It is not.
     Miss,
+    /// It was, and counts no more; why.
+    Lapsed(String),
     /// Nobody can tell; why.
     Unknown(String),
 }
@@ -30,8 +35,16 @@ impl Probe {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Hit => "hit",
-            Self::Miss => "miss",
+            Self::Miss | Self::Lapsed(_) => "miss",
             Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// Why it is no plain hit or miss.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Lapsed(reason) | Self::Unknown(reason) => Some(reason),
+            Self::Hit | Self::Miss => None,
         }
     }
 }
@@ -52,77 +65,167 @@ pub struct PlannedJob {
     pub near: Vec<String>,
     /// The jobs that it needs.
     pub needs: Vec<String>,
-    /// Why nobody could tell.
+    /// The values of the matrix that its key is for.
+    #[serde(skip_serializing_if = "Matrix::is_empty")]
+    pub matrix: Matrix,
+    /// For how long its result counts, such as `30d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Why nobody could tell, or why a result that was there counts no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// Whether the tools of this machine count for the job `only` or one that it needs, or for any job.
 pub fn uses_tools(keys: &Keys, only: Option<&str>) -> bool {
-    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
-    needs_first(jobs, only).iter().any(|job| job.toolchain)
+    needs_first(jobs(keys), only).iter().any(|job| job.toolchain)
 }
 
 /// Returns the key of the job called `name`.
 ///
 /// # Errors
-/// When there is no such job, and everything wrong with what its key is made from.
+/// When there is no such job, when it has a matrix and its values are not given, and everything
+/// wrong with what its key is made from.
 pub fn job_key(keys: &Keys, name: &str) -> Result<Keyed, Diagnostics> {
-    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
-    if !jobs.iter().any(|job| *job.name == name) {
-        let message = format!("there is no job `{name}` under [ci.jobs]");
-        let known = suggest(name, jobs.iter().map(|job| job.name.as_str()));
-        return Err(match known {
-            Some(known) => Diagnostic::new(message).help(format!("did you mean `{known}`?")).into(),
-            None => Diagnostic::new(message).into(),
-        });
+    let job = find_job(keys, name)?;
+    if let Some(open) = open_name(job, keys.matrix()) {
+        let message = format!("job `{name}` runs for each `{open}` of its matrix");
+        let values: Vec<&str> = job.values(open).collect();
+        let help = format!("say which: --matrix {open}=VALUE, one of {}", values.join(", "));
+        return Err(Diagnostic::new(message).help(help).into());
     }
-    let mut all = all_keys(keys, Some(name))?;
-    // It is among the jobs, so it has a key.
-    all.remove(name).ok_or_else(|| Diagnostic::new(format!("job `{name}` has no key")).into())
+    JobKeys::new(keys).of(job, keys.matrix())
 }
 
-/// Returns all jobs, sorted by name, each with its key and what `probe` says of it.
-/// All are asked for at once.
+/// Returns all jobs, or the one called `only`, sorted by name, each with its key and what `probe`
+/// says of it. All are asked for at once. Jobs with a matrix whose values are not given are left out.
 ///
 /// # Errors
 /// Everything wrong with what the keys are made from. That nobody can tell whether a result is there
 /// is no error: the job then runs.
-pub fn plan(
+pub fn plan_of(
     keys: &Keys,
+    only: Option<&str>,
     probe: impl Fn(&str) -> Probe + Sync,
 ) -> Result<Vec<PlannedJob>, Diagnostics> {
-    let mut keyed = all_keys(keys, None)?;
-    let jobs = keys.manifest().map_or(&[][..], |manifest| &manifest.ci_jobs);
-    let jobs: Vec<(&CiJob, Keyed)> =
-        jobs.iter().filter_map(|job| Some((job, keyed.remove(job.name.as_str())?))).collect();
-    let probes = parallel::map(&jobs, PROBES, |(_, keyed)| probe(&keyed.key));
-    let planned = jobs.into_iter().zip(probes).map(|((job, keyed), probe)| PlannedJob {
+    let mut chosen = Vec::new();
+    match only {
+        Some(name) => chosen.push((find_job(keys, name)?, job_key(keys, name)?)),
+        None => {
+            let mut made = JobKeys::new(keys);
+            let mut errors = Vec::new();
+            for job in jobs(keys).iter().filter(|job| open_name(job, keys.matrix()).is_none()) {
+                match made.of(job, keys.matrix()) {
+                    Ok(keyed) => chosen.push((job, keyed)),
+                    Err(Diagnostics(found)) => errors.extend(found),
+                }
+            }
+            if !errors.is_empty() {
+                // What a job that others need has wrong is wrong with them too.
+                let mut said = HashSet::new();
+                errors.retain(|error| said.insert(error.to_string()));
+                return Err(Diagnostics(errors));
+            }
+        }
+    }
+    let probes = parallel::map(&chosen, PROBES, |(_, keyed)| probe(&keyed.key));
+    let planned = chosen.into_iter().zip(probes).map(|((job, keyed), probe)| PlannedJob {
         name: job.name.value.clone(),
         key: keyed.key,
         skip: probe == Probe::Hit,
         probe: probe.as_str(),
         near: keyed.near,
         needs: job.needs.iter().map(|need| need.value.clone()).collect(),
-        reason: match probe {
-            Probe::Unknown(reason) => Some(reason),
-            Probe::Hit | Probe::Miss => None,
-        },
+        matrix: keys.matrix().clone(),
+        expires: job.expires.as_ref().map(ToString::to_string),
+        reason: probe.reason().map(str::to_owned),
     });
     Ok(planned.collect())
 }
 
-/// The keys of all jobs, or of `only` and what it needs.
-fn all_keys(keys: &Keys, only: Option<&str>) -> Result<HashMap<String, Keyed>, Diagnostics> {
-    let Some(manifest) = keys.manifest() else { return Ok(HashMap::new()) };
-    let mut found: HashMap<String, Keyed> = HashMap::new();
-    let mut errors = Vec::new();
-    for job in needs_first(&manifest.ci_jobs, only) {
-        let needs = job
-            .needs
-            .iter()
-            .filter_map(|need| Some((need.value.clone(), found.get(need.as_str())?.key.clone())));
+/// [`plan_of`] all jobs.
+///
+/// # Errors
+/// As there.
+pub fn plan(
+    keys: &Keys,
+    probe: impl Fn(&str) -> Probe + Sync,
+) -> Result<Vec<PlannedJob>, Diagnostics> {
+    plan_of(keys, None, probe)
+}
+
+/// The jobs that a plan of all leaves out, each with a name of its matrix that has no value.
+pub fn left_out(keys: &Keys) -> Vec<(&str, &str)> {
+    let all = jobs(keys).iter();
+    all.filter_map(|job| Some((job.name.as_str(), open_name(job, keys.matrix())?))).collect()
+}
+
+fn jobs(keys: &Keys) -> &[CiJob] {
+    keys.manifest().map_or(&[][..], |manifest| &manifest.ci.jobs)
+}
+
+fn find_job<'k>(keys: &'k Keys, name: &str) -> Result<&'k CiJob, Diagnostic> {
+    jobs(keys).iter().find(|job| *job.name == name).ok_or_else(|| {
+        let message = format!("there is no job `{name}` under [ci.jobs]");
+        match suggest(name, jobs(keys).iter().map(|job| job.name.as_str())) {
+            Some(known) => Diagnostic::new(message).help(format!("did you mean `{known}`?")),
+            None => Diagnostic::new(message),
+        }
+    })
+}
+
+/// A name of the job's matrix for which `matrix` has none of its values.
+fn open_name<'j>(job: &'j CiJob, matrix: &Matrix) -> Option<&'j str> {
+    let is_given = |name: &str| {
+        matrix.get(name).is_some_and(|given| job.values(name).any(|value| value == given))
+    };
+    job.matrix.keys().map(String::as_str).find(|name| !is_given(name))
+}
+
+/// The keys of jobs, each made once for each choice of the matrix's values.
+struct JobKeys<'k> {
+    keys: &'k Keys,
+    made: HashMap<(String, Matrix), Result<Keyed, Diagnostics>>,
+}
+
+impl<'k> JobKeys<'k> {
+    fn new(keys: &'k Keys) -> Self {
+        Self { keys, made: HashMap::new() }
+    }
+
+    /// The key of `job`, after those of what it needs. No job needs itself: the manifest was checked
+    /// for that.
+    fn of(&mut self, job: &CiJob, matrix: &Matrix) -> Result<Keyed, Diagnostics> {
+        let known = (job.name.value.clone(), matrix.clone());
+        if let Some(made) = self.made.get(&known) {
+            return made.clone();
+        }
+        let made = self.make(job, matrix);
+        self.made.insert(known, made.clone());
+        made
+    }
+
+    fn make(&mut self, job: &CiJob, matrix: &Matrix) -> Result<Keyed, Diagnostics> {
+        let keys = self.keys;
+        let mut needs = Vec::new();
+        for need in &job.needs {
+            // That it is there was checked with the manifest.
+            let Some(needed) = jobs(keys).iter().find(|job| job.name.value == need.value) else {
+                continue;
+            };
+            let values = needed.matrix.keys().map(|name| (name.as_str(), needed.values(name)));
+            let values = values.map(|(name, values)| (name, values.collect()));
+            for matrix in variant::combinations(values, matrix) {
+                needs.push((need.value.clone(), self.of(needed, &matrix)?.key));
+            }
+        }
         let below = |path: &str| keys.root().join(path);
+        let given = job
+            .build_args
+            .iter()
+            .map(|(name, value)| (name.clone(), ArgumentValue::Given(value.clone())));
+        let passed = job.pass_build_args.iter();
+        let passed = passed.map(|name| (name.value.clone(), keys.passed(name)));
         let ingredients = Ingredients {
             inputs: job.inputs.clone(),
             exclude: job.exclude.clone(),
@@ -130,17 +233,23 @@ fn all_keys(keys: &Keys, only: Option<&str>) -> Result<HashMap<String, Keyed>, D
                 context: below(context),
                 containerfile: job.containerfile.as_ref().map(|path| below(path)),
             }),
+            build_args: given.chain(passed).collect(),
             toolchain: job.toolchain,
-            needs: needs.collect(),
+            needs,
         };
-        match keys.named(&job.name, &ingredients, &manifest.source) {
-            Ok(keyed) => {
-                found.insert(job.name.value.clone(), keyed);
-            }
-            Err(found) => errors.extend(found.0),
-        }
+        let Some(manifest) = keys.manifest() else {
+            return Err(Diagnostic::new("the manifest was not read").failed().into());
+        };
+        keys.named(&job.name, &ingredients, matrix, &manifest.source).map_err(
+            |Diagnostics(found)| {
+                let named = |error: Diagnostic| Diagnostic {
+                    message: format!("job `{}`: {}", *job.name, error.message),
+                    ..error
+                };
+                Diagnostics(found.into_iter().map(named).collect())
+            },
+        )
     }
-    if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors)) }
 }
 
 /// All jobs, or `only` and what it needs, each after what it needs. No job needs itself: the

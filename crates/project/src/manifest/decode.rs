@@ -36,7 +36,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
     let commands = top.tables("command", command);
-    let ci_jobs = top.table("ci").map(super::ci::jobs).unwrap_or_default();
+    let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
     match package {
@@ -47,7 +47,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
             libraries,
             executables,
             commands,
-            ci_jobs,
+            ci,
             source,
         }),
         _ => Err(Diagnostics(errors.found)),

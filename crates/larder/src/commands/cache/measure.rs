@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use larder_project::age::{Age, ParseAgeError};
+
 /// `500`, `64K`, `1.5M`, `10G`, `10GB`, `10GiB`: in bytes, by powers of 1,024.
 pub fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
@@ -21,20 +23,8 @@ pub fn size(text: &str) -> Result<u64, String> {
 }
 
 /// `90s`, `45m`, `12h`, `30d`, `2w`.
-pub fn age(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        "w" => 7 * 24 * 60 * 60,
-        _ => 0,
-    };
-    scaled(number, f64::from(seconds))
-        .filter(|_| seconds > 0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "an age is a number followed by s, m, h, d or w, such as 30d".to_owned())
+pub fn age(text: &str) -> Result<Duration, ParseAgeError> {
+    text.parse::<Age>().map(|age| age.duration())
 }
 
 fn split(text: &str) -> (&str, &str) {

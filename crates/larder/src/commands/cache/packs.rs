@@ -301,5 +301,10 @@ fn source(app: &App, args: &Bake) -> Result<Option<Source>, Failure> {
         // In an image there may be no history; dependencies are asked for all the same.
         None => git::history(here(), args.max_revs).unwrap_or_default(),
     };
+    if args.rev.is_none()
+        && let Some(cut) = git::shallow(here(), &revisions, args.max_revs)
+    {
+        tracing::info!("{cut}; {}", git::Shallow::ADVICE);
+    }
     Ok(Some(Source { service, scope, revisions }))
 }

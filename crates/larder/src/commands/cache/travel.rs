@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use larder_engine::{cache::user_store, published::Publisher};
 use larder_remote::{
     Access, Config, Destination, GetReport, Lost, Missing, Origin, Outcome, PutReport, Search,
-    Service, StagedError, Transfer, git,
+    Service, StagedError, Transfer,
+    git::{self, Shallow},
 };
 use larder_store::{
     Mappings, Store,
@@ -98,7 +99,11 @@ fn get_online(
                         format!("service {service} does not have any of {asked} of {scope}{usable}")
                     }
                 };
-                Failure::failed(text)
+                let walked = rev.is_none().then_some(revisions.as_slice());
+                match walked.and_then(|walked| git::shallow(here(), walked, args.max_revs)) {
+                    Some(cut) => Failure::failed(format!("{text}; {cut}")).hint(Shallow::ADVICE),
+                    None => Failure::failed(text),
+                }
             })?
         }
     };
