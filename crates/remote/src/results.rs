@@ -10,7 +10,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use bytes::Bytes;
 
 use self::mark::{Mark, SIZE_LIMIT};
-use crate::{RemoteError, Service, paths};
+use crate::{Distrust, Ref, RemoteError, Service, paths};
 
 /// After how long without an answer nobody can tell whether a result is there.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -78,6 +78,8 @@ pub enum ResultState {
     Expired(u64),
     /// It was taken back.
     Undone,
+    /// Somebody says that it is there whose word does not count.
+    Untrusted(Distrust),
     /// What the service has under that name is no mark of this result; why.
     Unclear(String),
 }
@@ -116,21 +118,40 @@ pub fn look_up_result(
     key: &ResultKey,
     now: u64,
 ) -> Result<ResultState, RemoteError> {
+    look_up(service, key, now).map(|(state, _)| state)
+}
+
+/// [`look_up_result`], with the mark that is there.
+fn look_up(
+    service: &Service,
+    key: &ResultKey,
+    now: u64,
+) -> Result<(ResultState, Option<Mark>), RemoteError> {
     let object = paths::result(key);
     let read =
         async { tokio::time::timeout(PATIENCE, service.read_at_most(&object, SIZE_LIMIT)).await };
     let late = || failed(service, "read", key, format!("no answer within {PATIENCE:?}"));
     match service.block_on(read).unwrap_or_else(|_| Err(late()))? {
-        None => Ok(ResultState::Absent),
+        None => Ok((ResultState::Absent, None)),
         Some(bytes) => Ok(match Mark::parse(&bytes, key) {
-            Ok(mark) => mark.state(now),
-            Err(reason) => ResultState::Unclear(reason),
+            Ok(mark) => {
+                let trust = service.trust();
+                match (mark.state(now), trust.check(&mark.statement(key), mark.signature.as_ref()))
+                {
+                    (ResultState::Done { .. }, Err(distrust)) => {
+                        (ResultState::Untrusted(distrust), Some(mark))
+                    }
+                    (state, _) => (state, Some(mark)),
+                }
+            }
+            Err(reason) => (ResultState::Unclear(reason), None),
         }),
     }
 }
 
-/// Records that the result of `key` is there, and counts until `until` where that is given. The last
-/// record of a key is the one that counts.
+/// Records that the result of `key` is there, and counts until `until` where that is given: signed
+/// by the key of the service, if it has one, as of something built from `reference`. The last record
+/// of a key is the one that counts.
 ///
 /// # Errors
 /// When the service does not take it.
@@ -138,17 +159,24 @@ pub fn record_result(
     service: &Service,
     key: &ResultKey,
     until: Option<u64>,
+    reference: Option<&Ref>,
     now: u64,
 ) -> Result<Recorded, RemoteError> {
-    let before = look_up_result(service, key, now)?;
+    let (before, there) = look_up(service, key, now)?;
     let done = ResultState::Done { until };
-    if before == done {
+    let mut mark = Mark::done(key, until);
+    let signature = there.as_ref().and_then(|there| there.signature.as_ref());
+    if before == done && service.is_signed(&mark.statement(key), signature, reference) {
         return Ok(Recorded::Already);
     }
-    write(service, key, &Mark::done(key, until))?;
+    mark.signature = service.sign(&mark.statement(key), reference)?;
+    write(service, key, &mark)?;
     match before {
         ResultState::Done { .. } => Ok(Recorded::Renewed),
-        ResultState::Absent | ResultState::Expired(_) | ResultState::Undone => Ok(Recorded::New),
+        ResultState::Absent
+        | ResultState::Expired(_)
+        | ResultState::Undone
+        | ResultState::Untrusted(_) => Ok(Recorded::New),
         // Who answers with anything may take anything, and keep nothing.
         ResultState::Unclear(reason) => match look_up_result(service, key, now)? {
             state if state == done => Ok(Recorded::Repaired(reason)),
@@ -171,7 +199,7 @@ pub fn take_back_result(
         ResultState::Absent | ResultState::Expired(_) | ResultState::Undone => {
             return Ok(TakenBack::NotKnown);
         }
-        ResultState::Done { .. } | ResultState::Unclear(_) => {}
+        ResultState::Done { .. } | ResultState::Untrusted(_) | ResultState::Unclear(_) => {}
     }
     let deleted = service.block_on(service.delete(&paths::result(key)));
     // A server may say that it deleted and do no such thing.

@@ -155,6 +155,19 @@ impl Service {
         &self.trust
     }
 
+    /// Whether `statement` is signed as it would be if it were written now: by our key, or, without
+    /// one, in any way.
+    pub(crate) fn is_signed(
+        &self,
+        statement: &Statement<'_>,
+        signature: Option<&Signature>,
+        reference: Option<&Ref>,
+    ) -> bool {
+        let Some(key) = &self.signing_key else { return true };
+        signature
+            .is_some_and(|it| it.reference.as_ref() == reference && key.has_signed(statement, it))
+    }
+
     /// Signs `statement`, where there is a key for that.
     pub(crate) fn sign(
         &self,

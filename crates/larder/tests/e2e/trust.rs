@@ -160,6 +160,51 @@ fn a_revoked_key_hits_no_more() {
 }
 
 #[test]
+fn a_result_counts_if_a_trusted_key_signed_it() {
+    let s3 = S3::start();
+    let (owner, stranger) = (Signed::new("ci"), Signed::new("stranger"));
+    let reader = Machine::new();
+    let scoped = format!("{}scopes = [\"friend/*\"]", stranger.table);
+    trusts(&reader, &s3, &[&format!("{}refs = [\"main\"]", owner.table), &scoped]);
+    let key = "job-0a";
+    let ci = |from: &Signed, arguments: &[&str]| {
+        from.machine.uses(s3.address, 300);
+        let mut command = from.machine.with_key(&from.tree, &[&["ci"], arguments].concat());
+        command.env("LARDER_SIGNING_KEY", secret(&from.machine.path("secret.key")));
+        run(command).ends_with(0)
+    };
+    let probe = |code: i32, more: &[&str]| {
+        let arguments = [&["ci", "probe", key][..], more].concat();
+        run(reader.with_key(&owner.tree, &arguments)).ends_with(code).stderr
+    };
+    // Unsigned; by a key that counts for no results; by the owner's, of another ref and of another key.
+    stranger.machine.uses(s3.address, 300);
+    run(stranger.machine.with_key(&stranger.tree, &["ci", "done", key])).ends_with(0);
+    assert!(probe(1, &[]).contains("it is not signed"));
+    ci(&stranger, &["done", key, "--ref", "main"]);
+    assert!(probe(1, &[]).contains("does not count for results"));
+    ci(&owner, &["done", key, "--ref", "pull/7"]);
+    assert!(probe(1, &[]).contains("does not count for ref pull/7"));
+    ci(&owner, &["done", "job-0b", "--ref", "main"]);
+    let mark = s3.objects_ending("job-0b").remove(0);
+    let text = fs::read_to_string(&mark).unwrap().replace("job-0b", key);
+    fs::write(mark.with_file_name(key), text).unwrap();
+    assert!(probe(1, &[]).contains("its signature is of something else"));
+    // The owner's own counts, and for no other ref.
+    ci(&owner, &["done", key, "--ref", "main"]);
+    probe(0, &[]);
+    probe(0, &["--ref", "main"]);
+    assert!(probe(1, &["--ref", "v2"]).contains("not from the ref that was asked for"));
+    // To say for longer than was signed is to say something else.
+    ci(&owner, &["done", key, "--ref", "main", "--expires", "1h"]);
+    probe(0, &[]);
+    let mark = s3.objects_ending(key).remove(0);
+    let text = fs::read_to_string(&mark).unwrap().replacen("\"expires\":1", "\"expires\":9", 1);
+    fs::write(&mark, text).unwrap();
+    assert!(probe(1, &[]).contains("its signature is of something else"));
+}
+
+#[test]
 fn a_key_that_is_none_is_said_and_not_shown() {
     let s3 = S3::start();
     let machine = Machine::new();

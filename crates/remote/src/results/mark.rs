@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{ResultKey, ResultState};
+use crate::{Signature, Statement};
 
 /// The version of the format that this larder writes, and the only one it reads.
 const VERSION: u64 = 1;
@@ -21,6 +22,9 @@ pub struct Mark {
     expires: Option<u64>,
     key: String,
     schema_version: u64,
+    /// A signature; whether it is one of this mark is not checked here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     undone: bool,
 }
@@ -38,7 +42,12 @@ impl Mark {
 
     fn of(key: &ResultKey) -> Self {
         let key = key.as_str().to_owned();
-        Self { expires: None, key, schema_version: VERSION, undone: false }
+        Self { expires: None, key, schema_version: VERSION, signature: None, undone: false }
+    }
+
+    /// What is signed of it, being the mark of `key`.
+    pub fn statement<'a>(&self, key: &'a ResultKey) -> Statement<'a> {
+        Statement::Result { key, expires: self.expires }
     }
 
     /// Reads the mark of `key`.

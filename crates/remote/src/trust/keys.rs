@@ -154,6 +154,14 @@ impl SigningKey {
         KeyId::of(self.0.keynum()).unwrap_or(KeyId([0; 8]))
     }
 
+    /// Whether `signature` is this key's, of `statement`.
+    pub fn has_signed(&self, statement: &Statement<'_>, signature: &Signature) -> bool {
+        minisign::PublicKey::from_secret_key(&self.0).is_ok_and(|key| {
+            let text = statement.text(signature.reference.as_ref());
+            PublicKey(key).verifies(&text, &signature.minisign)
+        })
+    }
+
     /// Signs `statement` about something built from `reference`.
     pub fn sign(
         &self,

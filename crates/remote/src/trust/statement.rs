@@ -76,7 +76,7 @@ pub enum Statement<'a> {
     Result {
         /// The key.
         key: &'a ResultKey,
-        /// Until when, in seconds since 1970; for ever, when absent.
+        /// Until when, in milliseconds since 1970; for ever, when absent.
         expires: Option<u64>,
     },
 }
@@ -91,7 +91,7 @@ impl Statement<'_> {
                 "larder revision 1\nscope {scope}\nref {reference}\nrevision {revision}\nsection {section}\n"
             ),
             Self::Result { key, expires } => {
-                let expires = expires.map_or("-".to_owned(), |seconds| seconds.to_string());
+                let expires = expires.map_or("-".to_owned(), |until| until.to_string());
                 format!("larder result 1\nkey {key}\nref {reference}\nexpires {expires}\n")
             }
         }

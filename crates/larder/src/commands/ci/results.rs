@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use larder_project::{age::Age, ci::plan::Probe, manifest::Manifest, workspace::Workspace};
 use larder_remote::{
-    Access, ConfigError, Recorded, RemoteError, ResultKey, ResultState, Service, TakenBack,
+    Access, ConfigError, Recorded, Ref, RemoteError, ResultKey, ResultState, Service, TakenBack,
     look_up_result, record_result, take_back_result,
 };
 use serde_json::json;
@@ -64,6 +64,9 @@ pub struct ServiceArgs {
     /// The service, by its name in the configuration
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// The ref that was built: `done` signs it, and with trusted keys only results of it count
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<Ref>,
 }
 
 /// Prints what a service says of a key.
@@ -109,7 +112,8 @@ pub fn done(app: &App, arguments: &Done) -> Result<Exit, Failure> {
         Some(age) => Some(now().saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))),
         None => None,
     };
-    let recorded = record_result(&service, key, until, now())?;
+    let recorded =
+        record_result(&service, key, until, arguments.service.reference.as_ref(), now())?;
     let (service, what) = (service.name(), named(key));
     app.ui.status(&match &recorded {
         Recorded::New => format!("service {service} now has {what}"),
@@ -225,6 +229,7 @@ fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
         return Err(NoService::Offline);
     }
     let config = app.store.services().map_err(NoService::Config)?;
+    let config = config.for_ref(arguments.reference.clone());
     let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
     let service = Service::open(service, Access::Read).map_err(NoService::Remote)?;
     Ok(service.given_up_soon())
@@ -255,6 +260,7 @@ fn state(service: &Service, key: &ResultKey) -> Result<Probe, RemoteError> {
         ResultState::Undone => {
             Probe::Lapsed("was done, and that was taken back (`larder ci undone`)".to_owned())
         }
+        ResultState::Untrusted(distrust) => Probe::Lapsed(format!("does not count: {distrust}")),
         ResultState::Unclear(reason) => {
             Probe::Unknown(format!("service {}: {reason}", service.name()))
         }
