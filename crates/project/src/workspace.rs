@@ -11,6 +11,7 @@ use larder_trace::describe_io;
 use crate::{
     dependencies::{Dependencies, Reach, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, suggest},
+    git::Commit,
     leftovers,
     lock::lock_build,
     lockfile::{self, Lockfile},
@@ -30,6 +31,19 @@ pub struct Workspace {
     pub root: PathBuf,
     /// All packages; the root package is the first, and a package comes after whoever needs it first.
     pub packages: Vec<Arc<Package>>,
+    /// The checkouts that packages from Git are in, sorted by name.
+    pub checkouts: Vec<Checkout>,
+}
+
+/// A commit of a dependency from Git, checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// The dependency's name.
+    pub name: String,
+    /// The commit.
+    pub commit: Commit,
+    /// Where it is, absolute.
+    pub directory: PathBuf,
 }
 
 /// One package of a workspace.
@@ -203,7 +217,8 @@ fn find_packages(
     root: &Path,
     mut dependencies: Dependencies,
 ) -> Result<Option<(Workspace, Dependencies)>, Diagnostics> {
-    let mut workspace = Workspace { root: root.to_owned(), packages: Vec::new() };
+    let mut workspace =
+        Workspace { root: root.to_owned(), packages: Vec::new(), checkouts: Vec::new() };
     let mut checkouts: Vec<Option<PathBuf>> = Vec::new();
     // Where the package of a name is, and, in words, why.
     let mut by_name: HashMap<String, (PathBuf, String)> = HashMap::new();
@@ -292,6 +307,7 @@ fn find_packages(
             }
         }
     }
+    workspace.checkouts = dependencies.checkouts();
     if errors.is_empty() { Ok(Some((workspace, dependencies))) } else { Err(Diagnostics(errors)) }
 }
 

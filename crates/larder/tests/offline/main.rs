@@ -5,5 +5,6 @@ mod image;
 mod namespace;
 mod packs;
 mod services;
+mod sources;
 mod stores;
 mod support;
