@@ -288,6 +288,7 @@ fn the_example_image_builds_the_example_without_a_network() {
     assert_eq!(status("app:o"), "built");
     assert_eq!(status("app:exe"), "built");
     job("larder test --offline --locked");
+    job("larder build --offline --locked --no-build");
     assert_eq!(job(".larder/build/app"), "hello, world");
     job("larder cache verify /opt/larder-store");
 }
