@@ -8,8 +8,7 @@
 //! only read.
 
 use std::{
-    fmt, fs,
-    io::{self, Seek},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -201,7 +200,8 @@ fn check_out(
     let short = commit.short();
     if let Some(baked) = sources.baked {
         let store = baked.directory();
-        let Err(reason) = check_out_baked(name, commit, baked, directory) else { return Ok(()) };
+        let unusable = check_out_baked(name, commit, baked, directory)?;
+        let Err(reason) = unusable else { return Ok(()) };
         if sources.repository.is_none() {
             return Err(PackageError::Baked { store: store.to_owned(), reason });
         }
@@ -216,19 +216,26 @@ fn check_out(
     Ok(())
 }
 
+/// Checks `commit` out of the offline store, or returns why what is there cannot be used.
 fn check_out_baked(
     name: &str,
     commit: &Commit,
     baked: &dyn Baked,
     directory: &Path,
-) -> Result<(), String> {
+) -> Result<Result<(), String>, PackageError> {
+    let store = baked.directory().display();
+    tracing::debug!("checking `{name}` {} out of offline store {store}", commit.short());
     // Beside the checkout, where there is room for it, and without a name.
     let beside = directory.parent().unwrap_or(directory);
-    let mut file = tempfile::tempfile_in(beside).map_err(|error| describe_io(&error))?;
-    baked.copy(commit, &file)?;
-    file.rewind().map_err(|error| describe_io(&error))?;
-    git::check_out(Origin::Objects { file: &file, name }, commit, directory)
-        .map_err(|error| error.to_string())
+    let file = tempfile::tempfile_in(beside).map_err(unwritable(beside))?;
+    if let Err(reason) = baked.copy(commit, &file) {
+        return Ok(Err(reason));
+    }
+    match git::check_out(Origin::Objects { file: &file, name }, commit, directory) {
+        // That is nothing that the store could help.
+        Err(error @ GitError::Run(_)) => Err(error.into()),
+        checked_out => Ok(checked_out.map_err(|error| error.to_string())),
+    }
 }
 
 /// Removes what processes that were killed left unfinished. Those that are alive hold the lock.

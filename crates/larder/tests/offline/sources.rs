@@ -478,3 +478,35 @@ fn a_dependency_that_makes_nothing_is_baked() {
     run(scene.with_store("alone", &["build", "--offline", "--locked"])).ok();
     assert!(scene.path("alone/app/.larder/packages/only/only.h").exists());
 }
+
+#[test]
+fn without_git_it_is_git_that_is_missing() {
+    let scene = Scene::new();
+    scene.bake();
+    scene.unplug();
+    scene.clone("one");
+    let empty = scene.path("empty");
+    fs::create_dir(&empty).unwrap();
+    let mut command = scene.with_store("one", &["build", "--offline", "--locked"]);
+    let said = run(command.env("PATH", &empty)).ends_with(1).mentions(&["cannot run `git`"]);
+    assert!(!said.stderr.contains("cache bake"), "{}", said.stderr);
+}
+
+#[test]
+fn commits_named_by_sha_256_are_baked_as_well() {
+    let scene = Scene::new();
+    let sha = scene.path("repositories/sha");
+    fs::create_dir(&sha).unwrap();
+    git(&sha, &["init", "--quiet", "--initial-branch=main", "--object-format=sha256"]);
+    let sha = Repository { path: sha, name: "sha".to_owned() };
+    sha.manifest("");
+    assert_eq!(sha.commit(256).len(), 64);
+    app(&scene.path("long/app"), &[("sha", &format!("{{ git = \"{}\" }}", sha.url()))]);
+    run(scene.larder("long", &["graph"])).ok();
+    scene.bake_into("long", &scene.offline()).ok().mentions(&["1 checkout "]);
+    scene.verify(0);
+    scene.unplug();
+    fs::remove_dir_all(scene.path("long/app/.larder")).unwrap();
+    let ran = run(scene.with_store("long", &["exec", "app", "--offline", "--locked"])).ok();
+    assert_eq!(ran.stdout, "256\n");
+}

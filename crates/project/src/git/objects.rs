@@ -48,9 +48,12 @@ pub fn take_objects(checkout: &Path, commit: &Commit, to: &File) -> Result<(), G
     }
 }
 
+/// Nothing that a user may set counts: the bytes follow from the objects.
 const PACK: &[&str] = &[
     "-c",
     "pack.packSizeLimit=0",
+    "-c",
+    "core.bigFileThreshold=512m",
     "pack-objects",
     "--stdout",
     "-q",

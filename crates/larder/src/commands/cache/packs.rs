@@ -270,12 +270,12 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Fail
     let baked = baked?;
     let packed: u64 = baked.bake.checkouts.iter().map(|checkout| checkout.length).sum();
     let text = format!(
-        "baked {} and {} ({}){} of {} into {} ({})",
+        "baked {} and {} ({}) of {}{} into {} ({})",
         count(baked.bake.mappings, "mapping"),
         count(baked.bake.artifacts, "artifact"),
         bytes(baked.report.bytes),
-        and_checkouts(baked.bake.checkouts.len() as u64),
         baked.bake.package,
+        and_checkouts(baked.bake.checkouts.len() as u64),
         args.store.display(),
         bytes(baked.bake.length + packed),
     );
