@@ -4,12 +4,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use larder_store::pack;
 use larder_testkit::{
-    files::{copy_tree, files, replace, set_mode, write_all},
+    files::{copy_tree, files, names, replace, set_mode, write_all},
     git::{Repository, app, git},
     machine,
     run::{from_copy, larder, under},
@@ -509,4 +511,64 @@ fn commits_named_by_sha_256_are_baked_as_well() {
     fs::remove_dir_all(scene.path("long/app/.larder")).unwrap();
     let ran = run(scene.with_store("long", &["exec", "app", "--offline", "--locked"])).ok();
     assert_eq!(ran.stdout, "256\n");
+}
+
+#[test]
+fn without_its_index_the_store_is_absent() {
+    let scene = Scene::new();
+    scene.bake();
+    let path = scene.offline().join("offline.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"base\"", "\"bass\"", 1)).unwrap();
+    scene.clone("online");
+    let said = run(scene.with_store("online", &["--json", "build", "--locked"])).ok();
+    let built = Built::of(&said);
+    let notes = built.notes.iter().filter(|note| note.contains("wrong checksum"));
+    assert_eq!((notes.count(), built.complaints.len()), (1, 0), "{built:?}");
+    scene.unplug();
+    scene.clone("offline-one");
+    run(scene.with_store("offline-one", &["build", "--offline", "--locked"]))
+        .ends_with(1)
+        .mentions(&["`foo`", &scene.pinned("foo")[..12], "wrong checksum", "cache bake"]);
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_no_half_of_a_checkout() {
+    let scene = Scene::new();
+    for count in 0..300 {
+        write_all(&scene.base.path, &[(&format!("data/{count}"), &"x".repeat(count * 20))]);
+    }
+    let commit = scene.base.commit_all();
+    run(scene.larder("work", &["update"])).ok();
+    assert_eq!(scene.pinned("base"), commit);
+    git(&scene.path("work/app"), &["commit", "--quiet", "--all", "--message=update"]);
+    scene.bake();
+    scene.unplug();
+    let packages = scene.clone("one").join(".larder/packages");
+    let whole = || {
+        let there = packages.join("base").exists();
+        assert!(!there || names(&packages.join("base/data")).len() == 300);
+        there
+    };
+    for delay in [0, 2, 5, 10, 15, 20, 30, 40] {
+        let mut command = scene.with_store("one", &["graph", "--offline"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Killed so long after the first trace of its work.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !packages.exists() && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(delay));
+        let _ = child.kill();
+        child.wait().unwrap();
+        if whole() {
+            fs::remove_dir_all(packages.join("base")).unwrap();
+        }
+    }
+    run(scene.with_store("one", &["graph", "--offline"])).ok();
+    assert!(whole());
+    // A `git` that outlived its larder may hold up the removal of what it left; nobody takes that for a package.
+    let mut names = names(&packages);
+    names.retain(|name| !name.starts_with('.'));
+    assert_eq!(names, ["base", "foo"]);
 }
