@@ -63,7 +63,11 @@ pub enum GitError {
         target: String,
     },
     /// A checkout is not what was checked out.
-    #[error("{}: {file} is not as it was checked out", path.display())]
+    #[error(
+        "{file} is not as it was checked out in {}; move your work elsewhere and remove the directory, \
+         which larder makes anew",
+        path.display()
+    )]
     Changed {
         /// The checkout.
         path: PathBuf,
