@@ -10,8 +10,7 @@ use std::{
 
 use larder_project::{
     git::{self, Commit},
-    packages::Baked,
-    workspace,
+    packages::{self, Baked},
 };
 use larder_store::{
     StoreError,
@@ -92,7 +91,7 @@ pub struct Taken {
 ///
 /// # Errors
 /// When no temporary file can be made.
-pub fn take(checkouts: &[workspace::Checkout]) -> Result<Taken, StoreError> {
+pub fn take(checkouts: &[packages::Checkout]) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
     for checkout in checkouts {
         let file = temporary()?;

@@ -14,10 +14,9 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, SourceText},
     git::{self, Commit},
     lockfile::{self, Lockfile, Pinned},
-    packages::{Baked, PackageError, Packages, Sources},
+    packages::{Baked, Checkout, PackageError, Packages, Sources},
     parallel,
     repository::Repository,
-    workspace::Checkout,
 };
 
 /// How dependencies are resolved.

@@ -28,6 +28,17 @@ pub struct Packages {
     shared: bool,
 }
 
+/// A commit of a dependency from Git, checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// The dependency's name.
+    pub name: String,
+    /// The commit.
+    pub commit: Commit,
+    /// Where it is, absolute.
+    pub directory: PathBuf,
+}
+
 /// Checkouts that are kept elsewhere than in their repositories: an offline store.
 pub trait Baked: fmt::Debug + Send + Sync {
     /// Where that is.

@@ -11,12 +11,11 @@ use larder_trace::describe_io;
 use crate::{
     dependencies::{Dependencies, Reach, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, suggest},
-    git::Commit,
     leftovers,
     lock::lock_build,
     lockfile::{self, Lockfile},
     manifest::{self, Dependency, DependencySource, Manifest},
-    packages::Packages,
+    packages::{Checkout, Packages},
     place::Place,
     repository::Repository,
 };
@@ -33,17 +32,6 @@ pub struct Workspace {
     pub packages: Vec<Arc<Package>>,
     /// The checkouts that packages from Git are in, sorted by name.
     pub checkouts: Vec<Checkout>,
-}
-
-/// A commit of a dependency from Git, checked out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkout {
-    /// The dependency's name.
-    pub name: String,
-    /// The commit.
-    pub commit: Commit,
-    /// Where it is, absolute.
-    pub directory: PathBuf,
 }
 
 /// One package of a workspace.

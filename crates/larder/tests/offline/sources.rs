@@ -4,165 +4,22 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
 
-use larder_store::pack;
 use larder_testkit::{
-    files::{copy_tree, files, names, replace, set_mode, write_all},
+    files::{copy_tree, files, names, write_all},
     git::{Repository, app, git},
-    machine,
-    run::{from_copy, larder, under},
+    run::{from_copy, under},
 };
-use larder_trace::ContentHash;
-use serde_json::Value;
 
 use super::{
     namespace::{give_away, isolated},
+    scene::Scene,
     support::*,
 };
-
-/// A machine with a package `app`, which needs `foo` from Git, which needs `base` from Git. The program
-/// prints 41.
-struct Scene {
-    machine: machine::Machine,
-    foo: Repository,
-    base: Repository,
-}
-
-impl Scene {
-    /// One whose `app` is checked in at `work/app`, with its lock file.
-    fn new() -> Self {
-        let machine = machine::Machine::new();
-        let there = machine.path("repositories");
-        let base = Repository::new(&there, "base", "");
-        let more = format!(
-            "libraries = [\"base/base\"]\n[dependencies]\nbase = {{ git = \"{}\" }}",
-            base.url()
-        );
-        let upper = Repository::new(&there, "foo", &more);
-        write_all(
-            &upper.path,
-            &[
-                ("foo.c", "int base(void);\nint foo(void) { return base() + 40; }\n"),
-                ("tools/run.sh", "#!/bin/sh\n"),
-                ("names/ä b.txt", "\n"),
-            ],
-        );
-        std::os::unix::fs::symlink("../foo.h", upper.path.join("tools/foo.h")).unwrap();
-        set_mode(&upper.path.join("tools/run.sh"), 0o755);
-        upper.commit_all();
-        let scene = Self { machine, foo: upper, base };
-        let upper = format!("{{ git = \"{}\" }}", scene.foo.url());
-        let app = app(&scene.path("work/app"), &[("foo", &upper)]);
-        run(scene.larder("work", &["graph"])).ok();
-        write_all(&app, &[(".gitignore", ".larder\n")]);
-        git(&app, &["init", "--quiet", "--initial-branch=main"]);
-        git(&app, &["add", "--all"]);
-        git(&app, &["commit", "--quiet", "--message=app"]);
-        scene
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.machine.path(name)
-    }
-
-    /// The commit that `package` is pinned to.
-    fn pinned(&self, package: &str) -> String {
-        let lock = fs::read_to_string(self.path("work/app/larder.lock")).unwrap();
-        let entry =
-            lock.split("[[package]]").find(|entry| entry.contains(&format!("\"{package}\"")));
-        entry.unwrap().split('"').rev().nth(1).unwrap().to_owned()
-    }
-
-    fn offline(&self) -> PathBuf {
-        self.path("offline")
-    }
-
-    /// larder in the package below the directory of `who`, with a home and a store of their own.
-    fn larder(&self, who: &str, arguments: &[&str]) -> Command {
-        let root = self.path(who);
-        let mut command = larder(&root.join("app"), &root.join("store"), arguments);
-        command.env("HOME", &root).env("LARDER_CONFIG", self.path("config.toml"));
-        command
-    }
-
-    /// The same with the offline store behind it.
-    fn with_store(&self, who: &str, arguments: &[&str]) -> Command {
-        let mut command = self.larder(who, arguments);
-        command.env("LARDER_OFFLINE_STORE", self.offline());
-        command
-    }
-
-    fn bake_into(&self, who: &str, directory: &Path) -> Run {
-        let directory = directory.to_str().unwrap();
-        run(self.larder(who, &["cache", "bake", directory, "--dependencies", "--locked"]))
-    }
-
-    fn bake(&self) -> Run {
-        self.bake_into("work", &self.offline()).ok()
-    }
-
-    fn verify(&self, code: i32) -> Run {
-        run(self.larder("work", &["cache", "verify", self.offline().to_str().unwrap()]))
-            .ends_with(code)
-    }
-
-    /// A fresh clone of the package for somebody.
-    fn clone(&self, who: &str) -> PathBuf {
-        let root = self.path(who);
-        fs::create_dir_all(&root).unwrap();
-        git(&root, &["clone", "--quiet", self.path("work/app").to_str().unwrap(), "app"]);
-        root.join("app")
-    }
-
-    /// Takes away where the dependencies came from.
-    fn unplug(&self) {
-        fs::rename(self.path("repositories"), self.path("elsewhere")).unwrap();
-    }
-
-    fn plug_in(&self) {
-        fs::rename(self.path("elsewhere"), self.path("repositories")).unwrap();
-    }
-
-    /// A build of somebody's clone that must succeed; all of the dependencies comes from the store.
-    fn restored(&self, who: &str, command: Command) -> Built {
-        let said = run(command).ok();
-        let program = self.path(who).join("app/.larder/build/app");
-        assert_eq!(Command::new(program).output().unwrap().stdout, b"41\n");
-        let built = Built::of(&said);
-        assert!(built.complaints.is_empty(), "{:?}", built.complaints);
-        assert_eq!(built.built(), ["app", "obj/app/main.c.o"], "{built:?}");
-        assert_eq!(built.with("restored").len(), 4, "{built:?}");
-        built
-    }
-
-    fn index(&self) -> Value {
-        let text = fs::read(self.offline().join("offline.json")).unwrap();
-        serde_json::from_slice(&text).unwrap()
-    }
-
-    /// Changes what was baked as somebody would who knows the format.
-    fn edit_index(&self, edit: impl FnOnce(&mut Vec<Value>)) {
-        let mut index = self.index();
-        edit(index["bakes"].as_array_mut().unwrap());
-        let bakes = index["bakes"].to_string();
-        let checksum = ContentHash::of_bytes(bakes.as_bytes());
-        let text =
-            format!("{{\"schemaVersion\":\"1\",\"checksum\":\"{checksum}\",\"bakes\":{bakes}}}\n");
-        fs::write(self.offline().join("offline.json"), text).unwrap();
-    }
-
-    /// The pack with the checkout of a package.
-    fn checkout(&self, package: &str) -> PathBuf {
-        let index = self.index();
-        let checkouts = index["bakes"][0]["checkouts"].as_array().unwrap();
-        let one = checkouts.iter().find(|one| one["package"] == package).unwrap();
-        self.offline().join("packs").join(format!("{}.pack", one["pack"].as_str().unwrap()))
-    }
-}
 
 /// Every file of a checkout, with its mode and content, but for what Git keeps.
 fn sources(checkout: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
@@ -278,120 +135,6 @@ fn sources_are_the_same_on_every_platform() {
     let said = run(scene.with_store("one", &["--json", "build", "--offline", "--locked"])).ok();
     let built = Built::of(&said);
     assert!(built.with("restored").is_empty() && built.built().len() >= 4, "{built:?}");
-}
-
-/// What a store says whose checkout of `base` cannot be used, for these reasons: it is absent.
-fn is_absent(scene: &Scene, words: &[&str]) {
-    let commit = scene.pinned("base");
-    scene.verify(1).mentions(&["the checkout of base at", &commit]).mentions(words);
-    scene.clone("online");
-    let said = run(scene.with_store("online", &["--json", "build", "--locked"])).ok();
-    let built = Built::of(&said);
-    assert!(built.complaints.is_empty(), "{:?}", built.complaints);
-    let about = |note: &&String| note.contains("`base`") && note.contains("treated as absent");
-    let notes: Vec<_> = built.notes.iter().filter(about).collect();
-    assert_eq!(notes.len(), 1, "{:?}", built.notes);
-    assert!(words.iter().all(|word| notes[0].contains(word)), "{words:?} in {notes:?}");
-    assert_eq!(run(scene.with_store("online", &["exec", "app"])).ok().stdout, "41\n");
-
-    scene.unplug();
-    scene.clone("offline-one");
-    run(scene.with_store("offline-one", &["build", "--offline", "--locked"]))
-        .ends_with(1)
-        .mentions(&["`base`", &commit[..12], "offline store", "cache bake"])
-        .mentions(words);
-    assert!(!scene.path("offline-one/app/.larder/packages/base").exists());
-    // Baked anew, it is in order.
-    scene.plug_in();
-    scene.bake();
-    scene.verify(0);
-}
-
-#[test]
-fn a_damaged_checkout_is_absent() {
-    let scene = Scene::new();
-    scene.bake();
-    let pack = scene.checkout("base");
-    let mut bytes = fs::read(&pack).unwrap();
-    bytes[100] ^= 1;
-    replace(&pack, &bytes);
-    is_absent(&scene, &["does not match its checksum"]);
-}
-
-#[test]
-fn a_checkout_that_is_gone_is_absent() {
-    let scene = Scene::new();
-    scene.bake();
-    fs::remove_file(scene.checkout("base")).unwrap();
-    is_absent(&scene, &["No such file"]);
-}
-
-/// Puts the objects in a file of Git's into the store as those of `base`, with all that vouches for them.
-fn poison(scene: &Scene, objects: &Path) {
-    let content = fs::read(objects).unwrap();
-    let hash = ContentHash::of_bytes(&content);
-    let entry = pack::Entry { hash, size: content.len() as u64, hint: String::new() };
-    let path = scene.path("poisoned");
-    let open = |_: &pack::Entry| Ok(&content[..]);
-    pack::create(&path, vec![entry], open, None, &pack::Options::default(), |_| ()).unwrap();
-    let made = pack::Pack::open(&path, &pack::Limits::default()).unwrap();
-    fs::copy(&path, scene.offline().join(format!("packs/{}.pack", made.id()))).unwrap();
-    scene.edit_index(|bakes| {
-        let checkouts = bakes[0]["checkouts"].as_array_mut().unwrap();
-        let base = checkouts.iter_mut().find(|checkout| checkout["package"] == "base").unwrap();
-        base["pack"] = made.id().to_string().into();
-        base["length"] = made.length().into();
-    });
-}
-
-/// Packs some objects of a repository into a file, as Git does.
-fn objects_of(scene: &Scene, repository: &Path, list: &str) -> PathBuf {
-    let (list_file, to) = (scene.path("list"), scene.path("objects"));
-    fs::write(&list_file, list).unwrap();
-    let mut command = Command::new("git");
-    command.arg("-C").arg(repository).args(["pack-objects", "-q", "--stdout"]);
-    command.stdin(fs::File::open(list_file).unwrap()).stdout(fs::File::create(&to).unwrap());
-    assert!(command.status().unwrap().success());
-    to
-}
-
-#[test]
-fn another_commit_in_its_place_is_absent() {
-    let scene = Scene::new();
-    scene.bake();
-    write_all(&scene.base.path, &[("base.c", "int base(void) { return 666; }\n")]);
-    let other = scene.base.commit_all();
-    let list = git(&scene.base.path, &["rev-list", "--objects", "--no-walk", &other]);
-    poison(&scene, &objects_of(&scene, &scene.base.path, &list));
-    is_absent(&scene, &["has no commit"]);
-}
-
-#[test]
-fn another_file_in_a_commit_is_absent() {
-    let scene = Scene::new();
-    scene.bake();
-    let commit = scene.pinned("base");
-    let list = git(&scene.base.path, &["rev-list", "--objects", "--no-walk", &commit]);
-    let evil = scene.path("evil.c");
-    fs::write(&evil, "int base(void) { return 666; }\n").unwrap();
-    let evil = git(&scene.base.path, &["hash-object", "-w", evil.to_str().unwrap()]);
-    let lines = list.lines().map(|line| match line.ends_with(" base.c") {
-        true => format!("{evil} base.c\n"),
-        false => format!("{line}\n"),
-    });
-    let list: String = lines.collect();
-    poison(&scene, &objects_of(&scene, &scene.base.path, &list));
-    is_absent(&scene, &["missing blob"]);
-}
-
-#[test]
-fn what_is_no_commit_at_all_is_absent() {
-    let scene = Scene::new();
-    scene.bake();
-    let garbage = scene.path("garbage");
-    fs::write(&garbage, "PACK and nothing that follows from it").unwrap();
-    poison(&scene, &garbage);
-    is_absent(&scene, &["cannot unpack base"]);
 }
 
 #[test]
@@ -511,25 +254,6 @@ fn commits_named_by_sha_256_are_baked_as_well() {
     fs::remove_dir_all(scene.path("long/app/.larder")).unwrap();
     let ran = run(scene.with_store("long", &["exec", "app", "--offline", "--locked"])).ok();
     assert_eq!(ran.stdout, "256\n");
-}
-
-#[test]
-fn without_its_index_the_store_is_absent() {
-    let scene = Scene::new();
-    scene.bake();
-    let path = scene.offline().join("offline.json");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replacen("\"base\"", "\"bass\"", 1)).unwrap();
-    scene.clone("online");
-    let said = run(scene.with_store("online", &["--json", "build", "--locked"])).ok();
-    let built = Built::of(&said);
-    let notes = built.notes.iter().filter(|note| note.contains("wrong checksum"));
-    assert_eq!((notes.count(), built.complaints.len()), (1, 0), "{built:?}");
-    scene.unplug();
-    scene.clone("offline-one");
-    run(scene.with_store("offline-one", &["build", "--offline", "--locked"]))
-        .ends_with(1)
-        .mentions(&["`foo`", &scene.pinned("foo")[..12], "wrong checksum", "cache bake"]);
 }
 
 #[test]
