@@ -84,6 +84,12 @@ impl Requirement {
         asked(self.repository.url(), self.rev.as_deref())
     }
 
+    /// What is asked for and pinned, for people.
+    fn pinned(&self, commit: &Commit) -> String {
+        let (name, url, commit) = (&self.name, self.repository.url(), commit.short());
+        format!("the dependency `{name}` ({url}, commit {commit})")
+    }
+
     /// Whether what `other` asks for is the same, or a commit that is pinned for `other`.
     fn agrees(&self, repository: &Repository, rev: Option<&str>, commit: &Commit) -> bool {
         let rev_agrees = self.rev.as_deref() == rev || self.rev.as_deref() == Some(commit.as_str());
@@ -250,10 +256,7 @@ impl Dependencies {
         match self.packages.obtain(&requirement.name, &commit, &Sources { baked, repository }) {
             Ok(directory) => Ok(Some((commit, canonical(directory)))),
             Err(error) => {
-                let Requirement { name, repository, .. } = requirement;
-                let (url, commit) = (repository.url(), commit.short());
-                let message =
-                    format!("cannot get the dependency `{name}` ({url}, commit {commit}): {error}");
+                let message = format!("cannot get {}: {error}", requirement.pinned(&commit));
                 let wrong = requirement.wrong(message).failed();
                 let is_baked = matches!(error, PackageError::Baked { .. });
                 Err(if is_baked { wrong.help(OFFLINE_STORE) } else { wrong })
@@ -276,12 +279,8 @@ impl Dependencies {
             None => format!("not in {packages}"),
         };
         let unusable = unusable.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let message = format!(
-            "the dependency `{}` ({}, commit {}) is {places}{unusable}, and nothing is fetched offline",
-            requirement.name,
-            requirement.repository.url(),
-            commit.short(),
-        );
+        let pinned = requirement.pinned(commit);
+        let message = format!("{pinned} is {places}{unusable}, and nothing is fetched offline");
         let help = if store.is_some() { OFFLINE_STORE } else { OFFLINE };
         requirement.wrong(message).help(help).failed()
     }
