@@ -1,8 +1,9 @@
 #include <stdio.h>
 
 #include "greeting.h"
+#include "separator.h"
 
 int main(void) {
-    printf("%s, world\n", greeting());
+    printf("%s%sworld\n", greeting(), separator());
     return 0;
 }

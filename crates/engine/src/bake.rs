@@ -2,7 +2,8 @@
 //!
 //! A build uses what is baked, so that is found out by building: whatever services still serve
 //! comes from them, the rest is made from source, and the mappings of all targets touched say what
-//! belongs into the offline store. It is complete, or it is left as it was.
+//! belongs into the offline store. With it go the checkouts of all packages that come from Git, so that
+//! a build elsewhere has their sources. It is complete, or it is left as it was.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,6 +18,7 @@ use larder_trace::host_platform;
 use crate::{
     build::{self, BuildReport, BuildRequest, EngineError},
     cache::{self, CacheOptions},
+    checkouts,
     event::Reporter,
     session::Session,
 };
@@ -76,7 +78,7 @@ pub enum BakeError {
     /// Not everything could be had. The offline store is as it was.
     #[error("the offline store would not be complete; it is as it was")]
     Incomplete {
-        /// The missing outputs, and why each is.
+        /// The missing outputs and checkouts, and why each is.
         missing: Vec<(String, String)>,
     },
 }
@@ -92,6 +94,10 @@ pub fn bake(
 ) -> Result<Baked, BakeError> {
     let plan = load(&request.build)?;
     let asked = asked_for(&plan, &request)?;
+    let checkouts = checkouts::take(&plan.workspace.checkouts)?;
+    if !checkouts.missing.is_empty() {
+        return Err(BakeError::Incomplete { missing: checkouts.missing });
+    }
     let mut session = session.clone();
     let mut store = cache::open_store(&session.settings.store)?;
     let package: Scope = plan.workspace.packages[0].place.name.parse().map_err(StoreError::Name)?;
@@ -121,16 +127,28 @@ pub fn bake(
     };
     let mut missing = Vec::new();
     for _ in 0..ATTEMPTS {
-        let built = build::build(&session, &build, reporter)?;
-        if !built.succeeded() {
-            return Err(BakeError::Incomplete { missing: not_built(&built) });
+        let mut mappings = Mappings::default();
+        // Without a target, the default ones would be built.
+        if !build.targets.is_empty() {
+            let built = build::build(&session, &build, reporter)?;
+            if !built.succeeded() {
+                return Err(BakeError::Incomplete { missing: not_built(&built) });
+            }
+            mappings = built.mappings.unwrap_or_default();
+            recipe.toolchain = built.tools;
         }
-        let mappings = built.mappings.unwrap_or_default();
-        recipe.toolchain = built.tools;
         let progress = |progress| (request.packed)(&mappings, progress);
         let (directory, options) = (&request.directory, &request.options);
-        let (report, bake) =
-            offline::add(&store, &mappings, directory, recipe.clone(), options, progress)?;
+        let recipe = recipe.clone();
+        let (report, bake) = offline::add(
+            &store,
+            &mappings,
+            &checkouts.objects,
+            directory,
+            recipe,
+            options,
+            progress,
+        )?;
         if let Some(bake) = bake {
             return Ok(Baked { bake, report });
         }
@@ -174,7 +192,7 @@ fn asked_for(plan: &Plan, request: &BakeRequest<'_>) -> Result<Vec<TargetId>, En
         .into_iter()
         .filter(|id| plan.target(*id).package != PackageId::ROOT)
         .collect();
-    match needed.is_empty() {
+    match needed.is_empty() && plan.workspace.checkouts.is_empty() {
         false => Ok(needed),
         true => Err(Diagnostics::from(
             Diagnostic::new("these targets need nothing from any dependency")

@@ -10,6 +10,7 @@ pub mod bake;
 pub mod build;
 pub mod builds;
 pub mod cache;
+pub mod checkouts;
 pub mod context;
 pub mod depfile;
 pub mod environment;

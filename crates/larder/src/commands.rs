@@ -20,6 +20,7 @@ use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 
 use larder_engine::{
     cache::StoreSettings,
+    checkouts,
     environment::Environment,
     pool::Slots,
     process::Processes,
@@ -92,8 +93,9 @@ pub fn run(cli: Cli) -> ExitCode {
     let environment = Arc::new(Environment::of_process());
     mistake::note_panics(&environment);
     let ui = Ui::new(&cli.global, &environment);
-    let resolution = resolution(&cli.global, &environment);
+    let mut resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
+    resolution.baked = checkouts::baked(&store);
     let app = App {
         ui: Arc::new(ui),
         global: cli.global,

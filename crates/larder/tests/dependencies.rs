@@ -141,6 +141,60 @@ fn another_spelling_is_the_same_repository_and_another_repository_is_not() {
 }
 
 #[test]
+fn users_and_ports_make_a_difference_and_schemes_do_not() {
+    let temp = TempDir::new().unwrap();
+    let foo = Repository::new(temp.path(), "foo", "");
+    let same = [
+        "git@git.example.org:team/foo",
+        "git@GIT.example.org:/team/foo.git",
+        "ssh://git@git.example.org/team/foo",
+        "ssh://git@git.example.org:22/team/foo.git/",
+        "https://git.example.org/team/foo",
+        "https://git@git.example.org/team/foo.git",
+    ];
+    let others = [
+        "alice@git.example.org:team/foo",
+        "ssh://alice@git.example.org/team/foo",
+        "https://alice@git.example.org/team/foo",
+        "ssh://git@git.example.org:2222/team/foo",
+    ];
+    // All of them lead here, so that only their spelling counts.
+    let lines = same.iter().chain(&others).map(|url| format!("insteadOf = \"{url}\"\n"));
+    let config = format!("[url \"{}\"]\n{}", foo.url(), lines.collect::<String>());
+    write_all(temp.path(), &[("gitconfig", &config)]);
+    let graph = |app: &Path, code: i32| {
+        let mut command = larder_in(app);
+        command.arg("graph").env("GIT_CONFIG_GLOBAL", temp.path().join("gitconfig"));
+        run(command).ends_with(code).stderr
+    };
+    let table = |url: &str| format!("{{ git = \"{url}\" }}");
+    let directory = temp.path().join("app");
+    app(&directory, &[("foo", &table(same[0]))]);
+    graph(&directory, 0);
+    let pinned = lock(&directory);
+    for url in same {
+        app(&directory, &[("foo", &table(url))]);
+        graph(&directory, 0);
+        assert_eq!(lock(&directory), pinned, "{url}");
+    }
+    for url in others {
+        app(&directory, &[("foo", &table(url))]);
+        let err = graph(&directory, 2);
+        assert!(err.contains(url) && err.contains("`larder update foo` pins it anew"), "{err}");
+        assert_eq!(lock(&directory), pinned, "{url}");
+    }
+    // Two packages that spell it differently need the same, unless it is as somebody else.
+    for (url, code) in [(same[4], 0), (others[2], 2)] {
+        let needs = format!("[dependencies]\nfoo = {}", table(url));
+        let bar = Repository::new(&temp.path().join(code.to_string()), "bar", &needs);
+        let both = temp.path().join(format!("both{code}"));
+        app(&both, &[("foo", &table(same[0])), ("bar", &table(&bar.url()))]);
+        let err = graph(&both, code);
+        assert_eq!(err.contains("two packages need different `foo`"), code == 2, "{err}");
+    }
+}
+
+#[test]
 fn dependencies_of_dependencies() {
     let temp = TempDir::new().unwrap();
     let base = Repository::new(temp.path(), "base", "");
@@ -485,6 +539,10 @@ fn hostile_urls_run_nothing_and_passwords_are_not_repeated() {
         format!("--upload-pack=touch {}", mark.display()),
         "http://127.0.0.1:1/x".to_owned(),
         "https://user:hunter2@127.0.0.1:1/x".to_owned(),
+        "https://user:hunt/er2@127.0.0.1:1/x".to_owned(),
+        "https://user%3Ahunter2@127.0.0.1:1/x".to_owned(),
+        "file://user:hunter2@localhost/x".to_owned(),
+        "user:hunter2@127.0.0.1:x".to_owned(),
     ]
     .iter()
     .enumerate()
@@ -496,7 +554,7 @@ fn hostile_urls_run_nothing_and_passwords_are_not_repeated() {
         let (code, out, err) = run(larder_in(&app).arg("build")).parts();
         assert_eq!(code, 2, "{err}");
         assert!(err.contains("larder.toml:4"), "{err}");
-        assert!(!err.contains("hunter2") && !out.contains("hunter2"), "{err}");
+        assert!(!err.contains("er2") && !out.contains("er2"), "{err}");
     }
     assert!(!mark.exists());
 }

@@ -7,13 +7,14 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, SourceText},
     git::{self, Commit},
     lockfile::{self, Lockfile, Pinned},
-    packages::Packages,
+    packages::{Baked, Checkout, PackageError, Packages, Sources},
     parallel,
     repository::Repository,
 };
@@ -29,6 +30,8 @@ pub struct Resolution {
     pub update: Update,
     /// The directory of packages that workspaces share; the workspace's own, when absent.
     pub packages: Option<PathBuf>,
+    /// The offline store, whose checkouts are used rather than fetched.
+    pub baked: Option<Arc<dyn Baked>>,
 }
 
 /// Which entries of the lock file are resolved anew.
@@ -79,6 +82,12 @@ impl Requirement {
 
     fn asked(&self) -> String {
         asked(self.repository.url(), self.rev.as_deref())
+    }
+
+    /// What is asked for and pinned, for people.
+    fn pinned(&self, commit: &Commit) -> String {
+        let (name, url, commit) = (&self.name, self.repository.url(), commit.short());
+        format!("the dependency `{name}` ({url}, commit {commit})")
     }
 
     /// Whether what `other` asks for is the same, or a commit that is pinned for `other`.
@@ -234,26 +243,46 @@ impl Dependencies {
         if let Some(directory) = self.packages.find(&requirement.name, &commit) {
             return Ok(Some((commit, canonical(directory))));
         }
-        if self.resolution.offline {
-            let message = format!(
-                "the dependency `{}` ({}, commit {}) is not in {}, and nothing is fetched offline",
-                requirement.name,
-                requirement.repository.url(),
-                commit.short(),
-                self.packages.directory().display()
-            );
-            return Err(requirement.wrong(message).help(OFFLINE).failed());
+        let baked = self.resolution.baked.as_deref();
+        let has = baked.map_or(Ok(false), |baked| baked.has(&commit));
+        let baked = baked.filter(|_| has == Ok(true));
+        if self.resolution.offline && baked.is_none() {
+            return Err(self.out_of_reach(requirement, &commit, has.err()));
         }
         if self.reach != Reach::Fetch {
             return Ok(None);
         }
-        match self.packages.obtain(&requirement.name, &requirement.repository, &commit) {
+        let repository = (!self.resolution.offline).then_some(&requirement.repository);
+        match self.packages.obtain(&requirement.name, &commit, &Sources { baked, repository }) {
             Ok(directory) => Ok(Some((commit, canonical(directory)))),
             Err(error) => {
-                let message = format!("cannot get the dependency `{}`: {error}", requirement.name);
-                Err(requirement.wrong(message).failed())
+                let message = format!("cannot get {}: {error}", requirement.pinned(&commit));
+                let wrong = requirement.wrong(message).failed();
+                let is_baked = matches!(error, PackageError::Baked { .. });
+                Err(if is_baked { wrong.help(OFFLINE_STORE) } else { wrong })
             }
         }
+    }
+
+    /// The error for a checkout that is nowhere, where nothing is fetched. `unusable` says why the
+    /// offline store is none.
+    fn out_of_reach(
+        &self,
+        requirement: &Requirement,
+        commit: &Commit,
+        unusable: Option<String>,
+    ) -> Diagnostic {
+        let store = self.resolution.baked.as_ref().map(|baked| baked.directory().display());
+        let packages = self.packages.directory().display();
+        let places = match &store {
+            Some(store) => format!("neither in {packages} nor in the offline store {store}"),
+            None => format!("not in {packages}"),
+        };
+        let unusable = unusable.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let pinned = requirement.pinned(commit);
+        let message = format!("{pinned} is {places}{unusable}, and nothing is fetched offline");
+        let help = if store.is_some() { OFFLINE_STORE } else { OFFLINE };
+        requirement.wrong(message).help(help).failed()
     }
 
     /// The commit that a requirement means: what the lock file pins, else what the repository says;
@@ -297,6 +326,15 @@ impl Dependencies {
         self.found.keys().map(String::as_str)
     }
 
+    /// All that were obtained as files, sorted by name.
+    pub fn checkouts(&self) -> Vec<Checkout> {
+        let found = self.found.iter().filter_map(|(name, found)| {
+            let (name, commit) = (name.clone(), found.commit.clone());
+            Some(Checkout { name, commit, directory: found.directory.clone()? })
+        });
+        found.collect()
+    }
+
     /// The lock file as it was.
     pub fn into_lockfile(self) -> Lockfile {
         self.lockfile
@@ -330,6 +368,9 @@ impl Dependencies {
 const SERVERS: usize = 8;
 
 const OFFLINE: &str = "run it once without --offline and LARDER_OFFLINE";
+
+const OFFLINE_STORE: &str = "bake the store anew with this larder.lock (`larder cache bake DIR --dependencies`), or \
+                             run it once without --offline and LARDER_OFFLINE";
 
 fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
     let repository = |pinned: &Pinned| Repository::parse(&pinned.git, root);

@@ -6,17 +6,22 @@
 
 mod commit;
 mod links;
+mod objects;
 mod run;
 
 use std::{
-    ffi::OsStr,
-    fs, io,
+    ffi::{OsStr, OsString},
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
 use larder_trace::describe_io;
 
-pub use self::commit::{Commit, ParseCommitError, is_revision};
+pub use self::{
+    commit::{Commit, ParseCommitError, is_revision},
+    objects::{check_objects, take_objects},
+};
 use self::{
     links::check_links,
     run::{failed, run},
@@ -57,6 +62,18 @@ pub enum GitError {
         /// Where it leads.
         target: String,
     },
+    /// A checkout is not what was checked out.
+    #[error(
+        "{file} is not as it was checked out in {}; move your work elsewhere and remove the directory, \
+         which larder makes anew",
+        path.display()
+    )]
+    Changed {
+        /// The checkout.
+        path: PathBuf,
+        /// The first file that differs.
+        file: String,
+    },
     /// A file could not be read or written.
     #[error("{}: {}", path.display(), describe_io(source))]
     Io {
@@ -88,17 +105,17 @@ pub fn resolve(repository: &Repository, rev: Option<&str>) -> Result<Commit, Git
     };
     let mut arguments = vec!["ls-remote", "--", url];
     arguments.extend(names.iter().map(String::as_str));
-    let listed = run("list", repository, None, &arguments)?;
+    let listed = run("list", url, None, &arguments)?;
     let line = |name: &String| {
         listed.lines().filter_map(|line| line.split_once('\t')).find(|(_, found)| found == name)
     };
     if let Some((commit, _)) = names.iter().find_map(line) {
-        return commit.parse().map_err(|_| failed("list", repository, "its answer is no commit"));
+        return commit.parse().map_err(|_| failed("list", url, "its answer is no commit"));
     }
     match rev {
         Some(rev) if is_beginning(rev) => complete(repository, rev),
-        Some(rev) => Err(no_revision(repository, format!("tag, branch or commit `{rev}`"))),
-        None => Err(no_revision(repository, "commit on a default branch".to_owned())),
+        Some(rev) => Err(no_revision(url, format!("tag, branch or commit `{rev}`"))),
+        None => Err(no_revision(url, "commit on a default branch".to_owned())),
     }
 }
 
@@ -111,71 +128,95 @@ fn is_beginning(rev: &str) -> bool {
 fn complete(repository: &Repository, rev: &str) -> Result<Commit, GitError> {
     let scratch = tempfile::tempdir()
         .map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
-    run(
-        "prepare for",
-        repository,
-        None,
-        &[
-            OsStr::new("init"),
-            OsStr::new("--quiet"),
-            OsStr::new("--bare"),
-            OsStr::new("--template="),
-            OsStr::new("--"),
-            scratch.path().as_os_str(),
-        ],
-    )?;
+    let url = repository.url();
+    let init = ["init", "--quiet", "--bare", "--template=", "--"].map(OsStr::new);
+    run("prepare for", url, None, &[&init[..], &[scratch.path().as_os_str()]].concat())?;
     fetch_all(repository, scratch.path())?;
     let wanted = format!("{rev}^{{commit}}");
     let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted];
-    run("look into", repository, Some(scratch.path()), &arguments)
+    run("look into", url, Some(scratch.path()), &arguments)
         .ok()
         .and_then(|said| said.lines().last()?.trim().parse().ok())
-        .ok_or_else(|| no_revision(repository, format!("tag, branch or single commit `{rev}`")))
+        .ok_or_else(|| no_revision(url, format!("tag, branch or single commit `{rev}`")))
 }
 
-/// Checks the files of `commit` out into `directory`, which is made.
+/// Where the objects of a commit come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// The repository itself.
+    Repository(&'a Repository),
+    /// A file that [`take_objects`] has written.
+    Objects {
+        /// The file.
+        file: &'a File,
+        /// The repository or package whose they are, for people.
+        name: &'a str,
+    },
+}
+
+impl<'a> Origin<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::Repository(repository) => repository.url(),
+            Self::Objects { name, .. } => name,
+        }
+    }
+}
+
+/// Checks the files of `commit` out into `directory`, which is made. Wherever they come from, they are the
+/// commit's: Git names every object by the hash of its content, from the commit down to each file.
 ///
 /// # Errors
-/// When the repository cannot be reached, does not have the commit, or the commit has a symbolic
-/// link that leads out of it. `directory` is then left half made.
-pub fn check_out(
-    repository: &Repository,
-    commit: &Commit,
-    directory: &Path,
-) -> Result<(), GitError> {
+/// When the objects cannot be had or are not those of the commit, or it has a symbolic link that leads
+/// out of it. `directory` is then left half made.
+pub fn check_out(origin: Origin<'_>, commit: &Commit, directory: &Path) -> Result<(), GitError> {
+    prepare(origin.name(), commit, directory)?;
+    match origin {
+        Origin::Repository(repository) => fetch(repository, commit, directory)?,
+        Origin::Objects { file, name } => objects::unpack(file, name, commit, directory)?,
+    }
+    finish(origin.name(), commit, directory)
+}
+
+/// Makes an empty repository for `commit`.
+fn prepare(subject: &str, commit: &Commit, directory: &Path) -> Result<(), GitError> {
     let format = if commit.as_str().len() == 64 { "sha256" } else { "sha1" };
     let format = format!("--object-format={format}");
     let init = ["init", "--quiet", "--template=", &format, "--"].map(OsStr::new);
-    run("prepare for", repository, None, &[&init[..], &[directory.as_os_str()]].concat())?;
+    run("prepare for", subject, None, &[&init[..], &[directory.as_os_str()]].concat())?;
     // These attributes come before any that the repository brings.
     let info = directory.join(".git/info");
     fs::create_dir_all(&info)
         .and_then(|()| fs::write(info.join("attributes"), PLAIN_ATTRIBUTES))
-        .map_err(|source| GitError::Io { path: info, source })?;
+        .map_err(|source| GitError::Io { path: info, source })
+}
+
+fn fetch(repository: &Repository, commit: &Commit, directory: &Path) -> Result<(), GitError> {
     let url = repository.url();
     let one = ["fetch", "--quiet", "--no-tags", "--depth=1", "--", url, commit.as_str()];
-    match run("fetch", repository, Some(directory), &one) {
-        Ok(_) => {}
+    match run("fetch", url, Some(directory), &one) {
         // Some servers give commits only by the branches and tags that lead to them.
         Err(GitError::Failed { said, .. }) if wants_names(&said) => {
-            fetch_all(repository, directory)?;
+            fetch_all(repository, directory)
         }
-        Err(error) => return Err(error),
+        fetched => fetched.map(drop),
     }
-    let gone = || no_revision(repository, format!("commit {commit}: it may have been removed"));
+}
+
+/// Checks out what the repository in `directory` has of `commit`, which is everything.
+fn finish(subject: &str, commit: &Commit, directory: &Path) -> Result<(), GitError> {
+    let gone = || no_revision(subject, format!("commit {commit}: it may have been removed"));
     let object = format!("{commit}^{{commit}}");
-    run("look into", repository, Some(directory), &["cat-file", "-e", &object])
-        .map_err(|_| gone())?;
-    run(
-        "check out",
-        repository,
-        Some(directory),
-        &["checkout", "--quiet", "--detach", "--force", commit.as_str(), "--"],
-    )?;
+    run("look into", subject, Some(directory), &["cat-file", "-e", &object]).map_err(|_| gone())?;
+    // `checkout` leaves out a file whose content is missing, and succeeds.
+    let all = ["rev-list", "--objects", "--no-walk", "--quiet", commit.as_str(), "--"];
+    run("look into", subject, Some(directory), &all)?;
+    let checkout = ["checkout", "--quiet", "--detach", "--force", commit.as_str(), "--"];
+    run("check out", subject, Some(directory), &checkout)?;
     if head(directory).as_ref() != Some(commit) {
         return Err(gone());
     }
-    check_links(repository, directory, &mut PathBuf::new())
+    check_links(subject, directory, &mut PathBuf::new())
 }
 
 const PLAIN_ATTRIBUTES: &str = "* -text -eol -ident -filter -working-tree-encoding\n";
@@ -185,33 +226,40 @@ pub fn head(directory: &Path) -> Option<Commit> {
     fs::read_to_string(directory.join(".git/HEAD")).ok()?.trim_end().parse().ok()
 }
 
-/// The first file of the checkout in `directory` that is not as it was checked out.
+/// The first file of the checkout of the package `name` in `directory` that is not as it was checked out.
 ///
 /// # Errors
 /// When Git cannot tell.
-pub fn first_change(repository: &Repository, directory: &Path) -> Result<Option<String>, GitError> {
+pub fn first_change(name: &str, directory: &Path) -> Result<Option<String>, GitError> {
+    difference(name, directory, &directory.join(".git"))
+}
+
+/// The first file in `directory` that is not as the repository in `git` checked it out elsewhere.
+fn difference(subject: &str, directory: &Path, git: &Path) -> Result<Option<String>, GitError> {
+    let (mut git_dir, mut work_tree) =
+        (OsString::from("--git-dir="), OsString::from("--work-tree="));
+    git_dir.push(git);
+    work_tree.push(directory);
     let status = ["status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=all"];
-    let said = run("look into", repository, Some(directory), &status)?;
+    let arguments = [&[&*git_dir, &*work_tree], &status.map(OsStr::new)[..]].concat();
+    let said = run("look into", subject, Some(directory), &arguments)?;
     Ok(said.lines().next().and_then(|line| line.get(3..)).map(str::to_owned))
 }
 
 fn fetch_all(repository: &Repository, directory: &Path) -> Result<(), GitError> {
-    run(
+    let url = repository.url();
+    let branches = "+refs/heads/*:refs/remotes/origin/*";
+    let fetch = [
         "fetch",
-        repository,
-        Some(directory),
-        &[
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--force",
-            "--",
-            repository.url(),
-            "+refs/heads/*:refs/remotes/origin/*",
-            "+refs/tags/*:refs/tags/*",
-        ],
-    )
-    .map(drop)
+        "--quiet",
+        "--no-tags",
+        "--force",
+        "--",
+        url,
+        branches,
+        "+refs/tags/*:refs/tags/*",
+    ];
+    run("fetch", url, Some(directory), &fetch).map(drop)
 }
 
 fn wants_names(said: &str) -> bool {
@@ -220,6 +268,6 @@ fn wants_names(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
-fn no_revision(repository: &Repository, what: String) -> GitError {
-    GitError::NoRevision { url: repository.url().to_owned(), what }
+fn no_revision(subject: &str, what: String) -> GitError {
+    GitError::NoRevision { url: subject.to_owned(), what }
 }

@@ -8,14 +8,14 @@
 //! only read.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use larder_trace::{atomic::temporary_name, describe_io};
 
 use crate::{
-    git::{self, Commit, GitError},
+    git::{self, Commit, GitError, Origin},
     lock::FileLock,
     repository::Repository,
     workspace::LARDER_DIR,
@@ -26,6 +26,44 @@ use crate::{
 pub struct Packages {
     directory: PathBuf,
     shared: bool,
+}
+
+/// A commit of a dependency from Git, checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// The dependency's name.
+    pub name: String,
+    /// The commit.
+    pub commit: Commit,
+    /// Where it is, absolute.
+    pub directory: PathBuf,
+}
+
+/// Checkouts that are kept elsewhere than in their repositories: an offline store.
+pub trait Baked: fmt::Debug + Send + Sync {
+    /// Where that is.
+    fn directory(&self) -> &Path;
+
+    /// Whether there is one of `commit`, intact or not.
+    ///
+    /// # Errors
+    /// Why nothing there can be used.
+    fn has(&self, commit: &Commit) -> Result<bool, String>;
+
+    /// Writes the objects of `commit` to a file, as [`git::take_objects`] does.
+    ///
+    /// # Errors
+    /// Why they cannot be used. What has been written is then worth nothing.
+    fn copy(&self, commit: &Commit, to: &fs::File) -> Result<(), String>;
+}
+
+/// Where the checkout of a package may come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The offline store, if it has the commit: it comes first.
+    pub baked: Option<&'a dyn Baked>,
+    /// The repository; `None` where nothing is fetched.
+    pub repository: Option<&'a Repository>,
 }
 
 /// Why a package is not there.
@@ -45,6 +83,14 @@ pub enum PackageError {
         path: PathBuf,
         /// The evidence.
         what: String,
+    },
+    /// What the offline store has cannot be used, and nothing is fetched.
+    #[error("what the offline store {} has of it cannot be used: {reason}", store.display())]
+    Baked {
+        /// The offline store.
+        store: PathBuf,
+        /// Why it cannot be used.
+        reason: String,
     },
     /// The directory cannot be written.
     #[error("cannot write {}: {}", path.display(), describe_io(source))]
@@ -96,9 +142,9 @@ impl Packages {
         }
     }
 
-    /// The checkout of `commit` of the package `name`, fetched if it is not there.
+    /// The checkout of `commit` of the package `name`, made if it is not there.
     ///
-    /// Among processes that want the same package of a shared directory, one fetches while the
+    /// Among processes that want the same package of a shared directory, one makes it while the
     /// others wait. A workspace's own directory is to be changed only with its
     /// build lock held.
     ///
@@ -107,15 +153,11 @@ impl Packages {
     pub fn obtain(
         &self,
         name: &str,
-        repository: &Repository,
         commit: &Commit,
+        sources: &Sources<'_>,
     ) -> Result<PathBuf, PackageError> {
         let place = self.place(name, commit);
         let parent = place.parent().unwrap_or(&self.directory);
-        let unwritable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| PackageError::Io { path, source }
-        };
         fs::create_dir_all(parent).map_err(unwritable(parent))?;
         let waiting = |holder: Option<u32>| {
             let holder =
@@ -137,25 +179,73 @@ impl Packages {
             sweep(parent);
         }
         if place.symlink_metadata().is_ok() {
-            check_unchanged(repository, &place)?;
+            check_unchanged(name, &place)?;
         }
-        tracing::info!("fetching `{name}` {} from {}", commit.short(), repository.url());
         let temporary = temporary_name(&place);
-        let made = git::check_out(repository, commit, &temporary)
-            .map_err(PackageError::from)
-            .and_then(|()| {
-                let mark = temporary.join(MARK);
-                fs::write(&mark, commit.as_str()).map_err(unwritable(&mark))?;
-                sync(&temporary)
-                    .and_then(|()| replace(&temporary, &place))
-                    .map_err(unwritable(&place))
-            });
+        let made = check_out(name, commit, sources, &temporary).and_then(|()| {
+            let mark = temporary.join(MARK);
+            fs::write(&mark, commit.as_str()).map_err(unwritable(&mark))?;
+            sync(&temporary).and_then(|()| replace(&temporary, &place)).map_err(unwritable(&place))
+        });
         if made.is_err() {
             let _ = fs::remove_dir_all(&temporary);
         } else if place.join(".gitmodules").exists() {
             tracing::info!("`{name}` has Git submodules, which are not fetched");
         }
         made.map(|()| place)
+    }
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> PackageError {
+    let path = path.to_owned();
+    move |source| PackageError::Io { path, source }
+}
+
+/// Checks `commit` out into `directory`, from the first source that has it.
+fn check_out(
+    name: &str,
+    commit: &Commit,
+    sources: &Sources<'_>,
+    directory: &Path,
+) -> Result<(), PackageError> {
+    let short = commit.short();
+    if let Some(baked) = sources.baked {
+        let store = baked.directory();
+        let unusable = check_out_baked(name, commit, baked, directory)?;
+        let Err(reason) = unusable else { return Ok(()) };
+        if sources.repository.is_none() {
+            return Err(PackageError::Baked { store: store.to_owned(), reason });
+        }
+        let store = store.display();
+        tracing::info!("`{name}` {short} in offline store {store} treated as absent: {reason}");
+        let _ = fs::remove_dir_all(directory);
+    }
+    if let Some(repository) = sources.repository {
+        tracing::info!("fetching `{name}` {short} from {}", repository.url());
+        git::check_out(Origin::Repository(repository), commit, directory)?;
+    }
+    Ok(())
+}
+
+/// Checks `commit` out of the offline store, or returns why what is there cannot be used.
+fn check_out_baked(
+    name: &str,
+    commit: &Commit,
+    baked: &dyn Baked,
+    directory: &Path,
+) -> Result<Result<(), String>, PackageError> {
+    let store = baked.directory().display();
+    tracing::debug!("checking `{name}` {} out of offline store {store}", commit.short());
+    // Beside the checkout, where there is room for it, and without a name.
+    let beside = directory.parent().unwrap_or(directory);
+    let file = tempfile::tempfile_in(beside).map_err(unwritable(beside))?;
+    if let Err(reason) = baked.copy(commit, &file) {
+        return Ok(Err(reason));
+    }
+    match git::check_out(Origin::Objects { file: &file, name }, commit, directory) {
+        // That is nothing that the store could help.
+        Err(error @ GitError::Run(_)) => Err(error.into()),
+        checked_out => Ok(checked_out.map_err(|error| error.to_string())),
     }
 }
 
@@ -172,7 +262,7 @@ fn sweep(directory: &Path) {
 }
 
 /// Makes sure that nothing of anybody's own work is in the checkout at `place`.
-fn check_unchanged(repository: &Repository, place: &Path) -> Result<(), PackageError> {
+fn check_unchanged(name: &str, place: &Path) -> Result<(), PackageError> {
     let changed = |what: String| PackageError::Changed { path: place.to_owned(), what };
     let mark = fs::read_to_string(place.join(MARK));
     let mark: Commit = mark
@@ -182,7 +272,7 @@ fn check_unchanged(repository: &Repository, place: &Path) -> Result<(), PackageE
     if git::head(place).as_ref() != Some(&mark) {
         return Err(changed("another commit or a branch is checked out".to_owned()));
     }
-    match git::first_change(repository, place)? {
+    match git::first_change(name, place)? {
         Some(file) => Err(changed(format!("{file} is not as it was checked out"))),
         None => Ok(()),
     }

@@ -55,30 +55,33 @@ impl Repository {
     pub fn parse(text: &str, base: &Path) -> Result<Self, RepositoryError> {
         let text = text.trim();
         if text.is_empty() || text.contains(char::is_control) {
-            return Err(RepositoryError::Characters(without_password(text)));
+            return Err(RepositoryError::Characters(shown(text)));
         }
         if text.starts_with('-') || is_helper(text) {
-            return Err(RepositoryError::Command(without_password(text)));
+            return Err(RepositoryError::Command(shown(text)));
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             let scheme = scheme.to_ascii_lowercase();
-            if scheme == "file" {
-                return Self::local(text, Path::new(&percent_decoded(rest)), None);
-            }
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
+            let user = percent_decoded(authority.rsplit_once('@').map_or("", |(user, _)| user));
+            if user.contains(':') {
                 return Err(RepositoryError::Password);
             }
             let port = match scheme.as_str() {
+                "file" => return Self::local(text, Path::new(&percent_decoded(rest)), None),
                 "https" => "443",
                 "ssh" => "22",
                 "git" => "9418",
-                _ => return Err(RepositoryError::Scheme { url: text.to_owned(), scheme }),
+                _ => return Err(RepositoryError::Scheme { url: shown(text), scheme }),
             };
             return Self::remote(text, authority, port, path);
         }
         // As Git reads it: with a colon before any slash, it is HOST:PATH.
         match text.split_once(':') {
+            // Meant as USER:PASSWORD@HOST:PATH, or as a URL that lacks a slash.
+            Some((user, rest)) if !user.contains(['/', '@']) && is_login(rest) => {
+                Err(RepositoryError::Password)
+            }
             Some((authority, path)) if !authority.contains('/') => {
                 Self::remote(text, authority, "", path)
             }
@@ -92,7 +95,7 @@ impl Repository {
         own_port: &str,
         path: &str,
     ) -> Result<Self, RepositoryError> {
-        let bad_host = || RepositoryError::Host(text.to_owned());
+        let bad_host = || RepositoryError::Host(shown(text));
         let (user, host) = authority.rsplit_once('@').unwrap_or(("git", authority));
         let (host, port) = match host.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -116,9 +119,9 @@ impl Repository {
         let wrong =
             |part: &&str| *part == ".." || part.contains(['?', '#']) || part.starts_with('-');
         if parts.is_empty() || parts.iter().any(wrong) {
-            return Err(RepositoryError::Path(text.to_owned()));
+            return Err(RepositoryError::Path(shown(text)));
         }
-        let user = if text.starts_with("https:") || user == "git" { "" } else { user };
+        let user = if user == "git" { "" } else { user };
         let at = if user.is_empty() { "" } else { "@" };
         let port = if port == own_port { "" } else { port };
         let colon = if port.is_empty() { "" } else { ":" };
@@ -133,7 +136,7 @@ impl Repository {
             None => path.to_owned(),
         };
         if !absolute.is_absolute() {
-            return Err(RepositoryError::Host(text.to_owned()));
+            return Err(RepositoryError::Host(shown(text)));
         }
         let absolute = lexical(&absolute);
         let text_of = |path: &Path| path.to_string_lossy().into_owned();
@@ -219,6 +222,23 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Whether what follows `USER:` goes on as `PASSWORD@HOST:PATH` or `/USER:PASSWORD@HOST/PATH`.
+fn is_login(rest: &str) -> bool {
+    let host = rest.split_once('@').map(|(_, host)| host);
+    let login = rest.strip_prefix('/').is_some_and(|rest| {
+        rest.split_once('@').is_some_and(|(login, _)| login.contains(':') && !login.contains('/'))
+    });
+    login || host.is_some_and(|host| host.contains(':'))
+}
+
+/// A text that was refused, for a message: without what may be a password.
+fn shown(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((login, rest)) if login.replacen("://", "", 1).contains(':') => format!("…@{rest}"),
+        _ => without_password(text),
+    }
+}
+
 /// `text` with whatever stands between `://` and `@` left out, in every URL in it.
 pub(crate) fn without_password(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -255,7 +275,7 @@ mod tests {
                 "https://GitHub.com//madler/./zlib",
                 "https://github.com:443/madler/zlib",
                 "HTTPS://github.com/madler/zlib",
-                "https://somebody@github.com/madler/zlib",
+                "https://git@github.com/madler/zlib",
                 "git@github.com:madler/zlib",
                 "git@github.com:madler/zlib.git",
                 "git@GITHUB.COM:/madler/zlib/",
@@ -268,7 +288,15 @@ mod tests {
             &["https://github.com/madler/Zlib"],
             &["https://github.com:8443/madler/zlib"],
             &["ssh://git@github.com:2222/madler/zlib"],
-            &["alice@github.com:madler/zlib", "ssh://alice@github.com/madler/zlib"],
+            &[
+                "alice@github.com:madler/zlib",
+                "alice@GitHub.com:/madler/zlib.git/",
+                "ssh://alice@github.com/madler/zlib",
+                "https://alice@github.com/madler/zlib",
+                "HTTPS://alice@github.com:443/madler/zlib",
+            ],
+            &["Alice@github.com:madler/zlib"],
+            &["git@github.com:madler/zlib@2", "https://github.com/madler/zlib@2"],
             &["https://[2001:db8::1]/a", "ssh://[2001:DB8::1]:22/a.git"],
             &[
                 "file:///nowhere/zlib",
@@ -318,11 +346,29 @@ mod tests {
 
     #[test]
     fn passwords_are_not_repeated() {
-        for text in ["https://me:secret@host/a", "http://me:secret@host/a", "ssh://:secret@host/a"]
-        {
+        for text in [
+            "https://me:secret@host/a",
+            "HTTPS://me:secret@host/a",
+            "http://me:secret@host/a",
+            "ssh://:secret@host/a",
+            "file://me:secret@host/a",
+            "https://me%3asecret@host/a",
+            "me:secret@host:a",
+            "https:/me:secret@host/a",
+        ] {
             let error = parse(text).unwrap_err();
             assert_eq!(error, RepositoryError::Password);
             assert!(!error.to_string().contains("secret"));
+        }
+        for text in [
+            "https://me:sec/ret@host/a",
+            "ext::https://me:secret@host/a",
+            "-https://me:secret@host/a",
+            "https://me:secret@host/\0",
+            "https:me:secret@host/a?b",
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(!error.contains("sec"), "{error}");
         }
         let said = "fatal: unable to access 'https://x:secret@host/a/': no https://token@b";
         assert_eq!(

@@ -15,7 +15,7 @@ use crate::{
     lock::lock_build,
     lockfile::{self, Lockfile},
     manifest::{self, Dependency, DependencySource, Manifest},
-    packages::Packages,
+    packages::{Checkout, Packages},
     place::Place,
     repository::Repository,
 };
@@ -30,6 +30,8 @@ pub struct Workspace {
     pub root: PathBuf,
     /// All packages; the root package is the first, and a package comes after whoever needs it first.
     pub packages: Vec<Arc<Package>>,
+    /// The checkouts that packages from Git are in, sorted by name.
+    pub checkouts: Vec<Checkout>,
 }
 
 /// One package of a workspace.
@@ -203,7 +205,8 @@ fn find_packages(
     root: &Path,
     mut dependencies: Dependencies,
 ) -> Result<Option<(Workspace, Dependencies)>, Diagnostics> {
-    let mut workspace = Workspace { root: root.to_owned(), packages: Vec::new() };
+    let mut workspace =
+        Workspace { root: root.to_owned(), packages: Vec::new(), checkouts: Vec::new() };
     let mut checkouts: Vec<Option<PathBuf>> = Vec::new();
     // Where the package of a name is, and, in words, why.
     let mut by_name: HashMap<String, (PathBuf, String)> = HashMap::new();
@@ -292,6 +295,7 @@ fn find_packages(
             }
         }
     }
+    workspace.checkouts = dependencies.checkouts();
     if errors.is_empty() { Ok(Some((workspace, dependencies))) } else { Err(Diagnostics(errors)) }
 }
 

@@ -63,7 +63,8 @@ impl Built {
 
     fn bake(&self, directory: &Path, recipe: Recipe) -> packing::PackingReport {
         let options = Options::default();
-        let done = offline::add(&self.store, &self.mappings, directory, recipe, &options, |_| ());
+        let done =
+            offline::add(&self.store, &self.mappings, &[], directory, recipe, &options, |_| ());
         done.unwrap().0
     }
 
@@ -289,10 +290,10 @@ fn packages_and_platforms_share_an_offline_store() {
     one.bake(&directory, recipe());
     other.bake(&directory, Recipe { package: "other".parse().unwrap(), ..recipe() });
     other.bake(&directory, Recipe { platform: Some("pdp11-unix".to_owned()), ..recipe() });
-    assert_eq!(offline::verify(&directory, |_| ()).unwrap().complete.len(), 3);
+    assert_eq!(offline::verify(&directory, |_| Ok(()), |_| ()).unwrap().complete.len(), 3);
     // In place of what there was of the package, which is gone.
     other.bake(&directory, recipe());
-    let report = offline::verify(&directory, |_| ()).unwrap();
+    let report = offline::verify(&directory, |_| Ok(()), |_| ()).unwrap();
     assert_eq!((report.complete.len(), report.problems.len()), (3, 0));
     assert_eq!(fs::read_dir(directory.join("packs")).unwrap().count(), 1, "all hold the same");
     let store = Store::open(one.path("s")).unwrap().with_offline(&directory);
@@ -338,7 +339,7 @@ fn no_flipped_byte_of_an_offline_store_gets_through() {
             let store = Store::open(there.path("s")).unwrap().with_offline(&directory);
             // `serves` compares every byte; what is not served is a miss, and no more than that.
             let served = there.serves(&store, &here.mappings, Tier::Offline);
-            let report = offline::verify(&directory, |_| ());
+            let report = offline::verify(&directory, |_| Ok(()), |_| ());
             let proved = report.is_ok_and(|report| report.problems.is_empty());
             assert!(!proved || served == total);
             unharmed += usize::from(proved);
@@ -348,7 +349,7 @@ fn no_flipped_byte_of_an_offline_store_gets_through() {
             let there = Built::empty();
             let store = Store::open(there.path("s")).unwrap().with_offline(&directory);
             there.serves(&store, &here.mappings, Tier::Offline);
-            let proved = offline::verify(&directory, |_| ());
+            let proved = offline::verify(&directory, |_| Ok(()), |_| ());
             let newline = name == Path::new(offline::INDEX_NAME) && length + 1 == right.len();
             assert!(newline || !proved.is_ok_and(|report| report.problems.is_empty()));
         }
@@ -368,11 +369,11 @@ fn what_is_missing_is_said_by_name() {
     let mut wrong = right.clone();
     wrong[100] ^= 1;
     fs::write(directory.join(&pack), wrong).unwrap();
-    let report = offline::verify(&directory, |_| ()).unwrap();
+    let report = offline::verify(&directory, |_| Ok(()), |_| ()).unwrap();
     assert!(report.complete.is_empty());
     assert!(report.problems.iter().any(|(what, _)| what.contains(".o (")), "{:?}", report.problems);
     fs::remove_file(directory.join(&pack)).unwrap();
-    let report = offline::verify(&directory, |_| ()).unwrap();
+    let report = offline::verify(&directory, |_| Ok(()), |_| ()).unwrap();
     assert_eq!(report.problems.len(), 1);
     assert!(report.problems[0].1.contains("No such file"), "{:?}", report.problems);
 }
@@ -391,12 +392,12 @@ fn stores_of_the_future_are_refused_politely() {
     ] {
         fs::write(&index, &future).unwrap();
         assert_eq!(here.serves(&store(), &here.mappings, Tier::Offline), 0);
-        let error = offline::verify(&directory, |_| ()).unwrap_err().to_string();
+        let error = offline::verify(&directory, |_| Ok(()), |_| ()).unwrap_err().to_string();
         assert!(error.contains("newer"), "{error}");
         // And not overwritten by somebody who does not understand it.
         let options = Options::default();
         let error =
-            offline::add(&here.store, &here.mappings, &directory, recipe(), &options, |_| ());
+            offline::add(&here.store, &here.mappings, &[], &directory, recipe(), &options, |_| ());
         assert!(error.unwrap_err().to_string().contains("newer"));
         assert_eq!(fs::read_to_string(&index).unwrap(), future);
     }

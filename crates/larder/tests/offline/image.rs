@@ -1,5 +1,5 @@
 //! The CI image of `examples/ci`: built by buildah, from this machine's own files, and used, both
-//! without a network.
+//! without a network. Its dependency from Git is in the image that it begins with, where the URL leads.
 
 use std::{
     env, fs,
@@ -11,6 +11,8 @@ use std::{
 use tempfile::TempDir;
 
 use larder_testkit::{
+    files::write_all,
+    git::git,
     run::{binary, larder},
     tools::skip,
 };
@@ -80,9 +82,12 @@ fn base(root: &Root) {
         let path = env::var_os("PATH").unwrap();
         env::split_paths(&path).map(|it| it.join(name)).find(|it| it.is_file())
     };
-    for name in ["sh", "cc", "ar", "as", "ld", "rm", "true"] {
+    for name in ["sh", "cc", "ar", "as", "ld", "rm", "true", "git"] {
         root.install_program(&find(name).unwrap_or_else(|| panic!("{name} is not here")));
     }
+    // By this name it is run to serve a repository.
+    let upload_pack = root.0.join("usr/bin/git-upload-pack");
+    symlink(find("git").unwrap(), upload_pack).unwrap();
     for name in ["cc1", "collect2", "as", "ld"] {
         let said = output("cc", &[&format!("-print-prog-name={name}")]);
         let path = PathBuf::from(said.trim());
@@ -117,6 +122,45 @@ fn base(root: &Root) {
             root.install(Path::new(word));
         }
     }
+}
+
+/// Where the example says that its dependency from Git is, but for the repository's name.
+const SERVER: &str = "https://git.example.org/";
+
+/// The package from Git that the example depends on, as `examples/ci/larder.lock` pins it.
+const SEPARATOR: &[(&str, &str)] = &[
+    (
+        "larder.toml",
+        "[package]\nname = \"separator\"\nversion = \"1.0\"\n\n[[library]]\nname = \"separator\"\n\
+         sources = [\"separator.c\"]\nincludes = [\".\"]\ntrace-args = [\"-O2\"]\n",
+    ),
+    (
+        "separator.c",
+        "#include \"separator.h\"\n\nconst char *separator(void) {\n    return \", \";\n}\n",
+    ),
+    ("separator.h", "const char *separator(void);\n"),
+];
+
+/// Makes that package's repository in `directory`; its commit is always the same.
+fn separator(directory: &Path) -> String {
+    write_all(directory, SEPARATOR);
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(directory).args(arguments);
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        for who in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{who}_NAME"), "A")
+                .env(format!("GIT_{who}_EMAIL"), "a@example.org");
+            command.env(format!("GIT_{who}_DATE"), "2026-01-01T00:00:00Z");
+        }
+        run(command).ok().stdout.trim().to_owned()
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message=A separator"]);
+    git(&["tag", "v1.0"]);
+    git(&["rev-parse", "HEAD"])
 }
 
 /// buildah with storage of its own, in a network namespace of its own.
@@ -165,6 +209,11 @@ fn the_example_image_builds_the_example_without_a_network() {
     let buildah = Buildah(scratch.path());
     let root = Root(scratch.path().join("base"));
     base(&root);
+    let commit = separator(&root.0.join("srv/separator.git"));
+    let lock = fs::read_to_string(example().join("larder.lock")).unwrap();
+    assert!(lock.contains(&commit), "{commit} is not what is pinned: {lock}");
+    let elsewhere = format!("[url \"file:///srv/\"]\ninsteadOf = {SERVER}\n");
+    write_all(&root.0, &[("usr/local/etc/gitconfig", &elsewhere), ("etc/gitconfig", &elsewhere)]);
     let container = buildah.run(&["from", "scratch"]);
     buildah.run(&["copy", "--quiet", &container, root.0.to_str().unwrap(), "/"]);
     buildah.run(&["commit", "--quiet", "--rm", &container, "localhost/base"]);
@@ -186,25 +235,36 @@ fn the_example_image_builds_the_example_without_a_network() {
     let built = built.ok();
     // `bake` said that it had nothing, `verify` that now it is complete.
     let said = format!("{}{}", built.stdout, built.stderr);
-    assert!(said.contains("baked 2 mappings and 2 artifacts"), "{said}");
-    assert!(said.contains("2 mappings and 2 artifacts") && said.contains("in order"), "{said}");
+    assert!(said.contains("baked 4 mappings and 4 artifacts"), "{said}");
+    assert!(said.contains("4 mappings and 4 artifacts and 1 checkout"), "{said}");
+    assert!(said.contains("in order"), "{said}");
 
-    // A job in that image: somebody's checkout, no network, no store but the image's.
+    // A job in that image: a fresh clone, no network, no store but the image's, and nobody's account.
     let work = scratch.path().join("work");
     copy(&context, &work);
+    git(&work, &["init", "--quiet", "--initial-branch=main"]);
+    git(&work, &["add", "--all"]);
+    git(&work, &["commit", "--quiet", "--message=app"]);
+    let job_directory = scratch.path().join("job");
+    fs::create_dir_all(job_directory.join("home")).unwrap();
+    git(&job_directory, &["clone", "--quiet", work.to_str().unwrap(), "app"]);
+    run(Command::new("chmod").args(["-R", "a+rwX"]).arg(&job_directory)).ok();
     let container = buildah.run(&["from", "--pull-never", "localhost/ci"]);
-    let volume = format!("{}:/work", work.display());
+    buildah.run(&["run", "--isolation=chroot", &container, "--", "rm", "-r", "/srv"]);
+    let volume = format!("{}:/job", job_directory.display());
     let job = |script: &str| {
+        let script = format!("cd /job/app && export HOME=/job/home && {script}");
         buildah.run(&[
             "run",
             "--isolation=chroot",
+            "--user=65534:65534",
             "--volume",
             &volume,
             &container,
             "--",
             "sh",
             "-c",
-            script,
+            &script,
         ])
     };
     // Only the packed store is in the image.
@@ -212,8 +272,8 @@ fn the_example_image_builds_the_example_without_a_network() {
         "cd /opt/larder-store && echo * packs/* && ! test -e /package && ! test -e /tmp/store";
     let listed = job(store);
     let names: Vec<&str> = listed.split_whitespace().collect();
-    assert_eq!((names.len(), names[0], names[1]), (3, "offline.json", "packs"), "{listed}");
-    let built = job("larder -C /work --json build --offline --locked");
+    assert_eq!((names.len(), names[0], names[1]), (4, "offline.json", "packs"), "{listed}");
+    let built = job("larder --json build --offline --locked");
     let status = |target: &str| {
         let mut events = built.lines().map(|line| serde_json::from_str(line).unwrap());
         let ended = events.find(|event: &serde_json::Value| {
@@ -221,12 +281,15 @@ fn the_example_image_builds_the_example_without_a_network() {
         });
         ended.unwrap()["status"].as_str().unwrap().to_owned()
     };
-    assert_eq!(status("@greeting/greeting:o"), "restored");
-    assert_eq!(status("@greeting/greeting:static"), "restored");
+    for package in ["greeting", "separator"] {
+        assert_eq!(status(&format!("@{package}/{package}:o")), "restored");
+        assert_eq!(status(&format!("@{package}/{package}:static")), "restored");
+    }
     assert_eq!(status("app:o"), "built");
     assert_eq!(status("app:exe"), "built");
-    job("larder -C /work test --offline --locked");
-    assert_eq!(job("/work/.larder/build/app"), "hello, world");
+    job("larder test --offline --locked");
+    job("larder build --offline --locked --no-build");
+    assert_eq!(job(".larder/build/app"), "hello, world");
     job("larder cache verify /opt/larder-store");
 }
 

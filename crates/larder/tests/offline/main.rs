@@ -4,6 +4,9 @@
 mod image;
 mod namespace;
 mod packs;
+mod poisoned;
+mod scene;
 mod services;
+mod sources;
 mod stores;
 mod support;

@@ -18,7 +18,7 @@ const NOBODY: u32 = 65534;
 
 /// Returns the words that run a command in a network namespace of its own, as another user where that
 /// can be.
-fn isolated() -> Option<Vec<String>> {
+pub fn isolated() -> Option<Vec<String>> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let works = |words: &[String]| {
         let mut command = Command::new(&words[0]);
@@ -42,7 +42,8 @@ fn isolated_larder(machine: &Machine, within: &[String], name: &str, args: &[&st
     under(&within, &from_copy(&machine.path("larder"), &inner))
 }
 
-fn give_away(path: &Path, within: &[String]) {
+/// Gives everything below `path`, and `path`, to the user that `within` makes.
+pub fn give_away(path: &Path, within: &[String]) {
     if within[0] == "unshare" && within[1] == "-n" {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         for name in tree(path).keys() {

@@ -6,16 +6,11 @@ use std::{
 };
 
 use super::GitError;
-use crate::repository::Repository;
 
 /// Refuses links that lead out of `root`, whatever they pass through. A link is inside when it
 /// first goes up by less than it is deep and then only down: its own directory is a real one, and
 /// every link on its way down is inside as well.
-pub(super) fn check_links(
-    repository: &Repository,
-    root: &Path,
-    below: &mut PathBuf,
-) -> Result<(), GitError> {
+pub(super) fn check_links(subject: &str, root: &Path, below: &mut PathBuf) -> Result<(), GitError> {
     let directory = root.join(&below);
     let failed = |source| GitError::Io { path: directory.clone(), source };
     for entry in fs::read_dir(&directory).map_err(failed)? {
@@ -28,14 +23,14 @@ pub(super) fn check_links(
             let target = fs::read_link(entry.path()).map_err(failed)?;
             if !is_inside(&target, below.components().count()) {
                 return Err(GitError::LinkOutside {
-                    url: repository.url().to_owned(),
+                    url: subject.to_owned(),
                     link: below.join(entry.file_name()).display().to_string(),
                     target: target.display().to_string(),
                 });
             }
         } else if kind.is_dir() {
             below.push(entry.file_name());
-            check_links(repository, root, below)?;
+            check_links(subject, root, below)?;
             below.pop();
         }
     }

@@ -2,16 +2,17 @@
 
 use std::{
     ffi::OsStr,
+    fs::File,
+    io,
     path::Path,
     process::{Command, Stdio},
 };
 
 use super::GitError;
-use crate::repository::{Repository, without_password};
+use crate::repository::without_password;
 
-pub(super) fn failed(action: &'static str, repository: &Repository, said: &str) -> GitError {
-    let url = without_password(repository.url());
-    GitError::Failed { action, url, said: said.to_owned() }
+pub(super) fn failed(action: &'static str, subject: &str, said: &str) -> GitError {
+    GitError::Failed { action, url: without_password(subject), said: said.to_owned() }
 }
 
 /// Variables that a surrounding `git` may have set for its own repository (`git rev-parse --local-env-vars`).
@@ -55,9 +56,30 @@ const SETTINGS: &[&str] = &[
     "http.lowSpeedTime=60",
 ];
 
+/// Files that Git reads from and writes to; without them, nothing and the text that is returned.
+#[derive(Default)]
+pub(super) struct Streams<'a> {
+    /// Its standard input, from where the file stands.
+    pub input: Option<&'a File>,
+    /// Its standard output.
+    pub output: Option<&'a File>,
+}
+
+/// Runs `git` in `directory`. Errors say that it was to do `action` with `subject`, a repository.
 pub(super) fn run<S: AsRef<OsStr>>(
     action: &'static str,
-    repository: &Repository,
+    subject: &str,
+    directory: Option<&Path>,
+    arguments: &[S],
+) -> Result<String, GitError> {
+    run_with(&Streams::default(), action, subject, directory, arguments)
+}
+
+/// [`run`] with files to read from and to write to.
+pub(super) fn run_with<S: AsRef<OsStr>>(
+    streams: &Streams<'_>,
+    action: &'static str,
+    subject: &str,
     directory: Option<&Path>,
     arguments: &[S],
 ) -> Result<String, GitError> {
@@ -78,7 +100,13 @@ pub(super) fn run<S: AsRef<OsStr>>(
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }
-    let output = command.args(arguments).stdin(Stdio::null()).output().map_err(GitError::Run)?;
+    let stream = |file: Option<&File>, otherwise: fn() -> Stdio| -> io::Result<Stdio> {
+        file.map_or_else(|| Ok(otherwise()), |file| Ok(file.try_clone()?.into()))
+    };
+    let output = stream(streams.input, Stdio::null)
+        .and_then(|input| Ok((input, stream(streams.output, Stdio::piped)?)))
+        .and_then(|(input, output)| command.args(arguments).stdin(input).stdout(output).output())
+        .map_err(GitError::Run)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -88,5 +116,5 @@ pub(super) fn run<S: AsRef<OsStr>>(
         true => format!("git ended with {}", output.status),
         false => lines.iter().take(6).copied().collect::<Vec<_>>().join("; "),
     };
-    Err(failed(action, repository, &said))
+    Err(failed(action, subject, &said))
 }

@@ -1,7 +1,7 @@
 //! `offline.json`: what a baked store was made for.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,10 @@ use larder_trace::{ContentHash, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Scope, StoreError};
+use crate::{
+    Revision, Scope, StoreError,
+    pack::{Limits, Pack},
+};
 
 /// The name of the index in a baked store.
 pub const INDEX_NAME: &str = "offline.json";
@@ -38,6 +41,31 @@ pub struct Bake {
     pub pack: ContentHash,
     /// The pack's length in bytes.
     pub length: u64,
+    /// The checkouts of all packages that come from Git, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkouts: Vec<Checkout>,
+}
+
+/// One commit of a package that comes from Git: its objects are the one artifact of a pack of its own,
+/// which all bakes that need the commit share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkout {
+    /// The package.
+    pub package: Scope,
+    /// The commit.
+    pub commit: Revision,
+    /// The pack's id.
+    pub pack: ContentHash,
+    /// The pack's length in bytes.
+    pub length: u64,
+}
+
+/// For people.
+impl fmt::Display for Checkout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the checkout of {} at {}", self.package, self.commit.as_str())
+    }
 }
 
 /// A tool, as it is part of traces.
@@ -120,16 +148,25 @@ pub(super) fn pack(directory: &Path, id: &ContentHash) -> PathBuf {
     directory.join("packs").join(format!("{id}.pack"))
 }
 
+/// Opens the pack `id` of the store at `directory`: the one that was baked, or nothing.
+pub(super) fn open(directory: &Path, id: &ContentHash, length: u64) -> Result<Pack, String> {
+    let path = pack(directory, id);
+    let pack = Pack::open(&path, &Limits::default()).map_err(|error| error.to_string())?;
+    if pack.id() == *id && pack.length() == length {
+        Ok(pack)
+    } else {
+        Err(format!("{} is another pack than was baked", path.display()))
+    }
+}
+
 impl Bake {
-    /// Opens its pack, which is the one that was baked or nothing.
-    pub(super) fn open(&self, directory: &Path) -> Result<crate::pack::Pack, String> {
-        let path = pack(directory, &self.pack);
-        let pack = crate::pack::Pack::open(&path, &crate::pack::Limits::default())
-            .map_err(|error| error.to_string())?;
-        if pack.id() == self.pack && pack.length() == self.length {
-            Ok(pack)
-        } else {
-            Err(format!("{} is another pack than was baked", path.display()))
-        }
+    /// Opens its pack.
+    pub(super) fn open(&self, directory: &Path) -> Result<Pack, String> {
+        open(directory, &self.pack, self.length)
+    }
+
+    /// The ids of all packs that it needs.
+    pub(super) fn packs(&self) -> impl Iterator<Item = &ContentHash> {
+        std::iter::once(&self.pack).chain(self.checkouts.iter().map(|checkout| &checkout.pack))
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, thread};
 
 use larder_trace::ContentHash;
 
-use super::{Bake, index};
+use super::{Bake, Checkout, index};
 use crate::{
     StoreError,
     pack::{self, Handled, Pack},
@@ -16,23 +16,29 @@ use crate::{
 pub struct OfflineReport {
     /// The bakes that are complete.
     pub complete: Vec<Bake>,
-    /// Bytes of their packs.
+    /// How many checkouts are whole, each counted once.
+    pub checkouts: u64,
+    /// Bytes of the packs of both.
     pub bytes: u64,
-    /// Everything that is missing or wrong, and why: packs, mappings, and artifacts with the names of
-    /// their outputs.
+    /// Everything that is missing or wrong, and why: packs, mappings, checkouts, and artifacts with the
+    /// names of their outputs.
     pub problems: Vec<(String, String)>,
 }
 
-/// Reads all of the baked store at `directory`: every bake has its pack, every mapping its artifacts,
-/// every byte is what was baked. Writes nothing.
+/// Reads all of the baked store at `directory`: every bake has its packs, every mapping its artifacts,
+/// every byte is what was baked. `check_checkout` proves that what is baked as a checkout is the commit.
+/// Writes nothing.
 ///
 /// # Errors
 /// When the index cannot be read or trusted: then nothing can be said of the rest.
 pub fn verify(
     directory: &Path,
+    check_checkout: impl Fn(&Checkout) -> Result<(), String>,
     progress: impl Fn(Handled) + Sync,
 ) -> Result<OfflineReport, StoreError> {
     let mut report = OfflineReport::default();
+    // Several bakes may share one.
+    let mut checked: BTreeMap<Checkout, bool> = BTreeMap::new();
     for bake in index::read(directory)? {
         let name = match &bake.platform {
             Some(platform) => format!("{} for {}", bake.package, platform.escape_debug()),
@@ -42,11 +48,25 @@ pub fn verify(
             Ok(pack) => check(&bake, &pack, &progress),
             Err(error) => vec![(name, error)],
         };
-        if problems.is_empty() {
+        let mut complete = problems.is_empty();
+        report.problems.extend(problems);
+        for checkout in &bake.checkouts {
+            complete &= *checked.entry(checkout.clone()).or_insert_with(|| {
+                let checked = check_checkout(checkout);
+                match &checked {
+                    Ok(()) => {
+                        report.checkouts += 1;
+                        report.bytes += checkout.length;
+                    }
+                    Err(reason) => report.problems.push((checkout.to_string(), reason.clone())),
+                }
+                checked.is_ok()
+            });
+        }
+        if complete {
             report.bytes += bake.length;
             report.complete.push(bake);
         }
-        report.problems.extend(problems);
     }
     Ok(report)
 }

@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path};
 
-use larder_trace::{atomic::temporary_name, lock::FileLock};
+use larder_trace::{ContentHash, atomic::temporary_name, lock::FileLock};
 
-use super::{Bake, Tool, index};
+use super::{Bake, Checkout, Objects, Tool, checkouts::pack_objects, index};
 use crate::{
     Mappings, Scope, Store, StoreError, files,
     pack::{Handled, Limits, Options, Pack},
@@ -24,8 +24,8 @@ pub struct Recipe {
     pub toolchain: Vec<Tool>,
 }
 
-/// Adds `mappings` and their artifacts from `store` to the offline store at `directory`, in place of
-/// what was baked there of the same package for the same platform. When an artifact is missing, says
+/// Adds `mappings` and their artifacts from `store`, and `checkouts`, to the offline store at `directory`, in
+/// place of what was baked there of the same package for the same platform. When an artifact is missing, says
 /// so in the report (`missing`), with no bake, and leaves the offline store as it was.
 ///
 /// # Errors
@@ -33,6 +33,7 @@ pub struct Recipe {
 pub fn add(
     store: &Store,
     mappings: &Mappings,
+    checkouts: &[Objects],
     directory: &Path,
     recipe: Recipe,
     options: &Options,
@@ -55,10 +56,15 @@ pub fn add(
         if !report.missing.is_empty() {
             return Ok(None);
         }
-        let pack = Pack::open(&temporary, &Limits::default())?;
-        let (id, length) = (pack.id(), pack.length());
-        let path = index::pack(directory, &id);
-        fs::rename(&temporary, &path).map_err(StoreError::io("write", &path))?;
+        let (id, length) = place(&temporary, directory)?;
+        let mut added = Vec::new();
+        for objects in checkouts {
+            pack_objects(objects, &temporary, options)?;
+            let (pack, length) = place(&temporary, directory)?;
+            let (package, commit) = (objects.package.clone(), objects.commit.clone());
+            added.push(Checkout { package, commit, pack, length });
+        }
+        added.sort();
         let Recipe { package, platform, mut targets, mut toolchain } = recipe;
         targets.sort();
         targets.dedup();
@@ -73,6 +79,7 @@ pub fn add(
             artifacts: report.artifacts as u64,
             pack: id,
             length,
+            checkouts: added,
         };
         bakes.retain(|old| (&old.package, &old.platform) != (&bake.package, &bake.platform));
         bakes.push(bake.clone());
@@ -82,6 +89,15 @@ pub fn add(
     })();
     _ = fs::remove_file(&temporary);
     added.map(|bake| (report, bake))
+}
+
+/// Gives a finished pack its name. Returns its id and its length.
+fn place(temporary: &Path, directory: &Path) -> Result<(ContentHash, u64), StoreError> {
+    let pack = Pack::open(temporary, &Limits::default())?;
+    let (id, length) = (pack.id(), pack.length());
+    let path = index::pack(directory, &id);
+    fs::rename(temporary, &path).map_err(StoreError::io("write", &path))?;
+    Ok((id, length))
 }
 
 /// One bake into a directory at a time; the lock is on the directory itself, so that none is shipped.
@@ -94,7 +110,8 @@ fn lock(directory: &Path) -> Result<FileLock, StoreError> {
 
 /// Removes packs that no bake names any more, and what killed bakes left.
 fn remove_unlisted(packs: &Path, directory: &Path, bakes: &[Bake]) {
-    let listed: Vec<_> = bakes.iter().map(|bake| index::pack(directory, &bake.pack)).collect();
+    let listed: Vec<_> =
+        bakes.iter().flat_map(Bake::packs).map(|id| index::pack(directory, id)).collect();
     for entry in fs::read_dir(packs).into_iter().flatten().flatten() {
         let path = entry.path();
         let ours = files::is_temporary(&path) || path.extension().is_some_and(|it| it == "pack");

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::Path, thread};
 
-use larder_engine::cache::user_store;
+use larder_engine::{cache::user_store, checkouts};
 use larder_remote::Transfer;
 use larder_store::{
     Store, gc, offline, pack, packing,
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     Gc, Unstage, Verify,
-    packs::advance,
+    packs::{advance, and_checkouts},
     report::{Bar, Reporter, bytes, count},
     scopes,
 };
@@ -179,14 +179,15 @@ pub fn bar_for(reporter: &Reporter<'_>, pack: &pack::Pack) -> Bar {
 }
 
 fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<Exit, Failure> {
-    let report = offline::verify(path, |_| ())?;
+    let report = offline::verify(path, |checkout| checkouts::check(path, checkout), |_| ())?;
     let mappings: u64 = report.complete.iter().map(|bake| bake.mappings).sum();
     let artifacts: u64 = report.complete.iter().map(|bake| bake.artifacts).sum();
     let packages: Vec<&str> = report.complete.iter().map(|bake| bake.package.as_str()).collect();
     let text = format!(
-        "{} and {} ({}) in order{}{}",
+        "{} and {}{} ({}) in order{}{}",
         count(mappings, "mapping"),
         count(artifacts, "artifact"),
+        and_checkouts(report.checkouts),
         bytes(report.bytes),
         if packages.is_empty() { "" } else { ": all of " },
         packages.join(", "),
@@ -195,6 +196,7 @@ fn verify_offline(reporter: &Reporter<'_>, path: &Path) -> Result<Exit, Failure>
         "event": "verified",
         "mappings": mappings,
         "artifacts": artifacts,
+        "checkouts": report.checkouts,
         "bytes": report.bytes,
         "bakes": report.complete,
         "corrupt": report.problems.len(),

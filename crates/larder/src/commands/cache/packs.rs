@@ -268,14 +268,16 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Fail
         reporter.failures("missing", missing);
     }
     let baked = baked?;
+    let packed: u64 = baked.bake.checkouts.iter().map(|checkout| checkout.length).sum();
     let text = format!(
-        "baked {} and {} ({}) of {} into {} ({})",
+        "baked {} and {} ({}) of {}{} into {} ({})",
         count(baked.bake.mappings, "mapping"),
         count(baked.bake.artifacts, "artifact"),
         bytes(baked.report.bytes),
         baked.bake.package,
+        and_checkouts(baked.bake.checkouts.len() as u64),
         args.store.display(),
-        bytes(baked.bake.length),
+        bytes(baked.bake.length + packed),
     );
     let mut event = event("baked", &baked.report);
     if let Some(event) = event.as_object_mut() {
@@ -283,6 +285,11 @@ pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Fail
     }
     reporter.done(text, event);
     Ok(Exit::Done)
+}
+
+/// The end of a list that counts what a baked store has.
+pub fn and_checkouts(checkouts: u64) -> String {
+    if checkouts == 0 { String::new() } else { format!(" and {}", count(checkouts, "checkout")) }
 }
 
 /// The service to ask, where one is configured or named, and for what.
