@@ -263,6 +263,7 @@ fn run(
     for (id, end) in &ends {
         failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
     }
+    cx.tell_left();
     cx.close_counts();
     tell_skipped(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());

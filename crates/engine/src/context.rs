@@ -28,6 +28,7 @@ use crate::{
     sandbox::Sandbox,
     search::{Asked, Listings},
     session::Session,
+    step::Elided,
 };
 
 /// The treatment of whatever is out of date.
@@ -97,6 +98,8 @@ pub struct Context {
     idle: Mutex<Vec<Staging>>,
     /// By directory: whether it is a symbolic link.
     links: Mutex<HashMap<RootPath, bool>>,
+    /// Steps whose outputs were left in the store: they may be made after all.
+    left: Mutex<Vec<Arc<Elided>>>,
     stopped: AtomicBool,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
@@ -141,6 +144,7 @@ impl Context {
             asked: Mutex::default(),
             idle: Mutex::default(),
             links: Mutex::default(),
+            left: Mutex::default(),
             stopped: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
@@ -265,6 +269,17 @@ impl Context {
         if !silent || self.reporter.wants_everything() {
             self.reporter.event(&Event::Ended { step, ended, counts: self.counts() });
         }
+    }
+
+    /// Takes note of a step that is counted and whose end is told when the build ends.
+    pub(crate) fn tell_later(&self, step: Arc<Elided>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+    }
+
+    /// Tells how the steps ended whose outputs were left in the store. To be called when no job is left.
+    pub fn tell_left(&self) {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        left.iter().for_each(|step| step.tell(self));
     }
 
     /// Counts the steps that did not come to an end: what they need failed or is out of date, or the

@@ -206,8 +206,8 @@ impl Store {
     }
 
     /// Whether the artifact is in the local store or an offline one, intact, or else can probably be
-    /// fetched. Reads and hashes it.
-    pub(crate) fn is_available(&self, hash: &ContentHash, size: u64) -> bool {
+    /// fetched. Reads and hashes it; a corrupt entry is moved away.
+    pub fn is_available(&self, hash: &ContentHash, size: u64) -> bool {
         self.shelves().any(|(_, shelf)| shelf.is_intact(hash, size)) || self.can_fetch(hash)
     }
 

@@ -100,6 +100,9 @@ impl Step {
         let UpToDate { record, mtimes, on_disk, proof } =
             check(trace_file, &wanted, &OfStep { step: self, cx, inputs })
                 .map_err(|why| self.why(why, inputs))?;
+        if !on_disk && !self.can_be_left(cx, &record) {
+            return Err(Reason::OutputMissing(self.name().output.to_owned()));
+        }
         if on_disk && let Some(stray) = self.stray(cx, &record) {
             return Err(Reason::OutputChanged(stray));
         }

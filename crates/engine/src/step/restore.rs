@@ -45,6 +45,7 @@ impl Step {
                 .searched
                 .as_ref()
                 .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, outputs))
+                && (on_disk || self.can_be_left(cx, outputs))
         })?;
         if !record.describes(&self.expected()) {
             tracing::info!(
@@ -63,6 +64,15 @@ impl Step {
                 None
             }
         }
+    }
+
+    /// Whether the store may be believed to have these outputs when somebody needs them. They are hashed
+    /// on their way out of it, and where nothing saved is to be trusted, before they count as there.
+    pub(super) fn can_be_left(&self, cx: &Context, record: &Outputs) -> bool {
+        !cx.options.rehash
+            || cx.cache.store(&self.place.name).is_some_and(|store| {
+                record.outputs.iter().all(|file| store.is_available(&file.hash, file.size))
+            })
     }
 
     fn put_in_place(
@@ -158,7 +168,11 @@ impl Step {
         let store = cx.cache.store(&self.place.name);
         let here = |file: &OutputFile| {
             store.is_none_or(|store| {
-                store.holds(&file.hash) || !on_disk && store.can_fetch(&file.hash)
+                let held = match cx.options.rehash {
+                    true => store.is_intact(&file.hash, file.size),
+                    false => store.holds(&file.hash),
+                };
+                held || !on_disk && store.can_fetch(&file.hash)
             })
         };
         match (record.outputs.iter().all(here), on_disk) {
