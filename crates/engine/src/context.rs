@@ -12,11 +12,11 @@ use std::{
 };
 
 use larder_project::{
-    path::{PortablePath, RootPath},
+    path::RootPath,
     place::{Place, Places},
     workspace::LARDER_DIR,
 };
-use larder_trace::{BuildTrace, Content, ContentHash, Hashed, Moment, StatIndex};
+use larder_trace::{BuildTrace, ContentHash, Hashed, Moment, StatIndex};
 
 use crate::{
     artifact::{Artifact, Form},
@@ -24,6 +24,7 @@ use crate::{
     cache::Cache,
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     executor::{Executor, ToolPaths},
+    grounds::Grounds,
     job::{Built, Failed, Job, Scheduler},
     sandbox::Sandbox,
     search::{Asked, Listings},
@@ -86,6 +87,8 @@ pub struct Context {
     asked: Mutex<HashMap<RootPath, Arc<Asked>>>,
     /// Where the packages are.
     pub places: Places,
+    /// Where files may be that records name.
+    pub(crate) grounds: Grounds,
     /// A job that is done when steps may change things on disk. It fails when they never may: something
     /// is wrong with what was asked for.
     pub go_ahead: Job<()>,
@@ -126,6 +129,7 @@ impl Context {
         let scheduler = Scheduler::new(session.pool().clone());
         Ok(Arc::new(Self {
             staging: larder.join("tmp").join(std::process::id().to_string()),
+            grounds: Grounds::new(&root, &places),
             places: Places::new(root.clone(), places),
             go_ahead: Job::pending(&scheduler),
             session,
@@ -310,12 +314,6 @@ impl Context {
     /// Passes an event on.
     pub fn report(&self, event: &Event<'_>) {
         self.reporter.event(event);
-    }
-
-    /// The hash of a file that a build found by itself, as it is now; `None` when it is not there.
-    pub fn discovered_hash(&self, place: &Place, path: &PortablePath) -> Option<Hashed> {
-        let path = self.places.find(place, path).ok()?;
-        self.index.file(path.as_str(), Content::of_source(path.as_str())).ok()
     }
 
     /// Takes note of an output just put in place, or verified there.

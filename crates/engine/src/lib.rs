@@ -15,6 +15,7 @@ pub mod depfile;
 pub mod environment;
 pub mod event;
 pub mod executor;
+mod grounds;
 pub mod interrupt;
 pub mod job;
 pub mod linker;

@@ -10,6 +10,7 @@
 //! instant leaves nothing that a later one would take for finished, and commands that outlive it write
 //! where nobody looks.
 
+mod believe;
 mod elided;
 mod examine;
 mod execute;

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use larder_project::path::{PortablePath, RootPath};
+use larder_project::path::RootPath;
 use larder_trace::{
     Content, ContentHash, Expected, Files, Hashed, LogEntry, MTime, OutOfDate, Outputs, Proof,
     Searched, Times, TraceFile, UpToDate, Wanted, check, read_trace_file,
@@ -15,6 +15,7 @@ use super::{Inputs, State, Step, record::tree_names};
 use crate::{
     artifact::{Artifact, Made},
     context::{Context, Mode},
+    grounds::Source,
     reason::{Reason, differences},
 };
 
@@ -45,11 +46,11 @@ impl Files for OfStep<'_> {
     }
 
     fn discovered(&self, path: &str) -> Option<Hashed> {
-        self.cx.discovered_hash(&self.step.place, &PortablePath::recorded(path))
+        self.step.recorded_input(self.cx, path, Source::BuildDirectory)
     }
 
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {
-        self.step.finds_the_same(self.cx, self.inputs, searched, record)
+        self.step.finds_the_same(self.cx, self.inputs, searched, record, Source::BuildDirectory)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{error::Error, fmt, fs};
 
-use larder_project::path::PortablePath;
 use larder_trace::{
     BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
     read_trace_file, write_trace_file,
@@ -13,6 +12,7 @@ use crate::{
     artifact::{Artifact, Made},
     context::{Context, Mode},
     executor::ExecuteError,
+    grounds::Source,
 };
 
 /// Outputs that came from the cache.
@@ -38,13 +38,7 @@ impl Step {
         cache.store(&self.place.name)?;
         let dep_hash = self.prefix.hash_with(inputs.trace);
         let record = cache.lookup(&self.place.name, &dep_hash, |outputs| {
-            outputs.discovered.iter().all(|input| {
-                cx.discovered_hash(&self.place, &PortablePath::recorded(&input.path))
-                    .is_some_and(|hashed| hashed.hash == input.hash)
-            }) && outputs
-                .searched
-                .as_ref()
-                .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, outputs))
+            self.has_the_same_inputs(cx, inputs, outputs, Source::Store)
                 && (on_disk || self.can_be_left(cx, outputs))
         })?;
         if !record.describes(&self.expected()) {
