@@ -142,6 +142,7 @@ pub fn build(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<BuildReport, EngineError> {
     let started = Instant::now();
+    let _heeding = session.processes.heed();
     let plan = load(&request.directory, &request.resolution)?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
