@@ -1,6 +1,7 @@
 //! Builds what is asked for.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use larder_store::{Mappings, offline::Tool};
-use larder_trace::{BuildTrace, Level, describe_io};
+use larder_trace::{BuildTrace, ContentHash, Level, describe_io};
 
 use crate::{
     artifact::Artifact,
@@ -62,6 +63,8 @@ pub struct BuildReport {
     pub tests: Vec<(TargetId, bool)>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
+    /// The targets that these belong to, by dep hash.
+    pub owners: HashMap<ContentHash, String>,
     /// The tools that it was built with, sorted.
     pub tools: Vec<Tool>,
     /// Steps by how they ended.
@@ -202,6 +205,7 @@ pub fn build(
         tests: tests.into_iter().zip(passed).collect(),
         plan,
         mappings: cx.cache.mappings(),
+        owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
         counts: cx.counts(),
         took: started.elapsed(),

@@ -6,12 +6,14 @@
 
 pub mod action;
 pub mod artifact;
+pub mod audit;
 pub mod bake;
 pub mod build;
 pub mod builds;
 pub mod cache;
 pub mod context;
 pub mod depfile;
+pub mod difference;
 pub mod environment;
 pub mod event;
 pub mod executor;

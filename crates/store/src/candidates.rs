@@ -63,25 +63,48 @@ fn parse(text: &[u8], dep_hash: &ContentHash) -> Result<Vec<Outputs>, String> {
     Ok(entries)
 }
 
-/// Puts `outputs` before the other candidates at `path`, in place of one with the same discovered
-/// inputs, found by the same search.
-pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<(), StoreError> {
+/// What recording a candidate found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// The same was there already, with another log perhaps.
+    Known,
+    /// Nothing of these inputs was there.
+    New,
+    /// Something else was made of the same inputs before: this. Both are kept.
+    Differs(Box<Outputs>),
+}
+
+/// Puts `outputs` before the other candidates at `path`, in place of the same outputs made of the same
+/// discovered inputs, found by the same search. Of others made of these, the newest is kept as well.
+pub fn record(
+    path: &Path,
+    dep_hash: &ContentHash,
+    outputs: &Outputs,
+) -> Result<Recorded, StoreError> {
     let mut candidates = match read(path, dep_hash) {
         Found::Candidates(candidates) => candidates,
         Found::Nothing | Found::Corrupt(_) => Vec::new(),
     };
     if candidates.first() == Some(outputs) {
-        return Ok(());
+        return Ok(Recorded::Known);
     }
-    candidates.retain(|candidate| {
-        candidate.discovered != outputs.discovered || candidate.searched != outputs.searched
-    });
-    candidates.insert(0, outputs.clone());
+    let of_same = |candidate: &Outputs| {
+        candidate.discovered == outputs.discovered && candidate.searched == outputs.searched
+    };
+    let known = candidates.iter().any(|it| of_same(it) && it.made_the_same(outputs));
+    let other = candidates.iter().find(|it| of_same(it) && !it.made_the_same(outputs)).cloned();
+    candidates.retain(|candidate| !of_same(candidate));
+    candidates.splice(0..0, std::iter::once(outputs.clone()).chain(other.clone()));
     candidates.truncate(MOST);
     let failed = |error: serde_json::Error| StoreError::io("write", path)(error.into());
     let entries = serde_json::value::to_raw_value(&candidates).map_err(failed)?;
     let checksum = checksum(dep_hash, entries.get());
     let file = OnDisk { schema_version: MAPPINGS_SCHEMA, checksum, entries: &entries };
     let text = serde_json::to_vec(&file).map_err(failed)?;
-    atomic::write(path, &text).map_err(StoreError::io("write", path))
+    atomic::write(path, &text).map_err(StoreError::io("write", path))?;
+    Ok(match other {
+        _ if known => Recorded::Known,
+        Some(other) => Recorded::Differs(Box::new(other)),
+        None => Recorded::New,
+    })
 }

@@ -95,6 +95,13 @@ pub struct Outputs {
     pub log: Vec<LogEntry>,
 }
 
+impl Outputs {
+    /// Whether both are the same files and directories, whatever was read and printed.
+    pub fn made_the_same(&self, other: &Self) -> bool {
+        self.outputs == other.outputs && self.directories == other.directories
+    }
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -110,7 +110,7 @@ impl Step {
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
         let record = metadata.outputs;
-        cx.cache.collect(&self.place.name, &metadata.dep_hash, &record);
+        cx.cache.collect(&self.place.name, &self.target, &metadata.dep_hash, &record);
         self.remember(cx, inputs, metadata.dep_hash, &record, on_disk);
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
@@ -139,10 +139,21 @@ impl Step {
         refused: Option<impl fmt::Display>,
     ) {
         match refused {
-            None => cx.cache.record(&self.place.name, dep_hash, record),
+            // What is made in every build is looked up by nobody, and differs as it is meant to.
+            None if self.always => {}
+            None => {
+                let differs = cx.cache.record(&self.place.name, dep_hash, record);
+                if let Some(difference) = differs {
+                    tracing::info!(
+                        "`{}` does not come out the same from the same inputs: {difference}; both \
+                         results are kept",
+                        self.target
+                    );
+                }
+            }
             Some(error) => tracing::debug!("not kept in the store: {error}"),
         }
-        cx.cache.collect(&self.place.name, dep_hash, record);
+        cx.cache.collect(&self.place.name, &self.target, dep_hash, record);
     }
 
     /// Adds the mapping of outputs that are up to date to those collected, where that is wanted, and
@@ -170,7 +181,7 @@ impl Step {
             })
         };
         match (record.outputs.iter().all(here), on_disk) {
-            (true, _) => cx.cache.collect(&self.place.name, &dep_hash, &record),
+            (true, _) => cx.cache.collect(&self.place.name, &self.target, &dep_hash, &record),
             (false, true) => self.keep_in_store(cx, &dep_hash, &record),
             (false, false) => return cx.options.mode != Mode::Build,
         }

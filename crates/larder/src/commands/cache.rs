@@ -1,5 +1,6 @@
 //! `larder cache`: carries artifacts between stores, staging directories and services.
 
+mod audit;
 mod local;
 mod measure;
 mod packs;
@@ -40,6 +41,8 @@ pub enum Command {
     Bake(packs::Bake),
     /// Check every entry of a store, offline store, staging directory or pack
     Verify(Verify),
+    /// Build some targets again elsewhere, and say which do not come out the same
+    Audit(audit::Audit),
     /// Remove what was least recently used
     Gc(Gc),
     /// Delete everything in the store
@@ -225,6 +228,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Stage(args) => local::stage(app, &reporter, args),
         Command::Unstage(args) => local::unstage(app, &reporter, args),
         Command::Verify(args) => local::verify(app, &reporter, args),
+        Command::Audit(args) => audit::audit(app, &reporter, args),
         Command::Gc(args) => local::gc(app, &reporter, args),
         Command::Clean => local::clean(app, &reporter),
         Command::Stats => local::stats(app, &reporter),
