@@ -89,7 +89,7 @@ pub struct Outputs {
     pub discovered: Vec<DiscoveredInput>,
     /// Where the build looked for inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub searched: Option<Searched>,
+    pub searched: Option<Box<Searched>>,
     /// The messages that the build printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogEntry>,

@@ -116,7 +116,7 @@ fn a_mapping_that_searches_where_its_target_does_not_is_a_miss() {
         move |outputs: &mut Outputs| {
             outputs.discovered.clear();
             let (directories, names) = (directories.clone(), names.clone());
-            outputs.searched = Some(Searched { directories, names, found: none });
+            outputs.searched = Some(Box::new(Searched { directories, names, found: none }));
         }
     };
     let many = |what: &str, count: usize| (0..count).map(|n| format!("{what}{n}")).collect();
