@@ -50,6 +50,9 @@ const SYSTEM: &[&str] = &[
 /// What is there is made up when it is read, and may have no end.
 const KERNEL: &[&str] = &["/dev", "/proc", "/sys"];
 
+/// Files there are in memory, and as good as any.
+const MEMORY: &str = "/dev/shm";
+
 /// It counts as an empty file, and compilers are told to include it.
 const NULL: &str = "/dev/null";
 
@@ -114,11 +117,10 @@ impl Grounds {
         source: Source,
         more: impl FnOnce() -> Vec<Arc<Path>>,
     ) -> bool {
-        let below = |directory: &Path| real.starts_with(directory);
-        let held = !KERNEL.iter().any(|directory| below(Path::new(directory)))
-            && (source == Source::BuildDirectory
-                || self.directories.iter().any(|directory| below(directory))
-                || more().iter().any(|directory| below(directory)));
+        let held = self.is_inside(real)
+            || !is_made_up(real)
+                && (source == Source::BuildDirectory
+                    || more().iter().any(|directory| real.starts_with(directory)));
         if !held {
             self.say(real, "is a directory in which its target does not look for files");
         }
@@ -158,16 +160,20 @@ impl Grounds {
         if !found.is_file() {
             return refused("is no regular file");
         }
-        if KERNEL.iter().any(|directory| real.starts_with(directory)) {
-            return refused("is no file on a disk");
-        }
         if found.len() > LARGEST {
             return refused("is too large");
         }
-        Some(match self.directories.iter().any(|directory| real.starts_with(directory)) {
-            true => Standing::Inside,
-            false => Standing::Elsewhere(real.into()),
-        })
+        if self.is_inside(&real) {
+            return Some(Standing::Inside);
+        }
+        if is_made_up(&real) {
+            return refused("is no file on a disk");
+        }
+        Some(Standing::Elsewhere(real.into()))
+    }
+
+    fn is_inside(&self, real: &Path) -> bool {
+        self.directories.iter().any(|directory| real.starts_with(directory))
     }
 
     /// Says once at info what is not believed, and of the rest the details only.
@@ -181,6 +187,11 @@ impl Grounds {
             true => tracing::debug!("{message}"),
         }
     }
+}
+
+/// Whether what is at `real` is made up by the kernel.
+fn is_made_up(real: &Path) -> bool {
+    KERNEL.iter().any(|directory| real.starts_with(directory)) && !real.starts_with(MEMORY)
 }
 
 #[cfg(test)]
@@ -201,7 +212,10 @@ mod tests {
 
     impl Ground {
         fn new() -> Self {
-            let place = tempfile::tempdir().unwrap();
+            Self::at(tempfile::tempdir().unwrap())
+        }
+
+        fn at(place: tempfile::TempDir) -> Self {
             let root = place.path().join("p");
             for directory in ["p/src", "p/inc", "p/.larder/build", "beside"] {
                 fs::create_dir_all(place.path().join(directory)).unwrap();
@@ -238,6 +252,17 @@ mod tests {
         for path in ["inc/a.h", "src/inc/a.h", ".larder/build/made.h", system, NULL] {
             SOURCES.iter().for_each(|&source| assert!(ground.holds(path, source, &[]), "{path}"));
         }
+    }
+
+    #[test]
+    fn files_in_memory_are_files() {
+        // Not every system has it.
+        let Ok(place) = tempfile::tempdir_in(MEMORY) else { return };
+        let ground = Ground::at(place);
+        ground.file("p/inc/a.h");
+        ground.file("beside/b.h");
+        assert!(ground.holds("inc/a.h", Source::Store, &[]));
+        assert!(ground.holds("../beside/b.h", Source::Store, &["beside"]));
     }
 
     #[test]

@@ -47,10 +47,12 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
         // It may be growing; and files of /proc have no length.
         file.take(most.saturating_add(1)).read_to_end(&mut content)?;
     }
-    match metadata.len().max(content.len() as u64) > most {
-        true => Err(io::ErrorKind::FileTooLarge.into()),
-        false => Ok((content, metadata)),
+    let length = metadata.len().max(content.len() as u64);
+    if length > most {
+        let message = format!("it has {length} bytes, and {most} are the most it may have");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
+    Ok((content, metadata))
 }
 
 #[cfg(test)]
