@@ -1,6 +1,7 @@
 //! Builds what is asked for.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use larder_store::{Mappings, offline::Tool};
-use larder_trace::{BuildTrace, Level, describe_io};
+use larder_trace::{BuildTrace, ContentHash, Level, describe_io};
 
 use crate::{
     artifact::Artifact,
@@ -62,6 +63,8 @@ pub struct BuildReport {
     pub tests: Vec<(TargetId, bool)>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
+    /// The targets that these belong to, by dep hash.
+    pub owners: HashMap<ContentHash, String>,
     /// The tools that it was built with, sorted.
     pub tools: Vec<Tool>,
     /// Steps by how they ended.
@@ -142,6 +145,7 @@ pub fn build(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<BuildReport, EngineError> {
     let started = Instant::now();
+    let _heeding = session.processes.heed();
     let plan = load(&request.directory, &request.resolution)?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
@@ -201,6 +205,7 @@ pub fn build(
         tests: tests.into_iter().zip(passed).collect(),
         plan,
         mappings: cx.cache.mappings(),
+        owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
         counts: cx.counts(),
         took: started.elapsed(),
@@ -263,6 +268,7 @@ fn run(
     for (id, end) in &ends {
         failed[id.index()] = !matches!(end.finished(), Some(Ok(_)));
     }
+    cx.tell_left();
     cx.close_counts();
     tell_skipped(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());

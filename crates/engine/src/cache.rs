@@ -11,12 +11,17 @@ use std::{
 };
 
 use larder_remote::{Config, ConfigError, Credentials};
-use larder_store::{Layout, Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
+use larder_store::{Layout, Lookup, Mappings, Recorded, Scope, Store, StoreError, offline::Tool};
 use larder_trace::{ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
 
-use crate::{environment::Environment, pool::Lane, session::Session};
+use crate::{
+    difference::{Difference, Side, first_difference},
+    environment::Environment,
+    pool::Lane,
+    session::Session,
+};
 
 /// How a build uses the cache.
 #[derive(Debug, Clone, Default)]
@@ -112,6 +117,8 @@ pub struct Cache {
     /// By package: under which scopes its outputs are looked up, the first being where they are filed.
     scopes: HashMap<String, Vec<Scope>>,
     mappings: Option<Mutex<Mappings>>,
+    /// The targets that these belong to.
+    owners: Mutex<HashMap<ContentHash, String>>,
     only_kept: bool,
     /// The tools of this build, once they are known.
     tools: OnceLock<Vec<Tool>>,
@@ -151,6 +158,7 @@ impl Cache {
             session: None,
             scopes: HashMap::new(),
             mappings: None,
+            owners: Mutex::default(),
             only_kept: false,
             tools: OnceLock::new(),
             said_other_tools: AtomicBool::new(false),
@@ -226,11 +234,25 @@ impl Cache {
         }
     }
 
-    /// Files what the build of `dep_hash` left; its artifacts are in the store.
-    pub(crate) fn record(&self, package: &str, dep_hash: &ContentHash, outputs: &Outputs) {
-        let Some(store) = self.store(package) else { return };
-        if let Err(error) = store.record(&self.scopes[package][0], dep_hash, outputs) {
-            tracing::debug!("not kept in the store: {error}");
+    /// Files what the build of `dep_hash` left; its artifacts are in the store. Returns how it differs
+    /// from what was made of the same inputs before, if it does.
+    pub(crate) fn record(
+        &self,
+        package: &str,
+        dep_hash: &ContentHash,
+        outputs: &Outputs,
+    ) -> Option<Difference> {
+        let store = self.store(package)?;
+        match store.record(&self.scopes[package][0], dep_hash, outputs) {
+            Ok(Recorded::Differs(other)) => {
+                let side = |outputs| Side { outputs, store: Some(store) };
+                first_difference(side(&other), side(outputs))
+            }
+            Ok(Recorded::Known | Recorded::New) => None,
+            Err(error) => {
+                tracing::debug!("not kept in the store: {error}");
+                None
+            }
         }
     }
 
@@ -239,15 +261,28 @@ impl Cache {
         self.mappings.is_some()
     }
 
-    /// Adds a mapping of a target of `package` to those collected.
-    pub(crate) fn collect(&self, package: &str, dep_hash: &ContentHash, outputs: &Outputs) {
+    /// Adds a mapping of `target` of `package` to those collected.
+    pub(crate) fn collect(
+        &self,
+        package: &str,
+        target: &str,
+        dep_hash: &ContentHash,
+        outputs: &Outputs,
+    ) {
         if self.only_kept && !self.scopes.contains_key(package) {
             return;
         }
         if let Some(mappings) = &self.mappings {
+            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            owners.insert(*dep_hash, target.to_owned());
             let mut mappings = mappings.lock().unwrap_or_else(PoisonError::into_inner);
             mappings.insert(*dep_hash, outputs.clone());
         }
+    }
+
+    /// The targets that the collected mappings belong to, by dep hash.
+    pub(crate) fn owners(&self) -> HashMap<ContentHash, String> {
+        std::mem::take(&mut *self.owners.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The mappings of all targets touched so far, where they were to be collected.

@@ -12,11 +12,11 @@ use std::{
 };
 
 use larder_project::{
-    path::{PortablePath, RootPath},
+    path::RootPath,
     place::{Place, Places},
     workspace::LARDER_DIR,
 };
-use larder_trace::{BuildTrace, Content, ContentHash, Hashed, Moment, StatIndex};
+use larder_trace::{BuildTrace, ContentHash, Hashed, Moment, StatIndex};
 
 use crate::{
     artifact::{Artifact, Form},
@@ -24,10 +24,12 @@ use crate::{
     cache::Cache,
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     executor::{Executor, ToolPaths},
+    grounds::Grounds,
     job::{Built, Failed, Job, Scheduler},
     sandbox::Sandbox,
     search::{Asked, Listings},
     session::Session,
+    step::Elided,
 };
 
 /// The treatment of whatever is out of date.
@@ -85,6 +87,8 @@ pub struct Context {
     asked: Mutex<HashMap<RootPath, Arc<Asked>>>,
     /// Where the packages are.
     pub places: Places,
+    /// Where files may be that records name.
+    pub(crate) grounds: Grounds,
     /// A job that is done when steps may change things on disk. It fails when they never may: something
     /// is wrong with what was asked for.
     pub go_ahead: Job<()>,
@@ -97,6 +101,8 @@ pub struct Context {
     idle: Mutex<Vec<Staging>>,
     /// By directory: whether it is a symbolic link.
     links: Mutex<HashMap<RootPath, bool>>,
+    /// Steps whose outputs were left in the store: they may be made after all.
+    left: Mutex<Vec<Arc<Elided>>>,
     stopped: AtomicBool,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
@@ -123,6 +129,7 @@ impl Context {
         let scheduler = Scheduler::new(session.pool().clone());
         Ok(Arc::new(Self {
             staging: larder.join("tmp").join(std::process::id().to_string()),
+            grounds: Grounds::new(&root, &places),
             places: Places::new(root.clone(), places),
             go_ahead: Job::pending(&scheduler),
             session,
@@ -141,6 +148,7 @@ impl Context {
             asked: Mutex::default(),
             idle: Mutex::default(),
             links: Mutex::default(),
+            left: Mutex::default(),
             stopped: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
@@ -267,6 +275,17 @@ impl Context {
         }
     }
 
+    /// Takes note of a step that is counted and whose end is told when the build ends.
+    pub(crate) fn tell_later(&self, step: Arc<Elided>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+    }
+
+    /// Tells how the steps ended whose outputs were left in the store. To be called when no job is left.
+    pub fn tell_left(&self) {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        left.iter().for_each(|step| step.tell(self));
+    }
+
     /// Counts the steps that did not come to an end: what they need failed or is out of date, or the
     /// build was ended. To be called when no job is left.
     pub fn close_counts(&self) {
@@ -295,12 +314,6 @@ impl Context {
     /// Passes an event on.
     pub fn report(&self, event: &Event<'_>) {
         self.reporter.event(event);
-    }
-
-    /// The hash of a file that a build found by itself, as it is now; `None` when it is not there.
-    pub fn discovered_hash(&self, place: &Place, path: &PortablePath) -> Option<Hashed> {
-        let path = self.places.find(place, path).ok()?;
-        self.index.file(path.as_str(), Content::of_source(path.as_str())).ok()
     }
 
     /// Takes note of an output just put in place, or verified there.

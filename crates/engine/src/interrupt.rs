@@ -1,6 +1,9 @@
-//! Ending a build from outside, by Ctrl-C and its like.
+//! Ending larder from outside, by Ctrl-C and its like.
 //!
-//! Commands are in process groups of their own, so that nothing but this would end them, not even a
+//! Work that does not look whether it was interrupted ends at once: nothing half-made is ever visible, so
+//! that is safe at any instant. A build ends in good order, and says what it came to.
+//!
+//! Its commands are in process groups of their own, so that nothing but this would end them, not even a
 //! terminal that is closed. They are asked the first time, and killed two seconds later or the second
 //! time. A build that does not end then, because it waits for somebody else, is given up; one that runs
 //! no command, sooner.
@@ -19,7 +22,7 @@ use signal_hook::{
     low_level::pipe,
 };
 
-use crate::process::{PATIENCE, Processes};
+use crate::process::{PATIENCE, Processes, end_all};
 
 /// How long after its commands were killed a build may take to end.
 const CLOSING: Duration = Duration::from_millis(800);
@@ -78,8 +81,8 @@ impl Ending {
 }
 
 /// From now on, SIGINT, SIGTERM, SIGQUIT and SIGHUP (unless `nohup` has it ignored) interrupt
-/// `processes`. When the build has not ended three seconds after the first, `overdue` is called; it is
-/// to end this process.
+/// `processes`. When nobody heeds that, or has not ended three seconds after the first, whatever this
+/// process has started is ended and `overdue` is called, which is to end this process.
 ///
 /// # Errors
 /// When there is no thread for it, or the system does not allow it.
@@ -91,6 +94,7 @@ pub fn end_on_signals(
     // First the one who listens: a signal that is caught and heard by nobody would end nothing.
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if listen(&arrived, &processes) {
+            end_all();
             overdue();
         }
     })?;
@@ -115,6 +119,7 @@ fn listen(mut arrived: &UnixStream, processes: &Processes) -> bool {
         };
         match measure {
             Some(Measure::Ask) if processes.interrupt(Signal::TERM) => {}
+            Some(Measure::Ask) if !processes.heeded() => return true,
             Some(Measure::Ask) => ending.nothing_runs(Instant::now()),
             Some(Measure::Kill) => {
                 processes.interrupt(Signal::KILL);

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod artifact;
+pub mod audit;
 pub mod bake;
 pub mod build;
 pub mod builds;
@@ -13,9 +14,11 @@ pub mod cache;
 pub mod checkouts;
 pub mod context;
 pub mod depfile;
+pub mod difference;
 pub mod environment;
 pub mod event;
 pub mod executor;
+mod grounds;
 pub mod interrupt;
 pub mod job;
 pub mod linker;

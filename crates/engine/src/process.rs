@@ -7,6 +7,7 @@
 
 mod capture;
 mod command_line;
+mod descendants;
 mod exit;
 mod group;
 mod start;
@@ -19,7 +20,7 @@ use std::{
     process::Child,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -36,6 +37,7 @@ use wait4::Wait4;
 use self::capture::Capture;
 pub use self::{
     command_line::{Spec, argument_path},
+    descendants::end_all,
     exit::{Cost, Exit},
 };
 use crate::sandbox::{Sandbox, SandboxError, View};
@@ -106,6 +108,18 @@ pub enum ProcessError {
 pub struct Processes {
     running: Mutex<HashSet<Pid>>,
     interrupted: AtomicBool,
+    /// How many builds end by themselves when they are interrupted.
+    heeded: AtomicUsize,
+}
+
+/// Work that ends by itself, in good order, when the processes are interrupted. Until it is dropped.
+#[derive(Debug)]
+pub struct Heeding<'p>(&'p Processes);
+
+impl Drop for Heeding<'_> {
+    fn drop(&mut self) {
+        self.0.heeded.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Processes {
@@ -116,6 +130,17 @@ impl Processes {
     /// Whether [`Self::interrupt`] was called.
     pub fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
+    }
+
+    /// Says that what follows looks whether it was interrupted, and then ends.
+    pub fn heed(&self) -> Heeding<'_> {
+        self.heeded.fetch_add(1, Ordering::AcqRel);
+        Heeding(self)
+    }
+
+    /// Whether anything at hand ends by itself when it is interrupted.
+    pub fn heeded(&self) -> bool {
+        self.heeded.load(Ordering::Acquire) > 0
     }
 
     /// Sends `signal` to every running command and its descendants, and lets no other start. Returns

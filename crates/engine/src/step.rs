@@ -10,6 +10,7 @@
 //! instant leaves nothing that a later one would take for finished, and commands that outlive it write
 //! where nobody looks.
 
+mod believe;
 mod elided;
 mod examine;
 mod execute;
@@ -37,7 +38,7 @@ use crate::{
 };
 
 pub use self::elided::Elided;
-use self::{examine::Fresh, restore::Restored};
+use self::{elided::Ending, examine::Fresh, restore::Restored};
 
 /// How some outputs are made from some inputs.
 pub struct Step {
@@ -198,9 +199,12 @@ impl Step {
             state = match state {
                 State::Unexamined => self.examine(cx, inputs),
                 State::UpToDate(mut fresh) => {
-                    self.tell(cx, Status::Replayed, &fresh.log, None, started.elapsed());
-                    if !fresh.on_disk {
-                        self.leave_in_store(inputs, &mut fresh.artifacts, Status::Replayed);
+                    let (status, took) = (Status::Replayed, started.elapsed());
+                    if fresh.on_disk {
+                        self.tell(cx, status, &fresh.log, None, took);
+                    } else {
+                        let ending = Ending { status, log: fresh.log, reason: None, took };
+                        self.leave_in_store(cx, inputs, &mut fresh.artifacts, ending);
                     }
                     return Flow::Ended(Ok(self.built(fresh.artifacts)));
                 }
@@ -224,10 +228,13 @@ impl Step {
                     }
                 },
                 State::Restored(mut restored, reason) => {
-                    let log = &restored.record.log;
-                    self.tell(cx, Status::Restored, log, Some(&reason), started.elapsed());
-                    if !restored.on_disk {
-                        self.leave_in_store(inputs, &mut restored.artifacts, Status::Restored);
+                    let (status, took) = (Status::Restored, started.elapsed());
+                    let log = restored.record.log;
+                    if restored.on_disk {
+                        self.tell(cx, status, &log, Some(&reason), took);
+                    } else {
+                        let ending = Ending { status, log, reason: Some(reason), took };
+                        self.leave_in_store(cx, inputs, &mut restored.artifacts, ending);
                     }
                     return Flow::Ended(Ok(self.built(restored.artifacts)));
                 }

@@ -22,6 +22,7 @@ use larder_engine::{
     cache::StoreSettings,
     checkouts,
     environment::Environment,
+    interrupt,
     pool::Slots,
     process::Processes,
     session::{Session, Settings},
@@ -56,9 +57,19 @@ pub struct App {
     pub store: StoreSettings,
     /// The commands that run, for whoever has to end them: a signal, or a panic.
     pub processes: Arc<Processes>,
+    /// Why signals end larder as they end any program, if they do.
+    signals: Result<(), String>,
 }
 
 impl App {
+    /// Makes sure that signals end the commands of a build, which are in process groups of their own.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn ends_commands(&self) -> Result<(), Failure> {
+        self.signals.clone().map_err(Failure::failed)
+    }
+
     /// Begins a session in which at most `commands` run at once: as many as there are processors, when
     /// absent.
     pub fn session(&self, commands: Option<u16>) -> Arc<Session> {
@@ -96,15 +107,20 @@ pub fn run(cli: Cli) -> ExitCode {
     let mut resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
     resolution.baked = checkouts::baked(&store);
-    let app = App {
+    let mut app = App {
         ui: Arc::new(ui),
         global: cli.global,
         environment,
         resolution,
         store,
         processes: Arc::default(),
+        signals: Ok(()),
     };
     diagnostics::install(app.ui.clone(), app.global.verbose);
+    // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
+    let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
+    app.signals = interrupt::end_on_signals(app.processes.clone(), overdue)
+        .map_err(|error| format!("cannot wait for signals: {}", describe_io(&error)));
     let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));
     mistake::print(ended.as_ref().err(), &app.ui);
     let exit = ended.unwrap_or_else(|failure| failure.exit);

@@ -284,9 +284,11 @@ impl Ui {
         let headline = match ended.status {
             Status::Failed | Status::OutOfDate => true,
             Status::Skipped => self.verbose,
-            Status::Built | Status::Restored => {
+            Status::Built => {
                 self.verbose || wanted.explain || self.bar.is_none() || !shown.is_empty()
             }
+            // The last line counts them.
+            Status::Restored => self.verbose || wanted.explain || !shown.is_empty(),
             Status::Replayed => self.verbose || !shown.is_empty(),
         };
         if self.quiet && ended.status != Status::Failed && ended.status != Status::OutOfDate {

@@ -570,6 +570,47 @@ fn no_signal_reaches_other_processes() {
 
 /// On a kernel without Landlock, which the filter of the calling thread pretends to be.
 #[test]
+fn no_other_process_is_slowed_down_and_no_namespace_made() {
+    let package = Package::new(
+        "[[command]]\nname = \"m\"\ninputs = [\"mean\"]\noutputs = [\"m\"]\nrun = [\"sh\", \"mean\", \"{out}\"]\n",
+    );
+    // The test itself: it is the user's, and not the command's.
+    let victim = std::process::id();
+    let scheduling = || {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{victim}/{file}")).unwrap();
+        let stat = read("stat");
+        let nice = stat.rsplit(") ").next().unwrap().split(' ').nth(16).unwrap().to_owned();
+        let status = read("status");
+        let processors = status.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap();
+        (nice, processors.to_owned())
+    };
+    let before = scheduling();
+    package.write(
+        "mean",
+        &format!(
+            "try() {{ \"$@\" >/dev/null 2>&1 && echo \"$*\"; }}\n\
+             {{\n\
+             try renice -n 7 -p {victim}\n\
+             try taskset -p 1 {victim}\n\
+             try ionice -c 3 -p {victim}\n\
+             try chrt -b -p 0 {victim}\n\
+             try unshare -U true\n\
+             try unshare -m true\n\
+             try unshare -n true\n\
+             echo of its own:\n\
+             try nice -n 1 true\n\
+             try ionice -c 3 true\n\
+             try sh -c 'true & wait'\n\
+             }} > \"$1\"\n"
+        ),
+    );
+    package.succeed(&["build", "--sandbox"]);
+    assert_eq!(scheduling(), before);
+    let own = "nice -n 1 true\nionice -c 3 true\nsh -c true & wait\n";
+    assert_eq!(package.built("m"), format!("of its own:\n{own}"));
+}
+
+#[test]
 fn without_landlock_nothing_is_built() {
     let package = Package::new(
         "\n[[command]]\nname = \"c\"\noutputs = [\"c\"]\nrun = [\"touch\", \"{out}\"]\n",

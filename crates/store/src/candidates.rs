@@ -75,22 +75,45 @@ pub fn forget(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<
     }
 }
 
-/// Puts `outputs` before the other candidates at `path`, in place of one with the same discovered
-/// inputs, found by the same search.
-pub fn record(path: &Path, dep_hash: &ContentHash, outputs: &Outputs) -> Result<(), StoreError> {
+/// What recording a candidate found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// The same was there already, with another log perhaps.
+    Known,
+    /// Nothing of these inputs was there.
+    New,
+    /// Something else was made of the same inputs before: this. Both are kept.
+    Differs(Box<Outputs>),
+}
+
+/// Puts `outputs` before the other candidates at `path`, in place of the same outputs made of the same
+/// discovered inputs, found by the same search. Of others made of these, the newest is kept as well.
+pub fn record(
+    path: &Path,
+    dep_hash: &ContentHash,
+    outputs: &Outputs,
+) -> Result<Recorded, StoreError> {
     let mut candidates = match read(path, dep_hash) {
         Found::Candidates(candidates) => candidates,
         Found::Nothing | Found::Corrupt(_) => Vec::new(),
     };
     if candidates.first() == Some(outputs) {
-        return Ok(());
+        return Ok(Recorded::Known);
     }
-    candidates.retain(|candidate| {
-        candidate.discovered != outputs.discovered || candidate.searched != outputs.searched
-    });
-    candidates.insert(0, outputs.clone());
+    let of_same = |candidate: &Outputs| {
+        candidate.discovered == outputs.discovered && candidate.searched == outputs.searched
+    };
+    let known = candidates.iter().any(|it| of_same(it) && it.made_the_same(outputs));
+    let other = candidates.iter().find(|it| of_same(it) && !it.made_the_same(outputs)).cloned();
+    candidates.retain(|candidate| !of_same(candidate));
+    candidates.splice(0..0, std::iter::once(outputs.clone()).chain(other.clone()));
     candidates.truncate(MOST);
-    write(path, dep_hash, &candidates)
+    write(path, dep_hash, &candidates)?;
+    Ok(match other {
+        _ if known => Recorded::Known,
+        Some(other) => Recorded::Differs(Box::new(other)),
+        None => Recorded::New,
+    })
 }
 
 fn write(path: &Path, dep_hash: &ContentHash, candidates: &[Outputs]) -> Result<(), StoreError> {

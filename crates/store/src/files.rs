@@ -1,14 +1,13 @@
 //! Reading and listing files that others may have put there.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
+pub use larder_trace::open_regular;
 use larder_trace::{ContentHash, atomic};
-use rustix::{fs::OFlags, io::Errno};
 
 use crate::StoreError;
 
@@ -32,39 +31,9 @@ pub fn remove_any(path: &Path) -> io::Result<()> {
 /// No small file of a store is longer, in bytes. One that is was put there by somebody else.
 const LONGEST: u64 = 256 << 20;
 
-/// Reads a small file of the store, as [`open_regular`] opens it.
+/// Reads a small file of the store, if it is a regular one.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    let (mut file, metadata) = open_regular(path)?;
-    if metadata.len() > LONGEST {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    // Files of the store are written once: its length is known.
-    let mut content = vec![0; metadata.len() as usize];
-    file.read_exact(&mut content)?;
-    Ok(content)
-}
-
-/// Opens a regular file for reading; a symlink, FIFO, device or directory at `path` is an error,
-/// and none of them is waited for.
-pub fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
-    let open = |flags: OFlags| {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
-    };
-    // Looking at a file is not using it. Only its owner may leave the access time alone.
-    #[cfg(target_os = "linux")]
-    let file = open(OFlags::NOATIME).or_else(|error| match Errno::from_io_error(&error) {
-        Some(Errno::PERM) => open(OFlags::empty()),
-        _ => Err(error),
-    })?;
-    #[cfg(not(target_os = "linux"))]
-    let file = open(OFlags::empty())?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() {
-        Ok((file, metadata))
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
-    }
+    larder_trace::read_regular(path, LONGEST).map(|(content, _)| content)
 }
 
 /// The hash and length of what `reader` yields.

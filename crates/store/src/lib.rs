@@ -26,6 +26,7 @@ mod store;
 pub mod verify;
 
 pub use artifacts::{How, Miss, TakenIn};
+pub use candidates::Recorded;
 pub use error::StoreError;
 pub use files::is_temporary;
 pub use layout::Layout;

@@ -1,10 +1,19 @@
 //! Mappings files: dep hashes to outputs, as JSON Lines that travel between machines.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+mod lines;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+};
 
 use larder_trace::{ContentHash, Outputs, atomic};
 
-use crate::{ArtifactName, NameError, StoreError, check_outputs};
+use self::lines::{Lines, ReadError};
+
+use crate::{ArtifactName, NameError, StoreError};
 
 /// The schema version that line 1 of a mappings file carries.
 pub const MAPPINGS_SCHEMA: &str = "1";
@@ -34,6 +43,9 @@ pub enum MappingsReason {
     /// Not UTF-8, or not `["<dep hash>", <outputs>]`.
     #[error("{0}")]
     Malformed(String),
+    /// Longer than any line is that larder writes.
+    #[error("it is longer than {} MiB", lines::LONGEST >> 20)]
+    TooLong,
     /// An output path breaks the grammar.
     #[error(transparent)]
     Path(#[from] NameError),
@@ -49,10 +61,24 @@ pub enum MappingsReason {
 }
 
 /// The content of a mappings file: for each dep hash, the outputs of the target that was built.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// There may be a million of them, and most are read and never changed: those are kept without any room
+/// between them.
+#[derive(Debug, Clone, Default)]
 pub struct Mappings {
-    entries: BTreeMap<ContentHash, Outputs>,
+    /// Those that were read, sorted by dep hash.
+    read: Vec<(ContentHash, Outputs)>,
+    /// All others.
+    added: BTreeMap<ContentHash, Outputs>,
 }
+
+impl PartialEq for Mappings {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Mappings {}
 
 /// An artifact as the mappings describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,46 +94,68 @@ pub struct MappedArtifact {
 }
 
 impl Mappings {
+    fn position(&self, dep_hash: &ContentHash) -> Option<usize> {
+        self.read.binary_search_by(|(known, _)| known.cmp(dep_hash)).ok()
+    }
+
     /// Sets the outputs of `dep_hash`.
     pub fn insert(&mut self, dep_hash: ContentHash, outputs: Outputs) {
-        self.entries.insert(dep_hash, outputs);
+        match self.position(&dep_hash).and_then(|position| self.read.get_mut(position)) {
+            Some((_, known)) => *known = outputs,
+            None => _ = self.added.insert(dep_hash, outputs),
+        }
     }
 
     /// The outputs of `dep_hash`.
     pub fn get(&self, dep_hash: &ContentHash) -> Option<&Outputs> {
-        self.entries.get(dep_hash)
+        let read = self.position(dep_hash).and_then(|position| self.read.get(position));
+        read.map(|(_, outputs)| outputs).or_else(|| self.added.get(dep_hash))
     }
 
     /// All entries, by dep hash.
     pub fn iter(&self) -> impl Iterator<Item = (&ContentHash, &Outputs)> {
-        self.entries.iter()
+        let mut read = self.read.iter().map(|(dep_hash, outputs)| (dep_hash, outputs)).peekable();
+        let mut added = self.added.iter().peekable();
+        std::iter::from_fn(move || match (read.peek(), added.peek()) {
+            (Some((first, _)), Some((other, _))) if other < first => added.next(),
+            (Some(_), _) => read.next(),
+            (None, _) => added.next(),
+        })
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.read.len() + self.added.len()
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Keeps the entries whose outputs `keep` says yes to.
     pub fn retain(&mut self, mut keep: impl FnMut(&Outputs) -> bool) {
-        self.entries.retain(|_, outputs| keep(outputs));
+        self.read.retain(|(_, outputs)| keep(outputs));
+        self.added.retain(|_, outputs| keep(outputs));
     }
 
     /// Takes over every entry of `other`.
     pub fn extend(&mut self, other: Self) {
-        self.entries.extend(other.entries);
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let Self { read, added } = other;
+        read.into_iter()
+            .chain(added)
+            .for_each(|(dep_hash, outputs)| self.insert(dep_hash, outputs));
     }
 
     /// Every artifact mentioned, once. Of the names that outputs with the same content lend it, the
     /// smallest.
     pub fn artifacts(&self) -> BTreeMap<ContentHash, MappedArtifact> {
         let mut artifacts = BTreeMap::<_, MappedArtifact>::new();
-        for file in self.entries.values().flat_map(|outputs| &outputs.outputs) {
+        for file in self.iter().flat_map(|(_, outputs)| &outputs.outputs) {
             let name = ArtifactName::of_output(file.hash, &file.path);
             artifacts
                 .entry(file.hash)
@@ -132,57 +180,19 @@ impl Mappings {
 
     /// Parses a mappings file. Refuses anything of which it is not sure.
     pub fn parse(text: &[u8]) -> Result<Self, MappingsError> {
-        let mut lines = text.split(|byte| *byte == b'\n').zip(1..);
-        let version =
-            lines.next().and_then(|(line, _)| serde_json::from_slice::<String>(line).ok());
-        match version {
-            Some(version) if version == MAPPINGS_SCHEMA => {}
-            Some(version) => {
-                return Err(MappingsError {
-                    line: 1,
-                    reason: MappingsReason::FutureSchema(version),
-                });
+        Lines::new(text).parse().map_err(|error| match error {
+            ReadError::Refused(error) => error,
+            // Memory can always be read.
+            ReadError::Io(error) => {
+                MappingsError { line: 1, reason: MappingsReason::Malformed(error.to_string()) }
             }
-            None => {
-                return Err(MappingsError { line: 1, reason: MappingsReason::NoSchema });
-            }
-        }
-        let mut entries = BTreeMap::<ContentHash, (usize, Outputs)>::new();
-        let mut sizes = BTreeMap::new();
-        for (text, line) in lines {
-            if text.is_empty() {
-                continue;
-            }
-            let refused = |reason| MappingsError { line, reason };
-            let (dep_hash, outputs): (ContentHash, Outputs) = serde_json::from_slice(text)
-                .map_err(|error| {
-                    // The error's own line is always 1.
-                    let text = error.to_string().replace(" at line 1 column", " at column");
-                    refused(MappingsReason::Malformed(text))
-                })?;
-            check_outputs(&outputs).map_err(|error| refused(error.into()))?;
-            for file in &outputs.outputs {
-                if *sizes.entry(file.hash).or_insert(file.size) != file.size {
-                    return Err(refused(MappingsReason::SizeConflict(file.hash)));
-                }
-            }
-            if let Some((earlier, other)) = entries.get(&dep_hash) {
-                return Err(refused(if *other == outputs {
-                    MappingsReason::Duplicate(*earlier)
-                } else {
-                    MappingsReason::Conflict(*earlier)
-                }));
-            }
-            entries.insert(dep_hash, (line, outputs));
-        }
-        let entries = entries.into_iter().map(|(hash, (_, outputs))| (hash, outputs)).collect();
-        Ok(Self { entries })
+        })
     }
 
     /// The text of the mappings file: the same for the same entries.
     pub fn to_text(&self) -> Vec<u8> {
         let mut text = format!("{MAPPINGS_SCHEMA:?}\n").into_bytes();
-        for entry in &self.entries {
+        for entry in self.iter() {
             // Strings, numbers and lists of them: writing them to memory cannot fail.
             if serde_json::to_writer(&mut text, &entry).is_ok() {
                 text.push(b'\n');
@@ -193,8 +203,11 @@ impl Mappings {
 
     /// Reads the mappings file at `path`.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let text = fs::read(path).map_err(StoreError::io("read", path))?;
-        Self::parse(&text).map_err(|source| StoreError::Mappings { path: path.to_owned(), source })
+        let file = File::open(path).map_err(StoreError::io("read", path))?;
+        Lines::new(BufReader::new(file)).parse().map_err(|error| match error {
+            ReadError::Refused(source) => StoreError::Mappings { path: path.to_owned(), source },
+            ReadError::Io(error) => StoreError::io("read", path)(error),
+        })
     }
 
     /// [`read`](Self::read), but `None` where there is no file.
@@ -217,7 +230,7 @@ impl Mappings {
 
 impl FromIterator<(ContentHash, Outputs)> for Mappings {
     fn from_iter<I: IntoIterator<Item = (ContentHash, Outputs)>>(entries: I) -> Self {
-        Self { entries: entries.into_iter().collect() }
+        Self { read: Vec::new(), added: entries.into_iter().collect() }
     }
 }
 

@@ -13,7 +13,7 @@ use larder_trace::{ContentHash, OutputFile, Outputs};
 use crate::{
     How, Layout, Mappings, Miss, Scope, StoreError, TakenIn,
     artifacts::Artifacts,
-    candidates::{self, Found},
+    candidates::{self, Found, Recorded},
     check_outputs,
     lookup::{Hit, Lookup, MissReason, Tier},
     offline::{Bake, Offline, Shelf},
@@ -206,8 +206,8 @@ impl Store {
     }
 
     /// Whether the artifact is in the local store or an offline one, intact, or else can probably be
-    /// fetched. Reads and hashes it.
-    pub(crate) fn is_available(&self, hash: &ContentHash, size: u64) -> bool {
+    /// fetched. Reads and hashes it; a corrupt entry is moved away.
+    pub fn is_available(&self, hash: &ContentHash, size: u64) -> bool {
         self.shelves().any(|(_, shelf)| shelf.is_intact(hash, size)) || self.can_fetch(hash)
     }
 
@@ -309,14 +309,15 @@ impl Store {
         self.local.adopt(source, hash, executable)
     }
 
-    /// Records what the build of `dep_hash` left, before older candidates. To be called when the
-    /// artifacts are in, so that nobody finds a mapping without them.
+    /// Records what the build of `dep_hash` left, before older candidates, and says whether something
+    /// else was made of the same inputs before. To be called when the artifacts are in, so that nobody
+    /// finds a mapping without them.
     pub fn record(
         &self,
         scope: &Scope,
         dep_hash: &ContentHash,
         outputs: &Outputs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Recorded, StoreError> {
         check_outputs(outputs)?;
         candidates::record(&self.layout().candidates(scope, dep_hash), dep_hash, outputs)
     }
@@ -331,9 +332,22 @@ impl Store {
         candidates::forget(&self.layout().candidates(scope, dep_hash), dep_hash, outputs)
     }
 
-    /// Records every entry of `mappings`.
+    /// Records every entry of `mappings`. Says how many of them are of other bytes than what is known
+    /// here of the same inputs.
     pub fn record_all(&self, scope: &Scope, mappings: &Mappings) -> Result<(), StoreError> {
-        mappings.iter().try_for_each(|(dep_hash, outputs)| self.record(scope, dep_hash, outputs))
+        let mut differ = 0;
+        for (dep_hash, outputs) in mappings.iter() {
+            let recorded = self.record(scope, dep_hash, outputs)?;
+            differ += usize::from(matches!(recorded, Recorded::Differs(_)));
+        }
+        if differ > 0 {
+            tracing::info!(
+                "{differ} of {} mappings were made of the same inputs as something in the store, with \
+                 other bytes; both are kept (`larder cache audit` finds what does not come out the same)",
+                mappings.len()
+            );
+        }
+        Ok(())
     }
 
     /// Deletes everything in the store.

@@ -10,7 +10,9 @@ use std::{
     time::Instant,
 };
 
-use larder_store::{How, Lookup, Miss, MissReason, Scope, Store, StoreError, Tier, Upstream};
+use larder_store::{
+    How, Lookup, Miss, MissReason, Recorded, Scope, Store, StoreError, Tier, Upstream,
+};
 use larder_testkit::files::write;
 use larder_testkit::stores::{Stored, hash, output, scope};
 use larder_trace::{DiscoveredInput, OutputFile, Outputs};
@@ -100,6 +102,29 @@ fn the_first_candidate_whose_headers_match_is_the_hit() {
     let gone =
         f.store.lookup(&scope(), &hash("dep"), |outputs| outputs.discovered[0].hash == hash("one"));
     assert_eq!(gone, Lookup::Miss(MissReason::InputsDiffer));
+}
+
+#[test]
+fn of_the_same_inputs_the_two_newest_results_are_kept() {
+    let f = Fixture::new();
+    let made =
+        |content: &str| Outputs { outputs: vec![f.built("a.o", content)], ..Outputs::default() };
+    let record = |content: &str| f.store.record(&scope(), &hash("dep"), &made(content)).unwrap();
+    let differs = |content: &str| Recorded::Differs(Box::new(made(content)));
+    assert_eq!(record("one"), Recorded::New);
+    assert_eq!(record("one"), Recorded::Known);
+    assert_eq!(record("two"), differs("one"));
+    assert_eq!(record("one"), Recorded::Known);
+    assert_eq!(record("three"), differs("one"));
+    assert_eq!(record("two"), differs("three"));
+    // The newest comes first, and the other one when that is gone.
+    for content in ["two", "three"] {
+        let Lookup::Hit(hit) = f.store.lookup(&scope(), &hash("dep"), |_| true) else { panic!() };
+        assert_eq!(hit.outputs, made(content));
+        fs::remove_file(f.store.layout().artifact(&hash(content))).unwrap();
+    }
+    let gone = f.store.lookup(&scope(), &hash("dep"), |_| true);
+    assert_eq!(gone, Lookup::Miss(MissReason::ArtifactAbsent));
 }
 
 #[test]

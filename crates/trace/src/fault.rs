@@ -6,6 +6,9 @@ use std::io;
 pub fn describe_io(error: &io::Error) -> String {
     let said = error.to_string();
     let said = said.split(" (os error ").next().unwrap_or(&said);
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return format!("{said} (a symbolic link is where a file should be: remove it)");
+    }
     let help = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space and try again; what is built stays built"

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{BuildTrace, Content, ContentHash, MTime, atomic, compute_file_hash};
+use crate::{BuildTrace, Content, ContentHash, MTime, atomic, compute_file_hash, read_regular};
 
 /// Where the hash of `file` is kept: the same name with `.hash` appended.
 pub fn hash_file_path(file: &Path) -> PathBuf {
@@ -45,12 +45,10 @@ pub fn fetch_file_hash(file: &Path, content: Content, rehash: bool) -> io::Resul
 
 fn trusted_hash(file: &Path, metadata: &fs::Metadata) -> Option<ContentHash> {
     let path = hash_file_path(file);
-    let saved = fs::metadata(&path).ok()?;
     // Longer than a hash with a line ending is no hash file of ours.
-    if MTime::from(&saved) < MTime::from(metadata) || saved.len() > 66 {
-        return None;
-    }
-    fs::read_to_string(&path).ok()?.trim_end().parse().ok()
+    let (text, saved) = read_regular(&path, 66).ok()?;
+    let newer = MTime::from(&saved) >= MTime::from(metadata);
+    newer.then(|| std::str::from_utf8(&text).ok()?.trim_end().parse().ok()).flatten()
 }
 
 /// The trace of `file`: its fetched hash and its modification time (Lake's `fetchFileTrace`).

@@ -12,8 +12,7 @@ mod tables;
 mod walk;
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -27,6 +26,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::{
     Content, ContentHash, FileStat, Hashed, MTime, Moment, OutputFile, atomic, look::look,
+    open_regular,
 };
 use file::{Fact, IndexFile, TargetEntry, digest, target_name};
 pub use walk::Walk;
@@ -93,9 +93,8 @@ impl StatIndex {
     fn open_under(root: &Path, file: &Path, rehash: bool, boot: ContentHash) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
-        let base = File::open(file).ok().and_then(|mut opened| {
-            let length = opened.metadata().ok()?.len();
-            let index = IndexFile::read(&mut opened, length, boot);
+        let base = open_regular(file).ok().and_then(|(mut opened, metadata)| {
+            let index = IndexFile::read(&mut opened, metadata.len(), boot);
             if index.is_none() {
                 tracing::debug!("ignoring the stat index {}: it is damaged", file.display());
             }

@@ -23,6 +23,7 @@ mod metadata;
 mod mtime;
 mod platform;
 mod record;
+mod regular;
 mod trace;
 mod up_to_date;
 
@@ -43,6 +44,7 @@ pub use metadata::{
 pub use mtime::{FileStat, MTime, Moment};
 pub use platform::{host_platform, platform_trace};
 pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs, Searched};
+pub use regular::{open_regular, read_regular};
 pub use trace::BuildTrace;
 pub use up_to_date::{
     BuildError, BuildLog, Outcome, Policy, build_file_unless_up_to_date, build_unless_up_to_date,

@@ -4,12 +4,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     thread,
     time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// How often a waiter looks whether it is its turn, or whether it is to stop.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -34,8 +35,11 @@ impl FileLock {
         stop: &dyn Fn() -> bool,
         waiting: impl FnOnce(Option<u32>),
     ) -> io::Result<Self> {
-        let open =
-            || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        // A link would have another file written to, and a pipe would be waited for.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).custom_flags(flags);
+        let open = || options.open(path);
         let mut file = open().or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
@@ -141,6 +145,16 @@ mod tests {
         fs::write(&path, "4711\n").unwrap();
         assert!(FileLock::take(&path, NEVER, |_| panic!()).unwrap().holder_died);
         assert!(!FileLock::take(&path, NEVER, |_| panic!()).unwrap().holder_died);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_lock_has_nothing_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, precious) = (dir.path().join("lock"), dir.path().join("precious"));
+        fs::write(&precious, "content").unwrap();
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        assert!(FileLock::take(&path, NEVER, |_| ()).is_err());
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "content");
     }
 
     #[test]

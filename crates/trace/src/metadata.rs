@@ -1,15 +1,10 @@
 //! `OUTPUT.trace`: the record of a finished build, beside what it built.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildTrace, ContentHash, MTime, Outputs, atomic};
+use crate::{BuildTrace, ContentHash, MTime, Outputs, atomic, read_regular};
 
 /// The version of the trace file format that this crate writes and the only one it reads.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -110,14 +105,7 @@ fn damaged(path: &Path, why: &dyn std::fmt::Display) -> TraceFile {
 
 /// Returns the bytes of a file, unless it is too large for a trace, and when it was written.
 fn read_bounded(path: &Path) -> io::Result<(Vec<u8>, MTime)> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let length = metadata.len();
-    if length > SIZE_LIMIT {
-        return Err(io::Error::other(format!("{length} bytes are more than any trace has")));
-    }
-    let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(SIZE_LIMIT).read_to_end(&mut text)?;
+    let (text, metadata) = read_regular(path, SIZE_LIMIT)?;
     Ok((text, MTime::from(&metadata)))
 }
 

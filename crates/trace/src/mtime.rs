@@ -112,16 +112,12 @@ impl FileStat {
         }
     }
 
-    /// The status of an open file or directory.
+    /// The same from what the system says of it.
     ///
     /// # Errors
     /// As of [`FileStat::at`].
-    pub fn of(file: &fs::File, content: Content) -> io::Result<Self> {
-        Self::of_stat(&rustix::fs::fstat(file)?, content)
-    }
-
     #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
-    fn of_stat(stat: &Stat, content: Content) -> io::Result<Self> {
+    pub(crate) fn of_stat(stat: &Stat, content: Content) -> io::Result<Self> {
         match (FileType::from_raw_mode(stat.st_mode), content) {
             (FileType::Directory, Content::Names) => {}
             (_, Content::Names) => return Ok(Self::ABSENT),

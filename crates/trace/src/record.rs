@@ -89,10 +89,17 @@ pub struct Outputs {
     pub discovered: Vec<DiscoveredInput>,
     /// Where the build looked for inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub searched: Option<Searched>,
+    pub searched: Option<Box<Searched>>,
     /// The messages that the build printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogEntry>,
+}
+
+impl Outputs {
+    /// Whether both are the same files and directories, whatever was read and printed.
+    pub fn made_the_same(&self, other: &Self) -> bool {
+        self.outputs == other.outputs && self.directories == other.directories
+    }
 }
 
 fn is_false(value: &bool) -> bool {

@@ -80,7 +80,11 @@ fn record(disk: &Disk) -> BuildMetadata {
         outputs: vec![output("out"), output("tree/x")],
         directories: vec!["tree".into()],
         discovered: vec![DiscoveredInput { path: "a.h".into(), hash: header }],
-        searched: Some(Searched { directories: vec![".".into()], names: vec![], found: header }),
+        searched: Some(Box::new(Searched {
+            directories: vec![".".into()],
+            names: vec![],
+            found: header,
+        })),
         log: vec![LogEntry { level: Level::Warning, message: "careful".into() }],
     };
     BuildMetadata { written: MTime(21), ..BuildMetadata::new(&dep("one"), outputs, false) }

@@ -13,8 +13,7 @@ use rustix::{
 /// How long processes that were asked to end have for it.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// How long killed ones are waited for. Only those that hang in the kernel take longer, and those whose
-/// remains nobody fetches, as in a container without an init.
+/// How long killed ones are waited for. Only those that hang in the kernel take longer.
 const LAST: Duration = Duration::from_millis(500);
 
 /// Ends the processes of `group`, which were asked to, and whose first one is gone. When it returns, none
@@ -33,14 +32,39 @@ pub fn end(group: Pid) {
 fn gone_within(group: Pid, patience: Duration) -> bool {
     let started = Instant::now();
     let mut pause = Duration::from_micros(500);
+    const LONG: Duration = Duration::from_millis(20);
     while test_kill_process_group(group) != Err(Errno::SRCH) {
         // Orphans become children of this process where it is the first one of a container.
         while matches!(waitpgid(group, WaitOptions::NOHANG), Ok(Some(_))) {}
+        // Nobody may fetch the remains, as in a container without an init.
+        if pause == LONG && lives(group) == Some(false) {
+            return true;
+        }
         if started.elapsed() > patience {
             return false;
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
+        pause = (pause * 2).min(LONG);
     }
     true
+}
+
+/// Whether a process of `group` can still do anything, where the system tells: Linux does. Reads the status
+/// of every process there is.
+fn lives(group: Pid) -> Option<bool> {
+    let group = group.as_raw_nonzero().to_string();
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut found = false;
+    for process in processes.filter(|it| it.file_name().as_encoded_bytes()[0].is_ascii_digit()) {
+        // One that has no status any more is none.
+        let Ok(status) = std::fs::read_to_string(process.path().join("stat")) else { continue };
+        // After the name, which may have anything in it: state, parent, group.
+        let mut fields = status.rsplit(") ").next().unwrap_or_default().split(' ');
+        let (state, of) = (fields.next()?, fields.nth(1)?);
+        found = true;
+        if of == group && !matches!(state, "Z" | "X") {
+            return Some(true);
+        }
+    }
+    found.then_some(false)
 }

@@ -48,6 +48,11 @@ const REFUSED: &[i64] = &[
     libc::SYS_removexattr,
     libc::SYS_lremovexattr,
     libc::SYS_fremovexattr,
+    SET_XATTR_AT,
+    REMOVE_XATTR_AT,
+    SET_FILE_ATTRIBUTES,
+    // Into namespaces of others.
+    libc::SYS_setns,
     // The machine itself, where larder runs as root.
     libc::SYS_acct,
     libc::SYS_adjtimex,
@@ -70,6 +75,30 @@ const REFUSED: &[i64] = &[
     libc::SYS_vhangup,
 ];
 
+/// `setxattrat`, `removexattrat` and `file_setattr`, which came with Linux 6.13 and 6.17 and have the same
+/// numbers on all processors.
+const SET_XATTR_AT: i64 = 463;
+const REMOVE_XATTR_AT: i64 = 466;
+const SET_FILE_ATTRIBUTES: i64 = 469;
+
+/// Refused with `EPERM` when the first argument is not 0, which stands for the caller: how another process
+/// of the user is scheduled, which limits it has and where its memory is.
+const FOR_ITSELF: &[i64] = &[
+    libc::SYS_prlimit64,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+];
+
+/// The same where the first argument says what the second one names: a process, by this number.
+const FOR_ITSELF_OF_KIND: &[(i64, u64)] = &[(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)];
+
+/// Said to be unknown: its flags are in memory, where no filter sees them. Libraries then call `clone`.
+const UNKNOWN: &[i64] = &[libc::SYS_clone3];
+
 /// Said to be done, and not done: archivers that run as root hand every file to its owner, and stop
 /// when they cannot.
 const PRETENDED: &[i64] = &[
@@ -88,6 +117,7 @@ const X32: i64 = 0x4000_0000;
 /// ended at its first call.
 pub struct Calls {
     refuse: BpfProgram,
+    unknown: BpfProgram,
     pretend: BpfProgram,
 }
 
@@ -105,7 +135,7 @@ impl Calls {
     /// # Errors
     /// When the kernel does not take them.
     pub fn refuse(&self) -> Result<(), SandboxError> {
-        [&self.refuse, &self.pretend].into_iter().try_for_each(|filter| {
+        [&self.refuse, &self.unknown, &self.pretend].into_iter().try_for_each(|filter| {
             seccompiler::apply_filter(filter)
                 .map_err(|error| SandboxError::Kernel(error.to_string()))
         })
@@ -116,14 +146,45 @@ fn filters() -> Result<Calls, BackendError> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().map(|&call| (call, Vec::new())).collect();
     refused.insert(libc::SYS_socketpair, other_than_streams()?);
-    // The limits of another process than its own.
-    let other = SeccompCondition::new(0, Dword, SeccompCmpOp::Ne, 0)?;
-    refused.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![other])?]);
-    let pretended = PRETENDED.iter().map(|&call| (call, Vec::new())).collect();
+    for &call in FOR_ITSELF {
+        refused.insert(call, vec![is_not(0, 0)?]);
+    }
+    for &(call, process) in FOR_ITSELF_OF_KIND {
+        refused.insert(call, vec![is_not(0, process)?, is_not(1, 0)?]);
+    }
+    refused.insert(libc::SYS_unshare, namespaces()?);
+    refused.insert(libc::SYS_clone, namespaces()?);
+    let all = |calls: &[i64]| calls.iter().map(|&call| (call, Vec::new())).collect();
+    let (unknown, pretended) = (all(UNKNOWN), all(PRETENDED));
     Ok(Calls {
         refuse: filter(refused, SeccompAction::Errno(libc::EPERM as u32))?,
+        unknown: filter(unknown, SeccompAction::Errno(libc::ENOSYS as u32))?,
         pretend: filter(pretended, SeccompAction::Errno(0))?,
     })
+}
+
+/// An argument that is something else.
+fn is_not(argument: u8, value: u64) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(argument, Dword, SeccompCmpOp::Ne, value)?])
+}
+
+/// New namespaces: in one of its own users, a process may do much of what only root may do elsewhere.
+fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
+    let flags = [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ];
+    let rule = |flag: libc::c_int| {
+        let flag = u64::from(flag as u32);
+        let set = SeccompCondition::new(0, Dword, SeccompCmpOp::MaskedEq(flag), flag)?;
+        SeccompRule::new(vec![set])
+    };
+    flags.into_iter().map(rule).collect()
 }
 
 /// A pair of sockets for datagrams could be connected to somebody else; one for streams could not.

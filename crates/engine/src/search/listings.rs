@@ -74,7 +74,7 @@ impl Listings {
     }
 
     /// Returns where `directory` is without links; `None` for one that is not there. Looked up once.
-    pub(super) fn real(&self, directory: &Path) -> Option<Arc<Path>> {
+    pub(crate) fn real(&self, directory: &Path) -> Option<Arc<Path>> {
         let known = self.real.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(real) = known.get(directory) {
             return real.clone();

@@ -1,44 +1,65 @@
 //! Outputs that were left in the store: known by their hashes, fetched when somebody needs them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use larder_trace::BuildTrace;
+use larder_trace::{BuildTrace, LogEntry};
 
 use super::{Inputs, Step};
 use crate::{
     artifact::Artifact,
     context::Context,
-    event::Status,
+    event::{Ended, Status},
     job::{Built, Flow, Job, collect},
+    reason::Reason,
 };
 
 /// The outputs of a step that were left in the store, and how to get them after all.
 pub struct Elided {
     step: Arc<Step>,
     inputs: Built<Vec<Artifact>>,
-    /// How the step was counted when its outputs were left there.
-    counted: Status,
+    ending: Ending,
+    /// Whether the outputs had to be made after all.
+    made: AtomicBool,
     /// The job that gets them, once somebody has asked.
     fetched: Mutex<Option<Job<Vec<Artifact>>>>,
 }
 
+/// How a step ended whose outputs were left in the store. It is counted at once, and told when it is
+/// certain: a step that is made after all ends once, as that.
+pub(super) struct Ending {
+    pub status: Status,
+    pub log: Vec<LogEntry>,
+    pub reason: Option<Reason>,
+    pub took: Duration,
+}
+
 impl Step {
-    /// Notes on artifacts that are not on disk how to get them there.
+    /// Notes on artifacts that are not on disk how to get them there, and counts the step.
     pub(super) fn leave_in_store(
         self: &Arc<Self>,
+        cx: &Context,
         inputs: Inputs<'_>,
         artifacts: &mut [Artifact],
-        counted: Status,
+        ending: Ending,
     ) {
+        cx.count(ending.status, 1);
         let elided = Arc::new(Elided {
             step: self.clone(),
             inputs: inputs.to_owned(),
-            counted,
+            ending,
+            made: AtomicBool::new(false),
             fetched: Mutex::default(),
         });
         for artifact in artifacts {
             artifact.elided = Some(elided.clone());
         }
+        cx.tell_later(elided);
     }
 }
 
@@ -61,6 +82,16 @@ impl Elided {
         collect(&cx.scheduler, jobs)
     }
 
+    /// Tells how the step ended, unless its outputs were made after all.
+    pub(crate) fn tell(&self, cx: &Context) {
+        if self.made.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ending { status, ref log, ref reason, took } = self.ending;
+        let reason = reason.as_ref();
+        cx.tell(self.step.name(), &Ended { status, log, reason, error: None, command: None, took });
+    }
+
     /// Returns the job that gets the outputs: from the store, and if that has lost them, by making them
     /// again, with the inputs before. However many ask, it is one job.
     fn fetch(self: &Arc<Self>, cx: &Arc<Context>) -> Job<Vec<Artifact>> {
@@ -77,8 +108,9 @@ impl Elided {
                 Some(restored) => Flow::Ended(Ok(own.step.built(restored.artifacts))),
                 None => {
                     // It is made after all, and counts as that only.
-                    context.uncount(own.counted);
-                    own.step.clone().make(&context, inputs, None, lane)
+                    own.made.store(true, Ordering::Relaxed);
+                    context.uncount(own.ending.status);
+                    own.step.clone().make(&context, inputs, own.ending.reason.clone(), lane)
                 }
             }
         });

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use larder_project::path::{PortablePath, RootPath};
+use larder_project::path::RootPath;
 use larder_trace::{
     Content, ContentHash, Expected, Files, Hashed, LogEntry, MTime, OutOfDate, Outputs, Proof,
     Searched, Times, TraceFile, UpToDate, Wanted, check, read_trace_file,
@@ -15,6 +15,7 @@ use super::{Inputs, State, Step, record::tree_names};
 use crate::{
     artifact::{Artifact, Made},
     context::{Context, Mode},
+    grounds::Source,
     reason::{Reason, differences},
 };
 
@@ -45,11 +46,11 @@ impl Files for OfStep<'_> {
     }
 
     fn discovered(&self, path: &str) -> Option<Hashed> {
-        self.cx.discovered_hash(&self.step.place, &PortablePath::recorded(path))
+        self.step.recorded_input(self.cx, path, Source::BuildDirectory)
     }
 
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {
-        self.step.finds_the_same(self.cx, self.inputs, searched, record)
+        self.step.finds_the_same(self.cx, self.inputs, searched, record, Source::BuildDirectory)
     }
 }
 
@@ -100,6 +101,9 @@ impl Step {
         let UpToDate { record, mtimes, on_disk, proof } =
             check(trace_file, &wanted, &OfStep { step: self, cx, inputs })
                 .map_err(|why| self.why(why, inputs))?;
+        if !on_disk && !self.can_be_left(cx, &record) {
+            return Err(Reason::OutputMissing(self.name().output.to_owned()));
+        }
         if on_disk && let Some(stray) = self.stray(cx, &record) {
             return Err(Reason::OutputChanged(stray));
         }

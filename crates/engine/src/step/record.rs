@@ -58,7 +58,13 @@ impl Step {
         let log = log.collect();
         let searched = self.searched(cx, inputs, &discovered);
         let Taken { files, directories, refused, .. } = taken;
-        let record = Outputs { outputs: files, directories, discovered, searched, log };
+        let record = Outputs {
+            outputs: files,
+            directories,
+            discovered,
+            searched: searched.map(Box::new),
+            log,
+        };
         let trace = self.trace(inputs.trace);
         if settled {
             self.file_mapping(cx, &trace.hash(), &record, refused);

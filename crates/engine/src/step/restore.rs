@@ -2,7 +2,6 @@
 
 use std::{error::Error, fmt, fs};
 
-use larder_project::path::PortablePath;
 use larder_trace::{
     BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
     read_trace_file, write_trace_file,
@@ -13,6 +12,7 @@ use crate::{
     artifact::{Artifact, Made},
     context::{Context, Mode},
     executor::ExecuteError,
+    grounds::Source,
 };
 
 /// Outputs that came from the cache.
@@ -38,13 +38,8 @@ impl Step {
         cache.store(&self.place.name)?;
         let dep_hash = self.prefix.hash_with(inputs.trace);
         let record = cache.lookup(&self.place.name, &dep_hash, |outputs| {
-            outputs.discovered.iter().all(|input| {
-                cx.discovered_hash(&self.place, &PortablePath::recorded(&input.path))
-                    .is_some_and(|hashed| hashed.hash == input.hash)
-            }) && outputs
-                .searched
-                .as_ref()
-                .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, outputs))
+            self.has_the_same_inputs(cx, inputs, outputs, Source::Store)
+                && (on_disk || self.can_be_left(cx, outputs))
         })?;
         if !record.describes(&self.expected()) {
             tracing::info!(
@@ -63,6 +58,15 @@ impl Step {
                 None
             }
         }
+    }
+
+    /// Whether the store may be believed to have these outputs when somebody needs them. They are hashed
+    /// on their way out of it, and where nothing saved is to be trusted, before they count as there.
+    pub(super) fn can_be_left(&self, cx: &Context, record: &Outputs) -> bool {
+        !cx.options.rehash
+            || cx.cache.store(&self.place.name).is_some_and(|store| {
+                record.outputs.iter().all(|file| store.is_available(&file.hash, file.size))
+            })
     }
 
     fn put_in_place(
@@ -106,7 +110,7 @@ impl Step {
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
         let record = metadata.outputs;
-        cx.cache.collect(&self.place.name, &metadata.dep_hash, &record);
+        cx.cache.collect(&self.place.name, &self.target, &metadata.dep_hash, &record);
         self.remember(cx, inputs, metadata.dep_hash, &record, on_disk);
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
@@ -135,10 +139,21 @@ impl Step {
         refused: Option<impl fmt::Display>,
     ) {
         match refused {
-            None => cx.cache.record(&self.place.name, dep_hash, record),
+            // What is made in every build is looked up by nobody, and differs as it is meant to.
+            None if self.always => {}
+            None => {
+                let differs = cx.cache.record(&self.place.name, dep_hash, record);
+                if let Some(difference) = differs {
+                    tracing::info!(
+                        "`{}` does not come out the same from the same inputs: {difference}; both \
+                         results are kept",
+                        self.target
+                    );
+                }
+            }
             Some(error) => tracing::debug!("not kept in the store: {error}"),
         }
-        cx.cache.collect(&self.place.name, dep_hash, record);
+        cx.cache.collect(&self.place.name, &self.target, dep_hash, record);
     }
 
     /// Adds the mapping of outputs that are up to date to those collected, where that is wanted, and
@@ -158,11 +173,15 @@ impl Step {
         let store = cx.cache.store(&self.place.name);
         let here = |file: &OutputFile| {
             store.is_none_or(|store| {
-                store.holds(&file.hash) || !on_disk && store.can_fetch(&file.hash)
+                let held = match cx.options.rehash {
+                    true => store.is_intact(&file.hash, file.size),
+                    false => store.holds(&file.hash),
+                };
+                held || !on_disk && store.can_fetch(&file.hash)
             })
         };
         match (record.outputs.iter().all(here), on_disk) {
-            (true, _) => cx.cache.collect(&self.place.name, &dep_hash, &record),
+            (true, _) => cx.cache.collect(&self.place.name, &self.target, &dep_hash, &record),
             (false, true) => self.keep_in_store(cx, &dep_hash, &record),
             (false, false) => return cx.options.mode != Mode::Build,
         }

@@ -9,12 +9,13 @@ use super::{Inputs, Step, Work};
 use crate::{
     builds::SearchPath,
     context::Context,
+    grounds::Source,
     search::{Asked, Outcome, Search, includers, names_of},
 };
 
 impl Work {
     /// Returns where the work looks for inputs, and whether they include each other.
-    fn search_path(&self) -> Option<(&SearchPath, bool)> {
+    pub(super) fn search_path(&self) -> Option<(&SearchPath, bool)> {
         match self {
             Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
@@ -62,15 +63,19 @@ impl Step {
         Some(searched)
     }
 
-    /// Whether a search for inputs would still find what it found when `record` was made.
+    /// Whether a search for inputs would still find what it found when `record`, from `source`, was made.
     pub(super) fn finds_the_same(
         &self,
         cx: &Context,
         inputs: Inputs<'_>,
         searched: &Searched,
         record: &Outputs,
+        source: Source,
     ) -> bool {
-        self.look_again(cx, inputs, searched, record).is_some_and(|now| now.found == searched.found)
+        self.may_search(cx, searched, record, source)
+            && self
+                .look_again(cx, inputs, searched, record)
+                .is_some_and(|now| now.found == searched.found)
     }
 
     /// Returns what a recorded search comes to now.
@@ -108,7 +113,7 @@ impl Step {
     }
 
     /// Returns where a directory is: absolute.
-    fn directory(&self, cx: &Context, portable: &str) -> Option<PathBuf> {
+    pub(super) fn directory(&self, cx: &Context, portable: &str) -> Option<PathBuf> {
         let whole = match portable {
             "" => String::new(),
             name => format!("{name}/"),

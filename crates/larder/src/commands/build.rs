@@ -14,7 +14,6 @@ use larder_engine::{
     cache::CacheOptions,
     context::{Mode, Options},
     event::Reporter,
-    interrupt,
     sandbox::Permissions,
     why,
 };
@@ -333,7 +332,7 @@ pub fn run(
 ) -> Result<(BuildReport, Exit), Failure> {
     let ui = &app.ui;
     ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
-    end_on_signals(app)?;
+    app.ends_commands()?;
     let session = app.session(options.jobs);
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
@@ -403,16 +402,4 @@ fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         (false, false) => parts.join(", "),
     };
     app.ui.status(&format!("{what} in {}", seconds(report.took)));
-}
-
-/// Lets Ctrl-C and its like end a build, in three seconds whatever it does.
-///
-/// # Errors
-/// When nothing could be set up for that.
-pub fn end_on_signals(app: &App) -> Result<(), Failure> {
-    // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
-    let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
-    interrupt::end_on_signals(app.processes.clone(), overdue).map_err(|error| {
-        Failure::failed(format!("cannot wait for signals: {}", describe_io(&error)))
-    })
 }

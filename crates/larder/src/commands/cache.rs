@@ -1,5 +1,6 @@
 //! `larder cache`: carries artifacts between stores, staging directories and services.
 
+mod audit;
 mod collect;
 mod local;
 mod measure;
@@ -43,6 +44,8 @@ pub enum Command {
     Bake(packs::Bake),
     /// Check every entry of a store, offline store, staging directory or pack
     Verify(Verify),
+    /// Build some targets again elsewhere, and say which do not come out the same
+    Audit(audit::Audit),
     /// Remove what was least recently used; with --service, old revisions there
     Gc(Gc),
     /// Delete everything in the store
@@ -260,6 +263,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Stage(args) => stage::stage(app, &reporter, args),
         Command::Unstage(args) => local::unstage(app, &reporter, args),
         Command::Verify(args) => local::verify(app, &reporter, args),
+        Command::Audit(args) => audit::audit(app, &reporter, args),
         Command::Gc(args) if args.place.service.is_some() => collect::gc(app, &reporter, args),
         Command::Gc(args) => local::gc(app, &reporter, args),
         Command::Clean => local::clean(app, &reporter),

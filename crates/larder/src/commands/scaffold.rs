@@ -6,7 +6,7 @@ use clap::Args;
 use larder_engine::event::{Event, Reporter};
 use larder_project::{scaffold, workspace::Workspace};
 
-use super::{App, build, here};
+use super::{App, here};
 use crate::exit::{Exit, Failure};
 
 /// Write a manifest for a new package, or for the sources that are here
@@ -34,7 +34,6 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
 
 /// Runs `larder clean`.
 pub fn clean(app: &App, _: &Clean) -> Result<Exit, Failure> {
-    build::end_on_signals(app)?;
     let root = Workspace::find_root(here())?;
     scaffold::clean(&root, |holder| app.ui.event(&Event::Waiting { holder }))?;
     Ok(Exit::Done)

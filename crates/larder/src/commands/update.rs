@@ -8,7 +8,7 @@ use larder_project::{
 };
 use serde_json::json;
 
-use super::{App, build, here};
+use super::{App, here};
 use crate::exit::{Exit, Failure};
 
 /// Pin Git dependencies to new commits in larder.lock
@@ -21,7 +21,6 @@ pub struct Update {
 
 /// Runs `larder update`.
 pub fn update(app: &App, arguments: &Update) -> Result<Exit, Failure> {
-    build::end_on_signals(app)?;
     let update = match arguments.packages.is_empty() {
         true => dependencies::Update::Everything,
         false => dependencies::Update::Only(arguments.packages.clone()),

@@ -392,3 +392,21 @@ fn too_few_processes_fail_a_target_and_nothing_else() {
     assert!(!said.contains("panic"), "{said}");
     run(with_few_processes(&project, 4, &["build", "-j1"])).ok();
 }
+
+#[test]
+fn what_a_command_leaves_in_the_background_ends_with_it_within_a_second() {
+    for trap in ["", "trap '' TERM; "] {
+        let project = Project::new(
+            &"[[command]]\nname = \"c\"\noutputs = [\"out\"]\nrun = [\"sh\", \"-c\", \"(TRAPecho started; sleep 100) & echo $! > pid; echo x > $0\", \"{out}\"]\n"
+                .replace("TRAP", trap),
+        );
+        let run = project.larder(&["build", "--json"]).ok();
+        let events = run.events();
+        let ended = events.iter().find(|event| event["event"] == "ended").unwrap();
+        assert!(ended["milliseconds"].as_u64().unwrap() < 1000, "{ended}");
+        let process = std::path::PathBuf::from("/proc").join(project.read("pid").trim());
+        // Nobody may have fetched its remains.
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        assert!(line.is_empty(), "it still runs");
+    }
+}

@@ -6,6 +6,7 @@ mod support;
 mod commands;
 mod debug;
 mod headers;
+mod hostile;
 mod inputs;
 mod link;
 mod old;

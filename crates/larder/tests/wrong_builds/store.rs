@@ -1,12 +1,17 @@
 //! Outputs that the store gives back, and those that reach it.
 
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use larder_testkit::{
     events::Built,
     files::{self, names, set_mode},
     project::Project,
     run::run,
+    stores::hash,
 };
 
 use crate::support::{made, with_service};
@@ -194,4 +199,142 @@ fn a_lost_executable_bit_is_seen_without_rehash_too() {
         chmod(&package, "x", 0o644);
         package.larder(&["exec", "x"]).ends_with(5);
     }
+}
+
+/// A program of one object, and one of two, of which nothing is the same.
+fn one() -> Project {
+    let project = Project::cached(
+        r#"
+[[library]]
+name = "a"
+sources = ["s.c"]
+
+[[executable]]
+name = "x"
+sources = ["main.c"]
+libraries = ["a"]
+"#,
+    );
+    project.file("s.c", "int s(void) { return 1; }\n");
+    project.file("main.c", "int s(void);\nint main(void) { return s(); }\n");
+    project
+}
+
+/// The object of the library of [`one`].
+const OBJECT: &str = "obj/liba/s.c.o";
+
+/// The entry of the store that has what `project` has built as `path`.
+fn entry(project: &Project, path: &str) -> PathBuf {
+    let hash = hash(fs::read(project.output(path)).unwrap()).to_string();
+    project.cache.join("artifacts").join(&hash[..2]).join(hash)
+}
+
+/// Changes the first byte of a file, and nothing that `stat` tells but its change time.
+fn damage(path: &Path) {
+    let mode = files::mode(path);
+    set_mode(path, 0o600);
+    let mut content = fs::read(path).unwrap();
+    content[0] ^= 1;
+    files::write_keeping_time(path, &content);
+    set_mode(path, mode);
+}
+
+#[test]
+fn rehash_leaves_nothing_corrupt_in_the_store_and_calls_it_restored() {
+    let project = one();
+    project.build_with(&["x", "a:o"]);
+    let object = entry(&project, OBJECT);
+    for targets in [&["x"][..], &["a:o"]] {
+        project.forget();
+        damage(&object);
+        let built = project.build_with(&[&["--rehash"], targets].concat());
+        assert_eq!(built.built(), [OBJECT], "{}", built.all);
+        project.larder(&["cache", "verify"]).ok();
+    }
+    // What the build before left in the store is looked at again.
+    project.forget();
+    project.build();
+    assert!(!project.output(OBJECT).exists());
+    damage(&object);
+    assert_eq!(project.build_with(&["--rehash"]).built(), [OBJECT]);
+    project.larder(&["cache", "verify"]).ok();
+}
+
+#[test]
+fn no_build_with_rehash_names_what_is_corrupt_in_the_store() {
+    let project = one();
+    project.build();
+    let object = entry(&project, OBJECT);
+    project.forget();
+    damage(&object);
+    project.larder(&["build", "--no-build"]).ok();
+    project.larder(&["build", "--no-build", "--rehash"]).ends_with(3).says(OBJECT);
+}
+
+#[test]
+fn rehash_verifies_what_is_left_in_an_offline_store() {
+    let project = one();
+    project.build();
+    damage(&entry(&project, OBJECT));
+    let offline = project.cache.with_extension("offline");
+    fs::rename(&project.cache, &offline).unwrap();
+    let other = project.checkout();
+    let mut command = other.command(&["build", "--json", "--rehash"]);
+    command.env("LARDER_OFFLINE_STORE", &offline);
+    let built = Built::of(&run(command).ok());
+    assert_eq!(built.built(), [OBJECT], "{}", built.all);
+}
+
+#[test]
+fn a_corrupt_log_or_record_in_the_store_is_not_replayed_with_rehash() {
+    let project = one();
+    project.file("s.c", "#warning mind the gap\nint s(void) { return 1; }\n");
+    assert!(project.build().log.contains("mind the gap"));
+    project.forget();
+    for record in files::files(&project.cache.join("outputs")) {
+        let text = fs::read_to_string(&record).unwrap().replace("mind the gap", "mind the cat");
+        files::write_keeping_time(&record, text.as_bytes());
+    }
+    let built = project.build_with(&["--rehash"]);
+    assert!(built.log.contains("mind the gap") && !built.log.contains("cat"), "{}", built.all);
+}
+
+#[test]
+fn rehash_sees_outputs_that_were_changed_and_given_their_time_back() {
+    let project = listed();
+    project.build_with(&["list", "tree"]);
+    for path in ["list", "tree/made"] {
+        let right = fs::read(project.output(path)).unwrap();
+        damage(&project.output(path));
+        project.build_with(&["--rehash", "list", "tree"]);
+        assert_eq!(fs::read(project.output(path)).unwrap(), right);
+    }
+}
+
+#[test]
+fn every_step_ends_once_though_what_was_left_in_the_store_is_corrupt() {
+    let project = two();
+    project.build();
+    project.forget();
+    files::files(&project.cache.join("artifacts")).iter().for_each(|path| damage(path));
+    let run = project.larder(&["build", "--json"]).ok();
+    let built = Built::of(&run);
+    assert_eq!(built.outputs().len(), built.steps.len(), "{}", built.all);
+    let events = run.events();
+    let counts = &events.last().unwrap()["progress"];
+    for status in ["built", "restored"] {
+        assert_eq!(counts[status], built.with(status).len(), "{}", built.all);
+    }
+    assert_eq!(counts["total"], built.steps.len(), "{}", built.all);
+}
+
+#[test]
+fn what_is_restored_is_one_line_for_people_who_do_not_ask_for_more() {
+    let project = two();
+    project.build();
+    project.forget();
+    let said = project.larder(&["build"]).ok().stderr;
+    assert!(said.lines().count() == 1 && said.starts_with("7 restored in "), "{said}");
+    project.forget();
+    project.larder(&["build", "-v"]).ok().says("restored x:exe x").says("restored a:o");
 }

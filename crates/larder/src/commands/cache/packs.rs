@@ -247,7 +247,7 @@ impl PackBar {
 pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Failure> {
     let source = source(app, &args)?;
     let options = BuildOptions::default();
-    build::end_on_signals(app)?;
+    app.ends_commands()?;
     let session = app.session(args.jobs);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));
     let bake = BakeRequest {
