@@ -22,7 +22,9 @@ pub async fn known_packs(
     scope: &Scope,
 ) -> Result<BTreeMap<ContentHash, RemotePack>, RemoteError> {
     let directory = paths::revisions(scope);
-    let mut listed = service.list(&directory).await?;
+    // Not every server can list, and not every key may.
+    let listed = service.list(&directory).await.inspect_err(|error| tracing::debug!(%error));
+    let mut listed = listed.unwrap_or_default();
     listed.retain(|object| object.name.ends_with(CATALOGUE));
     listed.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
     listed.truncate(CATALOGUES);

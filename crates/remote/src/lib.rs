@@ -7,6 +7,7 @@
 //!
 //! All functions block; what runs concurrently inside is this crate's own business.
 
+mod address;
 mod catalogue;
 mod config;
 mod credentials;
@@ -35,5 +36,6 @@ pub use get::{Get, GetReport, get, get_mappings};
 pub use on_demand::{Origin, add, on_demand};
 pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};
 pub use results::{ParseKeyError, ResultKey, has_result, record_result};
-pub use service::{Access, Service};
+pub use retry::Outlook;
+pub use service::{Access, Check, Finding, Service};
 pub use source::{Destination, StagedError, put_staged, put_stored};

@@ -13,7 +13,7 @@ use larder_trace::{ContentHash, OutputFile};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Catalogue, Config, RemoteError, Service,
+    Catalogue, Config, RemoteError, Service,
     catalogue::RemotePack,
     fetch::Fetch,
     known::known_packs,
@@ -186,8 +186,7 @@ impl Sources {
 impl Source {
     fn open(&self, config: &Config) -> Result<Open, String> {
         let config = config.service(Some(&self.origin.service)).map_err(|e| e.to_string())?;
-        let service = Service::open(config, Access::Read).map_err(|error| error.to_string())?;
-        let service = service.given_up_soon();
+        let service = Service::open_for_a_build(config).map_err(|error| error.to_string())?;
         let kept = fs::read(&self.catalogue).ok().and_then(|text| Catalogue::parse(&text).ok());
         let packs = match (kept, &self.origin.revision) {
             (Some(catalogue), _) => catalogue.packs,

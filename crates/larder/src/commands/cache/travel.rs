@@ -38,8 +38,11 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
         return get_offline(reporter, &args, &scopes, &store);
     }
-    let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
-    let service = if is_baked { service.given_up_soon() } else { service };
+    let service = read_service(&config, &args.place)?;
+    let service = match is_baked {
+        true => Service::open_for_a_build(&service)?,
+        false => Service::open(&service, Access::Read)?,
+    };
     match get_online(reporter, &args, &scopes, &store, &service) {
         Err(failure) if is_baked && failure.exit == Exit::Failed => {
             tracing::info!("{failure}; using what the offline store has");
