@@ -11,7 +11,10 @@ use std::{
 };
 
 use larder_remote::{Config, ConfigError, Credentials};
-use larder_store::{Lookup, Mappings, Scope, Store, StoreError, offline::Tool};
+use larder_store::{
+    Lookup, Mappings, Scope, Store, StoreError,
+    offline::{self, Tool},
+};
 use larder_trace::{ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
@@ -67,7 +70,8 @@ impl StoreSettings {
         };
         Self {
             directory: path("LARDER_CACHE_DIR"),
-            offline_store: path("LARDER_OFFLINE_STORE"),
+            // Set and empty, it names nothing, which is found out when it is checked.
+            offline_store: environment.get("LARDER_OFFLINE_STORE").map(PathBuf::from),
             config: path("LARDER_CONFIG"),
             credentials: Arc::new(Credentials::of(environment.iter())),
             offline,
@@ -75,6 +79,15 @@ impl StoreSettings {
             off: switch("LARDER_NO_CACHE") == Some(true),
             restore_everything: switch("LARDER_RESTORE_ARTIFACTS") == Some(true),
         }
+    }
+
+    /// Checks that the offline store, where one is named, can be one. Builds could do without it, but
+    /// whoever named it means it to be there.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_offline_store(&self) -> Result<(), StoreError> {
+        self.offline_store.as_deref().map_or(Ok(()), offline::check)
     }
 
     /// Opens the store itself, with nothing behind it.

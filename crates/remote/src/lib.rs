@@ -37,5 +37,5 @@ pub use on_demand::{Origin, add, on_demand};
 pub use put::{OpenArtifact, Overwrite, PutReport, Upload, put};
 pub use results::{ParseKeyError, ResultKey, has_result, record_result};
 pub use retry::Outlook;
-pub use service::{Access, Check, Finding, Service};
+pub use service::{Access, Check, Finding, Service, check};
 pub use source::{Destination, StagedError, put_staged, put_stored};

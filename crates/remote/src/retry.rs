@@ -166,6 +166,11 @@ pub fn is_transient(error: &Error) -> bool {
     }
 }
 
+/// Whether the service said so itself; else it is not known to be there.
+pub fn is_answer(error: &Error) -> bool {
+    !matches!(error, Error::Generic { .. } | Error::JoinError { .. }) || status(error).is_some()
+}
+
 /// The HTTP status of an error that has no variant of its own. object_store keeps it to itself.
 fn status(error: &Error) -> Option<u16> {
     let text = error.to_string();

@@ -22,7 +22,7 @@ use object_store::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-pub use self::check::{Check, Finding};
+pub use self::check::{Check, Finding, check};
 use self::{
     opener::Opener,
     transport::{Dialect, is_other_range},

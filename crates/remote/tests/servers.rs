@@ -69,11 +69,10 @@ fn refuses_another_key(config: &ServiceConfig) {
     assert!(error.contains("access denied") || error.contains("not authenticated"), "{error}");
 }
 
-/// Everything that a check finds works.
+/// All that a check finds works, but perhaps listing.
 fn checks(config: &ServiceConfig) -> Check {
-    let service = open(config, Access::Write);
-    let check = service.check(true);
-    for finding in [&check.read, &check.ranges, &check.write] {
+    let check = larder_remote::check(config, true).unwrap();
+    for finding in [&check.reach, &check.read, &check.ranges, &check.write] {
         assert_eq!(finding, &Finding::Works);
     }
     check
@@ -148,12 +147,11 @@ fn the_key_of_a_plain_server_comes_from_the_environment() {
     for name in ["LARDER_CACHE_KEY", "LARDER_CACHE_KEY_MY_TEAM"] {
         let credentials = Arc::new(Credentials::of([(name, &key)]));
         let config = config.clone().with_credentials(&credentials);
-        let service = open(config.service(None).unwrap(), Access::Write);
-        assert_eq!(service.check(true).write, Finding::Works);
+        checks(config.service(None).unwrap());
     }
     let credentials = Arc::new(Credentials::of([("LARDER_CACHE_KEY_OTHERS", &key)]));
     let config = config.with_credentials(&credentials);
-    let service = open(config.service(None).unwrap(), Access::Write);
-    let Finding::Fails { reason, .. } = service.check(true).read else { panic!() };
+    let check = larder_remote::check(config.service(None).unwrap(), true).unwrap();
+    let Finding::Fails { reason, .. } = check.read else { panic!() };
     assert!(reason.contains("LARDER_CACHE_TOKEN"), "{reason}");
 }

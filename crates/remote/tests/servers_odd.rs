@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_remote::{Access, Config, Credentials, Finding, Overwrite, Service, ServiceConfig};
+use larder_remote::{
+    Access, Config, Credentials, Finding, Overwrite, Service, ServiceConfig, check,
+};
 use larder_store::{Lookup, Store};
 use larder_testkit::{
     services::{Answer, Canned, Faults, FileServer, Policy, Proxy, S3, config_at, open, revision},
@@ -118,17 +120,15 @@ fn lies_about_ranges_corrupt_nothing() {
 }
 
 #[test]
-fn a_server_that_says_yes_to_everything_corrupts_nothing() {
+fn a_server_that_says_yes_to_everything_is_found_out() {
     let page = b"<html>Welcome to the hotel's network</html>";
     let server = Canned::start(move |_, _| Answer::new("200 OK", "", page));
     let config = plain(&format!("http://{}/", server.address), &[]);
-    let there = Stored::empty();
-    let error = there.try_get(&open(&config, Access::Read), &["r1"]).unwrap_err().to_string();
-    assert!(error.contains("not a catalogue"), "{error}");
-    let Finding::Fails { reason, takes } = open(&config, Access::Read).check(false).read else {
-        panic!()
-    };
+    let check = check(&config, true).unwrap();
+    let Finding::Fails { reason, takes } = check.read else { panic!() };
     assert!(reason.contains("cannot be there") && takes.contains("404"), "{reason}; {takes}");
+    let Finding::Fails { reason, takes } = check.ranges else { panic!() };
+    assert!(reason.contains("other bytes") && takes.contains("keeps"), "{reason}; {takes}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn without_the_right_to_list_what_is_missing_is_missing() {
     let error = there.try_get(&open(&wrong, Access::Read), &["r1"]).unwrap_err().to_string();
     assert!(error.contains("access denied") && !error.contains("AKWRONG"), "{error}");
     // The check says what is lacking.
-    let check = writer.check(true);
+    let check = check(&config, true).unwrap();
     assert_eq!(
         (&check.read, &check.ranges, &check.write),
         (&Finding::Works, &Finding::Works, &Finding::Works)
@@ -167,7 +167,8 @@ fn without_the_right_to_list_what_is_missing_is_missing() {
 fn who_may_only_read_is_told_so() {
     let s3 = S3::with(Policy::MayOnlyRead);
     let service = open(&config_at(s3.address), Access::Write);
-    let Finding::Fails { reason, takes } = service.check(true).write else { panic!() };
+    let found = check(&config_at(s3.address), true).unwrap();
+    let Finding::Fails { reason, takes } = found.write else { panic!() };
     assert!(reason.contains("access denied"), "{reason}");
     assert_eq!(takes, "s3:PutObject");
     let put = Stored::new(1, 3, 100).try_put(&service, "r1", Overwrite::default());

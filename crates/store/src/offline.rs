@@ -10,11 +10,13 @@
 
 mod index;
 mod packs;
+mod sharing;
 mod verify;
 mod write;
 
 pub use index::{Bake, INDEX_NAME, OFFLINE_SCHEMA, Tool};
 pub(crate) use packs::{Offline, Shelf};
+pub use sharing::check;
 pub use verify::{OfflineReport, verify};
 pub use write::{Recipe, add};
 

@@ -3,7 +3,9 @@
 
 mod image;
 mod namespace;
+mod naming;
 mod packs;
 mod services;
+mod silent;
 mod stores;
 mod support;

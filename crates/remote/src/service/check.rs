@@ -4,8 +4,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use object_store::{ObjectStoreExt, PutPayload};
 
-use super::{Service, transport::Dialect};
-use crate::{paths, retry::describe};
+use super::{Access, Service, transport::Dialect};
+use crate::{
+    RemoteError, ServiceConfig, paths,
+    retry::{describe, is_answer},
+};
 
 /// The outcome of one thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +29,13 @@ pub enum Finding {
 /// The things that a service can do for who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Whether objects can be read, and that one that is missing is missing.
+    /// Whether it answers at all.
+    pub reach: Finding,
+    /// Whether objects can be read, and one that is missing is known to be.
     pub read: Finding,
     /// Whether parts of objects can be read.
     pub ranges: Finding,
-    /// Whether objects can be listed. Only `cache gc --service` needs it.
+    /// Whether objects can be listed. Few commands need it.
     pub list: Finding,
     /// Whether objects can be written and deleted.
     pub write: Finding,
@@ -39,40 +44,61 @@ pub struct Check {
 /// Where the objects lie that are written to try it.
 const PROBES: &str = "probes";
 
+/// Tries what the service of `config` can do, each thing once. With `write`, an object is written to it,
+/// read, and deleted; without, ranges are not tried, for want of an object that is sure to be there.
+///
+/// # Errors
+/// When the service cannot be opened.
+pub fn check(config: &ServiceConfig, write: bool) -> Result<Check, RemoteError> {
+    let reader = Service::open(config, Access::Read)?;
+    // A name that nothing has.
+    let name = format!("{PROBES}/{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    let (reach, read) = reader.block_on(reader.try_reading(&name));
+    if reach != Finding::Works {
+        let untried = Finding::Untried("the service does not answer");
+        let [ranges, list, write] = [untried.clone(), untried.clone(), untried];
+        return Ok(Check { reach, read, ranges, list, write });
+    }
+    let list = reader.block_on(reader.try_listing());
+    let (write, ranges) = if write {
+        let writer = Service::open(config, Access::Write)?;
+        writer.block_on(writer.try_writing(&name))
+    } else {
+        let untried = Finding::Untried("--write tries it");
+        (untried.clone(), untried)
+    };
+    Ok(Check { reach, read, ranges, list, write })
+}
+
 impl Service {
-    /// Tries what the service can do. With `write`, an object is written to it, read, and deleted;
-    /// without, ranges are not tried, for want of an object that is sure to be there.
-    pub fn check(&self, write: bool) -> Check {
-        self.block_on(self.check_all(write))
+    /// Reads an object that is not there. Returns whether there was any answer, and whether a good one.
+    async fn try_reading(&self, name: &str) -> (Finding, Finding) {
+        let path = paths::below(&self.prefix, name);
+        match self.objects.get(&path).await {
+            Err(object_store::Error::NotFound { .. }) => (Finding::Works, Finding::Works),
+            Ok(_) => {
+                let reason = "an object that cannot be there was answered with something";
+                let takes = "a server that answers 404 for what is missing";
+                (Finding::Works, Finding::Fails { reason: reason.to_owned(), takes })
+            }
+            Err(error) if is_answer(&error) => {
+                (Finding::Works, self.fails(&error, "s3:GetObject", "GET"))
+            }
+            Err(error) => {
+                let reason = describe(&error);
+                let takes = "a server that can be reached, within answer-seconds";
+                let untried = Finding::Untried("the service does not answer");
+                (Finding::Fails { reason, takes }, untried)
+            }
+        }
     }
 
-    async fn check_all(&self, write: bool) -> Check {
-        // A name that nothing has.
-        let name = format!("{PROBES}/{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        let read = match self.read(&name).await {
-            Ok(None) => Finding::Works,
-            Ok(Some(_)) => Finding::Fails {
-                reason: "an object that cannot be there was answered with something".to_owned(),
-                takes: "a server that answers 404 for what is missing",
-            },
-            Err(error) => self.fails(&error, "s3:GetObject", "GET"),
-        };
-        if self.health.is_hopeless() {
-            let untried = Finding::Untried("the service does not answer");
-            return Check { read, ranges: untried.clone(), list: untried.clone(), write: untried };
-        }
-        let list = match self.list("revisions").await {
-            Ok(_) => Finding::Works,
+    async fn try_listing(&self) -> Finding {
+        let path = paths::below(&self.prefix, PROBES);
+        match self.objects.list_with_delimiter(Some(&path)).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Finding::Works,
             Err(error) => self.fails(&error, "s3:ListBucket", "PROPFIND"),
-        };
-        let (write, ranges) = match write {
-            true => self.try_writing(&name).await,
-            false => {
-                let untried = Finding::Untried("--write tries it");
-                (untried.clone(), untried)
-            }
-        };
-        Check { read, ranges, list, write }
+        }
     }
 
     /// Writes an object, reads a part of it, and deletes it.
@@ -81,10 +107,8 @@ impl Service {
         let path = paths::below(&self.prefix, name);
         let payload = PutPayload::from_static(CONTENT);
         if let Err(error) = self.retried(|| self.objects.put(&path, payload.clone())).await {
-            let written = Finding::Fails {
-                reason: describe(&error),
-                takes: self.takes("s3:PutObject", "PUT, and MKCOL where collections are missing"),
-            };
+            let http = "PUT, and MKCOL where collections are missing";
+            let written = self.fails(&error, "s3:PutObject", http);
             return (written, Finding::Untried("nothing could be written to read it from"));
         }
         let ranges = match self.part(name).await {
@@ -102,7 +126,7 @@ impl Service {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Finding::Works,
             Err(error) => Finding::Fails {
                 reason: format!("{name} was written, but not deleted: {}", describe(&error)),
-                takes: self.takes("s3:DeleteObject, for `cache gc --service` only", "DELETE"),
+                takes: self.takes("s3:DeleteObject", "DELETE"),
             },
         };
         (written, ranges)
@@ -129,11 +153,7 @@ impl Service {
         }
     }
 
-    fn fails(&self, error: &crate::RemoteError, s3: &'static str, http: &'static str) -> Finding {
-        let reason = match error {
-            crate::RemoteError::Request { reason, .. } => reason.clone(),
-            error => error.to_string(),
-        };
-        Finding::Fails { reason, takes: self.takes(s3, http) }
+    fn fails(&self, error: &object_store::Error, s3: &'static str, http: &'static str) -> Finding {
+        Finding::Fails { reason: describe(error), takes: self.takes(s3, http) }
     }
 }

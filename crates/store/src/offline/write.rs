@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use larder_trace::{atomic::temporary_name, lock::FileLock};
 
-use super::{Bake, Tool, index};
+use super::{
+    Bake, INDEX_NAME, Tool, index,
+    sharing::{create_directory, let_all_read},
+};
 use crate::{
     Mappings, Scope, Store, StoreError, files,
     pack::{Handled, Limits, Options, Pack},
@@ -39,7 +42,10 @@ pub fn add(
     progress: impl Fn(Handled),
 ) -> Result<(PackingReport, Option<Bake>), StoreError> {
     let packs = directory.join("packs");
-    fs::create_dir_all(&packs).map_err(StoreError::io("create", &packs))?;
+    create_directory(&packs)?;
+    // They may have been made before, by somebody who kept them private.
+    let_all_read(directory)?;
+    let_all_read(&packs)?;
     let _lock = lock(directory)?;
     let mut bakes = match index::read(directory) {
         Ok(bakes) => bakes,
@@ -58,6 +64,7 @@ pub fn add(
         let pack = Pack::open(&temporary, &Limits::default())?;
         let (id, length) = (pack.id(), pack.length());
         let path = index::pack(directory, &id);
+        let_all_read(&temporary)?;
         fs::rename(&temporary, &path).map_err(StoreError::io("write", &path))?;
         let Recipe { package, platform, mut targets, mut toolchain } = recipe;
         targets.sort();
@@ -77,6 +84,7 @@ pub fn add(
         bakes.retain(|old| (&old.package, &old.platform) != (&bake.package, &bake.platform));
         bakes.push(bake.clone());
         index::write(directory, bakes.clone())?;
+        let_all_read(&directory.join(INDEX_NAME))?;
         remove_unlisted(&packs, directory, &bakes);
         Ok(Some(bake))
     })();

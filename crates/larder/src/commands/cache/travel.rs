@@ -299,34 +299,3 @@ pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<Exit, Failur
     reporter.done(text, event);
     Ok(Exit::Done)
 }
-
-/// `cache services`.
-pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<Exit, Failure> {
-    let config = app.store.services()?;
-    let default = config.service(None).ok().map(|service| service.name.clone());
-    let upload = config.upload_service(None).ok().map(|service| service.name.clone());
-    if config.cache.services.is_empty() {
-        let path = config.path.display();
-        reporter.warning(&format!("no service is configured in {path}"));
-    }
-    let width = config.cache.services.iter().map(|s| s.name.len()).max().unwrap_or(0);
-    for service in &config.cache.services {
-        let is = |name: &Option<String>| name.as_ref() == Some(&service.name);
-        let mut notes = Vec::new();
-        notes.extend(is(&default).then_some("default"));
-        notes.extend(is(&upload).then_some("uploads"));
-        notes.extend(service.anonymous_reads.then_some("anonymous reads"));
-        let notes = notes.join(", ");
-        let text = format!("{:width$}  {}  {notes}", service.name, service.url);
-        let event = json!({
-            "name": service.name,
-            "url": service.url,
-            "endpoint": service.endpoint,
-            "default": is(&default),
-            "defaultUpload": is(&upload),
-            "anonymousReads": service.anonymous_reads,
-        });
-        reporter.result(text.trim_end(), event);
-    }
-    Ok(Exit::Done)
-}
