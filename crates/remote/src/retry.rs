@@ -54,12 +54,24 @@ impl Attempts {
 pub struct Outlook {
     /// Failures in a row.
     failures: AtomicU32,
-    /// When something last succeeded.
-    succeeded: Mutex<Option<Instant>>,
+    /// How it has answered of late.
+    lately: Mutex<Lately>,
     /// Why it is asked for nothing any more.
     given_up: OnceLock<String>,
     /// Wakes who waits for it when that is so.
     bell: Notify,
+}
+
+/// How a service has answered of late.
+#[derive(Debug, Default)]
+enum Lately {
+    /// Not at all yet.
+    #[default]
+    Never,
+    /// Well.
+    Well,
+    /// Late, and nothing else, since then.
+    Late(Instant),
 }
 
 /// How much is put up with before a service is given up.
@@ -90,11 +102,11 @@ impl Health {
 
     fn succeeded(&self) {
         self.outlook.failures.store(0, Ordering::Relaxed);
-        *self.last_success() = Some(Instant::now());
+        *self.lately() = Lately::Well;
     }
 
-    fn last_success(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.outlook.succeeded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lately(&self) -> MutexGuard<'_, Lately> {
+        self.outlook.lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a failure; true when the service is beyond hope.
@@ -116,10 +128,27 @@ impl Health {
     /// Notes that `deadline` passed without what it was for. A service of which nothing came yet is
     /// given up, by a build any service.
     pub fn late(&self, deadline: Duration, reason: &str) {
-        let silent = self.last_success().map(|success| success.elapsed());
-        let hopeless = silent.is_none_or(|silent| silent >= deadline * DEADLINES);
+        let hopeless = {
+            let mut lately = self.lately();
+            match *lately {
+                Lately::Never => true,
+                Lately::Well => {
+                    *lately = Lately::Late(Instant::now());
+                    false
+                }
+                Lately::Late(since) => since.elapsed() >= deadline * (DEADLINES - 1),
+            }
+        };
         if self.patience == Patience::Build || hopeless {
             self.give_up(reason);
+        }
+    }
+
+    /// Notes that the service wants to be left alone for `delay`. A build does not wait longer for that
+    /// than for an answer.
+    pub fn told_to_wait(&self, delay: Duration, answer: Duration) {
+        if self.patience == Patience::Build && delay > answer {
+            self.give_up(&format!("it wants to be asked again in {} s", delay.as_secs()));
         }
     }
 

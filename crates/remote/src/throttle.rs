@@ -32,11 +32,11 @@ impl Throttle {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Heeds a `Retry-After`.
-    pub fn heed(&self, value: &str) {
-        if let Some(delay) = retry_after(value) {
-            self.hold(delay);
-        }
+    /// Heeds a `Retry-After`. Returns how long that is.
+    pub fn heed(&self, value: &str) -> Duration {
+        let delay = retry_after(value).unwrap_or_default();
+        self.hold(delay);
+        delay
     }
 
     fn hold(&self, delay: Duration) {

@@ -202,6 +202,20 @@ fn a_token_or_a_password_goes_to_the_service_alone() {
 }
 
 #[test]
+fn a_write_that_is_redirected_is_not_taken_for_done() {
+    // Followed as browsers do, it would be a read of what is there already.
+    let server = Canned::start(|head, _| match head.starts_with("PUT ") {
+        true => Answer::new("301 Moved Permanently", "location: /elsewhere\r\n", b""),
+        false if head.starts_with("GET /elsewhere") => Answer::new("200 OK", "", b"old"),
+        false => Answer::new("404 Not Found", "", b""),
+    });
+    let service = open(&plain(&format!("http://{}/", server.address), &[]), Access::Write);
+    let put = Stored::new(1, 1, 10).try_put(&service, "r1", Overwrite::default());
+    assert!(put.unwrap_err().to_string().contains("301"));
+    assert!(server.asked().iter().all(|head| !head.contains("/elsewhere")));
+}
+
+#[test]
 fn credentials_of_a_provider_are_not_sent_elsewhere() {
     let elsewhere = Canned::start(|_, _| Answer::new("404 Not Found", "", b""));
     let location = format!("location: http://{}/x\r\n", elsewhere.address);
@@ -273,6 +287,18 @@ fn a_service_that_never_answers_is_waited_for_once() {
         assert!(put.unwrap_err().to_string().contains("no answer within 1 s"));
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     }
+}
+
+#[test]
+fn a_build_does_not_wait_for_who_wants_to_be_left_alone() {
+    let server =
+        Canned::start(|_, _| Answer::new("429 Too Many Requests", "retry-after: 60\r\n", b""));
+    let config = ServiceConfig::new("team", format!("http://{}/", server.address));
+    let begin = Instant::now();
+    let service = Service::open_for_a_build(&config).unwrap();
+    let error = Stored::empty().try_get(&service, &["r1"]).unwrap_err().to_string();
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(error.contains("429") || error.contains("asked again in 60 s"), "{error}");
 }
 
 #[test]

@@ -104,8 +104,8 @@ pub fn transport_failed(error: reqwest::Error) -> HttpError {
     HttpError::new(kind, error.without_url())
 }
 
-/// The body of an answer, given up when it comes too slowly. The first piece may take as long as an
-/// answer.
+/// The body of an answer, given up when it comes too slowly. Only the time counts in which somebody waits
+/// for it.
 pub struct Incoming {
     body: HttpResponseBody,
     health: Health,
@@ -113,12 +113,14 @@ pub struct Incoming {
     /// The end of the window that runs, and what came in it.
     ends: Pin<Box<Sleep>>,
     came: u64,
+    /// Since when nobody waits.
+    taken: Option<Instant>,
 }
 
 impl Incoming {
     /// `body`, of which every `window` must bring a little.
     pub fn new(body: HttpResponseBody, window: Duration, health: Health) -> Self {
-        Self { body, health, window, ends: Box::pin(sleep(window)), came: 0 }
+        Self { body, health, window, ends: Box::pin(sleep(window)), came: 0, taken: None }
     }
 
     /// Whether the window that just ended brought too little.
@@ -139,13 +141,17 @@ impl Body for Incoming {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Some(taken) = self.taken.take() {
+            let ends = self.ends.deadline() + taken.elapsed();
+            self.ends.as_mut().reset(ends);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(ready) = polled {
+            self.taken = Some(Instant::now());
             if let Some(Ok(data)) = ready.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref))
             {
                 self.came += data.map_or(0, |data| data.len() as u64);
             }
-            // Who takes bytes slowly makes windows long; that is not the service's fault.
             return Poll::Ready(ready);
         }
         while self.ends.as_mut().poll(context).is_ready() {

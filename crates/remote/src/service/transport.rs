@@ -124,18 +124,23 @@ impl HttpConnector for Connector {
             settings.authorization = None;
         }
         let connections = options.get_config_value(&ClientConfigKey::PoolMaxIdlePerHost);
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
-            .pool_max_idle_per_host(connections.and_then(|n| n.parse().ok()).unwrap_or(16))
-            .tls_certs_merge(self.certificates.iter().cloned())
-            .https_only(!allow_http)
-            .redirect(redirects(self.dialect))
-            .build();
-        let client = client.map_err(|error| object_store::Error::Generic {
-            store: "HTTP",
-            source: Box::new(error.without_url()),
-        })?;
-        Ok(HttpClient::new(Transport { client, settings }))
+        let connections = connections.and_then(|n| n.parse().ok()).unwrap_or(16);
+        let client = |redirects| {
+            let client = reqwest::Client::builder()
+                .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
+                .pool_max_idle_per_host(connections)
+                .tls_certs_merge(self.certificates.iter().cloned())
+                .https_only(!allow_http)
+                .redirect(redirects)
+                .build();
+            client.map_err(|error| object_store::Error::Generic {
+                store: "HTTP",
+                source: Box::new(error.without_url()),
+            })
+        };
+        let reads = client(redirects(self.dialect))?;
+        let writes = client(redirect::Policy::none())?;
+        Ok(HttpClient::new(Transport { reads, writes, settings }))
     }
 }
 
@@ -153,11 +158,16 @@ fn redirects(dialect: Dialect) -> redirect::Policy {
     })
 }
 
+/// How fast a server keeps what was sent to it at the least, in bytes a second.
+const KEEPING: u64 = 1 << 20;
+
 /// Makes a collection, as WebDAV calls directories.
 const MKCOL: &str = "MKCOL";
 
 struct Transport {
-    client: reqwest::Client,
+    reads: reqwest::Client,
+    /// For all that is not a read: redirected, it would become one, and a success would mean nothing.
+    writes: reqwest::Client,
     settings: Connector,
 }
 
@@ -171,9 +181,10 @@ impl fmt::Debug for Transport {
 impl HttpService for Transport {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let Connector { throttle, health, authorization, .. } = &self.settings;
-        throttle.wait().await;
-        if let Some(reason) = health.given_up() {
-            return Err(given_up(reason));
+        tokio::select! {
+            biased;
+            reason = health.until_given_up() => return Err(given_up(reason)),
+            () = throttle.wait() => {}
         }
         throttle.count();
         if let Some(authorization) = authorization {
@@ -226,6 +237,7 @@ impl Transport {
         }
         let url = url.parse::<Url>();
         let url = url.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        let client = if parts.method.is_safe() { &self.reads } else { &self.writes };
         let mut outgoing = reqwest::Request::new(parts.method, url);
         *outgoing.headers_mut() = parts.headers;
         let length = body.content_length() as u64;
@@ -234,7 +246,7 @@ impl Transport {
             *outgoing.body_mut() = Some(reqwest::Body::wrap(body));
         }
         let response = tokio::select! {
-            response = self.client.execute(outgoing) => response.map_err(transport_failed)?,
+            response = client.execute(outgoing) => response.map_err(transport_failed)?,
             late = self.late(length, &sent) => {
                 return Err(failure(HttpErrorKind::Timeout, late));
             }
@@ -254,7 +266,11 @@ impl Transport {
         let mut before = 0;
         loop {
             let was_sending = before < length;
-            let window = if was_sending { *stall.max(answer) } else { *answer };
+            let window = match was_sending {
+                true => *stall.max(answer),
+                // It may keep what came before it says so.
+                false => *answer + Duration::from_secs(length / KEEPING),
+            };
             tokio::time::sleep(window).await;
             let now = sent.load(Ordering::Relaxed);
             let enough = (SLOWEST * window.as_secs()).min(length - before);
@@ -274,9 +290,11 @@ impl Transport {
     /// An answer that says no. A server's words may quote the request, its signature and key
     /// included; nothing is kept of them but a code that is known.
     async fn refused(&self, response: HttpResponse, asked: &Asked) -> HttpResponse {
-        let Connector { service, dialect, throttle, denials, collections, .. } = &self.settings;
+        let Connector { service, dialect, throttle, denials, collections, health, answer, .. } =
+            &self.settings;
         if let Some(after) = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok()) {
-            throttle.heed(after);
+            let delay = throttle.heed(after);
+            health.told_to_wait(delay, *answer);
         }
         let (mut parts, body) = response.into_parts();
         let mut code = None;
@@ -328,9 +346,10 @@ impl Transport {
     /// An answer that says yes, or redirects.
     fn answered(&self, response: HttpResponse, asked: &Asked) -> Result<HttpResponse, HttpError> {
         let (mut parts, body) = response.into_parts();
-        let is_whole = asked.method == Method::GET && asked.range.is_none();
-        if is_whole && !parts.headers.contains_key(CONTENT_LENGTH) {
-            // Who sends in chunks knows no length, and who reads everything needs none.
+        let is_read = asked.method == Method::GET || asked.method == Method::HEAD;
+        if is_read && asked.range.is_none() && !parts.headers.contains_key(CONTENT_LENGTH) {
+            // Who sends in chunks knows no length. Who reads everything needs none, and one that is wrong
+            // makes no pack look as if it were there.
             parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
         }
         let response = HttpResponse::from_parts(parts, self.watched(body));
