@@ -43,6 +43,8 @@ pub struct StoreSettings {
     pub config: Option<PathBuf>,
     /// The credentials that services are opened with.
     pub credentials: Arc<Credentials>,
+    /// The configuration, once it has been read: all who use it know of a service that does not answer.
+    pub services: Arc<OnceLock<Config>>,
     /// Whether nothing is fetched from services.
     pub offline: bool,
     /// Whether packages use it whose manifests do not say; they do, when absent.
@@ -74,6 +76,7 @@ impl StoreSettings {
             offline_store: environment.get("LARDER_OFFLINE_STORE").map(PathBuf::from),
             config: path("LARDER_CONFIG"),
             credentials: Arc::new(Credentials::of(environment.iter())),
+            services: Arc::default(),
             offline,
             packages_use_it: switch("LARDER_ARTIFACT_CACHE"),
             off: switch("LARDER_NO_CACHE") == Some(true),
@@ -101,16 +104,20 @@ impl StoreSettings {
         }
     }
 
-    /// Reads the configuration of services, which are opened with the credentials of these settings.
+    /// Reads the configuration of services, once. They are opened with the credentials of these settings.
     ///
     /// # Errors
     /// As [`Config::read`].
     pub fn services(&self) -> Result<Config, ConfigError> {
+        if let Some(config) = self.services.get() {
+            return Ok(config.clone());
+        }
         let config = match &self.config {
             Some(path) => Config::read(path),
             None => Config::read(&Config::default_path()),
         };
-        Ok(config?.with_credentials(&self.credentials))
+        let config = config?.with_credentials(&self.credentials);
+        Ok(self.services.get_or_init(|| config).clone())
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Credentials {
     own: Secrets,
     /// Those that are for one service, by the ending of the variable.
     named: BTreeMap<String, Secrets>,
+    /// The variable to set for a service that those of no name are kept from.
+    withheld: Option<String>,
     variables: Vec<(String, String)>,
 }
 
@@ -103,9 +105,17 @@ impl Credentials {
     /// Those for the service called `name`: of its name, else, where it shares them, of no name.
     pub(crate) fn of_service(&self, name: &str, shares: bool) -> Self {
         let ending = ending(name);
-        let shared = if shares { self.own.clone() } else { Secrets::default() };
-        let own = self.named.get(&ending).cloned().unwrap_or(shared);
-        Self { own, named: BTreeMap::new(), variables: self.variables.clone() }
+        let (own, withheld) = match self.named.get(&ending) {
+            Some(named) => (named.clone(), None),
+            None if shares || self.own == Secrets::default() => (self.own.clone(), None),
+            None => (Secrets::default(), Some(format!("{KEY}_{ending}"))),
+        };
+        Self { own, named: BTreeMap::new(), withheld, variables: self.variables.clone() }
+    }
+
+    /// The variable to set for a service that those of no name are kept from, as they may be another's.
+    pub(crate) fn withheld(&self) -> Option<&str> {
+        self.withheld.as_deref()
     }
 
     /// The key, if there is one.
@@ -133,7 +143,7 @@ impl Credentials {
 }
 
 /// How variables for the service called `name` end, after `_`.
-pub(crate) fn ending(name: &str) -> String {
+fn ending(name: &str) -> String {
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     name.chars().map(upper).collect()
 }

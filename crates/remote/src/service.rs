@@ -51,6 +51,8 @@ pub struct Service {
     name: String,
     prefix: Path,
     dialect: Option<Dialect>,
+    /// See [`Credentials::withheld`](crate::Credentials).
+    withheld: Option<String>,
     objects: Arc<dyn ObjectStore>,
     /// The same, for uploads in parts, whose parts it retries by itself.
     uploads: Arc<dyn ObjectStore>,
@@ -116,6 +118,7 @@ impl Service {
             name: config.name.clone(),
             prefix,
             dialect: opener.dialect(),
+            withheld: config.credentials.withheld().map(str::to_owned),
             objects,
             uploads,
             runtime,
@@ -302,7 +305,18 @@ impl Service {
         object: &str,
         error: &object_store::Error,
     ) -> RemoteError {
-        self.error(action, object, describe(error))
+        self.error(action, object, self.reason(error))
+    }
+
+    /// The error in a few words.
+    fn reason(&self, error: &object_store::Error) -> String {
+        match (error, &self.withheld) {
+            (object_store::Error::Unauthenticated { .. }, Some(variable)) => format!(
+                "not authenticated; the configuration has services on several hosts, so a key \
+                 without a name is not sent here: set {variable}"
+            ),
+            _ => describe(error),
+        }
     }
 
     fn error(&self, action: &'static str, object: &str, reason: String) -> RemoteError {

@@ -154,4 +154,13 @@ fn the_key_of_a_plain_server_comes_from_the_environment() {
     let check = larder_remote::check(config.service(None).unwrap(), true).unwrap();
     let Finding::Fails { reason, .. } = check.read else { panic!() };
     assert!(reason.contains("LARDER_CACHE_TOKEN"), "{reason}");
+
+    // Where there are others, one without a name may be theirs.
+    let mut config = config;
+    config.cache.services.push(ServiceConfig::new("others", "s3://bucket"));
+    let credentials = Arc::new(Credentials::of([("LARDER_CACHE_KEY", &key)]));
+    let config = config.with_credentials(&credentials);
+    let check = larder_remote::check(config.service(Some("my-team")).unwrap(), false).unwrap();
+    let Finding::Fails { reason, .. } = check.read else { panic!() };
+    assert!(reason.contains("set LARDER_CACHE_KEY_MY_TEAM"), "{reason}");
 }

@@ -154,6 +154,6 @@ impl Service {
     }
 
     fn fails(&self, error: &object_store::Error, s3: &'static str, http: &'static str) -> Finding {
-        Finding::Fails { reason: describe(error), takes: self.takes(s3, http) }
+        Finding::Fails { reason: self.reason(error), takes: self.takes(s3, http) }
     }
 }
