@@ -1,6 +1,6 @@
 //! Programs that the project's chores need and cargo does not bring, from Debian's packages.
 
-use std::{env, process::Command};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 
@@ -35,6 +35,9 @@ pub const TESTS: &[Need] = &[
     need("buildah", "buildah"),
     need("setpriv", "util-linux"),
     need("unshare", "util-linux"),
+    // Servers that the cache is tested against. rclone and moto are installed into environments.
+    need("nginx", "nginx-light"),
+    need("curl", "curl"),
     // The SMTP server that notifications are tested against is installed into an environment.
     Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
 ];
@@ -103,8 +106,9 @@ impl Need {
     }
 }
 
-/// Whether a program of this name is on `PATH`.
+/// Whether a program of this name is on `PATH`, or among the system's servers, which not everybody has there.
 pub fn on_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    let mut directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    directories.any(|directory| directory.join(program).is_file())
 }

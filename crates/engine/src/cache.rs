@@ -11,7 +11,10 @@ use std::{
 };
 
 use larder_remote::{Config, ConfigError, Credentials};
-use larder_store::{Layout, Lookup, Mappings, Recorded, Scope, Store, StoreError, offline::Tool};
+use larder_store::{
+    Layout, Lookup, Mappings, Recorded, Scope, Store, StoreError,
+    offline::{self, Tool},
+};
 use larder_trace::{ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
@@ -45,6 +48,8 @@ pub struct StoreSettings {
     pub config: Option<PathBuf>,
     /// The credentials that services are opened with.
     pub credentials: Arc<Credentials>,
+    /// The configuration, once it has been read: all who use it know of a service that does not answer.
+    pub services: Arc<OnceLock<Config>>,
     /// Whether nothing is fetched from services.
     pub offline: bool,
     /// Whether packages use it whose manifests do not say; they do, when absent.
@@ -72,14 +77,25 @@ impl StoreSettings {
         };
         Self {
             directory: path("LARDER_CACHE_DIR"),
-            offline_store: path("LARDER_OFFLINE_STORE"),
+            // Set and empty, it names nothing, which is found out when it is checked.
+            offline_store: environment.get("LARDER_OFFLINE_STORE").map(PathBuf::from),
             config: path("LARDER_CONFIG"),
             credentials: Arc::new(Credentials::of(environment.iter())),
+            services: Arc::default(),
             offline,
             packages_use_it: switch("LARDER_ARTIFACT_CACHE"),
             off: switch("LARDER_NO_CACHE") == Some(true),
             restore_everything: switch("LARDER_RESTORE_ARTIFACTS") == Some(true),
         }
+    }
+
+    /// Checks that the offline store, where one is named, can be one. Builds could do without it, but
+    /// whoever named it means it to be there.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_offline_store(&self) -> Result<(), StoreError> {
+        self.offline_store.as_deref().map_or(Ok(()), offline::check)
     }
 
     /// Opens the store itself, with nothing behind it.
@@ -93,11 +109,14 @@ impl StoreSettings {
         }
     }
 
-    /// Reads the configuration of services, which are opened with the credentials of these settings.
+    /// Reads the configuration of services, once. They are opened with the credentials of these settings.
     ///
     /// # Errors
     /// As [`Config::read`].
     pub fn services(&self) -> Result<Config, ConfigError> {
+        if let Some(config) = self.services.get() {
+            return Ok(config.clone());
+        }
         let config = match &self.config {
             Some(path) => Config::read(path),
             None => Config::read(&Config::default_path()),
@@ -107,7 +126,8 @@ impl StoreSettings {
         let layout = Layout::new(directory.unwrap_or_default());
         let revoked = larder_remote::revoked(&layout)
             .map_err(|source| ConfigError::Revoked { path: layout.revoked(), source })?;
-        Ok(config.with_trust(revoked))
+        let config = config.with_trust(revoked);
+        Ok(self.services.get_or_init(|| config).clone())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use larder_project::lockfile::Lockfile;
-use larder_remote::{Access, Config, ConfigError, RemoteError, Service, ServiceConfig};
+use larder_remote::{Config, ConfigError, RemoteError, Service, ServiceConfig};
 use larder_store::{Mappings, NameError, Revision, Scope, Store};
 use larder_trace::ContentHash;
 
@@ -77,7 +77,7 @@ pub fn leave_out(mappings: &mut Mappings, publishers: &[Publisher], store: &Stor
 }
 
 fn published(publisher: &Publisher, store: &Store) -> Result<Option<Mappings>, RemoteError> {
-    let service = Service::open(&publisher.service, Access::Read)?.given_up_soon();
+    let service = Service::open_for_a_build(&publisher.service)?;
     let held = larder_remote::held(&service, &publisher.scope, &publisher.revision, store)?;
     Ok(held.map(|held| held.mappings))
 }

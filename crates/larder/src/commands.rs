@@ -127,6 +127,34 @@ pub fn run(cli: Cli) -> ExitCode {
     if app.ui.is_written() { exit.into() } else { Exit::Failed.into() }
 }
 
+/// Refuses an offline store that cannot be one, where `command` would look into it. The one that a bake is
+/// going to make need not be there.
+fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
+    let looks = match command {
+        Command::Build(_)
+        | Command::Query(_)
+        | Command::Exec(_)
+        | Command::Test(_)
+        | Command::Why(_)
+        | Command::Ci(_) => true,
+        Command::Cache(command) => {
+            let made = command.makes_offline_store();
+            made.is_none_or(|made| app.store.offline_store.as_deref() != Some(made))
+        }
+        _ => false,
+    };
+    if !looks {
+        return Ok(());
+    }
+    app.store.check_offline_store().map_err(|error| {
+        let error = match app.store.offline_store.as_deref() {
+            Some(path) if path.as_os_str().is_empty() => "it is set to nothing".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::wrong(format!("LARDER_OFFLINE_STORE: {error}")).hint("unset it to do without one")
+    })
+}
+
 fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
     if let Some(directory) = &app.global.directory {
         env::set_current_dir(directory).map_err(|error| {
@@ -134,6 +162,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
             Failure::wrong(format!("cannot work in {directory}: {}", describe_io(&error)))
         })?;
     }
+    check_offline_store(app, &command)?;
     match command {
         Command::Init(arguments) => scaffold::init(app, &arguments),
         Command::Clean(arguments) => scaffold::clean(app, &arguments),

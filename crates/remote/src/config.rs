@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,10 +12,10 @@ use std::{
 use larder_store::Scope;
 use serde::Deserialize;
 
-use crate::{Credentials, KeyId, Ref, Trust, TrustedKey};
+use crate::{Credentials, KeyId, Ref, Trust, TrustedKey, address, retry::Outlook};
 
 /// The user's configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
     /// The file that it was read from, there or not.
@@ -27,7 +27,7 @@ pub struct Config {
 }
 
 /// The `[cache]` table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CacheConfig {
     /// The service that reads go to when none is named. When absent, the only one.
@@ -58,8 +58,8 @@ pub struct DependencyConfig {
     pub scope: Option<Scope>,
 }
 
-/// One `[[cache.service]]` table.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// One `[[cache.service]]` table. `docs/services.md` says of each key what it does.
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ServiceConfig {
     /// How the command line calls it.
@@ -73,9 +73,16 @@ pub struct ServiceConfig {
     /// Read without credentials.
     #[serde(default)]
     pub anonymous_reads: bool,
+    /// Send a password or token to an `http://` server on another machine, readable on the way.
+    #[serde(default)]
+    pub allow_unencrypted_credentials: bool,
     /// A file of PEM certificates to trust besides the system's.
     pub ca_certificates: Option<PathBuf>,
-    /// Seconds after which a connection that yields nothing is given up (default 30).
+    /// Seconds within which an answer begins (default 10).
+    pub answer_seconds: Option<u64>,
+    /// Seconds in which a transfer that has begun brings at least 1 KiB each, on average (default 10).
+    pub stall_seconds: Option<u64>,
+    /// The default of the two above; what they were once called together.
     pub timeout_seconds: Option<u64>,
     /// How many requests run at once (default 16).
     pub connections: Option<usize>,
@@ -85,12 +92,49 @@ pub struct ServiceConfig {
     /// Whose revisions and results count: not from the table, but from [`Config::with_trust`].
     #[serde(skip)]
     pub trust: Arc<Trust>,
+    /// Whether it answers, as all know who opened it by this configuration or a clone of it.
+    #[serde(skip)]
+    pub outlook: Arc<Outlook>,
 }
 
+/// Leaves out what a URL may have of a secret.
+impl fmt::Debug for ServiceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceConfig({}: {})", self.name, self.shown_url())
+    }
+}
+
+/// Seconds until a service is given up, when the configuration does not say.
+const PATIENCE: u64 = 10;
+
 impl ServiceConfig {
-    /// After how long a connection that yields nothing is given up.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout_seconds.unwrap_or(30).max(1))
+    /// A service with no other settings.
+    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self { name: name.into(), url: url.into(), ..Self::default() }
+    }
+
+    /// The URL as it may be shown: without credentials and query.
+    pub fn shown_url(&self) -> String {
+        address::shown(&self.url)
+    }
+
+    /// The endpoint as it may be shown.
+    pub fn shown_endpoint(&self) -> Option<String> {
+        self.endpoint.as_deref().map(address::shown)
+    }
+
+    /// Within how long an answer begins.
+    pub fn answer(&self) -> Duration {
+        self.seconds(self.answer_seconds)
+    }
+
+    /// Over how long a transfer is watched for being too slow.
+    pub fn stall(&self) -> Duration {
+        self.seconds(self.stall_seconds)
+    }
+
+    fn seconds(&self, own: Option<u64>) -> Duration {
+        Duration::from_secs(own.or(self.timeout_seconds).unwrap_or(PATIENCE).max(1))
     }
 
     /// How many requests run at once.
@@ -177,8 +221,8 @@ impl Config {
             Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
         };
         let malformed = |reason| ConfigError::Malformed { path: path.to_owned(), reason };
-        let mut config: Self =
-            toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| malformed(address::scrubbed(&error.to_string())))?;
         config.path = path.to_owned();
         let mut names = BTreeSet::new();
         for service in &mut config.cache.services {
@@ -193,10 +237,15 @@ impl Config {
     }
 
     /// The same services, to be opened with `credentials`.
+    /// Each has those of its own name, else those of no name. A plain HTTP server is sent them as they
+    /// are, so those of no name go to such a server only where all services are on one host.
     #[must_use]
     pub fn with_credentials(mut self, credentials: &Arc<Credentials>) -> Self {
+        let hosts = self.cache.services.iter().filter_map(|service| address::host(&service.url));
+        let on_one_host = hosts.collect::<BTreeSet<_>>().len() <= 1;
         for service in &mut self.cache.services {
-            service.credentials = credentials.clone();
+            let shares = on_one_host || !address::is_http(&service.url);
+            service.credentials = Arc::new(credentials.of_service(&service.name, shares));
         }
         self
     }
@@ -283,6 +332,69 @@ mod tests {
         assert_eq!(error, "no service is named \"taem\"; configured are: team, ci");
         let none = Config::read(Path::new("/nonexistent/config.toml")).unwrap();
         assert!(matches!(none.service(None), Err(ConfigError::NoService { .. })));
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/services.md");
+        let docs = fs::read_to_string(docs).unwrap();
+        let error = |table| read(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
+        for table in ["[cache]", "[[cache.service]]\nname = 'a'\nurl = 'file:///a'"] {
+            let error = error(table);
+            let (_, keys) = error.split_once("expected one of ").unwrap();
+            let keys: Vec<_> = keys.split('`').skip(1).step_by(2).collect();
+            assert!(keys.len() > 2, "{error}");
+            for key in keys {
+                assert!(docs.contains(&format!("\n| `{key}` |")), "docs/services.md lacks {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn patience_has_an_old_name() {
+        let read = |text: &str| {
+            let text = format!("[[cache.service]]\nname = 'a'\nurl = 'file:///a'\n{text}");
+            let service = read(&text).unwrap().cache.services.remove(0);
+            (service.answer().as_secs(), service.stall().as_secs())
+        };
+        assert_eq!(read(""), (10, 10));
+        assert_eq!(read("timeout-seconds = 30"), (30, 30));
+        assert_eq!(read("timeout-seconds = 30\nanswer-seconds = 5"), (5, 30));
+        assert_eq!(read("answer-seconds = 0\nstall-seconds = 60"), (1, 60));
+    }
+
+    #[test]
+    fn a_key_without_a_name_is_not_sent_to_several_hosts() {
+        let credentials = Arc::new(Credentials::of([
+            ("LARDER_CACHE_KEY", "id:secret"),
+            ("LARDER_CACHE_TOKEN_MY_MIRROR", "token"),
+        ]));
+        let has = |urls: [&str; 2]| {
+            let mut config = Config::default();
+            for (name, url) in ["team", "my-mirror"].into_iter().zip(urls) {
+                config.cache.services.push(ServiceConfig::new(name, url));
+            }
+            let config = config.with_credentials(&credentials);
+            let has = |at: usize| config.cache.services[at].credentials.key().unwrap().is_some();
+            assert_eq!(config.cache.services[1].credentials.token().unwrap(), Some("token"));
+            (has(0), has(1))
+        };
+        assert_eq!(has(["s3://bucket", "https://a.example"]), (true, false));
+        assert_eq!(has(["https://b.example", "https://a.example/x"]), (false, false));
+        assert_eq!(has(["https://a.example/y", "https://a.example/x"]), (true, false));
+        assert_eq!(has(["https://a.example/y", "file:///srv"]), (true, false));
+    }
+
+    #[test]
+    fn no_message_has_a_part_of_a_secret_in_a_url() {
+        for text in [
+            "[[cache.service]]\nname = 'a'\nurl = 'https://user:hunter2@example.org/x\n",
+            "[[cache.service]]\nname = 'a'\nurl = 'https://user:hun/ter2@example.org/'\nx = 1",
+            "[[cache.service]]\nname = 'a'\nurl = https://user:hunter2@example.org/",
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(!error.contains("ter2") && !error.contains("user"), "{error}");
+        }
     }
 
     #[test]

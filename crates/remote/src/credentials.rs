@@ -1,22 +1,23 @@
 //! Credentials: taken from environment variables, which the caller hands in, and never shown.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fmt,
 };
 
 use crate::{KeyError, SigningKey};
 
-/// A key as `LARDER_CACHE_KEY` has it: `id:secret`.
+/// A key as `LARDER_CACHE_KEY` has it: `id:secret`, or for a plain HTTP server `user:password`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The S3 access key id, or the Azure account.
+    /// The S3 access key id, the Azure account, or the user.
     pub id: String,
     /// The secret that goes with it. Never printed.
     pub secret: String,
 }
 
-/// `LARDER_CACHE_KEY` has no colon. Says nothing of what it has.
+/// A key that has no colon, or a token that cannot be one. Says nothing of what it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MalformedKey;
 
@@ -37,13 +38,24 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The key of services, and the variables that their providers' own tools read.
+/// The keys and tokens of services, and the variables that their providers' own tools read.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    key: Option<Result<Key, MalformedKey>>,
     signing_key: Option<String>,
     signing_password: Option<String>,
+    own: Secrets,
+    /// Those that are for one service, by the ending of the variable.
+    named: BTreeMap<String, Secrets>,
+    /// The variable to set for a service that those of no name are kept from.
+    withheld: Option<String>,
     variables: Vec<(String, String)>,
+}
+
+/// The secrets for one service.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Secrets {
+    key: Option<Result<Key, MalformedKey>>,
+    token: Option<Result<String, MalformedKey>>,
 }
 
 /// The variables that providers read: all whose names begin so.
@@ -52,9 +64,13 @@ const PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 /// Variables that providers read under other names.
 const OTHERS: [&str; 2] = ["SERVICE_ACCOUNT", "IDENTITY_ENDPOINT"];
 
+const KEY: &str = "LARDER_CACHE_KEY";
+const TOKEN: &str = "LARDER_CACHE_TOKEN";
+
 impl Credentials {
-    /// The credentials in an environment: `LARDER_CACHE_KEY`, and the providers' own variables. A
-    /// malformed key is found out when a service is opened, since most commands open none.
+    /// The credentials in an environment: `LARDER_CACHE_KEY`, `LARDER_CACHE_TOKEN`, both also with
+    /// `_` and a service's name, and the providers' own variables. A malformed one is found out when a
+    /// service is opened, since most commands open none.
     pub fn of<N, V>(variables: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: AsRef<OsStr>,
@@ -71,12 +87,14 @@ impl Credentials {
             } {
                 // What is not text is no key either, and is found out to be none where it is needed.
                 *place = Some(value.unwrap_or_default()).filter(|value| !value.is_empty());
-            } else if name == "LARDER_CACHE_KEY" {
-                credentials.key = match value {
-                    Ok(value) if value.is_empty() => None,
-                    Ok(value) => Some(Key::parse(value.trim())),
-                    Err(_) => Some(Err(MalformedKey)),
-                };
+            } else if let Some(ending) = name.strip_prefix(KEY) {
+                if let Some(secrets) = credentials.secrets(ending) {
+                    secrets.key = parsed(value, Key::parse);
+                }
+            } else if let Some(ending) = name.strip_prefix(TOKEN) {
+                if let Some(secrets) = credentials.secrets(ending) {
+                    secrets.token = parsed(value, token);
+                }
             } else if let Ok(value) = value
                 && (OTHERS.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)))
             {
@@ -86,9 +104,40 @@ impl Credentials {
         credentials
     }
 
+    /// Where the secrets of variables with such an ending are.
+    fn secrets(&mut self, ending: &str) -> Option<&mut Secrets> {
+        if ending.is_empty() {
+            return Some(&mut self.own);
+        }
+        let name = ending.strip_prefix('_').filter(|name| !name.is_empty())?;
+        Some(self.named.entry(name.to_owned()).or_default())
+    }
+
+    /// Those for the service called `name`: of its name, else, where it shares them, of no name.
+    pub(crate) fn of_service(&self, name: &str, shares: bool) -> Self {
+        let ending = ending(name);
+        let (own, withheld) = match self.named.get(&ending) {
+            Some(named) => (named.clone(), None),
+            None if shares || self.own == Secrets::default() => (self.own.clone(), None),
+            None => (Secrets::default(), Some(format!("{KEY}_{ending}"))),
+        };
+        Self { own, named: BTreeMap::new(), withheld, ..self.clone() }
+    }
+
+    /// The variable to set for a service that those of no name are kept from, as they may be another's.
+    pub(crate) fn withheld(&self) -> Option<&str> {
+        self.withheld.as_deref()
+    }
+
     /// The key, if there is one.
     pub(crate) fn key(&self) -> Result<Option<&Key>, MalformedKey> {
-        self.key.as_ref().map(|key| key.as_ref().map_err(MalformedKey::clone)).transpose()
+        self.own.key.as_ref().map(|key| key.as_ref().map_err(MalformedKey::clone)).transpose()
+    }
+
+    /// The bearer token, if there is one.
+    pub(crate) fn token(&self) -> Result<Option<&str>, MalformedKey> {
+        let token = self.own.token.as_ref();
+        token.map(|token| token.as_deref().map_err(MalformedKey::clone)).transpose()
     }
 
     /// The key that uploads are signed with, if there is one.
@@ -113,9 +162,34 @@ impl Credentials {
     }
 }
 
+/// How variables for the service called `name` end, after `_`.
+fn ending(name: &str) -> String {
+    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    name.chars().map(upper).collect()
+}
+
+/// The value of a variable; an empty one is as good as none.
+fn parsed<T>(
+    value: Result<String, OsString>,
+    parse: impl Fn(&str) -> Result<T, MalformedKey>,
+) -> Option<Result<T, MalformedKey>> {
+    match value.as_deref().map(str::trim) {
+        Ok("") => None,
+        Ok(value) => Some(parse(value)),
+        Err(_) => Some(Err(MalformedKey)),
+    }
+}
+
+/// A token as it may stand in a header.
+fn token(value: &str) -> Result<String, MalformedKey> {
+    let good = value.bytes().all(|byte| byte.is_ascii_graphic());
+    good.then(|| value.to_owned()).ok_or(MalformedKey)
+}
+
 impl From<Key> for Credentials {
     fn from(key: Key) -> Self {
-        Self { key: Some(Ok(key)), ..Self::default() }
+        let own = Secrets { key: Some(Ok(key)), token: None };
+        Self { own, ..Self::default() }
     }
 }
 
@@ -150,6 +224,10 @@ mod tests {
         assert_eq!(key(OsStr::new("")).key(), Ok(None));
         assert_eq!(key(OsStr::new(" id:secret\n")).key().unwrap().unwrap().secret, "secret");
         assert_eq!(key(OsStr::from_bytes(b"id:\xff")).key(), Err(MalformedKey));
+        let token = |value: &OsStr| Credentials::of([("LARDER_CACHE_TOKEN", value)]);
+        assert_eq!(token(OsStr::new("abc.def\n")).token(), Ok(Some("abc.def")));
+        assert_eq!(token(OsStr::new("a b")).token(), Err(MalformedKey));
+        assert_eq!(token(OsStr::from_bytes(b"\xff")).token(), Err(MalformedKey));
         let found = Credentials::of([
             ("AWS_REGION", "eu-west-1"),
             ("IDENTITY_ENDPOINT", "http://127.0.0.1"),

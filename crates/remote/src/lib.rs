@@ -7,6 +7,7 @@
 //!
 //! All functions block; what runs concurrently inside is this crate's own business.
 
+mod address;
 mod collect;
 mod config;
 mod credentials;
@@ -47,7 +48,8 @@ pub use results::{
     ParseKeyError, Recorded, ResultKey, ResultState, TakenBack, look_up_result, record_result,
     take_back_result,
 };
-pub use service::{Access, Service};
+pub use retry::Outlook;
+pub use service::{Access, Check, Finding, Service, check};
 pub use source::{Destination, StagedError, put_staged, put_stored};
 pub use trust::{
     Distrust, KeyError, KeyId, PublicKey, Ref, Signature, Signer, SigningKey, Statement, Trust,

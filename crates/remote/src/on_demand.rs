@@ -13,7 +13,7 @@ use larder_trace::{ContentHash, OutputFile};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Config, RemoteError, Service,
+    Config, RemoteError, Service,
     fetch::Fetch,
     get::packs_with,
     packs::RemotePack,
@@ -190,8 +190,7 @@ impl Sources {
 impl Source {
     fn open(&self, config: &Config, store: &Store) -> Result<Open, String> {
         let config = config.service(Some(&self.origin.service)).map_err(|e| e.to_string())?;
-        let service = Service::open(config, Access::Read).map_err(|error| error.to_string())?;
-        let service = service.given_up_soon();
+        let service = Service::open_for_a_build(config).map_err(|error| error.to_string())?;
         let packs = match self.known_packs() {
             Some(packs) => packs,
             None => service.block_on(self.find_packs(&service, store))?,

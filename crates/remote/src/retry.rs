@@ -1,11 +1,17 @@
 //! When to try again, and how long to wait before.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use object_store::Error;
+use tokio::sync::Notify;
+
+use crate::service::{denial, transport::TransportError};
 
 /// How many times in a row one thing may fail before it is given up.
 const ATTEMPTS: u32 = 10;
@@ -42,37 +48,138 @@ impl Attempts {
     }
 }
 
-/// Whether a service answers at all.
-#[derive(Debug)]
-pub struct Health {
+/// The things known in this process of whether a service answers. Shared by all who opened it by the
+/// same configuration, so that nobody waits for what another has waited for in vain.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    /// Failures in a row.
     failures: AtomicU32,
-    hopeless: u32,
+    /// How it has answered of late.
+    lately: Mutex<Lately>,
+    /// Why it is asked for nothing any more.
+    given_up: OnceLock<String>,
+    /// Wakes who waits for it when that is so.
+    bell: Notify,
 }
 
-impl Default for Health {
-    fn default() -> Self {
-        Self { failures: AtomicU32::new(0), hopeless: HOPELESS }
-    }
+/// How a service has answered of late.
+#[derive(Debug, Default)]
+enum Lately {
+    /// Not at all yet.
+    #[default]
+    Never,
+    /// Well.
+    Well,
+    /// Late, and nothing else, since then.
+    Late(Instant),
 }
+
+/// How much is put up with before a service is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Of who came for it.
+    Transfer,
+    /// Of a build, which can do without.
+    Build,
+}
+
+/// Whether a service answers at all, as seen by one who uses it.
+#[derive(Debug, Clone)]
+pub struct Health {
+    service: String,
+    outlook: Arc<Outlook>,
+    patience: Patience,
+}
+
+/// How many deadlines may pass without any success before who came for a service gives it up.
+const DEADLINES: u32 = 3;
 
 impl Health {
-    /// As seen by a build that waits: given up soon.
-    pub fn for_a_build() -> Self {
-        Self { hopeless: HOPELESS_FOR_A_BUILD, ..Self::default() }
+    /// That of the service called `service`.
+    pub fn new(service: &str, outlook: &Arc<Outlook>, patience: Patience) -> Self {
+        Self { service: service.to_owned(), outlook: outlook.clone(), patience }
     }
 
     fn succeeded(&self) {
-        self.failures.store(0, Ordering::Relaxed);
+        self.outlook.failures.store(0, Ordering::Relaxed);
+        *self.lately() = Lately::Well;
+    }
+
+    fn lately(&self) -> MutexGuard<'_, Lately> {
+        self.outlook.lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a failure; true when the service is beyond hope.
     fn failed(&self) -> bool {
-        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= self.hopeless
+        let failures = self.outlook.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if failures >= self.hopeless() {
+            self.give_up(&format!("{failures} requests in a row failed"));
+        }
+        self.is_hopeless()
+    }
+
+    fn hopeless(&self) -> u32 {
+        match self.patience {
+            Patience::Transfer => HOPELESS,
+            Patience::Build => HOPELESS_FOR_A_BUILD,
+        }
+    }
+
+    /// Notes that `deadline` passed without what it was for. A service of which nothing came yet is
+    /// given up, by a build any service.
+    pub fn late(&self, deadline: Duration, reason: &str) {
+        let hopeless = {
+            let mut lately = self.lately();
+            match *lately {
+                Lately::Never => true,
+                Lately::Well => {
+                    *lately = Lately::Late(Instant::now());
+                    false
+                }
+                Lately::Late(since) => since.elapsed() >= deadline * (DEADLINES - 1),
+            }
+        };
+        if self.patience == Patience::Build || hopeless {
+            self.give_up(reason);
+        }
+    }
+
+    /// Notes that the service wants to be left alone for `delay`. A build does not wait longer for that
+    /// than for an answer.
+    pub fn told_to_wait(&self, delay: Duration, answer: Duration) {
+        if self.patience == Patience::Build && delay > answer {
+            self.give_up(&format!("it wants to be asked again in {} s", delay.as_secs()));
+        }
+    }
+
+    fn give_up(&self, reason: &str) {
+        let is_first = self.outlook.given_up.set(reason.to_owned()).is_ok();
+        self.outlook.bell.notify_waiters();
+        // Whoever came for it gets it as an error.
+        if is_first && self.patience == Patience::Build {
+            tracing::info!("service {}: {reason}; it is not asked again", self.service);
+        }
+    }
+
+    /// Why the service is asked for nothing any more, if that is so.
+    pub fn given_up(&self) -> Option<&str> {
+        self.outlook.given_up.get().map(String::as_str)
+    }
+
+    /// Waits until it is given up, and returns why.
+    pub async fn until_given_up(&self) -> &str {
+        loop {
+            let bell = self.outlook.bell.notified();
+            if let Some(reason) = self.given_up() {
+                return reason;
+            }
+            bell.await;
+        }
     }
 
     /// Whether the service is beyond hope.
     pub fn is_hopeless(&self) -> bool {
-        self.failures.load(Ordering::Relaxed) >= self.hopeless
+        self.given_up().is_some()
     }
 }
 
@@ -80,12 +187,17 @@ impl Health {
 pub fn is_transient(error: &Error) -> bool {
     match error {
         Error::Generic { .. } => match status(error) {
-            Some(status) => status >= 500 || matches!(status, 400 | 408 | 425 | 429),
+            Some(status) => status >= 500 || matches!(status, 400 | 408 | 423 | 425 | 429),
             None => true,
         },
         Error::JoinError { .. } => true,
         _ => false,
     }
+}
+
+/// Whether the service said so itself; else it is not known to be there.
+pub fn is_answer(error: &Error) -> bool {
+    !matches!(error, Error::Generic { .. } | Error::JoinError { .. }) || status(error).is_some()
 }
 
 /// The HTTP status of an error that has no variant of its own. object_store keeps it to itself.
@@ -96,13 +208,22 @@ fn status(error: &Error) -> Option<u16> {
 }
 
 const DENIED: &str = "access denied; check LARDER_CACHE_KEY or the provider's own variables";
-const UNKNOWN: &str = "not authenticated; set LARDER_CACHE_KEY or the provider's own variables";
+const UNKNOWN: &str = "not authenticated; set LARDER_CACHE_KEY or the provider's own variables (for a \
+                       plain HTTP server, LARDER_CACHE_KEY=user:password or LARDER_CACHE_TOKEN)";
+
+/// [`DENIED`], with the provider's own word for why, if it is one of those that are known.
+fn denied(error: &Error) -> String {
+    match denial::Code::in_message(&error.to_string()) {
+        Some(code) => format!("{DENIED} ({code})"),
+        None => DENIED.to_owned(),
+    }
+}
 
 /// The error in a few words, without what a server may have quoted.
 pub fn describe(error: &Error) -> String {
     match error {
         Error::NotFound { .. } => "not found".to_owned(),
-        Error::PermissionDenied { .. } => DENIED.to_owned(),
+        Error::PermissionDenied { .. } => denied(error),
         Error::Unauthenticated { .. } => UNKNOWN.to_owned(),
         Error::AlreadyExists { .. } | Error::Precondition { .. } => {
             "it is already there".to_owned()
@@ -110,12 +231,15 @@ pub fn describe(error: &Error) -> String {
         Error::NotSupported { .. } | Error::NotImplemented { .. } => {
             "the service cannot do that".to_owned()
         }
-        Error::Generic { .. } if status(error) == Some(403) => DENIED.to_owned(),
+        Error::Generic { .. } if status(error) == Some(403) => denied(error),
         Error::Generic { .. } if status(error) == Some(401) => UNKNOWN.to_owned(),
         Error::Generic { source, .. } => {
             let mut text = source.to_string();
             let mut cause = source.source();
             while let Some(error) = cause {
+                if let Some(own) = error.downcast_ref::<TransportError>() {
+                    return own.to_string();
+                }
                 let more = error.to_string();
                 if !text.contains(&more) {
                     text = format!("{text}: {more}");

@@ -1,6 +1,11 @@
 //! One service: an object store below a URL.
 
+mod bodies;
+mod check;
+pub(crate) mod denial;
 mod opener;
+mod ranges;
+pub(crate) mod transport;
 
 use std::{
     fmt, fs,
@@ -18,10 +23,14 @@ use object_store::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use self::opener::Opener;
+pub use self::check::{Check, Finding, check};
+use self::{
+    opener::Opener,
+    transport::{Dialect, is_other_range},
+};
 use crate::{
     ConfigError, Ref, RemoteError, ServiceConfig, Signature, SigningKey, Statement, Trust, paths,
-    retry::{Attempts, Health, describe, is_transient},
+    retry::{Attempts, Health, Patience, describe, is_transient},
     throttle::Throttle,
 };
 
@@ -42,6 +51,9 @@ pub enum Access {
 pub struct Service {
     name: String,
     prefix: Path,
+    dialect: Option<Dialect>,
+    /// See [`Credentials::withheld`](crate::Credentials).
+    withheld: Option<String>,
     objects: Arc<dyn ObjectStore>,
     /// The same, for uploads in parts, whose parts it retries by itself.
     uploads: Arc<dyn ObjectStore>,
@@ -94,22 +106,24 @@ impl Listed {
 }
 
 impl Service {
-    /// The same service, to be given up soon when it does not answer: for those who can do without.
-    #[must_use]
-    pub fn given_up_soon(mut self) -> Self {
-        self.health = Health::for_a_build();
-        self
-    }
-
     /// Opens the service of `config`, with the credentials that are there. Sends no request.
     pub fn open(config: &ServiceConfig, access: Access) -> Result<Self, RemoteError> {
+        Self::open_with(config, access, Patience::Transfer)
+    }
+
+    /// The same, to be given up soon when it does not answer: for those who can do without.
+    pub fn open_for_a_build(config: &ServiceConfig) -> Result<Self, RemoteError> {
+        Self::open_with(config, Access::Read, Patience::Build)
+    }
+
+    fn open_with(
+        config: &ServiceConfig,
+        access: Access,
+        patience: Patience,
+    ) -> Result<Self, RemoteError> {
         let wrong = |reason: String| ConfigError::Service { name: config.name.clone(), reason };
-        let credentials = &config.credentials;
-        let key = credentials
-            .key()
-            .map_err(|_| wrong("LARDER_CACHE_KEY is not of the form id:secret".to_owned()))?;
         let signing_key = match access {
-            Access::Write => credentials.signing_key()?,
+            Access::Write => config.credentials.signing_key()?,
             Access::Read => None,
         };
         install_tls_provider();
@@ -120,7 +134,8 @@ impl Service {
             .build()
             .map_err(|source| RemoteError::Local { action: "start threads".to_owned(), source })?;
         let throttle = Throttle::default();
-        let opener = Opener { config, access, key, credentials, throttle: throttle.clone() };
+        let health = Health::new(&config.name, &config.outlook, patience);
+        let opener = Opener::new(config, access, &throttle, &health).map_err(wrong)?;
         let never = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let often = RetryConfig { max_retries: 10, backoff: backoff(), ..RetryConfig::default() };
         // Some of the builders look for the runtime.
@@ -134,13 +149,15 @@ impl Service {
         Ok(Self {
             name: config.name.clone(),
             prefix,
+            dialect: opener.dialect(),
+            withheld: config.credentials.withheld().map(str::to_owned),
             objects,
             uploads,
             runtime,
             throttle,
             trust: config.trust.clone(),
             signing_key,
-            health: Health::default(),
+            health,
             connections: config.connections(),
         })
     }
@@ -217,7 +234,17 @@ impl Service {
     /// An object's size and age; `None` where there is none.
     pub(crate) async fn look_up(&self, object: &str) -> Result<Option<Listed>, RemoteError> {
         let path = paths::below(&self.prefix, object);
-        let head = || async { Ok(Listed::of(&self.objects.head(&path).await?)) };
+        let head = || async {
+            match self.objects.head(&path).await {
+                // Why, only the answer to a `GET` says, and then that is remembered.
+                Err(object_store::Error::PermissionDenied { .. })
+                    if self.dialect == Some(Dialect::S3) =>
+                {
+                    Ok(Listed::of(&self.objects.get(&path).await?.meta))
+                }
+                head => Ok(Listed::of(&head?)),
+            }
+        };
         Ok(self.absent_as_none("look up", object, self.retried(head).await)?.flatten())
     }
 
@@ -243,13 +270,12 @@ impl Service {
         let options =
             GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         match self.objects.get_opts(&path, options).await {
-            Ok(got) => Ok(got.into_stream()),
-            // A plain HTTP server may know no ranges, and send the whole object.
-            Err(object_store::Error::NotSupported { .. }) => {
+            // Ranges that cannot be read as they come may yet be read out of the whole.
+            Err(error) if is_other_range(&error) => {
                 let whole = self.objects.get(&path).await?.into_stream();
                 Ok(skip(whole, range.start).boxed())
             }
-            Err(error) => Err(error),
+            got => Ok(got?.into_stream()),
         }
     }
 
@@ -291,7 +317,14 @@ impl Service {
             }
         }
         let written = self.retried(|| put(PutMode::Overwrite)).await;
-        written.map(|()| true).map_err(|error| self.failed("write", object, &error))
+        written.map(|()| true).map_err(|error| match (&error, self.dialect) {
+            (object_store::Error::AlreadyExists { .. }, Some(Dialect::Http)) => self.error(
+                "write",
+                object,
+                "the collection is missing and the server cannot make one (MKCOL)".to_owned(),
+            ),
+            _ => self.failed("write", object, &error),
+        })
     }
 
     /// Writes a file's content, in parts where it is large.
@@ -303,7 +336,8 @@ impl Service {
     ) -> Result<(), RemoteError> {
         use std::io::Read;
         let local = |source| RemoteError::Local { action: "read a pack".to_owned(), source };
-        if length <= PART as u64 {
+        // Plain HTTP has no uploads in parts.
+        if length <= PART as u64 || self.dialect == Some(Dialect::Http) {
             let mut content = Vec::new();
             file.read_to_end(&mut content).map_err(local)?;
             return self.write(object, content.into(), true).await.map(|_| ());
@@ -362,12 +396,23 @@ impl Service {
         object: &str,
         error: &object_store::Error,
     ) -> RemoteError {
-        RemoteError::Request {
-            service: self.name.clone(),
-            action,
-            object: object.to_owned(),
-            reason: describe(error),
+        self.error(action, object, self.reason(error))
+    }
+
+    /// The error in a few words.
+    fn reason(&self, error: &object_store::Error) -> String {
+        match (error, &self.withheld) {
+            (object_store::Error::Unauthenticated { .. }, Some(variable)) => format!(
+                "not authenticated; the configuration has services on several hosts, so a key \
+                 without a name is not sent here: set {variable}"
+            ),
+            _ => describe(error),
         }
+    }
+
+    fn error(&self, action: &'static str, object: &str, reason: String) -> RemoteError {
+        let (service, object) = (self.name.clone(), object.to_owned());
+        RemoteError::Request { service, action, object, reason }
     }
 }
 

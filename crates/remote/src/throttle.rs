@@ -1,4 +1,4 @@
-//! Heeds what a service says about being asked too much, in every request to it.
+//! Heeds what a service says about being asked too much.
 
 use std::{
     sync::{
@@ -6,15 +6,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
-};
-
-use async_trait::async_trait;
-use object_store::{
-    ClientOptions, Result,
-    client::{
-        HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
-        ReqwestConnector,
-    },
 };
 
 /// The longest `Retry-After` that is obeyed in full.
@@ -36,6 +27,18 @@ impl Throttle {
         self.0.requests.load(Ordering::Relaxed)
     }
 
+    /// Notes that a request is being sent.
+    pub fn count(&self) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Heeds a `Retry-After`. Returns how long that is.
+    pub fn heed(&self, value: &str) -> Duration {
+        let delay = retry_after(value).unwrap_or_default();
+        self.hold(delay);
+        delay
+    }
+
     fn hold(&self, delay: Duration) {
         let until = Instant::now() + delay.min(LONGEST);
         let mut held = self.0.until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -46,7 +49,7 @@ impl Throttle {
 
     /// Waits until the service wants to be asked again; then a little more, each request for
     /// itself, so that they don't all come at once.
-    async fn wait(&self) {
+    pub async fn wait(&self) {
         loop {
             let held = *self.0.until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             match held.map(|until| until.saturating_duration_since(Instant::now())) {
@@ -57,45 +60,6 @@ impl Throttle {
                 _ => return,
             }
         }
-    }
-}
-
-/// Makes HTTP clients that obey `throttle`.
-#[derive(Debug)]
-pub struct Connector {
-    pub throttle: Throttle,
-}
-
-impl HttpConnector for Connector {
-    fn connect(&self, options: &ClientOptions) -> Result<HttpClient> {
-        let client = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Throttled { client, throttle: self.throttle.clone() }))
-    }
-}
-
-#[derive(Debug)]
-struct Throttled {
-    client: HttpClient,
-    throttle: Throttle,
-}
-
-#[async_trait]
-impl HttpService for Throttled {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        self.throttle.wait().await;
-        self.throttle.0.requests.fetch_add(1, Ordering::Relaxed);
-        let response = self.client.execute(request).await?;
-        if !response.status().is_client_error() && !response.status().is_server_error() {
-            return Ok(response);
-        }
-        if let Some(delay) = response.headers().get("retry-after")
-            && let Some(delay) = delay.to_str().ok().and_then(retry_after)
-        {
-            self.throttle.hold(delay);
-        }
-        // A server's words about an error may quote the request, its signature and key included.
-        let (parts, _) = response.into_parts();
-        Ok(HttpResponse::from_parts(parts, String::new().into()))
     }
 }
 

@@ -12,12 +12,14 @@
 mod checkouts;
 mod index;
 mod packs;
+mod sharing;
 mod verify;
 mod write;
 
 pub use checkouts::{Objects, checkouts, copy_checkout};
 pub use index::{Bake, Checkout, INDEX_NAME, OFFLINE_SCHEMA, Tool};
 pub(crate) use packs::{Offline, Shelf};
+pub use sharing::check;
 pub use verify::{OfflineReport, verify};
 pub use write::{Recipe, add};
 

@@ -6,11 +6,15 @@ mod local;
 mod measure;
 mod packs;
 mod report;
+mod services;
 mod stage;
 mod travel;
 mod trust;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 use larder_project::{manifest::Manifest, workspace::Workspace};
@@ -60,8 +64,18 @@ pub enum Command {
     Export(trust::Export),
     /// Show sizes, hit rates and the reasons for misses
     Stats,
-    /// List the configured services
-    Services,
+    /// List the configured services, and with --check what they can do
+    Services(services::Services),
+}
+
+impl Command {
+    /// The offline store that it makes, if it makes one.
+    pub fn makes_offline_store(&self) -> Option<&Path> {
+        match self {
+            Self::Bake(bake) => Some(&bake.store),
+            _ => None,
+        }
+    }
 }
 
 /// Which service, and where on it.
@@ -252,7 +266,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Put(args) => travel::put(app, &reporter, args),
         Command::Add(args) => travel::add(app, &reporter, args),
         Command::PutStaged(args) => travel::put_staged(app, &reporter, args),
-        Command::Services => travel::services(app, &reporter),
+        Command::Services(args) => services::services(app, &reporter, &args),
         Command::Pack(args) => packs::pack(app, &reporter, args),
         Command::Unpack(args) => packs::unpack(app, &reporter, args),
         Command::Bake(args) => packs::bake(app, &reporter, args),

@@ -3,10 +3,12 @@
 
 mod image;
 mod namespace;
+mod naming;
 mod packs;
 mod poisoned;
 mod scene;
 mod services;
+mod silent;
 mod sources;
 mod stores;
 mod support;

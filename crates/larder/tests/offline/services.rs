@@ -33,7 +33,7 @@ fn bake(machine: &Machine, name: &str) -> Built {
     Built::of(&said)
 }
 
-fn in_directory(machine: &Machine) -> String {
+pub fn in_directory(machine: &Machine) -> String {
     format!("url = \"file://{}\"", machine.path("service").display())
 }
 

@@ -2,52 +2,101 @@
 
 use std::{fs, path::PathBuf, str::FromStr, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use object_store::{
-    Certificate, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, http::HttpBuilder,
-    local::LocalFileSystem, path::Path,
+    ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder, http::HttpBuilder, local::LocalFileSystem, path::Path,
 };
+use reqwest::{Certificate, Url, header::HeaderValue};
 
-use super::Access;
+use super::{
+    Access,
+    denial::Denials,
+    transport::{Connector, Dialect},
+};
 use crate::{
-    ServiceConfig,
+    ServiceConfig, address,
     credentials::{Credentials, Key},
-    retry::describe,
-    throttle::{Connector, Throttle},
+    retry::{Health, describe},
+    throttle::Throttle,
 };
 
 /// Everything that it takes to open a service.
 pub(super) struct Opener<'a> {
-    pub config: &'a ServiceConfig,
-    pub access: Access,
-    pub key: Option<&'a Key>,
-    pub credentials: &'a Credentials,
-    pub throttle: Throttle,
+    config: &'a ServiceConfig,
+    access: Access,
+    key: Option<&'a Key>,
+    credentials: &'a Credentials,
+    /// How the service is talked to; `None` of a directory.
+    connector: Option<Connector>,
 }
 
 /// An object store, and the path in it below which everything lies.
 type Opened = (Arc<dyn ObjectStore>, Path);
 
-impl Opener<'_> {
+impl<'a> Opener<'a> {
+    /// Checks what the configuration and the environment say.
+    pub fn new(
+        config: &'a ServiceConfig,
+        access: Access,
+        throttle: &Throttle,
+        health: &Health,
+    ) -> Result<Self, String> {
+        for url in [Some(&config.url), config.endpoint.as_ref()].into_iter().flatten() {
+            if let Some(refusal) = address::refusal(url) {
+                return Err(format!("{}: {refusal}", address::shown(url)));
+            }
+        }
+        let credentials = &*config.credentials;
+        let key = credentials.key().map_err(|_| {
+            let form = if address::is_http(&config.url) { "user:password" } else { "id:secret" };
+            format!("LARDER_CACHE_KEY is not of the form {form}")
+        })?;
+        let mut opener = Self { config, access, key, credentials, connector: None };
+        let dialect = match config.url.split_once("://") {
+            Some(("s3" | "gs", _)) => Dialect::S3,
+            Some(("az", _)) => Dialect::Azure,
+            Some(("http" | "https", _)) => Dialect::Http,
+            _ => return Ok(opener),
+        };
+        let authorization = match dialect {
+            Dialect::Http => opener.authorization()?,
+            Dialect::S3 | Dialect::Azure => None,
+        };
+        opener.connector = Some(Connector {
+            service: config.name.clone(),
+            dialect,
+            throttle: throttle.clone(),
+            denials: Denials::default(),
+            collections: Arc::default(),
+            health: health.clone(),
+            answer: config.answer(),
+            stall: config.stall(),
+            authorization,
+            certificates: opener.certificates()?,
+        });
+        Ok(opener)
+    }
+
+    /// How the service is talked to; `None` of a directory.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.connector.as_ref().map(|connector| connector.dialect)
+    }
+
     /// Opens the service, which retries requests as `retry` says.
     pub fn build(&self, retry: RetryConfig) -> Result<Opened, String> {
-        let url = &self.config.url;
-        let (scheme, rest) =
-            url.split_once("://").ok_or_else(|| format!("{url:?} is not a URL"))?;
-        let authority = rest.split('/').next().unwrap_or_default();
-        if authority.contains('@') {
-            return Err("the URL contains credentials; put them in LARDER_CACHE_KEY".to_owned());
-        }
+        // A URL that has none was refused.
+        let (scheme, rest) = self.config.url.split_once("://").unwrap_or_default();
         match scheme {
             "s3" => self.s3(rest, retry),
             "gs" => self.gcs(rest, retry),
             "az" => self.azure(rest, retry),
             "http" | "https" => {
                 let store = HttpBuilder::new()
-                    .with_url(url)
+                    .with_url(self.url()?)
                     .with_retry(retry)
-                    .with_client_options(self.client()?)
-                    .with_http_connector(self.connector())
+                    .with_client_options(self.client())
+                    .with_http_connector(self.connector()?)
                     .build()
                     .map_err(|error| describe(&error))?;
                 Ok((Arc::new(store), Path::default()))
@@ -57,6 +106,36 @@ impl Opener<'_> {
                 "{scheme}:// is not supported; use s3://, gs://, az://, https://, http:// or file:///"
             )),
         }
+    }
+
+    fn url(&self) -> Result<Url, String> {
+        self.config.url.parse().map_err(|error| format!("the URL is not valid: {error}"))
+    }
+
+    /// The header that says to a plain HTTP server who asks: a token or a password, where there is one.
+    fn authorization(&self) -> Result<Option<HeaderValue>, String> {
+        let token = self.credentials.token();
+        let token = token.map_err(|_| "LARDER_CACHE_TOKEN has characters that no token has")?;
+        let value = match (token, self.key) {
+            _ if self.is_anonymous() => return Ok(None),
+            (Some(token), _) => format!("Bearer {token}"),
+            (None, Some(key)) => {
+                let pair = format!("{}:{}", key.id, key.secret);
+                format!("Basic {}", BASE64_STANDARD.encode(pair))
+            }
+            (None, None) => return Ok(None),
+        };
+        if !address::is_private(&self.url()?) && !self.config.allow_unencrypted_credentials {
+            return Err(
+                "anyone on the way could read the key, which http:// does not encrypt; use \
+                        https://, or set `allow-unencrypted-credentials = true`"
+                    .to_owned(),
+            );
+        }
+        // Both are ASCII.
+        let mut value = HeaderValue::from_str(&value).map_err(|error| error.to_string())?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 
     /// The settings of a provider that variables beginning with `prefix` make; the other ones are not for it.
@@ -74,8 +153,8 @@ impl Opener<'_> {
         builder = builder
             .with_bucket_name(bucket)
             .with_retry(retry)
-            .with_client_options(self.client()?)
-            .with_http_connector(self.connector());
+            .with_client_options(self.client())
+            .with_http_connector(self.connector()?);
         if let Some(region) = &self.config.region {
             builder = builder.with_region(region);
         }
@@ -102,8 +181,8 @@ impl Opener<'_> {
         builder = builder
             .with_bucket_name(bucket)
             .with_retry(retry)
-            .with_client_options(self.client()?)
-            .with_http_connector(self.connector());
+            .with_client_options(self.client())
+            .with_http_connector(self.connector()?);
         if let Some(endpoint) = &self.config.endpoint {
             builder = builder.with_base_url(endpoint);
         }
@@ -125,8 +204,8 @@ impl Opener<'_> {
         builder = builder
             .with_container_name(container)
             .with_retry(retry)
-            .with_client_options(self.client()?)
-            .with_http_connector(self.connector());
+            .with_client_options(self.client())
+            .with_http_connector(self.connector()?);
         if let Some(endpoint) = &self.config.endpoint {
             builder = builder.with_endpoint(endpoint.clone()).with_allow_http(true);
         }
@@ -157,31 +236,26 @@ impl Opener<'_> {
         self.config.anonymous_reads && self.access == Access::Read
     }
 
-    fn connector(&self) -> Connector {
-        Connector { throttle: self.throttle.clone() }
+    fn connector(&self) -> Result<Connector, String> {
+        self.connector.clone().ok_or_else(|| "a directory is not connected to".to_owned())
     }
 
-    fn client(&self) -> Result<ClientOptions, String> {
-        let timeout = self.config.timeout();
-        let mut options = ClientOptions::new()
-            .with_timeout_disabled()
-            .with_read_timeout(timeout)
-            .with_connect_timeout(timeout.min(std::time::Duration::from_secs(10)))
+    fn client(&self) -> ClientOptions {
+        ClientOptions::new()
             .with_pool_max_idle_per_host(self.config.connections())
-            .with_allow_http(self.config.url.starts_with("http://"));
-        if let Some(file) = &self.config.ca_certificates {
-            let pem = fs::read(file)
-                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            let certificates = Certificate::from_pem_bundle(&pem)
-                .map_err(|error| format!("{}: {}", file.display(), describe(&error)))?;
-            if certificates.is_empty() {
-                return Err(format!("{} contains no PEM certificate", file.display()));
-            }
-            for certificate in certificates {
-                options = options.with_root_certificate(certificate);
-            }
+            .with_allow_http(self.config.url.starts_with("http://"))
+    }
+
+    fn certificates(&self) -> Result<Vec<Certificate>, String> {
+        let Some(file) = &self.config.ca_certificates else { return Ok(Vec::new()) };
+        let pem =
+            fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let certificates = Certificate::from_pem_bundle(&pem)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        if certificates.is_empty() {
+            return Err(format!("{} contains no PEM certificate", file.display()));
         }
-        Ok(options)
+        Ok(certificates)
     }
 }
 

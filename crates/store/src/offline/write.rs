@@ -4,7 +4,12 @@ use std::{fs, path::Path};
 
 use larder_trace::{ContentHash, atomic::temporary_name, lock::FileLock};
 
-use super::{Bake, Checkout, Objects, Tool, checkouts::pack_objects, index};
+use super::{
+    Bake, Checkout, INDEX_NAME, Objects, Tool,
+    checkouts::pack_objects,
+    index,
+    sharing::{create_directory, let_all_read},
+};
 use crate::{
     Mappings, Scope, Store, StoreError, files,
     pack::{Handled, Limits, Options, Pack},
@@ -40,7 +45,10 @@ pub fn add(
     progress: impl Fn(Handled),
 ) -> Result<(PackingReport, Option<Bake>), StoreError> {
     let packs = directory.join("packs");
-    fs::create_dir_all(&packs).map_err(StoreError::io("create", &packs))?;
+    create_directory(&packs)?;
+    // They may have been made before, by somebody who kept them private.
+    let_all_read(directory)?;
+    let_all_read(&packs)?;
     let _lock = lock(directory)?;
     let mut bakes = match index::read(directory) {
         Ok(bakes) => bakes,
@@ -84,6 +92,7 @@ pub fn add(
         bakes.retain(|old| (&old.package, &old.platform) != (&bake.package, &bake.platform));
         bakes.push(bake.clone());
         index::write(directory, bakes.clone())?;
+        let_all_read(&directory.join(INDEX_NAME))?;
         remove_unlisted(&packs, directory, &bakes);
         Ok(Some(bake))
     })();
@@ -96,6 +105,7 @@ fn place(temporary: &Path, directory: &Path) -> Result<(ContentHash, u64), Store
     let pack = Pack::open(temporary, &Limits::default())?;
     let (id, length) = (pack.id(), pack.length());
     let path = index::pack(directory, &id);
+    let_all_read(temporary)?;
     fs::rename(temporary, &path).map_err(StoreError::io("write", &path))?;
     Ok((id, length))
 }

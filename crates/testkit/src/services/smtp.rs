@@ -1,52 +1,22 @@
 //! A real SMTP server, aiosmtpd, with and without TLS.
-//!
-//! It is installed from PyPI into a virtual environment under `target`, once.
 
 use std::{
-    env,
-    fs::{self, File},
+    fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 use serde_json::Value;
 
+use super::python::environment;
+
 /// The server: see there.
 const SCRIPT: &str = include_str!("smtp_server.py");
 
-/// A Python that has aiosmtpd. `None`, which is said, where it cannot be installed; in CI (`$CI` is set) the
-/// test fails.
+/// A Python that has aiosmtpd, where it can be installed.
 fn python() -> Option<PathBuf> {
-    let test = env::current_exe().unwrap();
-    let directory = test.ancestors().nth(3).unwrap().join("tmp/aiosmtpd");
-    let python = directory.join("bin/python");
-    fs::create_dir_all(directory.parent().unwrap()).unwrap();
-    let lock = File::create(directory.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    let works = |python: &Path| {
-        let import =
-            Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
-        import.is_ok_and(|status| status.success())
-    };
-    if !works(&python) {
-        let run = |command: &mut Command| {
-            let output = command.output().map_err(|error| error.to_string())?;
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.success() { Ok(()) } else { Err(said) }
-        };
-        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))
-            .and_then(|()| {
-                let install = ["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"];
-                run(Command::new(&python).args(install))
-            });
-        if let Err(reason) = made {
-            assert!(env::var_os("CI").is_none(), "aiosmtpd cannot be installed: {reason}");
-            eprintln!("skipped: aiosmtpd cannot be installed: {reason}");
-            return None;
-        }
-    }
-    Some(python)
+    Some(environment("aiosmtpd", &["aiosmtpd==1.4.6"])?.join("python"))
 }
 
 /// The server; it ends with the test. It wants user `larder` with password `s3cret`, except without protection.

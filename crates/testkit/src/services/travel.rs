@@ -20,16 +20,11 @@ use crate::{
 /// that a server which means to answer takes as long as this waits.
 pub fn config_at(address: SocketAddr) -> ServiceConfig {
     ServiceConfig {
-        name: "team".to_owned(),
-        url: "s3://bucket/some/prefix".to_owned(),
         endpoint: Some(format!("http://{address}")),
         region: Some("us-east-1".to_owned()),
-        anonymous_reads: false,
-        ca_certificates: None,
         timeout_seconds: Some(300),
-        connections: None,
         credentials: Arc::new(key().into()),
-        trust: Arc::default(),
+        ..ServiceConfig::new("team", "s3://bucket/some/prefix")
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Unpack {
 pub struct Bake {
     /// The offline store, for LARDER_OFFLINE_STORE
     #[arg(value_name = "DIR")]
-    store: PathBuf,
+    pub store: PathBuf,
     /// A target; may be repeated [default: the package's default targets]
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<TargetName>,

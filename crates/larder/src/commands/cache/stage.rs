@@ -5,7 +5,7 @@ use larder_engine::{
     published::{self, Publisher},
 };
 use larder_project::{lockfile::Lockfile, workspace::Workspace};
-use larder_remote::{Access, Config, Service, git};
+use larder_remote::{Config, Service, git};
 use larder_store::{
     Mappings, Revision, Scope, Store,
     staging::{self, Since},
@@ -45,8 +45,7 @@ fn since(
         Some(scope) => scope,
         None => package_name()?,
     };
-    let service = Service::open(&read_service(&app.store.services()?, &args.place)?, Access::Read)?;
-    let service = service.given_up_soon();
+    let service = Service::open_for_a_build(&read_service(&app.store.services()?, &args.place)?)?;
     let found = match named {
         Some(revision) => Ok(Some(revision.clone())),
         None => {

@@ -43,8 +43,11 @@ pub fn get(app: &App, reporter: &Reporter<'_>, args: Get) -> Result<Exit, Failur
     if is_baked && args.place.service.is_none() && config.cache.services.is_empty() {
         return get_offline(reporter, &args, &scopes, &store);
     }
-    let service = Service::open(&read_service(&config, &args.place)?, Access::Read)?;
-    let service = if is_baked { service.given_up_soon() } else { service };
+    let service = read_service(&config, &args.place)?;
+    let service = match is_baked {
+        true => Service::open_for_a_build(&service)?,
+        false => Service::open(&service, Access::Read)?,
+    };
     match get_online(reporter, &args, &scopes, &store, &service) {
         Ok(exit) if args.mappings.is_none() => {
             let dependencies = get_dependencies(reporter, &args, &config, &store)?;
@@ -122,7 +125,7 @@ fn get_dependencies(
     let mut exit = Exit::Done;
     for publisher in publishers(config)? {
         let Publisher { package, service, scope, revision } = publisher;
-        let service = Service::open(&service, Access::Read)?.given_up_soon();
+        let service = Service::open_for_a_build(&service)?;
         let bar = reporter.bar();
         let request = larder_remote::Get {
             service: &service,
@@ -401,36 +404,5 @@ pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<Exit, Failur
     );
     let event = json!({ "event": "added", "mappings": mappings.len(), "service": service });
     reporter.done(text, event);
-    Ok(Exit::Done)
-}
-
-/// `cache services`.
-pub fn services(app: &App, reporter: &Reporter<'_>) -> Result<Exit, Failure> {
-    let config = app.store.services()?;
-    let default = config.service(None).ok().map(|service| service.name.clone());
-    let upload = config.upload_service(None).ok().map(|service| service.name.clone());
-    if config.cache.services.is_empty() {
-        let path = config.path.display();
-        reporter.warning(&format!("no service is configured in {path}"));
-    }
-    let width = config.cache.services.iter().map(|s| s.name.len()).max().unwrap_or(0);
-    for service in &config.cache.services {
-        let is = |name: &Option<String>| name.as_ref() == Some(&service.name);
-        let mut notes = Vec::new();
-        notes.extend(is(&default).then_some("default"));
-        notes.extend(is(&upload).then_some("uploads"));
-        notes.extend(service.anonymous_reads.then_some("anonymous reads"));
-        let notes = notes.join(", ");
-        let text = format!("{:width$}  {}  {notes}", service.name, service.url);
-        let event = json!({
-            "name": service.name,
-            "url": service.url,
-            "endpoint": service.endpoint,
-            "default": is(&default),
-            "defaultUpload": is(&upload),
-            "anonymousReads": service.anonymous_reads,
-        });
-        reporter.result(text.trim_end(), event);
-    }
     Ok(Exit::Done)
 }

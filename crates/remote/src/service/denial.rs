@@ -1,0 +1,99 @@
+//! Answers of 403 by S3 and what speaks like it, which mean different things.
+//!
+//! Who may not list a bucket is not told what it lacks: the answer is 403 with the code
+//! `AccessDenied`, as it is for what one may not read. A key that is wrong has other codes. So a read
+//! that is answered by `AccessDenied` found nothing. An answer to `HEAD` has no code; what it means is
+//! found out by a `GET`, until one has told.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The provider's own word for why it refuses: one of those that are known, since a server may quote
+/// anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code(&'static str);
+
+/// The key is known, and may not do this.
+pub const ACCESS_DENIED: Code = Code("AccessDenied");
+
+/// All codes that are known.
+const CODES: [Code; 15] = [
+    ACCESS_DENIED,
+    Code("AccountProblem"),
+    Code("AllAccessDisabled"),
+    Code("AuthorizationHeaderMalformed"),
+    Code("ExpiredToken"),
+    Code("InvalidAccessKeyId"),
+    Code("InvalidClientTokenId"),
+    Code("InvalidSecurity"),
+    Code("InvalidToken"),
+    Code("NoSuchBucket"),
+    Code("NotSignedUp"),
+    Code("RequestExpired"),
+    Code("RequestTimeTooSkewed"),
+    Code("SignatureDoesNotMatch"),
+    Code("TokenRefreshRequired"),
+];
+
+impl Code {
+    /// The code in the body of an error: `<Code>…</Code>`.
+    pub fn in_body(body: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(body);
+        let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
+        CODES.into_iter().find(|known| known.0 == code.trim())
+    }
+
+    /// The code at the end of an error's message, where [`fmt::Display`] put it.
+    pub fn in_message(message: &str) -> Option<Self> {
+        CODES.into_iter().find(|known| message.ends_with(known.0))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What is known of a service's refusals. Shared by all requests to it.
+#[derive(Debug, Clone, Default)]
+pub struct Denials(Arc<AtomicBool>);
+
+impl Denials {
+    /// Notes that `service` refuses reads of what it does not have.
+    pub fn hide_what_is_missing(&self, service: &str) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            tracing::debug!(
+                "service {service}: access denied, taken for missing; if it should be there, \
+                 `larder cache services --check` says what the key may do"
+            );
+        }
+    }
+
+    /// Whether that was noted.
+    pub fn do_hide_what_is_missing(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_codes_are_passed_on() {
+        let code = |body: &str| Code::in_body(body.as_bytes()).map(|code| code.to_string());
+        let error = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Key>x</Key></Error>";
+        assert_eq!(code(error).as_deref(), Some("AccessDenied"));
+        assert_eq!(code("<Code>hunter2</Code>"), None);
+        assert_eq!(code("<Code>AccessDenied"), None);
+        assert_eq!(code(""), None);
+        let message = "Server returned non-2xx status code: 403 Forbidden: SignatureDoesNotMatch";
+        assert_eq!(Code::in_message(message).unwrap().to_string(), "SignatureDoesNotMatch");
+    }
+}
