@@ -30,7 +30,7 @@ fn conforms(config: &ServiceConfig) {
     // A few out of many, by ranges.
     let there = Stored::empty();
     let request = larder_remote::Get { mappings_only: true, ..there.request(&reader) };
-    larder_remote::get(&request, &[revision("r1")]).unwrap().unwrap();
+    larder_remote::get(&request, &[revision("r1")]).unwrap().report.unwrap();
     let mut services = Config::default();
     services.cache.services.push(config.clone());
     let upstream = larder_remote::on_demand(services, there.store.layout()).unwrap();
@@ -45,11 +45,11 @@ fn conforms(config: &ServiceConfig) {
     // Once more, other things, and by force.
     let other = Stored::new(2, 5, 1000);
     let left = other.try_put(&writer, "r1", Overwrite::Nothing).unwrap();
-    assert!(left.left_alone);
+    assert_eq!(left.outcome, larder_remote::Outcome::LeftAlone);
     other.put(&writer, "r1");
     assert_eq!(Stored::empty().get(&reader, "r1").mappings, 5);
     let report = here.try_put(&writer, "r1", Overwrite::Everything).unwrap();
-    assert_eq!((report.sent, report.missing.len()), (62, 0));
+    assert_eq!((report.sent, report.is_complete()), (62, true));
     assert_eq!(Stored::empty().get(&reader, "r1").fetched, 62);
 }
 
