@@ -116,6 +116,11 @@ impl Service {
         Self::open_with(config, Access::Read, Patience::Build)
     }
 
+    /// The same for a question, whose answer tells that there was none.
+    pub fn open_for_a_question(config: &ServiceConfig) -> Result<Self, RemoteError> {
+        Self::open_with(config, Access::Read, Patience::Question)
+    }
+
     fn open_with(
         config: &ServiceConfig,
         access: Access,
