@@ -3,6 +3,7 @@
 mod bodies;
 mod check;
 pub(crate) mod denial;
+mod listed;
 mod opener;
 mod ranges;
 pub(crate) mod transport;
@@ -12,18 +13,20 @@ use std::{
     future::Future,
     ops::Range,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, RetryConfig, WriteMultipart, path::Path,
+    BackoffConfig, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, RetryConfig, WriteMultipart, path::Path,
 };
 use tokio::runtime::{Builder, Runtime};
 
-pub use self::check::{Check, Finding, check};
+pub use self::{
+    check::{Check, Finding, check},
+    listed::Listed,
+};
 use self::{
     opener::Opener,
     transport::{Dialect, is_other_range},
@@ -68,40 +71,6 @@ pub struct Service {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Service({})", self.name)
-    }
-}
-
-/// An object on a service.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// Its path below the directory that was listed; its name, where it was looked up.
-    pub path: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// When it was last written, by the service's clock.
-    pub modified: SystemTime,
-}
-
-impl Listed {
-    fn of(object: &ObjectMeta) -> Option<Self> {
-        let name = object.location.filename()?;
-        Self::below(object, object.location.as_ref().len() - name.len())
-    }
-
-    /// The object, with the part of its path that begins at `start`.
-    fn below(object: &ObjectMeta, start: usize) -> Option<Self> {
-        Some(Self {
-            path: object.location.as_ref().get(start..)?.to_owned(),
-            size: object.size,
-            modified: object.last_modified.into(),
-        })
-    }
-
-    /// Whether it was written less than `age` ago.
-    pub fn is_younger_than(&self, age: Duration) -> bool {
-        // One from the future was written just now, by a clock that is ahead.
-        self.modified.elapsed().is_ok_and(|elapsed| elapsed < age)
-            || self.modified > SystemTime::now()
     }
 }
 
