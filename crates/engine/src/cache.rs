@@ -22,6 +22,7 @@ use larder_project::workspace::Workspace;
 use crate::{
     difference::{Difference, Side, first_difference},
     environment::Environment,
+    lookups::Lookups,
     pool::Lane,
     session::Session,
 };
@@ -143,6 +144,8 @@ pub struct Cache {
     /// The tools of this build, once they are known.
     tools: OnceLock<Vec<Tool>>,
     said_other_tools: AtomicBool,
+    /// What was looked up, where that can be told of services.
+    lookups: OnceLock<Option<Arc<Lookups>>>,
 }
 
 impl Cache {
@@ -182,6 +185,7 @@ impl Cache {
             only_kept: false,
             tools: OnceLock::new(),
             said_other_tools: AtomicBool::new(false),
+            lookups: OnceLock::new(),
         }
     }
 
@@ -209,6 +213,20 @@ impl Cache {
     /// The tools of this build.
     pub(crate) fn tools(&self) -> &[Tool] {
         self.tools.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Where lookups are noted; nowhere, when no service ever gave anything.
+    pub(crate) fn to_note(&self) -> Option<&Lookups> {
+        let new = || {
+            let store = self.session.as_ref()?.store()?;
+            Lookups::new(store.layout(), &self.scopes).map(Arc::new)
+        };
+        self.lookups.get_or_init(new).as_deref()
+    }
+
+    /// The lookups so far, where any were noted.
+    pub(crate) fn lookups(&self) -> Option<Arc<Lookups>> {
+        self.lookups.get().cloned().flatten()
     }
 
     /// Returns what a build of `dep_hash` would leave, if that can be had.

@@ -14,6 +14,7 @@ use larder_engine::{
     cache::CacheOptions,
     context::{Mode, Options},
     event::Reporter,
+    lookups::ServiceCounts,
     sandbox::Permissions,
     why,
 };
@@ -376,10 +377,14 @@ fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
 /// Says how a build went.
 fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
+    let wanted = app.global.verbose > 0 || app.global.json;
+    let lookups = report.lookups.as_ref().filter(|_| wanted);
+    let services = lookups.map(|lookups| lookups.by_service()).unwrap_or_default();
     app.ui.event_json(&json!({
         "event": "finished",
         "exitCode": exit.code(),
         "progress": counts,
+        "services": services,
         "milliseconds": report.took.as_millis() as u64,
     }));
     let parts = [
@@ -402,4 +407,22 @@ fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         (false, false) => parts.join(", "),
     };
     app.ui.status(&format!("{what} in {}", seconds(report.took)));
+    if app.global.verbose > 0 {
+        services.iter().for_each(|counts| app.ui.status(&describe_service(counts)));
+    }
+}
+
+/// How a service answered, such as `service team: 398 hit, 6 missed: 4 never uploaded, 2 other inputs`.
+fn describe_service(counts: &ServiceCounts) -> String {
+    let reasons = [
+        (counts.never_uploaded, "never uploaded"),
+        (counts.other_inputs, "other inputs"),
+        (counts.lost, "lost"),
+        (counts.refused, "refused"),
+    ];
+    let reasons = reasons.iter().filter(|(count, _)| *count > 0);
+    let reasons: Vec<String> = reasons.map(|(count, why)| format!("{count} {why}")).collect();
+    let ServiceCounts { service, hit, missed, .. } = counts;
+    let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+    format!("service {service}: {hit} hit, {missed} missed{why}")
 }

@@ -15,6 +15,7 @@ use larder_testkit::{
     services::{Faults, Proxy, S3},
 };
 
+use crate::counts::{services, team};
 use crate::support::{Outputs, asked, commit, forget, outputs, work_tree};
 
 const PLACE: [&str; 2] = ["--scope", "owner/demo"];
@@ -242,6 +243,8 @@ fn mappings_of_other_outputs_are_a_miss() {
     let (user, tree) = clone(&builder);
     user.uses(s3.address, 300);
     user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
-    user.build(&tree, &[]).all("built");
+    let built = user.build(&tree, &[]);
+    built.all("built");
+    assert_eq!(services(&built), team([0, 0, 0, 0, 7]));
     assert!(asked(&tree).iter().all(|(name, output)| right[name] == *output));
 }
