@@ -82,7 +82,7 @@ pub fn services(built: &Built) -> Vec<Value> {
 }
 
 /// `hit`, then the misses by reason in the order of the summary.
-pub fn team(numbers: [u64; 5]) -> Vec<Value> {
+fn team(numbers: [u64; 5]) -> Vec<Value> {
     let [hit, never_uploaded, other_inputs, lost, refused] = numbers;
     let missed = never_uploaded + other_inputs + lost + refused;
     vec![json!({
