@@ -70,7 +70,7 @@ pub struct BuildReport {
     pub tools: Vec<Tool>,
     /// Steps by how they ended.
     pub counts: StepCounts,
-    /// What the cache was asked, where a service could have answered.
+    /// What the cache was asked, where that was to be noted and a service could have answered.
     pub lookups: Option<Arc<Lookups>>,
     /// How long it took.
     pub took: Duration,

@@ -36,6 +36,8 @@ pub struct CacheOptions {
     pub collect: bool,
     /// Of those, only the mappings of packages whose artifacts the store keeps.
     pub only_kept: bool,
+    /// Note what is looked up, so that it can be told how services answered.
+    pub note_lookups: bool,
 }
 
 /// How the store of a session is opened, and which packages use it.
@@ -144,7 +146,7 @@ pub struct Cache {
     /// The tools of this build, once they are known.
     tools: OnceLock<Vec<Tool>>,
     said_other_tools: AtomicBool,
-    /// What was looked up, where that can be told of services.
+    /// What was looked up, where that is wanted and services could have answered.
     lookups: OnceLock<Option<Arc<Lookups>>>,
 }
 
@@ -172,7 +174,9 @@ impl Cache {
         }
         let mappings = options.collect.then(Mutex::default);
         let session = Some(session.clone());
-        Self { session, scopes, mappings, only_kept: options.only_kept, ..Self::none() }
+        let lookups = if options.note_lookups { OnceLock::new() } else { OnceLock::from(None) };
+        let only_kept = options.only_kept;
+        Self { session, scopes, mappings, only_kept, lookups, ..Self::none() }
     }
 
     /// No cache at all.
@@ -215,7 +219,7 @@ impl Cache {
         self.tools.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Where lookups are noted; nowhere, when no service ever gave anything.
+    /// Where lookups are noted; nowhere, when nobody wants to know or no service ever gave anything.
     pub(crate) fn to_note(&self) -> Option<&Lookups> {
         let new = || {
             let store = self.session.as_ref()?.store()?;

@@ -77,17 +77,16 @@ impl Step {
             lookups.note(package, dep_hash, Some(asked));
             return None;
         };
-        asked.missed.pop();
-        let tried = record.clone();
+        let tried = asked.missed.pop().map(|(outputs, _)| outputs);
         match self.take_record(cx, inputs, record, on_disk) {
             Ok(restored) => {
-                asked.answer = Some(tried);
+                asked.answer = tried;
                 lookups.note(package, dep_hash, Some(asked));
                 Some(restored)
             }
             Err(why) => {
                 let asked = why.map(|why| {
-                    asked.missed.push((tried, why));
+                    asked.missed.extend(tried.map(|tried| (tried, why)));
                     asked.broke_off = true;
                     asked
                 });

@@ -314,7 +314,11 @@ pub fn request(
             check_traces: app.global.verbose > 0,
             color: app.ui.color(),
         },
-        cache: CacheOptions { off: options.no_cache, ..CacheOptions::default() },
+        cache: CacheOptions {
+            off: options.no_cache,
+            note_lookups: app.global.verbose > 0 || app.global.json,
+            ..CacheOptions::default()
+        },
         sandbox: options.sandbox.then(|| Permissions {
             read: options.allow_read.clone(),
             environment: options.allow_env.clone(),
@@ -377,9 +381,7 @@ fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
 /// Says how a build went.
 fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
-    let wanted = app.global.verbose > 0 || app.global.json;
-    let lookups = report.lookups.as_ref().filter(|_| wanted);
-    let services = lookups.map(|lookups| lookups.by_service()).unwrap_or_default();
+    let services = report.lookups.as_ref().map(|lookups| lookups.by_service()).unwrap_or_default();
     app.ui.event_json(&json!({
         "event": "finished",
         "exitCode": exit.code(),
