@@ -17,6 +17,7 @@ use crate::{
     context::{Context, Mode, Options},
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     job::{Built, Job, settle},
+    lookups::Lookups,
     reason::Reason,
     sandbox::{self, Permissions, Sandbox, SandboxError},
     session::Session,
@@ -69,6 +70,8 @@ pub struct BuildReport {
     pub tools: Vec<Tool>,
     /// Steps by how they ended.
     pub counts: StepCounts,
+    /// What the cache was asked, where that was to be noted and a service could have answered.
+    pub lookups: Option<Arc<Lookups>>,
     /// How long it took.
     pub took: Duration,
     /// Whether it was ended by a signal.
@@ -208,6 +211,7 @@ pub fn build(
         owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
         counts: cx.counts(),
+        lookups: cx.cache.lookups(),
         took: started.elapsed(),
         interrupted: session.processes.interrupted(),
     })

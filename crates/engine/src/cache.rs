@@ -22,6 +22,7 @@ use larder_project::workspace::Workspace;
 use crate::{
     difference::{Difference, Side, first_difference},
     environment::Environment,
+    lookups::Lookups,
     pool::Lane,
     session::Session,
 };
@@ -35,6 +36,8 @@ pub struct CacheOptions {
     pub collect: bool,
     /// Of those, only the mappings of packages whose artifacts the store keeps.
     pub only_kept: bool,
+    /// Note what is looked up, so that it can be told how services answered.
+    pub note_lookups: bool,
 }
 
 /// How the store of a session is opened, and which packages use it.
@@ -143,6 +146,8 @@ pub struct Cache {
     /// The tools of this build, once they are known.
     tools: OnceLock<Vec<Tool>>,
     said_other_tools: AtomicBool,
+    /// What was looked up, where that is wanted and services could have answered.
+    lookups: OnceLock<Option<Arc<Lookups>>>,
 }
 
 impl Cache {
@@ -169,7 +174,9 @@ impl Cache {
         }
         let mappings = options.collect.then(Mutex::default);
         let session = Some(session.clone());
-        Self { session, scopes, mappings, only_kept: options.only_kept, ..Self::none() }
+        let lookups = if options.note_lookups { OnceLock::new() } else { OnceLock::from(None) };
+        let only_kept = options.only_kept;
+        Self { session, scopes, mappings, only_kept, lookups, ..Self::none() }
     }
 
     /// No cache at all.
@@ -182,6 +189,7 @@ impl Cache {
             only_kept: false,
             tools: OnceLock::new(),
             said_other_tools: AtomicBool::new(false),
+            lookups: OnceLock::new(),
         }
     }
 
@@ -209,6 +217,20 @@ impl Cache {
     /// The tools of this build.
     pub(crate) fn tools(&self) -> &[Tool] {
         self.tools.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Where lookups are noted; nowhere, when nobody wants to know or no service ever gave anything.
+    pub(crate) fn to_note(&self) -> Option<&Lookups> {
+        let new = || {
+            let store = self.session.as_ref()?.store()?;
+            Lookups::new(store.layout(), &self.scopes).map(Arc::new)
+        };
+        self.lookups.get_or_init(new).as_deref()
+    }
+
+    /// The lookups so far, where any were noted.
+    pub(crate) fn lookups(&self) -> Option<Arc<Lookups>> {
+        self.lookups.get().cloned().flatten()
     }
 
     /// Returns what a build of `dep_hash` would leave, if that can be had.

@@ -22,6 +22,7 @@ mod grounds;
 pub mod interrupt;
 pub mod job;
 pub mod linker;
+pub mod lookups;
 pub mod pool;
 pub mod process;
 pub mod published;

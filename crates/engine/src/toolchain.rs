@@ -10,6 +10,7 @@ mod find;
 mod identities;
 mod lean;
 mod libraries;
+mod name;
 mod program;
 mod said;
 mod script;
@@ -21,7 +22,7 @@ use std::{
     sync::Arc,
 };
 
-use larder_project::manifest::{self, ToolchainKind};
+use larder_project::manifest::{self, KnownBy, ToolchainKind};
 use larder_store::offline;
 use larder_trace::{BuildTrace, MTime, StatIndex};
 
@@ -79,9 +80,9 @@ impl Role {
     }
 }
 
-/// One use of a compiler: its name or path, its role, and the arguments that decide what it runs, with
-/// the directory they count from.
-type Use = (String, Role, Vec<String>, PathBuf);
+/// One use of a compiler: its name or path, its role, how it counts, and the arguments that decide what it
+/// runs, with the directory they count from.
+type Use = (String, Role, KnownBy, Vec<String>, PathBuf);
 
 /// Tools by their use; each is looked for once, when it is first needed.
 pub struct Tools<'i> {
@@ -89,8 +90,9 @@ pub struct Tools<'i> {
     sandbox: Option<&'i Sandbox>,
     environment: Environment,
     compilers: HashMap<Use, Arc<Compiler>>,
-    archivers: HashMap<String, Arc<Program>>,
-    programs: HashMap<String, Arc<Program>>,
+    /// By their names and how they count, with the directory that decides which Lean it is.
+    archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
+    programs: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
 }
 
 impl<'i> Tools<'i> {
@@ -127,14 +129,20 @@ impl<'i> Tools<'i> {
     ) -> Result<Arc<Compiler>, ToolError> {
         let name = self.name(toolchain, role, directory)?;
         let arguments = deciding(arguments);
-        let place = if arguments.is_empty() { PathBuf::new() } else { directory.to_owned() };
-        let key = (name, role, arguments, place);
+        let place = match arguments.is_empty() {
+            true => place_of_name(toolchain, directory),
+            false => directory.to_owned(),
+        };
+        let key = (name, role, toolchain.known_by, arguments, place);
         if let Some(compiler) = self.compilers.get(&key) {
             return Ok(compiler.clone());
         }
-        let mut compiler = self.identify(&key.0, role, directory, &key.2)?;
+        let mut compiler = self.identify(&key.0, role, directory, &key.3)?;
+        if toolchain.known_by == KnownBy::Name {
+            compiler.trace = name::of_compiler(&compiler, role.key())?;
+        }
         if toolchain.kind == ToolchainKind::Lean {
-            let lean = self.of_lean(directory, |lean| lean.trace())?;
+            let lean = self.lean(toolchain, directory)?;
             compiler.trace = compiler.trace.mix(lean);
         }
         let compiler = Arc::new(compiler);
@@ -152,16 +160,60 @@ impl<'i> Tools<'i> {
         directory: &Path,
     ) -> Result<Arc<Program>, ToolError> {
         let name = self.name(toolchain, Role::Ar, directory)?;
-        if let Some(archiver) = self.archivers.get(&name) {
+        let key = (name, toolchain.known_by, place_of_name(toolchain, directory));
+        if let Some(archiver) = self.archivers.get(&key) {
             return Ok(archiver.clone());
         }
-        let mut archiver = Program::find(&name, Role::Ar.key(), self.index, &self.environment)?;
+        let mut archiver = Program::find(&key.0, Role::Ar.key(), self.index, &self.environment)?;
+        if toolchain.known_by == KnownBy::Name {
+            archiver.trace = self.confined(&[&archiver.path], None, || {
+                name::of_archiver(&archiver, self.index, &self.environment)
+            })?;
+        }
         if toolchain.kind == ToolchainKind::Lean {
-            archiver.trace = archiver.trace.mix(self.of_lean(directory, |lean| lean.trace())?);
+            archiver.trace = archiver.trace.mix(self.lean(toolchain, directory)?);
         }
         let archiver = Arc::new(archiver);
-        self.archivers.insert(name, archiver.clone());
+        self.archivers.insert(key, archiver.clone());
         Ok(archiver)
+    }
+
+    /// The program `name` that a command of a package in `directory` runs, found on `PATH`. One of a Lean
+    /// toolchain that is known by its name counts so.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn program_of(
+        &mut self,
+        toolchain: &manifest::Toolchain,
+        directory: &Path,
+        name: &str,
+    ) -> Result<Arc<Program>, ToolError> {
+        if !counts_as_lean(toolchain, name) {
+            return self.program(name);
+        }
+        let key = (name.to_owned(), KnownBy::Name, directory.to_owned());
+        if let Some(program) = self.programs.get(&key) {
+            return Ok(program.clone());
+        }
+        let mut program = self.find_program(name)?;
+        let lean = self.lean(toolchain, directory)?;
+        program.trace = BuildTrace::text("program", name).mix(lean);
+        let program = Arc::new(program);
+        self.programs.insert(key, program.clone());
+        Ok(program)
+    }
+
+    /// The trace of Lean as a package in `directory` knows it.
+    fn lean(
+        &self,
+        toolchain: &manifest::Toolchain,
+        directory: &Path,
+    ) -> Result<BuildTrace, ToolError> {
+        self.of_lean(directory, |lean| match toolchain.known_by {
+            KnownBy::Content => lean.trace(),
+            KnownBy::Name => lean.name(),
+        })
     }
 
     /// The program `name` that a command runs, found on `PATH`.
@@ -169,16 +221,21 @@ impl<'i> Tools<'i> {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn program(&mut self, name: &str) -> Result<Arc<Program>, ToolError> {
-        if let Some(program) = self.programs.get(name) {
+        let key = (name.to_owned(), KnownBy::Content, PathBuf::new());
+        if let Some(program) = self.programs.get(&key) {
             return Ok(program.clone());
         }
+        let program = Arc::new(self.find_program(name)?);
+        self.programs.insert(key, program.clone());
+        Ok(program)
+    }
+
+    fn find_program(&self, name: &str) -> Result<Program, ToolError> {
         let program = Program::find(name, "program", self.index, &self.environment);
-        let program = Arc::new(program.map_err(|error| match error {
+        program.map_err(|error| match error {
             ToolError::NotFound { name, .. } => ToolError::NoProgram(name),
             error => error,
-        })?);
-        self.programs.insert(name.to_owned(), program.clone());
-        Ok(program)
+        })
     }
 
     /// More that belongs to a toolchain, by content: programs on `PATH`, and files by paths with a
@@ -212,7 +269,7 @@ impl<'i> Tools<'i> {
         let compilers = self.compilers.iter().map(|((_, role, ..), compiler)| {
             tool(role.key(), &compiler.name, compiler.triple.as_ref(), &compiler.trace)
         });
-        let programs = |programs: &HashMap<String, Arc<Program>>, role: &'static str| {
+        let programs = |programs: &HashMap<_, Arc<Program>>, role: &'static str| {
             let programs: Vec<_> =
                 programs.values().map(|p| tool(role, &p.name, None, &p.trace)).collect();
             programs
@@ -311,4 +368,18 @@ impl<'i> Tools<'i> {
         let view = sandbox.view_of_tools(visible, temporary).map_err(failed)?;
         sandbox.confined(&view, work).map_err(|error| failed(io::Error::other(error)))?
     }
+}
+
+/// The directory that decides what a toolchain is called that is known by its name, where one does.
+fn place_of_name(toolchain: &manifest::Toolchain, directory: &Path) -> PathBuf {
+    match (toolchain.kind, toolchain.known_by) {
+        (ToolchainKind::Lean, KnownBy::Name) => directory.to_owned(),
+        _ => PathBuf::new(),
+    }
+}
+
+/// Whether a command's program is the Lean of a toolchain that is known by its name.
+pub(crate) fn counts_as_lean(toolchain: &manifest::Toolchain, program: &str) -> bool {
+    (toolchain.kind, toolchain.known_by) == (ToolchainKind::Lean, KnownBy::Name)
+        && name::is_of_lean(program)
 }

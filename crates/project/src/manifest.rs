@@ -65,6 +65,8 @@ pub struct Package {
 pub struct Toolchain {
     /// Where the tools come from.
     pub kind: ToolchainKind,
+    /// How the tools count in traces (`fixed-toolchain` under `[package]`).
+    pub known_by: KnownBy,
     /// The C compiler.
     pub cc: Option<String>,
     /// The C++ compiler.
@@ -74,6 +76,16 @@ pub struct Toolchain {
     /// More programs and files that the toolchain consists of, traced by content: names on `PATH`,
     /// paths from the package, or absolute paths.
     pub parts: Vec<Located<String>>,
+}
+
+/// How a toolchain's tools count in traces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum KnownBy {
+    /// By the content of all that they run.
+    #[default]
+    Content,
+    /// By the toolchain's name and version, as the tools say them.
+    Name,
 }
 
 /// Where tools come from that the manifest does not name.

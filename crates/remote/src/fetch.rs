@@ -18,7 +18,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use larder_store::{
-    Scope, Store,
+    Scope, Store, Unfetched,
     pack::{Block, Refusal},
 };
 use larder_trace::ContentHash;
@@ -26,11 +26,10 @@ use tokio::sync::oneshot;
 
 use crate::{
     Service,
-    missing::Reasons,
     packs::RemotePack,
     paths,
     plan::{Chunk, Wanted, plan},
-    retry::{Attempts, describe, is_transient},
+    retry::{Attempts, describe, is_denial, is_transient},
 };
 
 /// A change in a transfer since the last one that was told.
@@ -62,16 +61,14 @@ pub struct Fetch<'a> {
 }
 
 /// For each artifact that was tried, whether it arrived.
-type Outcomes = Mutex<BTreeMap<ContentHash, Result<(), String>>>;
+type Outcomes = Mutex<BTreeMap<ContentHash, Result<(), Unfetched>>>;
 
 impl Fetch<'_> {
     /// Fetches what is wanted out of `packs`. What arrives is in the store; the rest is returned.
-    pub fn run(&self, packs: &[RemotePack]) -> Reasons {
-        let mut missing: Reasons = self
-            .wanted
-            .keys()
-            .map(|hash| (*hash, "the service does not have it".to_owned()))
-            .collect();
+    pub fn run(&self, packs: &[RemotePack]) -> BTreeMap<ContentHash, Unfetched> {
+        let nowhere = || Unfetched::Lost("the service does not have it".to_owned());
+        let mut missing: BTreeMap<_, _> =
+            self.wanted.keys().map(|hash| (*hash, nowhere())).collect();
         // Empty artifacts need no transfer, and are in no block.
         missing.retain(|hash, _| match self.wanted.get(hash) {
             Some(artifact) if artifact.size == 0 => {
@@ -101,7 +98,7 @@ impl Fetch<'_> {
         }
     }
 
-    fn round(&self, chunks: &[Chunk<'_>]) -> BTreeMap<ContentHash, Result<(), String>> {
+    fn round(&self, chunks: &[Chunk<'_>]) -> BTreeMap<ContentHash, Result<(), Unfetched>> {
         (self.progress)(Transfer::Planned {
             artifacts: chunks.iter().map(|chunk| chunk.artifacts.len() as u64).sum(),
             bytes: chunks.iter().map(Chunk::stored_len).sum(),
@@ -146,7 +143,7 @@ struct Reading<'a> {
 /// Why a chunk broke off.
 enum Broken {
     /// The service or the network.
-    Transport { reason: String, transient: bool },
+    Transport { reason: Unfetched, transient: bool },
     /// A block was not what the index says. With the hash of what came in its place.
     Block(Refusal, ContentHash),
 }
@@ -167,17 +164,18 @@ impl Reading<'_> {
                 Broken::Transport { reason, transient } => (reason.clone(), *transient),
                 // The same wrong bytes twice were not made wrong on the way.
                 Broken::Block(refusal, came) => {
-                    (refusal.to_string(), refused.replace(*came) != Some(*came))
+                    let reason = Unfetched::Refused(format!("corrupt on the service: {refusal}"));
+                    (reason, refused.replace(*came) != Some(*came))
                 }
             };
-            tracing::debug!(pack = %self.chunk.pack.id, block = next, reason, "read broke off");
+            tracing::debug!(pack = %self.chunk.pack.id, block = next, %reason, "read broke off");
             if transient && attempts.failed(health).await {
                 continue;
             }
             match broken {
                 // Given up for good: the blocks after it may yet be read.
                 Broken::Block(..) if !health.is_hopeless() => {
-                    self.fail(next..next + 1, &format!("corrupt on the service: {reason}"));
+                    self.fail(next..next + 1, &reason);
                     next += 1;
                     partial = None;
                     attempts = Attempts::default();
@@ -212,7 +210,10 @@ impl Reading<'_> {
         attempts: &mut Attempts,
     ) -> Result<(), Broken> {
         let transport = |error: object_store::Error| Broken::Transport {
-            reason: describe(&error),
+            reason: match is_denial(&error) {
+                true => Unfetched::Refused(describe(&error)),
+                false => Unfetched::Lost(describe(&error)),
+            },
             transient: is_transient(&error),
         };
         let pack = self.chunk.pack;
@@ -227,7 +228,7 @@ impl Reading<'_> {
                 match content.next().await {
                     Some(more) => buffer.extend_from_slice(&more.map_err(transport)?),
                     None => {
-                        let reason = "the response was cut short".to_owned();
+                        let reason = Unfetched::Lost("the response was cut short".to_owned());
                         return Err(Broken::Transport { reason, transient: true });
                     }
                 }
@@ -253,12 +254,12 @@ impl Reading<'_> {
     }
 
     /// Gives up the artifacts in `blocks` that are not in yet.
-    fn fail(&self, blocks: Range<usize>, reason: &str) {
+    fn fail(&self, blocks: Range<usize>, reason: &Unfetched) {
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         for artifact in &self.chunk.artifacts {
             let held = self.chunk.pack.index.blocks_of(artifact);
             if held.start < blocks.end && blocks.start < held.end {
-                outcomes.entry(artifact.hash).or_insert_with(|| Err(reason.to_owned()));
+                outcomes.entry(artifact.hash).or_insert_with(|| Err(reason.clone()));
             }
         }
     }
@@ -314,7 +315,8 @@ impl Arrived<'_> {
                         continue;
                     }
                     Err(error) => {
-                        record(outcomes, hash, Err(format!("cannot be stored: {error}")));
+                        let reason = Unfetched::Lost(format!("cannot be stored: {error}"));
+                        record(outcomes, hash, Err(reason));
                         continue;
                     }
                 }
@@ -324,8 +326,10 @@ impl Arrived<'_> {
                     arrived += 1;
                     Ok(())
                 }
-                Ok(false) => Err("corrupt on the service: its content has another hash".to_owned()),
-                Err(error) => Err(error.to_string()),
+                Ok(false) => Err(Unfetched::Refused(
+                    "corrupt on the service: its content has another hash".to_owned(),
+                )),
+                Err(error) => Err(Unfetched::Lost(error.to_string())),
             };
             record(outcomes, hash, outcome);
         }
@@ -334,7 +338,7 @@ impl Arrived<'_> {
 }
 
 /// Records how an artifact fared. One that arrived stays arrived; otherwise the last word counts.
-fn record(outcomes: &Outcomes, hash: ContentHash, outcome: Result<(), String>) {
+fn record(outcomes: &Outcomes, hash: ContentHash, outcome: Result<(), Unfetched>) {
     let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = outcomes.entry(hash).or_insert_with(|| outcome.clone());
     if kept.is_err() {

@@ -187,7 +187,12 @@ impl Get<'_> {
         if self.mappings_only {
             self.store.record_all(self.local_scope, &content.mappings)?;
             let service = self.service.name().to_owned();
-            let origin = Origin { service, scope: self.scope.clone(), revision: revision.clone() };
+            let origin = Origin {
+                service,
+                scope: self.scope.clone(),
+                revision: revision.clone(),
+                local_scope: Some(self.local_scope.clone()),
+            };
             on_demand::add(self.store, &origin, &content.mappings, Some(content))?;
             let mappings = content.mappings.len();
             return Ok(GetReport { revision, mappings, ..GetReport::default() });

@@ -21,10 +21,13 @@ pub struct Lost {
 pub type Reasons = BTreeMap<ContentHash, String>;
 
 /// `reasons` with the paths that `artifacts` give.
-pub fn named(reasons: Reasons, artifacts: &BTreeMap<ContentHash, MappedArtifact>) -> Missing {
+pub fn named(
+    reasons: BTreeMap<ContentHash, impl ToString>,
+    artifacts: &BTreeMap<ContentHash, MappedArtifact>,
+) -> Missing {
     let lost = reasons.into_iter().map(|(hash, reason)| {
         let path = artifacts.get(&hash).map(|artifact| artifact.path.clone()).unwrap_or_default();
-        (hash, Lost { path, reason })
+        (hash, Lost { path, reason: reason.to_string() })
     });
     lost.collect()
 }

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use larder_store::{Layout, Mappings, Revision, Scope, Store, StoreError, Upstream};
+use larder_store::{Layout, Mappings, Revision, Scope, Store, StoreError, Unfetched, Upstream};
 use larder_trace::{ContentHash, OutputFile};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ use crate::{
 
 /// Where the artifacts of a mappings file can be fetched. Stands beside it, as `<rev>.origin`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Origin {
     /// The service's name in the configuration.
     pub service: String,
@@ -30,6 +31,9 @@ pub struct Origin {
     pub scope: Scope,
     /// The revision there; `None` for mappings that came from elsewhere.
     pub revision: Option<Revision>,
+    /// The scope under which builds look them up, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_scope: Option<Scope>,
 }
 
 const ORIGIN: &str = "origin";
@@ -83,18 +87,29 @@ fn write(path: &Path, content: &[u8]) -> Result<(), RemoteError> {
 /// Returns a source of artifacts on demand for the store at `layout`; `None` when nothing was ever
 /// added to it. Reads no more than the names of files until it is asked for something.
 pub fn on_demand(config: Config, layout: &Layout) -> Option<Upstream> {
-    let mut files = Vec::new();
-    find_origins(&layout.revisions(), &mut files);
+    let files = origins(layout);
     if files.is_empty() {
         return None;
     }
-    files.sort();
     let sources = Arc::new(Sources { config, files, known: OnceLock::new() });
     let same = Arc::clone(&sources);
     Some(Upstream {
         knows: Box::new(move |hash| sources.known().artifacts.contains_key(hash)),
         fetch: Box::new(move |store, file| same.fetch(store, file)),
     })
+}
+
+/// Returns the paths of all origins in the store at `layout`, sorted.
+pub fn origins(layout: &Layout) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    find_origins(&layout.revisions(), &mut files);
+    files.sort();
+    files
+}
+
+/// Returns the path of the mappings file that the origin at `origin` stands beside.
+pub fn mappings_of(origin: &Path) -> PathBuf {
+    beside(origin, ".jsonl")
 }
 
 fn find_origins(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -130,7 +145,7 @@ struct Source {
     wanted: Wanted,
     /// Opened at the first artifact. One fetch at a time: each brings the neighbours of what was
     /// asked for, which the next one is likely to want.
-    open: Mutex<Option<Result<Arc<Open>, String>>>,
+    open: Mutex<Option<Result<Arc<Open>, Unfetched>>>,
 }
 
 struct Open {
@@ -159,13 +174,13 @@ impl Sources {
         })
     }
 
-    fn fetch(&self, store: &Store, file: &OutputFile) -> Result<(), String> {
+    fn fetch(&self, store: &Store, file: &OutputFile) -> Result<(), Unfetched> {
         let known = self.known();
         let source = known
             .artifacts
             .get(&file.hash)
             .and_then(|at| known.sources.get(*at))
-            .ok_or("no service is known to have it")?;
+            .ok_or_else(|| Unfetched::Lost("no service is known to have it".to_owned()))?;
         let mut open = source.open.lock().unwrap_or_else(PoisonError::into_inner);
         if store.is_intact(&file.hash, file.size) {
             return Ok(());
@@ -188,9 +203,11 @@ impl Sources {
 }
 
 impl Source {
-    fn open(&self, config: &Config, store: &Store) -> Result<Open, String> {
-        let config = config.service(Some(&self.origin.service)).map_err(|e| e.to_string())?;
-        let service = Service::open_for_a_build(config).map_err(|error| error.to_string())?;
+    fn open(&self, config: &Config, store: &Store) -> Result<Open, Unfetched> {
+        let config = config
+            .service(Some(&self.origin.service))
+            .map_err(|error| Unfetched::Lost(error.to_string()))?;
+        let service = Service::open_for_a_build(config).map_err(|error| unfetched(&error))?;
         let packs = match self.known_packs() {
             Some(packs) => packs,
             None => service.block_on(self.find_packs(&service, store))?,
@@ -208,15 +225,16 @@ impl Source {
         &self,
         service: &Service,
         store: &Store,
-    ) -> Result<Vec<RemotePack>, String> {
+    ) -> Result<Vec<RemotePack>, Unfetched> {
         let scope = &self.origin.scope;
         let revisions = Revisions { service, scope, store: Some(store), trust: service.trust() };
         let Some(revision) = &self.origin.revision else {
             let packs = packs_with(&revisions, &self.wanted).await;
-            return packs.map_err(|error| error.to_string());
+            return packs.map_err(|error| unfetched(&error));
         };
-        let found = revisions.read(revision).await.map_err(|error| error.to_string())?;
-        let found = found.ok_or("the service no longer has the revision")?;
+        let found = revisions.read(revision).await.map_err(|error| unfetched(&error))?;
+        let gone = || Unfetched::Lost("the service no longer has the revision".to_owned());
+        let found = found.ok_or_else(gone)?;
         Ok(found.content.packs.into_values().collect())
     }
 
@@ -244,11 +262,21 @@ impl Source {
     }
 }
 
+/// Why nothing could be fetched, where the service as a whole is why.
+fn unfetched(error: &RemoteError) -> Unfetched {
+    match error {
+        RemoteError::Revision { .. } | RemoteError::Untrusted { .. } => {
+            Unfetched::Refused(error.to_string())
+        }
+        _ => Unfetched::Lost(error.to_string()),
+    }
+}
+
 fn read_source(file: &Path) -> Result<Source, String> {
     let origin = fs::read(file).map_err(|error| error.to_string())?;
     let origin: Origin =
         serde_json::from_slice(&origin).map_err(|error| io::Error::from(error).to_string())?;
-    let mappings = Mappings::read(&beside(file, ".jsonl")).map_err(|error| error.to_string())?;
+    let mappings = Mappings::read(&mappings_of(file)).map_err(|error| error.to_string())?;
     Ok(Source {
         origin,
         packs: beside(file, PACKS),

@@ -202,6 +202,15 @@ pub fn is_answer(error: &Error) -> bool {
     !matches!(error, Error::Generic { .. } | Error::JoinError { .. }) || status(error).is_some()
 }
 
+/// Whether the service does not let whoever asks have it.
+pub fn is_denial(error: &Error) -> bool {
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => true,
+        Error::Generic { .. } => matches!(status(error), Some(401 | 403)),
+        _ => false,
+    }
+}
+
 /// The HTTP status of an error that has no variant of its own. object_store keeps it to itself.
 fn status(error: &Error) -> Option<u16> {
     let text = error.to_string();

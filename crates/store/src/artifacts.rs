@@ -80,7 +80,18 @@ pub enum Miss {
     },
     /// It was to be fetched, in vain.
     #[error("could not be fetched: {0}")]
-    NotFetched(String),
+    NotFetched(Unfetched),
+}
+
+/// Why an artifact was not fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfetched {
+    /// Nobody that could be asked has it.
+    #[error("{0}")]
+    Lost(String),
+    /// Whoever has it does not give it, or gives something else.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// The artifacts of one store directory. No file of it has another name anywhere: what goes in or out

@@ -25,7 +25,7 @@ pub mod stats;
 mod store;
 pub mod verify;
 
-pub use artifacts::{How, Miss, TakenIn};
+pub use artifacts::{How, Miss, TakenIn, Unfetched};
 pub use candidates::Recorded;
 pub use error::StoreError;
 pub use files::is_temporary;

@@ -11,7 +11,7 @@ use std::{
 use larder_trace::{ContentHash, OutputFile, Outputs};
 
 use crate::{
-    How, Layout, Mappings, Miss, Scope, StoreError, TakenIn,
+    How, Layout, Mappings, Miss, Scope, StoreError, TakenIn, Unfetched,
     artifacts::Artifacts,
     candidates::{self, Found, Recorded},
     check_outputs,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// See [`Upstream::fetch`].
-pub type Fetch = dyn Fn(&Store, &OutputFile) -> Result<(), String> + Send + Sync;
+pub type Fetch = dyn Fn(&Store, &OutputFile) -> Result<(), Unfetched> + Send + Sync;
 
 /// Fetches artifacts that the store lacks. Both functions are called from many threads.
 pub struct Upstream {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use larder_store::{
-    How, Lookup, Miss, MissReason, Recorded, Scope, Store, StoreError, Tier, Upstream,
+    How, Lookup, Miss, MissReason, Recorded, Scope, Store, StoreError, Tier, Unfetched, Upstream,
 };
 use larder_testkit::files::write;
 use larder_testkit::stores::{Stored, hash, output, scope};
@@ -338,10 +338,10 @@ fn absent_artifacts_are_fetched_on_demand() {
         knows: Box::new(|wanted| [hash("there"), hash("broken")].contains(wanted)),
         fetch: Box::new(|store, file| {
             let done = store.import(&file.hash, file.size, file.executable, &b"there"[..]);
-            if done.map_err(|error| error.to_string())? {
+            if done.map_err(|error| Unfetched::Lost(error.to_string()))? {
                 Ok(())
             } else {
-                Err("bad bytes".to_owned())
+                Err(Unfetched::Refused("bad bytes".to_owned()))
             }
         }),
     });

@@ -52,6 +52,23 @@ impl Step {
             .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, record, source))
     }
 
+    /// Whether everything that `record`, from `source`, names may be looked at, as far as it is there.
+    pub(super) fn is_believed(&self, cx: &Context, record: &Outputs, source: Source) -> bool {
+        let held = |path: &str| {
+            let Ok(path) = cx.places.find(&self.place, &PortablePath::recorded(path)) else {
+                return false;
+            };
+            let absolute = cx.absolute(&path);
+            !absolute.exists()
+                || cx.grounds.hold_file(&path, &absolute, source, || self.searches(cx))
+        };
+        record.discovered.iter().all(|input| held(&input.path))
+            && record
+                .searched
+                .as_ref()
+                .is_none_or(|searched| self.may_search(cx, searched, record, source))
+    }
+
     /// Whether the directories that a record from `source` searched may be searched again.
     pub(super) fn may_search(
         &self,

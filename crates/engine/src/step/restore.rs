@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, fs};
 
+use larder_project::path::PathError;
+use larder_store::Miss;
 use larder_trace::{
     BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
     read_trace_file, write_trace_file,
@@ -13,6 +15,7 @@ use crate::{
     context::{Context, Mode},
     executor::ExecuteError,
     grounds::Source,
+    lookups::{self, Asked, ServiceMiss},
 };
 
 /// Outputs that came from the cache.
@@ -25,6 +28,25 @@ pub(super) struct Restored {
     pub record: Outputs,
 }
 
+/// Why outputs from the cache were not put in place.
+#[derive(Debug, thiserror::Error)]
+enum NotPut {
+    /// One of them did not come.
+    #[error("{path}: {miss}")]
+    Missed {
+        /// Its path.
+        path: String,
+        /// Why.
+        miss: Miss,
+    },
+    /// The record gives one of them a path that none can have.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Something here.
+    #[error(transparent)]
+    Here(#[from] ExecuteError),
+}
+
 impl Step {
     /// Restores the outputs that the cache has for these inputs; `None` is a miss. With `on_disk` they
     /// are put in place, otherwise only the record of them is, and nothing is copied.
@@ -35,29 +57,89 @@ impl Step {
         on_disk: bool,
     ) -> Option<Restored> {
         let cache = &cx.cache;
-        cache.store(&self.place.name)?;
+        let package = &self.place.name;
+        cache.store(package)?;
         let dep_hash = self.prefix.hash_with(inputs.trace);
-        let record = cache.lookup(&self.place.name, &dep_hash, |outputs| {
-            self.has_the_same_inputs(cx, inputs, outputs, Source::Store)
-                && (on_disk || self.can_be_left(cx, outputs))
-        })?;
+        let Some(lookups) = cache.to_note() else {
+            let fits = |outputs: &Outputs| self.fits(cx, inputs, outputs, on_disk);
+            let record = cache.lookup(package, &dep_hash, fits)?;
+            return self.take_record(cx, inputs, record, on_disk).ok();
+        };
+        let mut asked = Asked::default();
+        let record = cache.lookup(package, &dep_hash, |outputs| {
+            let fits = self.fits(cx, inputs, outputs, on_disk);
+            // One that fits and is not the answer has lost an artifact.
+            let why = if fits { ServiceMiss::Lost } else { self.misfit(cx, inputs, outputs) };
+            asked.missed.push((outputs.clone(), why));
+            fits
+        });
+        let Some(record) = record else {
+            lookups.note(package, dep_hash, Some(asked));
+            return None;
+        };
+        let tried = asked.missed.pop().map(|(outputs, _)| outputs);
+        match self.take_record(cx, inputs, record, on_disk) {
+            Ok(restored) => {
+                asked.answer = tried;
+                lookups.note(package, dep_hash, Some(asked));
+                Some(restored)
+            }
+            Err(why) => {
+                let asked = why.map(|why| {
+                    asked.missed.extend(tried.map(|tried| (tried, why)));
+                    asked.broke_off = true;
+                    asked
+                });
+                lookups.note(package, dep_hash, asked);
+                None
+            }
+        }
+    }
+
+    /// Whether a record of the store is of these inputs and can be used.
+    fn fits(&self, cx: &Context, inputs: Inputs<'_>, record: &Outputs, on_disk: bool) -> bool {
+        self.has_the_same_inputs(cx, inputs, record, Source::Store)
+            && (on_disk || self.can_be_left(cx, record))
+    }
+
+    /// Why a record of the store does not fit.
+    fn misfit(&self, cx: &Context, inputs: Inputs<'_>, record: &Outputs) -> ServiceMiss {
+        if !self.is_believed(cx, record, Source::Store) {
+            ServiceMiss::Refused
+        } else if self.has_the_same_inputs(cx, inputs, record, Source::Store) {
+            ServiceMiss::Lost
+        } else {
+            ServiceMiss::OtherInputs
+        }
+    }
+
+    /// Puts what a record of the store describes in place, or says why a service is to blame that it did
+    /// not come.
+    fn take_record(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        record: Outputs,
+        on_disk: bool,
+    ) -> Result<Restored, Option<ServiceMiss>> {
         if !record.describes(&self.expected()) {
             tracing::info!(
                 "the cache has different outputs for {}; they are not used",
                 self.target
             );
-            return None;
+            return Err(Some(ServiceMiss::Refused));
         }
-        match self.put_in_place(cx, inputs, record, on_disk) {
-            Ok(restored) => Some(restored),
-            Err(error) => {
-                if let ExecuteError::Failed(message) = error {
-                    tracing::debug!("{} was not restored: {message}", self.target);
-                }
-                self.discard(cx);
-                None
+        self.put_in_place(cx, inputs, record, on_disk).map_err(|error| {
+            if !matches!(error, NotPut::Here(ExecuteError::Interrupted)) {
+                tracing::debug!("{} was not restored: {error}", self.target);
             }
-        }
+            self.discard(cx);
+            match error {
+                NotPut::Missed { miss, .. } => lookups::why(&miss),
+                NotPut::Path(_) => Some(ServiceMiss::Refused),
+                NotPut::Here(_) => None,
+            }
+        })
     }
 
     /// Whether the store may be believed to have these outputs when somebody needs them. They are hashed
@@ -75,7 +157,7 @@ impl Step {
         inputs: Inputs<'_>,
         record: Outputs,
         on_disk: bool,
-    ) -> Result<Restored, ExecuteError> {
+    ) -> Result<Restored, NotPut> {
         self.refuse_links(cx)?;
         let trace_path = cx.absolute(&self.trace_path());
         if record.outputs.len() > 1 {
@@ -92,7 +174,7 @@ impl Step {
                 let target = cx.absolute(&path);
                 store
                     .restore(file, &target)
-                    .map_err(|miss| ExecuteError::Failed(format!("{}: {miss}", file.path)))?;
+                    .map_err(|miss| NotPut::Missed { path: file.path.clone(), miss })?;
                 let hashed = cx.record_output(&path, file.hash);
                 *mtime = hashed.map_err(|error| ExecuteError::io(&target, &error))?.stat.mtime;
             }

@@ -22,6 +22,7 @@ use crate::{
     },
     job::Job,
     testing::run_test,
+    toolchain::counts_as_lean,
 };
 
 impl Maker<'_> {
@@ -179,13 +180,16 @@ impl Maker<'_> {
 
     /// A program on `PATH`, and its part of a trace.
     fn tool(&mut self, package: &Package, name: &Located<String>) -> Option<(ToolUse, BuildTrace)> {
-        let found = self.tools.program(name).map_err(|error| {
+        let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+        let found = self.tools.program_of(toolchain, directory, name).map_err(|error| {
             let diagnostic = Diagnostic::new(error.to_string());
             diagnostic.at(&package.manifest.source, name.span.clone())
         });
         let tool = self.check(found)?;
         // Outputs that are the same everywhere do not depend on how the programs of this machine were built.
-        let trace = match package.manifest.package.platform_independent {
+        let by_name_only = package.manifest.package.platform_independent
+            && !counts_as_lean(&package.manifest.toolchain, name);
+        let trace = match by_name_only {
             true => BuildTrace::text("program", name.as_str()),
             false => tool.trace.clone(),
         };

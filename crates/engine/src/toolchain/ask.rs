@@ -46,6 +46,8 @@ pub struct Answers {
     pub include_directories: [Vec<PathBuf>; 2],
     /// Whether its linker knows `--dependency-file`.
     pub dependency_file: bool,
+    /// What its linker and its assembler say of their versions, where they say it.
+    pub versions: [Option<String>; 2],
 }
 
 /// The programs that a driver may run, as `-print-prog-name` knows them.
@@ -90,6 +92,13 @@ impl Driver<'_> {
                 None => answers.dependency_file = stdout.contains("--dependency-file"),
             }
         }
+        let linker = self.run(&["-Wl,--version", "-o", &output]);
+        let assembler =
+            self.run(&["-Wa,--version", "-x", "assembler", "-c", "/dev/null", "-o", &output]);
+        answers.versions = [linker, assembler].map(|said| {
+            let (stdout, _) = said?;
+            Some(stdout.trim().to_owned()).filter(|version| !version.is_empty())
+        });
         for program in PROGRAMS {
             match self.word(&format!("-print-prog-name={program}")) {
                 // A bare name means that it is looked for on `PATH`.

@@ -28,6 +28,9 @@ pub struct Compiler {
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
     /// Where they are is no part of it.
     pub trace: BuildTrace,
+    /// Its identity by name: what it and the linker and assembler that it runs say of their versions and of
+    /// what they do by themselves. None for one that does not say it.
+    pub by_name: Option<BuildTrace>,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
     /// The abilities of its linker.
@@ -58,6 +61,10 @@ pub struct Remembered {
     triple: Option<String>,
     version: Option<String>,
     identity: ContentHash,
+    /// Of this the part that does not depend on how it was built.
+    options: ContentHash,
+    /// What its linker and its assembler say.
+    versions: [Option<String>; 2],
     files: Vec<ToolFile>,
     absent: Vec<PathBuf>,
     include_directories: IncludeDirectories,
@@ -82,6 +89,8 @@ impl Remembered {
             triple: answers.triple,
             version: answers.version,
             identity: ContentHash::of_bytes(answers.identity.as_bytes()),
+            options: ContentHash::of_bytes(without_configuration(&answers.identity).as_bytes()),
+            versions: answers.versions,
             files: hash_all(answers.files.into_iter().collect(), index)?,
             absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
             include_directories: IncludeDirectories { c, cxx },
@@ -112,6 +121,18 @@ impl Remembered {
         self.triple.is_some() && self.version.is_some()
     }
 
+    /// The trace of what it says of itself; none without its target, its version and that of its linker. A
+    /// compiler may assemble by itself.
+    fn by_name(&self, key: &'static str) -> Option<BuildTrace> {
+        let [linker, assembler] = &self.versions;
+        let trace = BuildTrace::nil(key)
+            .mix(BuildTrace::text("triple", self.triple.as_deref()?))
+            .mix(BuildTrace::text("version", self.version.as_deref()?))
+            .mix(BuildTrace::text("linker", linker.as_deref()?))
+            .mix(BuildTrace::text("assembler", assembler.as_deref().unwrap_or("")));
+        Some(trace.mix(BuildTrace::leaf("options", self.options, MTime::NONE)))
+    }
+
     /// The compiler that these are the answers of.
     pub fn compiler(
         self,
@@ -120,6 +141,7 @@ impl Remembered {
         key: &'static str,
         driver: ContentHash,
     ) -> Compiler {
+        let by_name = self.by_name(key);
         let mut trace = BuildTrace::nil(key)
             .mix(BuildTrace::leaf("driver", driver, MTime::NONE))
             .mix(BuildTrace::text("triple", self.triple.as_deref().unwrap_or("")))
@@ -144,10 +166,17 @@ impl Remembered {
             path,
             triple: self.triple,
             trace: trace.mix(others),
+            by_name,
             include_directories: self.include_directories,
             linker: self.linker,
         }
     }
+}
+
+/// An identity without how the compiler was configured when it was built.
+fn without_configuration(identity: &str) -> String {
+    let lines = identity.lines().filter(|line| !line.starts_with("Configured with:"));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Hashes files, on two threads where they are to be had: compilers are large, and nothing else can be done

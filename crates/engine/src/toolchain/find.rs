@@ -29,6 +29,19 @@ pub enum ToolError {
         "`{0}` was not found on PATH; install it, or name a file of the package by a path with a `/`"
     )]
     NoProgram(String),
+    /// It does not say who it is, and is to be known by that.
+    #[error(
+        "`{name}` does not say {lacks}, so that it has no name for `fixed-toolchain = true` to go by; leave \
+         that out, or name another with `{key}` under [toolchain]"
+    )]
+    NoName {
+        /// The tool as it was asked for.
+        name: String,
+        /// The answers that it does not give, and to which questions.
+        lacks: &'static str,
+        /// The manifest's key for it.
+        key: String,
+    },
     /// There is no Lean.
     #[error(
         "there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is \

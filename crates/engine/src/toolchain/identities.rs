@@ -9,7 +9,7 @@ use std::{
 use larder_project::{
     ci::key::{Keys, Machine},
     diagnostic::{Diagnostic, Diagnostics},
-    manifest::Manifest,
+    manifest::{KnownBy, Manifest, Toolchain},
     workspace::{LARDER_DIR, Package},
 };
 use larder_trace::{BuildTrace, StatIndex, describe_io};
@@ -48,28 +48,61 @@ fn identities(
     for (name, package) in packages {
         let mut of_package = BuildTrace::nil(name.clone());
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
+        let by_content = Toolchain { known_by: KnownBy::Content, ..toolchain.clone() };
         for role in [Role::Cc, Role::Cxx, Role::Ar] {
-            let tool = match (role.named(toolchain), role) {
+            let tool = match role.named(toolchain).filter(|path| path.contains('/')) {
                 // It may be a file of the package, which nobody vouches for: it is read and not run.
-                (Some(path), _) if path.contains('/') => {
+                Some(path)
+                    if toolchain.known_by == KnownBy::Content || is_inside(path, packages) =>
+                {
                     let path = directory.join(path);
                     Program::find(&path.to_string_lossy(), role.key(), &index, environment)
                         .map(|program| program.trace)
                 }
-                (_, Role::Ar) => tools.archiver(toolchain, directory).map(|ar| ar.trace.clone()),
-                (_, Role::Cc | Role::Cxx) => {
-                    tools.compiler(toolchain, role, directory, &[]).map(|cc| cc.trace.clone())
-                }
+                _ => match counted(&mut tools, toolchain, role, directory) {
+                    // A build that uses it is told; a package may have one on its PATH and not use it.
+                    Err(ToolError::NoName { .. }) => {
+                        counted(&mut tools, &by_content, role, directory)
+                    }
+                    found => found,
+                },
             };
             of_package = of_package.mix(identity(role.key(), tool)?);
         }
         for program in programs(&package.manifest) {
-            let tool = tools.program(&program).map(|tool| tool.trace.clone());
+            let tool = tools.program_of(toolchain, directory, &program);
+            let tool = tool.map(|tool| tool.trace.clone());
             of_package = of_package.mix(identity(&program, tool)?);
         }
         trace = trace.mix(of_package);
     }
     Ok(trace)
+}
+
+/// The identity of the tool that a package in `directory` uses as `role`.
+fn counted(
+    tools: &mut Tools<'_>,
+    toolchain: &Toolchain,
+    role: Role,
+    directory: &Path,
+) -> Result<BuildTrace, ToolError> {
+    match role {
+        Role::Ar => tools.archiver(toolchain, directory).map(|ar| ar.trace.clone()),
+        Role::Cc | Role::Cxx => {
+            tools.compiler(toolchain, role, directory, &[]).map(|cc| cc.trace.clone())
+        }
+    }
+}
+
+/// Whether the tool at `path` may be a file that a package brings along: only one outside of all
+/// packages by an absolute path, links followed, is none.
+fn is_inside(path: &str, packages: &BTreeMap<String, Arc<Package>>) -> bool {
+    let Ok(real) = Path::new(path).canonicalize() else { return true };
+    !path.starts_with('/')
+        || packages.values().any(|package| {
+            let directory = package.place.directory.canonicalize();
+            directory.is_ok_and(|directory| real.starts_with(directory))
+        })
 }
 
 /// The programs that a package's commands find on `PATH`, sorted.

@@ -1,6 +1,7 @@
 //! The Lean installation whose compiler and archiver a package uses.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -51,6 +52,25 @@ impl Lean<'_> {
             .map_err(|_| ToolError::NoLean)?;
         let version = self.ask(&lean, "--version").unwrap_or_default();
         Ok(BuildTrace::nil("lean").mix(tool.trace).mix(BuildTrace::text("version", version)))
+    }
+
+    /// Lean by name: what `lean-toolchain` calls it, where there is one, and the version that it says.
+    /// The platform is not part of it: that counts by itself, or not, as the package says.
+    pub fn name(&self) -> Result<BuildTrace, ToolError> {
+        let lean = self.sysroot()?.join("bin").join("lean");
+        let said = self.ask(&lean, "--version").ok_or_else(|| ToolError::NoName {
+            name: lean.display().to_string(),
+            lacks: "its version (`--version`)",
+            key: "cc".to_owned(),
+        })?;
+        // `Lean (version 4.9.0, x86_64-unknown-linux-gnu, commit 8f9843a4a5fe, Release)`
+        let version = said.split(',').next().unwrap_or(&said);
+        let trace = BuildTrace::nil("lean").mix(BuildTrace::text("version", version));
+        let selected = fs::read_to_string(self.directory.join("lean-toolchain"));
+        Ok(match selected {
+            Ok(selected) => trace.mix(BuildTrace::text("name", selected.trim())),
+            Err(_) => trace,
+        })
     }
 
     /// The answer of `lean`, remembered for as long as it and the toolchain file that selects it are

@@ -7,6 +7,7 @@ use std::{
 };
 
 use larder_store::Mappings;
+use serde_json::json;
 
 use larder_testkit::{
     git::git,
@@ -15,6 +16,7 @@ use larder_testkit::{
     services::{Faults, Proxy, S3},
 };
 
+use crate::counts::services;
 use crate::support::{Outputs, asked, commit, forget, outputs, work_tree};
 
 const PLACE: [&str; 2] = ["--scope", "owner/demo"];
@@ -242,6 +244,11 @@ fn mappings_of_other_outputs_are_a_miss() {
     let (user, tree) = clone(&builder);
     user.uses(s3.address, 300);
     user.cache(&tree, 0, &[&["get"][..], &PLACE].concat());
-    user.build(&tree, &[]).all("built");
+    let built = user.build(&tree, &[]);
+    built.all("built");
+    // Another target's record is of other inputs, or of outputs that this target does not have.
+    let [service] = &services(&built)[..] else { panic!("{}", built.all) };
+    assert_eq!((&service["missed"], &service["neverUploaded"]), (&json!(7), &json!(0)));
+    assert_eq!((&service["hit"], &service["lost"]), (&json!(0), &json!(0)));
     assert!(asked(&tree).iter().all(|(name, output)| right[name] == *output));
 }

@@ -386,7 +386,7 @@ fn events_tell_the_whole_build() {
                 "event": "ended", "target": "manual", "output": "manual.txt", "status": "built",
                 "reason": "not built yet", "error": null, "log": [],
             }),
-            json!({ "event": "finished", "exitCode": 0 }),
+            json!({ "event": "finished", "exitCode": 0, "services": [] }),
         ]
     );
     let finished = run.events().pop().unwrap();

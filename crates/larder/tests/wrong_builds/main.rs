@@ -5,6 +5,7 @@ mod support;
 
 mod commands;
 mod debug;
+mod fixed_toolchain;
 mod headers;
 mod hostile;
 mod inputs;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use toml::de::DeValue;
 
 use super::{
-    Command, Compiled, Dependency, DependencySource, Executable, Library, Manifest, Output,
-    Package, Toolchain, ToolchainKind, arguments,
+    Command, Compiled, Dependency, DependencySource, Executable, KnownBy, Library, Manifest,
+    Output, Package, Toolchain, ToolchainKind, arguments,
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
@@ -31,7 +31,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
             None
         }
     };
-    let toolchain = top.table("toolchain").map(toolchain).unwrap_or_default();
+    let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
     let dependencies = top.table("dependencies").map(dependencies).unwrap_or_default();
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
@@ -40,9 +40,9 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
     match package {
-        Some(package) if errors.found.is_empty() => Ok(Manifest {
+        Some((package, known_by)) if errors.found.is_empty() => Ok(Manifest {
             package,
-            toolchain,
+            toolchain: Toolchain { known_by, ..tools },
             dependencies,
             libraries,
             executables,
@@ -54,7 +54,8 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     }
 }
 
-fn package(mut fields: Fields<'_, '_>) -> Option<Package> {
+/// `[package]`, and how the tools of its toolchain count.
+fn package(mut fields: Fields<'_, '_>) -> Option<(Package, KnownBy)> {
     let package = Package {
         name: fields.name()?,
         version: fields.string("version").map(|version| version.value).unwrap_or_default(),
@@ -63,8 +64,12 @@ fn package(mut fields: Fields<'_, '_>) -> Option<Package> {
         restore_all_artifacts: fields.boolean("restore-all-artifacts").unwrap_or(false),
         artifact_cache: fields.boolean("artifact-cache"),
     };
+    let known_by = match fields.boolean("fixed-toolchain") {
+        Some(true) => KnownBy::Name,
+        _ => KnownBy::Content,
+    };
     fields.finish();
-    Some(package)
+    Some((package, known_by))
 }
 
 fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
@@ -85,7 +90,7 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
         let help = "name a program on PATH, a path from the package, or an absolute path";
         fields.errors.push(part.span.clone(), "an empty name of a tool", Some(help.to_owned()));
     }
-    let toolchain = Toolchain { kind, cc, cxx, ar, parts };
+    let toolchain = Toolchain { kind, cc, cxx, ar, parts, ..Toolchain::default() };
     fields.finish();
     toolchain
 }

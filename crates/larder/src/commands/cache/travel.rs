@@ -395,7 +395,12 @@ pub fn add(app: &App, reporter: &Reporter<'_>, args: Add) -> Result<Exit, Failur
     let config = app.store.services()?;
     let service = read_service(&config, &args.place)?.name;
     let store = user_store(&app.store)?;
-    let origin = Origin { service: service.clone(), scope: scopes.remote, revision: args.rev };
+    let origin = Origin {
+        service: service.clone(),
+        scope: scopes.remote,
+        revision: args.rev,
+        local_scope: Some(scopes.local.clone()),
+    };
     larder_remote::add(&store, &origin, &mappings, None)?;
     store.record_all(&scopes.local, &mappings)?;
     let text = format!(
