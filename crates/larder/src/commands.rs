@@ -122,6 +122,11 @@ pub fn run(cli: Cli) -> ExitCode {
     app.signals = interrupt::end_on_signals(app.processes.clone(), overdue)
         .map_err(|error| format!("cannot wait for signals: {}", describe_io(&error)));
     let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));
+    // What failed then failed for that: git, say, was ended before this process.
+    let ended = match ended {
+        Err(_) if app.processes.interrupted() => Ok(Exit::Interrupted),
+        ended => ended,
+    };
     mistake::print(ended.as_ref().err(), &app.ui);
     let exit = ended.unwrap_or_else(|failure| failure.exit);
     if app.ui.is_written() { exit.into() } else { Exit::Failed.into() }
