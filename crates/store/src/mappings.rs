@@ -1,5 +1,6 @@
 //! Mappings files: dep hashes to outputs, as JSON Lines that travel between machines.
 
+mod inputs;
 mod lines;
 
 use std::{
@@ -11,7 +12,11 @@ use std::{
 
 use larder_trace::{ContentHash, Outputs, atomic};
 
-use self::lines::{Lines, ReadError};
+use self::{
+    inputs::Written,
+    lines::{Lines, ReadError},
+};
+pub use self::inputs::{InputNode, InputNodes, NodeTable};
 
 use crate::{ArtifactName, NameError, StoreError};
 
@@ -70,11 +75,13 @@ pub struct Mappings {
     read: Vec<(ContentHash, Outputs)>,
     /// All others.
     added: BTreeMap<ContentHash, Outputs>,
+    /// What the outputs were made from, where that is known.
+    inputs: BTreeMap<ContentHash, InputNodes>,
 }
 
 impl PartialEq for Mappings {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.iter().eq(other.iter()) && self.inputs == other.inputs
     }
 }
 
@@ -112,6 +119,23 @@ impl Mappings {
         read.map(|(_, outputs)| outputs).or_else(|| self.added.get(dep_hash))
     }
 
+    /// What the outputs of `dep_hash` were made from, where that is known.
+    pub fn inputs(&self, dep_hash: &ContentHash) -> Option<&InputNodes> {
+        self.inputs.get(dep_hash)
+    }
+
+    /// Tells what the outputs of `dep_hash`, which is among the entries, were made from.
+    pub fn set_inputs(&mut self, dep_hash: ContentHash, inputs: InputNodes) {
+        if self.get(&dep_hash).is_some() {
+            self.inputs.insert(dep_hash, inputs);
+        }
+    }
+
+    /// Whether both have the same entry for `dep_hash`, with the same inputs.
+    pub fn agrees(&self, other: &Self, dep_hash: &ContentHash) -> bool {
+        self.get(dep_hash) == other.get(dep_hash) && self.inputs(dep_hash) == other.inputs(dep_hash)
+    }
+
     /// All entries, by dep hash.
     pub fn iter(&self) -> impl Iterator<Item = (&ContentHash, &Outputs)> {
         let mut read = self.read.iter().map(|(dep_hash, outputs)| (dep_hash, outputs)).peekable();
@@ -137,6 +161,22 @@ impl Mappings {
     pub fn retain(&mut self, mut keep: impl FnMut(&Outputs) -> bool) {
         self.read.retain(|(_, outputs)| keep(outputs));
         self.added.retain(|_, outputs| keep(outputs));
+        let mut inputs = std::mem::take(&mut self.inputs);
+        inputs.retain(|dep_hash, _| self.get(dep_hash).is_some());
+        self.inputs = inputs;
+    }
+
+    /// The entries that `keep` says yes to, which is asked by dep hash, with all that is known of them.
+    pub fn filtered(&self, mut keep: impl FnMut(&ContentHash, &Outputs) -> bool) -> Self {
+        let mut kept = Self::default();
+        for (dep_hash, outputs) in self.iter().filter(|(dep_hash, outputs)| keep(dep_hash, outputs))
+        {
+            kept.added.insert(*dep_hash, outputs.clone());
+            if let Some(inputs) = self.inputs.get(dep_hash) {
+                kept.inputs.insert(*dep_hash, inputs.clone());
+            }
+        }
+        kept
     }
 
     /// Takes over every entry of `other`.
@@ -145,10 +185,11 @@ impl Mappings {
             *self = other;
             return;
         }
-        let Self { read, added } = other;
+        let Self { read, added, inputs } = other;
         read.into_iter()
             .chain(added)
             .for_each(|(dep_hash, outputs)| self.insert(dep_hash, outputs));
+        self.inputs.extend(inputs);
     }
 
     /// Every artifact mentioned, once. Of the names that outputs with the same content lend it, the
@@ -192,11 +233,20 @@ impl Mappings {
     /// The text of the mappings file: the same for the same entries.
     pub fn to_text(&self) -> Vec<u8> {
         let mut text = format!("{MAPPINGS_SCHEMA:?}\n").into_bytes();
-        for entry in self.iter() {
+        let mut written = Written::default();
+        for (dep_hash, outputs) in self.iter() {
             // Strings, numbers and lists of them: writing them to memory cannot fail.
-            if serde_json::to_writer(&mut text, &entry).is_ok() {
-                text.push(b'\n');
+            if serde_json::to_writer(&mut text, &(dep_hash, outputs)).is_err() {
+                continue;
             }
+            if let Some(inputs) = self.inputs.get(dep_hash) {
+                // Into the object that the line ends with, which is never empty.
+                text.truncate(text.len().saturating_sub("}]".len()));
+                text.extend(b",\"inputs\":");
+                written.write(inputs, &mut text);
+                text.extend(b"}]");
+            }
+            text.push(b'\n');
         }
         text
     }
@@ -230,7 +280,7 @@ impl Mappings {
 
 impl FromIterator<(ContentHash, Outputs)> for Mappings {
     fn from_iter<I: IntoIterator<Item = (ContentHash, Outputs)>>(entries: I) -> Self {
-        Self { read: Vec::new(), added: entries.into_iter().collect() }
+        Self { added: entries.into_iter().collect(), ..Self::default() }
     }
 }
 
