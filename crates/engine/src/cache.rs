@@ -329,8 +329,7 @@ impl Cache {
 
     /// The mappings of all targets touched so far, where they were to be collected.
     pub fn mappings(&self) -> Option<Mappings> {
-        let mut collected =
-            self.collected.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collected = self.collected.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         Some(std::mem::take(&mut *collected).mappings)
     }
 }

@@ -120,8 +120,7 @@ fn descend<P: Part>(
     found: &mut Vec<Difference>,
 ) {
     let before: HashMap<&str, &Arc<P>> = old.iter().map(|part| (part.name(), part)).collect();
-    let after: HashMap<&str, &Arc<P>> =
-        new.iter().map(|part| (part.name(), part)).collect();
+    let after: HashMap<&str, &Arc<P>> = new.iter().map(|part| (part.name(), part)).collect();
     let known = found.len();
     let mut push = |path: &[String], name: &str, change| {
         let mut path = path.to_vec();
@@ -150,7 +149,11 @@ fn descend<P: Part>(
     }
     found.append(&mut inner);
     if found.len() == known && !path.is_empty() {
-        found.push(Difference { path: path.clone(), change: Change::Reordered });
+        let names = |parts: &[Arc<P>]| parts.iter().map(|part| part.name().to_owned()).collect();
+        let (before, after): (Vec<String>, Vec<String>) = (names(old), names(new));
+        // A part may have content of its own besides its parts, as a script has besides its interpreter.
+        let change = if before == after { Change::Changed(None) } else { Change::Reordered };
+        found.push(Difference { path: path.clone(), change });
     }
 }
 
@@ -171,7 +174,10 @@ impl Reason {
             Self::Needs(target) => vec![format!("{target} is out of date")],
             Self::NeverUploaded => vec!["never uploaded".to_owned()],
             Self::InputsUnknown => {
-                vec!["something changed, and the upload does not tell what it was made from".to_owned()]
+                vec![
+                    "something changed, and the upload does not tell what it was made from"
+                        .to_owned(),
+                ]
             }
             Self::Appeared(paths) => paths.iter().map(|path| format!("{path} is new")).collect(),
             Self::Several(reasons) => reasons.iter().flat_map(Self::causes).collect(),

@@ -156,9 +156,10 @@ pub(crate) fn first_places(
             beside.insert(of(parent(source), name));
         }
     }
-    let named = searched.directories.iter().flat_map(|directory| {
-        searched.names.iter().map(move |name| of(directory, name))
-    });
+    let named = searched
+        .directories
+        .iter()
+        .flat_map(|directory| searched.names.iter().map(move |name| of(directory, name)));
     // The surest come first: those after them may have been there all the time.
     let all = [earlier, beside, named.collect()].into_iter();
     let new = all.map(|paths| paths.into_iter().filter(is_new).collect::<Vec<_>>());

@@ -42,26 +42,19 @@ impl Uploads {
         Self { mappings, by_output, ..Self::default() }
     }
 
-    /// The entries for the output `path`, whose trace is `trace` here, from the one that differs least: only
-    /// that of the same dep hash, where there is one. `is_of` says which entries are of the step.
-    pub(crate) fn entries(
-        &self,
-        path: &str,
-        trace: &BuildTrace,
-        is_of: impl Fn(&Outputs) -> bool,
-    ) -> Vec<Entry<'_>> {
-        if let Some(outputs) = self.mappings.get(&trace.hash()).filter(|outputs| is_of(outputs)) {
-            return vec![Entry { outputs, differences: Some(Vec::new()) }];
+    /// The entry for the output `path`, whose trace is `trace` here: that of the same dep hash, where there is
+    /// one, else the one that differs least.
+    pub(crate) fn nearest(&self, path: &str, trace: &BuildTrace) -> Option<Entry<'_>> {
+        if let Some(outputs) = self.mappings.get(&trace.hash()) {
+            return Some(Entry { outputs, differences: Some(Vec::new()) });
         }
         let here = lock(&self.nodes).of_trace(trace.parts());
         let with = self.of_output(path).filter_map(|dep_hash| {
-            let outputs = self.mappings.get(dep_hash).filter(|outputs| is_of(outputs))?;
+            let outputs = self.mappings.get(dep_hash)?;
             let there: Option<&[Arc<InputNode>]> = self.mappings.inputs(dep_hash).map(|it| &**it);
             Some(Entry { outputs, differences: there.map(|there| differences(there, &here)) })
         });
-        let mut entries: Vec<Entry<'_>> = with.collect();
-        entries.sort_by_key(|entry| entry.differences.as_ref().map_or(usize::MAX, Vec::len));
-        entries
+        with.min_by_key(|entry| entry.differences.as_ref().map_or(usize::MAX, Vec::len))
     }
 
     /// The dep hashes of entries whose first output is `path`, or in that directory.

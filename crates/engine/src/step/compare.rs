@@ -29,21 +29,12 @@ impl Step {
         uploads: &Uploads,
         started: Instant,
     ) -> Flow<Vec<Artifact>> {
-        let expected = self.expected();
         let trace = self.trace(inputs.trace);
-        let path = self.first().path.as_str();
-        let entries = uploads.entries(path, &trace, |outputs| outputs.describes(&expected));
-        let Some(nearest) = entries.first() else {
-            self.tell(cx, Status::OutOfDate, &[], Some(&Reason::NeverUploaded), started.elapsed());
-            let here = self.look(cx, inputs).map_err(|_| Failed);
-            return Flow::Ended(here.map(|fresh| {
-                for (output, made) in self.outputs.iter().zip(&fresh.artifacts) {
-                    uploads.note(&self.place.build_path(&output.path), made.hash);
-                }
-                self.built(fresh.artifacts)
-            }));
+        let nearest = uploads.nearest(self.first().path.as_str(), &trace);
+        let reasons = match &nearest {
+            Some(entry) => self.reasons(cx, inputs, uploads, entry),
+            None => vec![Reason::NeverUploaded],
         };
-        let reasons = self.reasons(cx, inputs, uploads, nearest);
         match reasons.is_empty() {
             true => self.tell(cx, Status::Replayed, &[], None, started.elapsed()),
             false => {
@@ -51,14 +42,37 @@ impl Step {
                 self.tell(cx, Status::OutOfDate, &[], Some(&reason), started.elapsed());
             }
         }
-        let files = &nearest.outputs.outputs;
-        for file in files {
+        let there = nearest.filter(|entry| entry.outputs.describes(&self.expected()));
+        Flow::Ended(match there {
+            Some(entry) => Ok(self.built(self.outputs_there(uploads, entry.outputs))),
+            None => self.outputs_here(cx, inputs, uploads).map(|artifacts| self.built(artifacts)),
+        })
+    }
+
+    /// The outputs as a service has them.
+    fn outputs_there(&self, uploads: &Uploads, record: &Outputs) -> Vec<Artifact> {
+        for file in &record.outputs {
             if let Ok(path) = self.recorded(&file.path) {
                 uploads.note(&path, file.hash);
             }
         }
-        let made: Vec<Made<'_>> = files.iter().map(|file| Made::of(file, MTime::NONE)).collect();
-        Flow::Ended(Ok(self.built(self.artifacts(&made))))
+        let files = record.outputs.iter();
+        let made: Vec<Made<'_>> = files.map(|file| Made::of(file, MTime::NONE)).collect();
+        self.artifacts(&made)
+    }
+
+    /// The outputs as they are here, if they are up to date.
+    fn outputs_here(
+        &self,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        uploads: &Uploads,
+    ) -> Result<Vec<Artifact>, Failed> {
+        let fresh = self.look(cx, inputs).map_err(|_| Failed)?;
+        for (output, made) in self.outputs.iter().zip(&fresh.artifacts) {
+            uploads.note(&self.place.build_path(&output.path), made.hash);
+        }
+        Ok(fresh.artifacts)
     }
 
     /// Why outputs of `entry` are not those of these inputs.
@@ -88,9 +102,9 @@ impl Step {
     /// The inputs that `record` names and that have other contents here.
     fn changed_since(&self, cx: &Context, uploads: &Uploads, record: &Outputs) -> Vec<String> {
         let changed = record.discovered.iter().filter(|input| {
-            let here = self.made_there(cx, uploads, &input.path).or_else(|| {
-                Some(self.recorded_input(cx, &input.path, Source::Store)?.hash)
-            });
+            let here = self
+                .made_there(cx, uploads, &input.path)
+                .or_else(|| Some(self.recorded_input(cx, &input.path, Source::Store)?.hash));
             here != Some(input.hash)
         });
         changed.map(|input| input.path.clone()).collect()

@@ -61,8 +61,7 @@ impl FromStr for Against {
 
 /// Runs `larder why`.
 pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
-    let mut request =
-        request(app, &arguments.targets, &BuildOptions::default(), Mode::DryRun);
+    let mut request = request(app, &arguments.targets, &BuildOptions::default(), Mode::DryRun);
     request.options.rehash = arguments.rehash;
     let spelled_out = arguments.scope.spelled_out()?;
     let words = match &arguments.against {

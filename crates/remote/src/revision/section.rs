@@ -142,9 +142,9 @@ impl Section {
             return Err(SectionError::OtherSnapshot);
         }
         let mut numbers = 0..;
-        let mut mappings = base.mappings.filtered(|_, _| {
-            numbers.next().is_some_and(|at| !self.without.mappings.contains(&at))
-        });
+        let mut mappings = base
+            .mappings
+            .filtered(|_, _| numbers.next().is_some_and(|at| !self.without.mappings.contains(&at)));
         mappings.extend(self.added.mappings);
         let kept = base.packs.iter().enumerate();
         let kept = kept.filter(|(at, _)| !self.without.packs.contains(at));
@@ -198,4 +198,44 @@ impl Section {
 #[serde(rename_all = "camelCase")]
 struct Version {
     schema_version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use larder_store::NodeTable;
+    use larder_trace::{BuildTrace, Outputs};
+
+    fn traces() -> impl Iterator<Item = BuildTrace> {
+        (0..9)
+            .map(|n: u32| BuildTrace::nil("object").mix(BuildTrace::text("source", n.to_string())))
+    }
+
+    fn content(with_inputs: impl Fn(usize) -> bool) -> Content {
+        let (mut content, mut nodes) = (Content::default(), NodeTable::default());
+        for (n, trace) in traces().enumerate() {
+            content.mappings.insert(trace.hash(), Outputs::default());
+            if with_inputs(n) {
+                content.mappings.set_inputs(trace.hash(), nodes.of_trace(trace.parts()));
+            }
+        }
+        content
+    }
+
+    #[test]
+    fn a_difference_carries_inputs() {
+        let id = SnapshotId { hash: ContentHash::of_bytes(b"snapshot"), length: 1 };
+        let bases = [content(|_| false), content(|_| true), content(|n| n % 3 == 0)];
+        for base in &bases {
+            for wanted in &bases {
+                let section = Section::difference(wanted, base, id).to_bytes().unwrap();
+                let resolved = Section::parse(&section).unwrap().resolve(Some(base)).unwrap();
+                assert_eq!(&resolved, wanted);
+                let inputs = |content: &Content| {
+                    traces().filter(|it| content.mappings.inputs(&it.hash()).is_some()).count()
+                };
+                assert_eq!(inputs(&resolved), inputs(wanted));
+            }
+        }
+    }
 }

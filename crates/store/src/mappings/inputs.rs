@@ -147,7 +147,11 @@ impl NodeTable {
         let depth = parts.iter().map(|part| part.depth).max().map_or(0, |depth| depth + 1);
         let node = Arc::new(InputNode { name, hash, value, parts, depth });
         if node.is_full() {
-            self.0.entry(node.name.clone()).or_default().entry(hash).or_insert_with(|| node.clone());
+            self.0
+                .entry(node.name.clone())
+                .or_default()
+                .entry(hash)
+                .or_insert_with(|| node.clone());
         }
         node
     }
@@ -166,7 +170,9 @@ impl NodeTable {
         let mut left = MOST;
         let nodes = Nodes { table: self, left: &mut left };
         let nodes = nodes.deserialize(&mut serde_json::Deserializer::from_str(inputs.get()));
-        nodes.inspect_err(|error| tracing::debug!(%error, "inputs of a mapping are ignored")).ok()
+        nodes
+            .inspect_err(|error| tracing::debug!(%error, "inputs of a mapping are ignored"))
+            .ok()
             .map(Into::into)
     }
 }
