@@ -3,6 +3,7 @@
 //! Each row is a function `fn(&Bench, &str) -> Result<Vec<Row>>`, listed in [`ROWS`]. Generated
 //! projects are kept in `target/bench` between runs.
 
+mod commits;
 mod engine;
 mod harness;
 mod hashing;
@@ -51,6 +52,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("edited", engine::edited),
     ("restore", engine::restore),
     ("fetch", services::fetch),
+    ("commits", commits::commits),
     ("hash", hashing::hash),
     ("pack", packs::pack),
     ("status", runs::status),

@@ -339,7 +339,13 @@ mod tests {
         let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/services.md");
         let docs = fs::read_to_string(docs).unwrap();
         let error = |table| read(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
-        for table in ["[cache]", "[[cache.service]]\nname = 'a'\nurl = 'file:///a'"] {
+        let tables = [
+            "[cache]",
+            "[[cache.service]]\nname = 'a'\nurl = 'file:///a'",
+            "[[cache.dependency]]\npackage = 'a'",
+            "[[cache.trust]]\nname = 'a'",
+        ];
+        for table in tables {
             let error = error(table);
             let (_, keys) = error.split_once("expected one of ").unwrap();
             let keys: Vec<_> = keys.split('`').skip(1).step_by(2).collect();

@@ -44,7 +44,7 @@ pub struct Forgotten {
 impl Provenance {
     /// Writes it beside the mappings file that it is about.
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), StoreError> {
-        let path = layout.revision(&self.scope, &self.revision).with_extension_of(ENDING);
+        let path = beside(&layout.revision(&self.scope, &self.revision), ENDING);
         let failed = |error: io::Error| StoreError::Io {
             action: "write",
             path: path.clone(),
@@ -63,18 +63,13 @@ impl Provenance {
     }
 }
 
-/// Names of revisions may have dots, so that an extension is added and not replaced.
-trait WithExtensionOf {
-    fn with_extension_of(&self, extension: &str) -> PathBuf;
-}
-
-impl WithExtensionOf for PathBuf {
-    fn with_extension_of(&self, extension: &str) -> PathBuf {
-        let mut name = self.file_stem().unwrap_or_default().to_owned();
-        name.push(".");
-        name.push(extension);
-        self.with_file_name(name)
-    }
+/// The file beside a mappings file whose name ends in `ending` instead. Names of revisions may have
+/// dots, so only the last part is replaced.
+fn beside(mappings: &Path, ending: &str) -> PathBuf {
+    let mut name = mappings.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(ending);
+    mappings.with_file_name(name)
 }
 
 fn find(directory: &Path, found: &mut Vec<(PathBuf, Provenance)>) {
@@ -86,7 +81,7 @@ fn find(directory: &Path, found: &mut Vec<(PathBuf, Provenance)>) {
             && let Ok(text) = fs::read(&path)
             && let Ok(provenance) = serde_json::from_slice(&text)
         {
-            found.push((path.with_extension_of("jsonl"), provenance));
+            found.push((beside(&path, "jsonl"), provenance));
         }
     }
 }
@@ -159,7 +154,7 @@ pub fn revoke(store: &Store, key: KeyId) -> Result<Forgotten, StoreError> {
             forgotten.outputs.extend(paths(outputs));
         }
         for extension in ["origin", "packs", "jsonl", ENDING] {
-            let path = file.with_extension_of(extension);
+            let path = beside(&file, extension);
             atomic::remove_if_there(&path).map_err(|source| StoreError::Io {
                 action: "delete",
                 path: path.clone(),

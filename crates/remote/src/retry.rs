@@ -81,6 +81,8 @@ pub enum Patience {
     Transfer,
     /// Of a build, which can do without.
     Build,
+    /// Of a question, which can do without too, and whose answer says why there is none.
+    Question,
 }
 
 /// Whether a service answers at all, as seen by one who uses it.
@@ -121,7 +123,7 @@ impl Health {
     fn hopeless(&self) -> u32 {
         match self.patience {
             Patience::Transfer => HOPELESS,
-            Patience::Build => HOPELESS_FOR_A_BUILD,
+            Patience::Build | Patience::Question => HOPELESS_FOR_A_BUILD,
         }
     }
 
@@ -139,7 +141,7 @@ impl Health {
                 Lately::Late(since) => since.elapsed() >= deadline * (DEADLINES - 1),
             }
         };
-        if self.patience == Patience::Build || hopeless {
+        if self.patience != Patience::Transfer || hopeless {
             self.give_up(reason);
         }
     }
@@ -147,7 +149,7 @@ impl Health {
     /// Notes that the service wants to be left alone for `delay`. A build does not wait longer for that
     /// than for an answer.
     pub fn told_to_wait(&self, delay: Duration, answer: Duration) {
-        if self.patience == Patience::Build && delay > answer {
+        if self.patience != Patience::Transfer && delay > answer {
             self.give_up(&format!("it wants to be asked again in {} s", delay.as_secs()));
         }
     }

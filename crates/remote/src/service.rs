@@ -3,6 +3,7 @@
 mod bodies;
 mod check;
 pub(crate) mod denial;
+mod listed;
 mod opener;
 mod ranges;
 pub(crate) mod transport;
@@ -12,18 +13,20 @@ use std::{
     future::Future,
     ops::Range,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, RetryConfig, WriteMultipart, path::Path,
+    BackoffConfig, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, RetryConfig, WriteMultipart, path::Path,
 };
 use tokio::runtime::{Builder, Runtime};
 
-pub use self::check::{Check, Finding, check};
+pub use self::{
+    check::{Check, Finding, check},
+    listed::Listed,
+};
 use self::{
     opener::Opener,
     transport::{Dialect, is_other_range},
@@ -71,40 +74,6 @@ impl fmt::Debug for Service {
     }
 }
 
-/// An object on a service.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// Its path below the directory that was listed; its name, where it was looked up.
-    pub path: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// When it was last written, by the service's clock.
-    pub modified: SystemTime,
-}
-
-impl Listed {
-    fn of(object: &ObjectMeta) -> Option<Self> {
-        let name = object.location.filename()?;
-        Self::below(object, object.location.as_ref().len() - name.len())
-    }
-
-    /// The object, with the part of its path that begins at `start`.
-    fn below(object: &ObjectMeta, start: usize) -> Option<Self> {
-        Some(Self {
-            path: object.location.as_ref().get(start..)?.to_owned(),
-            size: object.size,
-            modified: object.last_modified.into(),
-        })
-    }
-
-    /// Whether it was written less than `age` ago.
-    pub fn is_younger_than(&self, age: Duration) -> bool {
-        // One from the future was written just now, by a clock that is ahead.
-        self.modified.elapsed().is_ok_and(|elapsed| elapsed < age)
-            || self.modified > SystemTime::now()
-    }
-}
-
 impl Service {
     /// Opens the service of `config`, with the credentials that are there. Sends no request.
     pub fn open(config: &ServiceConfig, access: Access) -> Result<Self, RemoteError> {
@@ -114,6 +83,11 @@ impl Service {
     /// The same, to be given up soon when it does not answer: for those who can do without.
     pub fn open_for_a_build(config: &ServiceConfig) -> Result<Self, RemoteError> {
         Self::open_with(config, Access::Read, Patience::Build)
+    }
+
+    /// The same for a question, whose answer tells that there was none.
+    pub fn open_for_a_question(config: &ServiceConfig) -> Result<Self, RemoteError> {
+        Self::open_with(config, Access::Read, Patience::Question)
     }
 
     fn open_with(

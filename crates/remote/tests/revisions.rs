@@ -4,6 +4,8 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -380,4 +382,57 @@ fn a_service_of_the_old_layout_stays_readable() {
 fn base64(bytes: &[u8]) -> String {
     use base64::{Engine, prelude::BASE64_STANDARD};
     BASE64_STANDARD.encode(bytes)
+}
+
+#[test]
+fn a_collection_beside_uploads_breaks_no_revision() {
+    let shelf = Shelf::new();
+    let done = AtomicBool::new(false);
+    let retention = Retention { newest: 2, max_age: None };
+    let (directory, done) = (shelf.directory.path(), &done);
+    let service = || {
+        let mut config = config_at("127.0.0.1:1".parse().unwrap());
+        config.endpoint = None;
+        config.url = format!("file://{}", directory.display());
+        open(&config, Access::Write)
+    };
+    let uploader = |seed: u64| {
+        let service = service();
+        move || {
+            let mut here = Stored::new(1, 60, 2000);
+            for version in 0..25 {
+                change(&mut here, version % 60, seed as usize * 1000 + version);
+                let name = format!("u{seed}-{version}");
+                let report = here.put(&service, &name);
+                assert_eq!(report.mappings, 60, "{name}");
+            }
+            format!("u{seed}-24")
+        }
+    };
+    let last = thread::scope(|threads| {
+        let uploads = [threads.spawn(uploader(1)), threads.spawn(uploader(2))];
+        let collector = threads.spawn(|| {
+            let (service, store) = (service(), Stored::empty());
+            let mut removed = 0;
+            while !done.load(Ordering::Relaxed) {
+                // A revision that goes between being listed and being read is no failure.
+                let report = collect(&service, &scope(), &store.store, retention).unwrap();
+                removed += report.revisions;
+            }
+            removed
+        });
+        let last = uploads.map(|upload| upload.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+        assert!(collector.join().unwrap() > 0);
+        last
+    });
+    // Whatever is left is whole; the last one that was written is among it.
+    let mut whole = 0;
+    for path in shelf.objects("revisions") {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let report = Stored::empty().get(&shelf.service, name);
+        assert_eq!((report.fetched, report.missing.len()), (60, 0), "{name}");
+        whole += usize::from(last.iter().any(|last| last == name));
+    }
+    assert!(whole > 0);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -36,7 +36,7 @@ pub fn fetch(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         fs::create_dir_all(directory)?;
     }
     let hashes = stage(&staged)?;
-    let server = Server::start(&scratch)?;
+    let server = Server::start(&scratch, DELAY)?;
     let config = scratch.join("config.toml");
     let table =
         |name: &str, url: &str| format!("[[cache.service]]\nname = \"{name}\"\nurl = \"{url}\"\n");
@@ -117,7 +117,7 @@ fn stage(directory: &Path) -> Result<Vec<ContentHash>> {
 }
 
 /// Content that compresses to about half, as object code does; different for each number.
-fn content(number: usize) -> Vec<u8> {
+pub fn content(number: usize) -> Vec<u8> {
     let mut state = number as u64 + 1;
     let mut content = Vec::with_capacity(SIZE + 4);
     while content.len() < SIZE {
@@ -132,14 +132,15 @@ fn content(number: usize) -> Vec<u8> {
 }
 
 /// A web server for a directory that answers every request late, and counts them.
-struct Server {
-    address: SocketAddr,
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
     requests: Arc<AtomicU64>,
 }
 
 impl Server {
-    /// Serves `root` until the process ends.
-    fn start(root: &Path) -> Result<Self> {
+    /// Serves `root` until the process ends, and answers each request after `delay`.
+    pub fn start(root: &Path, delay: Duration) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
         let address = listener.local_addr()?;
         let requests = Arc::new(AtomicU64::new(0));
@@ -147,35 +148,51 @@ impl Server {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (root, count) = (root.clone(), Arc::clone(&count));
-                thread::spawn(move || _ = serve(&root, &count, client));
+                thread::spawn(move || _ = serve(&root, &count, delay, client));
             }
         });
         Ok(Self { address, requests })
     }
 
     /// Requests since the last call.
-    fn requests(&self) -> u64 {
+    pub fn requests(&self) -> u64 {
         self.requests.swap(0, Ordering::Relaxed)
     }
 }
 
-/// Answers `GET` and `HEAD`, with one range or without, until the client hangs up.
-fn serve(root: &Path, count: &AtomicU64, mut client: TcpStream) -> io::Result<()> {
+/// Answers `GET` and `HEAD`, with one range or without, `PUT` and `DELETE`, until the client hangs up.
+fn serve(root: &Path, count: &AtomicU64, delay: Duration, mut client: TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut lines = BufReader::new(client.try_clone()?).lines();
-    while let Some(request) = lines.next().transpose()? {
-        let mut range = None;
-        for line in lines.by_ref() {
+    let mut reader = BufReader::new(client.try_clone()?);
+    while let Some(request) = reader.by_ref().lines().next().transpose()? {
+        let (mut range, mut sent) = (None, 0);
+        for line in reader.by_ref().lines() {
             let line = line?.to_ascii_lowercase();
             if line.is_empty() {
                 break;
             }
+            let length = line.strip_prefix("content-length: ");
+            sent = length.and_then(|length| length.parse().ok()).unwrap_or(sent);
             range = line.strip_prefix("range: bytes=").map(str::to_owned).or(range);
         }
+        let mut body = vec![0; sent];
+        reader.read_exact(&mut body)?;
         count.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(DELAY);
+        thread::sleep(delay);
         let mut words = request.split(' ');
-        let (is_head, path) = (words.next() == Some("HEAD"), words.next().unwrap_or_default());
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if matches!(method, "PUT" | "DELETE") {
+            let path = PathBuf::from(format!("{}{path}", root.display()));
+            if method == "PUT" {
+                fs::create_dir_all(path.parent().unwrap_or(root))?;
+                fs::write(path, body)?;
+            } else {
+                _ = fs::remove_file(path);
+            }
+            client.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n")?;
+            continue;
+        }
+        let is_head = method == "HEAD";
         let file = match File::open(PathBuf::from(format!("{}{path}", root.display()))) {
             Ok(file) => file,
             Err(_) => {

@@ -231,7 +231,7 @@ fn open(app: &App, arguments: &ServiceArgs) -> Result<Service, NoService> {
     let config = app.store.services().map_err(NoService::Config)?;
     let config = config.for_ref(arguments.reference.clone());
     let service = config.service(arguments.service.as_deref()).map_err(NoService::Config)?;
-    Service::open_for_a_build(service).map_err(NoService::Remote)
+    Service::open_for_a_question(service).map_err(NoService::Remote)
 }
 
 fn open_to_write(app: &App, arguments: &ServiceArgs) -> Result<Service, Failure> {
