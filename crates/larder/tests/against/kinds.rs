@@ -89,7 +89,7 @@ pub const KINDS: &[(&str, Edit, &[&str])] = &[
     ("a variable that is not set", |it| it.channel = None, &["pass-env CHANNEL changed"]),
     (
         "one more variable that is passed",
-        |it| it.replace("larder.toml", "\"CHANNEL\"", "\"CHANNEL\", \"HOME\""),
+        |it| it.replace("larder.toml", "\"CHANNEL\",", "\"CHANNEL\", \"HOME\","),
         &["pass-env HOME is new"],
     ),
     (
@@ -212,6 +212,11 @@ pub const KINDS: &[(&str, Edit, &[&str])] = &[
         "another name of an output",
         |it| it.replace("larder.toml", "[\"gen.h\"]", "[\"genuine.h\"]"),
         &["never uploaded"],
+    ),
+    (
+        "variables in another order",
+        |it| it.replace("larder.toml", "\"CHANNEL\", \"NEVER_SET\"", "\"NEVER_SET\", \"CHANNEL\""),
+        &["the order of inputs changed"],
     ),
     (
         "any platform",

@@ -52,7 +52,7 @@ inputs = ["data/table.txt", "data/gen.sh", "data/tree"]
 outputs = ["gen.h"]
 run = ["sh", "data/gen.sh", "{out}"]
 env = { MODE = "a", OTHER = "x" }
-pass-env = ["CHANNEL"]
+pass-env = ["CHANNEL", "NEVER_SET"]
 tools = ["shown"]
 system-files = ["SYSTEM"]
 probes = [["shown", "probe"]]
@@ -193,7 +193,8 @@ fn every_kind_of_difference_is_named() {
         let mut here = Checkout::new(&machine, &format!("here{number}"));
         fs::create_dir(here.tree.parent().unwrap()).unwrap();
         copy_tree(&there.tree, &here.tree);
-        remove_tree(&here.tree.join(".larder"));
+        // Hashes of the compiler may be remembered; nothing is built.
+        remove_tree(&here.tree.join(".larder/build"));
         write(&here.system, "system\n");
         edit(&mut here);
         let causes = here.causes(&machine, "team@base");
@@ -323,7 +324,7 @@ fn inputs_take_little_room() {
     let tree = machine.path("many");
     for n in 0..SOURCES {
         let mut text = format!("#include <h{}.h>\n", n % 20);
-        for function in 0..12 {
+        for function in 0..6 {
             let (by, less) = (n * 7919 % 1013 + function, n * 31 + function * 97);
             text += &format!(
                 "int f{n}_{function}(int *x, int y)\n{{\n    for (int i = 0; i < y; i++)\n        \
