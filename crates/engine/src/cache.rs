@@ -12,10 +12,10 @@ use std::{
 
 use larder_remote::{Config, ConfigError, Credentials};
 use larder_store::{
-    Layout, Lookup, Mappings, Recorded, Scope, Store, StoreError,
+    Layout, Lookup, Mappings, NodeTable, Recorded, Scope, Store, StoreError,
     offline::{self, Tool},
 };
-use larder_trace::{ContentHash, Outputs};
+use larder_trace::{BuildTrace, ContentHash, Outputs};
 
 use larder_project::workspace::Workspace;
 
@@ -25,6 +25,7 @@ use crate::{
     lookups::Lookups,
     pool::Lane,
     session::Session,
+    uploads::Uploads,
 };
 
 /// How a build uses the cache.
@@ -38,6 +39,8 @@ pub struct CacheOptions {
     pub only_kept: bool,
     /// Note what is looked up, so that it can be told how services answered.
     pub note_lookups: bool,
+    /// What a service has, to compare with instead of looking at what is built here.
+    pub uploads: Option<Arc<Uploads>>,
 }
 
 /// How the store of a session is opened, and which packages use it.
@@ -134,12 +137,20 @@ impl StoreSettings {
     }
 }
 
+/// Mappings that are collected, and the nodes that they say their inputs with.
+#[derive(Default)]
+struct Collected {
+    mappings: Mappings,
+    nodes: NodeTable,
+}
+
 /// The store as the packages of one build use it, and what is collected from it.
 pub struct Cache {
     session: Option<Arc<Session>>,
     /// By package: under which scopes its outputs are looked up, the first being where they are filed.
     scopes: HashMap<String, Vec<Scope>>,
-    mappings: Option<Mutex<Mappings>>,
+    collected: Option<Mutex<Collected>>,
+    uploads: Option<Arc<Uploads>>,
     /// The targets that these belong to.
     owners: Mutex<HashMap<ContentHash, String>>,
     only_kept: bool,
@@ -172,11 +183,12 @@ impl Cache {
                 scopes.insert(package.place.name.clone(), all);
             }
         }
-        let mappings = options.collect.then(Mutex::default);
+        let collected = options.collect.then(Mutex::default);
         let session = Some(session.clone());
         let lookups = if options.note_lookups { OnceLock::new() } else { OnceLock::from(None) };
+        let uploads = options.uploads.clone();
         let only_kept = options.only_kept;
-        Self { session, scopes, mappings, only_kept, lookups, ..Self::none() }
+        Self { session, scopes, collected, uploads, only_kept, lookups, ..Self::none() }
     }
 
     /// No cache at all.
@@ -184,7 +196,8 @@ impl Cache {
         Self {
             session: None,
             scopes: HashMap::new(),
-            mappings: None,
+            collected: None,
+            uploads: None,
             owners: Mutex::default(),
             only_kept: false,
             tools: OnceLock::new(),
@@ -300,25 +313,33 @@ impl Cache {
 
     /// Whether mappings are collected.
     pub(crate) fn collects(&self) -> bool {
-        self.mappings.is_some()
+        self.collected.is_some()
     }
 
-    /// Adds a mapping of `target` of `package` to those collected.
+    /// What a service has, where steps are to be compared with that.
+    pub(crate) fn uploads(&self) -> Option<&Uploads> {
+        self.uploads.as_deref()
+    }
+
+    /// Adds a mapping of `target` of `package`, made from `trace`, to those collected.
     pub(crate) fn collect(
         &self,
         package: &str,
         target: &str,
-        dep_hash: &ContentHash,
+        trace: &BuildTrace,
         outputs: &Outputs,
     ) {
         if self.only_kept && !self.scopes.contains_key(package) {
             return;
         }
-        if let Some(mappings) = &self.mappings {
+        if let Some(collected) = &self.collected {
+            let dep_hash = trace.hash();
             let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-            owners.insert(*dep_hash, target.to_owned());
-            let mut mappings = mappings.lock().unwrap_or_else(PoisonError::into_inner);
-            mappings.insert(*dep_hash, outputs.clone());
+            owners.insert(dep_hash, target.to_owned());
+            let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+            let inputs = collected.nodes.of_trace(trace.parts());
+            collected.mappings.insert(dep_hash, outputs.clone());
+            collected.mappings.set_inputs(dep_hash, inputs);
         }
     }
 
@@ -329,8 +350,8 @@ impl Cache {
 
     /// The mappings of all targets touched so far, where they were to be collected.
     pub fn mappings(&self) -> Option<Mappings> {
-        let mut mappings = self.mappings.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::take(&mut *mappings))
+        let mut collected = self.collected.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut *collected).mappings)
     }
 }
 

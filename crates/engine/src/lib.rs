@@ -35,4 +35,5 @@ pub mod step;
 pub mod targets;
 pub mod testing;
 pub mod toolchain;
+pub mod uploads;
 pub mod why;

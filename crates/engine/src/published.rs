@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use larder_project::lockfile::Lockfile;
 use larder_remote::{Config, ConfigError, RemoteError, Service, ServiceConfig};
 use larder_store::{Mappings, NameError, Revision, Scope, Store};
-use larder_trace::ContentHash;
 
 /// Where a pinned dependency publishes what it builds.
 #[derive(Debug, Clone)]
@@ -67,12 +66,7 @@ pub fn leave_out(mappings: &mut Mappings, publishers: &[Publisher], store: &Stor
         }
     }
     let before = mappings.len();
-    let is_ours = |(dep_hash, _): &(&ContentHash, _)| !theirs.contains(*dep_hash);
-    *mappings = mappings
-        .iter()
-        .filter(is_ours)
-        .map(|(dep_hash, outputs)| (*dep_hash, outputs.clone()))
-        .collect();
+    *mappings = mappings.filtered(|dep_hash, _| !theirs.contains(dep_hash));
     before - mappings.len()
 }
 

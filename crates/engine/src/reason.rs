@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
+use larder_store::InputNode;
 use larder_trace::BuildTrace;
 
 /// Why a target is not up to date.
@@ -25,6 +26,14 @@ pub enum Reason {
     Always,
     /// Something that it needs is out of date.
     Needs(String),
+    /// The service has no entry for its output.
+    NeverUploaded,
+    /// The service has another entry for its output, which does not tell what it was made from.
+    InputsUnknown,
+    /// Files have appeared where the build looked for its inputs, and would be found: portable paths.
+    Appeared(Vec<String>),
+    /// All of these.
+    Several(Vec<Reason>),
 }
 
 /// One named part of a trace that is not as it was.
@@ -49,23 +58,72 @@ pub enum Change {
     Reordered,
 }
 
-/// The parts that differ between two lists of them, looked into as deep as both go.
-pub fn differences(old: &[Arc<BuildTrace>], new: &[Arc<BuildTrace>]) -> Vec<Difference> {
+/// A named part of what something was made from.
+pub trait Part {
+    /// Its name.
+    fn name(&self) -> &str;
+    /// Whether another part of that name has the same content.
+    fn is_same(&self, other: &Self) -> bool;
+    /// Its value, where that is kept.
+    fn value(&self) -> Option<&str>;
+    /// The parts that it is made of, where they are kept.
+    fn parts(&self) -> &[Arc<Self>];
+}
+
+impl Part for BuildTrace {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.hash() == other.hash()
+    }
+
+    fn value(&self) -> Option<&str> {
+        self.value()
+    }
+
+    fn parts(&self) -> &[Arc<Self>] {
+        self.parts()
+    }
+}
+
+impl Part for InputNode {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn value(&self) -> Option<&str> {
+        self.value()
+    }
+
+    fn parts(&self) -> &[Arc<Self>] {
+        self.parts()
+    }
+}
+
+/// The parts that differ between two lists of them that are not the same, looked into as deep as both go.
+pub fn differences<P: Part>(old: &[Arc<P>], new: &[Arc<P>]) -> Vec<Difference> {
     let mut found = Vec::new();
     descend(&mut Vec::new(), old, new, &mut found);
+    if found.is_empty() {
+        found.push(Difference { path: vec!["inputs".to_owned()], change: Change::Reordered });
+    }
     found
 }
 
-fn descend(
+fn descend<P: Part>(
     path: &mut Vec<String>,
-    old: &[Arc<BuildTrace>],
-    new: &[Arc<BuildTrace>],
+    old: &[Arc<P>],
+    new: &[Arc<P>],
     found: &mut Vec<Difference>,
 ) {
-    let before: HashMap<&str, &Arc<BuildTrace>> =
-        old.iter().map(|part| (part.name(), part)).collect();
-    let after: HashMap<&str, &Arc<BuildTrace>> =
-        new.iter().map(|part| (part.name(), part)).collect();
+    let before: HashMap<&str, &Arc<P>> = old.iter().map(|part| (part.name(), part)).collect();
+    let after: HashMap<&str, &Arc<P>> = new.iter().map(|part| (part.name(), part)).collect();
     let known = found.len();
     let mut push = |path: &[String], name: &str, change| {
         let mut path = path.to_vec();
@@ -79,7 +137,7 @@ fn descend(
     for part in new {
         match before.get(part.name()) {
             None => push(path, part.name(), Change::Added),
-            Some(old) if old.hash() == part.hash() => {}
+            Some(old) if old.is_same(part) => {}
             Some(old) if old.parts().is_empty() || part.parts().is_empty() => {
                 let values = old.value().zip(part.value());
                 let values = values.map(|(old, new)| (old.to_owned(), new.to_owned()));
@@ -94,7 +152,11 @@ fn descend(
     }
     found.append(&mut inner);
     if found.len() == known && !path.is_empty() {
-        found.push(Difference { path: path.clone(), change: Change::Reordered });
+        let names = |parts: &[Arc<P>]| parts.iter().map(|part| part.name().to_owned()).collect();
+        let (before, after): (Vec<String>, Vec<String>) = (names(old), names(new));
+        // A part may have content of its own besides its parts, as a script has besides its interpreter.
+        let change = if before == after { Change::Changed(None) } else { Change::Reordered };
+        found.push(Difference { path: path.clone(), change });
     }
 }
 
@@ -113,6 +175,15 @@ impl Reason {
             }
             Self::Always => vec!["it is made anew in every build".to_owned()],
             Self::Needs(target) => vec![format!("{target} is out of date")],
+            Self::NeverUploaded => vec!["never uploaded".to_owned()],
+            Self::InputsUnknown => {
+                vec![
+                    "something changed, and the upload does not tell what it was made from"
+                        .to_owned(),
+                ]
+            }
+            Self::Appeared(paths) => paths.iter().map(|path| format!("{path} is new")).collect(),
+            Self::Several(reasons) => reasons.iter().flat_map(Self::causes).collect(),
         }
     }
 }

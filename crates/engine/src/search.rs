@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use larder_trace::{ContentHash, Searched};
+use larder_trace::{ContentHash, DiscoveredInput, Searched};
 
 use self::listings::{Kind, Listing, hash_of};
 pub use self::{
@@ -129,6 +129,41 @@ pub fn includers<'a>(
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// The files that would be found today instead of those that a search has `discovered`, or besides them, as
+/// far as that can be told: portable paths. `is_there` says which files there are.
+pub(crate) fn first_places(
+    searched: &Searched,
+    discovered: &[DiscoveredInput],
+    source: &str,
+    is_there: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    let known: BTreeSet<&str> = discovered.iter().map(|input| input.path.as_str()).collect();
+    let is_new = |path: &String| !known.contains(path.as_str()) && is_there(path);
+    let of = |directory: &str, name: &str| match directory {
+        "" | "." => name.to_owned(),
+        "/" => format!("/{name}"),
+        _ => format!("{directory}/{name}"),
+    };
+    let mut earlier = BTreeSet::new();
+    let mut beside = BTreeSet::new();
+    for path in &known {
+        for (number, directory) in searched.directories.iter().enumerate() {
+            let Some(name) = below(path, directory) else { continue };
+            let before = searched.directories[..number].iter();
+            earlier.extend(before.map(|directory| of(directory, name)));
+            beside.insert(of(parent(source), name));
+        }
+    }
+    let named = searched
+        .directories
+        .iter()
+        .flat_map(|directory| searched.names.iter().map(move |name| of(directory, name)));
+    // The surest come first: those after them may have been there all the time.
+    let all = [earlier, beside, named.collect()].into_iter();
+    let new = all.map(|paths| paths.into_iter().filter(is_new).collect::<Vec<_>>());
+    new.into_iter().find(|paths| !paths.is_empty()).unwrap_or_default()
 }
 
 /// Whether a recorded search would come to the same today.

@@ -59,7 +59,7 @@ pub enum Command {
     Query(commands::build::Query),
     Exec(commands::build::Exec),
     Test(commands::build::Test),
-    Why(commands::build::Why),
+    Why(commands::why::Why),
     Graph(commands::graph::Graph),
     Update(commands::update::Update),
     /// Make keys from all that decides a result, and skip jobs whose result is known

@@ -15,6 +15,7 @@ pub mod scaffold;
 pub mod status;
 pub mod update;
 pub mod upkeep;
+pub mod why;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 
@@ -176,7 +177,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Query(arguments) => build::query(app, &arguments),
         Command::Exec(arguments) => build::exec(app, &arguments),
         Command::Test(arguments) => build::test(app, &arguments),
-        Command::Why(arguments) => build::why(app, &arguments),
+        Command::Why(arguments) => why::why(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),

@@ -36,6 +36,21 @@ pub fn held(
     }))
 }
 
+/// Returns the revision of `scope` to compare with: the first of `commits` that is among the newest, or else
+/// the newest of all.
+///
+/// # Errors
+/// When the service does not answer.
+pub fn nearest(
+    service: &Service,
+    scope: &Scope,
+    commits: &[Revision],
+) -> Result<Option<Revision>, RemoteError> {
+    let recent = service.block_on(recent::read(service, scope))?;
+    let nearest = commits.iter().find(|commit| recent.contains(commit));
+    Ok(nearest.or(recent.first()).cloned())
+}
+
 /// Returns the first of `revisions` that is among the newest of `scope`.
 ///
 /// # Errors

@@ -41,7 +41,7 @@ pub use error::RemoteError;
 pub use fetch::Transfer;
 pub use get::{Get, GetReport, Search, get, get_mappings};
 pub use given::Given;
-pub use held::{Held, held, newest_of};
+pub use held::{Held, held, nearest, newest_of};
 pub use missing::{Lost, Missing};
 pub use on_demand::{Origin, add, on_demand};
 pub use provenance::{Forgotten, Provenance, origins_of, revoke, revoked};

@@ -175,14 +175,9 @@ impl Upload<'_> {
         report.unreadable = missing::named(unreadable, &artifacts);
         report.refused = missing::named(refused, &artifacts);
 
-        let complete: Mappings = self
-            .mappings
-            .iter()
-            .filter(|(_, outputs)| {
-                outputs.outputs.iter().all(|file| used.artifacts.contains(&file.hash))
-            })
-            .map(|(dep_hash, outputs)| (*dep_hash, outputs.clone()))
-            .collect();
+        let complete = self.mappings.filtered(|_, outputs| {
+            outputs.outputs.iter().all(|file| used.artifacts.contains(&file.hash))
+        });
         // Nothing that is there is replaced by what is poorer than it should be.
         let withheld = complete.is_empty()
             || !report.is_complete()

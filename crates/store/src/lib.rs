@@ -31,6 +31,9 @@ pub use error::StoreError;
 pub use files::is_temporary;
 pub use layout::Layout;
 pub use lookup::{Hit, Lookup, MissReason, Tier};
-pub use mappings::{MAPPINGS_SCHEMA, MappedArtifact, Mappings, MappingsError, MappingsReason};
+pub use mappings::{
+    InputNode, InputNodes, MAPPINGS_SCHEMA, MappedArtifact, Mappings, MappingsError,
+    MappingsReason, NodeTable,
+};
 pub use names::{ArtifactName, NameError, Revision, Scope, check_outputs, check_path};
 pub use store::{Fetch, Store, Upstream};

@@ -1,5 +1,6 @@
 //! Mappings files: dep hashes to outputs, as JSON Lines that travel between machines.
 
+mod inputs;
 mod lines;
 
 use std::{
@@ -11,7 +12,11 @@ use std::{
 
 use larder_trace::{ContentHash, Outputs, atomic};
 
-use self::lines::{Lines, ReadError};
+pub use self::inputs::{InputNode, InputNodes, NodeTable};
+use self::{
+    inputs::Written,
+    lines::{LONGEST, Lines, ReadError},
+};
 
 use crate::{ArtifactName, NameError, StoreError};
 
@@ -70,11 +75,13 @@ pub struct Mappings {
     read: Vec<(ContentHash, Outputs)>,
     /// All others.
     added: BTreeMap<ContentHash, Outputs>,
+    /// What the outputs were made from, where that is known.
+    inputs: BTreeMap<ContentHash, InputNodes>,
 }
 
 impl PartialEq for Mappings {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.iter().eq(other.iter()) && self.inputs == other.inputs
     }
 }
 
@@ -112,6 +119,23 @@ impl Mappings {
         read.map(|(_, outputs)| outputs).or_else(|| self.added.get(dep_hash))
     }
 
+    /// What the outputs of `dep_hash` were made from, where that is known.
+    pub fn inputs(&self, dep_hash: &ContentHash) -> Option<&InputNodes> {
+        self.inputs.get(dep_hash)
+    }
+
+    /// Tells what the outputs of `dep_hash`, which is among the entries, were made from.
+    pub fn set_inputs(&mut self, dep_hash: ContentHash, inputs: InputNodes) {
+        if self.get(&dep_hash).is_some() {
+            self.inputs.insert(dep_hash, inputs);
+        }
+    }
+
+    /// Whether both have the same entry for `dep_hash`, with the same inputs.
+    pub fn agrees(&self, other: &Self, dep_hash: &ContentHash) -> bool {
+        self.get(dep_hash) == other.get(dep_hash) && self.inputs(dep_hash) == other.inputs(dep_hash)
+    }
+
     /// All entries, by dep hash.
     pub fn iter(&self) -> impl Iterator<Item = (&ContentHash, &Outputs)> {
         let mut read = self.read.iter().map(|(dep_hash, outputs)| (dep_hash, outputs)).peekable();
@@ -137,6 +161,22 @@ impl Mappings {
     pub fn retain(&mut self, mut keep: impl FnMut(&Outputs) -> bool) {
         self.read.retain(|(_, outputs)| keep(outputs));
         self.added.retain(|_, outputs| keep(outputs));
+        let mut inputs = std::mem::take(&mut self.inputs);
+        inputs.retain(|dep_hash, _| self.get(dep_hash).is_some());
+        self.inputs = inputs;
+    }
+
+    /// The entries that `keep` says yes to, which is asked by dep hash, with all that is known of them.
+    pub fn filtered(&self, mut keep: impl FnMut(&ContentHash, &Outputs) -> bool) -> Self {
+        let mut kept = Self::default();
+        for (dep_hash, outputs) in self.iter().filter(|(dep_hash, outputs)| keep(dep_hash, outputs))
+        {
+            kept.added.insert(*dep_hash, outputs.clone());
+            if let Some(inputs) = self.inputs.get(dep_hash) {
+                kept.inputs.insert(*dep_hash, inputs.clone());
+            }
+        }
+        kept
     }
 
     /// Takes over every entry of `other`.
@@ -145,10 +185,11 @@ impl Mappings {
             *self = other;
             return;
         }
-        let Self { read, added } = other;
+        let Self { read, added, inputs } = other;
         read.into_iter()
             .chain(added)
             .for_each(|(dep_hash, outputs)| self.insert(dep_hash, outputs));
+        self.inputs.extend(inputs);
     }
 
     /// Every artifact mentioned, once. Of the names that outputs with the same content lend it, the
@@ -192,11 +233,26 @@ impl Mappings {
     /// The text of the mappings file: the same for the same entries.
     pub fn to_text(&self) -> Vec<u8> {
         let mut text = format!("{MAPPINGS_SCHEMA:?}\n").into_bytes();
-        for entry in self.iter() {
+        let mut written = Written::default();
+        for (dep_hash, outputs) in self.iter() {
             // Strings, numbers and lists of them: writing them to memory cannot fail.
-            if serde_json::to_writer(&mut text, &entry).is_ok() {
-                text.push(b'\n');
+            if serde_json::to_writer(&mut text, &(dep_hash, outputs)).is_err() {
+                continue;
             }
+            if let Some(inputs) = self.inputs.get(dep_hash) {
+                // Into the object that the line ends with, which is never empty.
+                let without = text.len().saturating_sub("}]".len());
+                text.truncate(without);
+                text.extend(b",\"inputs\":");
+                written.write(inputs, &mut text);
+                text.extend(b"}]");
+                // What others wrote may be short only because an entry that comes later now had it in full.
+                if (text.len() - without) as u64 > LONGEST {
+                    text.truncate(without);
+                    text.extend(b"}]");
+                }
+            }
+            text.push(b'\n');
         }
         text
     }
@@ -230,14 +286,14 @@ impl Mappings {
 
 impl FromIterator<(ContentHash, Outputs)> for Mappings {
     fn from_iter<I: IntoIterator<Item = (ContentHash, Outputs)>>(entries: I) -> Self {
-        Self { read: Vec::new(), added: entries.into_iter().collect() }
+        Self { added: entries.into_iter().collect(), ..Self::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use larder_trace::OutputFile;
+    use larder_trace::{BuildTrace, OutputFile};
     use proptest::prelude::*;
 
     fn outputs(paths: &[&str]) -> Outputs {
@@ -297,6 +353,109 @@ mod tests {
         line 2: output path "a" is both a file and a directory
         line 2: output path "a" is listed twice
         "#);
+    }
+
+    fn traced(n: u32) -> BuildTrace {
+        let version = BuildTrace::text("version", "gcc version 14.2.0");
+        let tool = BuildTrace::nil("cc").mix(version);
+        let source = BuildTrace::text(format!("src/{n}.c"), n.to_string());
+        BuildTrace::nil("object").mix(tool).mix(BuildTrace::list("arguments", &["-O1"])).mix(source)
+    }
+
+    /// Entries with what they were made from.
+    fn with_inputs(count: u32) -> Mappings {
+        let (mut mappings, mut nodes) = (Mappings::default(), NodeTable::default());
+        for n in 0..count {
+            let trace = traced(n);
+            mappings.insert(trace.hash(), outputs(&[&format!("{n}.o")]));
+            mappings.set_inputs(trace.hash(), nodes.of_trace(trace.parts()));
+        }
+        mappings
+    }
+
+    #[test]
+    fn inputs_stand_in_full_once() {
+        let mappings = with_inputs(9);
+        let text = mappings.to_text();
+        let parsed = Mappings::parse(&text).unwrap();
+        assert_eq!(parsed, mappings);
+        assert_eq!(parsed.to_text(), text);
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.matches("gcc version").count(), 1);
+        assert_eq!(text.matches("-O1").count(), 1);
+        for (dep_hash, _) in parsed.iter() {
+            let inputs = parsed.inputs(dep_hash).unwrap();
+            let version = &inputs[0].parts()[0];
+            assert_eq!((version.name(), version.value()), ("version", Some("gcc version 14.2.0")));
+            assert_eq!(inputs[1].value(), Some("[\"-O1\"]"));
+        }
+        // Whoever does not know of them reads the same outputs.
+        let plain: Mappings = mappings.iter().map(|(hash, it)| (*hash, it.clone())).collect();
+        assert_ne!(plain, mappings);
+        for line in text.lines().skip(1) {
+            let (hash, read): (ContentHash, Outputs) = serde_json::from_str(line).unwrap();
+            assert_eq!(plain.get(&hash), Some(&read));
+        }
+        assert!(mappings.filtered(|_, _| true) == mappings);
+        let mut kept = mappings.clone();
+        kept.retain(|outputs| outputs.outputs[0].path == "3.o");
+        assert_eq!((kept.len(), kept.inputs.len()), (1, 1));
+        kept.extend(mappings.clone());
+        assert_eq!(kept, mappings);
+    }
+
+    #[test]
+    fn hostile_inputs_are_left_out() {
+        let nested = |depth: usize| {
+            format!("[{}", "[\"n\",\"0123456789abcdef\",null,[".repeat(depth))
+                + &"]]".repeat(depth)
+                + "]"
+        };
+        let many = format!(
+            "[{}[\"a\",\"0123456789abcdef\"]]",
+            "[\"a\",\"0123456789abcdef\"],".repeat(300_000)
+        );
+        let of = |inputs: &str| {
+            let line = line("k", &outputs(&["a"]));
+            let line = format!("{},\"inputs\":{inputs}}}]", &line[..line.len() - 2]);
+            let mappings = Mappings::parse(format!("\"1\"\n{line}\n").as_bytes()).unwrap();
+            assert_eq!(mappings.len(), 1);
+            mappings.inputs.len()
+        };
+        assert_eq!(of(&nested(10)), 1);
+        let refused = [
+            &nested(17),
+            &nested(100_000),
+            &many,
+            "7",
+            "{}",
+            "[7]",
+            "[[\"a\"]]",
+            "[[\"a\",\"0123\"]]",
+            "[[\"a\",\"0123456789abcdeg\"]]",
+            "[[\"a\",\"0123456789abcdef\",7]]",
+            "[[\"a\",\"0123456789abcdef\",null,[],1]]",
+        ];
+        for inputs in refused {
+            assert_eq!(of(inputs), 0, "{}", &inputs[..inputs.len().min(60)]);
+        }
+        // Each of these leans on the one before: no deeper than that may go.
+        let leaning = |n: usize| {
+            let below = if n == 0 { String::new() } else { format!("[\"n\",\"{:016x}\"]", n - 1) };
+            let line = line(&n.to_string(), &outputs(&["a"]));
+            format!(
+                "{},\"inputs\":[[\"n\",\"{n:016x}\",\"v\",[{below}]]]}}]\n",
+                &line[..line.len() - 2]
+            )
+        };
+        let text = format!("\"1\"\n{}", (0..20_000).map(leaning).collect::<String>());
+        let mappings = Mappings::parse(text.as_bytes()).unwrap();
+        let deepest = mappings.inputs.values().map(|nodes| depth(&nodes[0])).max();
+        assert!(deepest.is_some_and(|depth| depth < 17), "{deepest:?}");
+    }
+
+    fn depth(node: &InputNode) -> usize {
+        node.parts().iter().map(|part| depth(part)).max().map_or(0, |below| below + 1)
     }
 
     proptest! {

@@ -90,14 +90,10 @@ pub fn stage(
             Err(miss) => report.missing.push(Refusal { name, reason: Reason::NotStored(miss) }),
         }
     }
-    let complete: Mappings = mappings
-        .iter()
-        .filter(|(_, outputs)| {
-            let carried = |hash| staged.contains_key(hash) || left_out.contains(hash);
-            outputs.outputs.iter().all(|file| carried(&file.hash))
-        })
-        .map(|(dep_hash, outputs)| (*dep_hash, outputs.clone()))
-        .collect();
+    let complete = mappings.filtered(|_, outputs| {
+        let carried = |hash| staged.contains_key(hash) || left_out.contains(hash);
+        outputs.outputs.iter().all(|file| carried(&file.hash))
+    });
     report.mappings = complete.len();
     report.left_out = left_out.len();
     let listing = fs::read_dir(directory).map_err(StoreError::io("list", directory))?;

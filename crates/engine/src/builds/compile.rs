@@ -264,7 +264,8 @@ fn up_to_date(
     object: &BuildPath,
 ) -> Option<Artifact> {
     let cx = &owner.cx;
-    if cx.options.check_traces || cx.cache.collects() || cx.wants_everything() {
+    let asks_for_all = cx.cache.collects() || cx.cache.uploads().is_some() || cx.wants_everything();
+    if cx.options.check_traces || asks_for_all {
         return None;
     }
     let from_root = owner.place.package_path(path);

@@ -145,7 +145,8 @@ pub(crate) fn as_text(cx: &Arc<Context>, made: &Built<Vec<Artifact>>) -> Flow<Ve
 fn texts(cx: &Context, mut made: Built<Vec<Artifact>>) -> Result<Built<Vec<Artifact>>, Failed> {
     let mut trace = BuildTrace::nil(made.trace.name().to_owned());
     for (artifact, part) in made.value.iter_mut().zip(made.trace.parts()) {
-        if artifact.form == Form::File(Content::Binary) {
+        // What a service has is not read here; its text is that, unless there are line ends of another kind.
+        if artifact.form == Form::File(Content::Binary) && cx.cache.uploads().is_none() {
             let hashed = cx.index.file(artifact.path.as_str(), Content::Text);
             let hashed = hashed.map_err(|_| Failed)?;
             *artifact = Artifact::on_disk(artifact.path.clone(), &hashed, Content::Text);

@@ -72,7 +72,7 @@ impl Step {
     }
 
     /// Whether the outputs are those of these very inputs, or why not.
-    fn look(&self, cx: &Context, inputs: Inputs<'_>) -> Result<Fresh, Reason> {
+    pub(super) fn look(&self, cx: &Context, inputs: Inputs<'_>) -> Result<Fresh, Reason> {
         let trace_path = self.trace_path();
         // With nothing to do, this is all that happens: the whole trace is not even put together.
         let dep_hash = self.dep_hash(inputs);

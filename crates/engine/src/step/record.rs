@@ -67,7 +67,7 @@ impl Step {
         };
         let trace = self.trace(inputs.trace);
         if settled {
-            self.file_mapping(cx, &trace.hash(), &record, refused);
+            self.file_mapping(cx, &trace, &record, refused);
         }
         let mut mtimes = Vec::with_capacity(record.outputs.len());
         for file in &record.outputs {

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, fs};
 use larder_project::path::PathError;
 use larder_store::Miss;
 use larder_trace::{
-    BuildMetadata, ContentHash, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
+    BuildMetadata, BuildTrace, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
     read_trace_file, write_trace_file,
 };
 
@@ -188,11 +188,12 @@ impl Step {
                 cx.index.record_elided(self.recorded(&file.path)?.as_str(), file);
             }
         }
-        let metadata = BuildMetadata::new(&self.trace(inputs.trace), record, true);
+        let trace = self.trace(inputs.trace);
+        let metadata = BuildMetadata::new(&trace, record, true);
         with_parent(&trace_path, || write_trace_file(&trace_path, &metadata))
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
         let record = metadata.outputs;
-        cx.cache.collect(&self.place.name, &self.target, &metadata.dep_hash, &record);
+        cx.cache.collect(&self.place.name, &self.target, &trace, &record);
         self.remember(cx, inputs, metadata.dep_hash, &record, on_disk);
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
@@ -201,7 +202,7 @@ impl Step {
 
     /// Puts what lies in the build directory into the store, and files its mapping once all of it is
     /// there. A store that cannot take it is no failure.
-    fn keep_in_store(&self, cx: &Context, dep_hash: &ContentHash, record: &Outputs) {
+    fn keep_in_store(&self, cx: &Context, trace: &BuildTrace, record: &Outputs) {
         let kept = cx.cache.store(&self.place.name).map_or(Ok(()), |store| {
             record.outputs.iter().try_for_each(|file| {
                 let path = cx.absolute(&self.recorded(&file.path)?);
@@ -209,14 +210,14 @@ impl Step {
                 Ok::<_, Box<dyn Error>>(())
             })
         });
-        self.file_mapping(cx, dep_hash, record, kept.err());
+        self.file_mapping(cx, trace, record, kept.err());
     }
 
     /// Files the mapping of outputs, unless the store has `refused` one of them.
     pub(super) fn file_mapping(
         &self,
         cx: &Context,
-        dep_hash: &ContentHash,
+        trace: &BuildTrace,
         record: &Outputs,
         refused: Option<impl fmt::Display>,
     ) {
@@ -224,7 +225,7 @@ impl Step {
             // What is made in every build is looked up by nobody, and differs as it is meant to.
             None if self.always => {}
             None => {
-                let differs = cx.cache.record(&self.place.name, dep_hash, record);
+                let differs = cx.cache.record(&self.place.name, &trace.hash(), record);
                 if let Some(difference) = differs {
                     tracing::info!(
                         "`{}` does not come out the same from the same inputs: {difference}; both \
@@ -235,7 +236,7 @@ impl Step {
             }
             Some(error) => tracing::debug!("not kept in the store: {error}"),
         }
-        cx.cache.collect(&self.place.name, &self.target, dep_hash, record);
+        cx.cache.collect(&self.place.name, &self.target, trace, record);
     }
 
     /// Adds the mapping of outputs that are up to date to those collected, where that is wanted, and
@@ -246,9 +247,9 @@ impl Step {
         if !cx.cache.collects() {
             return true;
         }
-        let dep_hash = self.prefix.hash_with(inputs.trace);
+        let trace = self.trace(inputs.trace);
         let record = match read_trace_file(&cx.absolute(&self.trace_path())) {
-            TraceFile::Finished(record) if record.dep_hash == dep_hash => record.outputs,
+            TraceFile::Finished(record) if record.dep_hash == trace.hash() => record.outputs,
             // Taken for up to date by its time: nothing tells what it was made from.
             _ => return cx.options.old,
         };
@@ -263,8 +264,8 @@ impl Step {
             })
         };
         match (record.outputs.iter().all(here), on_disk) {
-            (true, _) => cx.cache.collect(&self.place.name, &self.target, &dep_hash, &record),
-            (false, true) => self.keep_in_store(cx, &dep_hash, &record),
+            (true, _) => cx.cache.collect(&self.place.name, &self.target, &trace, &record),
+            (false, true) => self.keep_in_store(cx, &trace, &record),
             (false, false) => return cx.options.mode != Mode::Build,
         }
         true

@@ -1,4 +1,4 @@
-//! `build` and the commands that build first: `query`, `exec`, `test`; and `why`.
+//! `build` and the commands that build first: `query`, `exec`, `test`.
 
 use std::{
     os::unix::process::CommandExt,
@@ -16,7 +16,6 @@ use larder_engine::{
     event::Reporter,
     lookups::ServiceCounts,
     sandbox::Permissions,
-    why,
 };
 use larder_project::name::{Facet, TargetName};
 use larder_trace::{Content, Level, describe_io, save_file_hash};
@@ -157,17 +156,6 @@ pub struct Test {
     options: BuildOptions,
 }
 
-/// Say what changed since targets were last built, down to the file
-#[derive(Args)]
-pub struct Why {
-    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
-    #[arg(value_name = "TARGET")]
-    targets: Vec<TargetName>,
-    /// Trust no saved hash: read and hash every file
-    #[arg(short = 'H', long)]
-    rehash: bool,
-}
-
 /// Runs `larder build`.
 pub fn build(app: &App, arguments: &Build) -> Result<Exit, Failure> {
     let mode = if arguments.dry_run { Mode::DryRun } else { arguments.options.mode() };
@@ -252,48 +240,6 @@ pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
         false => app.ui.status(&format!("{passed} passed, {failed} failed")),
     }
     Ok(exit)
-}
-
-/// Runs `larder why`.
-pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
-    let options = BuildOptions { rehash: arguments.rehash, ..BuildOptions::default() };
-    let request = request(app, &arguments.targets, &options, Mode::DryRun);
-    let reporter: Arc<dyn Reporter> = app.ui.clone();
-    let explained = why::why(&app.session(None), &request, &reporter);
-    app.ui.clear();
-    let (explanation, report) = explained?;
-    for cause in &explanation.causes {
-        let outputs = cause.outputs.iter();
-        let outputs = outputs.map(|(target, output)| json!({ "target": target, "output": output }));
-        app.ui.event_json(&json!({
-            "event": "cause",
-            "cause": cause.what,
-            "outputs": outputs.collect::<Vec<_>>(),
-        }));
-        let names = cause.outputs.iter().map(|(_, output)| output.as_str()).collect();
-        let count = cause.outputs.len();
-        app.ui.result(&format!("{}: {count} out of date: {}", cause.what, fold(app, names)));
-    }
-    if !explanation.dependents.is_empty() {
-        let names = explanation.dependents.iter().map(String::as_str).collect();
-        app.ui.result(&format!("and what needs them: {}", fold(app, names)));
-    }
-    if report.succeeded() {
-        app.ui.result("everything is up to date: nothing changed since the last build");
-    }
-    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Done })
-}
-
-/// Names for people: the first few, unless more was asked for.
-fn fold(app: &App, names: Vec<&str>) -> String {
-    const SHOWN: usize = 3;
-    // Two more would take as much room as saying so.
-    match names.len() - SHOWN.min(names.len()) {
-        hidden if hidden > 1 && app.global.verbose == 0 => {
-            format!("{} and {hidden} more", names[..SHOWN].join(", "))
-        }
-        _ => names.join(", "),
-    }
 }
 
 /// The build that the command line asks the engine for.

@@ -286,7 +286,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
 }
 
 /// The name of the package here or above. The one place where this group reads the manifest.
-fn package_name() -> Result<Scope, Failure> {
+pub fn package_name() -> Result<Scope, Failure> {
     let failed = |error: larder_project::diagnostic::Diagnostics| {
         Failure::wrong(error).hint("run this in the package, or name it with --package")
     };
@@ -317,7 +317,7 @@ struct Scopes {
 
 impl ScopeArgs {
     /// The scope that the arguments name, if they name one.
-    fn spelled_out(&self) -> Result<Option<Scope>, Failure> {
+    pub fn spelled_out(&self) -> Result<Option<Scope>, Failure> {
         match (&self.scope, &self.repo) {
             (Some(scope), _) => Ok(Some(scope.clone())),
             (None, Some(repo)) => {

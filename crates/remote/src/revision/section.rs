@@ -108,8 +108,8 @@ impl Section {
     /// How `content` differs from `base`, which is the content of `snapshot`.
     pub fn difference(content: &Content, base: &Content, snapshot: SnapshotId) -> Self {
         let mut without = Without::default();
-        for (at, (dep_hash, outputs)) in base.mappings.iter().enumerate() {
-            if content.mappings.get(dep_hash) != Some(outputs) {
+        for (at, (dep_hash, _)) in base.mappings.iter().enumerate() {
+            if !content.mappings.agrees(&base.mappings, dep_hash) {
                 without.mappings.insert(at);
             }
         }
@@ -118,9 +118,8 @@ impl Section {
                 without.packs.insert(at);
             }
         }
-        let new = content.mappings.iter();
-        let new = new.filter(|(dep_hash, outputs)| base.mappings.get(dep_hash) != Some(outputs));
-        let mappings = new.map(|(dep_hash, outputs)| (*dep_hash, outputs.clone())).collect();
+        let is_new = |dep_hash: &ContentHash| !content.mappings.agrees(&base.mappings, dep_hash);
+        let mappings = content.mappings.filtered(|dep_hash, _| is_new(dep_hash));
         let packs = content.packs.iter().filter(|(id, _)| !base.packs.contains_key(id));
         let packs = packs.map(|(id, pack)| (*id, pack.clone())).collect();
         Self { snapshot: Some(snapshot), without, added: Content { mappings, packs } }
@@ -142,10 +141,10 @@ impl Section {
         {
             return Err(SectionError::OtherSnapshot);
         }
-        let kept = base.mappings.iter().enumerate();
-        let kept = kept.filter(|(at, _)| !self.without.mappings.contains(at));
-        let mut mappings: Mappings =
-            kept.map(|(_, (dep_hash, outputs))| (*dep_hash, outputs.clone())).collect();
+        let mut numbers = 0..;
+        let mut mappings = base
+            .mappings
+            .filtered(|_, _| numbers.next().is_some_and(|at| !self.without.mappings.contains(&at)));
         mappings.extend(self.added.mappings);
         let kept = base.packs.iter().enumerate();
         let kept = kept.filter(|(at, _)| !self.without.packs.contains(at));
@@ -199,4 +198,44 @@ impl Section {
 #[serde(rename_all = "camelCase")]
 struct Version {
     schema_version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use larder_store::NodeTable;
+    use larder_trace::{BuildTrace, Outputs};
+
+    fn traces() -> impl Iterator<Item = BuildTrace> {
+        (0..9)
+            .map(|n: u32| BuildTrace::nil("object").mix(BuildTrace::text("source", n.to_string())))
+    }
+
+    fn content(with_inputs: impl Fn(usize) -> bool) -> Content {
+        let (mut content, mut nodes) = (Content::default(), NodeTable::default());
+        for (n, trace) in traces().enumerate() {
+            content.mappings.insert(trace.hash(), Outputs::default());
+            if with_inputs(n) {
+                content.mappings.set_inputs(trace.hash(), nodes.of_trace(trace.parts()));
+            }
+        }
+        content
+    }
+
+    #[test]
+    fn a_difference_carries_inputs() {
+        let id = SnapshotId { hash: ContentHash::of_bytes(b"snapshot"), length: 1 };
+        let bases = [content(|_| false), content(|_| true), content(|n| n % 3 == 0)];
+        for base in &bases {
+            for wanted in &bases {
+                let section = Section::difference(wanted, base, id).to_bytes().unwrap();
+                let resolved = Section::parse(&section).unwrap().resolve(Some(base)).unwrap();
+                assert_eq!(&resolved, wanted);
+                let inputs = |content: &Content| {
+                    traces().filter(|it| content.mappings.inputs(&it.hash()).is_some()).count()
+                };
+                assert_eq!(inputs(&resolved), inputs(wanted));
+            }
+        }
+    }
 }

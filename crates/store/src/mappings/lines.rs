@@ -7,7 +7,7 @@ use std::{
 
 use larder_trace::{ContentHash, OutputFile, Outputs};
 
-use super::{MAPPINGS_SCHEMA, Mappings, MappingsError, MappingsReason};
+use super::{InputNodes, MAPPINGS_SCHEMA, Mappings, MappingsError, MappingsReason, NodeTable};
 use crate::check_outputs;
 
 /// A longer line is refused, in bytes: so long is the longest trace file.
@@ -28,12 +28,22 @@ pub struct Lines<R> {
     entries: Vec<(ContentHash, Outputs)>,
     /// By entry: its line.
     lines: Vec<u32>,
+    inputs: BTreeMap<ContentHash, InputNodes>,
+    nodes: NodeTable,
 }
 
 impl<R: BufRead> Lines<R> {
     /// The lines that `reader` has.
     pub fn new(reader: R) -> Self {
-        Self { reader, text: Vec::new(), line: 0, entries: Vec::new(), lines: Vec::new() }
+        Self {
+            reader,
+            text: Vec::new(),
+            line: 0,
+            entries: Vec::new(),
+            lines: Vec::new(),
+            inputs: BTreeMap::new(),
+            nodes: NodeTable::default(),
+        }
     }
 
     /// Reads all of them.
@@ -49,7 +59,7 @@ impl<R: BufRead> Lines<R> {
         let mut read = self.entries;
         read.sort_unstable_by_key(|(dep_hash, _)| *dep_hash);
         read.shrink_to_fit();
-        Ok(Mappings { read, added: BTreeMap::new() })
+        Ok(Mappings { read, added: BTreeMap::new(), inputs: self.inputs })
     }
 
     /// Reads all lines, or up to one that is refused.
@@ -74,7 +84,12 @@ impl<R: BufRead> Lines<R> {
                 continue;
             }
             match entry(&self.text) {
-                Ok(entry) => self.entries.push(entry),
+                Ok(entry) => {
+                    if let Some(inputs) = self.nodes.of_entry(&self.text) {
+                        self.inputs.insert(entry.0, inputs);
+                    }
+                    self.entries.push(entry);
+                }
                 Err(reason) => return Ok(Err(reason)),
             }
             self.lines.push(u32::try_from(self.line).unwrap_or(u32::MAX));
