@@ -96,7 +96,7 @@ fn a_broken_off_put_is_taken_up_and_never_shows() {
     let service = open(&config_at(s3.address), Access::Write);
     here.put(&service, "r1");
     let full = s3.objects().len();
-    // As if killed before the mappings, then before the catalogue.
+    // As if killed before the revision, and with no hint of it.
     for ending in [".jsonl", ".json"] {
         for path in s3.objects_ending(ending) {
             fs::remove_file(path).unwrap();
