@@ -128,10 +128,16 @@ impl Collection<'_> {
         let mut notes = Vec::new();
         for note in self.list(&directory, paths::UPLOAD).await? {
             let object = format!("{directory}/{}", note.path);
-            if !note.is_younger_than(LONGEST_UPLOAD) {
-                self.delete(vec![(object, note.size)]).await?;
-            } else if let Some(bytes) = self.service.read(&object).await? {
-                notes.push(uploads::bases(&bytes));
+            let bases = match note.is_younger_than(LONGEST_UPLOAD) {
+                true => match self.service.read(&object).await? {
+                    Some(bytes) => uploads::bases(&bytes),
+                    None => continue,
+                },
+                false => None,
+            };
+            match bases {
+                Some(bases) => notes.push(bases),
+                None => self.delete(vec![(object, note.size)]).await?,
             }
         }
         Ok(notes)

@@ -319,10 +319,25 @@ fn a_collection_spares_what_uploads_use() {
     assert_eq!((report.revisions, report.left, report.held_up), (2, 2, true));
     assert!(sent.exists());
     assert_eq!(Stored::empty().get(&shelf.service, "r1").missing.len(), 0);
-    fs::remove_file(uploads.join("x.json")).unwrap();
+    // It is over, and may not delete its note.
+    let ended = r#"{"schemaVersion":"2","bases":[],"ended":true}"#;
+    fs::write(uploads.join("x.json"), ended).unwrap();
     let report = collect(&shelf.service, &scope(), &here.store, retention).unwrap();
     assert_eq!((report.revisions, report.left, report.held_up), (1, 1, false));
-    assert!(!sent.exists());
+    assert!(!sent.exists() && !uploads.join("x.json").exists());
+}
+
+#[test]
+fn an_upload_that_may_not_delete_says_that_it_is_over() {
+    let s3 = S3::start();
+    let proxy = Proxy::start(s3.address, Faults::default(), 0);
+    proxy.refuse("?delete");
+    let service = open(&config_at(proxy.address), Access::Write);
+    Stored::new(1, 3, 100).put(&service, "r1");
+    let notes: Vec<_> = s3.objects_ending(".json").into_iter().collect();
+    let notes = notes.iter().filter(|path| path.to_str().unwrap().contains("/uploads/"));
+    let texts: Vec<_> = notes.map(|path| fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(texts, [r#"{"schemaVersion":"2","bases":[],"ended":true}"#]);
 }
 
 #[test]
