@@ -90,7 +90,7 @@ pub fn keygen(reporter: &Reporter<'_>, args: &Keygen) -> Result<Exit, Failure> {
     ));
     let text = format!("[[cache.trust]]\nname = \"{name}\"\nkey = \"{public}\"");
     let event = json!({
-        "event": "key", "name": name, "key": public.to_string(), "id": key.id(), "file": path,
+        "event": "keygen", "name": name, "key": public.to_string(), "id": key.id(), "file": path,
     });
     reporter.result(text, event);
     Ok(Exit::Done)
