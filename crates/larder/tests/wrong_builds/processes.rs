@@ -106,12 +106,15 @@ fn too_few_threads_are_an_error_and_no_panic() {
     thread::scope(|scope| {
         for (when, wanted) in &refusals {
             scope.spawn(move || {
-                let (code, said, calls) = build_with_refusals(Some(when));
+                // How many tools and commands fall to the first thread is not always the same.
+                let mut hits = (0..10).map(|_| build_with_refusals(Some(when)));
+                let hit = hits.find(|(.., calls)| calls.contains("INJECTED"));
+                let Some((code, said, _)) = hit else {
+                    assert!(when.starts_with(&last.to_string()), "{when} is never reached");
+                    return;
+                };
                 assert!(matches!(code, Some(0 | 1)), "{when}: {code:?}: {said}");
                 assert!(wanted.is_none() || code == *wanted, "{when}: {code:?}: {said}");
-                // How many commands the first thread runs is not always the same.
-                let is_hit = calls.contains("INJECTED") || when.starts_with(&last.to_string());
-                assert!(is_hit, "{when}: {said}");
                 let reasons = ["cannot wait for signals", "the system allows no more processes"];
                 let is_said = reasons.iter().any(|reason| said.contains(reason));
                 assert_eq!(is_said, code == Some(1), "{when}: {said}");
