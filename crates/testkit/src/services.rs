@@ -5,6 +5,8 @@ mod canned;
 #[cfg(feature = "services")]
 mod files;
 #[cfg(feature = "services")]
+mod http;
+#[cfg(feature = "services")]
 mod nginx;
 #[cfg(feature = "services")]
 mod programs;

@@ -1,12 +1,14 @@
 //! A server that answers what a test says, however odd, and keeps what it was asked.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    io::{self, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
+
+use super::http::{listen, read_body, read_head};
 
 /// An answer to a request.
 #[derive(Debug, Clone)]
@@ -39,16 +41,9 @@ pub struct Canned {
 impl Canned {
     /// Answers each request as `answer` says of its head and its body.
     pub fn start(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (answer, heads) = (Arc::new(answer), asked.clone());
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (answer, heads) = (answer.clone(), heads.clone());
-                thread::spawn(move || _ = serve(client, &*answer, &heads));
-            }
-        });
+        let heads = asked.clone();
+        let address = listen(move |client| serve(client, &answer, &heads));
         Self { address, asked }
     }
 
@@ -69,19 +64,8 @@ fn serve(
     asked: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
-        let length = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-        });
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body)?;
+    while let Some(head) = read_head(&mut reader)? {
+        let body = read_body(&mut reader, &head)?;
         asked.lock().unwrap().push(head.clone());
         match answer(&head, &body) {
             Answer::Bytes(bytes) => client.write_all(&bytes)?,
@@ -95,4 +79,5 @@ fn serve(
             }
         }
     }
+    Ok(())
 }

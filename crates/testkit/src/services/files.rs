@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    io::{self, BufReader, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    thread,
 };
+
+use super::http::{listen, read_head};
 
 /// The server.
 #[derive(Debug)]
@@ -18,28 +19,15 @@ pub struct FileServer {
 impl FileServer {
     /// Serves `root` for as long as the test process lives.
     pub fn start(root: &Path, ranges: bool) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
         let root = root.to_owned();
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let root = root.clone();
-                thread::spawn(move || _ = serve(&root, ranges, client));
-            }
-        });
+        let address = listen(move |client| serve(&root, ranges, client));
         Self { address }
     }
 }
 
 fn serve(root: &Path, ranges: bool, mut client: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
+    while let Some(head) = read_head(&mut reader)? {
         let target = head.split(' ').nth(1).unwrap_or_default();
         let file: PathBuf = root.join(target.trim_start_matches('/'));
         let Ok(content) = fs::read(file) else {
@@ -73,4 +61,5 @@ fn serve(root: &Path, ranges: bool, mut client: TcpStream) -> io::Result<()> {
             client.write_all(body)?;
         }
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! server would.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -11,6 +11,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+use super::http::{read_body, read_head};
 
 /// How often each thing happens to a request, from 0 to 1.
 #[derive(Debug, Clone, Copy, Default)]
@@ -125,9 +127,7 @@ impl Shared {
         let mut reader = BufReader::new(client.try_clone()?);
         let mut client = client;
         while let Some(head) = read_head(&mut reader)? {
-            let length = header(&head, "content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body)?;
+            let body = read_body(&mut reader, &head)?;
             self.requests.fetch_add(1, Ordering::Relaxed);
             self.received.fetch_add(body.len() as u64, Ordering::Relaxed);
             self.log.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
@@ -212,24 +212,4 @@ impl Shared {
         response.splice(..end, kept.into_bytes());
         Ok(response)
     }
-}
-
-fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut head = String::new();
-    loop {
-        let before = head.len();
-        if reader.read_line(&mut head)? == 0 {
-            return Ok(None);
-        }
-        if head[before..].trim().is_empty() {
-            return Ok(Some(head));
-        }
-    }
-}
-
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
 }

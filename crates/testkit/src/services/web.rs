@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    io::{self, BufReader, Write},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
-    thread,
 };
+
+use super::http::{listen, read_body, read_head};
 
 /// What a server does with requests.
 #[derive(Debug, Clone)]
@@ -33,16 +34,9 @@ pub struct Web {
 impl Web {
     /// Serves for as long as the test process lives.
     pub fn start(manners: Manners) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
         let objects = Arc::<Mutex<BTreeMap<String, Vec<u8>>>>::default();
         let shared = Arc::clone(&objects);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (objects, manners) = (Arc::clone(&shared), manners.clone());
-                thread::spawn(move || _ = serve(&objects, &manners, client));
-            }
-        });
+        let address = listen(move |client| serve(&shared, &manners, client));
         Self { address, objects }
     }
 }
@@ -53,18 +47,8 @@ fn serve(
     mut client: TcpStream,
 ) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
-        let length = head.lines().find_map(|line| {
-            line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
-        });
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body)?;
+    while let Some(head) = read_head(&mut reader)? {
+        let body = read_body(&mut reader, &head)?;
         let mut words = head.split(' ');
         let method = words.next().unwrap_or_default();
         let path = words.next().unwrap_or_default().trim_start_matches('/').to_owned();
@@ -94,4 +78,5 @@ fn serve(
             client.write_all(&answer)?;
         }
     }
+    Ok(())
 }
