@@ -31,21 +31,13 @@ const LARGEST: u64 = 4 << 30;
 /// A record that would have more names looked for in directories than this is not believed.
 const MOST_LOOKS: usize = 100_000_000;
 
-/// The system's programs, libraries and headers.
-const SYSTEM: &[&str] = &[
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/nix/store",
-    "/gnu/store",
-    "/System",
-    "/Library",
-    "/Applications",
-];
+/// The system's programs, libraries and headers. The store of Nix and that of Guix hold nothing else
+/// either.
+pub(crate) const SYSTEM: &[&str] =
+    &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"];
+
+/// The same, as macOS has it.
+const MACOS: &[&str] = &["/System", "/Library", "/Applications"];
 
 /// What is there is made up when it is read, and may have no end.
 const KERNEL: &[&str] = &["/dev", "/proc", "/sys"];
@@ -80,7 +72,7 @@ impl Grounds {
     pub fn new(root: &Path, places: &[Place]) -> Self {
         let own = places.iter().map(|place| place.directory.clone());
         let built = [root.join(LARDER_DIR), root.join(LARDER_DIR).join("build")];
-        let system = SYSTEM.iter().map(PathBuf::from);
+        let system = SYSTEM.iter().chain(MACOS).map(PathBuf::from);
         let all = own.chain(built).chain(system);
         let directories = all.filter_map(|directory| directory.canonicalize().ok()).collect();
         Self { directories, known: Mutex::default(), said: AtomicBool::new(false) }

@@ -6,20 +6,10 @@ use std::{
 };
 
 use super::kernel::{Access, Rule};
-use crate::environment::Environment;
+use crate::{environment::Environment, grounds::SYSTEM};
 
-/// Programs, libraries and headers of the system, and what the loader and common libraries are
-/// configured by. The store of Nix and that of Guix hold nothing else either.
-const SYSTEM: &[&str] = &[
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/nix/store",
-    "/gnu/store",
+/// What the loader and common libraries of the system are configured by, and its devices.
+const CONFIGURATION: &[&str] = &[
     "/etc/alternatives",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
@@ -34,6 +24,11 @@ const SYSTEM: &[&str] = &[
     "/dev/random",
     "/dev/urandom",
 ];
+
+/// All of the system that tools may read.
+fn readable() -> impl Iterator<Item = &'static &'static str> {
+    SYSTEM.iter().chain(CONFIGURATION)
+}
 
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full"];
 
@@ -72,7 +67,7 @@ impl Visible {
 
 /// The files that every command sees.
 pub fn system() -> Vec<Visible> {
-    let read = SYSTEM.iter().map(|path| (path, Access::Read));
+    let read = readable().map(|path| (path, Access::Read));
     let devices = DEVICES.iter().map(|path| (path, Access::Device));
     // What a system does not have is not missed.
     let mut found: Vec<Visible> = read
@@ -87,7 +82,7 @@ pub fn system() -> Vec<Visible> {
 
 /// Whether every command sees `path` anyway.
 pub fn is_system(path: &Path) -> bool {
-    SYSTEM.iter().any(|system| path.starts_with(system))
+    readable().any(|system| path.starts_with(system))
 }
 
 /// A place where programs were installed with what belongs to them.
