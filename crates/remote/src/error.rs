@@ -67,3 +67,14 @@ pub enum RemoteError {
         source: std::io::Error,
     },
 }
+
+impl RemoteError {
+    /// Why one revision is of no use, where it is no more than that: another may be.
+    pub(crate) fn of_one_revision(&self) -> Option<String> {
+        match self {
+            Self::Revision { reason, .. } => Some(reason.clone()),
+            Self::Untrusted { distrust, .. } => Some(distrust.to_string()),
+            _ => None,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, thread};
 
 use futures_util::{StreamExt, stream};
 use larder_store::{MappedArtifact, Mappings, Revision, Scope, Store};
-use larder_trace::ContentHash;
+use larder_trace::{ContentHash, Outputs};
 
 use crate::{
     Missing, Provenance, RemoteError, Service, Transfer,
@@ -76,17 +76,15 @@ pub fn get(get: &Get<'_>, revisions: &[Revision]) -> Result<Search, RemoteError>
             let published = match get.read(revision) {
                 Ok(Some(published)) => published,
                 Ok(None) => continue,
-                Err(RemoteError::Revision { reason, .. }) => {
+                Err(error) => {
+                    let reason = error.of_one_revision().ok_or(error)?;
                     search.passed.push((revision.clone(), reason));
                     continue;
                 }
-                Err(RemoteError::Untrusted { distrust, .. }) => {
-                    search.passed.push((revision.clone(), distrust.to_string()));
-                    continue;
-                }
-                Err(error) => return Err(error),
             };
-            if published.content.mappings.artifacts().keys().any(|hash| lost.contains(hash)) {
+            let needs =
+                |outputs: &Outputs| outputs.outputs.iter().any(|file| lost.contains(&file.hash));
+            if published.content.mappings.iter().any(|(_, outputs)| needs(outputs)) {
                 let reason = "it needs what an earlier one has lost".to_owned();
                 search.passed.push((revision.clone(), reason));
                 continue;
@@ -273,9 +271,7 @@ pub async fn packs_with(
                 }
             }
             Ok(None) => {}
-            Err(error @ (RemoteError::Revision { .. } | RemoteError::Untrusted { .. })) => {
-                tracing::info!("{error}");
-            }
+            Err(error) if error.of_one_revision().is_some() => tracing::info!("{error}"),
             Err(error) => return Err(error),
         }
     }

@@ -9,8 +9,8 @@ use std::{
 use larder_store::{Layout, Scope};
 
 use crate::{
-    Provenance,
-    on_demand::{self, Origin},
+    Provenance, kept,
+    on_demand::{ORIGIN, Origin},
 };
 
 /// A mappings file in a store that a service gave.
@@ -33,13 +33,13 @@ impl Given {
             local_scope: provenance.local_scope,
             path,
         });
-        got.chain(on_demand::origins(layout).iter().filter_map(|path| added(path))).collect()
+        got.chain(kept::ending_in(layout, ORIGIN).iter().filter_map(|path| added(path))).collect()
     }
 }
 
 /// The mappings that belong to the origin at `path`, where that says for which builds.
 fn added(path: &Path) -> Option<Given> {
     let origin: Origin = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    let path = on_demand::mappings_of(path);
+    let path = kept::beside(path, kept::MAPPINGS);
     Some(Given { service: origin.service, local_scope: origin.local_scope?, path })
 }

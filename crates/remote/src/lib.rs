@@ -17,6 +17,7 @@ mod get;
 pub mod git;
 mod given;
 mod held;
+mod kept;
 mod missing;
 mod on_demand;
 mod packs;

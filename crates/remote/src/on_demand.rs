@@ -16,6 +16,7 @@ use crate::{
     Config, RemoteError, Service,
     fetch::Fetch,
     get::packs_with,
+    kept,
     packs::RemotePack,
     plan::Wanted,
     revision::{Content, Revisions, Section},
@@ -36,7 +37,8 @@ pub struct Origin {
     pub local_scope: Option<Scope>,
 }
 
-const ORIGIN: &str = "origin";
+/// How the name of an origin ends.
+pub const ORIGIN: &str = ".origin";
 
 /// How the name of the file ends that keeps what is known of a revision's packs.
 const PACKS: &str = ".packs";
@@ -61,17 +63,11 @@ pub fn add(
     let failed = |source| RemoteError::Local { action: "write an origin".to_owned(), source };
     if let Some(content) = content {
         let packs = Content { packs: content.packs.clone(), ..Content::default() };
-        write(&beside(&file, PACKS), &Section::whole(packs).to_bytes().map_err(failed)?)?;
+        write(&kept::beside(&file, PACKS), &Section::whole(packs).to_bytes().map_err(failed)?)?;
     }
     let json = serde_json::to_vec(origin).map_err(|error| failed(error.into()))?;
-    write(&beside(&file, &format!(".{ORIGIN}")), &json)?;
+    write(&kept::beside(&file, ORIGIN), &json)?;
     Ok(mappings.write(&file)?)
-}
-
-fn beside(mappings: &Path, ending: &str) -> PathBuf {
-    let mut name = mappings.file_stem().unwrap_or_default().to_owned();
-    name.push(ending);
-    mappings.with_file_name(name)
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), RemoteError> {
@@ -87,7 +83,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), RemoteError> {
 /// Returns a source of artifacts on demand for the store at `layout`; `None` when nothing was ever
 /// added to it. Reads no more than the names of files until it is asked for something.
 pub fn on_demand(config: Config, layout: &Layout) -> Option<Upstream> {
-    let files = origins(layout);
+    let files = kept::ending_in(layout, ORIGIN);
     if files.is_empty() {
         return None;
     }
@@ -97,30 +93,6 @@ pub fn on_demand(config: Config, layout: &Layout) -> Option<Upstream> {
         knows: Box::new(move |hash| sources.known().artifacts.contains_key(hash)),
         fetch: Box::new(move |store, file| same.fetch(store, file)),
     })
-}
-
-/// Returns the paths of all origins in the store at `layout`, sorted.
-pub fn origins(layout: &Layout) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    find_origins(&layout.revisions(), &mut files);
-    files.sort();
-    files
-}
-
-/// Returns the path of the mappings file that the origin at `origin` stands beside.
-pub fn mappings_of(origin: &Path) -> PathBuf {
-    beside(origin, ".jsonl")
-}
-
-fn find_origins(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            find_origins(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == ORIGIN) {
-            found.push(path);
-        }
-    }
 }
 
 struct Sources {
@@ -276,10 +248,11 @@ fn read_source(file: &Path) -> Result<Source, String> {
     let origin = fs::read(file).map_err(|error| error.to_string())?;
     let origin: Origin =
         serde_json::from_slice(&origin).map_err(|error| io::Error::from(error).to_string())?;
-    let mappings = Mappings::read(&mappings_of(file)).map_err(|error| error.to_string())?;
+    let mappings =
+        Mappings::read(&kept::beside(file, kept::MAPPINGS)).map_err(|error| error.to_string())?;
     Ok(Source {
         origin,
-        packs: beside(file, PACKS),
+        packs: kept::beside(file, PACKS),
         wanted: mappings.artifacts(),
         open: Mutex::new(None),
     })

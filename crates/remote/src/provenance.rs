@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use larder_store::{Layout, Mappings, Revision, Scope, Store, StoreError};
 use larder_trace::{ContentHash, Outputs, atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyId, Signer};
+use crate::{KeyId, Signer, kept};
 
 /// Where a mappings file in a store came from. Stands beside it, as `<rev>.provenance`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Provenance {
 }
 
 /// How the name of the file ends.
-const ENDING: &str = "provenance";
+const ENDING: &str = ".provenance";
 
 /// What was forgotten when a key was revoked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Forgotten {
 impl Provenance {
     /// Writes it beside the mappings file that it is about.
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), StoreError> {
-        let path = beside(&layout.revision(&self.scope, &self.revision), ENDING);
+        let path = kept::beside(&layout.revision(&self.scope, &self.revision), ENDING);
         let failed = |error: io::Error| StoreError::Io {
             action: "write",
             path: path.clone(),
@@ -56,33 +56,12 @@ impl Provenance {
 
     /// Everything that is known in a store, with the paths of the mappings files.
     pub fn all(layout: &Layout) -> Vec<(PathBuf, Self)> {
-        let mut found = Vec::new();
-        find(&layout.revisions(), &mut found);
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        found
-    }
-}
-
-/// The file beside a mappings file whose name ends in `ending` instead. Names of revisions may have
-/// dots, so only the last part is replaced.
-fn beside(mappings: &Path, ending: &str) -> PathBuf {
-    let mut name = mappings.file_stem().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(ending);
-    mappings.with_file_name(name)
-}
-
-fn find(directory: &Path, found: &mut Vec<(PathBuf, Provenance)>) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            find(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == ENDING)
-            && let Ok(text) = fs::read(&path)
-            && let Ok(provenance) = serde_json::from_slice(&text)
-        {
-            found.push((beside(&path, "jsonl"), provenance));
-        }
+        let files = kept::ending_in(layout, ENDING).into_iter();
+        let read = files.filter_map(|file| {
+            let provenance = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+            Some((kept::beside(&file, kept::MAPPINGS), provenance))
+        });
+        read.collect()
     }
 }
 
@@ -153,8 +132,8 @@ pub fn revoke(store: &Store, key: KeyId) -> Result<Forgotten, StoreError> {
             store.forget(&provenance.local_scope, dep_hash, outputs)?;
             forgotten.outputs.extend(paths(outputs));
         }
-        for extension in ["origin", "packs", "jsonl", ENDING] {
-            let path = beside(&file, extension);
+        for ending in [".origin", ".packs", kept::MAPPINGS, ENDING] {
+            let path = kept::beside(&file, ending);
             atomic::remove_if_there(&path).map_err(|source| StoreError::Io {
                 action: "delete",
                 path: path.clone(),

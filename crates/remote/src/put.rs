@@ -212,9 +212,7 @@ impl Upload<'_> {
             match self.revisions().read(revision).await {
                 Ok(Some(base)) => return Ok(base),
                 Ok(None) => {}
-                Err(error @ (RemoteError::Revision { .. } | RemoteError::Untrusted { .. })) => {
-                    tracing::info!("{error}");
-                }
+                Err(error) if error.of_one_revision().is_some() => tracing::info!("{error}"),
                 Err(error) => return Err(error),
             }
         }

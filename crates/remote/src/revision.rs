@@ -135,15 +135,14 @@ impl Revisions<'_> {
     /// Returns the section of a revision that leans on no snapshot there is: all of it, or, where
     /// that is much, a reference to a new snapshot.
     async fn write_whole(&self, content: Content) -> Result<Vec<u8>, RemoteError> {
-        let whole = Section::whole(content.clone());
-        let bytes = whole.to_bytes().map_err(local)?;
+        let bytes = Section::whole(content).to_bytes().map_err(local)?;
         if bytes.len() <= SMALL {
             return Ok(bytes);
         }
         let id = SnapshotId { hash: ContentHash::of_bytes(&bytes), length: bytes.len() as u64 };
         self.keep(&id, &bytes);
         self.service.write(&paths::snapshot(self.scope, &id.hash), bytes.into(), true).await?;
-        Section::difference(&content, &content, id).to_bytes().map_err(local)
+        Section::of_snapshot(id).to_bytes().map_err(local)
     }
 
     /// Reads a snapshot: from the store, if that has it, else from the service.

@@ -105,6 +105,11 @@ impl Section {
         Self { added: content, ..Self::default() }
     }
 
+    /// All of a snapshot, and nothing else.
+    pub fn of_snapshot(id: SnapshotId) -> Self {
+        Self { snapshot: Some(id), ..Self::default() }
+    }
+
     /// How `content` differs from `base`, which is the content of `snapshot`.
     pub fn difference(content: &Content, base: &Content, snapshot: SnapshotId) -> Self {
         let mut without = Without::default();
