@@ -9,6 +9,7 @@ mod harness;
 mod hashing;
 mod objects;
 mod packs;
+mod projects;
 mod runs;
 mod sandbox;
 mod scale;
@@ -60,6 +61,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("latest", runs::latest),
     ("scale", scale::scale),
     ("sandbox", sandbox::sandbox),
+    ("projects", projects::projects),
 ];
 
 /// Runs the rows asked for and prints the table, in a release build.

@@ -18,6 +18,11 @@ const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package, probe: &[] }
 }
 
+/// A library that pkg-config knows.
+const fn library(package: &'static str, probe: &'static [&'static str]) -> Need {
+    Need { program: "pkg-config", package, probe }
+}
+
 /// Programs that the tests run.
 pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
@@ -48,6 +53,11 @@ pub const EXAMPLES: &[Need] = &[
     need("c++", "g++"),
     need("ar", "binutils"),
     need("python3", "python3-minimal"),
+    need("curl", "curl"),
+    need("xz", "xz-utils"),
+    need("pkg-config", "pkg-config"),
+    library("libncurses-dev", &["--exists", "ncursesw"]),
+    library("libbenchmark-dev", &["--exists", "benchmark"]),
 ];
 
 /// Programs that `cargo xtask bench` measures against, and with.
@@ -60,6 +70,16 @@ pub const BENCH: &[Need] = &[
     need("tar", "tar"),
     need("curl", "curl"),
     need("time", "time"),
+];
+
+/// Programs that build the examples as their authors do.
+pub const PROJECTS: &[Need] = &[
+    need("make", "make"),
+    need("cmake", "cmake"),
+    need("autoreconf", "autoconf"),
+    need("automake", "automake"),
+    need("libtoolize", "libtool"),
+    library("libncurses-dev", &["--exists", "ncursesw"]),
 ];
 
 /// Installs those of `needs` that are missing.

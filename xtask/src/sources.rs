@@ -1,8 +1,10 @@
-//! Where the examples' sources come from: crates that carry C, brought in by cargo itself.
+//! Where the examples' sources come from: crates that carry C, brought in by cargo itself, and Debian's
+//! source packages, from the mirror that this machine's own packages come from.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
@@ -10,72 +12,171 @@ use serde_json::Value;
 
 use crate::cargo::{self, cargo};
 
-/// The files that are copied out of one crate.
+/// The files that are copied out of one crate or archive.
 struct Source {
     /// The example that it is for.
     example: &'static str,
-    /// The crate.
-    name: &'static str,
-    /// Exactly this version.
-    version: &'static str,
-    /// From a path in the crate to a path in the example's `src`: a file, a directory with all that
-    /// is in it, or, ending in `/*`, the files directly in it.
+    /// Where they come from.
+    origin: Origin,
+    /// From a path in the crate or archive to a path in the example's `src`: a file, a directory with
+    /// all that is in it, or, ending in `/*`, the files directly in it.
     copies: &'static [(&'static str, &'static str)],
 }
 
+/// Where an example's sources come from.
+enum Origin {
+    /// A crate, in exactly this version.
+    Crate { name: &'static str, version: &'static str },
+    /// The original archive of a Debian source package: its path below the mirror's `pool/main`, and
+    /// its SHA-256 in hexadecimal. The archive's only directory is not part of the paths in it.
+    Debian { archive: &'static str, sha256: &'static str },
+}
+
+const fn krate(name: &'static str, version: &'static str) -> Origin {
+    Origin::Crate { name, version }
+}
+
+const fn debian(archive: &'static str, sha256: &'static str) -> Origin {
+    Origin::Debian { archive, sha256 }
+}
+
 const SOURCES: &[Source] = &[
-    Source { example: "lua", name: "lua-src", version: "546.0.2", copies: &[("lua-5.4.6", "")] },
+    Source { example: "lua", origin: krate("lua-src", "546.0.2"), copies: &[("lua-5.4.6", "")] },
     // lua-src leaves out the interpreter; this crate carries it, of the same release.
     Source {
         example: "lua",
-        name: "rlua-lua54-sys",
-        version: "0.1.6",
+        origin: krate("rlua-lua54-sys", "0.1.6"),
         copies: &[("lua-5.4.6/src/lua.c", "lua.c")],
     },
     // The last release whose crate carries zlib's own tests.
     Source {
         example: "zlib",
-        name: "libz-sys",
-        version: "1.1.16",
+        origin: krate("libz-sys", "1.1.16"),
         copies: &[("src/zlib/*", ""), ("src/zlib/test", "test")],
     },
     Source {
         example: "sqlite",
-        name: "libsqlite3-sys",
-        version: "0.33.0",
+        origin: krate("libsqlite3-sys", "0.33.0"),
         copies: &[("sqlite3", "")],
     },
     // libsqlite3-sys leaves out the shell; this crate carries it, of the same release.
     Source {
         example: "sqlite",
-        name: "sqlite3-src",
-        version: "0.7.1",
+        origin: krate("sqlite3-src", "0.7.1"),
         copies: &[("source/shell.c", "shell.c")],
     },
     Source {
         example: "zstd",
-        name: "zstd-sys",
-        version: "2.1.2",
+        origin: krate("zstd-sys", "2.1.2"),
         copies: &[("zstd/lib", ""), ("zstd/LICENSE", "LICENSE")],
     },
     Source {
         example: "bzip2",
-        name: "bzip2-sys",
-        version: "0.1.13",
+        origin: krate("bzip2-sys", "0.1.13"),
         copies: &[("bzip2-1.0.8", "")],
     },
     Source {
         example: "lz4",
-        name: "lz4-sys",
-        version: "1.11.1",
+        origin: krate("lz4-sys", "1.11.1"),
         copies: &[("liblz4/lib/*", "lib"), ("liblz4/programs/*", "programs")],
     },
-    Source { example: "blake3", name: "blake3", version: "1.8.7", copies: &[("c/*", "")] },
+    Source { example: "blake3", origin: krate("blake3", "1.8.7"), copies: &[("c/*", "")] },
     Source {
         example: "esaxx",
-        name: "esaxx-rs",
-        version: "0.1.10",
+        origin: krate("esaxx-rs", "0.1.10"),
         copies: &[("src", ""), ("LICENSE", "LICENSE")],
+    },
+    Source {
+        example: "pigz",
+        origin: debian(
+            "p/pigz/pigz_2.8.orig.tar.xz",
+            "bec34f9d61e28b9b069da9efd53e73d22cd207a4798ed664832dc9b17aa486aa",
+        ),
+        copies: &[("", "")],
+    },
+    Source {
+        example: "googletest",
+        origin: debian(
+            "g/googletest/googletest_1.12.1.orig.tar.gz",
+            "81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2",
+        ),
+        copies: &[
+            ("googletest", "googletest"),
+            ("googlemock", "googlemock"),
+            ("LICENSE", "LICENSE"),
+        ],
+    },
+    Source {
+        example: "leveldb",
+        origin: debian(
+            "l/leveldb/leveldb_1.23.orig.tar.gz",
+            "9a37f8a6174f09bd622bc723b55881dc541cd50747cbd08831c2a82d620f6d76",
+        ),
+        copies: &[("", "")],
+    },
+    Source {
+        example: "fmt",
+        origin: debian(
+            "f/fmtlib/fmtlib_9.1.0+ds1.orig.tar.gz",
+            "84ce1c2d0be3a9863935137969dcec6970125caac032f82474640bfc81463583",
+        ),
+        copies: &[("", "")],
+    },
+    Source {
+        example: "jq",
+        origin: debian(
+            "j/jq/jq_1.6.orig.tar.gz",
+            "3ba940b97571c866923f0409678033d33b5a98758dfc174fad8397ed908bc4d9",
+        ),
+        copies: &[("src", "src"), ("tests", "tests"), ("COPYING", "COPYING")],
+    },
+    // jq brings it as a submodule, where it has no manifest of ours.
+    Source {
+        example: "jq",
+        origin: debian(
+            "libo/libonig/libonig_6.9.8.orig.tar.gz",
+            "26372720bab6733c869a9eb69377f73971138dc5e3eff4a81f5ba8aea5435fb2",
+        ),
+        copies: &[("", "modules/oniguruma")],
+    },
+    Source {
+        example: "htop",
+        origin: debian(
+            "h/htop/htop_3.2.2.orig.tar.gz",
+            "3829c742a835a0426db41bb039d1b976420c21ec65e93b35cd9bfd2d57f44ac8",
+        ),
+        copies: &[("", "")],
+    },
+    Source {
+        example: "redis",
+        origin: debian(
+            "r/redis/redis_7.0.15.orig.tar.gz",
+            "4b1dc4ee6d622a09fff9c6777191209750fb5e5a725ef78ea012d6eef4c22982",
+        ),
+        copies: &[
+            ("src", "src"),
+            ("deps/hiredis", "deps/hiredis"),
+            ("deps/linenoise", "deps/linenoise"),
+            ("deps/lua", "deps/lua"),
+            ("deps/hdr_histogram", "deps/hdr_histogram"),
+            ("COPYING", "COPYING"),
+        ],
+    },
+    Source {
+        example: "curl",
+        origin: debian(
+            "c/curl/curl_7.88.1.orig.tar.gz",
+            "cdb38b72e36bc5d33d5b8810f8018ece1baa29a8f215b4495e495ded82bbf3c7",
+        ),
+        copies: &[
+            ("include", "include"),
+            ("lib", "lib"),
+            ("src", "src"),
+            ("tests/unit", "tests/unit"),
+            ("tests/libtest", "tests/libtest"),
+            ("libcurl.pc.in", "libcurl.pc.in"),
+            ("COPYING", "COPYING"),
+        ],
     },
 ];
 
@@ -104,9 +205,12 @@ pub fn fetch(example: &str) -> Result<()> {
         .with_context(|| format!("cannot create {}", elsewhere.display()))?;
     let fresh = tempfile::tempdir_in(&elsewhere)?;
     for source in &sources {
-        let krate = locate(source)?;
+        let found = match source.origin {
+            Origin::Crate { name, version } => locate(name, version)?,
+            Origin::Debian { archive, sha256 } => unpack(archive, sha256)?,
+        };
         for (from, to) in source.copies {
-            copy(&krate, from, &fresh.path().join("src").join(to))
+            copy(&found, from, &fresh.path().join("src").join(to))
                 .with_context(|| format!("cannot copy `{from}` of {source}"))?;
         }
     }
@@ -119,11 +223,10 @@ pub fn fetch(example: &str) -> Result<()> {
 }
 
 /// The directory of a crate's sources, which cargo downloads where they are missing.
-fn locate(source: &Source) -> Result<PathBuf> {
+fn locate(name: &str, version: &str) -> Result<PathBuf> {
     // One package a crate: two that stand for one C library exclude each other in one.
-    let package = cargo::target().join("examples").join(source.name);
+    let package = cargo::target().join("examples").join(name);
     fs::create_dir_all(&package)?;
-    let Source { name, version, .. } = source;
     let manifest = format!(
         "[package]\nname = \"sources\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [lib]\npath = \"lib.rs\"\n\n[workspace]\n\n\
@@ -140,17 +243,62 @@ fn locate(source: &Source) -> Result<PathBuf> {
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     packages
         .iter()
-        .find(|package| package["name"] == *name)
+        .find(|package| package["name"] == name)
         .and_then(|package| Path::new(package["manifest_path"].as_str()?).parent())
         .map(Path::to_owned)
-        .with_context(|| format!("cargo does not know where {source} is"))
+        .with_context(|| format!("cargo does not know where {name} {version} is"))
 }
 
-fn copy(krate: &Path, from: &str, to: &Path) -> Result<()> {
-    if let Some(directory) = from.strip_suffix("/*") {
-        return copy_directory(&krate.join(directory), to, false);
+/// The directory of an archive's files, which is downloaded and unpacked where it is missing.
+fn unpack(archive: &str, sha256: &str) -> Result<PathBuf> {
+    let place = cargo::target().join("examples/archives");
+    let unpacked = place.join(sha256);
+    if unpacked.is_dir() {
+        return Ok(unpacked);
     }
-    let from = krate.join(from);
+    fs::create_dir_all(&place)?;
+    let fresh = tempfile::tempdir_in(&place)?;
+    let file = fresh.path().join("archive");
+    let url = format!("{}/pool/main/{archive}", mirror()?);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--location", "--retry", "3", "--output"]);
+    cargo::run(curl.arg(&file).arg(&url))?;
+    let found = cargo::capture(Command::new("sha256sum").arg(&file))?;
+    if found.split_whitespace().next() != Some(sha256) {
+        bail!("{archive} is not the archive that is expected: its hash is another");
+    }
+    let files = fresh.path().join("files");
+    fs::create_dir(&files)?;
+    let mut tar = Command::new("tar");
+    tar.args(["--extract", "--no-same-owner", "--strip-components=1", "--file"]).arg(&file);
+    cargo::run(tar.arg("--directory").arg(&files))?;
+    match fs::rename(&files, &unpacked) {
+        // Another run has put it there meanwhile.
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error.into()),
+        _ => Ok(unpacked),
+    }
+}
+
+/// The mirror of Debian's main archive that apt uses here, without a final `/`.
+fn mirror() -> Result<String> {
+    let mut apt = Command::new("apt-get");
+    let listed = cargo::capture(apt.args([
+        "indextargets",
+        "--format",
+        "$(REPO_URI)",
+        "Created-By: Packages",
+        "Component: main",
+    ]))?;
+    let is_main = |uri: &&str| !uri.contains("security");
+    let found = listed.lines().find(is_main).map(|uri| uri.trim_end_matches('/').to_owned());
+    found.context("apt has no mirror of Debian's main archive; these examples need one")
+}
+
+fn copy(root: &Path, from: &str, to: &Path) -> Result<()> {
+    if let Some(directory) = from.strip_suffix("/*") {
+        return copy_directory(&root.join(directory), to, false);
+    }
+    let from = root.join(from);
     if from.is_dir() {
         return copy_directory(&from, to, true);
     }
@@ -161,6 +309,7 @@ fn copy(krate: &Path, from: &str, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies the files of a directory. Links are left out: nothing that is built here needs one.
 fn copy_directory(from: &Path, to: &Path, deep: bool) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
@@ -171,7 +320,7 @@ fn copy_directory(from: &Path, to: &Path, deep: bool) -> Result<()> {
             fs::copy(entry.path(), target)?;
         } else if kind.is_dir() && deep {
             copy_directory(&entry.path(), &target, deep)?;
-        } else if !kind.is_dir() {
+        } else if !kind.is_dir() && !kind.is_symlink() {
             bail!("{} is neither a file nor a directory", entry.path().display());
         }
     }
@@ -180,6 +329,9 @@ fn copy_directory(from: &Path, to: &Path, deep: bool) -> Result<()> {
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.name, self.version)
+        match self.origin {
+            Origin::Crate { name, version } => write!(f, "{name} {version}"),
+            Origin::Debian { archive, sha256 } => write!(f, "{archive} {sha256}"),
+        }
     }
 }
