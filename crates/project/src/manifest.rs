@@ -1,20 +1,29 @@
 //! `larder.toml`: a package's targets, dependencies and toolchain.
+//!
+//! Text is decoded to a [`Document`], which says what people wrote, with all mistakes found in one go. A
+//! document is settled to a [`Manifest`], which has plain lists for each target: nobody after that knows of
+//! defaults.
 
 mod arguments;
 mod ci;
 mod decode;
+mod document;
+mod flags;
+mod keys;
 mod template;
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 pub use ci::{Ci, CiJob};
+pub use document::Document;
+pub use flags::Arguments;
+pub use keys::Lists;
 pub use template::{Piece, Template};
 
-use larder_trace::describe_io;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
+    diagnostic::{Diagnostics, Located, SourceText},
     name::TargetName,
     path::{BuildPath, RootPath},
 };
@@ -128,23 +137,10 @@ pub enum DependencySource {
 pub struct Compiled {
     /// The target's name.
     pub name: Located<String>,
-    /// Globs of C, C++ and assembly files, or `{TARGET}` for what a command generates.
-    pub sources: Vec<Located<Template>>,
-    /// Globs of files that `sources` matches and that are left out.
-    pub exclude: Vec<Located<String>>,
-    /// Directories given to the compiler as `-I`; may start with `{build}`.
-    pub includes: Vec<Located<Template>>,
-    /// Files or targets that must be there before anything is compiled or linked, such as generated
-    /// headers.
-    pub inputs: Vec<Input>,
-    /// Compiler arguments that are not traced.
-    pub weak_args: Vec<Located<String>>,
-    /// Compiler arguments that are traced.
-    pub trace_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
-    /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
-    pub libraries: Vec<Located<String>>,
+    /// Its sources, directories, libraries and other lists.
+    pub lists: Lists,
+    /// The traced arguments of the compiler.
+    pub arguments: Arguments,
 }
 
 /// An entry of `inputs`: a string, or `{ path = "…", text = true }`.
@@ -231,26 +227,6 @@ impl Manifest {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        let path = directory.join(FILE_NAME);
-        let text = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
-                .help("`larder init` writes one; -C names another directory"),
-            io::ErrorKind::IsADirectory => {
-                Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
-                    .help("move it away; `larder init` then writes a manifest")
-            }
-            _ => {
-                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
-            }
-        })?;
-        Self::parse(SourceText::new(path, text)?)
-    }
-
-    /// Checks a manifest's text.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse(source: SourceText) -> Result<Self, Diagnostics> {
-        decode::manifest(source)
+        Document::read(directory).map(Document::settle)
     }
 }
