@@ -3,11 +3,17 @@
 mod arguments;
 mod ci;
 mod decode;
+mod dependencies;
 mod template;
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 pub use ci::{Ci, CiJob};
+pub use dependencies::{Dependency, DependencySource};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -96,31 +102,6 @@ pub enum ToolchainKind {
     C,
     /// `leanc` and the `ar` of the Lean installation.
     Lean,
-}
-
-/// One entry of `[dependencies]`.
-#[derive(Debug, Clone)]
-pub struct Dependency {
-    /// Where the entry stands.
-    pub span: std::ops::Range<usize>,
-    /// Where the package comes from.
-    pub from: DependencySource,
-}
-
-/// Where a dependency comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DependencySource {
-    /// A directory, relative to the package's.
-    Path(String),
-    /// A commit of a Git repository.
-    Git {
-        /// The repository.
-        url: String,
-        /// A commit, tag or branch.
-        rev: Option<String>,
-    },
-    /// A version requirement, resolved inside a package set.
-    Version(String),
 }
 
 /// The keys that libraries and executables have in common.
@@ -231,19 +212,7 @@ impl Manifest {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        let path = directory.join(FILE_NAME);
-        let text = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
-                .help("`larder init` writes one; -C names another directory"),
-            io::ErrorKind::IsADirectory => {
-                Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
-                    .help("move it away; `larder init` then writes a manifest")
-            }
-            _ => {
-                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
-            }
-        })?;
-        Self::parse(SourceText::new(path, text)?)
+        Self::parse(read_text(directory.join(FILE_NAME))?)
     }
 
     /// Checks a manifest's text.
@@ -253,4 +222,21 @@ impl Manifest {
     pub fn parse(source: SourceText) -> Result<Self, Diagnostics> {
         decode::manifest(source)
     }
+}
+
+/// Reads the text of the manifest at `path`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn read_text(path: PathBuf) -> Result<SourceText, Diagnostic> {
+    let text = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
+            .help("`larder init` writes one; -C names another directory"),
+        io::ErrorKind::IsADirectory => {
+            Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
+                .help("move it away; `larder init` then writes a manifest")
+        }
+        _ => Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error))),
+    })?;
+    SourceText::new(path, text)
 }
