@@ -7,23 +7,30 @@
 mod arguments;
 mod ci;
 mod decode;
+mod dependencies;
 mod document;
 mod flags;
 mod keys;
 mod template;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 pub use ci::{Ci, CiJob};
+pub use dependencies::{Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
 pub use template::{Piece, Template};
 
+use larder_trace::describe_io;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Diagnostics, Located, SourceText},
+    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     name::TargetName,
     path::{BuildPath, RootPath},
 };
@@ -105,31 +112,6 @@ pub enum ToolchainKind {
     C,
     /// `leanc` and the `ar` of the Lean installation.
     Lean,
-}
-
-/// One entry of `[dependencies]`.
-#[derive(Debug, Clone)]
-pub struct Dependency {
-    /// Where the entry stands.
-    pub span: std::ops::Range<usize>,
-    /// Where the package comes from.
-    pub from: DependencySource,
-}
-
-/// Where a dependency comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DependencySource {
-    /// A directory, relative to the package's.
-    Path(String),
-    /// A commit of a Git repository.
-    Git {
-        /// The repository.
-        url: String,
-        /// A commit, tag or branch.
-        rev: Option<String>,
-    },
-    /// A version requirement, resolved inside a package set.
-    Version(String),
 }
 
 /// The keys that libraries and executables have in common.
@@ -229,4 +211,21 @@ impl Manifest {
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
         Document::read(directory).map(Document::settle)
     }
+}
+
+/// Reads the text of the manifest at `path`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn read_text(path: PathBuf) -> Result<SourceText, Diagnostic> {
+    let text = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
+            .help("`larder init` writes one; -C names another directory"),
+        io::ErrorKind::IsADirectory => {
+            Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
+                .help("move it away; `larder init` then writes a manifest")
+        }
+        _ => Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error))),
+    })?;
+    SourceText::new(path, text)
 }

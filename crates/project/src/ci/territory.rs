@@ -49,8 +49,10 @@ impl Territory {
         let mut manifests = BTreeSet::new();
         for (name, other) in packages {
             let directory = canonical(&other.place.directory)?;
-            if !reads_manifest(&other.manifest) {
-                manifests.insert(directory.join(manifest::FILE_NAME));
+            let own_manifest = directory.join(manifest::FILE_NAME);
+            // Where another stands in for it, it is a file like any.
+            if other.manifest.source.path == own_manifest && !reads_manifest(&other.manifest) {
+                manifests.insert(own_manifest);
             }
             if directory != own {
                 others.insert(directory, format!("@{name}"));

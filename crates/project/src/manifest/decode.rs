@@ -1,22 +1,17 @@
 //! From TOML to [`Document`], with every mistake found in one go.
 
-use std::{collections::BTreeMap, path::Path};
-
-use toml::de::DeValue;
+use std::collections::BTreeMap;
 
 use super::{
-    Arguments, Command, Compiled, Dependency, DependencySource, Document, Executable, KnownBy,
-    Library, Lists, Output, Package, Toolchain, ToolchainKind,
+    Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
+    Toolchain, ToolchainKind,
     document::Written,
     flags,
     keys::{self, Keys},
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
-    git::is_revision,
-    name::is_name,
     path::{BuildPath, RootPath},
-    repository::Repository,
     table::{Errors, Fields, parse},
 };
 
@@ -35,7 +30,8 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
         }
     };
     let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
-    let dependencies = top.table("dependencies").map(dependencies).unwrap_or_default();
+    let dependencies =
+        top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
     let defaults = top.table("defaults").map(keys::defaults).unwrap_or_default();
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
@@ -98,76 +94,6 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
     let toolchain = Toolchain { kind, cc, cxx, ar, parts, ..Toolchain::default() };
     fields.finish();
     toolchain
-}
-
-fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Dependency> {
-    let mut found = BTreeMap::new();
-    for (name, value) in std::mem::take(&mut fields.entries) {
-        let span = name.span();
-        let name = name.into_inner().into_owned();
-        if !is_name(&name) {
-            fields.errors.push(span, format!("`{name}` cannot name a package"), None);
-            continue;
-        }
-        let from = match value.get_ref() {
-            DeValue::String(version) => Some(DependencySource::Version(version.to_string())),
-            DeValue::Table(_) => {
-                let span = value.span();
-                let DeValue::Table(table) = value.into_inner() else { continue };
-                dependency(Fields::new(fields.errors, &format!("dependency `{name}`"), span, table))
-            }
-            _ => {
-                let help = "write NAME = { path = \"…\" } or { git = \"…\", rev = \"…\" }";
-                fields.errors.push(
-                    value.span(),
-                    "a dependency is a table or a version",
-                    Some(help.into()),
-                );
-                None
-            }
-        };
-        if let Some(from) = from {
-            found.insert(name, Dependency { span, from });
-        }
-    }
-    found
-}
-
-fn dependency(mut fields: Fields<'_, '_>) -> Option<DependencySource> {
-    let path = fields.string("path").map(|path| path.value);
-    let git = fields.string("git");
-    if let Some(url) = &git {
-        // Relative to anything: that is for whoever knows where the package is.
-        if let Err(error) = Repository::parse(url, Path::new("/")) {
-            fields.errors.push_secret(url.span.clone(), error.to_string());
-        }
-    }
-    let git = git.map(|url| url.value);
-    let rev = fields.string("rev");
-    if let Some(rev) = &rev
-        && !is_revision(rev)
-    {
-        fields.errors.push(
-            rev.span.clone(),
-            format!("`{}` is no commit, tag or branch", **rev),
-            None,
-        );
-    }
-    let rev = rev.map(|rev| rev.value);
-    let version = fields.string("version").map(|version| version.value);
-    let span = fields.span.clone();
-    let from = match (path, git, version) {
-        (Some(path), None, None) if rev.is_none() => Some(DependencySource::Path(path)),
-        (None, Some(url), None) => Some(DependencySource::Git { url, rev }),
-        (None, None, Some(version)) if rev.is_none() => Some(DependencySource::Version(version)),
-        _ => {
-            let message = format!("{} needs exactly one of path, git and version", fields.what);
-            fields.errors.push(span, message, Some("`rev` goes with `git`".into()));
-            None
-        }
-    };
-    fields.finish();
-    from
 }
 
 /// The name of a library or an executable, with nothing settled yet.

@@ -1,14 +1,12 @@
 //! A manifest as it is written.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
-
-use larder_trace::describe_io;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     Ci, Command, Compiled, Dependency, Executable, FILE_NAME, Library, Manifest, Package,
-    Toolchain, decode, keys::Keys,
+    Toolchain, decode, keys::Keys, read_text,
 };
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceText};
+use crate::diagnostic::{Diagnostics, SourceText};
 
 /// A manifest as it is written, checked as far as it can be by itself.
 #[derive(Debug, Clone)]
@@ -46,19 +44,7 @@ impl Document {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        let path = directory.join(FILE_NAME);
-        let text = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
-                .help("`larder init` writes one; -C names another directory"),
-            io::ErrorKind::IsADirectory => {
-                Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
-                    .help("move it away; `larder init` then writes a manifest")
-            }
-            _ => {
-                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
-            }
-        })?;
-        Self::parse(SourceText::new(path, text)?)
+        Self::parse(read_text(directory.join(FILE_NAME))?)
     }
 
     /// Checks a manifest's text.
