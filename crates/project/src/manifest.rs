@@ -7,6 +7,7 @@ mod template;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
 pub use template::{Piece, Template};
 

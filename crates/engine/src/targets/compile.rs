@@ -22,7 +22,7 @@ use crate::{
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
     job::{Built, Failed, Job},
     search::IncludeArguments,
-    toolchain::Compiler,
+    toolchain::{Compiler, Role},
 };
 
 /// A source: where its object goes, where it comes from, and its language.
@@ -64,9 +64,15 @@ impl Maker<'_> {
         objects: &Objects,
         language: Language,
     ) -> Option<Compile> {
-        let given = objects.weak_args.iter().chain(&objects.trace_args);
-        let given: Vec<String> = given.map(|argument| argument.value.clone()).collect();
-        let (compiler, identity) = self.compiler(package, language == Language::Cxx, &given)?;
+        let of_manifest = objects.weak_args.iter().chain(&objects.trace_args);
+        let of_manifest: Vec<String> = of_manifest.map(|argument| argument.value.clone()).collect();
+        let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
+        let first = self.first_arguments(package, role);
+        let last = self.flags(package, self.flags.compiling(language));
+        let asked: Vec<String> = of_manifest.iter().cloned().chain(last.here()).collect();
+        let (compiler, identity) = self.compiler(package, role, &asked)?;
+        let given: Vec<String> =
+            first.portable().chain(of_manifest).chain(last.portable()).collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
         let includes: Vec<PortablePath> =
             objects.includes.iter().map(|directory| self.portable(package, directory)).collect();
@@ -93,8 +99,13 @@ impl Maker<'_> {
         if !includes.is_empty() {
             depends_on = depends_on.mix(BuildTrace::list("includes", &names));
         }
-        let tool = ToolUse::new(compiler.path.clone(), &identity);
+        depends_on = depends_on.mix_all(last.traces.iter().cloned());
+        let tool = ToolUse {
+            arguments: first.arguments().collect(),
+            ..ToolUse::new(compiler.path.clone(), &identity)
+        };
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
+        compile.last_args = last.arguments().collect();
         compile.search = search_path(includes, &given, &compiler, language == Language::Cxx);
         Some(compile)
     }
@@ -220,6 +231,9 @@ impl Maker<'_> {
         let arguments = objects.weak_args.iter().chain(&objects.trace_args);
         let arguments: Vec<String> = arguments.map(|argument| argument.value.clone()).collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
+        let languages = [Language::C, Language::Cxx, Language::Plain];
+        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
+        groups.extend(self.files_of_flags(id, variables, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }

@@ -180,10 +180,11 @@ fn compiled(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
         link_args: fields.strings("link-args").unwrap_or_default(),
         libraries: fields.strings("libraries").unwrap_or_default(),
     };
-    for list in [&compiled.weak_args, &compiled.trace_args] {
-        for (argument, message, help) in arguments::refused(list) {
-            fields.errors.push(argument.span.clone(), message, Some(help.to_owned()));
-        }
+    let given = [&compiled.weak_args, &compiled.trace_args].into_iter();
+    let refused = given.flat_map(|list| arguments::refused(list));
+    for (argument, message, help) in refused.chain(arguments::refused_in_links(&compiled.link_args))
+    {
+        fields.errors.push(argument.span.clone(), message, Some(help.to_owned()));
     }
     if !has_sources {
         let message = format!("{} has no sources", fields.what);
