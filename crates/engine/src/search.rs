@@ -23,7 +23,7 @@ use larder_trace::{ContentHash, DiscoveredInput, Searched};
 
 use self::listings::{Kind, Listing, hash_of};
 pub use self::{
-    arguments::{IncludeArguments, LinkArguments},
+    arguments::{IncludeArguments, LinkArguments, Typed},
     listings::Listings,
     relative::relative_paths,
     scan::{ANY, Asked},
