@@ -11,6 +11,7 @@ mod dependencies;
 mod document;
 mod flags;
 mod keys;
+mod linking;
 mod template;
 
 use std::{
@@ -25,6 +26,7 @@ pub use dependencies::{Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
+pub use linking::{Linking, Module};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -140,7 +142,9 @@ pub struct Input {
 pub struct Library {
     /// How it is compiled.
     pub compiled: Compiled,
-    /// Whether there is a static library.
+    /// Globs of the headers that are for its users.
+    pub headers: Vec<Located<String>>,
+    /// Whether there is a static library. A library of headers only is neither static nor shared.
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,

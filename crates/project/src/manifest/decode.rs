@@ -100,16 +100,56 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
 fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    if !fields.entries.contains_key("sources") {
-        let message = format!("{} has no sources", fields.what);
-        let help = "add sources = [\"src/*.c\"]".to_owned();
-        fields.errors.push(fields.span.clone(), message, Some(help));
-    }
     Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
+/// Says so where there are no sources.
+fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
+    if !fields.entries.contains_key("sources") {
+        let message = format!("{} has no sources", fields.what);
+        fields.errors.push(fields.span.clone(), message, Some(help.to_owned()));
+    }
+}
+
+/// The keys that are for sources and for linking: a library of headers only has neither.
+const OF_SOURCES: [&str; 15] = [
+    "kind",
+    "exclude",
+    "private-includes",
+    "defines",
+    "c-std",
+    "cxx-std",
+    "warnings",
+    "trace-args",
+    "weak-args",
+    "c-args",
+    "cxx-args",
+    "asm-args",
+    "private-link-args",
+    "weak-link-args",
+    "soversion",
+];
+
 fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
     let compiled = named(&mut fields)?;
+    let has = |key| fields.entries.contains_key(key);
+    let only_headers =
+        !has("sources") && ["headers", "includes", "system-includes"].into_iter().any(has);
+    if only_headers {
+        for key in OF_SOURCES {
+            if let Some(value) = fields.entries.remove(key) {
+                let message = format!("`{key}` has no meaning for {}", fields.what);
+                let help =
+                    "without `sources` it is a library of headers, of which nothing is compiled";
+                fields.errors.push(value.span(), message, Some(help.to_owned()));
+            }
+        }
+    } else {
+        let help =
+            "add sources = [\"src/*.c\"]; a library of headers only has `headers` or `includes`";
+        needs_sources(&mut fields, help);
+    }
+    let headers = fields.strings("headers").unwrap_or_default();
     let mut keys = Keys::of_target(&mut fields);
     keys.lists.public_defines = flags::defines(&mut fields, "public-defines");
     let kinds = fields.strings("kind");
@@ -126,12 +166,14 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
         }
     }
     fields.finish();
-    let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
+    let is_static = !only_headers && (is_static || !is_shared);
+    let target = Library { compiled, headers, is_static, is_shared };
     Some(Written { target, keys })
 }
 
 fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
     let compiled = named(&mut fields)?;
+    needs_sources(&mut fields, "add sources = [\"src/*.c\"]");
     let keys = Keys::of_target(&mut fields);
     if let Some(value) = fields.entries.remove("public-defines") {
         let message = format!("nothing is linked with {}", fields.what);
