@@ -13,7 +13,7 @@ use std::{
 };
 
 pub use ci::{Ci, CiJob};
-pub use dependencies::{Dependency, DependencySource};
+pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
