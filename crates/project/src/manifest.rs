@@ -1,9 +1,16 @@
 //! `larder.toml`: a package's targets, dependencies and toolchain.
+//!
+//! Text is decoded to a [`Document`], which says what people wrote, with all mistakes found in one go. A
+//! document is settled to a [`Manifest`], which has plain lists for each target: nobody after that knows of
+//! defaults.
 
 mod arguments;
 mod ci;
 mod decode;
 mod dependencies;
+mod document;
+mod flags;
+mod keys;
 mod template;
 
 use std::{
@@ -12,8 +19,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
+pub use document::Document;
+pub use flags::Arguments;
+pub use keys::Lists;
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -109,23 +120,10 @@ pub enum ToolchainKind {
 pub struct Compiled {
     /// The target's name.
     pub name: Located<String>,
-    /// Globs of C, C++ and assembly files, or `{TARGET}` for what a command generates.
-    pub sources: Vec<Located<Template>>,
-    /// Globs of files that `sources` matches and that are left out.
-    pub exclude: Vec<Located<String>>,
-    /// Directories given to the compiler as `-I`; may start with `{build}`.
-    pub includes: Vec<Located<Template>>,
-    /// Files or targets that must be there before anything is compiled or linked, such as generated
-    /// headers.
-    pub inputs: Vec<Input>,
-    /// Compiler arguments that are not traced.
-    pub weak_args: Vec<Located<String>>,
-    /// Compiler arguments that are traced.
-    pub trace_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
-    /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
-    pub libraries: Vec<Located<String>>,
+    /// Its sources, directories, libraries and other lists.
+    pub lists: Lists,
+    /// The traced arguments of the compiler.
+    pub arguments: Arguments,
 }
 
 /// An entry of `inputs`: a string, or `{ path = "…", text = true }`.
@@ -212,15 +210,7 @@ impl Manifest {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        Self::parse(read_text(directory.join(FILE_NAME))?)
-    }
-
-    /// Checks a manifest's text.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse(source: SourceText) -> Result<Self, Diagnostics> {
-        decode::manifest(source)
+        Document::read(directory).map(Document::settle)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod defaults;
 mod disk;
+mod flags;
 mod interrupts;
 mod languages;
 mod laws;

@@ -1,10 +1,13 @@
-//! From TOML to [`Manifest`], with every mistake found in one go.
+//! From TOML to [`Document`], with every mistake found in one go.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Command, Compiled, Executable, KnownBy, Library, Manifest, Output, Package, Toolchain,
-    ToolchainKind, arguments,
+    Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
+    Toolchain, ToolchainKind,
+    document::Written,
+    flags,
+    keys::{self, Keys},
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
@@ -12,7 +15,7 @@ use crate::{
     table::{Errors, Fields, parse},
 };
 
-pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
+pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let text = source.text.clone();
     let parsed = parse(&text, &source)?;
     let mut errors = Errors::new(&source);
@@ -29,6 +32,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
     let dependencies =
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
+    let defaults = top.table("defaults").map(keys::defaults).unwrap_or_default();
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
     let commands = top.tables("command", command);
@@ -36,10 +40,11 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
     match package {
-        Some((package, known_by)) if errors.found.is_empty() => Ok(Manifest {
+        Some((package, known_by)) if errors.found.is_empty() => Ok(Document {
             package,
             toolchain: Toolchain { known_by, ..tools },
             dependencies,
+            defaults,
             libraries,
             executables,
             commands,
@@ -91,36 +96,22 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
     toolchain
 }
 
-fn compiled(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
+/// The name of a library or an executable, with nothing settled yet.
+fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    let has_sources = fields.entries.contains_key("sources");
-    let compiled = Compiled {
-        name,
-        sources: fields.templates("sources"),
-        exclude: fields.strings("exclude").unwrap_or_default(),
-        includes: fields.templates("includes"),
-        inputs: fields.inputs("inputs"),
-        weak_args: fields.strings("weak-args").unwrap_or_default(),
-        trace_args: fields.strings("trace-args").unwrap_or_default(),
-        link_args: fields.strings("link-args").unwrap_or_default(),
-        libraries: fields.strings("libraries").unwrap_or_default(),
-    };
-    for list in [&compiled.weak_args, &compiled.trace_args] {
-        for (argument, message, help) in arguments::refused(list) {
-            fields.errors.push(argument.span.clone(), message, Some(help.to_owned()));
-        }
-    }
-    if !has_sources {
+    if !fields.entries.contains_key("sources") {
         let message = format!("{} has no sources", fields.what);
         let help = "add sources = [\"src/*.c\"]".to_owned();
         fields.errors.push(fields.span.clone(), message, Some(help));
     }
-    Some(compiled)
+    Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
-fn library(mut fields: Fields<'_, '_>) -> Option<Library> {
-    let compiled = compiled(&mut fields)?;
+fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
+    let compiled = named(&mut fields)?;
+    let mut keys = Keys::of_target(&mut fields);
+    keys.lists.public_defines = flags::defines(&mut fields, "public-defines");
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -135,17 +126,25 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Library> {
         }
     }
     fields.finish();
-    Some(Library { compiled, is_static: is_static || !is_shared, is_shared })
+    let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
+    Some(Written { target, keys })
 }
 
-fn executable(mut fields: Fields<'_, '_>) -> Option<Executable> {
-    let executable = Executable {
-        compiled: compiled(&mut fields)?,
+fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
+    let compiled = named(&mut fields)?;
+    let keys = Keys::of_target(&mut fields);
+    if let Some(value) = fields.entries.remove("public-defines") {
+        let message = format!("nothing is linked with {}", fields.what);
+        let help = "`defines` are for its own sources".to_owned();
+        fields.errors.push(value.span(), message, Some(help));
+    }
+    let target = Executable {
+        compiled,
         test: fields.boolean("test").unwrap_or(false),
         test_args: fields.templates("test-args"),
     };
     fields.finish();
-    Some(executable)
+    Some(Written { target, keys })
 }
 
 fn command(mut fields: Fields<'_, '_>) -> Option<Command> {

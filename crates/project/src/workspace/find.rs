@@ -15,7 +15,7 @@ use super::{
 use crate::{
     dependencies::Dependencies,
     diagnostic::{Diagnostic, Diagnostics},
-    manifest::{self, Dependency, DependencySource, Manifest},
+    manifest::{self, Dependency, DependencySource, Document, Manifest},
     place::Place,
 };
 
@@ -286,7 +286,7 @@ fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagn
         return Err(at_user(Diagnostic::new(message).help(help)).into());
     }
     let manifest = match &needed.overlay {
-        Some(overlay) => Manifest::parse(overlay.source.clone())?,
+        Some(overlay) => Document::parse(overlay.source.clone())?.settle(),
         None => Manifest::read(&needed.directory)?,
     };
     let name = &manifest.package.name.value;

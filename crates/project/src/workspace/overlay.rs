@@ -7,7 +7,7 @@ use larder_trace::describe_io;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     glob::is_inside,
-    manifest::{self, Dependency, Manifest},
+    manifest::{self, Dependency, Document},
 };
 
 /// A manifest that one package keeps for another, and that stands in for the other's own.
@@ -81,7 +81,7 @@ impl Overlay {
     /// depends on no file beside it.
     pub fn is(&self, other: &Self) -> bool {
         let alone = || {
-            let manifest = Manifest::parse(self.source.clone());
+            let manifest = Document::parse(self.source.clone());
             manifest.is_ok_and(|it| it.dependencies.values().all(|it| it.manifest.is_none()))
         };
         self.source.path == other.source.path || (self.source.text == other.source.text && alone())
@@ -99,7 +99,7 @@ impl Overlay {
         if found.iter().any(|(_, known)| known.path == self.source.path) {
             return Ok(());
         }
-        let manifest = Manifest::parse(self.source.clone())?;
+        let manifest = Document::parse(self.source.clone())?;
         found.push((name.to_owned(), self.source.clone()));
         for (name, declared) in &manifest.dependencies {
             let taken = self.shelf.take(declared);
