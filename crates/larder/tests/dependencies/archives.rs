@@ -284,7 +284,7 @@ fn what_is_no_archive_is_refused_where_it_stands() {
         (format!("{{ url = \"{url}\", sha256 = \"{hash}\", strip = -1 }}"), "from 0 to 16"),
         (format!("{{ url = \"{url}\", sha256 = \"{hash}\", strip = 99 }}"), "from 0 to 16"),
         (format!("{{ url = \"{url}\", git = \"{url}\" }}"), "exactly one of"),
-        (format!("{{ path = \"x\", strip = 1 }}"), "unknown key `strip`"),
+        ("{ path = \"x\", strip = 1 }".to_owned(), "unknown key `strip`"),
         (format!("{{ url = \"ftp://a.org/x\", sha256 = \"{hash}\" }}"), "is no URL of an archive"),
         (format!("{{ url = \"https://u:hunter2@a.org\", sha256 = \"{hash}\" }}"), "a user or a"),
     ] {
