@@ -2,6 +2,7 @@
 
 mod archives;
 mod overlays;
+mod submodules;
 
 use std::{
     fs,

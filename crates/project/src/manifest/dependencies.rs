@@ -35,6 +35,8 @@ pub enum DependencySource {
         url: String,
         /// A commit, tag or branch.
         rev: Option<String>,
+        /// Whether its submodules are fetched with it.
+        submodules: bool,
     },
     /// An archive.
     Archive {
@@ -113,7 +115,7 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
         _ => {
             let message =
                 format!("{} needs exactly one of path, git, url and version", fields.what);
-            let help = "`rev` goes with `git`; `sha256` or `blake3` with `url`, and with the \
+            let help = "`rev` and `submodules` go with `git`; `sha256` or `blake3` with `url`, and with the \
                         `path` of an archive";
             fields.errors.push(fields.span.clone(), message, Some(help.into()));
             return None;
@@ -136,7 +138,8 @@ fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
         let message = format!("`{}` is no commit, tag or branch", **rev);
         fields.errors.push(rev.span.clone(), message, None);
     }
-    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value) })
+    let submodules = fields.boolean("submodules").unwrap_or(false);
+    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value), submodules })
 }
 
 fn url(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {

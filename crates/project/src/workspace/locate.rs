@@ -34,7 +34,9 @@ impl Asks<'_> {
     ) -> Result<Option<Requirement>, Diagnostic> {
         let source = &self.package.manifest.source;
         let origin = match &declared.from {
-            DependencySource::Git { url, rev } => self.repository(url, rev.clone()),
+            DependencySource::Git { url, rev, submodules } => {
+                self.repository(url, rev.clone(), *submodules)
+            }
             DependencySource::Archive { from, hash, strip } => self
                 .archive(name, from)
                 .map(|from| Origin::Archive { from, hash: hash.clone(), strip: *strip }),
@@ -49,7 +51,12 @@ impl Asks<'_> {
         }))
     }
 
-    fn repository(&self, url: &str, rev: Option<String>) -> Result<Origin, Diagnostic> {
+    fn repository(
+        &self,
+        url: &str,
+        rev: Option<String>,
+        submodules: bool,
+    ) -> Result<Origin, Diagnostic> {
         let repository = Repository::parse(url, &self.shelf.start)
             .map_err(|error| Diagnostic::new(error.to_string()))?;
         let is_relative = repository.is_local() && !url.starts_with('/') && !url.contains("://");
@@ -63,7 +70,7 @@ impl Asks<'_> {
             true => relative(self.root, Path::new(repository.url())),
             false => url.to_owned(),
         };
-        Ok(Origin::Git { repository, spelled, rev })
+        Ok(Origin::Git { repository, spelled, rev, submodules })
     }
 
     fn archive(&self, name: &str, from: &ArchiveSource) -> Result<ArchivePlace, Diagnostic> {
