@@ -27,4 +27,5 @@ pub mod repository;
 pub mod scaffold;
 pub mod set;
 mod table;
+pub mod version;
 pub mod workspace;

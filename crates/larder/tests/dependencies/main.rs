@@ -3,6 +3,7 @@
 mod archives;
 mod overlays;
 mod submodules;
+mod versions;
 
 use std::{
     fs,

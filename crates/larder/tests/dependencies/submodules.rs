@@ -32,14 +32,14 @@ impl Scene {
         let low = Repository::new(temp.path(), "low", "");
         let mid = Repository::new(temp.path(), "mid", "");
         add(&mid, &low.url(), "low");
-        let foo = Repository::new(temp.path(), "foo", "");
-        let manifest = fs::read_to_string(foo.path.join("larder.toml")).unwrap();
+        let upper = Repository::new(temp.path(), "foo", "");
+        let manifest = fs::read_to_string(upper.path.join("larder.toml")).unwrap();
         let manifest = manifest.replace("[\"foo.c\"]", "[\"foo.c\", \"deps/mid/low/*.c\"]");
         let source = "int low(void);\nint foo(void) { return low(); }\n";
-        write_all(&foo.path, &[("larder.toml", &manifest), ("foo.c", source)]);
-        add(&foo, "../mid", "deps/mid");
+        write_all(&upper.path, &[("larder.toml", &manifest), ("foo.c", source)]);
+        add(&upper, "../mid", "deps/mid");
         let app = temp.path().join("app");
-        let scene = Self { temp, low, mid, foo, app };
+        let scene = Self { temp, low, mid, foo: upper, app };
         scene.needs(", submodules = true");
         scene
     }

@@ -11,6 +11,7 @@ use crate::{
     name::is_name,
     repository::Repository,
     table::Fields,
+    version::{ParseRequirementError, Requirement},
 };
 
 /// One entry of `[dependencies]`.
@@ -48,7 +49,7 @@ pub enum DependencySource {
         strip: Option<u32>,
     },
     /// A version requirement, resolved inside a package set.
-    Version(String),
+    Version(Requirement),
 }
 
 /// Where an archive is.
@@ -71,8 +72,9 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
             continue;
         }
         let declared = match value.get_ref() {
-            DeValue::String(version) => {
-                Some((DependencySource::Version(version.to_string()), None))
+            DeValue::String(_) => {
+                let text = fields.expect_string(value);
+                text.and_then(|text| version(&mut fields, &text)).map(|from| (from, None))
             }
             DeValue::Table(_) => {
                 let span = value.span();
@@ -110,7 +112,8 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
         [false, true, false, false] => git(&mut fields),
         [false, false, true, false] => url(&mut fields),
         [false, false, false, true] => {
-            fields.string("version").map(|version| DependencySource::Version(version.value))
+            let text = fields.string("version");
+            text.and_then(|text| version(&mut fields, &text))
         }
         _ => {
             let message =
@@ -123,6 +126,17 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
     };
     fields.finish();
     from.map(|from| (from, manifest))
+}
+
+fn version(fields: &mut Fields<'_, '_>, text: &Located<String>) -> Option<DependencySource> {
+    match text.parse() {
+        Ok(required) => Some(DependencySource::Version(required)),
+        Err(error) => {
+            let help = ParseRequirementError::HELP.to_owned();
+            fields.errors.push(text.span.clone(), error.to_string(), Some(help));
+            None
+        }
+    }
 }
 
 fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {

@@ -10,6 +10,7 @@ use crate::{
     manifest::{ArchiveSource, Dependency, DependencySource},
     packages::Packages,
     repository::Repository,
+    version,
     workspace::{Package, overlay::Shelf},
 };
 
@@ -117,11 +118,19 @@ pub(super) fn locate(
     }
 }
 
-/// The directory of a package of a package set.
-pub(super) fn in_set(name: &str, packages: &Packages) -> Result<PathBuf, Diagnostic> {
+/// The directory of a package that is known by its version: it is put there by whoever has a package set.
+pub(super) fn in_set(
+    name: &str,
+    required: &version::Requirement,
+    packages: &Packages,
+) -> Result<PathBuf, Diagnostic> {
     let packages = packages.directory();
     packages.join(name).canonicalize().map_err(|_| {
-        let message = format!("the dependency `{name}` is not in {}", packages.display());
-        Diagnostic::new(message).help("check it out there, or use { path = \"…\" }")
+        let place = packages.join(name);
+        let message =
+            format!("the dependency `{name}` {required} is not there: no {}", place.display());
+        Diagnostic::new(message).help(
+            "larder looks up no versions: put the package there, or say where it comes from, by path, git or url",
+        )
     })
 }
