@@ -7,6 +7,7 @@ mod command;
 mod compile;
 mod files;
 mod link;
+mod test;
 
 use std::{collections::HashMap, sync::Arc};
 

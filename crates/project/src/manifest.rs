@@ -5,7 +5,7 @@ mod ci;
 mod decode;
 mod template;
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
 pub use ci::{Ci, CiJob};
 pub use template::{Piece, Template};
@@ -176,6 +176,8 @@ pub struct Executable {
     pub test: bool,
     /// Its arguments as a test.
     pub test_args: Vec<Located<Template>>,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// `[[command]]`
@@ -206,6 +208,8 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// A file or directory that a command makes. The names of directories are declared with a final `/`.

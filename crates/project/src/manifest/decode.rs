@@ -1,6 +1,6 @@
 //! From TOML to [`Manifest`], with every mistake found in one go.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use toml::de::DeValue;
 
@@ -9,6 +9,7 @@ use super::{
     Output, Package, Toolchain, ToolchainKind, arguments,
 };
 use crate::{
+    age::Age,
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     git::is_revision,
     name::is_name,
@@ -213,13 +214,30 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Library> {
 }
 
 fn executable(mut fields: Fields<'_, '_>) -> Option<Executable> {
+    let compiled = compiled(&mut fields)?;
+    let test = fields.boolean("test").unwrap_or(false);
     let executable = Executable {
-        compiled: compiled(&mut fields)?,
-        test: fields.boolean("test").unwrap_or(false),
+        compiled,
+        test,
         test_args: fields.templates("test-args"),
+        timeout: timeout(&mut fields, test),
     };
     fields.finish();
     Some(executable)
+}
+
+/// The key `timeout`, which only a test has.
+fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
+    let text = fields.string("timeout")?;
+    let help = "write how long the test may run, such as timeout = \"30s\" or \"5m\"";
+    let (message, help) = match text.parse::<Age>() {
+        Ok(age) if !age.duration().is_zero() && test => return Some(age.duration()),
+        Ok(age) if age.duration().is_zero() => ("a timeout of no time at all".to_owned(), help),
+        Ok(_) => ("`timeout` is for tests".to_owned(), "add test = true, or leave it out"),
+        Err(_) => (format!("`{}` is no length of time", *text), help),
+    };
+    fields.errors.push(text.span, message, Some(help.to_owned()));
+    None
 }
 
 fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
@@ -227,6 +245,7 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
     fields.what = format!("command `{}`", *name);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
+    let test = fields.boolean("test").unwrap_or(false);
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
@@ -239,7 +258,8 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         system_files: system_files(&mut fields),
         probes: probes(&mut fields),
         always: fields.boolean("always").unwrap_or(false),
-        test: fields.boolean("test").unwrap_or(false),
+        test,
+        timeout: timeout(&mut fields, test),
     };
     let (span, what) = (fields.span.clone(), fields.what.clone());
     if command.run.is_empty() {
