@@ -22,7 +22,7 @@ use std::{
 
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
-pub use dependencies::{Dependency, DependencySource};
+pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;

@@ -91,8 +91,8 @@ impl Sources {
             trace = trace.mix(package_trace(name, package, &self.packages)?);
         }
         let pinned = self.lockfile.packages.iter();
-        let pinned =
-            pinned.map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.commit.as_str()));
+        let pinned = pinned
+            .map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.content().to_string()));
         let required = self.requirements().into_iter();
         let required = required.map(|(name, version)| BuildTrace::text(name, version));
         trace = trace
