@@ -1,6 +1,6 @@
 //! `test`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use larder_engine::{
@@ -110,7 +110,7 @@ fn list(app: &App, which: &[TargetPattern]) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write(file: &PathBuf, report: &BuildReport) -> Result<(), Failure> {
+fn write(file: &Path, report: &BuildReport) -> Result<(), Failure> {
     atomic::write(file, &junit(report)).map_err(|error| {
         Failure::failed(format!("cannot write {}: {}", file.display(), describe_io(&error)))
     })
