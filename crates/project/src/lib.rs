@@ -21,6 +21,7 @@ pub mod name;
 pub mod packages;
 mod parallel;
 pub mod path;
+pub mod pattern;
 pub mod place;
 pub mod plan;
 pub mod repository;
