@@ -9,6 +9,7 @@ mod files;
 mod link;
 mod said;
 mod system;
+mod test;
 
 use std::{collections::HashMap, sync::Arc};
 

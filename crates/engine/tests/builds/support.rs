@@ -270,6 +270,7 @@ pub fn shell(script: &str) -> CommandBuild {
         tools: Vec::new(),
         always: false,
         depends_on: BuildTrace::text("command", script),
+        runs_in: Default::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod cached_tests;
 mod defaults;
 mod disk;
 mod flags;
@@ -14,3 +15,4 @@ mod rebuilds;
 mod requests;
 mod scale;
 mod system;
+mod testing;

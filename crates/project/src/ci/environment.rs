@@ -91,8 +91,8 @@ impl Sources {
             trace = trace.mix(package_trace(name, package, &self.packages)?);
         }
         let pinned = self.lockfile.packages.iter();
-        let pinned =
-            pinned.map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.commit.as_str()));
+        let pinned = pinned
+            .map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.content().to_string()));
         let required = self.requirements().into_iter();
         let required = required.map(|(name, version)| BuildTrace::text(name, version));
         trace = trace
@@ -131,12 +131,12 @@ impl Sources {
     }
 
     /// Requirements that a package set resolves, by `PACKAGE/DEPENDENCY`.
-    fn requirements(&self) -> BTreeMap<String, &str> {
+    fn requirements(&self) -> BTreeMap<String, String> {
         let mut requirements = BTreeMap::new();
         for (user, package) in &self.packages {
             for (name, declared) in &package.manifest.dependencies {
                 if let DependencySource::Version(version) = &declared.from {
-                    requirements.insert(format!("{user}/{name}"), version.as_str());
+                    requirements.insert(format!("{user}/{name}"), version.to_string());
                 }
             }
         }

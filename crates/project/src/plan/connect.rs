@@ -38,8 +38,8 @@ pub(super) struct Own {
     pub weak_link_args: Vec<ToolArgument>,
     /// Libraries of the system, for itself and its users.
     pub system: Vec<SystemLibrary>,
-    /// Its arguments, if it is a test.
-    pub test: Option<Vec<Argument>>,
+    /// How it is run, if it is a test; without what it loads.
+    pub test: Option<Test>,
 }
 
 impl Own {
@@ -98,7 +98,11 @@ impl Plan {
                 let executable = &manifest.executables[index];
                 let mut own = names.compiled(&executable.compiled);
                 let arguments = executable.test_args.iter().map(|word| names.argument(word));
-                own.test = executable.test.then(|| arguments.collect());
+                own.test = executable.test.then(|| Test {
+                    arguments: arguments.collect(),
+                    timeout: executable.timeout,
+                    loads: Vec::new(),
+                });
                 Resolved::Compiled(own)
             }
             Declared::Command(index) => {
@@ -199,8 +203,7 @@ impl Plan {
                         linked.weak_link_args = weak_link_args.clone();
                         linked.system = system.clone();
                         linked.inputs = inputs.clone();
-                        linked.test =
-                            test.take().map(|arguments| Test { arguments, loads: Vec::new() });
+                        linked.test = test.take();
                     }
                     Kind::Archive(_) | Kind::Command(_) => {}
                 }
