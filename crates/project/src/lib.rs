@@ -24,5 +24,6 @@ pub mod plan;
 pub mod repository;
 pub mod scaffold;
 pub mod set;
+pub mod setting;
 mod table;
 pub mod workspace;

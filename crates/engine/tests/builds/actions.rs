@@ -69,6 +69,7 @@ fn actions(root: &Path) -> Vec<Action> {
         cache: CacheOptions { off: true, ..CacheOptions::default() },
         sandbox: None,
         resolution: Default::default(),
+        choices: Default::default(),
         test: false,
     };
     let heard = Arc::new(Heard::default());

@@ -23,6 +23,7 @@ use serde_json::json;
 
 use super::{App, here};
 use crate::{
+    choices::ChoiceArgs,
     exit::{Exit, Failure},
     ui::{Shown, seconds},
 };
@@ -30,6 +31,9 @@ use crate::{
 /// The options of every command that builds.
 #[derive(Args, Default)]
 pub struct BuildOptions {
+    /// What is chosen.
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// How many commands may run at once [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -78,6 +82,12 @@ impl BuildOptions {
     /// The defaults, with at most `jobs` commands at once.
     pub fn with_jobs(jobs: Option<u16>) -> Self {
         Self { jobs, ..Self::default() }
+    }
+
+    /// The same with other choices.
+    #[must_use]
+    pub fn choosing(self, choices: &ChoiceArgs) -> Self {
+        Self { choices: choices.clone(), ..self }
     }
 
     /// The way to treat what is out of date.
@@ -271,6 +281,7 @@ pub fn request(
             surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
+        choices: options.choices.choices(),
         test: false,
     }
 }

@@ -7,7 +7,7 @@ use larder_trace::describe_io;
 use crate::{
     dependencies::Requirement,
     diagnostic::Diagnostic,
-    manifest::Dependency,
+    manifest::{Dependency, Document},
     packages::Packages,
     repository::Repository,
     workspace::{Package, overlay::Shelf},
@@ -16,7 +16,7 @@ use crate::{
 /// Returns the requirement that a Git dependency of `package` makes.
 pub(super) fn requirement(
     root: &Path,
-    package: &Package,
+    package: &Package<Document>,
     shelf: &Shelf,
     name: &str,
     url: &str,
