@@ -17,8 +17,9 @@ mod template;
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
+pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
-pub use dependencies::{Dependency, DependencySource};
+pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;

@@ -105,16 +105,18 @@ impl Workspace<Document> {
         let root = canonical(root)?;
         let (_, dependencies) = Self::fetch(&root, resolution)?;
         if let Update::Only(names) = &resolution.update {
-            let unknown = names.iter().filter(|name| !dependencies.has(name));
+            let unknown =
+                names.iter().filter(|name| dependencies.names().all(|known| known != *name));
             let errors: Vec<Diagnostic> = unknown
                 .map(|name| {
-                    let message = format!("there is no Git dependency called `{name}`");
+                    let message = format!("there is no pinned dependency called `{name}`");
                     match suggest(name, dependencies.names()) {
                         Some(known) => {
                             Diagnostic::new(message).help(format!("did you mean `{known}`?"))
                         }
-                        None => Diagnostic::new(message)
-                            .help("only `{ git = \"…\" }` dependencies are pinned"),
+                        None => Diagnostic::new(message).help(
+                            "only `{ git = \"…\" }` and `{ url = \"…\" }` dependencies are pinned",
+                        ),
                     }
                 })
                 .collect();

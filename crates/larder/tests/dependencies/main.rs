@@ -1,5 +1,6 @@
 //! Git dependencies, the lock file and the directory of packages.
 
+mod archives;
 mod overlays;
 
 use std::{

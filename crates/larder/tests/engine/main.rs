@@ -3,6 +3,7 @@
 mod conditions;
 mod defaults;
 mod disk;
+mod flags;
 mod interrupts;
 mod languages;
 mod laws;

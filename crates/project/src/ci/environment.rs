@@ -89,16 +89,17 @@ impl Sources {
         }
         if toolchain {
             let missing = || Diagnostic::new("the tools were not identified").failed();
-            let Machine { tools, variables } = self.machine.as_ref().ok_or_else(missing)?;
-            trace = trace.mix(tools.clone()).mix(self.variables_trace(variables));
+            let Machine { tools, flags, variables } = self.machine.as_ref().ok_or_else(missing)?;
+            trace = trace.mix(tools.clone()).mix_all(flags.iter().cloned());
+            trace = trace.mix(self.variables_trace(variables));
         }
         trace = trace.mix_all(self.choices.trace()).mix(self.lock()?);
         for (name, package) in &self.packages {
             trace = trace.mix(package_trace(name, package, &self.packages)?);
         }
         let pinned = self.lockfile.packages.iter();
-        let pinned =
-            pinned.map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.commit.as_str()));
+        let pinned = pinned
+            .map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.content().to_string()));
         let required = self.requirements().into_iter();
         let required = required.map(|(name, version)| BuildTrace::text(name, version));
         trace = trace

@@ -6,7 +6,12 @@ use toml::de::DeValue;
 
 use super::OptionValue;
 use crate::{
-    diagnostic::Located, git::is_revision, name::is_name, repository::Repository, table::Fields,
+    archive::{self, Algorithm, ArchiveHash},
+    diagnostic::Located,
+    git::is_revision,
+    name::is_name,
+    repository::Repository,
+    table::Fields,
 };
 
 /// One entry of `[dependencies]`.
@@ -34,8 +39,26 @@ pub enum DependencySource {
         /// A commit, tag or branch.
         rev: Option<String>,
     },
+    /// An archive.
+    Archive {
+        /// Where it is.
+        from: ArchiveSource,
+        /// Its hash.
+        hash: ArchiveHash,
+        /// The directories above its sources, where not one or none is to be found out.
+        strip: Option<u32>,
+    },
     /// A version requirement, resolved inside a package set.
     Version(String),
+}
+
+/// Where an archive is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchiveSource {
+    /// On the web.
+    Url(String),
+    /// Here, relative to the package.
+    Path(String),
 }
 
 /// All entries, by name.
@@ -60,7 +83,8 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
                 dependency(span, Fields::new(fields.errors, &what, at, table))
             }
             _ => {
-                let help = "write NAME = { path = \"…\" } or { git = \"…\", rev = \"…\" }";
+                let help = "write NAME = { path = \"…\" }, { git = \"…\", rev = \"…\" } or { url = \"…\", \
+                            sha256 = \"…\" }";
                 fields.errors.push(
                     value.span(),
                     "a dependency is a table or a version",
@@ -77,36 +101,26 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
 fn dependency(at: Range<usize>, mut fields: Fields<'_, '_>) -> Option<Dependency> {
     let manifest = fields.string("manifest");
     let options = fields.table("options").map(wanted).unwrap_or_default();
-    let path = fields.string("path").map(|path| path.value);
-    let git = fields.string("git");
-    if let Some(url) = &git {
-        // Relative to anything: that is for whoever knows where the package is.
-        if let Err(error) = Repository::parse(url, Path::new("/")) {
-            fields.errors.push_secret(url.span.clone(), error.to_string());
+    let given = ["path", "git", "url", "version"].map(|key| fields.entries.contains_key(key));
+    let from = match given {
+        [true, false, false, false] => match fields.string("path") {
+            Some(path) if has_hash(&fields) => {
+                archive(&mut fields, ArchiveSource::Path(path.value))
+            }
+            path => path.map(|path| DependencySource::Path(path.value)),
+        },
+        [false, true, false, false] => git(&mut fields),
+        [false, false, true, false] => url(&mut fields),
+        [false, false, false, true] => {
+            fields.string("version").map(|version| DependencySource::Version(version.value))
         }
-    }
-    let git = git.map(|url| url.value);
-    let rev = fields.string("rev");
-    if let Some(rev) = &rev
-        && !is_revision(rev)
-    {
-        fields.errors.push(
-            rev.span.clone(),
-            format!("`{}` is no commit, tag or branch", **rev),
-            None,
-        );
-    }
-    let rev = rev.map(|rev| rev.value);
-    let version = fields.string("version").map(|version| version.value);
-    let span = fields.span.clone();
-    let from = match (path, git, version) {
-        (Some(path), None, None) if rev.is_none() => Some(DependencySource::Path(path)),
-        (None, Some(url), None) => Some(DependencySource::Git { url, rev }),
-        (None, None, Some(version)) if rev.is_none() => Some(DependencySource::Version(version)),
         _ => {
-            let message = format!("{} needs exactly one of path, git and version", fields.what);
-            fields.errors.push(span, message, Some("`rev` goes with `git`".into()));
-            None
+            let message =
+                format!("{} needs exactly one of path, git, url and version", fields.what);
+            let help = "`rev` goes with `git`; `sha256` or `blake3` with `url`, and with the \
+                        `path` of an archive";
+            fields.errors.push(fields.span.clone(), message, Some(help.into()));
+            return None;
         }
     };
     fields.finish();
@@ -123,4 +137,50 @@ fn wanted(mut fields: Fields<'_, '_>) -> BTreeMap<String, Located<OptionValue>> 
         }
     }
     found
+}
+
+fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
+    let url = fields.string("git")?;
+    // Relative to anything: that is for whoever knows where the package is.
+    if let Err(error) = Repository::parse(&url, Path::new("/")) {
+        fields.errors.push_secret(url.span.clone(), error.to_string());
+    }
+    let rev = fields.string("rev");
+    if let Some(rev) = &rev
+        && !is_revision(rev)
+    {
+        let message = format!("`{}` is no commit, tag or branch", **rev);
+        fields.errors.push(rev.span.clone(), message, None);
+    }
+    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value) })
+}
+
+fn url(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
+    let url = fields.string("url")?;
+    if let Err(error) = archive::check_url(&url) {
+        fields.errors.push_secret(url.span.clone(), error.to_string());
+    }
+    if !has_hash(fields) {
+        let message = format!("{} has no hash", fields.what);
+        let help = "add sha256 = \"…\", which `curl -L URL | sha256sum` prints; or blake3 = \"…\"";
+        fields.errors.push(fields.span.clone(), message, Some(help.into()));
+    }
+    archive(fields, ArchiveSource::Url(url.value))
+}
+
+fn has_hash(fields: &Fields<'_, '_>) -> bool {
+    Algorithm::ALL.iter().any(|algorithm| fields.entries.contains_key(algorithm.name()))
+}
+
+/// The most directories that are stripped.
+const DEEPEST: u32 = 16;
+
+fn archive(fields: &mut Fields<'_, '_>, from: ArchiveSource) -> Option<DependencySource> {
+    let strip = fields.number("strip", DEEPEST);
+    let mut hashes = fields.hashes();
+    if hashes.len() > 1 {
+        let message = format!("{} has two hashes", fields.what);
+        fields.errors.push(fields.span.clone(), message, Some("leave one of them out".into()));
+    }
+    Some(DependencySource::Archive { from, hash: hashes.pop()?, strip })
 }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Package, Workspace,
-    locate::{in_set, locate, requirement},
+    locate::{Asks, in_set, locate},
     overlay::{Overlay, Shelf},
 };
 use crate::{
@@ -56,7 +56,7 @@ struct Needed {
     directory: PathBuf,
     /// The package that needs it first, by index, and what that calls it.
     by: Option<(usize, String)>,
-    /// For what came from Git: the checkout that it must stay in.
+    /// For what came from elsewhere: the checkout that it must stay in.
     checkout: Option<PathBuf>,
     /// The manifest that stands in for its own.
     overlay: Option<Overlay>,
@@ -64,7 +64,7 @@ struct Needed {
 
 /// The things about a package of the workspace that count for its dependencies.
 struct Origin {
-    /// For what came from Git: the checkout that it must stay in.
+    /// For what came from elsewhere: the checkout that it must stay in.
     checkout: Option<PathBuf>,
     /// Where it names manifests for them.
     shelf: Shelf,
@@ -118,14 +118,15 @@ impl Finder {
     /// Notes what a package needs from elsewhere.
     fn want(&mut self, user: usize) {
         let package = &self.workspace.packages[user];
-        let (root, shelf) = (&self.workspace.root, &self.origins[user].shelf);
+        let (root, Origin { checkout, shelf }) = (&self.workspace.root, &self.origins[user]);
+        let asks = Asks { root, package, shelf, checkout: checkout.as_deref() };
         for (name, declared) in &package.manifest.dependencies {
-            if let DependencySource::Git { url, rev } = &declared.from {
-                let rev = rev.as_deref();
-                let required = requirement(root, package, shelf, name, url, rev, declared);
-                let wanted = required.and_then(|required| self.dependencies.want(required));
-                self.errors.extend(wanted.err());
-            }
+            let wanted = match asks.requirement(name, declared) {
+                Ok(None) => Ok(()),
+                Ok(Some(required)) => self.dependencies.want(required),
+                Err(wrong) => Err(wrong),
+            };
+            self.errors.extend(wanted.err());
         }
     }
 
@@ -165,14 +166,16 @@ impl Finder {
             DependencySource::Path(path) => {
                 (locate(&place.directory, name, path, checkout.as_deref())?, checkout.clone())
             }
-            DependencySource::Git { .. } => match self.dependencies.directory(name) {
-                Some(directory) => (directory.to_owned(), Some(directory.to_owned())),
-                // What is wrong with it has been said, or its files are not needed.
-                None => {
-                    self.keep(name, overlay);
-                    return Ok(None);
+            DependencySource::Git { .. } | DependencySource::Archive { .. } => {
+                match self.dependencies.directory(name) {
+                    Some(directory) => (directory.to_owned(), Some(directory.to_owned())),
+                    // What is wrong with it has been said, or its files are not needed.
+                    None => {
+                        self.keep(name, overlay);
+                        return Ok(None);
+                    }
                 }
-            },
+            }
             DependencySource::Version(_) => match self.dependencies.packages() {
                 Some(packages) => (in_set(name, packages)?, None),
                 None => {
