@@ -176,7 +176,7 @@ mod tests {
             sandbox: None,
             resolution: Resolution::default(),
             choices: Default::default(),
-            test: false,
+            tests: None,
         }
     }
 

@@ -15,7 +15,7 @@ mod keys;
 mod options;
 mod template;
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
@@ -156,6 +156,8 @@ pub struct Executable {
     pub test: bool,
     /// Its arguments as a test.
     pub test_args: Vec<Located<Template>>,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// `[[command]]`
@@ -186,6 +188,8 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// A file or directory that a command makes. The names of directories are declared with a final `/`.

@@ -1,10 +1,13 @@
 //! `graph`.
 
 use clap::{Args, ValueEnum};
-use larder_engine::build::{self, Loading};
+use larder_engine::build;
 use larder_project::{graph, name::TargetName};
 
-use super::{App, here};
+use super::{
+    App,
+    build::{BuildOptions, load},
+};
 use crate::{
     choices::ChoiceArgs,
     exit::{Exit, Failure},
@@ -37,13 +40,7 @@ enum Format {
 
 /// Runs `larder graph`.
 pub fn graph(app: &App, arguments: &Graph) -> Result<Exit, Failure> {
-    let plan = build::load(&Loading {
-        directory: here(),
-        resolution: &app.resolution,
-        choices: &arguments.choices.choices(),
-        environment: &app.environment,
-        sandbox: None,
-    })?;
+    let plan = load(app, &BuildOptions::default().choosing(&arguments.choices))?;
     let roots = build::resolve(&plan, &arguments.targets)?;
     for id in plan.closure(&roots) {
         let target = plan.target(id);

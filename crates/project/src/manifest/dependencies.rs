@@ -12,6 +12,7 @@ use crate::{
     name::is_name,
     repository::Repository,
     table::Fields,
+    version::{ParseRequirementError, Requirement},
 };
 
 /// One entry of `[dependencies]`.
@@ -38,6 +39,8 @@ pub enum DependencySource {
         url: String,
         /// A commit, tag or branch.
         rev: Option<String>,
+        /// Whether its submodules are fetched with it.
+        submodules: bool,
     },
     /// An archive.
     Archive {
@@ -49,7 +52,7 @@ pub enum DependencySource {
         strip: Option<u32>,
     },
     /// A version requirement, resolved inside a package set.
-    Version(String),
+    Version(Requirement),
 }
 
 /// Where an archive is.
@@ -72,9 +75,10 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
             continue;
         }
         let declared = match value.get_ref() {
-            DeValue::String(version) => {
-                let from = DependencySource::Version(version.to_string());
-                Some(Dependency { span, from, manifest: None, options: BTreeMap::new() })
+            DeValue::String(_) => {
+                let text = fields.expect_string(value);
+                let from = text.and_then(|text| version(&mut fields, &text));
+                from.map(|from| Dependency { span, from, manifest: None, options: BTreeMap::new() })
             }
             DeValue::Table(_) => {
                 let at = value.span();
@@ -112,12 +116,13 @@ fn dependency(at: Range<usize>, mut fields: Fields<'_, '_>) -> Option<Dependency
         [false, true, false, false] => git(&mut fields),
         [false, false, true, false] => url(&mut fields),
         [false, false, false, true] => {
-            fields.string("version").map(|version| DependencySource::Version(version.value))
+            let text = fields.string("version");
+            text.and_then(|text| version(&mut fields, &text))
         }
         _ => {
             let message =
                 format!("{} needs exactly one of path, git, url and version", fields.what);
-            let help = "`rev` goes with `git`; `sha256` or `blake3` with `url`, and with the \
+            let help = "`rev` and `submodules` go with `git`; `sha256` or `blake3` with `url`, and with the \
                         `path` of an archive";
             fields.errors.push(fields.span.clone(), message, Some(help.into()));
             return None;
@@ -139,6 +144,17 @@ fn wanted(mut fields: Fields<'_, '_>) -> BTreeMap<String, Located<OptionValue>> 
     found
 }
 
+fn version(fields: &mut Fields<'_, '_>, text: &Located<String>) -> Option<DependencySource> {
+    match text.parse() {
+        Ok(required) => Some(DependencySource::Version(required)),
+        Err(error) => {
+            let help = ParseRequirementError::HELP.to_owned();
+            fields.errors.push(text.span.clone(), error.to_string(), Some(help));
+            None
+        }
+    }
+}
+
 fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
     let url = fields.string("git")?;
     // Relative to anything: that is for whoever knows where the package is.
@@ -152,7 +168,8 @@ fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
         let message = format!("`{}` is no commit, tag or branch", **rev);
         fields.errors.push(rev.span.clone(), message, None);
     }
-    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value) })
+    let submodules = fields.boolean("submodules").unwrap_or(false);
+    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value), submodules })
 }
 
 fn url(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
