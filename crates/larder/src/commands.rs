@@ -12,6 +12,7 @@ pub mod notify;
 mod records;
 pub mod runs;
 pub mod scaffold;
+mod showing;
 pub mod status;
 pub mod update;
 pub mod upkeep;
@@ -82,6 +83,7 @@ impl App {
             },
             environment: self.environment.clone(),
             store: self.store.clone(),
+            here: std::path::absolute(here()).ok(),
         };
         Session::new(settings, self.processes.clone())
     }

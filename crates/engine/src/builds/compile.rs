@@ -78,9 +78,8 @@ impl Compile {
         arguments.extend(source);
         if self.gnu_like {
             arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
-            if cx.options.color {
-                arguments.push(text("-fdiagnostics-color=always"));
-            }
+            // Recorded with what it says; whoever shows that takes colours out where none are wanted.
+            arguments.push(text("-fdiagnostics-color=always"));
             if self.trace_args.iter().any(|argument| takes_seed(argument)) {
                 // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
