@@ -110,6 +110,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let mut resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
     resolution.baked = checkouts::baked(&store);
+    resolution.fetcher = Some(Arc::new(checkouts::Web));
     let mut app = App {
         ui: Arc::new(ui),
         global: cli.global,

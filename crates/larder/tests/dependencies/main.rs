@@ -1,5 +1,8 @@
 //! Git dependencies, the lock file and the directory of packages.
 
+mod archives;
+mod overlays;
+
 use std::{
     fs,
     path::Path,
