@@ -80,7 +80,7 @@ pub(super) fn is_path(text: &str) -> bool {
 pub(super) fn signed(line: &str) -> Option<(usize, bool)> {
     let (name, _) = line.split_once(": ")?;
     let base = name.rsplit('/').next().unwrap_or(name);
-    let linker = ["ld", "mold", "collect2"].iter().any(|tool| base == *tool)
+    let linker = ["ld", "mold", "collect2"].contains(&base)
         || ["ld.", "ld64."].iter().any(|start| base.starts_with(start))
         || base.ends_with("-ld")
         || base.contains("-ld.");
