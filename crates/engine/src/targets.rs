@@ -8,6 +8,7 @@ mod compile;
 mod files;
 mod link;
 mod said;
+mod test;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -39,6 +39,7 @@ pub use self::{
     program::Program,
 };
 use crate::{environment::Environment, flags::Flags, sandbox::Sandbox};
+pub(crate) use libraries::{LIST as LIST_LIBRARIES, is_dynamic, listed as listed_libraries};
 
 /// Something a tool is for: also its key under `[toolchain]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,10 +10,12 @@ pub mod history;
 pub mod log;
 pub mod notify;
 mod records;
+pub mod run;
 pub mod runs;
 pub mod scaffold;
 mod showing;
 pub mod status;
+pub mod test;
 pub mod update;
 pub mod upkeep;
 pub mod why;
@@ -142,7 +144,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
     let looks = match command {
         Command::Build(_)
         | Command::Query(_)
-        | Command::Exec(_)
+        | Command::Run(_)
         | Command::Test(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
@@ -178,8 +180,8 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Graph(arguments) => graph::graph(app, &arguments),
         Command::Build(arguments) => build::build(app, &arguments),
         Command::Query(arguments) => build::query(app, &arguments),
-        Command::Exec(arguments) => build::exec(app, &arguments),
-        Command::Test(arguments) => build::test(app, &arguments),
+        Command::Run(arguments) => run::run(app, &arguments),
+        Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),

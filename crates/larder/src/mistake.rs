@@ -175,7 +175,7 @@ mod tests {
             cache: CacheOptions::default(),
             sandbox: None,
             resolution: Resolution::default(),
-            test: false,
+            tests: None,
         }
     }
 

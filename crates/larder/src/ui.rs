@@ -3,6 +3,7 @@
 
 mod json;
 mod steps;
+mod tested;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -17,6 +17,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use arguments::{refused_argument, refused_link_argument};
@@ -155,6 +156,8 @@ pub struct Executable {
     pub test: bool,
     /// Its arguments as a test.
     pub test_args: Vec<Located<Template>>,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// `[[command]]`
@@ -185,6 +188,8 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// A file or directory that a command makes. The names of directories are declared with a final `/`.

@@ -226,6 +226,7 @@ impl Step {
         let all = inputs.artifacts.iter().chain(&self.prerequisites);
         Action {
             package: self.place.name.clone(),
+            runs_in: Default::default(),
             program: tool.program(cx),
             tools: Vec::new(),
             arguments: [tool.arguments.clone(), arguments].concat(),

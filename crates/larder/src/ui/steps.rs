@@ -1,11 +1,9 @@
 //! The steps of a build, as people read them.
 
-use std::time::Duration;
-
 use larder_engine::event::{Ended, Event, Reporter, Status, StepCounts, StepName};
 use larder_runs::sanitise::{Colours, Sanitiser};
 
-use super::{Shown, Ui, json::event_json, seconds, style};
+use super::{Shown, Ui, json::event_json, style};
 
 impl Ui {
     fn live(&self, progress: &StepCounts, step: StepName<'_>) {
@@ -85,24 +83,6 @@ impl Ui {
         }
         self.say(&text);
     }
-
-    fn tested(&self, target: &str, failure: Option<&str>, output: &str, took: Duration) {
-        let took = seconds(took);
-        match failure {
-            None if self.quiet => {}
-            None => {
-                self.say(&format!("{} {target} {took}", self.paint(style::GREEN, "passed")));
-                if self.verbose && !output.is_empty() {
-                    self.say(output);
-                }
-            }
-            Some(failure) => {
-                let word = self.paint(style::RED, "failed");
-                let output = if output.is_empty() { String::new() } else { format!("\n{output}") };
-                self.say(&format!("{word} {target} {took}: {failure}{output}"));
-            }
-        }
-    }
 }
 
 /// Appends what a command printed, made fit to show.
@@ -146,9 +126,7 @@ impl Reporter for Ui {
             }
             Event::Started { step, counts: progress } => self.live(progress, *step),
             Event::Ended { step, ended, counts: progress } => self.ended(*step, ended, progress),
-            Event::Tested { target, failure, output, took } => {
-                self.tested(target, *failure, output, *took);
-            }
+            Event::Tested { target, tested } => self.tested(target, tested),
             Event::Note { level, message } => self.note(*level, message),
         }
     }

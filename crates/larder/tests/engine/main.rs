@@ -1,5 +1,6 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod cached_tests;
 mod defaults;
 mod diagnostics;
 mod disk;
@@ -13,3 +14,4 @@ mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod testing;

@@ -131,12 +131,12 @@ impl Sources {
     }
 
     /// Requirements that a package set resolves, by `PACKAGE/DEPENDENCY`.
-    fn requirements(&self) -> BTreeMap<String, &str> {
+    fn requirements(&self) -> BTreeMap<String, String> {
         let mut requirements = BTreeMap::new();
         for (user, package) in &self.packages {
             for (name, declared) in &package.manifest.dependencies {
                 if let DependencySource::Version(version) = &declared.from {
-                    requirements.insert(format!("{user}/{name}"), version.as_str());
+                    requirements.insert(format!("{user}/{name}"), version.to_string());
                 }
             }
         }

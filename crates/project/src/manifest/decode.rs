@@ -1,6 +1,6 @@
 //! From TOML to [`Document`], with every mistake found in one go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
@@ -10,6 +10,7 @@ use super::{
     keys::{self, Keys},
 };
 use crate::{
+    age::Age,
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     path::{BuildPath, RootPath},
     table::{Errors, Fields, parse},
@@ -138,13 +139,29 @@ fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
         let help = "`defines` are for its own sources".to_owned();
         fields.errors.push(value.span(), message, Some(help));
     }
+    let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
-        test: fields.boolean("test").unwrap_or(false),
+        test,
         test_args: fields.templates("test-args"),
+        timeout: timeout(&mut fields, test),
     };
     fields.finish();
     Some(Written { target, keys })
+}
+
+/// The key `timeout`, which only a test has.
+fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
+    let text = fields.string("timeout")?;
+    let help = "write how long the test may run, such as timeout = \"30s\" or \"5m\"";
+    let (message, help) = match text.parse::<Age>() {
+        Ok(age) if !age.duration().is_zero() && test => return Some(age.duration()),
+        Ok(age) if age.duration().is_zero() => ("a timeout of no time at all".to_owned(), help),
+        Ok(_) => ("`timeout` is for tests".to_owned(), "add test = true, or leave it out"),
+        Err(_) => (format!("`{}` is no length of time", *text), help),
+    };
+    fields.errors.push(text.span, message, Some(help.to_owned()));
+    None
 }
 
 fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
@@ -152,6 +169,7 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
     fields.what = format!("command `{}`", *name);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
+    let test = fields.boolean("test").unwrap_or(false);
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
@@ -164,7 +182,8 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         system_files: system_files(&mut fields),
         probes: probes(&mut fields),
         always: fields.boolean("always").unwrap_or(false),
-        test: fields.boolean("test").unwrap_or(false),
+        test,
+        timeout: timeout(&mut fields, test),
     };
     let (span, what) = (fields.span.clone(), fields.what.clone());
     if command.run.is_empty() {

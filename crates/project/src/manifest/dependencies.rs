@@ -11,6 +11,7 @@ use crate::{
     name::is_name,
     repository::Repository,
     table::Fields,
+    version::{ParseRequirementError, Requirement},
 };
 
 /// One entry of `[dependencies]`.
@@ -35,6 +36,8 @@ pub enum DependencySource {
         url: String,
         /// A commit, tag or branch.
         rev: Option<String>,
+        /// Whether its submodules are fetched with it.
+        submodules: bool,
     },
     /// An archive.
     Archive {
@@ -46,7 +49,7 @@ pub enum DependencySource {
         strip: Option<u32>,
     },
     /// A version requirement, resolved inside a package set.
-    Version(String),
+    Version(Requirement),
 }
 
 /// Where an archive is.
@@ -69,8 +72,9 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
             continue;
         }
         let declared = match value.get_ref() {
-            DeValue::String(version) => {
-                Some((DependencySource::Version(version.to_string()), None))
+            DeValue::String(_) => {
+                let text = fields.expect_string(value);
+                text.and_then(|text| version(&mut fields, &text)).map(|from| (from, None))
             }
             DeValue::Table(_) => {
                 let span = value.span();
@@ -108,12 +112,13 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
         [false, true, false, false] => git(&mut fields),
         [false, false, true, false] => url(&mut fields),
         [false, false, false, true] => {
-            fields.string("version").map(|version| DependencySource::Version(version.value))
+            let text = fields.string("version");
+            text.and_then(|text| version(&mut fields, &text))
         }
         _ => {
             let message =
                 format!("{} needs exactly one of path, git, url and version", fields.what);
-            let help = "`rev` goes with `git`; `sha256` or `blake3` with `url`, and with the \
+            let help = "`rev` and `submodules` go with `git`; `sha256` or `blake3` with `url`, and with the \
                         `path` of an archive";
             fields.errors.push(fields.span.clone(), message, Some(help.into()));
             return None;
@@ -121,6 +126,17 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
     };
     fields.finish();
     from.map(|from| (from, manifest))
+}
+
+fn version(fields: &mut Fields<'_, '_>, text: &Located<String>) -> Option<DependencySource> {
+    match text.parse() {
+        Ok(required) => Some(DependencySource::Version(required)),
+        Err(error) => {
+            let help = ParseRequirementError::HELP.to_owned();
+            fields.errors.push(text.span.clone(), error.to_string(), Some(help));
+            None
+        }
+    }
 }
 
 fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
@@ -136,7 +152,8 @@ fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
         let message = format!("`{}` is no commit, tag or branch", **rev);
         fields.errors.push(rev.span.clone(), message, None);
     }
-    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value) })
+    let submodules = fields.boolean("submodules").unwrap_or(false);
+    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value), submodules })
 }
 
 fn url(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {

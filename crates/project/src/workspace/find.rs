@@ -17,6 +17,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::{self, Dependency, DependencySource, Document, Manifest},
     place::Place,
+    version::Answer,
 };
 
 /// Reads all manifests, those of one distance from the root at a time, so that what a distance needs
@@ -176,8 +177,8 @@ impl Finder {
                     }
                 }
             }
-            DependencySource::Version(_) => match self.dependencies.packages() {
-                Some(packages) => (in_set(name, packages)?, None),
+            DependencySource::Version(required) => match self.dependencies.packages() {
+                Some(packages) => (in_set(name, required, packages)?, None),
                 None => {
                     self.keep(name, overlay);
                     return Ok(None);
@@ -213,12 +214,40 @@ impl Finder {
     }
 
     fn finish(mut self) -> Result<(Workspace, Dependencies), Diagnostics> {
+        self.errors.extend(wrong_versions(&self.workspace));
         if !self.errors.is_empty() {
             return Err(Diagnostics(self.errors));
         }
         self.workspace.checkouts = self.dependencies.checkouts();
         Ok((self.workspace, self.dependencies))
     }
+}
+
+/// The versions that do not satisfy what is required of them.
+fn wrong_versions(workspace: &Workspace) -> Vec<Diagnostic> {
+    let mut wrong = Vec::new();
+    for user in &workspace.packages {
+        for (name, declared) in &user.manifest.dependencies {
+            let DependencySource::Version(required) = &declared.from else { continue };
+            let Some(package) = workspace.package_named(name) else { continue };
+            let package = &workspace.packages[package];
+            let (version, file) = (&package.manifest.package.version, &package.manifest.source);
+            let (user_name, file) = (&user.place.name, file.path.display());
+            let why = match required.admits(version) {
+                Answer::Satisfied => continue,
+                _ if version.is_empty() => format!("{file} gives it no version"),
+                Answer::Missed => format!("{file} says that it is {version}"),
+                Answer::Incomparable => format!(
+                    "{file} says that it is {version}, which is no version that could be compared"
+                ),
+            };
+            let message = format!("`{user_name}` needs `{name}` {required}, but {why}");
+            let help = "put another version there, or let the requirement admit this one; \"*\" admits any";
+            let diagnostic = Diagnostic::new(message).help(help);
+            wrong.push(diagnostic.at(&user.manifest.source, declared.span.clone()));
+        }
+    }
+    wrong
 }
 
 impl Known {
