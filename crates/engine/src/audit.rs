@@ -257,6 +257,7 @@ impl Elsewhere {
                 packages_use_it: Some(true),
                 ..StoreSettings::default()
             },
+            ..Settings::default()
         };
         Ok(Some(Self {
             session: Session::new(settings, session.processes.clone()),

@@ -197,6 +197,7 @@ mod tests {
             slots: Slots { local: 2, ..Slots::default() },
             environment: Arc::new(environment),
             store: StoreSettings { off: true, ..StoreSettings::default() },
+            ..Settings::default()
         };
         let session = Session::new(settings, Arc::default());
         let build = |reporter: Arc<dyn Reporter>| {

@@ -3,6 +3,7 @@
 mod cached_tests;
 mod conditions;
 mod defaults;
+mod diagnostics;
 mod disk;
 mod flags;
 mod interrupts;
