@@ -6,6 +6,7 @@
 
 mod ask;
 mod compiler;
+mod family;
 mod find;
 mod identities;
 mod lean;
@@ -36,6 +37,7 @@ use self::{
 };
 pub use self::{
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
+    family::families,
     find::{ToolError, find_tool},
     identities::machine,
     pkg_config::Uses,

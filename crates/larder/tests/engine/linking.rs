@@ -208,6 +208,17 @@ fn a_library_of_headers_gives_its_users_all_but_a_file() {
 }
 
 #[test]
+fn a_library_of_headers_may_have_cases() {
+    let project = Project::new(&format!(
+        "{HEADERS}includes = [\"include\"]\n[[library.case]]\nwhen = {{ os = \"linux\" }}\n\
+         includes = [\"more\"]\npublic-defines = [\"CASE=1\"]\n"
+    ));
+    project.file("main.c", prints("#include <a.h>\n#include <b.h>", "A + B + CASE"));
+    project.file("include/a.h", "#define A 100\n").file("more/b.h", "#define B 10\n");
+    assert_eq!(printed(&project), "111");
+}
+
+#[test]
 fn mistakes_in_a_library_of_headers_are_said() {
     for (keys, said) in [
         ("", "library `h` has no sources"),

@@ -1,7 +1,9 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
 mod cached_tests;
+mod conditions;
 mod defaults;
+mod diagnostics;
 mod disk;
 mod flags;
 mod interrupts;
