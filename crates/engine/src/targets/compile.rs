@@ -70,7 +70,7 @@ impl Maker<'_> {
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
-        let of_system = self.to_compile(package, &objects.system)?;
+        let of_system = self.uses_for_compiling(package, &objects.system)?;
         let first = self.first_arguments(package, role);
         let last = self.flags(package, self.flags.compiling(language));
         let asked: Vec<String> =

@@ -111,7 +111,7 @@ impl Maker<'_> {
         let known = self.errors.len();
         let link_args = self.said(&package, &linked.link_args);
         let weak_args = self.said(&package, &linked.weak_link_args);
-        let of_system = self.to_link(&package, &linked.system)?;
+        let of_system = self.uses_for_linking(&package, &linked.system)?;
         let said = || link_args.iter().chain(&of_system.arguments).chain(&weak_args);
         let role = if cxx { Role::Cxx } else { Role::Cc };
         let first = self.first_arguments(&package, role);

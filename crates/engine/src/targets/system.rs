@@ -8,7 +8,7 @@ use crate::toolchain::{ToolError, Uses};
 
 impl Maker<'_> {
     /// What those who use libraries of the system are given to compile: for headers of others.
-    pub(super) fn to_compile(
+    pub(super) fn uses_for_compiling(
         &mut self,
         package: &Package,
         libraries: &[SystemLibrary],
@@ -20,7 +20,7 @@ impl Maker<'_> {
     }
 
     /// What they are given to link.
-    pub(super) fn to_link(
+    pub(super) fn uses_for_linking(
         &mut self,
         package: &Package,
         libraries: &[SystemLibrary],
