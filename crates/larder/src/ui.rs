@@ -115,6 +115,11 @@ impl Ui {
         wants_color(self.color_choice, terminal, self.no_color)
     }
 
+    /// Whether everything is shown.
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Whether events go to standard output.
     pub fn json(&self) -> bool {
         self.json

@@ -2,12 +2,14 @@
 
 mod arguments;
 mod ci;
+pub mod config;
 mod decode;
 mod template;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub use ci::{Ci, CiJob};
+pub use config::Config;
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -39,6 +41,8 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[[config]]`
+    pub configs: Vec<Config>,
     /// `[ci]`
     pub ci: Ci,
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use larder_project::path::PortablePath;
-use larder_trace::{DiscoveredInput, Outputs, Searched};
+use larder_trace::{Content, DiscoveredInput, Outputs, Searched};
 
 use super::{Inputs, Step, Work};
 use crate::{
-    builds::SearchPath,
+    builds::{CheckProgram, SearchPath},
     context::Context,
     grounds::Source,
     search::{Asked, Outcome, Search, includers, names_of},
@@ -19,6 +19,7 @@ impl Work {
         match self {
             Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
+            Self::Check(check) => Some((&check.search, true)),
             _ => None,
         }
         .filter(|(search, _)| !search.directories.is_empty())
@@ -32,13 +33,15 @@ impl Step {
         cx: &Context,
         inputs: Inputs<'_>,
         discovered: &[DiscoveredInput],
+        looked_for: &[String],
     ) -> Option<Searched> {
         let (path, includes) = self.work.search_path()?;
-        let source = self.portable(cx, inputs.artifacts.first()?);
+        let source = self.source(cx, inputs);
         let found: Vec<&str> = discovered.iter().map(|input| input.path.as_str()).collect();
         let mut names = path.names.clone();
         if includes {
-            let own = found.iter().copied().filter(|path| !path.starts_with('/'));
+            let own =
+                found.iter().copied().filter(|path| !path.starts_with('/') || self.scans(path));
             let mut asked = Asked::default();
             for path in own.map(PortablePath::recorded).chain([source.clone()]) {
                 let Ok(path) = cx.places.find(&self.place, &path) else { continue };
@@ -47,6 +50,14 @@ impl Step {
                 asked.included.extend(more.included.iter().cloned());
             }
             asked.included.extend(path.names.iter().cloned());
+            if let Work::Check(check) = &self.work {
+                if let CheckProgram::Text(program) = &check.program {
+                    asked.scan(program.as_bytes());
+                }
+                // Each of them decides the answer where it is not there.
+                asked.probed.append(&mut asked.included);
+                asked.probed.extend(looked_for.iter().cloned());
+            }
             let search = Search {
                 directories: &path.directories,
                 includers: &[],
@@ -86,9 +97,22 @@ impl Step {
         searched: &Searched,
         record: &Outputs,
     ) -> Option<Outcome> {
-        let source = self.portable(cx, inputs.artifacts.first()?);
+        let source = self.source(cx, inputs);
         let found: Vec<&str> = record.discovered.iter().map(|input| input.path.as_str()).collect();
         self.search(cx, searched, &source, &found)
+    }
+
+    /// The file that the work begins to read with; for the program of a check that is in no file, the
+    /// package's directory, in which it is compiled.
+    fn source(&self, cx: &Context, inputs: Inputs<'_>) -> PortablePath {
+        let first = inputs.artifacts.first();
+        first.map_or_else(|| PortablePath::recorded(""), |source| self.portable(cx, source))
+    }
+
+    /// Whether a file outside of the packages is read for what it asks for. The headers of the system are
+    /// where the answers to checks come from.
+    fn scans(&self, path: &str) -> bool {
+        matches!(self.work, Work::Check(_)) && Content::of_source(path) == Content::Text
     }
 
     fn search(

@@ -71,7 +71,7 @@ impl Maker<'_> {
                 };
                 (command, inputs)
             }
-            Kind::Objects(_) | Kind::Archive(_) => return None,
+            Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => return None,
         };
         Some(run_test(owner, &flatten(self.cx, inputs.jobs), command))
     }

@@ -15,12 +15,15 @@ use larder_project::{
 };
 use larder_trace::BuildTrace;
 
-use super::{Maker, TargetJob, files::flatten};
+use super::{
+    Maker, TargetJob,
+    files::{first, flatten},
+};
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
-    job::{Built, Failed, Job},
+    job::Job,
     search::IncludeArguments,
     toolchain::Compiler,
 };
@@ -100,7 +103,7 @@ impl Maker<'_> {
     }
 
     /// A directory, as records of a package call it; it ends in `/`.
-    fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
+    pub(super) fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
         let (owner, built, path) = directory.place();
         let owner = self.package(owner);
         let path = match path {
@@ -226,12 +229,12 @@ impl Maker<'_> {
 }
 
 /// The name of a directory that is written with a final `/`.
-fn without_slash(directory: &PortablePath) -> &str {
+pub(super) fn without_slash(directory: &PortablePath) -> &str {
     directory.as_str().trim_end_matches('/')
 }
 
 /// Where a compiler looks for headers, in order.
-fn search_path(
+pub(super) fn search_path(
     includes: Vec<PortablePath>,
     arguments: &[String],
     compiler: &Compiler,
@@ -251,12 +254,4 @@ fn search_path(
     let names = given.names;
     let system = if given.no_standard { Vec::new() } else { standard };
     SearchPath { own: includes, directories, system, names }
-}
-
-/// The first of some artifacts.
-fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
-    all.map(|built| {
-        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
-        Ok(Built { value: value.clone(), trace: (**part).clone() })
-    })
 }

@@ -60,9 +60,9 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
-    /// Show build output of this level and above
-    #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
-    log_level: LogLevel,
+    /// Show build output of this level and above: info, when absent, and trace with -v
+    #[arg(long, value_name = "L", value_enum)]
+    log_level: Option<LogLevel>,
     /// Fail when there is build output of this level or above
     #[arg(long, value_name = "L", value_enum)]
     fail_level: Option<LogLevel>,
@@ -282,7 +282,9 @@ pub fn run(
     request: &BuildRequest,
 ) -> Result<(BuildReport, Exit), Failure> {
     let ui = &app.ui;
-    ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
+    let usual = if ui.verbose() { Level::Trace } else { Level::Info };
+    let log_level = options.log_level.map_or(usual, Level::from);
+    ui.show(Shown { explain: options.explain, log_level });
     app.ends_commands()?;
     let session = app.session(options.jobs);
     let reporter: Arc<dyn Reporter> = ui.clone();

@@ -1,5 +1,6 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod checks;
 mod disk;
 mod interrupts;
 mod languages;

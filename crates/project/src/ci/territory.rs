@@ -122,8 +122,12 @@ pub fn spelled(manifest: &Manifest) -> impl Iterator<Item = &str> {
         let inputs = compiled.inputs.iter().map(|input| &input.path);
         compiled.sources.iter().chain(&compiled.includes).chain(inputs)
     });
+    let configs = manifest.configs.iter().flat_map(|config| {
+        let files = config.template.iter().chain(&config.compiling.inputs);
+        config.compiling.includes.iter().chain(files.map(|input| &input.path))
+    });
     let commands = manifest.commands.iter().flat_map(|command| &command.inputs);
-    let all = compiled.chain(commands.map(|input| &input.path));
+    let all = compiled.chain(configs).chain(commands.map(|input| &input.path));
     all.filter_map(|path| path.as_literal()).map(|path| path.trim_start_matches("./"))
 }
 

@@ -36,6 +36,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
     let commands = top.tables("command", command);
+    let configs = top.tables("config", super::config::config);
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -47,6 +48,7 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
             libraries,
             executables,
             commands,
+            configs,
             ci,
             source,
         }),

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument, Plan,
-    Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
+    Argument, Command, Config, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument,
+    Plan, Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
@@ -19,6 +19,7 @@ mod names;
 enum Resolved {
     Compiled(Own),
     Command(Command),
+    Config(Box<Config>),
 }
 
 /// Everything that a library or an executable names itself.
@@ -60,6 +61,12 @@ impl Plan {
                     }
                     None
                 }
+                Resolved::Config(config) => {
+                    for id in entry.ids() {
+                        self.targets[id.index()].kind = Kind::Config(config.clone());
+                    }
+                    None
+                }
             });
         }
         if errors.is_empty() {
@@ -88,6 +95,9 @@ impl Plan {
                 names.command(&manifest.commands[index], &mut command);
                 Resolved::Command(command)
             }
+            Declared::Config(index) => {
+                Resolved::Config(Box::new(names.config(&manifest.configs[index])))
+            }
         }
     }
 
@@ -96,7 +106,7 @@ impl Plan {
             match &mut self.targets[id.index()].kind {
                 Kind::Archive(archive) => archive.libraries = libraries.to_vec(),
                 Kind::Linked(linked) => linked.direct_libraries = libraries.to_vec(),
-                Kind::Objects(_) | Kind::Command(_) => {}
+                Kind::Objects(_) | Kind::Command(_) | Kind::Config(_) => {}
             }
         }
     }
@@ -166,7 +176,7 @@ impl Plan {
                         linked.test =
                             test.take().map(|arguments| Test { arguments, loads: Vec::new() });
                     }
-                    Kind::Archive(_) | Kind::Command(_) => {}
+                    Kind::Archive(_) | Kind::Command(_) | Kind::Config(_) => {}
                 }
             }
         }
@@ -206,7 +216,7 @@ impl Plan {
                     named.push(id);
                     named.extend(test.arguments.iter().flat_map(Argument::targets));
                 }
-                Kind::Objects(_) | Kind::Archive(_) => continue,
+                Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => continue,
             }
             let loads = self.loaded_by(&named);
             match &mut self.targets[id.index()].kind {
@@ -216,7 +226,7 @@ impl Plan {
                         test.loads = loads;
                     }
                 }
-                Kind::Objects(_) | Kind::Archive(_) => {}
+                Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => {}
             }
         }
     }

@@ -6,8 +6,8 @@ use crate::{
     manifest::{self, Compiled, Piece, Template},
     name::TargetName,
     plan::{
-        Argument, BuiltIn, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind,
-        Language, Made, PackageId, Part, Plan, Program, Source, TargetId,
+        Argument, BuiltIn, Command, Config, Declared, Directory, DirectoryAt, Files, Form, Input,
+        Kind, Language, Made, PackageId, Part, Plan, Program, Source, TargetId,
     },
 };
 
@@ -60,6 +60,20 @@ impl Names<'_> {
             }
             command.arguments = arguments.iter().map(|word| self.argument(word)).collect();
         }
+    }
+
+    /// A config with everything that it names.
+    pub fn config(&mut self, declared: &manifest::Config) -> Config {
+        let compiling = &declared.compiling;
+        let template = declared.template.iter().flat_map(|template| self.input(template, false));
+        let template = template.last();
+        let inputs = compiling.inputs.iter().flat_map(|input| self.input(input, false)).collect();
+        let includes = compiling.includes.iter().filter_map(|template| {
+            let found = self.directory(template);
+            self.keep(found, template)
+        });
+        let includes = includes.collect();
+        Config { declared: declared.clone(), template, includes, inputs }
     }
 
     /// An argument of a command or a test.
