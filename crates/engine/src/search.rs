@@ -22,7 +22,7 @@ use larder_trace::{ContentHash, DiscoveredInput, Searched};
 
 use self::listings::{Kind, Listing, hash_of};
 pub use self::{
-    arguments::{IncludeArguments, LinkArguments},
+    arguments::{IncludeArguments, LinkArguments, Typed},
     listings::Listings,
     scan::{ANY, Asked},
 };

@@ -19,6 +19,8 @@ pub struct Place {
     prefix: String,
     /// Its build directory from the root, ending in `/`.
     build_prefix: String,
+    /// Its manifest from the root.
+    manifest: RootPath,
 }
 
 /// Stands for a package's build directory in a portable path.
@@ -36,7 +38,15 @@ impl Place {
             true => ".larder/build/".to_owned(),
             false => format!(".larder/build/@{name}/"),
         };
-        Self { name: name.to_owned(), directory: directory.to_owned(), prefix, build_prefix }
+        let manifest = RootPath(concat(&[&prefix, FILE_NAME]));
+        let (name, directory) = (name.to_owned(), directory.to_owned());
+        Self { name, directory, prefix, build_prefix, manifest }
+    }
+
+    /// The same place of a package whose manifest is at `path`, an absolute one, in another package.
+    #[must_use]
+    pub fn with_manifest(self, root: &Path, path: &Path) -> Self {
+        Self { manifest: RootPath(from_root(root, &path.to_string_lossy()).into()), ..self }
     }
 
     /// Returns the path from the root of a file of the package.
@@ -48,8 +58,8 @@ impl Place {
     }
 
     /// Returns the path from the root of the package's manifest.
-    pub fn manifest(&self) -> RootPath {
-        RootPath(concat(&[&self.prefix, FILE_NAME]))
+    pub fn manifest(&self) -> &RootPath {
+        &self.manifest
     }
 
     /// Returns the path from the root of a directory of the package, without a final `/`.

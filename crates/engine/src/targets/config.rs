@@ -149,7 +149,8 @@ impl Maker<'_> {
         }
         let option =
             |path: &PortablePath| vec![Piece::Text("-I".to_owned()), Piece::Path(path.clone())];
-        let headers = search_path(includes.clone(), &trace_args, &compiler, compiling.cxx);
+        let headers =
+            search_path([includes.clone(), Vec::new()], &trace_args, &compiler, compiling.cxx);
         let asked = AskedCompiler {
             compiler: ToolUse::new(compiler.path.clone(), &identity),
             cxx: compiling.cxx,

@@ -93,7 +93,7 @@ impl Driver<'_> {
                 }
                 None => {
                     answers.dependency_file = stdout.contains("--dependency-file");
-                    let script = self.run(&["-Wl,--verbose", "-o", &output]);
+                    let script = self.run(&["-nostdlib", "-Wl,--verbose", "-o", &output]);
                     let script = script.map_or(String::new(), |(stdout, _)| stdout);
                     answers.library_directories = said.library_directories(&script);
                 }

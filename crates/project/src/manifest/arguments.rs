@@ -1,18 +1,18 @@
 //! Compiler arguments that larder gives itself, and that a manifest may not give.
 
-use crate::diagnostic::Located;
+use crate::{diagnostic::Located, table::Fields};
 
 const DEPENDENCIES: &str = "larder itself asks the compiler which headers it reads, and with this it would no longer learn of them; leave it out";
 const OUTPUT: &str = "larder itself says what is compiled to which file; leave it out";
 
-/// Returns the arguments among `arguments` that are refused, each with a message and the reason.
-pub(super) fn refused(
-    arguments: &[Located<String>],
-) -> impl Iterator<Item = (&Located<String>, String, &'static str)> {
-    arguments.iter().filter_map(|argument| {
-        let reason = reason(argument)?;
-        Some((argument, format!("`{}` cannot be a compiler argument here", **argument), reason))
-    })
+/// Says which of `arguments` are refused, and why.
+pub(super) fn check(fields: &mut Fields<'_, '_>, arguments: &[Located<String>]) {
+    for argument in arguments {
+        if let Some(reason) = reason(argument) {
+            let message = format!("`{}` cannot be a compiler argument here", **argument);
+            fields.errors.push(argument.span.clone(), message, Some(reason.to_owned()));
+        }
+    }
 }
 
 fn reason(argument: &str) -> Option<&'static str> {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
+    manifest::Arguments,
     name::{Facet, TargetName},
     path::BuildPath,
     workspace::Package,
@@ -149,10 +150,11 @@ fn unconnected(
             sources: Vec::new(),
             exclude: Vec::new(),
             includes: Vec::new(),
+            system_includes: Vec::new(),
             inputs: Vec::new(),
             reads: Vec::new(),
             weak_args: Vec::new(),
-            trace_args: Vec::new(),
+            arguments: Arguments::default(),
             position_independent: false,
         }),
     }

@@ -1,5 +1,7 @@
 //! Git dependencies, the lock file and the directory of packages.
 
+mod overlays;
+
 use std::{
     fs,
     path::Path,
