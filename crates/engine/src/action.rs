@@ -36,9 +36,9 @@ pub struct Action {
     pub outputs: Vec<Output>,
     /// How it tells of further inputs.
     pub discovery: Discovery,
-    /// Whether arguments that are too long for a command line may come from a response file, as
-    /// compilers, linkers and archivers read them (`@FILE`).
-    pub response_file: bool,
+    /// Where arguments that are too long for a command line may come from a response file, as compilers,
+    /// linkers and archivers read them (`@FILE`): how many of them stay before it.
+    pub response_file: Option<usize>,
     /// How much it may take.
     pub limits: Limits,
 }

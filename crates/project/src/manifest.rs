@@ -20,6 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
 pub use config::Config;
 pub use dependencies::{Dependency, DependencySource};

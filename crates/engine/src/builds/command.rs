@@ -118,7 +118,7 @@ impl CommandBuild {
             tools: self.tools.iter().map(|tool| tool.program(cx)).collect(),
             outputs: outputs.to_vec(),
             discovery: Discovery::None,
-            response_file: false,
+            response_file: None,
             limits: Default::default(),
         })
     }

@@ -58,7 +58,7 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
         searched: Vec::new(),
         outputs: Vec::new(),
         discovery: Discovery::None,
-        response_file: false,
+        response_file: None,
         limits: Default::default(),
     };
     cx.executor.execute(&action, &owner.bench(staging.path()))

@@ -16,7 +16,7 @@ use crate::{
     action::{Action, Discovery},
     depfile,
     environment::Environment,
-    process::{ProcessError, Processes, Spec},
+    process::{ProcessError, Processes, ResponseFile, Spec},
     sandbox::{Sandbox, View},
 };
 
@@ -39,7 +39,9 @@ impl LocalExecutor {
             arguments: render::arguments(action, bench)?,
             directory: bench.place.directory.clone(),
             environment: render::environment(action, bench, &self.environment),
-            response_file: action.response_file.then(|| bench.staging.join("arguments.rsp")),
+            response_file: action
+                .response_file
+                .map(|first| ResponseFile { path: bench.staging.join("arguments.rsp"), first }),
             limits: action.limits,
         })
     }

@@ -241,13 +241,13 @@ impl Step {
             package: self.place.name.clone(),
             program: tool.program(cx),
             tools: Vec::new(),
-            arguments,
+            arguments: [tool.arguments.clone(), arguments].concat(),
             environment: BTreeMap::new(),
             inputs: all.map(|artifact| (self.portable(cx, artifact), artifact.hash)).collect(),
             searched: Vec::new(),
             outputs: self.outputs.clone(),
             discovery: Discovery::None,
-            response_file: false,
+            response_file: None,
             limits: Limits::default(),
         }
     }

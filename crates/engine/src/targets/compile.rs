@@ -25,7 +25,7 @@ use crate::{
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
     job::Job,
     search::{IncludeArguments, Typed},
-    toolchain::Compiler,
+    toolchain::{Compiler, Role},
 };
 
 /// A source: where its object goes, where it comes from, and its language.
@@ -69,8 +69,14 @@ impl Maker<'_> {
     ) -> Option<Compile> {
         let traced = objects.arguments.of(language);
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let given: Vec<String> = weak.chain(traced).cloned().collect();
-        let (compiler, identity) = self.compiler(package, language == Language::Cxx, &given)?;
+        let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
+        let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
+        let first = self.first_arguments(package, role);
+        let last = self.flags(package, self.flags.compiling(language));
+        let asked: Vec<String> = of_manifest.iter().cloned().chain(last.here()).collect();
+        let (compiler, identity) = self.compiler(package, role, &asked)?;
+        let given: Vec<String> =
+            first.portable().chain(of_manifest).chain(last.portable()).collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
         let [includes, system] = [&objects.includes, &objects.system_includes].map(|directories| {
             let portable = |directory| self.portable(package, directory);
@@ -104,8 +110,13 @@ impl Maker<'_> {
                 depends_on = depends_on.mix(BuildTrace::list(name, &names));
             }
         }
-        let tool = ToolUse::new(compiler.path.clone(), &identity);
+        depends_on = depends_on.mix_all(last.traces.iter().cloned());
+        let tool = ToolUse {
+            arguments: first.arguments().collect(),
+            ..ToolUse::new(compiler.path.clone(), &identity)
+        };
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
+        compile.last_args = last.arguments().collect();
         compile.search =
             search_path([includes, system], &given, &compiler, language == Language::Cxx);
         Some(compile)
@@ -232,6 +243,9 @@ impl Maker<'_> {
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
+        let languages = [Language::C, Language::Cxx, Language::Plain];
+        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
+        groups.extend(self.files_of_flags(id, variables, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }

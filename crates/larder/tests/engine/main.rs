@@ -3,6 +3,7 @@
 mod checks;
 mod defaults;
 mod disk;
+mod flags;
 mod interrupts;
 mod languages;
 mod laws;

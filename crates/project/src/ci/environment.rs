@@ -82,8 +82,9 @@ impl Sources {
         }
         if toolchain {
             let missing = || Diagnostic::new("the tools were not identified").failed();
-            let Machine { tools, variables } = self.machine.as_ref().ok_or_else(missing)?;
-            trace = trace.mix(tools.clone()).mix(self.variables_trace(variables));
+            let Machine { tools, flags, variables } = self.machine.as_ref().ok_or_else(missing)?;
+            trace = trace.mix(tools.clone()).mix_all(flags.iter().cloned());
+            trace = trace.mix(self.variables_trace(variables));
         }
         trace = trace.mix(self.lock()?);
         for (name, package) in &self.packages {

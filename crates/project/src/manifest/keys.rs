@@ -82,6 +82,7 @@ impl Keys {
             ..Lists::default()
         };
         arguments::check(fields, &lists.weak_args);
+        arguments::check_link(fields, &lists.link_args);
         Self { lists, flags }
     }
 
