@@ -17,7 +17,7 @@ use std::{
 use larder_project::{path::BuildPath, place::Place};
 use larder_trace::{BuildTrace, ContentHash};
 
-pub use check::{Answer, Asked as AskedCompiler, Check, Program as CheckProgram, build_answer};
+pub use check::{Answer, Check, Linking, Program as CheckProgram, build_answer};
 pub(crate) use check::{declares, function, header, size, size_in, type_of};
 pub use command::{CommandBuild, CommandProgram, Word, build_command};
 pub use compile::{Compile, ObjectSource, SearchPath, SourceOf, build_o, build_objects};

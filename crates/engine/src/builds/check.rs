@@ -9,7 +9,7 @@ use larder_trace::BuildTrace;
 
 pub(crate) use program::{declares, function, header, size, size_in, type_of};
 
-use super::{Owner, SearchPath, ToolUse, start_single};
+use super::{Compile, Owner, SearchPath, start_single};
 use crate::{
     action::{Action, Argument, Discovery, Output, Piece, text},
     artifact::Artifact,
@@ -27,10 +27,12 @@ pub struct Check {
     pub answer: Answer,
     /// The program.
     pub program: Program,
-    /// The compiler and its arguments.
-    pub asked: Arc<Asked>,
-    /// Arguments for the linker, where the program is to be linked as well.
-    pub link_args: Option<Vec<String>>,
+    /// Whether no warning counts.
+    pub without_warnings: bool,
+    /// How it is compiled.
+    pub compile: Arc<Compile>,
+    /// How it is linked, where it is.
+    pub link: Option<Linking>,
     /// Where headers and libraries are looked for.
     pub search: SearchPath,
 }
@@ -51,24 +53,25 @@ pub enum Answer {
 pub enum Program {
     /// The only input.
     Input,
-    /// This text.
-    Text(String),
+    /// A text.
+    Text {
+        /// The name of the file that holds it for a while; its extension tells the language.
+        name: &'static str,
+        /// All that is in it.
+        text: String,
+    },
 }
 
-/// A compiler that is asked, and how. All checks of a target have it in common.
+/// How the program of a check is linked.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// The compiler.
-    pub compiler: ToolUse,
-    /// Whether it compiles C++.
-    pub cxx: bool,
-    /// Include directories, as arguments: their names are part of `depends_on`.
-    pub includes: Vec<Argument>,
-    /// Arguments, traced.
-    pub trace_args: Vec<String>,
+pub struct Linking {
+    /// Arguments before the program: their traces are part of `depends_on`.
+    pub first_args: Vec<Argument>,
+    /// Arguments after it, traced.
+    pub link_args: Vec<String>,
     /// Whether the linker writes a list of the files that it read, when asked.
     pub writes_depfile: bool,
-    /// The trace of all that answers depend on besides programs and arguments.
+    /// The trace of all that the answer depends on besides `link_args` and how it is compiled.
     pub depends_on: BuildTrace,
 }
 
@@ -76,25 +79,26 @@ impl Check {
     /// Returns the action that tries. What the program is made to lies where the answer is to be.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
         let mut arguments = Vec::new();
-        if self.link_args.is_none() {
+        if self.link.is_none() {
             arguments.push(text("-c"));
         }
         arguments.extend([text("-o"), vec![Piece::Output(0)]]);
         arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
+        arguments.extend(self.link.iter().flat_map(|link| link.first_args.iter().cloned()));
         self.compile_with(step, cx, inputs, &mut arguments);
         if self.answer == Answer::Size {
             // The object is read, not linked.
             arguments.push(text("-fno-lto"));
         }
         let mut discovery = Discovery::Compiler;
-        if let Some(link_args) = &self.link_args {
-            if self.asked.writes_depfile {
+        if let Some(link) = &self.link {
+            if link.writes_depfile {
                 discovery = Discovery::CompilerAndLinker;
                 arguments.push(text("-Xlinker"));
                 let option = Piece::Text("--dependency-file=".to_owned());
                 arguments.push(vec![option, Piece::LinkerDepfile]);
             }
-            arguments.extend(link_args.iter().map(text));
+            arguments.extend(link.link_args.iter().map(text));
         }
         self.whole(step, cx, inputs, arguments, discovery)
     }
@@ -107,6 +111,20 @@ impl Check {
         self.whole(step, cx, inputs, arguments, Discovery::Headers)
     }
 
+    /// Returns the action that links although functions are missing, so that the linker says what it
+    /// read; none where it never says so.
+    pub(crate) fn relinking(
+        &self,
+        step: &Step,
+        cx: &Context,
+        inputs: Inputs<'_>,
+    ) -> Option<Action> {
+        let mut action = self.action(step, cx, inputs);
+        let tells = action.discovery == Discovery::CompilerAndLinker;
+        action.arguments.push(text("-Wl,--unresolved-symbols=ignore-all"));
+        tells.then_some(action)
+    }
+
     fn compile_with(
         &self,
         step: &Step,
@@ -115,16 +133,17 @@ impl Check {
         arguments: &mut Vec<Argument>,
     ) {
         match &self.program {
-            Program::Text(program) => arguments.push(vec![Piece::File {
-                name: (if self.asked.cxx { "check.cc" } else { "check.c" }).to_owned(),
-                text: program.clone(),
-            }]),
+            Program::Text { name, text } => {
+                arguments.push(vec![Piece::File { name: (*name).to_owned(), text: text.clone() }]);
+            }
             Program::Input => arguments.extend(
                 inputs.artifacts.iter().map(|source| vec![Piece::Path(step.portable(cx, source))]),
             ),
         }
-        arguments.extend(self.asked.includes.iter().cloned());
-        arguments.extend(self.asked.trace_args.iter().map(text));
+        arguments.extend(self.compile.given());
+        if self.without_warnings {
+            arguments.push(text("-w"));
+        }
     }
 
     fn whole(
@@ -135,27 +154,29 @@ impl Check {
         arguments: Vec<Argument>,
         discovery: Discovery,
     ) -> Action {
-        let action = step.action(cx, inputs, &self.asked.compiler, arguments);
-        let searched = self.search.own.clone();
-        Action { searched, discovery, response_file: true, ..action }
+        let compiler = &self.compile.compiler;
+        let action = step.action(cx, inputs, compiler, arguments);
+        let response_file = Some(compiler.arguments.len());
+        Action { searched: self.search.own.clone(), discovery, response_file, ..action }
     }
 
-    /// The trace of all that the answer depends on besides an input.
+    /// The trace of all that the answer in `output` depends on besides an input.
     fn depends_on(&self, output: &BuildPath) -> BuildTrace {
-        let trace = self
-            .asked
-            .depends_on
-            .clone()
-            .mix(BuildTrace::text("output", output.as_str()))
-            .mix(BuildTrace::list("arguments", &self.asked.trace_args));
-        let trace = match &self.program {
-            Program::Text(program) => trace.mix(BuildTrace::text("program", program.as_str())),
-            Program::Input => trace,
-        };
-        match &self.link_args {
-            Some(arguments) => trace.mix(BuildTrace::list("linked", arguments)),
-            None => trace,
+        let mut trace = BuildTrace::nil("check")
+            .mix((*self.compile.depends_on).clone())
+            .mix(BuildTrace::text("answer", format!("{output} {:?}", self.answer)));
+        if self.without_warnings {
+            trace = trace.mix(BuildTrace::text("warnings", "none"));
         }
+        if let Program::Text { text, .. } = &self.program {
+            trace = trace.mix(BuildTrace::text("program", text.as_str()));
+        }
+        if let Some(link) = &self.link {
+            trace = trace
+                .mix(link.depends_on.clone())
+                .mix(BuildTrace::list("link arguments", &link.link_args));
+        }
+        trace
     }
 }
 
@@ -174,9 +195,9 @@ pub fn build_answer(
     let source = collect(&scheduler, source);
     let ready = collect(&scheduler, ready.cloned());
     let after = collect(&scheduler, after.cloned());
-    source.flow(move |source| {
-        let source = Built { value: source.value.clone(), trace: source.trace.clone() };
-        Flow::Continued(ready.flow(move |_| {
+    ready.flow(move |_| {
+        Flow::Continued(source.flow(move |source| {
+            let source = Built { value: source.value.clone(), trace: source.trace.clone() };
             Flow::Continued(after.flow(move |after| {
                 let mut prefix = check.depends_on(&output);
                 if let Some(trace) = after.trace.parts().first() {

@@ -240,7 +240,7 @@ impl Declaration {
         let manifest = &self.package.manifest;
         match self.declared {
             Declared::Command(index) => &manifest.commands[index].name,
-            Declared::Config(index) => &manifest.configs[index].name,
+            Declared::Config(index) => &manifest.configs[index].compiled.name,
             Declared::Library(index) => &manifest.libraries[index].compiled.name,
             Declared::Executable(index) => &manifest.executables[index].compiled.name,
         }
@@ -259,7 +259,8 @@ impl Declaration {
     fn compiled(&self) -> Option<&Compiled> {
         let manifest = &self.package.manifest;
         match self.declared {
-            Declared::Command(_) | Declared::Config(_) => None,
+            Declared::Command(_) => None,
+            Declared::Config(index) => Some(&manifest.configs[index].compiled),
             Declared::Library(index) => Some(&manifest.libraries[index].compiled),
             Declared::Executable(index) => Some(&manifest.executables[index].compiled),
         }
@@ -269,12 +270,6 @@ impl Declaration {
     fn extended(&self, key: &str, entry: &str) -> (String, std::ops::Range<usize>) {
         let paths = |inputs: &'_ [Input]| inputs.iter().map(|input| input.path.clone()).collect();
         let list: Vec<Located<Template>> = match (self.declared, self.compiled(), key) {
-            (Declared::Config(index), _, "includes") => {
-                self.package.manifest.configs[index].compiling.includes.clone()
-            }
-            (Declared::Config(index), ..) => {
-                paths(&self.package.manifest.configs[index].compiling.inputs)
-            }
             (Declared::Command(index), ..) => paths(&self.package.manifest.commands[index].inputs),
             (_, Some(compiled), "includes") => compiled.lists.includes.clone(),
             (_, Some(compiled), _) => paths(&compiled.lists.inputs),

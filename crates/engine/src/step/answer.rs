@@ -94,6 +94,11 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
+        // Of objects, such as those that every program begins with, only a linker tells.
+        let linker_told = done.discovered.iter().any(|path| path.as_str().ends_with(".o"));
+        if !linker_told && let Some(action) = check.relinking(self, cx, inputs) {
+            done.discovered.extend(cx.executor.execute(&action, bench)?.discovered);
+        }
         let listed = cx.executor.execute(&check.listing(self, cx, inputs), bench)?;
         for path in listed.discovered {
             // A header that is not there is listed by the name that was asked for, and so is one in a

@@ -10,7 +10,7 @@ use crate::{
     builds::{CheckProgram, SearchPath},
     context::Context,
     grounds::Source,
-    search::{Asked, Outcome, Search, includers, names_of},
+    search::{ANY, Asked, Outcome, Search, includers, names_of},
 };
 
 impl Work {
@@ -40,8 +40,7 @@ impl Step {
         let found: Vec<&str> = discovered.iter().map(|input| input.path.as_str()).collect();
         let mut names = path.names.clone();
         if includes {
-            let own =
-                found.iter().copied().filter(|path| !path.starts_with('/') || self.scans(path));
+            let own = found.iter().copied().filter(|path| !path.starts_with('/'));
             let mut asked = Asked::default();
             for path in own.map(PortablePath::recorded).chain([source.clone()]) {
                 let Ok(path) = cx.places.find(&self.place, &path) else { continue };
@@ -51,8 +50,14 @@ impl Step {
             }
             asked.included.extend(path.names.iter().cloned());
             if let Work::Check(check) = &self.work {
-                if let CheckProgram::Text(program) = &check.program {
-                    asked.scan(program.as_bytes());
+                if let CheckProgram::Text { text, .. } = &check.program {
+                    asked.scan(text.as_bytes());
+                }
+                // The headers of the system are where answers come from. What they compute is theirs.
+                for path in found.iter().filter(|path| is_header_of_system(path)) {
+                    let path = cx.places.find(&self.place, &PortablePath::recorded(path)).ok()?;
+                    let more = cx.asked(&path);
+                    asked.probed.extend(more.probed.iter().filter(|name| *name != ANY).cloned());
                 }
                 // Each of them decides the answer where it is not there.
                 asked.probed.append(&mut asked.included);
@@ -109,12 +114,6 @@ impl Step {
         first.map_or_else(|| PortablePath::recorded(""), |source| self.portable(cx, source))
     }
 
-    /// Whether a file outside of the packages is read for what it asks for. The headers of the system are
-    /// where the answers to checks come from.
-    fn scans(&self, path: &str) -> bool {
-        matches!(self.work, Work::Check(_)) && Content::of_source(path) == Content::Text
-    }
-
     fn search(
         &self,
         cx: &Context,
@@ -147,4 +146,9 @@ impl Step {
         // Without the final slash.
         Some(path.components().as_path().to_owned())
     }
+}
+
+/// Whether a file that was read is a header outside of the packages, by its name.
+fn is_header_of_system(path: &str) -> bool {
+    path.starts_with('/') && Content::of_source(path) == Content::Text
 }

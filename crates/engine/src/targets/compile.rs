@@ -61,7 +61,7 @@ impl Maker<'_> {
         Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
     }
 
-    fn compile(
+    pub(super) fn compile(
         &mut self,
         package: &Package,
         objects: &Objects,
@@ -123,7 +123,7 @@ impl Maker<'_> {
     }
 
     /// A directory, as records of a package call it; it ends in `/`.
-    pub(super) fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
+    fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
         let (owner, built, path) = directory.place();
         let owner = self.package(owner);
         let path = match path {
@@ -226,7 +226,7 @@ impl Maker<'_> {
     /// The job of what must be there before anything of a target is compiled: its `inputs`, and what
     /// commands make that it reads. `None` inside when there is no such thing.
     #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
-    fn prerequisites(
+    pub(super) fn prerequisites(
         &mut self,
         id: PackageId,
         objects: &Objects,
@@ -252,13 +252,13 @@ impl Maker<'_> {
 }
 
 /// The name of a directory that is written with a final `/`.
-pub(super) fn without_slash(directory: &PortablePath) -> &str {
+fn without_slash(directory: &PortablePath) -> &str {
     directory.as_str().trim_end_matches('/')
 }
 
 /// Where a compiler looks for headers, in order: in the directories that the manifest names for `-I` and
 /// for `-isystem`, in those of `arguments`, and in its own.
-pub(super) fn search_path(
+fn search_path(
     [includes, system]: [Vec<PortablePath>; 2],
     arguments: &[String],
     compiler: &Compiler,

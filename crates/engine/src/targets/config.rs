@@ -6,44 +6,34 @@ use larder_project::{
     diagnostic::{Diagnostic, Located},
     manifest::{
         self,
-        config::{Compiling, Program as Source, Question},
+        config::{Program as Source, Question},
     },
     path::{BuildPath, PackagePath, PortablePath},
-    plan::{self, PackageId, TargetId},
+    plan::{self, Language, PackageId, TargetId},
     workspace::Package,
 };
-use larder_trace::BuildTrace;
 
-use super::{
-    Maker, TargetJob,
-    compile::{search_path, without_slash},
-    files::{first, flatten},
-};
+use super::{Maker, TargetJob, files::first};
 use crate::{
-    action::Piece,
     artifact::Artifact,
     builds::{
-        self, Answer, Answered, AskedCompiler, Check, CheckProgram, Config, Notation, Owner,
-        SearchPath, ToolUse, build_answer, build_config, input_text_file,
+        self, Answer, Answered, Check, CheckProgram, Compile, Config, Linking, Notation, Owner,
+        SearchPath, build_answer, build_config, input_text_file,
     },
     job::Job,
     search::LinkArguments,
-    toolchain::Compiler,
+    toolchain::Role,
 };
 
 /// What all checks of a target have in common.
-struct Checks {
+struct Checks<'p> {
     package: PackageId,
+    config: &'p plan::Config,
     owner: Owner,
-    compiler: Arc<Compiler>,
-    /// With what programs of the manifest are compiled.
-    asked: Arc<AskedCompiler>,
-    /// The same for programs of larder's own, in which no warning counts.
-    silent: Arc<AskedCompiler>,
-    headers: SearchPath,
-    link_args: Vec<String>,
-    /// Where answers go.
-    directory: BuildPath,
+    compile: Arc<Compile>,
+    link: Linking,
+    /// Where the linker looks by itself.
+    library_directories: Vec<String>,
     after: Option<Job<Vec<Artifact>>>,
 }
 
@@ -89,9 +79,8 @@ impl Maker<'_> {
             template: notation,
             file: config.file().clone(),
         };
-        let job =
-            (self.errors.len() == known).then(|| build_config(owner, answers, template, made))?;
-        Some(TargetJob::single(&job))
+        let right = self.errors.len() == known;
+        right.then(|| TargetJob::single(&build_config(owner, answers, template, made)))
     }
 
     /// The jobs of all checks of a config, which are asked at the same time.
@@ -104,8 +93,8 @@ impl Maker<'_> {
         let checks = self.checks(package, config, owner)?;
         let declared = &config.declared.checks;
         let links = declared.iter().any(|check| check.question.links());
-        let empty = CheckProgram::Text("int main(void) { return 0; }\n".to_owned());
-        let first = checks.check("any program", Answer::Must, empty, checks.silent.clone());
+        let empty = checks.text("int main(void) { return 0; }\n".to_owned());
+        let first = checks.check("any program", Answer::Must, empty, true);
         let first = if links { checks.linked(first, &[]) } else { first };
         let output = checks.output("compiler");
         let owner = checks.owner.clone();
@@ -116,90 +105,65 @@ impl Maker<'_> {
         answers.into_iter().collect()
     }
 
-    fn checks(
+    fn checks<'p>(
         &mut self,
         package_id: PackageId,
-        config: &plan::Config,
+        config: &'p plan::Config,
         owner: &Owner,
-    ) -> Option<Checks> {
+    ) -> Option<Checks<'p>> {
         let package = self.package(package_id);
-        let compiling = &config.declared.compiling;
-        let trace_args = arguments(compiling);
-        let link_args: Vec<String> = texts(&compiling.link_args);
-        let given = [&trace_args[..], &link_args].concat();
-        let (compiler, identity) = self.compiler(&package, compiling.cxx, &given)?;
-        if compiler.triple.is_none() {
+        let language = if config.declared.cxx { Language::Cxx } else { Language::C };
+        let after = self.prerequisites(package_id, &config.checks, owner);
+        let mut compile = self.compile(&package, &config.checks, language)?;
+        if !compile.gnu_like {
             let message = format!(
                 "`{}` does not tell which headers it reads, so its answers would never be asked for again",
-                compiler.name
+                compile.compiler.name
             );
             let help = "checks need a compiler with the options of GCC and Clang";
-            let span = config.declared.name.span.clone();
+            let span = config.declared.compiled.name.span.clone();
             let wrong = Diagnostic::new(message).help(help);
             self.errors.push(wrong.at(&package.manifest.source, span));
             return None;
         }
-        let includes: Vec<PortablePath> =
-            config.includes.iter().map(|directory| self.portable(&package, directory)).collect();
-        let after = self.read_before(package_id, config, &given, owner)?;
-        let names: Vec<&str> = includes.iter().map(without_slash).collect();
-        let mut depends_on = self.made_by("check", &package, identity.clone());
-        if !names.is_empty() {
-            depends_on = depends_on.mix(BuildTrace::list("includes", &names));
-        }
-        let option =
-            |path: &PortablePath| vec![Piece::Text("-I".to_owned()), Piece::Path(path.clone())];
-        let headers =
-            search_path([includes.clone(), Vec::new()], &trace_args, &compiler, compiling.cxx);
-        let asked = AskedCompiler {
-            compiler: ToolUse::new(compiler.path.clone(), &identity),
-            cxx: compiling.cxx,
-            includes: includes.iter().map(option).collect(),
-            trace_args,
-            writes_depfile: compiler.linker.dependency_file,
-            depends_on,
+        let flags = self.flags(&package, self.flags.linking());
+        let link_args = texts(&config.declared.compiled.lists.link_args);
+        let of_checks = config.declared.checks.iter().flat_map(|check| texts(&check.link_args));
+        let asked: Vec<String> = flags
+            .here()
+            .chain(config.checks.arguments.of(language).iter().cloned())
+            .chain(link_args.iter().cloned())
+            .chain(of_checks)
+            .collect();
+        let role = if config.declared.cxx { Role::Cxx } else { Role::Cc };
+        let (linker, identity) = self.compiler(&package, role, &asked)?;
+        add_libraries(&mut compile.search, &flags.portable().collect::<Vec<_>>());
+        let link = Linking {
+            first_args: flags.arguments().collect(),
+            link_args,
+            writes_depfile: linker.linker.dependency_file,
+            depends_on: self.made_by("link", &package, identity).mix_all(flags.traces),
         };
-        let mut silent = asked.clone();
-        silent.trace_args.push("-w".to_owned());
+        let directories = linker.library_directories.iter();
+        let library_directories =
+            directories.map(|path| path.to_string_lossy().into_owned()).collect();
         // Answers are small, and what is made from them is what is asked for.
         let keep = self.keeps_everything(&package);
         Some(Checks {
             package: package_id,
+            config,
             owner: Owner { keep, ..owner.clone() },
-            compiler,
-            asked: Arc::new(asked),
-            silent: Arc::new(silent),
-            headers,
-            link_args,
-            directory: config.answers(),
-            after,
+            compile: Arc::new(compile),
+            link,
+            library_directories,
+            after: after?,
         })
-    }
-
-    /// The job of what must be there before any check is compiled.
-    #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
-    fn read_before(
-        &mut self,
-        id: PackageId,
-        config: &plan::Config,
-        arguments: &[String],
-        owner: &Owner,
-    ) -> Option<Option<Job<Vec<Artifact>>>> {
-        let mut groups = Vec::new();
-        for input in &config.inputs {
-            groups.push(self.input(id, input, owner)?.0);
-        }
-        for read in config.reads() {
-            groups.extend(self.job(read).map(|job| job.outputs.clone()));
-        }
-        groups.extend(self.named_files(id, arguments, false, owner));
-        Some((!groups.is_empty()).then(|| flatten(self.cx, groups)))
     }
 
     /// The job of one check.
     fn answer(
         &mut self,
-        checks: &Checks,
+        checks: &Checks<'_>,
         declared: &manifest::config::Check,
         ready: &Job<Artifact>,
     ) -> Option<Job<Artifact>> {
@@ -231,8 +195,7 @@ impl Maker<'_> {
             }
         };
         let own = matches!(declared.question, Question::Program { .. });
-        let asked = if own { checks.asked.clone() } else { checks.silent.clone() };
-        let mut check = checks.check(&what, answer, CheckProgram::Text(text), asked);
+        let mut check = checks.check(&what, answer, checks.text(text), !own);
         let mut source = None;
         if let Question::Program { source: Source::File(file), .. } = &declared.question {
             check.program = CheckProgram::Input;
@@ -264,48 +227,49 @@ impl Maker<'_> {
     }
 }
 
-impl Checks {
+impl Checks<'_> {
+    fn text(&self, text: String) -> CheckProgram {
+        let name = if self.config.declared.cxx { "check.cc" } else { "check.c" };
+        CheckProgram::Text { name, text }
+    }
+
     fn check(
         &self,
         what: &str,
         answer: Answer,
         program: CheckProgram,
-        asked: Arc<AskedCompiler>,
+        without_warnings: bool,
     ) -> Check {
-        let (what, search) = (what.to_owned(), self.headers.clone());
-        Check { what, answer, program, asked, link_args: None, search }
+        let (what, compile) = (what.to_owned(), self.compile.clone());
+        let search = compile.search.clone();
+        Check { what, answer, program, without_warnings, compile, link: None, search }
     }
 
     /// A check whose program is linked as well, with `more` arguments.
     fn linked(&self, check: Check, more: &[String]) -> Check {
-        let link_args = [&self.link_args[..], more].concat();
-        let found = LinkArguments::parse(&link_args);
+        let mut link = self.link.clone();
+        link.link_args.extend_from_slice(more);
         let mut search = check.search;
-        search.names.extend(found.names());
-        let own = found.directories.iter().filter_map(|path| PackagePath::new(path).ok());
-        search.own.extend(own.map(|path| PortablePath::recorded(&format!("{path}/"))));
-        let given = found.directories.iter().map(|path| path.trim_end_matches('/').to_owned());
-        search.directories.extend(given);
-        // Libraries that are missing are looked for in the linker's own directories last.
-        for path in &self.compiler.library_directories {
-            let path = path.to_string_lossy().into_owned();
-            search.system.push(path.clone());
-            search.directories.push(path);
-        }
-        Check { link_args: Some(link_args), search, ..check }
+        add_libraries(&mut search, &link.link_args);
+        // The linker's own directories come last.
+        search.system.extend_from_slice(&self.library_directories);
+        search.directories.extend_from_slice(&self.library_directories);
+        Check { link: Some(link), search, ..check }
     }
 
     fn output(&self, name: &str) -> BuildPath {
-        self.directory.join(name)
+        self.config.checks.directory.join(name)
     }
 }
 
-/// The compiler arguments that the manifest says.
-fn arguments(compiling: &Compiling) -> Vec<String> {
-    let standard = compiling.standard.iter().map(|standard| format!("-std={}", **standard));
-    let defines = compiling.defines.iter().map(|define| format!("-D{}", **define));
-    let given = compiling.trace_args.iter().map(|argument| argument.value.clone());
-    standard.chain(defines).chain(given).collect()
+/// Adds where arguments have the linker look for libraries, and for which.
+fn add_libraries(search: &mut SearchPath, arguments: &[String]) {
+    let found = LinkArguments::parse(arguments);
+    search.names.extend(found.names());
+    let own = found.directories.iter().filter_map(|path| PackagePath::new(path).ok());
+    search.own.extend(own.map(|path| PortablePath::recorded(&format!("{path}/"))));
+    let given = found.directories.iter().map(|path| path.trim_end_matches('/').to_owned());
+    search.directories.extend(given);
 }
 
 fn texts(list: &[Located<String>]) -> Vec<String> {

@@ -169,7 +169,7 @@ fn the_same_config_rebuilds_nothing() {
     assert_eq!(built.built(), ["checks/config/HAVE_FOUND_H"], "{}", built.all);
     // With another answer elsewhere in the config, the file is another one.
     project.replace("larder.toml", "\"stdio.h\"]", "\"stdio.h\"]\nvalues = { A = 1 }");
-    assert_eq!(project.build().built(), ["config.h", "obj/x/x.c.o"]);
+    assert_eq!(project.build().built(), ["config.h", "obj/x/x.c.o", "x"]);
     assert!(modified(&config) > before.0 && modified(&object) > before.1);
     // An order that comes to the same file leaves it alone.
     let before = modified(&config);
@@ -271,7 +271,9 @@ fn other_compilers_and_languages_answer_too() {
         project.larder(&["build", "config"]).ok();
         let config = text(&project, "config.h");
         let count = config.lines().filter(|line| line.starts_with("#define")).count();
-        assert_eq!(count, 19, "{kind} {language} {config}");
+        // In C++ there are several functions by the name of `sqrt`, and no address is that of all.
+        let expected = if language == "c" { 18 } else { 17 };
+        assert_eq!(count, expected, "{kind} {language} {config}");
     }
 }
 
@@ -361,10 +363,6 @@ fn mistakes_in_configs_are_told() {
         (
             "name = \"c\"\noutput = \"c.h\"\nheaders = [\"a.h\"]\nlanguage = \"fortran\"",
             "are not compiled as `fortran`",
-        ),
-        (
-            "name = \"c\"\noutput = \"c.h\"\nheaders = [\"a.h\"]\ncxx-std = \"c++20\"",
-            "`cxx-std` is not for checks in C",
         ),
         (
             "name = \"c\"\noutput = \"c.h\"\nheaders = [\"a.h\"]\ntrace-args = [\"-MD\"]",

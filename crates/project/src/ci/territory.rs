@@ -127,8 +127,10 @@ pub fn spelled(manifest: &Manifest) -> impl Iterator<Item = &str> {
         lists.sources.iter().chain(directories.into_iter().flatten()).chain(inputs)
     });
     let configs = manifest.configs.iter().flat_map(|config| {
-        let files = config.template.iter().chain(&config.compiling.inputs);
-        config.compiling.includes.iter().chain(files.map(|input| &input.path))
+        let lists = &config.compiled.lists;
+        let files = config.template.iter().chain(&lists.inputs).map(|input| &input.path);
+        let includes = lists.includes.iter().chain(&lists.private_includes);
+        includes.chain(&lists.system_includes).chain(files)
     });
     let commands = manifest.commands.iter().flat_map(|command| &command.inputs);
     let all = compiled.chain(configs).chain(commands.map(|input| &input.path));

@@ -6,14 +6,12 @@ use std::collections::BTreeMap;
 
 pub(super) use decode::config;
 
-use super::{Input, Template};
+use super::{Compiled, Input, Template};
 use crate::{diagnostic::Located, path::BuildPath};
 
 /// `[[config]]`
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The target's name.
-    pub name: Located<String>,
     /// The file that it makes, in the build directory.
     pub output: Located<BuildPath>,
     /// The text that answers and values are put into; a header with all of them, when absent.
@@ -26,27 +24,10 @@ pub struct Config {
     pub checks: Vec<Check>,
     /// What the manifest says itself, by name.
     pub values: BTreeMap<String, Value>,
-    /// How checks are compiled.
-    pub compiling: Compiling,
-}
-
-/// How the checks of a [`Config`] are compiled and linked.
-#[derive(Debug, Clone, Default)]
-pub struct Compiling {
-    /// Whether they are C++.
+    /// Whether checks are C++.
     pub cxx: bool,
-    /// The standard: what `-std=` is given.
-    pub standard: Option<Located<String>>,
-    /// What `-D` is given.
-    pub defines: Vec<Located<String>>,
-    /// Directories given to the compiler as `-I`.
-    pub includes: Vec<Located<Template>>,
-    /// Files or targets that must be there before anything is compiled.
-    pub inputs: Vec<Input>,
-    /// Compiler arguments, traced.
-    pub trace_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
+    /// Its name, and how checks are compiled and linked: as a target without sources.
+    pub compiled: Compiled,
 }
 
 /// The notation of a template.

@@ -30,7 +30,7 @@ pub struct Document {
     /// `[[command]]`
     pub(super) commands: Vec<Command>,
     /// `[[config]]`
-    pub(super) configs: Vec<Config>,
+    pub(super) configs: Vec<Written<Config>>,
 }
 
 /// A library or an executable, of which nothing but the name is settled yet, with its keys.
@@ -68,11 +68,15 @@ impl Document {
             let compiled = settled(written.target.compiled, &defaults, written.keys);
             Executable { compiled, ..written.target }
         };
+        let config = |written: Written<Config>| {
+            let compiled = settled(written.target.compiled, &defaults, written.keys);
+            Config { compiled, ..written.target }
+        };
         Manifest {
             libraries: self.libraries.into_iter().map(library).collect(),
             executables: self.executables.into_iter().map(executable).collect(),
             commands: self.commands,
-            configs: self.configs,
+            configs: self.configs.into_iter().map(config).collect(),
             source,
             package,
             toolchain,

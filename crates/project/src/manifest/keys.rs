@@ -51,7 +51,7 @@ impl Lists {
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
     /// Its lists.
-    pub(super) lists: Lists,
+    pub(in crate::manifest) lists: Lists,
     /// What becomes traced arguments of the compiler.
     pub(super) flags: Flags,
 }

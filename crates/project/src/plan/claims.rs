@@ -55,7 +55,7 @@ impl Plan {
         if let Kind::Config(config) = &target.kind
             && !config.declared.checks.is_empty()
         {
-            outputs.push((config.answers(), self.span_of(target)));
+            outputs.push((config.checks.directory.clone(), self.span_of(target)));
         }
         outputs
     }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Argument, Command, Config, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument,
-    Plan, Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
+    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument, Plan,
+    Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
@@ -19,7 +19,8 @@ mod names;
 enum Resolved {
     Compiled(Own),
     Command(Command),
-    Config(Box<Config>),
+    /// With its template.
+    Config(Option<Input>, Own),
 }
 
 /// Everything that a library or an executable names itself.
@@ -70,10 +71,8 @@ impl Plan {
                     }
                     None
                 }
-                Resolved::Config(config) => {
-                    for id in entry.ids() {
-                        self.targets[id.index()].kind = Kind::Config(config.clone());
-                    }
+                Resolved::Config(template, own) => {
+                    self.set_config(entry, template, own);
                     None
                 }
             });
@@ -105,8 +104,28 @@ impl Plan {
                 Resolved::Command(command)
             }
             Declared::Config(index) => {
-                Resolved::Config(Box::new(names.config(&manifest.configs[index])))
+                let config = &manifest.configs[index];
+                let template = config.template.iter().flat_map(|input| names.input(input, false));
+                Resolved::Config(template.last(), names.compiled(&config.compiled))
             }
+        }
+    }
+
+    /// Fills in what checks are compiled with. They are linked with no library.
+    fn set_config(&mut self, entry: &Entry, found: Option<Input>, own: Own) {
+        let mut reads: Vec<TargetId> = own.makers_of_headers().collect();
+        reads.extend(makers_of(own.private_includes.iter()));
+        for id in entry.ids() {
+            let Kind::Config(config) = &mut self.targets[id.index()].kind else { continue };
+            let compiled = &config.declared.compiled;
+            let checks = &mut config.checks;
+            checks.includes = each_place(own.private_includes.iter().chain(&own.includes));
+            checks.system_includes = each_place(own.system_includes.iter());
+            checks.inputs = own.inputs.clone();
+            checks.reads = each_once(reads.clone());
+            checks.weak_args = compiled.lists.weak_args.clone();
+            checks.arguments = compiled.arguments.clone();
+            config.template = found.clone();
         }
     }
 

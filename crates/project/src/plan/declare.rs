@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Arguments,
     name::{Facet, TargetName},
     path::BuildPath,
     workspace::Package,
@@ -139,24 +138,12 @@ fn unconnected(
         (None, Declared::Config(index)) => Kind::Config(Box::new(Config {
             declared: package.manifest.configs[index].clone(),
             template: None,
-            includes: Vec::new(),
-            inputs: Vec::new(),
+            checks: Objects::none(path(format!("checks/{name}"))),
         })),
-        (_, declared) => Kind::Objects(Objects {
-            directory: path(match declared {
-                Declared::Library(_) => format!("obj/lib{name}"),
-                _ => format!("obj/{name}"),
-            }),
-            sources: Vec::new(),
-            exclude: Vec::new(),
-            includes: Vec::new(),
-            system_includes: Vec::new(),
-            inputs: Vec::new(),
-            reads: Vec::new(),
-            weak_args: Vec::new(),
-            arguments: Arguments::default(),
-            position_independent: false,
-        }),
+        (_, declared) => Kind::Objects(Objects::none(path(match declared {
+            Declared::Library(_) => format!("obj/lib{name}"),
+            _ => format!("obj/{name}"),
+        }))),
     }
 }
 
@@ -200,11 +187,9 @@ fn declarations(package: &Package) -> Vec<Declaration<'_>> {
         manifest.commands.iter().enumerate().map(|(index, command)| {
             ("command", &command.name, vec![None], Declared::Command(index))
         });
-    let configs = manifest
-        .configs
-        .iter()
-        .enumerate()
-        .map(|(index, config)| ("config", &config.name, vec![None], Declared::Config(index)));
+    let configs = manifest.configs.iter().enumerate().map(|(index, config)| {
+        ("config", &config.compiled.name, vec![None], Declared::Config(index))
+    });
     libraries.chain(executables).chain(commands).chain(configs).collect()
 }
 

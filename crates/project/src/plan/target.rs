@@ -166,7 +166,7 @@ impl Target {
             }
             Kind::Config(config) => {
                 found.extend(config.template.iter().filter_map(Input::target));
-                found.extend(config.reads());
+                found.extend(&config.checks.reads);
             }
         }
         each_once(found)

@@ -82,10 +82,9 @@ pub fn size(name: &str, headers: Option<&[String]>) -> String {
     let mark = SIZE_MARK.chars().map(|c| format!("'{c}', "));
     let digits = (0..SIZE_DIGITS)
         .rev()
-        .map(|place| format!("(char) ('0' + sizeof(larder_type) / {}u % 10), ", 10_u32.pow(place)));
+        .map(|place| format!("(char) ('0' + sizeof({name}) / {}u % 10), ", 10_u32.pow(place)));
     let values: String = mark.chain(digits).collect();
-    including(headers)
-        + &format!("typedef {name} larder_type;\nchar larder_size[] = {{ {values}0 }};\n")
+    including(headers) + &format!("char larder_size[] = {{ {values}0 }};\n")
 }
 
 /// Returns a program that compiles where `name` is declared or a macro.

@@ -5,13 +5,17 @@ use std::collections::HashSet;
 use toml::de::DeValue;
 
 use super::{
-    Check, Compiling, Config, Input, Program, Question, Template, TemplateSyntax, Value, is_macro,
-    macro_name,
+    Check, Config, Input, Program, Question, Template, TemplateSyntax, Value, is_macro, macro_name,
 };
-use crate::{diagnostic::Located, manifest::arguments, path::BuildPath, table::Fields};
+use crate::{
+    diagnostic::Located,
+    manifest::{Arguments, Compiled, Lists, document::Written, keys::Keys},
+    path::BuildPath,
+    table::Fields,
+};
 
 /// A table `[[config]]`.
-pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Config> {
+pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Written<Config>> {
     let name = fields.name()?;
     fields.what = format!("config `{}`", *name);
     let output = output(&mut fields);
@@ -24,7 +28,10 @@ pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Config> 
     let braces = fields.boolean("braces");
     let checks = checks(&mut fields);
     let values = fields.table("values").map(values).unwrap_or_default();
-    let compiling = compiling(&mut fields);
+    let cxx = language(&mut fields);
+    let inputs = fields.inputs("inputs");
+    let mut keys = Keys::common(&mut fields);
+    keys.lists.inputs = inputs;
     if template.is_none() {
         let span = fields.span.clone();
         if syntax.is_some() || braces.is_some() {
@@ -38,16 +45,18 @@ pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Config> 
         }
     }
     fields.finish();
-    Some(Config {
-        name,
+    let compiled = Compiled { name, lists: Lists::default(), arguments: Arguments::default() };
+    let target = Config {
         output: output?,
         template,
         syntax: syntax.unwrap_or_default(),
         braces: braces.unwrap_or(false),
         checks,
         values: values.into_iter().map(|(name, value)| (name.value, value)).collect(),
-        compiling,
-    })
+        cxx,
+        compiled,
+    };
+    Some(Written { target, keys })
 }
 
 fn output(fields: &mut Fields<'_, '_>) -> Option<Located<BuildPath>> {
@@ -79,37 +88,15 @@ fn syntax(fields: &mut Fields<'_, '_>) -> Option<TemplateSyntax> {
     })
 }
 
-fn compiling(fields: &mut Fields<'_, '_>) -> Compiling {
-    let cxx = match fields.string("language") {
-        None => false,
-        Some(language) if *language == "c" => false,
-        Some(language) if *language == "c++" => true,
-        Some(language) => {
-            let message = format!("checks are not compiled as `{}`", *language);
-            let help = "the languages are \"c\" and \"c++\"".to_owned();
-            fields.errors.push(language.span, message, Some(help));
-            false
-        }
-    };
-    let [own, other] = if cxx { ["cxx-std", "c-std"] } else { ["c-std", "cxx-std"] };
-    let standard = fields.string(own);
-    if let Some(standard) = fields.string(other) {
-        let message = format!("`{other}` is not for checks in {}", if cxx { "C++" } else { "C" });
-        fields.errors.push(standard.span, message, Some(format!("write {own} = \"…\"")));
+/// Whether checks are C++.
+fn language(fields: &mut Fields<'_, '_>) -> bool {
+    let Some(language) = fields.string("language") else { return false };
+    if !matches!(language.as_str(), "c" | "c++") {
+        let message = format!("checks are not compiled as `{}`", *language);
+        let help = "the languages are \"c\" and \"c++\"".to_owned();
+        fields.errors.push(language.span.clone(), message, Some(help));
     }
-    let trace_args = fields.strings("trace-args").unwrap_or_default();
-    for (argument, message, help) in arguments::refused(&trace_args) {
-        fields.errors.push(argument.span.clone(), message, Some(help.to_owned()));
-    }
-    Compiling {
-        cxx,
-        standard,
-        defines: fields.strings("defines").unwrap_or_default(),
-        includes: fields.templates("includes"),
-        inputs: fields.inputs("inputs"),
-        trace_args,
-        link_args: fields.strings("link-args").unwrap_or_default(),
-    }
+    *language == "c++"
 }
 
 fn values(mut fields: Fields<'_, '_>) -> Vec<(Located<String>, Value)> {

@@ -6,8 +6,8 @@ use crate::{
     manifest::{self, Compiled, Piece, Template},
     name::TargetName,
     plan::{
-        Argument, BuiltIn, Command, Config, Declared, Directory, DirectoryAt, Files, Form, Input,
-        Kind, Language, Made, PackageId, Part, Plan, Program, Source, TargetId,
+        Argument, BuiltIn, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind,
+        Language, Made, PackageId, Part, Plan, Program, Source, TargetId,
     },
 };
 
@@ -75,20 +75,6 @@ impl Names<'_> {
         }
     }
 
-    /// A config with everything that it names.
-    pub fn config(&mut self, declared: &manifest::Config) -> Config {
-        let compiling = &declared.compiling;
-        let template = declared.template.iter().flat_map(|template| self.input(template, false));
-        let template = template.last();
-        let inputs = compiling.inputs.iter().flat_map(|input| self.input(input, false)).collect();
-        let includes = compiling.includes.iter().filter_map(|template| {
-            let found = self.directory(template);
-            self.keep(found, template)
-        });
-        let includes = includes.collect();
-        Config { declared: declared.clone(), template, includes, inputs }
-    }
-
     /// An argument of a command or a test.
     pub fn argument(&mut self, template: &Located<Template>) -> Argument {
         let mut parts = Vec::with_capacity(template.pieces.len());
@@ -131,7 +117,7 @@ impl Names<'_> {
     }
 
     /// An entry of `inputs`.
-    fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
+    pub fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
         let found = self.files(&input.path);
         let files = self.keep(found, &input.path).unwrap_or_default();
         let (package, text) = (self.package, input.text || all_text);
