@@ -18,8 +18,11 @@ use crate::process::Limits;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
-    /// The package in whose directory it runs, and to which its names of files belong.
+    /// The package to which its names of files belong.
     pub package: String,
+    /// The directory that it runs in.
+    #[serde(skip_serializing_if = "RunsIn::is_usual")]
+    pub runs_in: RunsIn,
     /// The program.
     pub program: Program,
     /// Further programs that it may run.
@@ -41,6 +44,24 @@ pub struct Action {
     pub response_file: Option<usize>,
     /// How much it may take.
     pub limits: Limits,
+}
+
+/// A directory that an action runs in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunsIn {
+    /// Its package's.
+    #[default]
+    Package,
+    /// That which its outputs, and whatever is temporary, are written below.
+    Scratch,
+}
+
+impl RunsIn {
+    /// Whether it is the package's, where actions run as a rule.
+    fn is_usual(&self) -> bool {
+        *self == Self::Package
+    }
 }
 
 /// A program.
@@ -69,8 +90,8 @@ pub type Argument = Vec<Piece>;
 pub enum Piece {
     /// Stands for itself.
     Text(String),
-    /// The path of a file or directory: relative to where the action runs if it is the package's own,
-    /// else absolute.
+    /// The path of a file or directory: relative to the package's directory if it is the package's own,
+    /// else absolute. For actions that run there.
     Path(PortablePath),
     /// The absolute path of a file or directory.
     Absolute(PortablePath),

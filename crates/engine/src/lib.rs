@@ -14,6 +14,7 @@ pub mod cache;
 pub mod checkouts;
 pub mod context;
 pub mod depfile;
+pub mod diagnostics;
 pub mod difference;
 pub mod environment;
 pub mod event;

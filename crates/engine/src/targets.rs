@@ -9,6 +9,7 @@ mod config;
 mod files;
 mod link;
 mod said;
+mod test;
 
 use std::{collections::HashMap, sync::Arc};
 

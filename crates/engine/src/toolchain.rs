@@ -6,6 +6,7 @@
 
 mod ask;
 mod compiler;
+mod family;
 mod find;
 mod identities;
 mod lean;
@@ -34,11 +35,13 @@ use self::{
 };
 pub use self::{
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
+    family::families,
     find::{ToolError, find_tool},
     identities::machine,
     program::Program,
 };
 use crate::{environment::Environment, flags::Flags, sandbox::Sandbox};
+pub(crate) use libraries::{LIST as LIST_LIBRARIES, is_dynamic, listed as listed_libraries};
 
 /// Something a tool is for: also its key under `[toolchain]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 use super::{Bench, ExecuteError, Execution, Executor, render};
 use crate::{
-    action::{Action, Discovery},
+    action::{Action, Discovery, RunsIn},
     depfile,
     environment::Environment,
     process::{ProcessError, Processes, ResponseFile, Spec},
@@ -37,7 +37,10 @@ impl LocalExecutor {
         Ok(Spec {
             program: render::program(action, bench)?,
             arguments: render::arguments(action, bench)?,
-            directory: bench.place.directory.clone(),
+            directory: match action.runs_in {
+                RunsIn::Package => bench.place.directory.clone(),
+                RunsIn::Scratch => bench.staging.to_owned(),
+            },
             environment: render::environment(action, bench, &self.environment),
             response_file: action
                 .response_file

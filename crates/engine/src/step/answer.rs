@@ -47,7 +47,7 @@ impl Step {
             true => self.yes(check, bench)?,
             false => {
                 if let Some(trouble) = trouble(check, &tried, &said) {
-                    done.log.push(LogEntry { level: Level::Error, message: said });
+                    done.log.push(LogEntry::text(Level::Error, said));
                     return Err(ExecuteError::Failed(trouble));
                 }
                 self.trace_no(cx, check, inputs, bench, done)?;
@@ -58,7 +58,7 @@ impl Step {
         if answer == "no" && !said.is_empty() {
             message += &format!("\n{said}");
         }
-        done.log.push(LogEntry { level: Level::Trace, message });
+        done.log.push(LogEntry::text(Level::Trace, message));
         let path = bench.staged(self.first());
         // It is no program any more.
         match fs::remove_file(&path) {

@@ -1,7 +1,10 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod cached_tests;
 mod checks;
+mod conditions;
 mod defaults;
+mod diagnostics;
 mod disk;
 mod flags;
 mod interrupts;
@@ -13,3 +16,4 @@ mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod testing;

@@ -1,15 +1,17 @@
 //! From TOML to [`Document`], with every mistake found in one go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
     Toolchain, ToolchainKind,
-    document::Written,
-    flags,
-    keys::{self, Keys},
+    condition::Condition,
+    document::{Part, Written},
+    keys::{self, Cases, Keys},
+    options::{self, Options},
 };
 use crate::{
+    age::Age,
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     path::{BuildPath, RootPath},
     table::{Errors, Fields, parse},
@@ -32,11 +34,12 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
     let dependencies =
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
-    let defaults = top.table("defaults").map(keys::defaults).unwrap_or_default();
-    let libraries = top.tables("library", library);
-    let executables = top.tables("executable", executable);
-    let commands = top.tables("command", command);
-    let configs = top.tables("config", super::config::config);
+    let options = top.table("options").map(options::options).unwrap_or_default();
+    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &options));
+    let libraries = top.tables("library", |fields| library(fields, &options));
+    let executables = top.tables("executable", |fields| executable(fields, &options));
+    let commands = top.tables("command", |fields| command(fields, &options));
+    let configs = top.tables("config", |fields| super::config::config(fields, &options));
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -45,7 +48,8 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             package,
             toolchain: Toolchain { known_by, ..tools },
             dependencies,
-            defaults,
+            defaults: defaults.unwrap_or_default(),
+            options,
             libraries,
             executables,
             commands,
@@ -102,7 +106,7 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
 fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    if !fields.entries.contains_key("sources") {
+    if !fields.entries.contains_key("sources") && !fields.entries.contains_key("case") {
         let message = format!("{} has no sources", fields.what);
         let help = "add sources = [\"src/*.c\"]".to_owned();
         fields.errors.push(fields.span.clone(), message, Some(help));
@@ -110,10 +114,11 @@ fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
-fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
+fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
     let compiled = named(&mut fields)?;
-    let mut keys = Keys::of_target(&mut fields);
-    keys.lists.public_defines = flags::defines(&mut fields, "public-defines");
+    let when = Condition::when(&mut fields, options);
+    let keys = Keys::of_library(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_library);
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -129,31 +134,46 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
     }
     fields.finish();
     let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
-    Some(Written { target, keys })
+    Some(Part { when, of: Written { target, keys } })
 }
 
-fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
+fn executable(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Executable>>> {
     let compiled = named(&mut fields)?;
-    let keys = Keys::of_target(&mut fields);
-    if let Some(value) = fields.entries.remove("public-defines") {
-        let message = format!("nothing is linked with {}", fields.what);
-        let help = "`defines` are for its own sources".to_owned();
-        fields.errors.push(value.span(), message, Some(help));
-    }
+    let when = Condition::when(&mut fields, options);
+    let keys = Keys::of_executable(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_executable);
+    let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
-        test: fields.boolean("test").unwrap_or(false),
+        test,
         test_args: fields.templates("test-args"),
+        timeout: timeout(&mut fields, test),
     };
     fields.finish();
-    Some(Written { target, keys })
+    Some(Part { when, of: Written { target, keys } })
 }
 
-fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
+/// The key `timeout`, which only a test has.
+fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
+    let text = fields.string("timeout")?;
+    let help = "write how long the test may run, such as timeout = \"30s\" or \"5m\"";
+    let (message, help) = match text.parse::<Age>() {
+        Ok(age) if !age.duration().is_zero() && test => return Some(age.duration()),
+        Ok(age) if age.duration().is_zero() => ("a timeout of no time at all".to_owned(), help),
+        Ok(_) => ("`timeout` is for tests".to_owned(), "add test = true, or leave it out"),
+        Err(_) => (format!("`{}` is no length of time", *text), help),
+    };
+    fields.errors.push(text.span, message, Some(help.to_owned()));
+    None
+}
+
+fn command(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Command>> {
     let name = fields.name()?;
     fields.what = format!("command `{}`", *name);
+    let when = Condition::when(&mut fields, options);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
+    let test = fields.boolean("test").unwrap_or(false);
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
@@ -166,7 +186,8 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         system_files: system_files(&mut fields),
         probes: probes(&mut fields),
         always: fields.boolean("always").unwrap_or(false),
-        test: fields.boolean("test").unwrap_or(false),
+        test,
+        timeout: timeout(&mut fields, test),
     };
     let (span, what) = (fields.span.clone(), fields.what.clone());
     if command.run.is_empty() {
@@ -178,7 +199,7 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         fields.errors.push(span, format!("{what} has no outputs"), Some(help));
     }
     fields.finish();
-    Some(command)
+    Some(Part { when, of: command })
 }
 
 /// The key `outputs`: paths below the build directory.

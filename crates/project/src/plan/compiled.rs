@@ -1,5 +1,7 @@
 //! Libraries and executables.
 
+use std::time::Duration;
+
 use super::{Argument, Input, Language, Made, PackageId, TargetId};
 use crate::{
     diagnostic::Located,
@@ -134,6 +136,8 @@ pub struct LinkArgument {
 pub struct Test {
     /// Its arguments.
     pub arguments: Vec<Argument>,
+    /// How long it may run; for ever, when absent.
+    pub timeout: Option<Duration>,
     /// *Runs*: shared libraries of the workspace that it, and executables among the arguments, load.
     pub loads: Vec<TargetId>,
 }

@@ -31,8 +31,8 @@ pub(super) struct Own {
     pub private_includes: Vec<Directory>,
     pub system_includes: Vec<Directory>,
     pub inputs: Vec<Input>,
-    /// Its arguments, if it is a test.
-    pub test: Option<Vec<Argument>>,
+    /// How it is run, if it is a test; without what it loads.
+    pub test: Option<Test>,
 }
 
 impl Own {
@@ -95,7 +95,11 @@ impl Plan {
                 let executable = &manifest.executables[index];
                 let mut own = names.compiled(&executable.compiled);
                 let arguments = executable.test_args.iter().map(|word| names.argument(word));
-                own.test = executable.test.then(|| arguments.collect());
+                own.test = executable.test.then(|| Test {
+                    arguments: arguments.collect(),
+                    timeout: executable.timeout,
+                    loads: Vec::new(),
+                });
                 Resolved::Compiled(own)
             }
             Declared::Command(index) => {
@@ -204,8 +208,7 @@ impl Plan {
                         linked.libraries = order.clone();
                         linked.link_args = link_args.clone();
                         linked.inputs = inputs.clone();
-                        linked.test =
-                            test.take().map(|arguments| Test { arguments, loads: Vec::new() });
+                        linked.test = test.take();
                     }
                     Kind::Archive(_) | Kind::Command(_) | Kind::Config(_) => {}
                 }

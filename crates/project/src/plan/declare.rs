@@ -166,6 +166,7 @@ pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Comman
         probes: declared.probes.clone(),
         always: declared.always,
         test: declared.test,
+        timeout: declared.timeout,
     }
 }
 

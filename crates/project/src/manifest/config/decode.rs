@@ -9,15 +9,24 @@ use super::{
 };
 use crate::{
     diagnostic::Located,
-    manifest::{Arguments, Compiled, Lists, document::Written, keys::Keys},
+    manifest::{
+        Arguments, Compiled, Lists, Options,
+        condition::Condition,
+        document::{Part, Written},
+        keys::{Cases, Keys},
+    },
     path::BuildPath,
     table::Fields,
 };
 
 /// A table `[[config]]`.
-pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Written<Config>> {
+pub(in crate::manifest) fn config(
+    mut fields: Fields<'_, '_>,
+    options: &Options,
+) -> Option<Part<Written<Config>>> {
     let name = fields.name()?;
     fields.what = format!("config `{}`", *name);
+    let when = Condition::when(&mut fields, options);
     let output = output(&mut fields);
     let template = fields.string("template");
     let template = template.map(|path| Input {
@@ -29,9 +38,8 @@ pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Written<
     let checks = checks(&mut fields);
     let values = fields.table("values").map(values).unwrap_or_default();
     let cxx = language(&mut fields);
-    let inputs = fields.inputs("inputs");
-    let mut keys = Keys::common(&mut fields);
-    keys.lists.inputs = inputs;
+    let keys = Keys::of_config(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_config);
     if template.is_none() {
         let span = fields.span.clone();
         if syntax.is_some() || braces.is_some() {
@@ -56,7 +64,7 @@ pub(in crate::manifest) fn config(mut fields: Fields<'_, '_>) -> Option<Written<
         cxx,
         compiled,
     };
-    Some(Written { target, keys })
+    Some(Part { when, of: Written { target, keys } })
 }
 
 fn output(fields: &mut Fields<'_, '_>) -> Option<Located<BuildPath>> {
