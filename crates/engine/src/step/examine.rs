@@ -138,6 +138,8 @@ impl Step {
                     }
                     log = record.outputs.log;
                 }
+                // Without it there is only less to show.
+                _ if !vouched.read_trace => {}
                 _ => return None,
             }
         }
