@@ -36,6 +36,8 @@ pub struct Compiler {
     pub by_name: Option<BuildTrace>,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
+    /// Where its linker looks for libraries by itself, in order: absolute paths.
+    pub library_directories: Vec<PathBuf>,
     /// The abilities of its linker.
     pub linker: LinkerAbilities,
 }
@@ -70,6 +72,7 @@ pub struct Remembered {
     versions: [Option<String>; 2],
     decides: Watched,
     include_directories: IncludeDirectories,
+    library_directories: Vec<PathBuf>,
     linker: LinkerAbilities,
 }
 
@@ -133,6 +136,7 @@ impl Remembered {
             versions: answers.versions,
             decides: Watched::new(answers.files, answers.absent, index)?,
             include_directories: IncludeDirectories { c, cxx },
+            library_directories: answers.library_directories,
             linker: LinkerAbilities { dependency_file: answers.dependency_file },
         })
     }
@@ -204,6 +208,7 @@ impl Remembered {
             trace: trace.mix(others),
             by_name,
             include_directories: self.include_directories,
+            library_directories: self.library_directories,
             linker: self.linker,
         }
     }
