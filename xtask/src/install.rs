@@ -28,6 +28,8 @@ pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
     need("ar", "binutils"),
+    need("readelf", "binutils"),
+    need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
     need("ld.gold", "binutils"),
@@ -43,6 +45,10 @@ pub const TESTS: &[Need] = &[
     // Servers that the cache is tested against. rclone and moto are installed into environments.
     need("nginx", "nginx-light"),
     need("curl", "curl"),
+    // Archives of every kind that dependencies come in.
+    need("tar", "tar"),
+    need("xz", "xz-utils"),
+    need("bzip2", "bzip2"),
     // The SMTP server that notifications are tested against is installed into an environment.
     Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
 ];

@@ -18,8 +18,11 @@ use crate::process::Limits;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
-    /// The package in whose directory it runs, and to which its names of files belong.
+    /// The package to which its names of files belong.
     pub package: String,
+    /// The directory that it runs in.
+    #[serde(skip_serializing_if = "RunsIn::is_usual")]
+    pub runs_in: RunsIn,
     /// The program.
     pub program: Program,
     /// Further programs that it may run.
@@ -36,11 +39,29 @@ pub struct Action {
     pub outputs: Vec<Output>,
     /// How it tells of further inputs.
     pub discovery: Discovery,
-    /// Whether arguments that are too long for a command line may come from a response file, as
-    /// compilers, linkers and archivers read them (`@FILE`).
-    pub response_file: bool,
+    /// Where arguments that are too long for a command line may come from a response file, as compilers,
+    /// linkers and archivers read them (`@FILE`): how many of them stay before it.
+    pub response_file: Option<usize>,
     /// How much it may take.
     pub limits: Limits,
+}
+
+/// A directory that an action runs in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunsIn {
+    /// Its package's.
+    #[default]
+    Package,
+    /// That which its outputs, and whatever is temporary, are written below.
+    Scratch,
+}
+
+impl RunsIn {
+    /// Whether it is the package's, where actions run as a rule.
+    fn is_usual(&self) -> bool {
+        *self == Self::Package
+    }
 }
 
 /// A program.
@@ -69,8 +90,8 @@ pub type Argument = Vec<Piece>;
 pub enum Piece {
     /// Stands for itself.
     Text(String),
-    /// The path of a file or directory: relative to where the action runs if it is the package's own,
-    /// else absolute.
+    /// The path of a file or directory: relative to the package's directory if it is the package's own,
+    /// else absolute. For actions that run there.
     Path(PortablePath),
     /// The absolute path of a file or directory.
     Absolute(PortablePath),
@@ -80,8 +101,17 @@ pub enum Piece {
     OutputDirectory,
     /// The path of the depfile that the command is to write.
     Depfile,
+    /// The path of the depfile that the linker is to write which the command calls.
+    LinkerDepfile,
     /// The path of a file that lists these files, one a line: absolute.
     List(Vec<PortablePath>),
+    /// The path of a file with this name and this text.
+    File {
+        /// Its name.
+        name: String,
+        /// All that is in it.
+        text: String,
+    },
 }
 
 /// The value of an environment variable.
@@ -104,6 +134,11 @@ pub enum Discovery {
     Compiler,
     /// A linker does, in which rules follow that name each file again.
     Linker,
+    /// A compiler and the linker that it calls write one each.
+    CompilerAndLinker,
+    /// A compiler does that only lists headers, however that ends. Names in it of what is not there are
+    /// those of headers that it looked for.
+    Headers,
 }
 
 impl Action {
@@ -146,7 +181,9 @@ impl Action {
             },
             Piece::OutputDirectory => f.write_str("<build>"),
             Piece::Depfile => f.write_str("<depfile>"),
+            Piece::LinkerDepfile => f.write_str("<linker's depfile>"),
             Piece::List(paths) => write!(f, "<list of {}>", paths.len()),
+            Piece::File { name, .. } => write!(f, "<{name}>"),
         })
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     difference::{Difference, Side, first_difference},
     environment::Environment,
     event::{Event, Reporter, Status},
+    flags,
     pool::Slots,
     process::Processes,
     session::{Session, Settings},
@@ -96,7 +97,7 @@ pub fn audit(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<AuditReport, AuditError> {
     let _heeding = session.processes.heed();
-    let plan = load(&request.build.directory, &request.build.resolution)?;
+    let plan = load(&request.build.loading(&session.settings.environment))?;
     let all = labels(&plan);
     let targets = sample(&all, request.percent, request.seed);
     let mut report = AuditReport { targets, of: all.len(), ..AuditReport::default() };
@@ -245,19 +246,22 @@ impl Elsewhere {
             copied.push(directory);
         }
         let root = &plan.workspace.root;
+        let copy = copies.join(root.strip_prefix(&common).unwrap_or(root));
+        let environment = flags::moved(environment, root, &copy);
         let settings = Settings {
             slots: Slots { local: if slots.local > 1 { slots.local - 1 } else { 2 }, ..*slots },
-            environment: Arc::new(other_user(environment, &base)),
+            environment: Arc::new(other_user(&environment, &base)),
             store: StoreSettings {
                 directory: Some(base.join("store")),
                 offline: true,
                 packages_use_it: Some(true),
                 ..StoreSettings::default()
             },
+            ..Settings::default()
         };
         Ok(Some(Self {
             session: Session::new(settings, session.processes.clone()),
-            root: copies.join(root.strip_prefix(&common).unwrap_or(root)),
+            root: copy,
             _place: place,
         }))
     }

@@ -92,7 +92,7 @@ pub fn bake(
     request: BakeRequest<'_>,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Baked, BakeError> {
-    let plan = load(&request.build)?;
+    let plan = build::load(&request.build.loading(&session.settings.environment))?;
     let asked = asked_for(&plan, &request)?;
     let checkouts = checkouts::take(&plan.workspace.checkouts)?;
     if !checkouts.missing.is_empty() {
@@ -177,10 +177,6 @@ fn not_built(built: &BuildReport) -> Vec<(String, String)> {
     failed.map(|(id, _)| (built.plan.target(*id).label.to_string(), reason.to_owned())).collect()
 }
 
-fn load(build: &BuildRequest) -> Result<Plan, EngineError> {
-    Ok(build::load(&build.directory, &build.resolution)?)
-}
-
 /// The targets whose results are wanted.
 fn asked_for(plan: &Plan, request: &BakeRequest<'_>) -> Result<Vec<TargetId>, EngineError> {
     let asked = build::resolve(plan, &request.build.targets)?;
@@ -219,7 +215,7 @@ fn fetch(
     let lock = Lockfile::read(&plan.workspace.root).map(|lock| lock.packages).unwrap_or_default();
     wanted.extend(lock.iter().filter_map(|(name, pinned)| {
         let scope: Scope = name.parse().ok()?;
-        Some((scope.clone(), scope, vec![pinned.commit.as_str().parse().ok()?]))
+        Some((scope.clone(), scope, vec![pinned.content().to_string().parse().ok()?]))
     }));
     for (scope, local_scope, revisions) in wanted {
         let request = Get {

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod listings;
+mod relative;
 mod scan;
 
 use std::{
@@ -24,6 +25,7 @@ use self::listings::{Kind, Listing, hash_of};
 pub use self::{
     arguments::{IncludeArguments, LinkArguments, Typed},
     listings::Listings,
+    relative::relative_paths,
     scan::{ANY, Asked},
 };
 

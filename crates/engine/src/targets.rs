@@ -5,8 +5,12 @@
 
 mod command;
 mod compile;
+mod config;
 mod files;
 mod link;
+mod said;
+mod system;
+mod test;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -23,6 +27,7 @@ use crate::{
     artifact::Artifact,
     builds::{Owner, single},
     context::Context,
+    flags::Flags,
     job::{Built, Job},
     toolchain::{Compiler, Role, Tools},
 };
@@ -56,6 +61,8 @@ pub struct Maker<'a> {
     asked: Vec<bool>,
     jobs: Vec<Option<TargetJob>>,
     tools: Tools<'a>,
+    /// What the environment asks for.
+    flags: Arc<Flags>,
     globbers: HashMap<PackageId, Globber>,
     /// By target: whether its objects, or those that it is made of, have any from C++.
     cxx: Vec<bool>,
@@ -69,15 +76,22 @@ impl<'a> Maker<'a> {
         let mut is_asked = vec![false; plan.targets.len()];
         asked.iter().for_each(|id| is_asked[id.index()] = true);
         let environment = (*cx.session.settings.environment).clone();
+        let mut errors = Vec::new();
+        let flags = Arc::new(Flags::of(&environment).unwrap_or_else(|wrong| {
+            errors = wrong;
+            Flags::default()
+        }));
+        let tools = Tools::new(&cx.index, cx.sandbox.as_deref(), environment);
         Self {
             plan,
             cx,
             asked: is_asked,
             jobs: vec![None; plan.targets.len()],
-            tools: Tools::new(&cx.index, cx.sandbox.as_deref(), environment),
+            tools: tools.asked_for(flags.clone(), &cx.root),
+            flags,
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
-            errors: Vec::new(),
+            errors,
         }
     }
 
@@ -90,15 +104,15 @@ impl<'a> Maker<'a> {
             return;
         }
         let package = self.package(target.package);
-        let keep = self.asked[id.index()]
-            || self.cx.session.settings.store.restore_everything
-            || package.manifest.package.restore_all_artifacts;
+        let keep = self.asked[id.index()] || self.keeps_everything(&package);
         let owner = self.owner(id, keep);
         self.jobs[id.index()] = match &target.kind {
             Kind::Objects(objects) => self.objects(id, objects, owner),
+            Kind::Headers(headers) => self.headers(id, headers, &owner),
             Kind::Archive(archive) => self.archive(id, archive, owner),
             Kind::Linked(linked) => self.linked(id, linked, owner),
             Kind::Command(command) => self.command(id, command, owner),
+            Kind::Config(config) => self.config(id, config, owner),
         };
     }
 
@@ -130,10 +144,9 @@ impl<'a> Maker<'a> {
     fn compiler(
         &mut self,
         package: &Package,
-        cxx: bool,
+        role: Role,
         arguments: &[String],
     ) -> Option<(Arc<Compiler>, BuildTrace)> {
-        let role = if cxx { Role::Cxx } else { Role::Cc };
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
         let found = self.tools.compiler(toolchain, role, directory, arguments);
         let compiler = self.check(found.map_err(|error| no_tool(package, &error)))?;

@@ -6,11 +6,13 @@
 
 mod ask;
 mod compiler;
+mod family;
 mod find;
 mod identities;
 mod lean;
 mod libraries;
 mod name;
+mod pkg_config;
 mod program;
 mod said;
 mod script;
@@ -22,7 +24,7 @@ use std::{
     sync::Arc,
 };
 
-use larder_project::manifest::{self, KnownBy, ToolchainKind};
+use larder_project::manifest::{self, KnownBy, Module, ToolchainKind};
 use larder_store::offline;
 use larder_trace::{BuildTrace, MTime, StatIndex};
 
@@ -31,14 +33,18 @@ use self::{
     compiler::{Remembered, note_key},
     find::hash_tool,
     lean::Lean,
+    pkg_config::PkgConfig,
 };
 pub use self::{
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
+    family::families,
     find::{ToolError, find_tool},
     identities::machine,
+    pkg_config::Uses,
     program::Program,
 };
-use crate::{environment::Environment, sandbox::Sandbox};
+use crate::{environment::Environment, flags::Flags, sandbox::Sandbox};
+pub(crate) use libraries::{LIST as LIST_LIBRARIES, is_dynamic, listed as listed_libraries};
 
 /// Something a tool is for: also its key under `[toolchain]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,10 +95,14 @@ pub struct Tools<'i> {
     index: &'i StatIndex,
     sandbox: Option<&'i Sandbox>,
     environment: Environment,
+    /// The tools that the environment asks for, and the root package's directory.
+    flags: Arc<Flags>,
+    root: PathBuf,
     compilers: HashMap<Use, Arc<Compiler>>,
     /// By their names and how they count, with the directory that decides which Lean it is.
     archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
     programs: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
+    modules: HashMap<Module, Arc<Uses>>,
 }
 
 impl<'i> Tools<'i> {
@@ -108,10 +118,20 @@ impl<'i> Tools<'i> {
             index,
             sandbox,
             environment,
+            flags: Arc::default(),
+            root: PathBuf::new(),
             compilers: HashMap::new(),
             archivers: HashMap::new(),
             programs: HashMap::new(),
+            modules: HashMap::new(),
         }
+    }
+
+    /// The same with the tools that `flags` ask for in the place of those that manifests name. A path
+    /// among them starts in `root`, the root package's directory.
+    #[must_use]
+    pub fn asked_for(self, flags: Arc<Flags>, root: &Path) -> Self {
+        Self { flags, root: root.to_owned(), ..self }
     }
 
     /// The compiler that a package in `directory` uses as `role` (not [`Role::Ar`], for which there is
@@ -128,7 +148,8 @@ impl<'i> Tools<'i> {
         arguments: &[String],
     ) -> Result<Arc<Compiler>, ToolError> {
         let name = self.name(toolchain, role, directory)?;
-        let arguments = deciding(arguments);
+        let first = self.first_arguments(toolchain, role, directory);
+        let arguments = [&first[..], &deciding(arguments)].concat();
         let place = match arguments.is_empty() {
             true => place_of_name(toolchain, directory),
             false => directory.to_owned(),
@@ -137,13 +158,17 @@ impl<'i> Tools<'i> {
         if let Some(compiler) = self.compilers.get(&key) {
             return Ok(compiler.clone());
         }
-        let mut compiler = self.identify(&key.0, role, directory, &key.3)?;
+        let identified = self.identify(&key.0, role, directory, &key.3, first.len());
+        let mut compiler = identified.map_err(|error| self.of_variable(error, toolchain, role))?;
         if toolchain.known_by == KnownBy::Name {
             compiler.trace = name::of_compiler(&compiler, role.key())?;
         }
         if toolchain.kind == ToolchainKind::Lean {
             let lean = self.lean(toolchain, directory)?;
             compiler.trace = compiler.trace.mix(lean);
+        }
+        if let Some(words) = self.flags.tool(toolchain, role) {
+            compiler.trace = compiler.trace.mix(words.tool_trace(&self.root));
         }
         let compiler = Arc::new(compiler);
         self.compilers.insert(key, compiler.clone());
@@ -164,7 +189,8 @@ impl<'i> Tools<'i> {
         if let Some(archiver) = self.archivers.get(&key) {
             return Ok(archiver.clone());
         }
-        let mut archiver = Program::find(&key.0, Role::Ar.key(), self.index, &self.environment)?;
+        let found = Program::find(&key.0, Role::Ar.key(), self.index, &self.environment);
+        let mut archiver = found.map_err(|error| self.of_variable(error, toolchain, Role::Ar))?;
         if toolchain.known_by == KnownBy::Name {
             archiver.trace = self.confined(&[&archiver.path], None, || {
                 name::of_archiver(&archiver, self.index, &self.environment)
@@ -172,6 +198,9 @@ impl<'i> Tools<'i> {
         }
         if toolchain.kind == ToolchainKind::Lean {
             archiver.trace = archiver.trace.mix(self.lean(toolchain, directory)?);
+        }
+        if let Some(words) = self.flags.tool(toolchain, Role::Ar) {
+            archiver.trace = archiver.trace.mix(words.tool_trace(&self.root));
         }
         let archiver = Arc::new(archiver);
         self.archivers.insert(key, archiver.clone());
@@ -238,6 +267,49 @@ impl<'i> Tools<'i> {
         })
     }
 
+    /// What the users of a library of the system are given, as `pkg-config` says, or what `PKG_CONFIG` names.
+    ///
+    /// # Errors
+    /// There is no such library, or nobody to ask.
+    pub fn system(&mut self, module: &Module) -> Result<Arc<Uses>, ToolError> {
+        if let Some(known) = self.modules.get(module) {
+            return Ok(known.clone());
+        }
+        let asked = self.flags.pkg_config();
+        let name = asked.and_then(|asked| asked.words.first()).map_or("pkg-config", String::as_str);
+        let path = match name.contains('/') {
+            true => self.root.join(name).to_string_lossy().into_owned(),
+            false => name.to_owned(),
+        };
+        let found = Program::find(&path, pkg_config::VARIABLE, self.index, &self.environment);
+        let program = found.map_err(|error| match error {
+            ToolError::NotFound { name, where_, .. } if asked.is_some() => {
+                ToolError::NotAsNamed { name, where_, variable: pkg_config::VARIABLE }
+            }
+            ToolError::NotFound { .. } => ToolError::NoPkgConfig,
+            error => error,
+        })?;
+        let asker = PkgConfig {
+            path: &program.path,
+            arguments: asked.map_or(&[][..], |asked| &asked.words[1..]),
+            trace: &program.trace,
+            root: &self.root,
+            environment: &self.environment,
+        };
+        let uses = match asker.remembered(module, self.index) {
+            Some(uses) => uses,
+            None => {
+                let places = asker.named_directories();
+                let mut visible: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+                visible.push(&program.path);
+                self.confined(&visible, None, || asker.ask(module, self.index))?
+            }
+        };
+        let uses = Arc::new(uses);
+        self.modules.insert(module.clone(), uses.clone());
+        Ok(uses)
+    }
+
     /// More that belongs to a toolchain, by content: programs on `PATH`, and files by paths with a
     /// `/`, which are relative to `directory`.
     ///
@@ -282,6 +354,49 @@ impl<'i> Tools<'i> {
         tools
     }
 
+    /// The arguments that the environment has a tool called with before all others, as a package in
+    /// `directory` writes them.
+    fn first_arguments(
+        &self,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+        directory: &Path,
+    ) -> Vec<String> {
+        let words = self.flags.tool(toolchain, role);
+        words.map(|words| words.arguments(&self.root, directory)).unwrap_or_default()
+    }
+
+    /// The error, where a variable names what is not there.
+    fn of_variable(
+        &self,
+        error: ToolError,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+    ) -> ToolError {
+        match (error, self.flags.tool(toolchain, role)) {
+            (ToolError::NotFound { name, where_, .. }, Some(words)) => {
+                ToolError::NotAsNamed { name, where_, variable: words.variable }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The path of the tool that a package in `directory` uses as `role`, where a manifest or a variable
+    /// names one by its path.
+    fn path_of(
+        &self,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+        directory: &Path,
+    ) -> Option<PathBuf> {
+        if let Some(asked) = self.flags.tool(toolchain, role) {
+            let path = asked.words.first().filter(|name| name.contains('/'))?;
+            return Some(self.root.join(path));
+        }
+        let path = role.named(toolchain).filter(|name| name.contains('/'))?;
+        Some(directory.join(path))
+    }
+
     /// The name on `PATH`, or the path, of the tool that a package in `directory` uses as `role`.
     fn name(
         &self,
@@ -289,9 +404,11 @@ impl<'i> Tools<'i> {
         role: Role,
         directory: &Path,
     ) -> Result<String, ToolError> {
-        Ok(match role.named(toolchain) {
-            // A path is relative to the package.
-            Some(name) if name.contains('/') => directory.join(name).to_string_lossy().into_owned(),
+        if let Some(path) = self.path_of(toolchain, role, directory) {
+            return Ok(path.to_string_lossy().into_owned());
+        }
+        let asked = self.flags.tool(toolchain, role).and_then(|asked| asked.words.first());
+        Ok(match asked.map(String::as_str).or(role.named(toolchain)) {
             Some(name) => name.to_owned(),
             None if toolchain.kind == ToolchainKind::Lean && role != Role::Cxx => {
                 let tool = self.of_lean(directory, |lean| lean.tool(role))?;
@@ -301,13 +418,15 @@ impl<'i> Tools<'i> {
         })
     }
 
-    /// The compiler `name` with its identity, from what is remembered where that still holds.
+    /// The compiler `name` with its identity, asked with `arguments`, of which the `first` may name
+    /// another program; from what is remembered where that still holds.
     fn identify(
         &self,
         name: &str,
         role: Role,
         directory: &Path,
         arguments: &[String],
+        first: usize,
     ) -> Result<Compiler, ToolError> {
         let path = find_tool(name, role.key(), &self.environment)?;
         let driver = hash_tool(&path, self.index)?.hash;
@@ -315,7 +434,7 @@ impl<'i> Tools<'i> {
         let answers = match Remembered::find(&key, self.index) {
             Some(answers) => answers,
             None => {
-                let answers = self.ask(&path, directory, arguments)?;
+                let answers = self.ask(&path, directory, arguments, first)?;
                 let answers = Remembered::new(answers, self.index)?;
                 // One that could not answer may have been kept from it by the sandbox.
                 if self.sandbox.is_none() || answers.complete() {
@@ -332,13 +451,14 @@ impl<'i> Tools<'i> {
         path: &Path,
         directory: &Path,
         arguments: &[String],
+        first: usize,
     ) -> Result<Answers, ToolError> {
         let environment = &self.environment;
         let place = environment.temporary_directory();
         let temporary = tempfile::tempdir_in(&place)
             .map_err(|source| ToolError::Scratch { path: place, source })?;
         let temporary = temporary.path();
-        let driver = Driver { path, arguments, directory, temporary, environment };
+        let driver = Driver { path, arguments, first, directory, temporary, environment };
         self.confined(&[path], Some(temporary), || Ok(driver.ask()))
     }
 

@@ -2,35 +2,39 @@
 //!
 //! Text is decoded to a [`Document`], which says what people wrote, with all mistakes found in one go. A
 //! document is settled to a [`Manifest`], which has plain lists for each target: nobody after that knows of
-//! defaults.
+//! defaults or conditions.
 
 mod arguments;
 mod ci;
+mod condition;
+pub mod config;
 mod decode;
 mod dependencies;
 mod document;
 mod flags;
 mod keys;
+mod linking;
+mod options;
 mod template;
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
+pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
-pub use dependencies::{Dependency, DependencySource};
+pub use config::Config;
+pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
+pub use linking::{Linking, Module};
+pub use options::{OptionDeclaration, OptionValue, Options};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
+    diagnostic::{Diagnostic, Located, SourceText},
     name::TargetName,
     path::{BuildPath, RootPath},
 };
@@ -55,8 +59,12 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[[config]]`
+    pub configs: Vec<Config>,
     /// `[ci]`
     pub ci: Ci,
+    /// The conditions of targets that do not hold, by the targets' names.
+    pub absent: BTreeMap<String, Vec<String>>,
 }
 
 /// `[package]`
@@ -139,7 +147,9 @@ pub struct Input {
 pub struct Library {
     /// How it is compiled.
     pub compiled: Compiled,
-    /// Whether there is a static library.
+    /// Globs of the headers that are for its users.
+    pub headers: Vec<Located<String>>,
+    /// Whether there is a static library. A library of headers only is neither static nor shared.
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,
@@ -154,6 +164,8 @@ pub struct Executable {
     pub test: bool,
     /// Its arguments as a test.
     pub test_args: Vec<Located<Template>>,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// `[[command]]`
@@ -184,6 +196,8 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// A file or directory that a command makes. The names of directories are declared with a final `/`.
@@ -200,16 +214,6 @@ impl Output {
     /// A file.
     pub fn file(path: BuildPath) -> Self {
         Self { path, directory: false }
-    }
-}
-
-impl Manifest {
-    /// Reads and checks the manifest of the package in `directory`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        Document::read(directory).map(Document::settle)
     }
 }
 

@@ -7,20 +7,24 @@
 mod claims;
 mod command;
 mod compiled;
+mod config;
 mod connect;
 mod cycle;
 mod declare;
 mod language;
 mod links;
 mod resolve;
+mod runnable;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tests_asked;
 
 use std::{collections::HashMap, sync::Arc};
 
 pub use command::*;
 pub use compiled::*;
+pub use config::Config;
 pub use language::Language;
 pub use target::*;
 
@@ -96,7 +100,7 @@ impl Plan {
         match target.declared {
             Declared::Library(index) => Some(&manifest.libraries[index].compiled),
             Declared::Executable(index) => Some(&manifest.executables[index].compiled),
-            Declared::Command(_) => None,
+            Declared::Command(_) | Declared::Config(_) => None,
         }
     }
 

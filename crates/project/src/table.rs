@@ -8,6 +8,7 @@ use toml::{
 };
 
 use crate::{
+    archive::{Algorithm, ArchiveHash},
     diagnostic::{Diagnostic, Located, SourceText, suggest},
     manifest::{Input, Template},
     name::{TargetName, is_name},
@@ -130,6 +131,37 @@ impl<'e, 's> Fields<'e, 's> {
         boolean
     }
 
+    /// A whole number from 0 to `most`.
+    pub(crate) fn number(&mut self, key: &'static str, most: u32) -> Option<u32> {
+        let value = self.take(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(text) => u32::from_str_radix(text.as_str(), text.radix()).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| *number <= most);
+        if number.is_none() {
+            let message = format!("expected a whole number from 0 to {most}");
+            self.errors.push(value.span(), message, None);
+        }
+        number
+    }
+
+    /// The hashes of an archive, each under the name of its function.
+    pub(crate) fn hashes(&mut self) -> Vec<ArchiveHash> {
+        let mut found = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let Some(digits) = self.string(algorithm.name()) else { continue };
+            let hash = ArchiveHash::new(algorithm, &digits);
+            if hash.is_none() {
+                let message = format!("`{}` is no hash by {}", *digits, algorithm.name());
+                let help = "a hash is 64 hex digits".to_owned();
+                self.errors.push(digits.span, message, Some(help));
+            }
+            found.extend(hash);
+        }
+        found
+    }
+
     /// An array of strings.
     pub(crate) fn strings(&mut self, key: &'static str) -> Option<Vec<Located<String>>> {
         let value = self.take(key)?;
@@ -189,7 +221,7 @@ impl<'e, 's> Fields<'e, 's> {
     }
 
     /// The entries of an array; none, with an error, where there is something else.
-    fn array(&mut self, key: &'static str, expected: &str) -> Vec<Spanned<DeValue<'e>>> {
+    pub(crate) fn array(&mut self, key: &'static str, expected: &str) -> Vec<Spanned<DeValue<'e>>> {
         match self.take(key) {
             None => Vec::new(),
             Some(value) if !matches!(value.get_ref(), DeValue::Array(_)) => {

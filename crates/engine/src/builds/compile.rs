@@ -27,10 +27,13 @@ pub struct Compile {
     pub weak_args: Vec<Argument>,
     /// Arguments that are traced.
     pub trace_args: Vec<String>,
+    /// Arguments after all others. Whoever gives them sees to it that they are part of what objects
+    /// depend on.
+    pub last_args: Vec<Argument>,
     /// Where headers are looked for.
     pub search: SearchPath,
     /// The trace of all that objects depend on besides their sources.
-    depends_on: Arc<BuildTrace>,
+    pub(super) depends_on: Arc<BuildTrace>,
 }
 
 /// Where a compiler or linker looks for files. Texts are portable names of directories as records of
@@ -64,9 +67,16 @@ impl Compile {
             gnu_like,
             weak_args,
             trace_args,
+            last_args: Vec::new(),
             search: SearchPath::default(),
             depends_on,
         }
+    }
+
+    /// The arguments that the manifest and the environment ask for, in order.
+    pub(super) fn given(&self) -> impl Iterator<Item = Argument> {
+        let traced = self.trace_args.iter().map(text);
+        self.weak_args.iter().cloned().chain(traced).chain(self.last_args.iter().cloned())
     }
 
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
@@ -78,10 +88,13 @@ impl Compile {
         arguments.extend(source);
         if self.gnu_like {
             arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
-            if cx.options.color {
-                arguments.push(text("-fdiagnostics-color=always"));
-            }
-            if self.trace_args.iter().any(|argument| takes_seed(argument)) {
+            // Recorded with what it says; whoever shows that takes colours out where none are wanted.
+            arguments.push(text("-fdiagnostics-color=always"));
+            let last = self.last_args.iter().filter_map(|argument| match argument.first()? {
+                Piece::Text(text) => Some(text),
+                _ => None,
+            });
+            if self.trace_args.iter().chain(last).any(|argument| takes_seed(argument)) {
                 // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));
@@ -91,12 +104,12 @@ impl Compile {
                 arguments.push(text(format!("-ffile-prefix-map={HERE}=@{}", step.place.name)));
             }
         }
-        arguments.extend(self.weak_args.iter().cloned());
-        arguments.extend(self.trace_args.iter().map(text));
+        arguments.extend(self.given());
         let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
         let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);
-        Action { searched, discovery, environment, response_file: true, ..action }
+        let response_file = Some(self.compiler.arguments.len());
+        Action { searched, discovery, environment, response_file, ..action }
     }
 }
 

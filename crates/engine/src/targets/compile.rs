@@ -15,14 +15,17 @@ use larder_project::{
 };
 use larder_trace::BuildTrace;
 
-use super::{Maker, TargetJob, files::flatten};
+use super::{
+    Maker, TargetJob,
+    files::{first, flatten},
+};
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
-    job::{Built, Failed, Job},
+    job::Job,
     search::{IncludeArguments, Typed},
-    toolchain::Compiler,
+    toolchain::{Compiler, Role},
 };
 
 /// A source: where its object goes, where it comes from, and its language.
@@ -37,8 +40,10 @@ impl Maker<'_> {
     ) -> Option<TargetJob> {
         let package_id = self.plan.target(id).package;
         let package = self.package(package_id);
+        let headers = self.check_headers(id);
         let sources = self.sources(package_id, &package, objects);
         let after = self.prerequisites(package_id, objects, &owner);
+        headers?;
         let (sources, after) = (sources?, after?);
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
@@ -58,7 +63,7 @@ impl Maker<'_> {
         Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
     }
 
-    fn compile(
+    pub(super) fn compile(
         &mut self,
         package: &Package,
         objects: &Objects,
@@ -66,8 +71,20 @@ impl Maker<'_> {
     ) -> Option<Compile> {
         let traced = objects.arguments.of(language);
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let given: Vec<String> = weak.chain(traced).cloned().collect();
-        let (compiler, identity) = self.compiler(package, language == Language::Cxx, &given)?;
+        let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
+        let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
+        let of_system = self.uses_for_compiling(package, &objects.system)?;
+        let first = self.first_arguments(package, role);
+        let last = self.flags(package, self.flags.compiling(language));
+        let asked: Vec<String> =
+            of_system.here().chain(of_manifest.iter().cloned()).chain(last.here()).collect();
+        let (compiler, identity) = self.compiler(package, role, &asked)?;
+        let given: Vec<String> = first
+            .portable()
+            .chain(of_system.portable())
+            .chain(of_manifest)
+            .chain(last.portable())
+            .collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
         let [includes, system] = [&objects.includes, &objects.system_includes].map(|directories| {
             let portable = |directory| self.portable(package, directory);
@@ -85,6 +102,7 @@ impl Maker<'_> {
         let named =
             |directory: &PortablePath| [text("-isystem"), vec![Piece::Path(directory.clone())]];
         weak_args.extend(system.iter().flat_map(named));
+        weak_args.extend(of_system.arguments());
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
         if objects.position_independent {
@@ -101,8 +119,13 @@ impl Maker<'_> {
                 depends_on = depends_on.mix(BuildTrace::list(name, &names));
             }
         }
-        let tool = ToolUse::new(compiler.path.clone(), &identity);
+        depends_on = depends_on.mix_all(of_system.traces).mix_all(last.traces.iter().cloned());
+        let tool = ToolUse {
+            arguments: first.arguments().collect(),
+            ..ToolUse::new(compiler.path.clone(), &identity)
+        };
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
+        compile.last_args = last.arguments().collect();
         compile.search =
             search_path([includes, system], &given, &compiler, language == Language::Cxx);
         Some(compile)
@@ -212,7 +235,7 @@ impl Maker<'_> {
     /// The job of what must be there before anything of a target is compiled: its `inputs`, and what
     /// commands make that it reads. `None` inside when there is no such thing.
     #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
-    fn prerequisites(
+    pub(super) fn prerequisites(
         &mut self,
         id: PackageId,
         objects: &Objects,
@@ -229,6 +252,9 @@ impl Maker<'_> {
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
+        let languages = [Language::C, Language::Cxx, Language::Plain];
+        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
+        groups.extend(self.files_of_flags(id, variables, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }
@@ -265,12 +291,4 @@ fn search_path(
     let own = [includes, system].concat();
     let system = if given.no_standard { Vec::new() } else { standard };
     SearchPath { own, directories, system, names }
-}
-
-/// The first of some artifacts.
-fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
-    all.map(|built| {
-        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
-        Ok(Built { value: value.clone(), trace: (**part).clone() })
-    })
 }

@@ -1,10 +1,13 @@
 //! Files that targets read: globs, and what other targets make.
 
+use std::{collections::BTreeMap, path::Path};
+
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::{GlobError, Globber, is_pattern},
+    packages::missing_submodule,
     path::PackagePath,
-    plan::{Files, Input, Made, PackageId, TargetId},
+    plan::{Files, Input, Made, PackageId, TargetId, ToolArgument},
 };
 use larder_trace::BuildTrace;
 
@@ -13,7 +16,8 @@ use crate::{
     artifact::Artifact,
     builds::{Owner, as_text, input_dir, input_file},
     context::Context,
-    job::{Built, Flow, Job, collect},
+    flags::Words,
+    job::{Built, Failed, Flow, Job, collect},
 };
 
 /// Some jobs of a kind, and how many artifacts they give together.
@@ -92,7 +96,7 @@ impl Maker<'_> {
         let (all, _) = self.outputs(seen_from, made.target)?;
         Some(all.map(move |built| {
             let one = built.value.get(made.position).zip(built.trace.parts().get(made.position));
-            let (value, part) = one.ok_or(crate::job::Failed)?;
+            let (value, part) = one.ok_or(Failed)?;
             let trace = BuildTrace::nil("outputs").mix(part.clone());
             Ok(Built { value: vec![value.clone()], trace })
         }))
@@ -118,16 +122,26 @@ impl Maker<'_> {
             }),
             Ok(found) if found.is_empty() => {
                 Err(Diagnostic::new(format!("`{}` matches no file", **pattern))
-                    .help(format!("patterns start in {}", directory.display())))
+                    .help(where_paths_start("patterns", directory, pattern)))
             }
             Ok(found) if !is_pattern(pattern) && !directory.join(found[0].as_str()).exists() => {
                 Err(Diagnostic::new(format!("there is no file `{}`", found[0]))
-                    .help(format!("paths start in {}", directory.display())))
+                    .help(where_paths_start("paths", directory, pattern)))
             }
             Ok(found) => Ok(found),
         };
         let at = |wrong: Diagnostic| wrong.at(&package.manifest.source, pattern.span.clone());
         self.check(found.map_err(at))
+    }
+}
+
+/// The advice for a path or pattern that leads to nothing.
+fn where_paths_start(what: &str, directory: &Path, pattern: &str) -> String {
+    match missing_submodule(directory, pattern) {
+        Some(path) => format!(
+            "{path} is a Git submodule that is not there: submodules = true at the dependency fetches it"
+        ),
+        None => format!("{what} start in {}", directory.display()),
     }
 }
 
@@ -156,6 +170,70 @@ impl Maker<'_> {
     }
 }
 
+impl Maker<'_> {
+    /// The same for files of the root package that variables of the environment name, for a target of
+    /// `seen_from`.
+    pub(super) fn files_of_flags<'w>(
+        &self,
+        seen_from: PackageId,
+        variables: impl IntoIterator<Item = &'w Words>,
+        every: bool,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let root = self.package(PackageId::ROOT);
+        let words: Vec<String> = self.flags(&root, variables).portable().collect();
+        self.files_named_by(PackageId::ROOT, seen_from, &words, every, owner)
+    }
+
+    /// The same for files that arguments of manifests name, each of the package that says it.
+    pub(super) fn files_of_arguments<'w>(
+        &self,
+        seen_from: PackageId,
+        arguments: impl IntoIterator<Item = &'w ToolArgument>,
+        every: bool,
+        owner: &Owner,
+    ) -> Vec<Job<Vec<Artifact>>> {
+        let mut by_package: BTreeMap<PackageId, Vec<String>> = BTreeMap::new();
+        for argument in arguments {
+            by_package.entry(argument.package).or_default().push(argument.plain());
+        }
+        let files = |(by, texts): (PackageId, Vec<String>)| {
+            self.files_named_by(by, seen_from, &texts, every, owner)
+        };
+        by_package.into_iter().filter_map(files).collect()
+    }
+
+    fn files_named_by(
+        &self,
+        by: PackageId,
+        seen_from: PackageId,
+        texts: &[String],
+        every: bool,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let place = self.package(by).place.clone();
+        let there = Owner { place: place.clone(), ..owner.clone() };
+        let files = self.named_files(by, texts, every, &there)?;
+        Some(if by == seen_from { files } else { all_of_package(&files, &place.name) })
+    }
+
+    /// The outputs that arguments of manifests name.
+    pub(super) fn needs_of<'w>(
+        &self,
+        seen_from: PackageId,
+        arguments: impl IntoIterator<Item = &'w ToolArgument>,
+    ) -> Vec<Job<Vec<Artifact>>> {
+        let targets = arguments.into_iter().flat_map(|argument| argument.argument.targets());
+        let mut seen = Vec::new();
+        for target in targets {
+            if !seen.contains(&target) {
+                seen.push(target);
+            }
+        }
+        seen.into_iter().filter_map(|id| Some(self.outputs(seen_from, id)?.0)).collect()
+    }
+}
+
 /// The file that an argument names for the tool to read behind its depfile's back.
 fn file_of(argument: &str, every: bool) -> Option<&str> {
     const READ: [&str; 6] =
@@ -177,11 +255,30 @@ pub(super) fn of_package(job: &Job<Artifact>, package: &str) -> Job<Artifact> {
     })
 }
 
+/// The same for some artifacts.
+pub(super) fn all_of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>> {
+    let package = package.to_owned();
+    outputs.map(move |built| {
+        let parts = built.trace.parts().iter();
+        let parts = parts.map(|part| (**part).clone().named(format!("@{package}/{}", part.name())));
+        let trace = BuildTrace::nil("outputs").mix_all(parts);
+        Ok(Built { value: built.value.clone(), trace })
+    })
+}
+
 /// Several groups of artifacts as one, with the traces of all in one list.
 pub(super) fn flatten(cx: &Context, groups: Vec<Job<Vec<Artifact>>>) -> Job<Vec<Artifact>> {
     collect(&cx.scheduler, groups).flow(|groups| {
         let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
         let trace = BuildTrace::nil("inputs").mix_all(parts);
         Flow::Ended(Ok(Built { value: groups.value.concat(), trace }))
+    })
+}
+
+/// The first of some artifacts.
+pub(super) fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
+    all.map(|built| {
+        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
     })
 }

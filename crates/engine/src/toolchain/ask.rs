@@ -20,6 +20,8 @@ pub struct Driver<'a> {
     pub path: &'a Path,
     /// Arguments of the build that decide which programs and directories it uses.
     pub arguments: &'a [String],
+    /// How many of these come before all others of any call: one may be the program behind a wrapper.
+    pub first: usize,
     /// The directory that commands run in.
     pub directory: &'a Path,
     /// An empty directory that it may write to.
@@ -44,6 +46,8 @@ pub struct Answers {
     pub absent: BTreeSet<PathBuf>,
     /// Where it looks for system headers, for C and for C++.
     pub include_directories: [Vec<PathBuf>; 2],
+    /// Where its linker looks for libraries by itself, in order.
+    pub library_directories: Vec<PathBuf>,
     /// Whether its linker knows `--dependency-file`.
     pub dependency_file: bool,
     /// What its linker and its assembler say of their versions, where they say it.
@@ -89,7 +93,12 @@ impl Driver<'_> {
                 Some(list) => {
                     *list = said.include_directories().into_iter().map(PathBuf::from).collect();
                 }
-                None => answers.dependency_file = stdout.contains("--dependency-file"),
+                None => {
+                    answers.dependency_file = stdout.contains("--dependency-file");
+                    let script = self.run(&["-nostdlib", "-Wl,--verbose", "-o", &output]);
+                    let script = script.map_or(String::new(), |(stdout, _)| stdout);
+                    answers.library_directories = said.library_directories(&script);
+                }
             }
         }
         let linker = self.run(&["-Wl,--version", "-o", &output]);
@@ -110,6 +119,12 @@ impl Driver<'_> {
         directories.extend(self.environment.directories());
         for name in &names {
             self.look_for(name, &directories, &mut answers);
+        }
+        for word in self.arguments.iter().take(self.first).filter(|word| !word.starts_with('-')) {
+            if let Some(program) = on_path(word, self.environment) {
+                self.guard(&program, &mut answers);
+                answers.files.insert(program);
+            }
         }
         answers.files.insert(self.path.to_owned());
         self.follow_scripts(&mut answers);

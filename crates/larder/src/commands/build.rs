@@ -1,9 +1,7 @@
-//! `build` and the commands that build first: `query`, `exec`, `test`.
+//! `build` and `query`, and what the commands have in common that build first.
 
 use std::{
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
 };
 
@@ -17,12 +15,16 @@ use larder_engine::{
     lookups::ServiceCounts,
     sandbox::Permissions,
 };
-use larder_project::name::{Facet, TargetName};
-use larder_trace::{Content, Level, describe_io, save_file_hash};
+use larder_project::{name::TargetName, plan::Plan};
+use larder_trace::{Content, Level, save_file_hash};
 use serde_json::json;
 
-use super::{App, here};
+use super::{
+    App, here,
+    showing::{Showing, describe_diagnostics},
+};
 use crate::{
+    choices::ChoiceArgs,
     exit::{Exit, Failure},
     ui::{Shown, seconds},
 };
@@ -30,6 +32,9 @@ use crate::{
 /// The options of every command that builds.
 #[derive(Args, Default)]
 pub struct BuildOptions {
+    /// What is chosen.
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// How many commands may run at once [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -60,9 +65,9 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
-    /// Show build output of this level and above
-    #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
-    log_level: LogLevel,
+    /// Show build output of this level and above [default: info, and of what is up to date warning; with -v trace]
+    #[arg(long, value_name = "L", value_enum)]
+    log_level: Option<LogLevel>,
     /// Fail when there is build output of this level or above
     #[arg(long, value_name = "L", value_enum)]
     fail_level: Option<LogLevel>,
@@ -72,6 +77,8 @@ pub struct BuildOptions {
     /// Fail when anything is printed: --fail-level info
     #[arg(long, conflicts_with_all = ["fail_level", "wfail"])]
     iofail: bool,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 impl BuildOptions {
@@ -80,17 +87,22 @@ impl BuildOptions {
         Self { jobs, ..Self::default() }
     }
 
+    /// The same with other choices.
+    #[must_use]
+    pub fn choosing(self, choices: &ChoiceArgs) -> Self {
+        Self { choices: choices.clone(), ..self }
+    }
+
     /// The way to treat what is out of date.
-    fn mode(&self) -> Mode {
+    pub fn mode(&self) -> Mode {
         if self.no_build { Mode::NoBuild } else { Mode::Build }
     }
 }
 
 /// How much build output matters.
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
     Trace,
-    #[default]
     Info,
     Warning,
     Error,
@@ -127,29 +139,6 @@ pub struct Build {
 #[derive(Args)]
 pub struct Query {
     /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
-    #[arg(value_name = "TARGET")]
-    targets: Vec<TargetName>,
-    #[command(flatten)]
-    options: BuildOptions,
-}
-
-/// Build an executable and run it in the current directory
-#[derive(Args)]
-pub struct Exec {
-    /// The executable
-    #[arg(value_name = "TARGET")]
-    target: TargetName,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
-    #[command(flatten)]
-    options: BuildOptions,
-}
-
-/// Build and run tests
-#[derive(Args)]
-pub struct Test {
-    /// Tests [default: all of the package's tests]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     #[command(flatten)]
@@ -200,46 +189,10 @@ pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Runs `larder exec`.
-pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
-    let mut target = arguments.target.clone();
-    target.facet.get_or_insert(Facet::Exe);
-    let request = request(app, &[target], &arguments.options, arguments.options.mode());
-    let (report, exit) = run(app, &arguments.options, &request)?;
-    summarize_work(app, &report, exit);
-    if exit != Exit::Done {
-        return Ok(exit);
-    }
-    let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
-    let Some(program) =
-        outputs.map(|artifact| report.plan.workspace.root.join(artifact.path.as_str())).next()
-    else {
-        return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
-    };
-    // Whoever reads what larder prints is to know what runs.
-    if !app.ui.is_written() {
-        return Ok(Exit::Failed);
-    }
-    // Only comes back when it could not start.
-    let error = Command::new(&program).args(&arguments.arguments).exec();
-    Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
-}
-
-/// Runs `larder test`.
-pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
-    let mut request =
-        request(app, &arguments.targets, &arguments.options, arguments.options.mode());
-    request.test = true;
-    let (report, exit) = run(app, &arguments.options, &request)?;
-    summarize(app, &report, exit);
-    let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
-    let failed = report.tests.len() - passed;
-    app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
-    match report.tests.is_empty() {
-        true => app.ui.status("there are no tests: give an executable or a command `test = true`"),
-        false => app.ui.status(&format!("{passed} passed, {failed} failed")),
-    }
-    Ok(exit)
+/// The plan of the package here, with the choices of the command line.
+pub fn load(app: &App, options: &BuildOptions) -> Result<Plan, Failure> {
+    let request = request(app, &[], options, options.mode());
+    Ok(build::load(&request.loading(&app.environment))?)
 }
 
 /// The build that the command line asks the engine for.
@@ -258,7 +211,6 @@ pub fn request(
             rehash: options.rehash,
             old: options.old,
             check_traces: app.global.verbose > 0,
-            color: app.ui.color(),
         },
         cache: CacheOptions {
             off: options.no_cache,
@@ -271,7 +223,8 @@ pub fn request(
             surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
-        test: false,
+        choices: options.choices.choices(),
+        tests: None,
     }
 }
 
@@ -282,7 +235,7 @@ pub fn run(
     request: &BuildRequest,
 ) -> Result<(BuildReport, Exit), Failure> {
     let ui = &app.ui;
-    ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
+    ui.show(Shown { explain: options.explain, log_level: options.log_level.map(Level::from) });
     app.ends_commands()?;
     let session = app.session(options.jobs);
     let reporter: Arc<dyn Reporter> = ui.clone();
@@ -294,29 +247,31 @@ pub fn run(
         (_, _, true) => Some(Level::Info),
         (level, ..) => level.map(Level::from),
     };
-    let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
+    let loud = fail_level.map_or_else(Vec::new, |level| ui.tally.at_least(level));
     let exit = match request.options.mode {
         _ if report.interrupted => Exit::Interrupted,
         _ if report.counts.failed > 0 => Exit::Failed,
         Mode::DryRun => Exit::Done,
         Mode::NoBuild if report.counts.out_of_date > 0 => Exit::OutOfDate,
-        _ if !report.succeeded() || too_loud.is_some() => Exit::Failed,
+        _ if !report.succeeded() || !loud.is_empty() => Exit::Failed,
         _ => Exit::Done,
     };
     if report.succeeded()
-        && let Some(level) = too_loud
+        && let Some(level) = fail_level.filter(|_| !loud.is_empty())
     {
         let level = format!("{level:?}").to_lowercase();
         ui.error(&format!(
-            "the build printed something of level {level} or above, so it counts as failed"
+            "the build printed something of level {level} or above, so it counts as failed:\n  {}",
+            loud.join("\n  ")
         ));
     }
+    options.showing.tell_diagnostics(app, &report, exit)?;
     Ok((report, exit))
 }
 
 /// Says how a build went that was not what was asked for in itself: nothing, when there was nothing
 /// to do.
-fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
+pub fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
     let worked = exit != Exit::Done || counts.built + counts.restored > 0;
     if worked || app.global.verbose > 0 || app.global.json {
@@ -325,13 +280,14 @@ fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
 }
 
 /// Says how a build went.
-fn summarize(app: &App, report: &BuildReport, exit: Exit) {
+pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
     let services = report.lookups.as_ref().map(|lookups| lookups.by_service()).unwrap_or_default();
     app.ui.event_json(&json!({
         "event": "finished",
         "exitCode": exit.code(),
         "progress": counts,
+        "diagnostics": app.ui.tally.counts(),
         "services": services,
         "milliseconds": report.took.as_millis() as u64,
     }));
@@ -354,7 +310,8 @@ fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         (false, true) => "nothing to build".to_owned(),
         (false, false) => parts.join(", "),
     };
-    app.ui.status(&format!("{what} in {}", seconds(report.took)));
+    let found = describe_diagnostics(app.ui.tally.counts());
+    app.ui.status(&format!("{what} in {}{found}", seconds(report.took)));
     if app.global.verbose > 0 {
         services.iter().for_each(|counts| app.ui.status(&describe_service(counts)));
     }

@@ -1,13 +1,21 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod cached_tests;
+mod checks;
+mod conditions;
 mod defaults;
+mod diagnostics;
 mod disk;
+mod flags;
 mod interrupts;
 mod languages;
 mod laws;
+mod linking;
 mod manifests;
 mod output;
 mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod system;
+mod testing;

@@ -1,15 +1,19 @@
 //! From TOML to [`Document`], with every mistake found in one go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+use toml::de::DeValue;
 
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
     Toolchain, ToolchainKind,
-    document::Written,
-    flags,
-    keys::{self, Keys},
+    condition::Condition,
+    document::{Part, Written},
+    keys::{self, Cases, Keys},
+    options::{self, Options},
 };
 use crate::{
+    age::Age,
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     path::{BuildPath, RootPath},
     table::{Errors, Fields, parse},
@@ -32,10 +36,12 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
     let dependencies =
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
-    let defaults = top.table("defaults").map(keys::defaults).unwrap_or_default();
-    let libraries = top.tables("library", library);
-    let executables = top.tables("executable", executable);
-    let commands = top.tables("command", command);
+    let options = top.table("options").map(options::options).unwrap_or_default();
+    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &options));
+    let libraries = top.tables("library", |fields| library(fields, &options));
+    let executables = top.tables("executable", |fields| executable(fields, &options));
+    let commands = top.tables("command", |fields| command(fields, &options));
+    let configs = top.tables("config", |fields| super::config::config(fields, &options));
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -44,10 +50,12 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             package,
             toolchain: Toolchain { known_by, ..tools },
             dependencies,
-            defaults,
+            defaults: defaults.unwrap_or_default(),
+            options,
             libraries,
             executables,
             commands,
+            configs,
             ci,
             source,
         }),
@@ -100,18 +108,70 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
 fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    if !fields.entries.contains_key("sources") {
-        let message = format!("{} has no sources", fields.what);
-        let help = "add sources = [\"src/*.c\"]".to_owned();
-        fields.errors.push(fields.span.clone(), message, Some(help));
-    }
     Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
-fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
+/// Whether some case of a table has `key`.
+fn in_a_case(fields: &Fields<'_, '_>, key: &str) -> bool {
+    let Some(DeValue::Array(cases)) = fields.entries.get("case").map(|cases| cases.get_ref())
+    else {
+        return false;
+    };
+    let has = |case: &DeValue<'_>| matches!(case, DeValue::Table(table) if table.contains_key(key));
+    cases.iter().any(|case| has(case.get_ref()))
+}
+
+/// Says so where there are no sources.
+fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
+    if !fields.entries.contains_key("sources") && !fields.entries.contains_key("case") {
+        let message = format!("{} has no sources", fields.what);
+        fields.errors.push(fields.span.clone(), message, Some(help.to_owned()));
+    }
+}
+
+/// The keys that are for sources and for linking: a library of headers only has neither.
+const OF_SOURCES: [&str; 15] = [
+    "kind",
+    "exclude",
+    "private-includes",
+    "defines",
+    "c-std",
+    "cxx-std",
+    "warnings",
+    "trace-args",
+    "weak-args",
+    "c-args",
+    "cxx-args",
+    "asm-args",
+    "private-link-args",
+    "weak-link-args",
+    "soversion",
+];
+
+fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
     let compiled = named(&mut fields)?;
-    let mut keys = Keys::of_target(&mut fields);
-    keys.lists.public_defines = flags::defines(&mut fields, "public-defines");
+    let has = |key| fields.entries.contains_key(key);
+    let only_headers = !has("sources")
+        && !in_a_case(&fields, "sources")
+        && ["headers", "includes", "system-includes"].into_iter().any(has);
+    if only_headers {
+        for key in OF_SOURCES {
+            if let Some(value) = fields.entries.remove(key) {
+                let message = format!("`{key}` has no meaning for {}", fields.what);
+                let help =
+                    "without `sources` it is a library of headers, of which nothing is compiled";
+                fields.errors.push(value.span(), message, Some(help.to_owned()));
+            }
+        }
+    } else {
+        let help =
+            "add sources = [\"src/*.c\"]; a library of headers only has `headers` or `includes`";
+        needs_sources(&mut fields, help);
+    }
+    let headers = fields.strings("headers").unwrap_or_default();
+    let when = Condition::when(&mut fields, options);
+    let keys = Keys::of_library(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_library);
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -126,32 +186,49 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
         }
     }
     fields.finish();
-    let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
-    Some(Written { target, keys })
+    let is_static = !only_headers && (is_static || !is_shared);
+    let target = Library { compiled, headers, is_static, is_shared };
+    Some(Part { when, of: Written { target, keys } })
 }
 
-fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
+fn executable(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Executable>>> {
     let compiled = named(&mut fields)?;
-    let keys = Keys::of_target(&mut fields);
-    if let Some(value) = fields.entries.remove("public-defines") {
-        let message = format!("nothing is linked with {}", fields.what);
-        let help = "`defines` are for its own sources".to_owned();
-        fields.errors.push(value.span(), message, Some(help));
-    }
+    needs_sources(&mut fields, "add sources = [\"src/*.c\"]");
+    let when = Condition::when(&mut fields, options);
+    let keys = Keys::of_executable(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_executable);
+    let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
-        test: fields.boolean("test").unwrap_or(false),
+        test,
         test_args: fields.templates("test-args"),
+        timeout: timeout(&mut fields, test),
     };
     fields.finish();
-    Some(Written { target, keys })
+    Some(Part { when, of: Written { target, keys } })
 }
 
-fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
+/// The key `timeout`, which only a test has.
+fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
+    let text = fields.string("timeout")?;
+    let help = "write how long the test may run, such as timeout = \"30s\" or \"5m\"";
+    let (message, help) = match text.parse::<Age>() {
+        Ok(age) if !age.duration().is_zero() && test => return Some(age.duration()),
+        Ok(age) if age.duration().is_zero() => ("a timeout of no time at all".to_owned(), help),
+        Ok(_) => ("`timeout` is for tests".to_owned(), "add test = true, or leave it out"),
+        Err(_) => (format!("`{}` is no length of time", *text), help),
+    };
+    fields.errors.push(text.span, message, Some(help.to_owned()));
+    None
+}
+
+fn command(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Command>> {
     let name = fields.name()?;
     fields.what = format!("command `{}`", *name);
+    let when = Condition::when(&mut fields, options);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
+    let test = fields.boolean("test").unwrap_or(false);
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
@@ -164,7 +241,8 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         system_files: system_files(&mut fields),
         probes: probes(&mut fields),
         always: fields.boolean("always").unwrap_or(false),
-        test: fields.boolean("test").unwrap_or(false),
+        test,
+        timeout: timeout(&mut fields, test),
     };
     let (span, what) = (fields.span.clone(), fields.what.clone());
     if command.run.is_empty() {
@@ -176,7 +254,7 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         fields.errors.push(span, format!("{what} has no outputs"), Some(help));
     }
     fields.finish();
-    Some(command)
+    Some(Part { when, of: command })
 }
 
 /// The key `outputs`: paths below the build directory.

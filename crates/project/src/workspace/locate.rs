@@ -5,48 +5,84 @@ use std::path::{Path, PathBuf};
 use larder_trace::describe_io;
 
 use crate::{
-    dependencies::Requirement,
+    dependencies::{ArchivePlace, Origin, Requirement},
     diagnostic::Diagnostic,
-    manifest::Dependency,
+    manifest::{ArchiveSource, Dependency, DependencySource, Document},
     packages::Packages,
     repository::Repository,
+    version,
     workspace::{Package, overlay::Shelf},
 };
 
-/// Returns the requirement that a Git dependency of `package` makes.
-pub(super) fn requirement(
-    root: &Path,
-    package: &Package,
-    shelf: &Shelf,
-    name: &str,
-    url: &str,
-    rev: Option<&str>,
-    declared: &Dependency,
-) -> Result<Requirement, Diagnostic> {
-    let source = &package.manifest.source;
-    let repository = Repository::parse(url, &shelf.start)
-        .map_err(|error| Diagnostic::new(error.to_string()).at(source, declared.span.clone()))?;
-    let is_relative = repository.is_local() && !url.starts_with('/') && !url.contains("://");
-    if is_relative && shelf.alone {
-        let message =
-            format!("`{url}` leads out of the repository that `{}` is in", package.place.name);
-        return Err(Diagnostic::new(message)
-            .at(source, declared.span.clone())
-            .help("a package that comes from Git names its dependencies by whole URLs"));
+/// A package that asks for others.
+pub(super) struct Asks<'a> {
+    /// The root package's directory.
+    pub root: &'a Path,
+    /// The package.
+    pub package: &'a Package<Document>,
+    /// Where the things are that its manifest names beside itself.
+    pub shelf: &'a Shelf,
+    /// Where it came from elsewhere: the directory that it must stay in.
+    pub checkout: Option<&'a Path>,
+}
+
+impl Asks<'_> {
+    /// Returns what a dependency requires from elsewhere; `None` where it is here.
+    pub fn requirement(
+        &self,
+        name: &str,
+        declared: &Dependency,
+    ) -> Result<Option<Requirement>, Diagnostic> {
+        let source = &self.package.manifest.source;
+        let origin = match &declared.from {
+            DependencySource::Git { url, rev, submodules } => {
+                self.repository(url, rev.clone(), *submodules)
+            }
+            DependencySource::Archive { from, hash, strip } => self
+                .archive(name, from)
+                .map(|from| Origin::Archive { from, hash: hash.clone(), strip: *strip }),
+            DependencySource::Path(_) | DependencySource::Version(_) => return Ok(None),
+        };
+        Ok(Some(Requirement {
+            name: name.to_owned(),
+            origin: origin.map_err(|wrong| wrong.at(source, declared.span.clone()))?,
+            user: self.package.place.name.clone(),
+            source: source.clone(),
+            span: declared.span.clone(),
+        }))
     }
-    let spelled = match is_relative && !package.is_root {
-        true => relative(root, Path::new(repository.url())),
-        false => url.to_owned(),
-    };
-    Ok(Requirement {
-        name: name.to_owned(),
-        repository,
-        spelled,
-        rev: rev.map(str::to_owned),
-        user: package.place.name.clone(),
-        source: source.clone(),
-        span: declared.span.clone(),
-    })
+
+    fn repository(
+        &self,
+        url: &str,
+        rev: Option<String>,
+        submodules: bool,
+    ) -> Result<Origin, Diagnostic> {
+        let repository = Repository::parse(url, &self.shelf.start)
+            .map_err(|error| Diagnostic::new(error.to_string()))?;
+        let is_relative = repository.is_local() && !url.starts_with('/') && !url.contains("://");
+        let name = &self.package.place.name;
+        if is_relative && self.shelf.alone {
+            let message = format!("`{url}` leads out of the repository that `{name}` is in");
+            return Err(Diagnostic::new(message)
+                .help("a package that comes from Git names its dependencies by whole URLs"));
+        }
+        let spelled = match is_relative && !self.package.is_root {
+            true => relative(self.root, Path::new(repository.url())),
+            false => url.to_owned(),
+        };
+        Ok(Origin::Git { repository, spelled, rev, submodules })
+    }
+
+    fn archive(&self, name: &str, from: &ArchiveSource) -> Result<ArchivePlace, Diagnostic> {
+        match from {
+            ArchiveSource::Url(url) => Ok(ArchivePlace::Url(url.clone())),
+            ArchiveSource::Path(path) => {
+                let directory = &self.package.place.directory;
+                locate(directory, name, path, self.checkout).map(ArchivePlace::File)
+            }
+        }
+    }
 }
 
 /// The way from directory `from` to `to`, both absolute.
@@ -82,11 +118,19 @@ pub(super) fn locate(
     }
 }
 
-/// The directory of a package of a package set.
-pub(super) fn in_set(name: &str, packages: &Packages) -> Result<PathBuf, Diagnostic> {
+/// The directory of a package that is known by its version: it is put there by whoever has a package set.
+pub(super) fn in_set(
+    name: &str,
+    required: &version::Requirement,
+    packages: &Packages,
+) -> Result<PathBuf, Diagnostic> {
     let packages = packages.directory();
     packages.join(name).canonicalize().map_err(|_| {
-        let message = format!("the dependency `{name}` is not in {}", packages.display());
-        Diagnostic::new(message).help("check it out there, or use { path = \"…\" }")
+        let place = packages.join(name);
+        let message =
+            format!("the dependency `{name}` {required} is not there: no {}", place.display());
+        Diagnostic::new(message).help(
+            "larder looks up no versions: put the package there, or say where it comes from, by path, git or url",
+        )
     })
 }
