@@ -13,6 +13,7 @@ mod document;
 mod flags;
 mod keys;
 mod options;
+mod profile;
 mod template;
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
@@ -24,6 +25,7 @@ pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
 pub use options::{OptionDeclaration, OptionValue, Options};
+pub use profile::Profiles;
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;

@@ -12,6 +12,7 @@ mod laws;
 mod manifests;
 mod output;
 mod processes;
+mod profiles;
 mod rebuilds;
 mod requests;
 mod scale;

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
     Toolchain, ToolchainKind,
-    condition::Condition,
+    condition::{Condition, Names},
     document::{Part, Written},
     keys::{self, Cases, Keys},
-    options::{self, Options},
+    options, profile,
 };
 use crate::{
     age::Age,
@@ -35,10 +35,12 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let dependencies =
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
     let options = top.table("options").map(options::options).unwrap_or_default();
-    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &options));
-    let libraries = top.tables("library", |fields| library(fields, &options));
-    let executables = top.tables("executable", |fields| executable(fields, &options));
-    let commands = top.tables("command", |fields| command(fields, &options));
+    let profiles = top.table("profile").map(profile::profiles).unwrap_or_default();
+    let names = Names { options: &options, profiles: &profiles };
+    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &names));
+    let libraries = top.tables("library", |fields| library(fields, &names));
+    let executables = top.tables("executable", |fields| executable(fields, &names));
+    let commands = top.tables("command", |fields| command(fields, &names));
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -49,6 +51,7 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             dependencies,
             defaults: defaults.unwrap_or_default(),
             options,
+            profiles,
             libraries,
             executables,
             commands,
@@ -112,11 +115,11 @@ fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
-fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
+fn library(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Written<Library>>> {
     let compiled = named(&mut fields)?;
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let keys = Keys::of_library(&mut fields);
-    let keys = Cases::decode(keys, &mut fields, options, Keys::of_library);
+    let keys = Cases::decode(keys, &mut fields, names, Keys::of_library);
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -135,11 +138,11 @@ fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written
     Some(Part { when, of: Written { target, keys } })
 }
 
-fn executable(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Executable>>> {
+fn executable(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Written<Executable>>> {
     let compiled = named(&mut fields)?;
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let keys = Keys::of_executable(&mut fields);
-    let keys = Cases::decode(keys, &mut fields, options, Keys::of_executable);
+    let keys = Cases::decode(keys, &mut fields, names, Keys::of_executable);
     let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
@@ -165,10 +168,10 @@ fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
     None
 }
 
-fn command(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Command>> {
+fn command(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Command>> {
     let name = fields.name()?;
     fields.what = format!("command `{}`", *name);
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
     let test = fields.boolean("test").unwrap_or(false);

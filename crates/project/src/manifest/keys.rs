@@ -2,9 +2,8 @@
 
 use super::{
     Input, Template, arguments,
-    condition::Condition,
+    condition::{Condition, Names},
     flags::{self, Flags},
-    options::Options,
 };
 use crate::{diagnostic::Located, table::Fields};
 
@@ -32,6 +31,8 @@ pub struct Lists {
     pub weak_args: Vec<Located<String>>,
     /// Arguments for the linker, traced.
     pub link_args: Vec<Located<String>>,
+    /// Arguments for its own link only, traced: those of the profile.
+    pub private_link_args: Vec<Located<String>>,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
     pub libraries: Vec<Located<String>>,
 }
@@ -48,6 +49,7 @@ impl Lists {
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
         self.link_args.extend(later.link_args);
+        self.private_link_args.extend(later.private_link_args);
         self.libraries.extend(later.libraries);
     }
 }
@@ -75,6 +77,20 @@ const OF_TARGETS: [&str; 9] = [
 ];
 
 impl Keys {
+    /// What arguments for the compiler and for the linker come to.
+    pub(super) fn of_arguments(compile: &[&str], link: &[&str]) -> Self {
+        let lists = Lists { link_args: unplaced(link), ..Lists::default() };
+        Self { lists, flags: Flags::of_arguments(unplaced(compile)) }
+    }
+
+    /// Leaves out the directories, which are those of one package.
+    pub(super) fn without_directories(mut self) -> Self {
+        self.lists.includes.clear();
+        self.lists.private_includes.clear();
+        self.lists.system_includes.clear();
+        self
+    }
+
     /// Takes the keys that may stand in `[defaults]` and in everything that inherits from it.
     pub(super) fn common(fields: &mut Fields<'_, '_>) -> Self {
         let flags = Flags::decode(fields);
@@ -125,6 +141,11 @@ impl Keys {
     }
 }
 
+/// Texts that stand in no manifest.
+fn unplaced(texts: &[&str]) -> Vec<Located<String>> {
+    texts.iter().map(|text| Located { value: (*text).to_owned(), span: 0..0 }).collect()
+}
+
 /// What a table says, and what it says besides where conditions hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cases {
@@ -137,7 +158,7 @@ impl Cases {
     pub fn decode(
         always: Keys,
         fields: &mut Fields<'_, '_>,
-        options: &Options,
+        names: &Names<'_>,
         keys: impl Fn(&mut Fields<'_, '_>) -> Keys,
     ) -> Self {
         let what = format!("a case of {}", fields.what);
@@ -148,7 +169,7 @@ impl Cases {
                 let help = "add when = { os = \"linux\" }".to_owned();
                 case.errors.push(case.span.clone(), message, Some(help));
             }
-            let when = Condition::when(&mut case, options);
+            let when = Condition::when(&mut case, names);
             let keys = keys(&mut case);
             case.finish();
             when.map(|when| (when, keys))
@@ -172,10 +193,10 @@ impl Cases {
 }
 
 /// `[defaults]`
-pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
+pub(super) fn defaults(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Cases {
     let keys = Keys::common(&mut fields);
     refuse_of_targets(&mut fields);
-    let cases = Cases::decode(keys, &mut fields, options, |case| {
+    let cases = Cases::decode(keys, &mut fields, names, |case| {
         refuse_of_targets(case);
         Keys::common(case)
     });
@@ -184,7 +205,7 @@ pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
 }
 
 /// Says of each key that belongs to one target that it does.
-fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
+pub(super) fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
     for key in OF_TARGETS {
         if let Some(value) = fields.entries.remove(key) {
             let message = format!("`{key}` cannot stand in {}", fields.what);

@@ -141,13 +141,15 @@ impl Plan {
             let (mut link_args, mut inputs) = (Vec::new(), Vec::new());
             for (other, own) in group() {
                 reads.extend(own.makers_of_headers());
-                let arguments = self.compiled_of(other).map_or(&[][..], |c| &c.lists.link_args);
+                let lists = self.compiled_of(other).map(|compiled| &compiled.lists);
+                let arguments = lists.map_or(&[][..], |lists| &lists.link_args);
+                let is_own = other.ids().eq(entry.ids());
+                let private = lists.filter(|_| is_own).map(|lists| &lists.private_link_args);
+                let given = arguments.iter().chain(private.into_iter().flatten());
                 let package = other.package;
-                link_args.extend(
-                    arguments.iter().map(|text| LinkArgument { package, text: text.clone() }),
-                );
+                link_args.extend(given.map(|text| LinkArgument { package, text: text.clone() }));
                 // Of another target, only what its arguments may have the linker read counts.
-                if !arguments.is_empty() || other.ids().eq(entry.ids()) {
+                if !arguments.is_empty() || is_own {
                     inputs.extend(own.inputs.iter().cloned());
                 }
             }
