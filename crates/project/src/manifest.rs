@@ -7,11 +7,13 @@
 mod arguments;
 mod ci;
 mod condition;
+pub mod config;
 mod decode;
 mod dependencies;
 mod document;
 mod flags;
 mod keys;
+mod linking;
 mod options;
 mod profile;
 mod template;
@@ -20,10 +22,12 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
+pub use config::Config;
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
+pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
 pub use profile::Profiles;
 pub use template::{Piece, Template};
@@ -57,6 +61,8 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[[config]]`
+    pub configs: Vec<Config>,
     /// `[ci]`
     pub ci: Ci,
     /// The conditions of targets that do not hold, by the targets' names.
@@ -143,7 +149,9 @@ pub struct Input {
 pub struct Library {
     /// How it is compiled.
     pub compiled: Compiled,
-    /// Whether there is a static library.
+    /// Globs of the headers that are for its users.
+    pub headers: Vec<Located<String>>,
+    /// Whether there is a static library. A library of headers only is neither static nor shared.
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,

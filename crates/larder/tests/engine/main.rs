@@ -1,6 +1,7 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
 mod cached_tests;
+mod checks;
 mod conditions;
 mod defaults;
 mod diagnostics;
@@ -9,6 +10,7 @@ mod flags;
 mod interrupts;
 mod languages;
 mod laws;
+mod linking;
 mod manifests;
 mod output;
 mod processes;
@@ -16,4 +18,5 @@ mod profiles;
 mod rebuilds;
 mod requests;
 mod scale;
+mod system;
 mod testing;

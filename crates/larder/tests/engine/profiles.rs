@@ -115,9 +115,6 @@ trace-args = ["-DEXTRA=\"mine\""]
     assert_eq!(run("release"), "release extra 7\n");
     assert_eq!(run("fast"), "release extra 7\n");
     assert_eq!(run("debug"), "debug mine 7\n");
-    let shown = |profile: &str| {
-        project.larder(&["-v", "build", "--no-cache", "-H", "--profile", profile]).ok().stderr
-    };
     // A profile's arguments come after the target's.
     project.replace("larder.toml", "name = \"own\"", "name = \"own\"\nc-args = [\"-O1\"]");
     let built = with_profile(&project, "fast").all;

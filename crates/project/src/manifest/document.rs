@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Ci, Command, Compiled, Dependency, Executable, FILE_NAME, Library, Manifest, Options, Package,
-    Toolchain,
+    Ci, Command, Compiled, Config, Dependency, Executable, FILE_NAME, Library, Manifest, Options,
+    Package, Toolchain,
     condition::Condition,
     decode,
     keys::{Cases, Keys},
@@ -41,6 +41,8 @@ pub struct Document {
     pub(super) executables: Vec<Part<Written<Executable>>>,
     /// `[[command]]`
     pub(super) commands: Vec<Part<Command>>,
+    /// `[[config]]`
+    pub(super) configs: Vec<Part<Written<Config>>>,
 }
 
 /// A part of the manifest that is there where a condition holds.
@@ -81,7 +83,7 @@ impl Document {
             true => self.profiles.resolve(name),
             false => {
                 let Profiled { keys, names } = root.resolve(name);
-                Profiled { keys: keys.without_directories(), names }
+                Profiled { keys: keys.for_any_package(), names }
             }
         });
         let profile = profile.unwrap_or_default();
@@ -100,8 +102,9 @@ impl Document {
         let libraries = self.libraries.iter().map(|part| (&part.when, Some(&part.of.keys)));
         let executables = self.executables.iter().map(|part| (&part.when, Some(&part.of.keys)));
         let commands = self.commands.iter().map(|part| (&part.when, None));
-        let parts =
-            libraries.chain(executables).chain(commands).chain([(&None, Some(&self.defaults))]);
+        let configs = self.configs.iter().map(|part| (&part.when, Some(&part.of.keys)));
+        let parts = libraries.chain(executables).chain(commands).chain(configs);
+        let parts = parts.chain([(&None, Some(&self.defaults))]);
         let mut conditions = parts.flat_map(|(when, keys)| {
             when.iter().chain(keys.into_iter().flat_map(Cases::conditions))
         });
@@ -133,6 +136,13 @@ impl Document {
                 executables.push(Executable { compiled, ..target });
             }
         }
+        let mut configs = Vec::new();
+        for Part { when, of: Written { target, keys } } in self.configs {
+            if is_there(&when, &target.compiled.name) {
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds), profile);
+                configs.push(Config { compiled, ..target });
+            }
+        }
         let mut commands = self.commands;
         commands.retain(|part| is_there(&part.when, &part.of.name));
         let commands = commands.into_iter().map(|part| part.of).collect();
@@ -144,6 +154,7 @@ impl Document {
             libraries,
             executables,
             commands,
+            configs,
             ci,
             absent,
         }
@@ -157,7 +168,8 @@ fn settled(named: Compiled, defaults: &Keys, own: Keys, profile: &Keys) -> Compi
     let arguments = keys.flags.arguments(&keys.lists.public_defines, &profile.flags);
     let mut profiled = profile.lists.clone();
     // Everything that is linked has them by itself.
-    profiled.private_link_args.append(&mut profiled.link_args);
+    let linking = &mut profiled.linking;
+    linking.private_link_args.splice(0..0, std::mem::take(&mut linking.link_args));
     keys.lists.append(profiled);
     Compiled { lists: keys.lists, arguments, ..named }
 }

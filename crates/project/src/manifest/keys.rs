@@ -1,9 +1,10 @@
 //! The keys that say how sources are compiled and what is linked, in whichever table they stand.
 
 use super::{
-    Input, Template, arguments,
+    Input, Linking, Template, arguments,
     condition::{Condition, Names},
     flags::{self, Flags},
+    linking,
 };
 use crate::{diagnostic::Located, table::Fields};
 
@@ -29,10 +30,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
-    /// Arguments for its own link only, traced: those of the profile.
-    pub private_link_args: Vec<Located<String>>,
+    /// Arguments for the linker, and libraries of the system.
+    pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
     pub libraries: Vec<Located<String>>,
 }
@@ -48,8 +47,7 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
-        self.link_args.extend(later.link_args);
-        self.private_link_args.extend(later.private_link_args);
+        self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
 }
@@ -64,13 +62,15 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 9] = [
+const OF_TARGETS: [&str; 11] = [
     "name",
     "kind",
     "sources",
     "exclude",
     "inputs",
     "libraries",
+    "system",
+    "headers",
     "public-defines",
     "test",
     "test-args",
@@ -79,12 +79,20 @@ const OF_TARGETS: [&str; 9] = [
 impl Keys {
     /// What arguments for the compiler and for the linker come to.
     pub(super) fn of_arguments(compile: &[&str], link: &[&str]) -> Self {
-        let lists = Lists { link_args: unplaced(link), ..Lists::default() };
+        let link_args = unplaced(link)
+            .into_iter()
+            .map(|text| Located { value: Template::parse(&text), span: text.span });
+        let linking = Linking { link_args: link_args.collect(), ..Linking::default() };
+        let lists = Lists { linking, ..Lists::default() };
         Self { lists, flags: Flags::of_arguments(unplaced(compile)) }
     }
 
-    /// Leaves out the directories, which are those of one package.
-    pub(super) fn without_directories(mut self) -> Self {
+    /// Leaves out the directories and whatever names targets, which are those of one package.
+    pub(super) fn for_any_package(mut self) -> Self {
+        let plain = |argument: &Located<Template>| argument.as_literal().is_some();
+        self.lists.linking.link_args.retain(plain);
+        self.lists.linking.private_link_args.retain(plain);
+        self.lists.linking.weak_link_args.retain(plain);
         self.lists.includes.clear();
         self.lists.private_includes.clear();
         self.lists.system_includes.clear();
@@ -99,11 +107,10 @@ impl Keys {
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
             weak_args: fields.strings("weak-args").unwrap_or_default(),
-            link_args: fields.strings("link-args").unwrap_or_default(),
+            linking: Linking::common(fields),
             ..Lists::default()
         };
         arguments::check(fields, &lists.weak_args);
-        arguments::check_link(fields, &lists.link_args);
         Self { lists, flags }
     }
 
@@ -112,7 +119,9 @@ impl Keys {
         let exclude = fields.strings("exclude").unwrap_or_default();
         let inputs = fields.inputs("inputs");
         let libraries = fields.strings("libraries").unwrap_or_default();
+        let system = linking::modules(fields);
         let mut keys = Self::common(fields);
+        keys.lists.linking.system = system;
         keys.lists = Lists { sources, exclude, inputs, libraries, ..keys.lists };
         keys
     }
@@ -121,6 +130,14 @@ impl Keys {
     pub(super) fn of_library(fields: &mut Fields<'_, '_>) -> Self {
         let mut keys = Self::of_target(fields);
         keys.lists.public_defines = flags::defines(fields, "public-defines");
+        keys
+    }
+
+    /// Takes the keys of a config.
+    pub(super) fn of_config(fields: &mut Fields<'_, '_>) -> Self {
+        let inputs = fields.inputs("inputs");
+        let mut keys = Self::common(fields);
+        keys.lists.inputs = inputs;
         keys
     }
 

@@ -140,7 +140,7 @@ impl Profiles {
                 }
             }
             // Said once, of the first of them.
-            if next == name && path.len() > 1 && path.iter().all(|other| *other >= name) {
+            if next == name && path.len() > 1 && path.iter().all(|other| *other >= name.as_str()) {
                 path.push(name);
                 let message =
                     format!("profiles inherit from each other in a cycle: {}", path.join(" -> "));
