@@ -202,7 +202,7 @@ inherits = "c"
 [profile.d]
 inherits = "nothing"
 sources = ["x.c"]
-optimise = true
+inherit = "e"
 [profile.e]
 inherits = "e2"
 [profile.e2]
@@ -237,11 +237,11 @@ f = 1
      14 | sources = ["x.c"]
         |           ^^^^^^^
         = help: it belongs to one target: write it in a [[library]] or an [[executable]]
-    error: [DIR]/larder.toml:15:1: unknown key `optimise` in profile `d`
+    error: [DIR]/larder.toml:15:1: unknown key `inherit` in profile `d`
         |
-     15 | optimise = true
-        | ^^^^^^^^
-        = help: the keys are inherits, c-std, cxx-std, warnings, defines, trace-args, c-args, cxx-args, asm-args, includes, private-includes, system-includes, weak-args, link-args
+     15 | inherit = "e"
+        | ^^^^^^^
+        = help: did you mean `inherits`?
     error: [DIR]/larder.toml:22:20: unknown profile `relaese`
         |
      22 | when = { profile = "relaese" }
