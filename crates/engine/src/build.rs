@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,7 @@ use larder_trace::{BuildTrace, ContentHash, Level, describe_io};
 use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
+    compdb,
     context::{Context, Mode, Options},
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     job::{Built, Job, settle},
@@ -62,6 +63,8 @@ pub struct BuildReport {
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
     /// Each test that was to be run, with its result if it was.
     pub tests: Vec<(TargetId, Option<Tested>)>,
+    /// How each source is compiled, where that was asked for.
+    pub compile_commands: Vec<compdb::Entry>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
     /// The targets that these belong to, by dep hash.
@@ -211,6 +214,10 @@ pub fn build(
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(results).collect(),
         plan,
+        compile_commands: compdb::entries(
+            &cx,
+            &cx.units.lock().unwrap_or_else(PoisonError::into_inner),
+        ),
         mappings: cx.cache.mappings(),
         owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
