@@ -112,7 +112,7 @@ pub struct Taken {
 /// When no temporary file can be made.
 pub fn take(checkouts: &[packages::Checkout]) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
-    for checkout in checkouts {
+    for checkout in &with_submodules(checkouts, &mut taken) {
         match take_one(checkout)? {
             Ok(file) => taken.objects.push(Objects {
                 package: checkout.name.parse()?,
@@ -126,6 +126,30 @@ pub fn take(checkouts: &[packages::Checkout]) -> Result<Taken, StoreError> {
         }
     }
     Ok(taken)
+}
+
+/// `checkouts` and the submodules of those that have some.
+fn with_submodules(checkouts: &[packages::Checkout], taken: &mut Taken) -> Vec<packages::Checkout> {
+    let mut all = Vec::new();
+    for checkout in checkouts {
+        all.push(checkout.clone());
+        let (true, Content::Commit(commit)) = (checkout.submodules, &checkout.content) else {
+            continue;
+        };
+        match git::all_submodules(&checkout.name, &checkout.path, commit) {
+            Ok(found) => all.extend(found.into_iter().map(|(path, commit)| packages::Checkout {
+                content: Content::Commit(commit),
+                path,
+                ..checkout.clone()
+            })),
+            Err(error) => {
+                let what = format!("the submodules of {}", checkout.name);
+                taken.missing.push((what, error.to_string()));
+            }
+        }
+    }
+    all.dedup_by(|a, b| a.content == b.content);
+    all
 }
 
 fn take_one(checkout: &packages::Checkout) -> Result<Result<File, String>, StoreError> {

@@ -73,7 +73,7 @@ pub enum CompdbError {
 /// # Errors
 /// When the targets cannot be looked at.
 pub fn commands(session: &Arc<Session>, request: &BuildRequest) -> Result<Vec<u8>, EngineError> {
-    let plan = load(&request.directory, &request.resolution)?;
+    let plan = load(&request.loading(&session.settings.environment))?;
     let request = BuildRequest {
         targets: objects(&plan),
         tests: None,

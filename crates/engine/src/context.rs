@@ -58,8 +58,6 @@ pub struct Options {
     pub old: bool,
     /// Look at the trace file of every target, even where the stat index knows better.
     pub check_traces: bool,
-    /// Ask compilers for colours.
-    pub color: bool,
     /// Note how each source is compiled.
     pub compile_commands: bool,
 }
@@ -320,6 +318,11 @@ impl Context {
     /// Whether events about steps with nothing to tell are wanted.
     pub(crate) fn wants_everything(&self) -> bool {
         self.reporter.wants_everything()
+    }
+
+    /// The directory that messages name files from.
+    pub(crate) fn here(&self) -> &Path {
+        self.session.settings.here.as_deref().unwrap_or(&self.root)
     }
 
     /// Passes an event on.

@@ -15,6 +15,7 @@ pub mod checkouts;
 pub mod compdb;
 pub mod context;
 pub mod depfile;
+pub mod diagnostics;
 pub mod difference;
 pub mod environment;
 pub mod event;

@@ -4,7 +4,10 @@
 //! first build needs it, and all builds run their tasks in one pool, so that together they run no more
 //! commands, fetches and remote actions at once than the session may.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use larder_store::Store;
 
@@ -26,6 +29,8 @@ pub struct Settings {
     pub environment: Arc<Environment>,
     /// The store and its services.
     pub store: StoreSettings,
+    /// The directory that messages name files from, absolute; each build's root package when absent.
+    pub here: Option<PathBuf>,
 }
 
 /// The things that the builds of one process share: settings, store, executors, and how much may run at once.

@@ -32,6 +32,7 @@ use crate::{
     artifact::{Artifact, Made},
     builds::{Archive, CommandBuild, Compile, Link},
     context::{Context, Mode},
+    diagnostics::{Naming, Speaker},
     event::{Status, StepName},
     job::{Built, Failed, Flow, Job},
     pool::Lane,
@@ -96,7 +97,15 @@ impl Work {
     /// Whether nothing but the promised outputs and a depfile is left behind, so that the next step may
     /// have the same staging directory.
     fn is_tidy(&self) -> bool {
-        matches!(self, Self::Compile(_) | Self::Archive(_) | Self::Link(_))
+        self.speaker() == Speaker::Tool
+    }
+
+    /// Who prints what this work prints.
+    fn speaker(&self) -> Speaker {
+        match self {
+            Self::Compile(_) | Self::Archive(_) | Self::Link(_) => Speaker::Tool,
+            Self::Command(_) | Self::Action(_) | Self::Function(_) => Speaker::Command,
+        }
     }
 }
 
@@ -150,6 +159,11 @@ impl Step {
 
     pub(crate) fn name(&self) -> StepName<'_> {
         StepName { target: &self.target, output: self.first().path.as_str() }
+    }
+
+    /// Returns how what this step's command prints names files.
+    fn naming<'n>(&'n self, cx: &'n Context) -> Naming<'n> {
+        Naming { places: &cx.places, place: &self.place }
     }
 
     fn trace_path(&self) -> RootPath {

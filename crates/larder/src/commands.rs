@@ -14,6 +14,7 @@ mod records;
 pub mod run;
 pub mod runs;
 pub mod scaffold;
+mod showing;
 pub mod status;
 pub mod test;
 pub mod update;
@@ -85,6 +86,7 @@ impl App {
             },
             environment: self.environment.clone(),
             store: self.store.clone(),
+            here: std::path::absolute(here()).ok(),
         };
         Session::new(settings, self.processes.clone())
     }

@@ -260,7 +260,8 @@ impl Dependencies {
     /// `None` when the lock file would have to be written and may not be.
     fn pin(&self, requirement: &Requirement) -> Result<Option<Form>, Diagnostic> {
         let (name, origin) = (&requirement.name, &requirement.origin);
-        let form = |content| Some(Form { content, strip: origin.strip() });
+        let (strip, submodules) = (origin.strip(), origin.submodules());
+        let form = |content| Some(Form { content, strip, submodules });
         if origin.is_pinned() && !self.resolution.update.includes(name) {
             if let Some(pinned) = self.lockfile.packages.get(name) {
                 check_pinned(requirement, pinned, &self.root)?;
@@ -314,7 +315,8 @@ impl Dependencies {
                 Content::Archive(_) => self.packages.content(name, &found.form),
             };
             let content = found.form.content.clone();
-            is_there.then(|| Checkout { name: name.clone(), content, path })
+            let submodules = found.form.submodules;
+            is_there.then(|| Checkout { name: name.clone(), content, path, submodules })
         });
         found.collect()
     }

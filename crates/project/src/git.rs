@@ -7,6 +7,7 @@
 mod commit;
 mod objects;
 mod run;
+mod submodules;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -21,6 +22,7 @@ use self::run::{failed, run};
 pub use self::{
     commit::{Commit, ParseCommitError, is_revision},
     objects::{check_objects, take_objects},
+    submodules::{Submodule, all_submodules, repository_of, submodules},
 };
 use crate::{links, repository::Repository};
 
@@ -57,6 +59,16 @@ pub enum GitError {
         link: String,
         /// Where it leads.
         target: String,
+    },
+    /// A submodule cannot be had.
+    #[error("the submodule {path} of {url}: {reason}")]
+    Submodule {
+        /// The repository or package.
+        url: String,
+        /// The submodule.
+        path: String,
+        /// The reason.
+        reason: String,
     },
     /// A checkout is not what was checked out.
     #[error(

@@ -8,6 +8,7 @@
 //! A checkout is made under a temporary name and renamed when it is complete. One that is there is
 //! only read.
 
+mod checked_out;
 mod form;
 mod unpacked;
 
@@ -18,12 +19,13 @@ use std::{
 
 use larder_trace::{atomic::temporary_name, describe_io};
 
+pub use checked_out::missing_submodule;
 pub use form::{Content, Form};
 pub(crate) use unpacked::ARCHIVE_MARK;
 
 use crate::{
     archive::{Fetcher, UnpackError},
-    git::{self, Commit, GitError, Origin},
+    git::GitError,
     lock::FileLock,
     repository::Repository,
     workspace::LARDER_DIR,
@@ -45,6 +47,8 @@ pub struct Checkout {
     pub content: Content,
     /// Where that can be had, absolute: the directory in which a commit is checked out, or the archive.
     pub path: PathBuf,
+    /// Whether the submodules of a commit are there and belong to it.
+    pub submodules: bool,
 }
 
 /// Commits and archives that are kept elsewhere than where they come from: an offline store.
@@ -145,9 +149,6 @@ pub enum PackageError {
     },
 }
 
-/// In a checkout's `.git`: the commit that larder put there.
-const MARK: &str = ".git/larder";
-
 impl Packages {
     /// Those of the workspace at `root` alone.
     pub fn of(root: &Path) -> Self {
@@ -175,7 +176,7 @@ impl Packages {
     pub fn find(&self, name: &str, form: &Form) -> Option<PathBuf> {
         let place = self.place(name, form);
         let is_there = match &form.content {
-            Content::Commit(commit) => git::head(&place).as_ref() == Some(commit),
+            Content::Commit(commit) => checked_out::is_checked_out(&place, form, commit),
             Content::Archive(_) => unpacked::is_unpacked(&place, form),
         };
         is_there.then_some(place)
@@ -248,8 +249,10 @@ impl Packages {
         if temporary.exists() {
             let _ = fs::remove_dir_all(&temporary);
         }
-        if made.is_ok() && place.join(".gitmodules").exists() {
-            tracing::info!("`{name}` has Git submodules, which are not fetched");
+        if made.is_ok() && !form.submodules && place.join(".gitmodules").exists() {
+            tracing::info!(
+                "`{name}` has Git submodules, which are fetched with `submodules = true` only"
+            );
         }
         made.map(|()| place)
     }
@@ -269,60 +272,10 @@ fn make(
 ) -> Result<PathBuf, PackageError> {
     match &form.content {
         Content::Commit(commit) => {
-            check_out(name, commit, sources, temporary)?;
-            let mark = temporary.join(MARK);
-            fs::write(&mark, commit.as_str()).map_err(unwritable(&mark))?;
+            checked_out::make(name, form, commit, sources, temporary)?;
             Ok(temporary.to_owned())
         }
         Content::Archive(hash) => unpacked::unpack(name, hash, form.strip, sources, temporary),
-    }
-}
-
-/// Checks `commit` out into `directory`, from the first source that has it.
-fn check_out(
-    name: &str,
-    commit: &Commit,
-    sources: &Sources<'_>,
-    directory: &Path,
-) -> Result<(), PackageError> {
-    let short = commit.short();
-    if let Some(baked) = sources.baked {
-        let store = baked.directory();
-        let unusable = check_out_baked(name, commit, baked, directory)?;
-        let Err(reason) = unusable else { return Ok(()) };
-        if sources.from.is_none() {
-            return Err(PackageError::Baked { store: store.to_owned(), reason });
-        }
-        let store = store.display();
-        tracing::info!("`{name}` {short} in offline store {store} treated as absent: {reason}");
-        let _ = fs::remove_dir_all(directory);
-    }
-    if let Some(Remote::Repository(repository)) = sources.from {
-        tracing::info!("fetching `{name}` {short} from {}", repository.url());
-        git::check_out(Origin::Repository(repository), commit, directory)?;
-    }
-    Ok(())
-}
-
-/// Checks `commit` out of the offline store, or returns why what is there cannot be used.
-fn check_out_baked(
-    name: &str,
-    commit: &Commit,
-    baked: &dyn Baked,
-    directory: &Path,
-) -> Result<Result<(), String>, PackageError> {
-    let store = baked.directory().display();
-    tracing::debug!("checking `{name}` {} out of offline store {store}", commit.short());
-    // Beside the checkout, where there is room for it, and without a name.
-    let beside = directory.parent().unwrap_or(directory);
-    let file = tempfile::tempfile_in(beside).map_err(unwritable(beside))?;
-    if let Err(reason) = baked.copy(&Content::Commit(commit.clone()), &file) {
-        return Ok(Err(reason));
-    }
-    match git::check_out(Origin::Objects { file: &file, name }, commit, directory) {
-        // That is nothing that the store could help.
-        Err(error @ GitError::Run(_)) => Err(error.into()),
-        checked_out => Ok(checked_out.map_err(|error| error.to_string())),
     }
 }
 
@@ -338,25 +291,17 @@ fn sweep(directory: &Path) {
     }
 }
 
-/// Makes sure that nothing of anybody's own work is in the checkout at `place`.
+/// Makes sure that nothing of anybody's own work is in the package at `place`.
 fn check_unchanged(name: &str, place: &Path) -> Result<(), PackageError> {
-    let changed = |what: String| PackageError::Changed { path: place.to_owned(), what };
-    if place.join(ARCHIVE_MARK).exists() {
-        return match unpacked::first_change(place).map_err(unwritable(place))? {
-            Some(file) => Err(changed(format!("{file} is not as it was unpacked"))),
-            None => Ok(()),
-        };
-    }
-    let mark = fs::read_to_string(place.join(MARK));
-    let mark: Commit = mark
-        .ok()
-        .and_then(|mark| mark.parse().ok())
-        .ok_or_else(|| changed("it is not what larder checked out".to_owned()))?;
-    if git::head(place).as_ref() != Some(&mark) {
-        return Err(changed("another commit or a branch is checked out".to_owned()));
-    }
-    match git::first_change(name, place)? {
-        Some(file) => Err(changed(format!("{file} is not as it was checked out"))),
+    let what = match place.join(ARCHIVE_MARK).exists() {
+        true => {
+            let changed = unpacked::first_change(place).map_err(unwritable(place))?;
+            changed.map(|file| format!("{file} is not as it was unpacked"))
+        }
+        false => checked_out::change(name, place)?,
+    };
+    match what {
+        Some(what) => Err(PackageError::Changed { path: place.to_owned(), what }),
         None => Ok(()),
     }
 }

@@ -85,7 +85,7 @@ fn record(disk: &Disk) -> BuildMetadata {
             names: vec![],
             found: header,
         })),
-        log: vec![LogEntry { level: Level::Warning, message: "careful".into() }],
+        log: vec![LogEntry::text(Level::Warning, "careful")],
     };
     BuildMetadata { written: MTime(21), ..BuildMetadata::new(&dep("one"), outputs, false) }
 }

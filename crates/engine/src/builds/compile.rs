@@ -82,9 +82,8 @@ impl Compile {
         arguments.extend(source);
         if self.gnu_like {
             arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
-            if cx.options.color {
-                arguments.push(text("-fdiagnostics-color=always"));
-            }
+            // Recorded with what it says; whoever shows that takes colours out where none are wanted.
+            arguments.push(text("-fdiagnostics-color=always"));
             let last = self.last_args.iter().filter_map(|argument| match argument.first()? {
                 Piece::Text(text) => Some(text),
                 _ => None,

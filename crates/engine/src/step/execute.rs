@@ -17,6 +17,7 @@ use crate::{
     artifact::Artifact,
     builds::ToolUse,
     context::Context,
+    diagnostics::entries,
     event::{Ended, Event, Status},
     executor::{Bench, ExecuteError},
     job::{Built, Failed},
@@ -81,7 +82,7 @@ impl Step {
             Ok(artifacts) => {
                 let ended = Ended {
                     status: Status::Built,
-                    log: &done.log,
+                    log: &self.naming(cx).show(&done.log, cx.here()),
                     reason,
                     error: None,
                     command: done.command_line.as_deref(),
@@ -110,6 +111,7 @@ impl Step {
         started: Instant,
     ) {
         let took = started.elapsed();
+        let log = &self.naming(cx).show(log, cx.here());
         let ended =
             Ended { status: Status::Failed, log, reason: None, error: Some(error), command, took };
         cx.ended(self.name(), &ended);
@@ -153,12 +155,8 @@ impl Step {
         let execution = cx.executor.execute(action, bench)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
-        let text = execution.printed.trim_end();
         let success = execution.exit.success();
-        if !text.is_empty() {
-            let level = if success { level_of(text) } else { Level::Error };
-            done.log.push(LogEntry { level, message: text.to_owned() });
-        }
+        done.log = entries(&execution.printed, !success, self.work.speaker(), self.naming(cx));
         if !success {
             let mut message = execution.exit.to_string();
             execution.refusals.iter().for_each(|refusal| message += &format!("\n{refusal}"));
@@ -241,14 +239,6 @@ impl Step {
             limits: Limits::default(),
         }
     }
-}
-
-/// Returns how much the output of a command that succeeded matters. Compilers and linkers of every make
-/// write `warning:` before what they warn of, some after a colour.
-fn level_of(text: &str) -> Level {
-    let warns =
-        text.lines().any(|line| line.contains("warning: ") || line.contains("warning:\u{1b}"));
-    if warns { Level::Warning } else { Level::Info }
 }
 
 /// Whether `path` is a regular file, and no link to one.

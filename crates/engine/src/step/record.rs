@@ -51,11 +51,6 @@ impl Step {
                 taken.file(&target, output.path.to_string())?;
             }
         }
-        let log = done.log.iter().map(|entry| LogEntry {
-            level: entry.level,
-            message: anstream::adapter::strip_str(&entry.message).to_string(),
-        });
-        let log = log.collect();
         let searched = self.searched(cx, inputs, &discovered);
         let Taken { files, directories, refused, .. } = taken;
         let record = Outputs {
@@ -63,7 +58,7 @@ impl Step {
             directories,
             discovered,
             searched: searched.map(Box::new),
-            log,
+            log: done.log.clone(),
         };
         let trace = self.trace(inputs.trace);
         if settled {
@@ -216,6 +211,7 @@ impl Step {
         reason: Option<&Reason>,
         took: Duration,
     ) {
+        let log = &self.naming(cx).show(log, cx.here());
         let ended = Ended { status, log, reason, error: None, command: None, took };
         cx.ended(self.name(), &ended);
     }

@@ -1,8 +1,11 @@
 //! Files that targets read: globs, and what other targets make.
 
+use std::path::Path;
+
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::{GlobError, Globber, is_pattern},
+    packages::missing_submodule,
     path::PackagePath,
     plan::{Files, Input, Made, PackageId, TargetId},
 };
@@ -119,16 +122,26 @@ impl Maker<'_> {
             }),
             Ok(found) if found.is_empty() => {
                 Err(Diagnostic::new(format!("`{}` matches no file", **pattern))
-                    .help(format!("patterns start in {}", directory.display())))
+                    .help(where_paths_start("patterns", directory, pattern)))
             }
             Ok(found) if !is_pattern(pattern) && !directory.join(found[0].as_str()).exists() => {
                 Err(Diagnostic::new(format!("there is no file `{}`", found[0]))
-                    .help(format!("paths start in {}", directory.display())))
+                    .help(where_paths_start("paths", directory, pattern)))
             }
             Ok(found) => Ok(found),
         };
         let at = |wrong: Diagnostic| wrong.at(&package.manifest.source, pattern.span.clone());
         self.check(found.map_err(at))
+    }
+}
+
+/// The advice for a path or pattern that leads to nothing.
+fn where_paths_start(what: &str, directory: &Path, pattern: &str) -> String {
+    match missing_submodule(directory, pattern) {
+        Some(path) => format!(
+            "{path} is a Git submodule that is not there: submodules = true at the dependency fetches it"
+        ),
+        None => format!("{what} start in {}", directory.display()),
     }
 }
 

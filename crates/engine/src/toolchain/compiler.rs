@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use larder_project::setting::Family;
 use larder_trace::{BuildTrace, ContentHash, MTime, StatIndex};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct Compiler {
     /// The target that it compiles for, as it says itself. None for one that does not understand the questions
     /// that GCC and Clang answer.
     pub triple: Option<String>,
+    /// The family that it says it is of.
+    pub family: Option<Family>,
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
     /// Where they are is no part of it.
     pub trace: BuildTrace,
@@ -76,6 +79,13 @@ struct ToolFile {
     path: PathBuf,
     hash: ContentHash,
     executable: bool,
+}
+
+/// The family of a compiler by the line that says its version, such as `gcc version 12.2.0 (Debian …)` or
+/// `Apple clang version 15.0.0`.
+fn family(version: &str) -> Option<Family> {
+    let (name, _) = version.split_once(" version ")?;
+    name.split(' ').find_map(Family::named)
 }
 
 impl Remembered {
@@ -162,6 +172,7 @@ impl Remembered {
         }
         let others = BuildTrace::leaf("files", others.hash(), MTime::NONE);
         Compiler {
+            family: self.version.as_deref().and_then(family),
             name: name.to_owned(),
             path,
             triple: self.triple,

@@ -10,7 +10,10 @@ use super::{
     App,
     build::{BuildOptions, request},
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    choices::ChoiceArgs,
+    exit::{Exit, Failure},
+};
 
 /// Write compile_commands.json for editors; builds keep it current from then on
 #[derive(Args)]
@@ -18,11 +21,14 @@ pub struct Compdb {
     /// Print it and write nothing
     #[arg(long)]
     print: bool,
+    #[command(flatten)]
+    choices: ChoiceArgs,
 }
 
 /// Runs `larder compdb`.
 pub fn compdb(app: &App, arguments: &Compdb) -> Result<Exit, Failure> {
-    let request = request(app, &[], &BuildOptions::default(), Mode::DryRun);
+    let options = BuildOptions::default().choosing(&arguments.choices);
+    let request = request(app, &[], &options, Mode::DryRun);
     let session = app.session(None);
     if arguments.print {
         let text = compdb::commands(&session, &request)?;

@@ -2,6 +2,8 @@
 
 mod archives;
 mod overlays;
+mod submodules;
+mod versions;
 
 use std::{
     fs,

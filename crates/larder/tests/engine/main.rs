@@ -2,7 +2,9 @@
 
 mod cached_tests;
 mod compdb;
+mod conditions;
 mod defaults;
+mod diagnostics;
 mod disk;
 mod flags;
 mod interrupts;

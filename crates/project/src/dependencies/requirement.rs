@@ -37,6 +37,8 @@ pub(crate) enum Origin {
         spelled: String,
         /// The commit, tag or branch; `None` is the default branch.
         rev: Option<String>,
+        /// Whether its submodules belong to it.
+        submodules: bool,
     },
     /// An archive.
     Archive {
@@ -88,6 +90,7 @@ impl Origin {
                     _ => None,
                 };
                 self.is_commit(repository, rev.as_deref(), commit)
+                    && self.submodules() == other.submodules()
             }
             Self::Archive { hash, strip, .. } => {
                 self.hash() == Some(hash) && self.strip() == *strip
@@ -128,6 +131,11 @@ impl Origin {
         }
     }
 
+    /// Whether it is a repository whose submodules belong to it.
+    pub fn submodules(&self) -> bool {
+        matches!(self, Self::Git { submodules: true, .. })
+    }
+
     /// Whether the lock file has an entry of it: it does not come from the package itself.
     pub fn is_pinned(&self) -> bool {
         !matches!(self, Self::Archive { from: ArchivePlace::File(_), .. })
@@ -149,7 +157,10 @@ impl Origin {
     /// What is asked for, for people.
     pub fn asked(&self) -> String {
         match self {
-            Self::Git { repository, rev, .. } => asked(repository.url(), rev.as_deref()),
+            Self::Git { repository, rev, submodules, .. } => {
+                let with = if *submodules { " with submodules" } else { "" };
+                asked(repository.url(), rev.as_deref()) + with
+            }
             Self::Archive { from: ArchivePlace::Url(url), hash, .. } => asked_archive(url, hash),
             Self::Archive { from: ArchivePlace::File(path), hash, .. } => {
                 asked_archive(&path.to_string_lossy(), hash)

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use toml::de::DeValue;
 
+use super::OptionValue;
 use crate::{
     archive::{self, Algorithm, ArchiveHash},
     diagnostic::Located,
@@ -11,6 +12,7 @@ use crate::{
     name::is_name,
     repository::Repository,
     table::Fields,
+    version::{ParseRequirementError, Requirement},
 };
 
 /// One entry of `[dependencies]`.
@@ -22,6 +24,8 @@ pub struct Dependency {
     pub from: DependencySource,
     /// The path of the manifest that is kept here for the package and stands in for its own.
     pub manifest: Option<Located<String>>,
+    /// The values that are wanted of its options.
+    pub options: BTreeMap<String, Located<OptionValue>>,
 }
 
 /// Where a dependency comes from.
@@ -35,6 +39,8 @@ pub enum DependencySource {
         url: String,
         /// A commit, tag or branch.
         rev: Option<String>,
+        /// Whether its submodules are fetched with it.
+        submodules: bool,
     },
     /// An archive.
     Archive {
@@ -46,7 +52,7 @@ pub enum DependencySource {
         strip: Option<u32>,
     },
     /// A version requirement, resolved inside a package set.
-    Version(String),
+    Version(Requirement),
 }
 
 /// Where an archive is.
@@ -69,13 +75,16 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
             continue;
         }
         let declared = match value.get_ref() {
-            DeValue::String(version) => {
-                Some((DependencySource::Version(version.to_string()), None))
+            DeValue::String(_) => {
+                let text = fields.expect_string(value);
+                let from = text.and_then(|text| version(&mut fields, &text));
+                from.map(|from| Dependency { span, from, manifest: None, options: BTreeMap::new() })
             }
             DeValue::Table(_) => {
-                let span = value.span();
+                let at = value.span();
                 let DeValue::Table(table) = value.into_inner() else { continue };
-                dependency(Fields::new(fields.errors, &format!("dependency `{name}`"), span, table))
+                let what = format!("dependency `{name}`");
+                dependency(span, Fields::new(fields.errors, &what, at, table))
             }
             _ => {
                 let help = "write NAME = { path = \"…\" }, { git = \"…\", rev = \"…\" } or { url = \"…\", \
@@ -88,15 +97,14 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
                 None
             }
         };
-        if let Some((from, manifest)) = declared {
-            found.insert(name, Dependency { span, from, manifest });
-        }
+        found.extend(declared.map(|declared| (name, declared)));
     }
     found
 }
 
-fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Located<String>>)> {
+fn dependency(at: Range<usize>, mut fields: Fields<'_, '_>) -> Option<Dependency> {
     let manifest = fields.string("manifest");
+    let options = fields.table("options").map(wanted).unwrap_or_default();
     let given = ["path", "git", "url", "version"].map(|key| fields.entries.contains_key(key));
     let from = match given {
         [true, false, false, false] => match fields.string("path") {
@@ -108,19 +116,43 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
         [false, true, false, false] => git(&mut fields),
         [false, false, true, false] => url(&mut fields),
         [false, false, false, true] => {
-            fields.string("version").map(|version| DependencySource::Version(version.value))
+            let text = fields.string("version");
+            text.and_then(|text| version(&mut fields, &text))
         }
         _ => {
             let message =
                 format!("{} needs exactly one of path, git, url and version", fields.what);
-            let help = "`rev` goes with `git`; `sha256` or `blake3` with `url`, and with the \
+            let help = "`rev` and `submodules` go with `git`; `sha256` or `blake3` with `url`, and with the \
                         `path` of an archive";
             fields.errors.push(fields.span.clone(), message, Some(help.into()));
             return None;
         }
     };
     fields.finish();
-    from.map(|from| (from, manifest))
+    from.map(|from| Dependency { span: at, from, manifest, options })
+}
+
+/// The key `options`: values by name.
+fn wanted(mut fields: Fields<'_, '_>) -> BTreeMap<String, Located<OptionValue>> {
+    let mut found = BTreeMap::new();
+    for (name, value) in std::mem::take(&mut fields.entries) {
+        let span = value.span();
+        if let Some(value) = OptionValue::decode(&mut fields, value) {
+            found.insert(name.into_inner().into_owned(), Located { value, span });
+        }
+    }
+    found
+}
+
+fn version(fields: &mut Fields<'_, '_>, text: &Located<String>) -> Option<DependencySource> {
+    match text.parse() {
+        Ok(required) => Some(DependencySource::Version(required)),
+        Err(error) => {
+            let help = ParseRequirementError::HELP.to_owned();
+            fields.errors.push(text.span.clone(), error.to_string(), Some(help));
+            None
+        }
+    }
 }
 
 fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
@@ -136,7 +168,8 @@ fn git(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
         let message = format!("`{}` is no commit, tag or branch", **rev);
         fields.errors.push(rev.span.clone(), message, None);
     }
-    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value) })
+    let submodules = fields.boolean("submodules").unwrap_or(false);
+    Some(DependencySource::Git { url: url.value, rev: rev.map(|rev| rev.value), submodules })
 }
 
 fn url(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {

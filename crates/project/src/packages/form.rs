@@ -54,12 +54,17 @@ pub struct Form {
     pub content: Content,
     /// Of an archive, the directories above its sources, where the manifest says how many.
     pub strip: Option<u32>,
+    /// Of a commit, whether its submodules are checked out with it.
+    pub submodules: bool,
 }
 
 /// The content and what makes it another tree than it is by itself: also the name of a directory.
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.content.fmt(f)?;
+        if self.submodules {
+            f.write_str("+submodules")?;
+        }
         self.strip.map_or(Ok(()), |strip| write!(f, "+strip{strip}"))
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn unpack(
     let file = open(name, hash, sources, parent)?;
     let directory = archive::unpack(&file, temporary, strip)?;
     let mark = directory.join(ARCHIVE_MARK);
-    let form = Form { content: super::Content::Archive(hash.clone()), strip };
+    let form = Form { content: super::Content::Archive(hash.clone()), strip, submodules: false };
     let list = list(&directory).map_err(unwritable(&directory))?;
     fs::write(&mark, format!("{form}\n{list}")).map_err(unwritable(&mark))?;
     Ok(directory)

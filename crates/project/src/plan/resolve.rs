@@ -66,6 +66,12 @@ impl Plan {
                 false => format!("it has {}", facets.join(", ")),
             });
         }
+        if let Some(conditions) = self.package(package).manifest.absent.get(target) {
+            let message =
+                format!("`{target}` is only there where {}", conditions.join(", or where "));
+            let help = "name it only under the same condition, in a [[….case]] or with `when`";
+            return Diagnostic::new(message).help(help);
+        }
         let names = self.by_name[package.index()].keys();
         let message = format!("there is no target `{target}` in the package `{package_name}`");
         match suggest(target, names.map(String::as_str)) {

@@ -15,8 +15,9 @@ use super::{
 use crate::{
     dependencies::Dependencies,
     diagnostic::{Diagnostic, Diagnostics},
-    manifest::{self, Dependency, DependencySource, Document, Manifest},
+    manifest::{self, Dependency, DependencySource, Document},
     place::Place,
+    version::Answer,
 };
 
 /// Reads all manifests, those of one distance from the root at a time, so that what a distance needs
@@ -24,7 +25,7 @@ use crate::{
 pub(super) fn find_packages(
     root: &Path,
     dependencies: Dependencies,
-) -> Result<Option<(Workspace, Dependencies)>, Diagnostics> {
+) -> Result<Option<(Workspace<Document>, Dependencies)>, Diagnostics> {
     let mut finder = Finder {
         workspace: Workspace {
             root: root.to_owned(),
@@ -81,7 +82,7 @@ struct Known {
 }
 
 struct Finder {
-    workspace: Workspace,
+    workspace: Workspace<Document>,
     /// As many as there are packages.
     origins: Vec<Origin>,
     by_name: HashMap<String, Known>,
@@ -176,8 +177,8 @@ impl Finder {
                     }
                 }
             }
-            DependencySource::Version(_) => match self.dependencies.packages() {
-                Some(packages) => (in_set(name, packages)?, None),
+            DependencySource::Version(required) => match self.dependencies.packages() {
+                Some(packages) => (in_set(name, required, packages)?, None),
                 None => {
                     self.keep(name, overlay);
                     return Ok(None);
@@ -212,13 +213,41 @@ impl Finder {
         }
     }
 
-    fn finish(mut self) -> Result<(Workspace, Dependencies), Diagnostics> {
+    fn finish(mut self) -> Result<(Workspace<Document>, Dependencies), Diagnostics> {
+        self.errors.extend(wrong_versions(&self.workspace));
         if !self.errors.is_empty() {
             return Err(Diagnostics(self.errors));
         }
         self.workspace.checkouts = self.dependencies.checkouts();
         Ok((self.workspace, self.dependencies))
     }
+}
+
+/// The versions that do not satisfy what is required of them.
+fn wrong_versions(workspace: &Workspace<Document>) -> Vec<Diagnostic> {
+    let mut wrong = Vec::new();
+    for user in &workspace.packages {
+        for (name, declared) in &user.manifest.dependencies {
+            let DependencySource::Version(required) = &declared.from else { continue };
+            let Some(package) = workspace.package_named(name) else { continue };
+            let package = &workspace.packages[package];
+            let (version, file) = (&package.manifest.package.version, &package.manifest.source);
+            let (user_name, file) = (&user.place.name, file.path.display());
+            let why = match required.admits(version) {
+                Answer::Satisfied => continue,
+                _ if version.is_empty() => format!("{file} gives it no version"),
+                Answer::Missed => format!("{file} says that it is {version}"),
+                Answer::Incomparable => format!(
+                    "{file} says that it is {version}, which is no version that could be compared"
+                ),
+            };
+            let message = format!("`{user_name}` needs `{name}` {required}, but {why}");
+            let help = "put another version there, or let the requirement admit this one; \"*\" admits any";
+            let diagnostic = Diagnostic::new(message).help(help);
+            wrong.push(diagnostic.at(&user.manifest.source, declared.span.clone()));
+        }
+    }
+    wrong
 }
 
 impl Known {
@@ -260,7 +289,10 @@ impl Known {
     }
 }
 
-fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagnostics> {
+fn read_package(
+    workspace: &Workspace<Document>,
+    needed: &Needed,
+) -> Result<Package<Document>, Diagnostics> {
     if needed.directory.to_str().is_none() {
         let message = format!("the path {} is not UTF-8", needed.directory.display());
         return Err(Diagnostic::new(message)
@@ -286,8 +318,8 @@ fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagn
         return Err(at_user(Diagnostic::new(message).help(help)).into());
     }
     let manifest = match &needed.overlay {
-        Some(overlay) => Document::parse(overlay.source.clone())?.settle(),
-        None => Manifest::read(&needed.directory)?,
+        Some(overlay) => Document::parse(overlay.source.clone())?,
+        None => Document::read(&needed.directory)?,
     };
     let name = &manifest.package.name.value;
     if let Some((_, expected)) = &needed.by

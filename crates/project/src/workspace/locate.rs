@@ -7,9 +7,10 @@ use larder_trace::describe_io;
 use crate::{
     dependencies::{ArchivePlace, Origin, Requirement},
     diagnostic::Diagnostic,
-    manifest::{ArchiveSource, Dependency, DependencySource},
+    manifest::{ArchiveSource, Dependency, DependencySource, Document},
     packages::Packages,
     repository::Repository,
+    version,
     workspace::{Package, overlay::Shelf},
 };
 
@@ -18,7 +19,7 @@ pub(super) struct Asks<'a> {
     /// The root package's directory.
     pub root: &'a Path,
     /// The package.
-    pub package: &'a Package,
+    pub package: &'a Package<Document>,
     /// Where the things are that its manifest names beside itself.
     pub shelf: &'a Shelf,
     /// Where it came from elsewhere: the directory that it must stay in.
@@ -34,7 +35,9 @@ impl Asks<'_> {
     ) -> Result<Option<Requirement>, Diagnostic> {
         let source = &self.package.manifest.source;
         let origin = match &declared.from {
-            DependencySource::Git { url, rev } => self.repository(url, rev.clone()),
+            DependencySource::Git { url, rev, submodules } => {
+                self.repository(url, rev.clone(), *submodules)
+            }
             DependencySource::Archive { from, hash, strip } => self
                 .archive(name, from)
                 .map(|from| Origin::Archive { from, hash: hash.clone(), strip: *strip }),
@@ -49,7 +52,12 @@ impl Asks<'_> {
         }))
     }
 
-    fn repository(&self, url: &str, rev: Option<String>) -> Result<Origin, Diagnostic> {
+    fn repository(
+        &self,
+        url: &str,
+        rev: Option<String>,
+        submodules: bool,
+    ) -> Result<Origin, Diagnostic> {
         let repository = Repository::parse(url, &self.shelf.start)
             .map_err(|error| Diagnostic::new(error.to_string()))?;
         let is_relative = repository.is_local() && !url.starts_with('/') && !url.contains("://");
@@ -63,7 +71,7 @@ impl Asks<'_> {
             true => relative(self.root, Path::new(repository.url())),
             false => url.to_owned(),
         };
-        Ok(Origin::Git { repository, spelled, rev })
+        Ok(Origin::Git { repository, spelled, rev, submodules })
     }
 
     fn archive(&self, name: &str, from: &ArchiveSource) -> Result<ArchivePlace, Diagnostic> {
@@ -110,11 +118,19 @@ pub(super) fn locate(
     }
 }
 
-/// The directory of a package of a package set.
-pub(super) fn in_set(name: &str, packages: &Packages) -> Result<PathBuf, Diagnostic> {
+/// The directory of a package that is known by its version: it is put there by whoever has a package set.
+pub(super) fn in_set(
+    name: &str,
+    required: &version::Requirement,
+    packages: &Packages,
+) -> Result<PathBuf, Diagnostic> {
     let packages = packages.directory();
     packages.join(name).canonicalize().map_err(|_| {
-        let message = format!("the dependency `{name}` is not in {}", packages.display());
-        Diagnostic::new(message).help("check it out there, or use { path = \"…\" }")
+        let place = packages.join(name);
+        let message =
+            format!("the dependency `{name}` {required} is not there: no {}", place.display());
+        Diagnostic::new(message).help(
+            "larder looks up no versions: put the package there, or say where it comes from, by path, git or url",
+        )
     })
 }
