@@ -7,6 +7,7 @@
 mod arguments;
 mod ci;
 mod condition;
+pub mod config;
 mod decode;
 mod dependencies;
 mod document;
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
+pub use config::Config;
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
@@ -55,6 +57,8 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[[config]]`
+    pub configs: Vec<Config>,
     /// `[ci]`
     pub ci: Ci,
     /// The conditions of targets that do not hold, by the targets' names.

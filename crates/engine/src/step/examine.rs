@@ -126,7 +126,7 @@ impl Step {
         let check_trace = cx.options.check_traces || cx.cache.collects();
         let vouched = cx.index.vouch(trace_path.as_str(), dep_hash, check_trace)?;
         let mut log = Vec::new();
-        if vouched.read_trace {
+        if vouched.read_trace || cx.wants_everything() {
             match read_trace_file(&cx.absolute(trace_path)) {
                 TraceFile::Finished(record) if record.dep_hash == dep_hash => {
                     let gone = |path: &String| {
@@ -138,6 +138,8 @@ impl Step {
                     }
                     log = record.outputs.log;
                 }
+                // Without it there is only less to show.
+                _ if !vouched.read_trace => {}
                 _ => return None,
             }
         }

@@ -36,6 +36,8 @@ pub struct Compiler {
     pub by_name: Option<BuildTrace>,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
+    /// Where its linker looks for libraries by itself, in order: absolute paths.
+    pub library_directories: Vec<PathBuf>,
     /// The abilities of its linker.
     pub linker: LinkerAbilities,
 }
@@ -71,6 +73,7 @@ pub struct Remembered {
     files: Vec<ToolFile>,
     absent: Vec<PathBuf>,
     include_directories: IncludeDirectories,
+    library_directories: Vec<PathBuf>,
     linker: LinkerAbilities,
 }
 
@@ -104,6 +107,7 @@ impl Remembered {
             files: hash_all(answers.files.into_iter().collect(), index)?,
             absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
             include_directories: IncludeDirectories { c, cxx },
+            library_directories: answers.library_directories,
             linker: LinkerAbilities { dependency_file: answers.dependency_file },
         })
     }
@@ -179,6 +183,7 @@ impl Remembered {
             trace: trace.mix(others),
             by_name,
             include_directories: self.include_directories,
+            library_directories: self.library_directories,
             linker: self.linker,
         }
     }

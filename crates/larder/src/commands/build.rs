@@ -66,7 +66,7 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
-    /// Show build output of this level and above [default: info, and of what is up to date warning]
+    /// Show build output of this level and above [default: info, and of what is up to date warning; with -v trace]
     #[arg(long, value_name = "L", value_enum)]
     log_level: Option<LogLevel>,
     /// Fail when there is build output of this level or above

@@ -1,6 +1,7 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
 mod cached_tests;
+mod checks;
 mod compdb;
 mod conditions;
 mod defaults;

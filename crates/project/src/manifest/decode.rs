@@ -39,6 +39,7 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let libraries = top.tables("library", |fields| library(fields, &options));
     let executables = top.tables("executable", |fields| executable(fields, &options));
     let commands = top.tables("command", |fields| command(fields, &options));
+    let configs = top.tables("config", |fields| super::config::config(fields, &options));
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -52,6 +53,7 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             libraries,
             executables,
             commands,
+            configs,
             ci,
             source,
         }),

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Ci, Command, Compiled, Dependency, Executable, FILE_NAME, Library, Manifest, Options, Package,
-    Toolchain,
+    Ci, Command, Compiled, Config, Dependency, Executable, FILE_NAME, Library, Manifest, Options,
+    Package, Toolchain,
     condition::Condition,
     decode,
     keys::{Cases, Keys},
@@ -38,6 +38,8 @@ pub struct Document {
     pub(super) executables: Vec<Part<Written<Executable>>>,
     /// `[[command]]`
     pub(super) commands: Vec<Part<Command>>,
+    /// `[[config]]`
+    pub(super) configs: Vec<Part<Written<Config>>>,
 }
 
 /// A part of the manifest that is there where a condition holds.
@@ -86,8 +88,9 @@ impl Document {
         let libraries = self.libraries.iter().map(|part| (&part.when, Some(&part.of.keys)));
         let executables = self.executables.iter().map(|part| (&part.when, Some(&part.of.keys)));
         let commands = self.commands.iter().map(|part| (&part.when, None));
-        let parts =
-            libraries.chain(executables).chain(commands).chain([(&None, Some(&self.defaults))]);
+        let configs = self.configs.iter().map(|part| (&part.when, Some(&part.of.keys)));
+        let parts = libraries.chain(executables).chain(commands).chain(configs);
+        let parts = parts.chain([(&None, Some(&self.defaults))]);
         let mut conditions = parts.flat_map(|(when, keys)| {
             when.iter().chain(keys.into_iter().flat_map(Cases::conditions))
         });
@@ -119,6 +122,13 @@ impl Document {
                 executables.push(Executable { compiled, ..target });
             }
         }
+        let mut configs = Vec::new();
+        for Part { when, of: Written { target, keys } } in self.configs {
+            if is_there(&when, &target.compiled.name) {
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                configs.push(Config { compiled, ..target });
+            }
+        }
         let mut commands = self.commands;
         commands.retain(|part| is_there(&part.when, &part.of.name));
         let commands = commands.into_iter().map(|part| part.of).collect();
@@ -130,6 +140,7 @@ impl Document {
             libraries,
             executables,
             commands,
+            configs,
             ci,
             absent,
         }

@@ -108,6 +108,14 @@ impl Keys {
         keys
     }
 
+    /// Takes the keys of a config.
+    pub(super) fn of_config(fields: &mut Fields<'_, '_>) -> Self {
+        let inputs = fields.inputs("inputs");
+        let mut keys = Self::common(fields);
+        keys.lists.inputs = inputs;
+        keys
+    }
+
     /// Takes the keys of an executable.
     pub(super) fn of_executable(fields: &mut Fields<'_, '_>) -> Self {
         if let Some(value) = fields.entries.remove("public-defines") {
