@@ -57,7 +57,8 @@ fn shown(action: &Action, argument: &Argument, bench: &Bench<'_>) -> Result<Stri
                 let place = bench.places.absolute(&bench.place.build_directory());
                 text.push_str(without_slash(&place.to_string_lossy()));
             }
-            Piece::Depfile => text.push_str("/dev/null"),
+            Piece::Depfile | Piece::LinkerDepfile => text.push_str("/dev/null"),
+            Piece::File { name, .. } => text.push_str(&bench.staging.join(name).to_string_lossy()),
             Piece::List(_) => text.push_str(&bench.staging.join("inputs.0.list").to_string_lossy()),
         }
     }

@@ -23,12 +23,8 @@ use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
-<<<<<<< HEAD
     compdb::Unit,
-    job::{Built, Failed, Job},
-=======
     job::Job,
->>>>>>> next
     search::{IncludeArguments, Typed},
     toolchain::{Compiler, Role},
 };
