@@ -269,7 +269,18 @@ name = "user"
 sources = ["a.c", "{gen}"]
 libraries = ["win"]
 "#;
-    assert_snapshot!(refused(manifest), @"");
+    assert_snapshot!(refused(manifest), @r#"
+    error: [DIR]/larder.toml:19:14: `win` is only there where os = windows and not arch = arm or mips
+        |
+     19 | libraries = ["win"]
+        |              ^^^^^
+        = help: libraries of dependencies are PACKAGE/LIBRARY; for one of the system, write link-args = ["-lwin"], or system = ["…"] with its name for pkg-config
+    error: [DIR]/larder.toml:18:19: `gen` is only there where os = haiku or (os = aix and arch = m68k)
+        |
+     18 | sources = ["a.c", "{gen}"]
+        |                   ^^^^^^^
+        = help: name it only under the same condition, in a [[….case]] or with `when` (for the braces themselves, write {{gen}})
+    "#);
     assert_snapshot!(refused("default-targets = [\"win\"]\n[[library]]\nname = \"win\"\nwhen = { os = \"windows\" }\nsources = [\"a.c\"]\n"), @r#"
     error: [DIR]/larder.toml:4:20: `win` is only there where os = windows
        |
