@@ -7,6 +7,7 @@ mod command;
 mod compile;
 mod config;
 mod files;
+mod generated;
 mod link;
 mod said;
 mod test;

@@ -7,6 +7,7 @@ mod defaults;
 mod diagnostics;
 mod disk;
 mod flags;
+mod generated;
 mod interrupts;
 mod languages;
 mod laws;
