@@ -23,6 +23,8 @@ pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
     need("ar", "binutils"),
+    need("readelf", "binutils"),
+    need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
     need("ld.gold", "binutils"),

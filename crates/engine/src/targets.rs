@@ -10,6 +10,7 @@ mod files;
 mod generated;
 mod link;
 mod said;
+mod system;
 mod test;
 
 use std::{collections::HashMap, sync::Arc};
@@ -108,6 +109,7 @@ impl<'a> Maker<'a> {
         let owner = self.owner(id, keep);
         self.jobs[id.index()] = match &target.kind {
             Kind::Objects(objects) => self.objects(id, objects, owner),
+            Kind::Headers(headers) => self.headers(id, headers, &owner),
             Kind::Archive(archive) => self.archive(id, archive, owner),
             Kind::Linked(linked) => self.linked(id, linked, owner),
             Kind::Command(command) => self.command(id, command, owner),

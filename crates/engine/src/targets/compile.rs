@@ -42,8 +42,10 @@ impl Maker<'_> {
     ) -> Option<TargetJob> {
         let package_id = self.plan.target(id).package;
         let package = self.package(package_id);
+        let headers = self.check_headers(id);
         let sources = self.sources(package_id, &package, objects);
         let after = self.prerequisites(package_id, objects, &owner);
+        headers?;
         let (sources, after) = (sources?, after?);
         let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
@@ -106,12 +108,18 @@ impl Maker<'_> {
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
+        let of_system = self.uses_for_compiling(package, &objects.system)?;
         let first = self.first_arguments(package, role);
         let last = self.flags(package, self.flags.compiling(language));
-        let asked: Vec<String> = of_manifest.iter().cloned().chain(last.here()).collect();
+        let asked: Vec<String> =
+            of_system.here().chain(of_manifest.iter().cloned()).chain(last.here()).collect();
         let (compiler, identity) = self.compiler(package, role, &asked)?;
-        let given: Vec<String> =
-            first.portable().chain(of_manifest).chain(last.portable()).collect();
+        let given: Vec<String> = first
+            .portable()
+            .chain(of_system.portable())
+            .chain(of_manifest)
+            .chain(last.portable())
+            .collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
         let [includes, system] = [&objects.includes, &objects.system_includes].map(|directories| {
             let portable = |directory| self.portable(package, directory);
@@ -129,6 +137,7 @@ impl Maker<'_> {
         let named =
             |directory: &PortablePath| [text("-isystem"), vec![Piece::Path(directory.clone())]];
         weak_args.extend(system.iter().flat_map(named));
+        weak_args.extend(of_system.arguments());
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
         if objects.position_independent {
@@ -145,7 +154,7 @@ impl Maker<'_> {
                 depends_on = depends_on.mix(BuildTrace::list(name, &names));
             }
         }
-        depends_on = depends_on.mix_all(last.traces.iter().cloned());
+        depends_on = depends_on.mix_all(of_system.traces).mix_all(last.traces.iter().cloned());
         let tool = ToolUse {
             arguments: first.arguments().collect(),
             ..ToolUse::new(compiler.path.clone(), &identity)

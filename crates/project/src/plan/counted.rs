@@ -15,7 +15,7 @@ impl Plan {
                     (&linked.inputs[..], test.map_or(&[][..], |test| &test.arguments))
                 }
                 Kind::Objects(objects) => (&objects.inputs[..], &[][..]),
-                Kind::Archive(_) | Kind::Config(_) => continue,
+                Kind::Archive(_) | Kind::Headers(_) | Kind::Config(_) => continue,
             };
             let inputs = inputs.iter().filter_map(|input| Some((input.target()?, &input.span)));
             let arguments = arguments
