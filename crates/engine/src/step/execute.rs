@@ -24,6 +24,7 @@ use crate::{
     pool::describe_panic,
     process::Limits,
     reason::Reason,
+    timeline::Kind,
 };
 
 /// The result of doing a step's work.
@@ -35,6 +36,8 @@ pub(super) struct Done {
     /// When it began.
     pub begun: Moment,
     command_line: Option<String>,
+    /// How long its command took, in milliseconds.
+    pub milliseconds: Option<u64>,
 }
 
 impl Step {
@@ -69,15 +72,27 @@ impl Step {
             flat: tidy,
         };
         let begun = Moment::now();
-        let mut done = Done { log: Vec::new(), discovered: Vec::new(), begun, command_line: None };
+        let mut done = Done {
+            log: Vec::new(),
+            discovered: Vec::new(),
+            begun,
+            command_line: None,
+            milliseconds: None,
+        };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
-            self.work(cx, inputs, &bench, &mut done)?;
+            {
+                let _span = cx.span(Kind::Execute, self.name());
+                self.work(cx, inputs, &bench, &mut done)?;
+            }
+            let _span = cx.span(Kind::Record, self.name());
             self.finish(cx, inputs, &bench, &done)
         });
         let result = catch_unwind(work).unwrap_or_else(|panic| {
             Err(ExecuteError::Failed(format!("it panicked: {}", describe_panic(&*panic))))
         });
+        let status = if result.is_ok() { Status::Built } else { Status::Failed };
+        self.note_run(cx, inputs, status, started.elapsed());
         match result {
             Ok(artifacts) => {
                 let ended = Ended {
@@ -155,6 +170,10 @@ impl Step {
         let execution = cx.executor.execute(action, bench)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
+        done.milliseconds = u64::try_from(execution.cost.wall.as_millis()).ok();
+        if let Some(timeline) = cx.timeline() {
+            timeline.cost(&execution.cost);
+        }
         let success = execution.exit.success();
         done.log = entries(&execution.printed, !success, self.work.speaker(), self.naming(cx));
         if !success {
