@@ -97,7 +97,7 @@ pub fn audit(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<AuditReport, AuditError> {
     let _heeding = session.processes.heed();
-    let plan = load(&request.build.directory, &request.build.resolution)?;
+    let plan = load(&request.build.loading(&session.settings.environment))?;
     let all = labels(&plan);
     let targets = sample(&all, request.percent, request.seed);
     let mut report = AuditReport { targets, of: all.len(), ..AuditReport::default() };

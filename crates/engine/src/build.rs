@@ -15,6 +15,7 @@ use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
     context::{Context, Mode, Options},
+    environment::Environment,
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     job::{Built, Job, settle},
     lookups::Lookups,
@@ -24,6 +25,7 @@ use crate::{
     targets::Maker,
     testing::{TestRequest, Tested, Testing},
     timeline::Kind,
+    toolchain::families,
 };
 use larder_project::{
     dependencies::Resolution,
@@ -33,6 +35,7 @@ use larder_project::{
     name::TargetName,
     path::BuildPath,
     plan::{PackageId, Plan, TargetId},
+    setting::{Choices, Platform, Setting},
     workspace::Workspace,
 };
 
@@ -51,6 +54,8 @@ pub struct BuildRequest {
     pub sandbox: Option<Permissions>,
     /// How dependencies are resolved.
     pub resolution: Resolution,
+    /// The choices that decide what of the manifests holds.
+    pub choices: Choices,
     /// The tests to run, in the place of targets to build.
     pub tests: Option<TestRequest>,
 }
@@ -112,13 +117,55 @@ impl BuildReport {
     }
 }
 
-/// Loads the workspace around `directory` and makes its graph.
+/// A plan to load: of which package, and with which settings.
+#[derive(Clone, Copy)]
+pub struct Loading<'l> {
+    /// A directory in the root package.
+    pub directory: &'l Path,
+    /// How dependencies are resolved.
+    pub resolution: &'l Resolution,
+    /// The choices of whoever builds.
+    pub choices: &'l Choices,
+    /// The environment in which compilers are found, where a condition asks for them.
+    pub environment: &'l Environment,
+    /// Permissions for compilers that are asked; not confined at all when absent.
+    pub sandbox: Option<&'l Permissions>,
+}
+
+/// Loads a workspace and makes its graph.
 ///
 /// # Errors
-/// Everything wrong with its manifests.
-pub fn load(directory: &Path, resolution: &Resolution) -> Result<Plan, Diagnostics> {
-    let root = Workspace::find_root(directory)?;
-    Plan::new(Workspace::load(&root, resolution)?)
+/// Everything wrong with its manifests, and compilers that a condition asks for and that are not there.
+pub fn load(loading: &Loading<'_>) -> Result<Plan, EngineError> {
+    let root = Workspace::find_root(loading.directory)?;
+    let workspace = Workspace::read(&root, loading.resolution)?;
+    let sandbox = || {
+        let directories = workspace.packages.iter().map(|package| &package.place);
+        let directories =
+            directories.map(|place| (place.name.to_string(), place.directory.clone())).collect();
+        let packages = sandbox::Packages { directories, declarations: Vec::new() };
+        let confined = |permissions| Sandbox::new(packages, permissions);
+        loading.sandbox.map(confined).transpose()
+    };
+    let setting = Setting {
+        compilers: families(&workspace, loading.environment, sandbox)?,
+        choices: loading.choices.clone(),
+        platform: Platform::default(),
+    };
+    Ok(Plan::new(workspace.settle(&setting)?)?)
+}
+
+impl BuildRequest {
+    /// The plan that it is about.
+    pub fn loading<'l>(&'l self, environment: &'l Environment) -> Loading<'l> {
+        Loading {
+            directory: &self.directory,
+            resolution: &self.resolution,
+            choices: &self.choices,
+            environment,
+            sandbox: self.sandbox.as_ref(),
+        }
+    }
 }
 
 /// The targets that `names` mean in the root package; its defaults when there are none.
@@ -156,7 +203,7 @@ pub fn build(
     let timeline = session.settings.timeline.as_deref();
     let span = |kind, name: &'static str| timeline.map(|timeline| timeline.span(kind, name));
     let planning = span(Kind::Plan, "reading manifests");
-    let plan = load(&request.directory, &request.resolution)?;
+    let plan = load(&request.loading(&session.settings.environment))?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
     if let Some(wanted) = &request.tests {

@@ -119,6 +119,11 @@ impl Bench<'_> {
     pub fn depfile(&self) -> PathBuf {
         self.staging.join(".larder.d")
     }
+
+    /// Returns the depfile that the linker is to write: absolute.
+    pub fn linker_depfile(&self) -> PathBuf {
+        self.staging.join(".larder.link.d")
+    }
 }
 
 /// Where the programs of a build are on this machine, by their identity.

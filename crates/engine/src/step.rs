@@ -10,6 +10,7 @@
 //! instant leaves nothing that a later one would take for finished, and commands that outlive it write
 //! where nobody looks.
 
+mod answer;
 mod believe;
 mod compare;
 mod elided;
@@ -34,7 +35,7 @@ use larder_trace::{BuildTrace, ContentHash};
 use crate::{
     action::{Action, Output},
     artifact::{Artifact, Made},
-    builds::{Archive, CommandBuild, Compile, Link},
+    builds::{Archive, Check, CommandBuild, Compile, Link},
     context::{Context, Mode},
     diagnostics::{Naming, Speaker},
     event::{Status, StepName},
@@ -78,6 +79,10 @@ pub enum Work {
     Link(Arc<Link>),
     /// Any other command.
     Command(Box<CommandBuild>),
+    /// A question to a compiler.
+    Check(Box<Check>),
+    /// A text that larder itself makes from the inputs.
+    Text(Box<MakeText>),
     /// An action that a program of one's own makes from the inputs.
     Action(Box<MakeAction>),
     /// Work that a program of one's own does by itself, without any other process.
@@ -86,6 +91,9 @@ pub enum Work {
 
 /// Makes the action of a step from its inputs.
 pub type MakeAction = dyn Fn(&Step, &Context, Inputs<'_>) -> Action + Send + Sync;
+
+/// Makes the text of a step's only output from the files at these absolute paths; says what went wrong.
+pub type MakeText = dyn Fn(&[PathBuf]) -> Result<String, String> + Send + Sync;
 
 /// Makes the outputs of a step; says what went wrong.
 pub type Function = dyn Fn(&Workplace) -> Result<(), String> + Send + Sync;
@@ -108,8 +116,10 @@ impl Work {
     /// Who prints what this work prints.
     fn speaker(&self) -> Speaker {
         match self {
-            Self::Compile(_) | Self::Archive(_) | Self::Link(_) => Speaker::Tool,
-            Self::Command(_) | Self::Action(_) | Self::Function(_) => Speaker::Command,
+            Self::Compile(_) | Self::Archive(_) | Self::Link(_) | Self::Text(_) => Speaker::Tool,
+            Self::Check(_) | Self::Command(_) | Self::Action(_) | Self::Function(_) => {
+                Speaker::Command
+            }
         }
     }
 }
@@ -336,7 +346,7 @@ impl Step {
         lane: Lane,
     ) -> Flow<Vec<Artifact>> {
         let own = match self.work {
-            Work::Function(_) => Lane::Local,
+            Work::Function(_) | Work::Text(_) => Lane::Local,
             _ => cx.executor.lane(),
         };
         if own == lane {

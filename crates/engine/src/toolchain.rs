@@ -6,6 +6,7 @@
 
 mod ask;
 mod compiler;
+mod family;
 mod find;
 mod identities;
 mod lean;
@@ -34,6 +35,7 @@ use self::{
 };
 pub use self::{
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
+    family::families,
     find::{ToolError, find_tool},
     identities::machine,
     program::Program,

@@ -175,6 +175,7 @@ mod tests {
             cache: CacheOptions::default(),
             sandbox: None,
             resolution: Resolution::default(),
+            choices: Default::default(),
             tests: None,
         }
     }

@@ -55,8 +55,12 @@ impl Shown {
     /// Returns the least level of what is shown of the output of a step that ended so. What an up-to-date
     /// step once said is news no more, but for what is to be mended.
     fn least_level(&self, status: Status, verbose: bool) -> Level {
-        let replayed = status == Status::Replayed && !verbose;
-        self.log_level.unwrap_or(if replayed { Level::Warning } else { Level::Info })
+        let usual = match status {
+            _ if verbose => Level::Trace,
+            Status::Replayed => Level::Warning,
+            _ => Level::Info,
+        };
+        self.log_level.unwrap_or(usual)
     }
 }
 

@@ -2,37 +2,37 @@
 //!
 //! Text is decoded to a [`Document`], which says what people wrote, with all mistakes found in one go. A
 //! document is settled to a [`Manifest`], which has plain lists for each target: nobody after that knows of
-//! defaults.
+//! defaults or conditions.
 
 mod arguments;
 mod ci;
+mod condition;
+pub mod config;
 mod decode;
 mod dependencies;
 mod document;
 mod flags;
 mod keys;
+mod options;
 mod template;
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
+pub use config::Config;
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
+pub use options::{OptionDeclaration, OptionValue, Options};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
+    diagnostic::{Diagnostic, Located, SourceText},
     name::TargetName,
     path::{BuildPath, RootPath},
 };
@@ -57,8 +57,12 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[[config]]`
+    pub configs: Vec<Config>,
     /// `[ci]`
     pub ci: Ci,
+    /// The conditions of targets that do not hold, by the targets' names.
+    pub absent: BTreeMap<String, Vec<String>>,
 }
 
 /// `[package]`
@@ -206,16 +210,6 @@ impl Output {
     /// A file.
     pub fn file(path: BuildPath) -> Self {
         Self { path, directory: false }
-    }
-}
-
-impl Manifest {
-    /// Reads and checks the manifest of the package in `directory`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        Document::read(directory).map(Document::settle)
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Compile {
     /// Where headers are looked for.
     pub search: SearchPath,
     /// The trace of all that objects depend on besides their sources.
-    depends_on: Arc<BuildTrace>,
+    pub(super) depends_on: Arc<BuildTrace>,
 }
 
 /// Where a compiler or linker looks for files. Texts are portable names of directories as records of
@@ -73,6 +73,12 @@ impl Compile {
         }
     }
 
+    /// The arguments that the manifest and the environment ask for, in order.
+    pub(super) fn given(&self) -> impl Iterator<Item = Argument> {
+        let traced = self.trace_args.iter().map(text);
+        self.weak_args.iter().cloned().chain(traced).chain(self.last_args.iter().cloned())
+    }
+
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
         let mut arguments = vec![text("-c"), text("-o"), vec![Piece::Output(0)]];
@@ -98,9 +104,7 @@ impl Compile {
                 arguments.push(text(format!("-ffile-prefix-map={HERE}=@{}", step.place.name)));
             }
         }
-        arguments.extend(self.weak_args.iter().cloned());
-        arguments.extend(self.trace_args.iter().map(text));
-        arguments.extend(self.last_args.iter().cloned());
+        arguments.extend(self.given());
         let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
         let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);

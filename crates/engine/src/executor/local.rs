@@ -94,11 +94,7 @@ impl LocalExecutor {
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
             Err(error) => return Err(ExecuteError::Failed(error.to_string())),
         };
-        let discovered = match action.discovery {
-            Discovery::Compiler if ended.exit.success() => discovered(bench, depfile::parse)?,
-            Discovery::Linker if ended.exit.success() => discovered(bench, depfile::parse_linker)?,
-            _ => Vec::new(),
-        };
+        let discovered = discovered(action.discovery, bench, ended.exit.success())?;
         Ok(Execution {
             exit: ended.exit,
             printed: ended.output,
@@ -125,12 +121,38 @@ impl Executor for LocalExecutor {
     }
 }
 
-/// Returns what the command wrote into its depfile.
+/// Returns the further inputs that a command told of.
 fn discovered(
+    discovery: Discovery,
     bench: &Bench<'_>,
-    parse: fn(&str) -> Vec<String>,
+    success: bool,
 ) -> Result<Vec<RootPath>, ExecuteError> {
-    let bytes = take(&bench.depfile()).unwrap_or_default();
+    let depfile = bench.depfile();
+    match discovery {
+        Discovery::None => Ok(Vec::new()),
+        Discovery::Headers => listed(bench, &depfile, depfile::parse, true),
+        Discovery::Compiler => listed(bench, &depfile, depfile::parse, success),
+        Discovery::Linker => listed(bench, &depfile, depfile::parse_linker, success),
+        Discovery::CompilerAndLinker => {
+            let mut all = listed(bench, &depfile, depfile::parse, success)?;
+            let linker = bench.linker_depfile();
+            all.extend(listed(bench, &linker, depfile::parse_linker, success)?);
+            Ok(all)
+        }
+    }
+}
+
+/// Returns what a tool wrote into a depfile. One that is `wanted` must be there.
+fn listed(
+    bench: &Bench<'_>,
+    depfile: &Path,
+    parse: fn(&str) -> Vec<String>,
+    wanted: bool,
+) -> Result<Vec<RootPath>, ExecuteError> {
+    let bytes = take(depfile).unwrap_or_default();
+    if bytes.is_empty() && !wanted {
+        return Ok(Vec::new());
+    }
     if bytes.is_empty() {
         return Err(ExecuteError::Failed(
             "it wrote no depfile, so larder cannot tell which files it read (does something remove the \

@@ -85,6 +85,12 @@ fn argument(
             }
             Piece::OutputDirectory => rendered.push_str(&bench.staging.to_string_lossy()),
             Piece::Depfile => rendered.push_str(&staged(bench, &bench.depfile())),
+            Piece::LinkerDepfile => rendered.push_str(&staged(bench, &bench.linker_depfile())),
+            Piece::File { name, text } => {
+                let file = bench.staging.join(name);
+                fs::write(&file, text).map_err(|error| ExecuteError::io(&file, &error))?;
+                rendered.push_str(&staged(bench, &file));
+            }
             Piece::List(files) => {
                 let mut text = String::new();
                 for file in files {

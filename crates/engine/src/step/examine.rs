@@ -129,7 +129,7 @@ impl Step {
         let check_trace = cx.options.check_traces || cx.cache.collects();
         let vouched = cx.index.vouch(trace_path.as_str(), dep_hash, check_trace)?;
         let (mut log, mut milliseconds) = (Vec::new(), None);
-        if vouched.read_trace || cx.timeline().is_some() {
+        if vouched.read_trace || cx.wants_everything() || cx.timeline().is_some() {
             match read_trace_file(&cx.absolute(trace_path)) {
                 TraceFile::Finished(record) if record.dep_hash == dep_hash => {
                     let gone = |path: &String| {
@@ -142,6 +142,8 @@ impl Step {
                     log = record.outputs.log;
                     milliseconds = record.outputs.milliseconds;
                 }
+                // Without it there is only less to show.
+                _ if !vouched.read_trace => {}
                 _ => return None,
             }
         }

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
 use larder_project::path::{PortablePath, RootPath};
 use larder_trace::{Level, LogEntry, Moment, begin_trace_file, describe_io};
 
-use super::{Inputs, Step, Work, Workplace, record::with_parent};
+use super::{Function, Inputs, MakeText, Step, Work, Workplace, record::with_parent};
 use crate::{
     action::{Action, Argument, Discovery},
     artifact::Artifact,
@@ -35,7 +35,9 @@ pub(super) struct Done {
     pub discovered: Vec<RootPath>,
     /// When it began.
     pub begun: Moment,
-    command_line: Option<String>,
+    pub command_line: Option<String>,
+    /// Names of headers that it looked for and that may not be there.
+    pub looked_for: Vec<String>,
     /// How long its command took, in milliseconds.
     pub milliseconds: Option<u64>,
 }
@@ -78,6 +80,7 @@ impl Step {
             begun,
             command_line: None,
             milliseconds: None,
+            looked_for: Vec::new(),
         };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
@@ -153,10 +156,17 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
-        match self.work.action(self, cx, inputs)? {
-            Some(action) => self.run(cx, &action, bench, done),
-            None => self.call(cx, inputs, bench),
-        }
+        let action = match &self.work {
+            Work::Compile(compile) => compile.action(self, cx, inputs),
+            Work::Archive(archive) => archive.action(self, cx, inputs),
+            Work::Link(link) => link.action(self, cx, inputs),
+            Work::Command(command) => command.action(self, cx, inputs)?,
+            Work::Action(make) => make(self, cx, inputs),
+            Work::Check(check) => return self.ask(cx, check, inputs, bench, done),
+            Work::Function(function) => return self.call(cx, function, inputs, bench),
+            Work::Text(make) => return self.write(cx, make, inputs, bench),
+        };
+        self.run(cx, &action, bench, done)
     }
 
     /// Has the executor run an action.
@@ -193,10 +203,10 @@ impl Step {
     fn call(
         &self,
         cx: &Context,
+        function: &Function,
         inputs: Inputs<'_>,
         bench: &Bench<'_>,
     ) -> Result<(), ExecuteError> {
-        let Work::Function(function) = &self.work else { return Ok(()) };
         let outputs: Vec<_> = self.outputs.iter().map(|output| bench.staged(output)).collect();
         for (path, output) in outputs.iter().zip(&self.outputs) {
             let parent =
@@ -206,24 +216,20 @@ impl Step {
         let inputs = inputs.artifacts.iter().map(|input| cx.absolute(&input.path)).collect();
         function(&Workplace { inputs, outputs }).map_err(ExecuteError::Failed)
     }
-}
 
-impl Work {
-    /// Returns the action that does the work, where one does.
-    fn action(
+    /// Writes the text that larder itself makes.
+    fn write(
         &self,
-        step: &Step,
         cx: &Context,
+        make: &MakeText,
         inputs: Inputs<'_>,
-    ) -> Result<Option<Action>, ExecuteError> {
-        Ok(Some(match self {
-            Self::Compile(compile) => compile.action(step, cx, inputs),
-            Self::Archive(archive) => archive.action(step, cx, inputs),
-            Self::Link(link) => link.action(step, cx, inputs),
-            Self::Command(command) => command.action(step, cx, inputs)?,
-            Self::Action(make) => make(step, cx, inputs),
-            Self::Function(_) => return Ok(None),
-        }))
+        bench: &Bench<'_>,
+    ) -> Result<(), ExecuteError> {
+        let inputs: Vec<PathBuf> =
+            inputs.artifacts.iter().map(|input| cx.absolute(&input.path)).collect();
+        let text = make(&inputs).map_err(ExecuteError::Failed)?;
+        let path = bench.staged(self.first());
+        fs::write(&path, text).map_err(|error| ExecuteError::io(&path, &error))
     }
 }
 

@@ -15,12 +15,15 @@ use larder_project::{
 };
 use larder_trace::BuildTrace;
 
-use super::{Maker, TargetJob, files::flatten};
+use super::{
+    Maker, TargetJob,
+    files::{first, flatten},
+};
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
-    job::{Built, Failed, Job},
+    job::Job,
     search::{IncludeArguments, Typed},
     toolchain::{Compiler, Role},
 };
@@ -58,7 +61,7 @@ impl Maker<'_> {
         Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
     }
 
-    fn compile(
+    pub(super) fn compile(
         &mut self,
         package: &Package,
         objects: &Objects,
@@ -223,7 +226,7 @@ impl Maker<'_> {
     /// The job of what must be there before anything of a target is compiled: its `inputs`, and what
     /// commands make that it reads. `None` inside when there is no such thing.
     #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
-    fn prerequisites(
+    pub(super) fn prerequisites(
         &mut self,
         id: PackageId,
         objects: &Objects,
@@ -279,12 +282,4 @@ fn search_path(
     let own = [includes, system].concat();
     let system = if given.no_standard { Vec::new() } else { standard };
     SearchPath { own, directories, system, names }
-}
-
-/// The first of some artifacts.
-fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
-    all.map(|built| {
-        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
-        Ok(Built { value: value.clone(), trace: (**part).clone() })
-    })
 }

@@ -17,7 +17,7 @@ use crate::{
     builds::{Owner, as_text, input_dir, input_file},
     context::Context,
     flags::Words,
-    job::{Built, Flow, Job, collect},
+    job::{Built, Failed, Flow, Job, collect},
 };
 
 /// Some jobs of a kind, and how many artifacts they give together.
@@ -96,7 +96,7 @@ impl Maker<'_> {
         let (all, _) = self.outputs(seen_from, made.target)?;
         Some(all.map(move |built| {
             let one = built.value.get(made.position).zip(built.trace.parts().get(made.position));
-            let (value, part) = one.ok_or(crate::job::Failed)?;
+            let (value, part) = one.ok_or(Failed)?;
             let trace = BuildTrace::nil("outputs").mix(part.clone());
             Ok(Built { value: vec![value.clone()], trace })
         }))
@@ -232,5 +232,13 @@ pub(super) fn flatten(cx: &Context, groups: Vec<Job<Vec<Artifact>>>) -> Job<Vec<
         let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
         let trace = BuildTrace::nil("inputs").mix_all(parts);
         Flow::Ended(Ok(Built { value: groups.value.concat(), trace }))
+    })
+}
+
+/// The first of some artifacts.
+pub(super) fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
+    all.map(|built| {
+        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
     })
 }

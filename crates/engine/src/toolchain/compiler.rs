@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use larder_project::setting::Family;
 use larder_trace::{BuildTrace, ContentHash, MTime, StatIndex};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct Compiler {
     /// The target that it compiles for, as it says itself. None for one that does not understand the questions
     /// that GCC and Clang answer.
     pub triple: Option<String>,
+    /// The family that it says it is of.
+    pub family: Option<Family>,
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
     /// Where they are is no part of it.
     pub trace: BuildTrace,
@@ -33,6 +36,8 @@ pub struct Compiler {
     pub by_name: Option<BuildTrace>,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
+    /// Where its linker looks for libraries by itself, in order: absolute paths.
+    pub library_directories: Vec<PathBuf>,
     /// The abilities of its linker.
     pub linker: LinkerAbilities,
 }
@@ -68,6 +73,7 @@ pub struct Remembered {
     files: Vec<ToolFile>,
     absent: Vec<PathBuf>,
     include_directories: IncludeDirectories,
+    library_directories: Vec<PathBuf>,
     linker: LinkerAbilities,
 }
 
@@ -76,6 +82,13 @@ struct ToolFile {
     path: PathBuf,
     hash: ContentHash,
     executable: bool,
+}
+
+/// The family of a compiler by the line that says its version, such as `gcc version 12.2.0 (Debian …)` or
+/// `Apple clang version 15.0.0`.
+fn family(version: &str) -> Option<Family> {
+    let (name, _) = version.split_once(" version ")?;
+    name.split(' ').find_map(Family::named)
 }
 
 impl Remembered {
@@ -94,6 +107,7 @@ impl Remembered {
             files: hash_all(answers.files.into_iter().collect(), index)?,
             absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
             include_directories: IncludeDirectories { c, cxx },
+            library_directories: answers.library_directories,
             linker: LinkerAbilities { dependency_file: answers.dependency_file },
         })
     }
@@ -162,12 +176,14 @@ impl Remembered {
         }
         let others = BuildTrace::leaf("files", others.hash(), MTime::NONE);
         Compiler {
+            family: self.version.as_deref().and_then(family),
             name: name.to_owned(),
             path,
             triple: self.triple,
             trace: trace.mix(others),
             by_name,
             include_directories: self.include_directories,
+            library_directories: self.library_directories,
             linker: self.linker,
         }
     }

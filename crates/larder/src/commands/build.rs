@@ -15,7 +15,7 @@ use larder_engine::{
     lookups::ServiceCounts,
     sandbox::Permissions,
 };
-use larder_project::name::TargetName;
+use larder_project::{name::TargetName, plan::Plan};
 use larder_trace::{Content, Level, save_file_hash};
 use serde_json::json;
 
@@ -24,6 +24,7 @@ use super::{
     showing::{Showing, describe_diagnostics},
 };
 use crate::{
+    choices::ChoiceArgs,
     exit::{Exit, Failure},
     ui::{Shown, seconds},
 };
@@ -31,6 +32,9 @@ use crate::{
 /// The options of every command that builds.
 #[derive(Args, Default)]
 pub struct BuildOptions {
+    /// What is chosen.
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// How many commands may run at once [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -61,7 +65,7 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
-    /// Show build output of this level and above [default: info, and of what is up to date warning]
+    /// Show build output of this level and above [default: info, and of what is up to date warning; with -v trace]
     #[arg(long, value_name = "L", value_enum)]
     log_level: Option<LogLevel>,
     /// Fail when there is build output of this level or above
@@ -81,6 +85,12 @@ impl BuildOptions {
     /// The defaults, with at most `jobs` commands at once.
     pub fn with_jobs(jobs: Option<u16>) -> Self {
         Self { jobs, ..Self::default() }
+    }
+
+    /// The same with other choices.
+    #[must_use]
+    pub fn choosing(self, choices: &ChoiceArgs) -> Self {
+        Self { choices: choices.clone(), ..self }
     }
 
     /// The way to treat what is out of date.
@@ -179,6 +189,12 @@ pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// The plan of the package here, with the choices of the command line.
+pub fn load(app: &App, options: &BuildOptions) -> Result<Plan, Failure> {
+    let request = request(app, &[], options, options.mode());
+    Ok(build::load(&request.loading(&app.environment))?)
+}
+
 /// The build that the command line asks the engine for.
 pub fn request(
     app: &App,
@@ -207,6 +223,7 @@ pub fn request(
             surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
+        choices: options.choices.choices(),
         tests: None,
     }
 }

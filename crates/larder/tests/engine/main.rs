@@ -1,6 +1,8 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
 mod cached_tests;
+mod checks;
+mod conditions;
 mod defaults;
 mod diagnostics;
 mod disk;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The objects of a library or an executable.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Objects {
     /// Where the objects go: `obj/NAME` or `obj/libNAME`.
     pub directory: BuildPath,
@@ -143,6 +143,22 @@ pub struct Test {
 }
 
 impl Objects {
+    /// No objects, in `directory`.
+    pub(super) fn none(directory: BuildPath) -> Self {
+        Self {
+            directory,
+            sources: Vec::new(),
+            exclude: Vec::new(),
+            includes: Vec::new(),
+            system_includes: Vec::new(),
+            inputs: Vec::new(),
+            reads: Vec::new(),
+            weak_args: Vec::new(),
+            arguments: Arguments::default(),
+            position_independent: false,
+        }
+    }
+
     /// Returns where the object of a source of the package goes.
     pub fn object(&self, source: &PackagePath) -> BuildPath {
         BuildPath(concat(&[self.directory.as_str(), "/", source.as_str(), ".o"]))

@@ -19,6 +19,8 @@ mod names;
 enum Resolved {
     Compiled(Own),
     Command(Command),
+    /// With its template.
+    Config(Option<Input>, Own),
 }
 
 /// Everything that a library or an executable names itself.
@@ -69,6 +71,10 @@ impl Plan {
                     }
                     None
                 }
+                Resolved::Config(template, own) => {
+                    self.set_config(entry, template, own);
+                    None
+                }
             });
         }
         if errors.is_empty() {
@@ -101,6 +107,29 @@ impl Plan {
                 names.command(&manifest.commands[index], &mut command);
                 Resolved::Command(command)
             }
+            Declared::Config(index) => {
+                let config = &manifest.configs[index];
+                let template = config.template.iter().flat_map(|input| names.input(input, false));
+                Resolved::Config(template.last(), names.compiled(&config.compiled))
+            }
+        }
+    }
+
+    /// Fills in what checks are compiled with. They are linked with no library.
+    fn set_config(&mut self, entry: &Entry, found: Option<Input>, own: Own) {
+        let mut reads: Vec<TargetId> = own.makers_of_headers().collect();
+        reads.extend(makers_of(own.private_includes.iter()));
+        for id in entry.ids() {
+            let Kind::Config(config) = &mut self.targets[id.index()].kind else { continue };
+            let compiled = &config.declared.compiled;
+            let checks = &mut config.checks;
+            checks.includes = each_place(own.private_includes.iter().chain(&own.includes));
+            checks.system_includes = each_place(own.system_includes.iter());
+            checks.inputs = own.inputs.clone();
+            checks.reads = each_once(reads.clone());
+            checks.weak_args = compiled.lists.weak_args.clone();
+            checks.arguments = compiled.arguments.clone();
+            config.template = found.clone();
         }
     }
 
@@ -109,7 +138,7 @@ impl Plan {
             match &mut self.targets[id.index()].kind {
                 Kind::Archive(archive) => archive.libraries = libraries.to_vec(),
                 Kind::Linked(linked) => linked.direct_libraries = libraries.to_vec(),
-                Kind::Objects(_) | Kind::Command(_) => {}
+                Kind::Objects(_) | Kind::Command(_) | Kind::Config(_) => {}
             }
         }
     }
@@ -181,7 +210,7 @@ impl Plan {
                         linked.inputs = inputs.clone();
                         linked.test = test.take();
                     }
-                    Kind::Archive(_) | Kind::Command(_) => {}
+                    Kind::Archive(_) | Kind::Command(_) | Kind::Config(_) => {}
                 }
             }
         }
@@ -221,7 +250,7 @@ impl Plan {
                     named.push(id);
                     named.extend(test.arguments.iter().flat_map(Argument::targets));
                 }
-                Kind::Objects(_) | Kind::Archive(_) => continue,
+                Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => continue,
             }
             let loads = self.loaded_by(&named);
             match &mut self.targets[id.index()].kind {
@@ -231,7 +260,7 @@ impl Plan {
                         test.loads = loads;
                     }
                 }
-                Kind::Objects(_) | Kind::Archive(_) => {}
+                Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => {}
             }
         }
     }

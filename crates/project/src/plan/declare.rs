@@ -3,12 +3,11 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    Archive, Command, Declared, Form, Kind, Linked, Objects, PackageId, Plan, Program, Target,
-    TargetId,
+    Archive, Command, Config, Declared, Form, Kind, Linked, Objects, PackageId, Plan, Program,
+    Target, TargetId,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Arguments,
     name::{Facet, TargetName},
     path::BuildPath,
     workspace::Package,
@@ -51,8 +50,7 @@ impl Plan {
         for (kind, name, facets, declared) in declarations(&package) {
             let known = kinds.entry(name).or_default();
             // A library and an executable may share a name, as `liblua.a` and `lua` do.
-            let clash =
-                |other: &&&str| **other == kind || **other == "command" || kind == "command";
+            let clash = |other: &&&str| **other == kind || alone(other) || alone(kind);
             if let Some(other) = known.iter().find(clash) {
                 let message = format!("there is already a {other} called `{}`", **name);
                 errors
@@ -137,21 +135,15 @@ fn unconnected(
         (None, Declared::Command(index)) => {
             Kind::Command(unconnected_command(&package.manifest.commands[index]))
         }
-        (_, declared) => Kind::Objects(Objects {
-            directory: path(match declared {
-                Declared::Library(_) => format!("obj/lib{name}"),
-                _ => format!("obj/{name}"),
-            }),
-            sources: Vec::new(),
-            exclude: Vec::new(),
-            includes: Vec::new(),
-            system_includes: Vec::new(),
-            inputs: Vec::new(),
-            reads: Vec::new(),
-            weak_args: Vec::new(),
-            arguments: Arguments::default(),
-            position_independent: false,
-        }),
+        (None, Declared::Config(index)) => Kind::Config(Box::new(Config {
+            declared: package.manifest.configs[index].clone(),
+            template: None,
+            checks: Objects::none(path(format!("checks/{name}"))),
+        })),
+        (_, declared) => Kind::Objects(Objects::none(path(match declared {
+            Declared::Library(_) => format!("obj/lib{name}"),
+            _ => format!("obj/{name}"),
+        }))),
     }
 }
 
@@ -196,5 +188,13 @@ fn declarations(package: &Package) -> Vec<Declaration<'_>> {
         manifest.commands.iter().enumerate().map(|(index, command)| {
             ("command", &command.name, vec![None], Declared::Command(index))
         });
-    libraries.chain(executables).chain(commands).collect()
+    let configs = manifest.configs.iter().enumerate().map(|(index, config)| {
+        ("config", &config.compiled.name, vec![None], Declared::Config(index))
+    });
+    libraries.chain(executables).chain(commands).chain(configs).collect()
+}
+
+/// Whether targets of this kind share their name with none.
+fn alone(kind: &str) -> bool {
+    matches!(kind, "command" | "config")
 }

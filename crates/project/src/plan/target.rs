@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
-use super::{Archive, Argument, Command, Form, Linked, Objects, Source};
+use super::{Archive, Argument, Command, Config, Form, Linked, Objects, Source};
 use crate::{name::Facet, path::BuildPath};
 
 /// A package, as an index into the packages of the workspace.
@@ -42,6 +42,8 @@ pub enum Declared {
     Executable(usize),
     /// `[[command]]`, by index.
     Command(usize),
+    /// `[[config]]`, by index.
+    Config(usize),
 }
 
 /// Something that can be built.
@@ -70,6 +72,8 @@ pub enum Kind {
     Linked(Linked),
     /// A command of the manifest is run.
     Command(Command),
+    /// A file is made from what the compiler answers.
+    Config(Box<Config>),
 }
 
 /// One output of a target.
@@ -107,22 +111,23 @@ pub enum Files {
 }
 
 impl Target {
-    /// Which of the outputs of its name it is; commands have no facets.
+    /// Which of the outputs of its name it is; commands and configs have no facets.
     pub fn facet(&self) -> Option<Facet> {
         match &self.kind {
             Kind::Objects(_) => Some(Facet::O),
             Kind::Archive(_) => Some(Facet::Static),
             Kind::Linked(Linked { form: Form::SharedLibrary, .. }) => Some(Facet::Shared),
             Kind::Linked(Linked { form: Form::Executable, .. }) => Some(Facet::Exe),
-            Kind::Command(_) => None,
+            Kind::Command(_) | Kind::Config(_) => None,
         }
     }
 
-    /// The file that a library or an executable is.
+    /// The file that a library, an executable or a config is.
     pub fn file(&self) -> Option<&BuildPath> {
         match &self.kind {
             Kind::Archive(archive) => Some(&archive.file),
             Kind::Linked(linked) => Some(&linked.file),
+            Kind::Config(config) => Some(config.file()),
             Kind::Objects(_) | Kind::Command(_) => None,
         }
     }
@@ -132,7 +137,7 @@ impl Target {
         match &self.kind {
             Kind::Archive(archive) => &archive.libraries,
             Kind::Linked(linked) => &linked.direct_libraries,
-            Kind::Objects(_) | Kind::Command(_) => &[],
+            Kind::Objects(_) | Kind::Command(_) | Kind::Config(_) => &[],
         }
     }
 
@@ -159,6 +164,10 @@ impl Target {
                 found.extend(command.arguments.iter().flat_map(Argument::targets));
                 found.extend(&command.loads);
             }
+            Kind::Config(config) => {
+                found.extend(config.template.iter().filter_map(Input::target));
+                found.extend(&config.checks.reads);
+            }
         }
         each_once(found)
     }
@@ -180,7 +189,7 @@ impl Target {
         match &self.kind {
             Kind::Linked(linked) => linked.test.is_some(),
             Kind::Command(command) => command.test,
-            Kind::Objects(_) | Kind::Archive(_) => false,
+            Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => false,
         }
     }
 }

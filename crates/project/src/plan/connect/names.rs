@@ -117,7 +117,7 @@ impl Names<'_> {
     }
 
     /// An entry of `inputs`.
-    fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
+    pub fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
         let found = self.files(&input.path);
         let files = self.keep(found, &input.path).unwrap_or_default();
         let (package, text) = (self.package, input.text || all_text);
