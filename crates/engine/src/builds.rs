@@ -32,7 +32,7 @@ pub use link::{
 pub(crate) use probe::probe;
 
 use crate::{
-    action::{Argument, Output, Program},
+    action::{self, Argument, Output, Program},
     artifact::Artifact,
     context::Context,
     executor::Bench,
@@ -104,6 +104,21 @@ impl ToolUse {
     pub(crate) fn program(&self, cx: &Context) -> Program {
         cx.tools.insert(&self.name, self.identity, self.path.clone());
         Program::Tool { name: self.name.clone(), identity: self.identity }
+    }
+}
+
+/// An argument, and what of it is traced: the same wherever packages lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedArgument {
+    /// The argument.
+    pub argument: Argument,
+    /// What is traced.
+    pub traced: String,
+}
+
+impl From<&str> for TracedArgument {
+    fn from(text: &str) -> Self {
+        Self { argument: action::text(text), traced: text.to_owned() }
     }
 }
 

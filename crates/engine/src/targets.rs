@@ -9,6 +9,7 @@ mod config;
 mod files;
 mod link;
 mod said;
+mod system;
 mod test;
 
 use std::{collections::HashMap, sync::Arc};
@@ -107,6 +108,7 @@ impl<'a> Maker<'a> {
         let owner = self.owner(id, keep);
         self.jobs[id.index()] = match &target.kind {
             Kind::Objects(objects) => self.objects(id, objects, owner),
+            Kind::Headers(headers) => self.headers(id, headers, &owner),
             Kind::Archive(archive) => self.archive(id, archive, owner),
             Kind::Linked(linked) => self.linked(id, linked, owner),
             Kind::Command(command) => self.command(id, command, owner),

@@ -13,6 +13,7 @@ mod dependencies;
 mod document;
 mod flags;
 mod keys;
+mod linking;
 mod options;
 mod template;
 
@@ -25,6 +26,7 @@ pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
+pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
 pub use template::{Piece, Template};
 
@@ -145,7 +147,9 @@ pub struct Input {
 pub struct Library {
     /// How it is compiled.
     pub compiled: Compiled,
-    /// Whether there is a static library.
+    /// Globs of the headers that are for its users.
+    pub headers: Vec<Located<String>>,
+    /// Whether there is a static library. A library of headers only is neither static nor shared.
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     manifest::{
-        self,
+        self, Template,
         config::{Program as Source, Question},
     },
     path::{BuildPath, PackagePath, PortablePath},
@@ -127,7 +127,9 @@ impl Maker<'_> {
             return None;
         }
         let flags = self.flags(&package, self.flags.linking());
-        let link_args = texts(&config.declared.compiled.lists.link_args);
+        let linking = &config.declared.compiled.lists.linking;
+        let own = [&linking.link_args, &linking.private_link_args, &linking.weak_link_args];
+        let link_args = self.literal_arguments(&package, own.into_iter().flatten());
         let of_checks = config.declared.checks.iter().flat_map(|check| texts(&check.link_args));
         let asked: Vec<String> = flags
             .here()
@@ -158,6 +160,28 @@ impl Maker<'_> {
             library_directories,
             after: after?,
         })
+    }
+
+    /// Linker arguments without placeholders: nothing is made before checks that they could stand for. Says
+    /// which have any.
+    fn literal_arguments<'t>(
+        &mut self,
+        package: &Package,
+        arguments: impl Iterator<Item = &'t Located<Template>>,
+    ) -> Vec<String> {
+        let mut texts = Vec::new();
+        for argument in arguments {
+            match argument.as_literal() {
+                Some(text) => texts.push(text.to_owned()),
+                None => {
+                    let message = format!("`{}` has a placeholder in it", argument.text);
+                    let help = "a [[config]] is made before everything that could stand there";
+                    let wrong = Diagnostic::new(message).help(help);
+                    self.errors.push(wrong.at(&package.manifest.source, argument.span.clone()));
+                }
+            }
+        }
+        texts
     }
 
     /// The job of one check.

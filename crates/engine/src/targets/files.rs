@@ -1,13 +1,13 @@
 //! Files that targets read: globs, and what other targets make.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::{GlobError, Globber, is_pattern},
     packages::missing_submodule,
     path::PackagePath,
-    plan::{Files, Input, Made, PackageId, TargetId},
+    plan::{Files, Input, Made, PackageId, TargetId, ToolArgument},
 };
 use larder_trace::BuildTrace;
 
@@ -182,15 +182,55 @@ impl Maker<'_> {
     ) -> Option<Job<Vec<Artifact>>> {
         let root = self.package(PackageId::ROOT);
         let words: Vec<String> = self.flags(&root, variables).portable().collect();
-        if words.is_empty() {
-            return None;
+        self.files_named_by(PackageId::ROOT, seen_from, &words, every, owner)
+    }
+
+    /// The same for files that arguments of manifests name, each of the package that says it.
+    pub(super) fn files_of_arguments<'w>(
+        &self,
+        seen_from: PackageId,
+        arguments: impl IntoIterator<Item = &'w ToolArgument>,
+        every: bool,
+        owner: &Owner,
+    ) -> Vec<Job<Vec<Artifact>>> {
+        let mut by_package: BTreeMap<PackageId, Vec<String>> = BTreeMap::new();
+        for argument in arguments {
+            by_package.entry(argument.package).or_default().push(argument.plain());
         }
-        let in_root = Owner { place: root.place.clone(), ..owner.clone() };
-        let files = self.named_files(PackageId::ROOT, &words, every, &in_root)?;
-        Some(match seen_from {
-            PackageId::ROOT => files,
-            _ => all_of_package(&files, &root.place.name),
-        })
+        let files = |(by, texts): (PackageId, Vec<String>)| {
+            self.files_named_by(by, seen_from, &texts, every, owner)
+        };
+        by_package.into_iter().filter_map(files).collect()
+    }
+
+    fn files_named_by(
+        &self,
+        by: PackageId,
+        seen_from: PackageId,
+        texts: &[String],
+        every: bool,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let place = self.package(by).place.clone();
+        let there = Owner { place: place.clone(), ..owner.clone() };
+        let files = self.named_files(by, texts, every, &there)?;
+        Some(if by == seen_from { files } else { all_of_package(&files, &place.name) })
+    }
+
+    /// The outputs that arguments of manifests name.
+    pub(super) fn needs_of<'w>(
+        &self,
+        seen_from: PackageId,
+        arguments: impl IntoIterator<Item = &'w ToolArgument>,
+    ) -> Vec<Job<Vec<Artifact>>> {
+        let targets = arguments.into_iter().flat_map(|argument| argument.argument.targets());
+        let mut seen = Vec::new();
+        for target in targets {
+            if !seen.contains(&target) {
+                seen.push(target);
+            }
+        }
+        seen.into_iter().filter_map(|id| Some(self.outputs(seen_from, id)?.0)).collect()
     }
 }
 

@@ -70,11 +70,41 @@ pub struct Remembered {
     options: ContentHash,
     /// What its linker and its assembler say.
     versions: [Option<String>; 2],
-    files: Vec<ToolFile>,
-    absent: Vec<PathBuf>,
+    decides: Watched,
     include_directories: IncludeDirectories,
     library_directories: Vec<PathBuf>,
     linker: LinkerAbilities,
+}
+
+/// Everything that decides an answer: it holds for as long as every file is the same and nothing absent has
+/// appeared.
+#[derive(Serialize, Deserialize)]
+pub struct Watched {
+    files: Vec<ToolFile>,
+    absent: Vec<PathBuf>,
+}
+
+impl Watched {
+    /// The content of `files`, and which of `absent` are not there.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn new(
+        files: impl IntoIterator<Item = PathBuf>,
+        absent: impl IntoIterator<Item = PathBuf>,
+        index: &StatIndex,
+    ) -> Result<Self, ToolError> {
+        let absent = absent.into_iter().filter(|path| !path.exists()).collect();
+        Ok(Self { files: hash_all(files.into_iter().collect(), index)?, absent })
+    }
+
+    /// Whether all is as it was.
+    pub fn holds(&self, index: &StatIndex) -> bool {
+        let same =
+            |file: &ToolFile| hash_tool(&file.path, index).is_ok_and(|h| h.hash == file.hash);
+        self.files.iter().all(same)
+            && !self.absent.iter().any(|path| path.symlink_metadata().is_ok())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,8 +134,7 @@ impl Remembered {
             identity: ContentHash::of_bytes(answers.identity.as_bytes()),
             options: ContentHash::of_bytes(without_configuration(&answers.identity).as_bytes()),
             versions: answers.versions,
-            files: hash_all(answers.files.into_iter().collect(), index)?,
-            absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
+            decides: Watched::new(answers.files, answers.absent, index)?,
             include_directories: IncludeDirectories { c, cxx },
             library_directories: answers.library_directories,
             linker: LinkerAbilities { dependency_file: answers.dependency_file },
@@ -115,11 +144,7 @@ impl Remembered {
     /// The answers that the index remembers under `key`, if they still hold.
     pub fn find(key: &str, index: &StatIndex) -> Option<Self> {
         let remembered: Self = serde_json::from_str(&index.note(key)?).ok()?;
-        let same =
-            |file: &ToolFile| hash_tool(&file.path, index).is_ok_and(|h| h.hash == file.hash);
-        let holds = remembered.files.iter().all(same)
-            && !remembered.absent.iter().any(|path| path.symlink_metadata().is_ok());
-        holds.then_some(remembered)
+        remembered.decides.holds(index).then_some(remembered)
     }
 
     /// Has the index remember it under `key`.
@@ -162,7 +187,7 @@ impl Remembered {
             .mix(BuildTrace::text("version", self.version.as_deref().unwrap_or("")))
             .mix(BuildTrace::leaf("options", self.identity, MTime::NONE));
         let mut files: Vec<(&str, ContentHash, bool)> =
-            self.files.iter().map(ToolFile::part).collect();
+            self.decides.files.iter().map(ToolFile::part).collect();
         files.sort_unstable();
         files.dedup();
         let mut others = BuildTrace::nil("files");

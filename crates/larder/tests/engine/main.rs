@@ -2,6 +2,7 @@
 
 mod cached_tests;
 mod checks;
+mod compdb;
 mod conditions;
 mod defaults;
 mod diagnostics;
@@ -11,11 +12,13 @@ mod interrupts;
 mod jobserver;
 mod languages;
 mod laws;
+mod linking;
 mod manifests;
 mod output;
 mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod system;
 mod testing;
 mod times;

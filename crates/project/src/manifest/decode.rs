@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use toml::de::DeValue;
+
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
     Toolchain, ToolchainKind,
@@ -106,16 +108,67 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
 fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    if !fields.entries.contains_key("sources") && !fields.entries.contains_key("case") {
-        let message = format!("{} has no sources", fields.what);
-        let help = "add sources = [\"src/*.c\"]".to_owned();
-        fields.errors.push(fields.span.clone(), message, Some(help));
-    }
     Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
+/// Whether some case of a table has `key`.
+fn in_a_case(fields: &Fields<'_, '_>, key: &str) -> bool {
+    let Some(DeValue::Array(cases)) = fields.entries.get("case").map(|cases| cases.get_ref())
+    else {
+        return false;
+    };
+    let has = |case: &DeValue<'_>| matches!(case, DeValue::Table(table) if table.contains_key(key));
+    cases.iter().any(|case| has(case.get_ref()))
+}
+
+/// Says so where there are no sources.
+fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
+    if !fields.entries.contains_key("sources") && !fields.entries.contains_key("case") {
+        let message = format!("{} has no sources", fields.what);
+        fields.errors.push(fields.span.clone(), message, Some(help.to_owned()));
+    }
+}
+
+/// The keys that are for sources and for linking: a library of headers only has neither.
+const OF_SOURCES: [&str; 15] = [
+    "kind",
+    "exclude",
+    "private-includes",
+    "defines",
+    "c-std",
+    "cxx-std",
+    "warnings",
+    "trace-args",
+    "weak-args",
+    "c-args",
+    "cxx-args",
+    "asm-args",
+    "private-link-args",
+    "weak-link-args",
+    "soversion",
+];
+
 fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
     let compiled = named(&mut fields)?;
+    let has = |key| fields.entries.contains_key(key);
+    let only_headers = !has("sources")
+        && !in_a_case(&fields, "sources")
+        && ["headers", "includes", "system-includes"].into_iter().any(has);
+    if only_headers {
+        for key in OF_SOURCES {
+            if let Some(value) = fields.entries.remove(key) {
+                let message = format!("`{key}` has no meaning for {}", fields.what);
+                let help =
+                    "without `sources` it is a library of headers, of which nothing is compiled";
+                fields.errors.push(value.span(), message, Some(help.to_owned()));
+            }
+        }
+    } else {
+        let help =
+            "add sources = [\"src/*.c\"]; a library of headers only has `headers` or `includes`";
+        needs_sources(&mut fields, help);
+    }
+    let headers = fields.strings("headers").unwrap_or_default();
     let when = Condition::when(&mut fields, options);
     let keys = Keys::of_library(&mut fields);
     let keys = Cases::decode(keys, &mut fields, options, Keys::of_library);
@@ -133,12 +186,14 @@ fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written
         }
     }
     fields.finish();
-    let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
+    let is_static = !only_headers && (is_static || !is_shared);
+    let target = Library { compiled, headers, is_static, is_shared };
     Some(Part { when, of: Written { target, keys } })
 }
 
 fn executable(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Executable>>> {
     let compiled = named(&mut fields)?;
+    needs_sources(&mut fields, "add sources = [\"src/*.c\"]");
     let when = Condition::when(&mut fields, options);
     let keys = Keys::of_executable(&mut fields);
     let keys = Cases::decode(keys, &mut fields, options, Keys::of_executable);

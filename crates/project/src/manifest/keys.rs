@@ -1,9 +1,10 @@
 //! The keys that say how sources are compiled and what is linked, in whichever table they stand.
 
 use super::{
-    Input, Template, arguments,
+    Input, Linking, Template, arguments,
     condition::Condition,
     flags::{self, Flags},
+    linking,
     options::Options,
 };
 use crate::{diagnostic::Located, table::Fields};
@@ -30,8 +31,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
+    /// Arguments for the linker, and libraries of the system.
+    pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
     pub libraries: Vec<Located<String>>,
 }
@@ -47,7 +48,7 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
-        self.link_args.extend(later.link_args);
+        self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
 }
@@ -62,13 +63,15 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 9] = [
+const OF_TARGETS: [&str; 11] = [
     "name",
     "kind",
     "sources",
     "exclude",
     "inputs",
     "libraries",
+    "system",
+    "headers",
     "public-defines",
     "test",
     "test-args",
@@ -83,11 +86,10 @@ impl Keys {
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
             weak_args: fields.strings("weak-args").unwrap_or_default(),
-            link_args: fields.strings("link-args").unwrap_or_default(),
+            linking: Linking::common(fields),
             ..Lists::default()
         };
         arguments::check(fields, &lists.weak_args);
-        arguments::check_link(fields, &lists.link_args);
         Self { lists, flags }
     }
 
@@ -96,7 +98,9 @@ impl Keys {
         let exclude = fields.strings("exclude").unwrap_or_default();
         let inputs = fields.inputs("inputs");
         let libraries = fields.strings("libraries").unwrap_or_default();
+        let system = linking::modules(fields);
         let mut keys = Self::common(fields);
+        keys.lists.linking.system = system;
         keys.lists = Lists { sources, exclude, inputs, libraries, ..keys.lists };
         keys
     }

@@ -42,6 +42,7 @@ impl Plan {
     fn outputs_of(&self, target: &Target) -> Vec<(BuildPath, Range<usize>)> {
         let file = match &target.kind {
             Kind::Objects(objects) => &objects.directory,
+            Kind::Headers(_) => return Vec::new(),
             Kind::Archive(archive) => &archive.file,
             Kind::Linked(linked) => &linked.file,
             Kind::Config(config) => config.file(),

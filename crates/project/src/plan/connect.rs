@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument, Plan,
-    Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
+    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, Plan, Source,
+    SystemLibrary, TargetId, Test, ToolArgument, declare::Entry, links::LinkOrder,
+    target::each_once,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
@@ -31,6 +32,14 @@ pub(super) struct Own {
     pub private_includes: Vec<Directory>,
     pub system_includes: Vec<Directory>,
     pub inputs: Vec<Input>,
+    /// Linker arguments for itself and its users.
+    pub link_args: Vec<ToolArgument>,
+    /// Linker arguments for itself.
+    pub private_link_args: Vec<ToolArgument>,
+    /// Linker arguments for itself that are not traced.
+    pub weak_link_args: Vec<ToolArgument>,
+    /// Libraries of the system, for itself and its users.
+    pub system: Vec<SystemLibrary>,
     /// How it is run, if it is a test; without what it loads.
     pub test: Option<Test>,
 }
@@ -136,6 +145,7 @@ impl Plan {
     fn set_libraries(&mut self, entry: &Entry, libraries: &[TargetId]) {
         for id in entry.ids() {
             match &mut self.targets[id.index()].kind {
+                Kind::Headers(headers) => headers.libraries = libraries.to_vec(),
                 Kind::Archive(archive) => archive.libraries = libraries.to_vec(),
                 Kind::Linked(linked) => linked.direct_libraries = libraries.to_vec(),
                 Kind::Objects(_) | Kind::Command(_) | Kind::Config(_) => {}
@@ -168,16 +178,22 @@ impl Plan {
             let mut reads: Vec<TargetId> = self.makers_beside_sources(&this.sources).collect();
             reads.extend(makers_of(this.private_includes.iter()));
             let (mut link_args, mut inputs) = (Vec::new(), Vec::new());
+            let mut system: Vec<SystemLibrary> = Vec::new();
             for (other, own) in group() {
                 reads.extend(own.makers_of_headers());
-                let arguments = self.compiled_of(other).map_or(&[][..], |c| &c.lists.link_args);
-                let package = other.package;
-                link_args.extend(
-                    arguments.iter().map(|text| LinkArgument { package, text: text.clone() }),
-                );
+                link_args.extend(own.link_args.iter().cloned());
+                let is_itself = other.ids().eq(entry.ids());
+                if is_itself {
+                    link_args.extend(own.private_link_args.iter().cloned());
+                }
                 // Of another target, only what its arguments may have the linker read counts.
-                if !arguments.is_empty() || other.ids().eq(entry.ids()) {
+                if !own.link_args.is_empty() || is_itself {
                     inputs.extend(own.inputs.iter().cloned());
+                }
+                for library in &own.system {
+                    if !system.iter().any(|known| *known.module == *library.module) {
+                        system.push(library.clone());
+                    }
                 }
             }
             let Some(mut compiled) = self.compiled_of(entry).cloned() else { continue };
@@ -187,6 +203,7 @@ impl Plan {
             let Some(this) = own[index].as_mut() else { continue };
             let (sources, test) = (std::mem::take(&mut this.sources), this.test.take());
             let own_inputs = this.inputs.clone();
+            let weak_link_args = this.weak_link_args.clone();
             let directories = (includes, system_includes);
             let mut made = Some((sources, directories, each_once(reads), own_inputs));
             let mut test = test;
@@ -203,10 +220,17 @@ impl Plan {
                         objects.exclude = compiled.lists.exclude.clone();
                         objects.weak_args = compiled.lists.weak_args.clone();
                         objects.arguments = compiled.arguments.clone();
+                        objects.system = system.clone();
+                    }
+                    Kind::Headers(headers) => {
+                        let Some((_, _, reads, inputs)) = made.take() else { continue };
+                        (headers.reads, headers.inputs) = (reads, inputs);
                     }
                     Kind::Linked(linked) => {
                         linked.libraries = order.clone();
                         linked.link_args = link_args.clone();
+                        linked.weak_link_args = weak_link_args.clone();
+                        linked.system = system.clone();
                         linked.inputs = inputs.clone();
                         linked.test = test.take();
                     }
@@ -250,7 +274,9 @@ impl Plan {
                     named.push(id);
                     named.extend(test.arguments.iter().flat_map(Argument::targets));
                 }
-                Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => continue,
+                Kind::Objects(_) | Kind::Headers(_) | Kind::Archive(_) | Kind::Config(_) => {
+                    continue;
+                }
             }
             let loads = self.loaded_by(&named);
             match &mut self.targets[id.index()].kind {
@@ -260,7 +286,7 @@ impl Plan {
                         test.loads = loads;
                     }
                 }
-                Kind::Objects(_) | Kind::Archive(_) | Kind::Config(_) => {}
+                Kind::Objects(_) | Kind::Headers(_) | Kind::Archive(_) | Kind::Config(_) => {}
             }
         }
     }

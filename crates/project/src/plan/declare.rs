@@ -3,8 +3,8 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    Archive, Command, Config, Declared, Form, Kind, Linked, Objects, PackageId, Plan, Program,
-    Target, TargetId,
+    Archive, Command, Config, Declared, Form, Headers, Kind, Linked, Objects, PackageId, Plan,
+    Program, Target, TargetId,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
@@ -119,6 +119,8 @@ fn unconnected(
             libraries: Vec::new(),
             direct_libraries: Vec::new(),
             link_args: Vec::new(),
+            weak_link_args: Vec::new(),
+            system: Vec::new(),
             inputs: Vec::new(),
             test: None,
         })
@@ -134,6 +136,9 @@ fn unconnected(
         (Some(Facet::Exe), _) => linked(Form::Executable, name.to_owned()),
         (None, Declared::Command(index)) => {
             Kind::Command(unconnected_command(&package.manifest.commands[index]))
+        }
+        (None, Declared::Library(_)) => {
+            Kind::Headers(Headers { libraries: Vec::new(), inputs: Vec::new(), reads: Vec::new() })
         }
         (None, Declared::Config(index)) => Kind::Config(Box::new(Config {
             declared: package.manifest.configs[index].clone(),
@@ -175,7 +180,8 @@ type Declaration<'p> = (&'static str, &'p Located<String>, Vec<Option<Facet>>, D
 fn declarations(package: &Package) -> Vec<Declaration<'_>> {
     let manifest = &package.manifest;
     let libraries = manifest.libraries.iter().enumerate().map(|(index, library)| {
-        let mut facets = vec![Some(Facet::O)];
+        let is_made = library.is_static || library.is_shared;
+        let mut facets = vec![is_made.then_some(Facet::O)];
         facets.extend(library.is_static.then_some(Some(Facet::Static)));
         facets.extend(library.is_shared.then_some(Some(Facet::Shared)));
         ("library", &library.compiled.name, facets, Declared::Library(index))

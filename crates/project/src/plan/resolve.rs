@@ -62,7 +62,7 @@ impl Plan {
             let message =
                 format!("the target `{target}` of `{package_name}` has no facet `{facet}`");
             return Diagnostic::new(message).help(match facets.is_empty() {
-                true => "it is a command or a config, which has none".to_owned(),
+                true => "commands, configs and libraries of headers have none".to_owned(),
                 false => format!("it has {}", facets.join(", ")),
             });
         }
