@@ -17,5 +17,6 @@ mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod shared;
 mod system;
 mod testing;
