@@ -1,10 +1,12 @@
 //! Builds what is asked for.
 
+mod skipped;
+
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,12 +16,12 @@ use larder_trace::{BuildTrace, ContentHash, Level, describe_io};
 use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
+    compdb,
     context::{Context, Mode, Options},
     environment::Environment,
-    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+    event::{Event, Reporter, Status, StepCounts},
     job::{Built, Job, settle},
     lookups::Lookups,
-    reason::Reason,
     sandbox::{self, Permissions, Sandbox, SandboxError},
     session::Session,
     targets::Maker,
@@ -32,7 +34,6 @@ use larder_project::{
     leftovers,
     lock::lock_build,
     name::TargetName,
-    path::BuildPath,
     plan::{PackageId, Plan, TargetId},
     setting::{Choices, Platform, Setting},
     workspace::Workspace,
@@ -67,6 +68,8 @@ pub struct BuildReport {
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
     /// Each test that was to be run, with its result if it was.
     pub tests: Vec<(TargetId, Option<Tested>)>,
+    /// How each source is compiled, where that was asked for.
+    pub compile_commands: Vec<compdb::Entry>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
     /// The targets that these belong to, by dep hash.
@@ -258,6 +261,10 @@ pub fn build(
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(results).collect(),
         plan,
+        compile_commands: compdb::entries(
+            &cx,
+            &cx.units.lock().unwrap_or_else(PoisonError::into_inner),
+        ),
         mappings: cx.cache.mappings(),
         owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
@@ -329,7 +336,7 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     }
     cx.tell_left();
     cx.close_counts();
-    tell_skipped(plan, &order, &failed, cx);
+    skipped::tell(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let result = |job: Job<Tested>| Some(job.finished()?.ok()?.value.clone());
     let results = tests.into_iter().map(result).collect();
@@ -384,26 +391,4 @@ fn nothing_more<'j, T: Send + Sync + 'static>(
 ) -> Job<()> {
     settle(&cx.scheduler, jobs.into_iter().cloned())
         .map(|_| Ok(Built { value: (), trace: BuildTrace::nil("ended") }))
-}
-
-/// Names the targets that were not tried because something they need failed or is out of date.
-fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) {
-    let failed = |id: TargetId| failed[id.index()];
-    for &id in order.iter().filter(|id| failed(**id)) {
-        let target = plan.target(id);
-        let Some(cause) = target.needs().into_iter().find(|need| failed(*need)) else { continue };
-        let reason = Reason::Needs(plan.target(cause).label.to_string());
-        let status =
-            if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
-        let output = target.file().map_or("", BuildPath::as_str);
-        let ended = Ended {
-            status,
-            log: &[],
-            reason: Some(&reason),
-            error: None,
-            command: None,
-            took: Duration::ZERO,
-        };
-        cx.tell(StepName { target: &target.label, output }, &ended);
-    }
 }

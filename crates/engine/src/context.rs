@@ -22,6 +22,7 @@ use crate::{
     artifact::{Artifact, Form},
     builds::directory_trace,
     cache::Cache,
+    compdb::Unit,
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     executor::{Executor, ToolPaths},
     grounds::Grounds,
@@ -57,6 +58,8 @@ pub struct Options {
     pub old: bool,
     /// Look at the trace file of every target, even where the stat index knows better.
     pub check_traces: bool,
+    /// Note how each source is compiled.
+    pub compile_commands: bool,
 }
 
 /// The state of one build, shared by all its steps.
@@ -101,6 +104,8 @@ pub struct Context {
     links: Mutex<HashMap<RootPath, bool>>,
     /// Steps whose outputs were left in the store: they may be made after all.
     left: Mutex<Vec<Arc<Elided>>>,
+    /// How sources are compiled, where that is noted.
+    pub(crate) units: Mutex<Vec<Unit>>,
     stopped: AtomicBool,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
@@ -147,6 +152,7 @@ impl Context {
             idle: Mutex::default(),
             links: Mutex::default(),
             left: Mutex::default(),
+            units: Mutex::default(),
             stopped: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
@@ -218,6 +224,11 @@ impl Context {
         let is_link = found.is_ok_and(|metadata| metadata.is_symlink());
         links().insert(directory.clone(), is_link);
         is_link
+    }
+
+    /// Notes how a source is compiled.
+    pub(crate) fn note_unit(&self, unit: Unit) {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner).push(unit);
     }
 
     /// Counts steps that are going to end.

@@ -12,6 +12,7 @@ pub mod build;
 pub mod builds;
 pub mod cache;
 pub mod checkouts;
+pub mod compdb;
 pub mod context;
 pub mod depfile;
 pub mod diagnostics;

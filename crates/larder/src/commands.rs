@@ -4,6 +4,7 @@ pub mod build;
 pub mod cache;
 pub mod changes;
 pub mod ci;
+pub mod compdb;
 pub mod failures;
 pub mod graph;
 pub mod history;
@@ -146,6 +147,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Query(_)
         | Command::Run(_)
         | Command::Test(_)
+        | Command::Compdb(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -183,6 +185,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(app, &arguments),
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
+        Command::Compdb(arguments) => compdb::compdb(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),

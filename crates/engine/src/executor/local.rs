@@ -11,7 +11,7 @@ use std::{
 use larder_project::path::RootPath;
 use rustix::fs::OFlags;
 
-use super::{Bench, ExecuteError, Execution, Executor, render};
+use super::{Bench, ExecuteError, Execution, Executor, render, shown};
 use crate::{
     action::{Action, Discovery, RunsIn},
     depfile,
@@ -76,7 +76,7 @@ impl LocalExecutor {
             discovered,
             refusals: Vec::new(),
             cost: ended.cost,
-            command_line: spec.to_string(),
+            command_line: shown::command_line(action, bench)?,
         })
     }
 }

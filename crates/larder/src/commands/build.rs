@@ -10,6 +10,7 @@ use larder_engine::{
     artifact::Form,
     build::{self, BuildReport, BuildRequest},
     cache::CacheOptions,
+    compdb,
     context::{Mode, Options},
     event::Reporter,
     lookups::ServiceCounts,
@@ -211,6 +212,7 @@ pub fn request(
             rehash: options.rehash,
             old: options.old,
             check_traces: app.global.verbose > 0,
+            compile_commands: false,
         },
         cache: CacheOptions {
             off: options.no_cache,
@@ -242,6 +244,11 @@ pub fn run(
     let built = build::build(&session, request, &reporter);
     ui.clear();
     let report = built?;
+    if !report.interrupted
+        && let Err(error) = compdb::keep_current(&session, request)
+    {
+        ui.note(Level::Warning, &error.to_string());
+    }
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),

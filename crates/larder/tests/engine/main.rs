@@ -2,6 +2,7 @@
 
 mod cached_tests;
 mod checks;
+mod compdb;
 mod conditions;
 mod defaults;
 mod diagnostics;
