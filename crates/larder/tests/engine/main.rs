@@ -19,6 +19,7 @@ mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod shared;
 mod system;
 mod testing;
 mod times;
