@@ -27,6 +27,8 @@ pub const TESTS: &[Need] = &[
     need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // It reads compile_commands.json.
+    need("clangd", "clangd"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),

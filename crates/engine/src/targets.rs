@@ -6,6 +6,7 @@
 mod command;
 mod compile;
 mod config;
+mod exports;
 mod files;
 mod generated;
 mod link;

@@ -17,7 +17,7 @@ pub(super) fn absolute(bench: &Bench<'_>, path: &PortablePath) -> Result<PathBuf
 }
 
 /// Returns a path as an argument: as it is called in the package if it is the package's own.
-fn path(bench: &Bench<'_>, path: &PortablePath) -> Result<String, ExecuteError> {
+pub(super) fn path(bench: &Bench<'_>, path: &PortablePath) -> Result<String, ExecuteError> {
     if path.as_str().starts_with(['@', '<', '/']) {
         return Ok(absolute(bench, path)?.to_string_lossy().trim_end_matches('/').to_owned());
     }

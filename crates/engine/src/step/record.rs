@@ -59,6 +59,7 @@ impl Step {
             discovered,
             searched: searched.map(Box::new),
             log: done.log.clone(),
+            milliseconds: done.milliseconds,
         };
         let trace = self.trace(inputs.trace);
         if settled {

@@ -25,13 +25,20 @@ use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
+    compdb::Unit,
     job::Job,
     search::{IncludeArguments, Typed},
     toolchain::{Compiler, Role},
 };
 
-/// A source: where its object goes, where it comes from, and its language.
-type Found = (BuildPath, SourceOf, Language);
+/// A source that is compiled.
+struct Found {
+    object: BuildPath,
+    source: SourceOf,
+    /// The source, as records of the package call it.
+    name: PortablePath,
+    language: Language,
+}
 
 impl Maker<'_> {
     pub(super) fn objects(
@@ -50,7 +57,7 @@ impl Maker<'_> {
         let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
-        for (object, source, language) in sources {
+        for Found { object, source, name, language } in sources {
             let compile = match modes.get(&language) {
                 Some(compile) => compile.clone(),
                 None => {
@@ -60,6 +67,11 @@ impl Maker<'_> {
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
+            if self.cx.options.compile_commands {
+                let (place, object) = (package.place.clone(), object.clone());
+                let compile = compile.clone();
+                self.cx.note_unit(Unit { place, source: name, object, language, compile });
+            }
             found.push(ObjectSource { source, object, compile });
         }
         let count = found.len();
@@ -233,8 +245,12 @@ impl Maker<'_> {
                     };
                     let Some(of) = command.outputs.get(made.position) else { continue };
                     let object = objects.object_of_output(&of.path);
+                    let maker = self.package(self.plan.target(made.target).package);
+                    let path = maker.place.build_path(&of.path);
                     if seen.insert(object.clone()) {
-                        found.push((object, SourceOf::Made(first(&output)), *language));
+                        let source = SourceOf::Made(first(&output));
+                        let name = self.cx.places.portable(&package.place, &path);
+                        found.push(Found { object, source, name, language: *language });
                     }
                 }
                 Source::Files { pattern } => {
@@ -247,7 +263,13 @@ impl Maker<'_> {
                             Some(language) => {
                                 let object = objects.object(&path);
                                 if seen.insert(object.clone()) {
-                                    found.push((object, SourceOf::File(path), language));
+                                    let name = package.place.portable(
+                                        &package.place,
+                                        false,
+                                        path.as_str(),
+                                    );
+                                    let source = SourceOf::File(path);
+                                    found.push(Found { object, source, name, language });
                                 }
                             }
                             None if is_pattern(&pattern) => {}

@@ -10,6 +10,7 @@ use larder_engine::{
     artifact::Form,
     build::{self, BuildReport, BuildRequest},
     cache::CacheOptions,
+    compdb,
     context::{Mode, Options},
     event::Reporter,
     lookups::ServiceCounts,
@@ -211,6 +212,7 @@ pub fn request(
             rehash: options.rehash,
             old: options.old,
             check_traces: app.global.verbose > 0,
+            compile_commands: false,
         },
         cache: CacheOptions {
             off: options.no_cache,
@@ -237,11 +239,17 @@ pub fn run(
     let ui = &app.ui;
     ui.show(Shown { explain: options.explain, log_level: options.log_level.map(Level::from) });
     app.ends_commands()?;
-    let session = app.session(options.jobs);
+    let timeline = options.showing.timeline(app);
+    let session = app.timed_session(options.jobs, timeline.clone());
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.clear();
     let report = built?;
+    if !report.interrupted
+        && let Err(error) = compdb::keep_current(&session, request)
+    {
+        ui.note(Level::Warning, &error.to_string());
+    }
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
@@ -266,6 +274,9 @@ pub fn run(
         ));
     }
     options.showing.tell_diagnostics(app, &report, exit)?;
+    if let Some(timeline) = &timeline {
+        options.showing.tell_time(app, &report, timeline)?;
+    }
     Ok((report, exit))
 }
 

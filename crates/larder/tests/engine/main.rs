@@ -2,6 +2,7 @@
 
 mod cached_tests;
 mod checks;
+mod compdb;
 mod conditions;
 mod defaults;
 mod diagnostics;
@@ -9,6 +10,7 @@ mod disk;
 mod flags;
 mod generated;
 mod interrupts;
+mod jobserver;
 mod languages;
 mod laws;
 mod linking;
@@ -18,5 +20,7 @@ mod processes;
 mod rebuilds;
 mod requests;
 mod scale;
+mod shared;
 mod system;
 mod testing;
+mod times;

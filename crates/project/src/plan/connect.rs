@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Compiled,
+    manifest::{Compiled, Exports},
     name::Facet,
 };
 use names::Names;
@@ -98,7 +98,12 @@ impl Plan {
         let manifest = &package.manifest;
         match entry.declared {
             Declared::Library(index) => {
-                Resolved::Compiled(names.compiled(&manifest.libraries[index].compiled))
+                let library = &manifest.libraries[index];
+                let mut own = names.compiled(&library.compiled);
+                if let Some(Exports::Script(script)) = &library.shared.exports {
+                    own.private_link_args.extend(names.version_script(script));
+                }
+                Resolved::Compiled(own)
             }
             Declared::Executable(index) => {
                 let executable = &manifest.executables[index];

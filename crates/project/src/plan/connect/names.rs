@@ -87,6 +87,18 @@ impl Names<'_> {
         arguments
     }
 
+    /// The linker's arguments for a version script.
+    pub fn version_script(&mut self, script: &Located<Template>) -> Vec<ToolArgument> {
+        // Not `-Wl,…`, where a comma in the path would end it.
+        let option = "--version-script=";
+        let mut named = script.value.clone();
+        named.text.insert_str(0, option);
+        named.pieces.insert(0, Piece::Literal(option.to_owned()));
+        let through = Template::parse("-Xlinker");
+        let located = |value| Located { value, span: script.span.clone() };
+        self.tool_arguments(&[located(through), located(named)])
+    }
+
     fn system(&self, modules: &[Located<Module>]) -> Vec<SystemLibrary> {
         let modules = modules.iter();
         modules
