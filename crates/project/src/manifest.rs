@@ -16,6 +16,7 @@ mod keys;
 mod linking;
 mod options;
 mod profile;
+mod shared;
 mod template;
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
@@ -30,6 +31,7 @@ pub use keys::Lists;
 pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
 pub use profile::Profiles;
+pub use shared::{Exports, Shared};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -155,6 +157,8 @@ pub struct Library {
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,
+    /// What that is called and offers.
+    pub shared: Shared,
 }
 
 /// `[[executable]]`
