@@ -20,6 +20,7 @@ use super::{
     Maker, TargetJob,
     files::{first, flatten},
     generated::Generated,
+    source_args::Chosen,
 };
 use crate::{
     action::{Argument, Piece, text},
@@ -55,14 +56,19 @@ impl Maker<'_> {
         headers?;
         let (sources, after) = (sources?, after?);
         let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
-        let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
+        let names = sources.iter().map(|source| &source.name);
+        let chosen = self.source_args(&package, &objects.source_args, names)?;
+        let mut modes: HashMap<(Language, Chosen), Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
-        for Found { object, source, name, language } in sources {
-            let compile = match modes.get(&language) {
+        for (Found { object, source, name, language }, chosen) in sources.into_iter().zip(chosen) {
+            let mode = (language, chosen);
+            let compile = match modes.get(&mode) {
                 Some(compile) => compile.clone(),
                 None => {
-                    let compile = Arc::new(self.compile(&package, objects, language)?);
-                    modes.insert(language, compile.clone());
+                    let own = mode.1.iter().flat_map(|&one| &objects.source_args[one].arguments);
+                    let own: Vec<String> = own.map(|argument| argument.value.clone()).collect();
+                    let compile = Arc::new(self.compile(&package, objects, language, &own)?);
+                    modes.insert(mode, compile.clone());
                     compile
                 }
             };
@@ -110,15 +116,17 @@ impl Maker<'_> {
         Some(more)
     }
 
+    /// How sources of a language are compiled, with `own` arguments of some of them.
     pub(super) fn compile(
         &mut self,
         package: &Package,
         objects: &Objects,
         language: Language,
+        own: &[String],
     ) -> Option<Compile> {
-        let traced = objects.arguments.of(language);
+        let traced = [objects.arguments.of(language), own].concat();
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
+        let of_manifest: Vec<String> = weak.chain(&traced).cloned().collect();
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let of_system = self.uses_for_compiling(package, &objects.system)?;
         let first = self.first_arguments(package, role);
@@ -155,7 +163,7 @@ impl Maker<'_> {
         if objects.position_independent {
             trace_args.push("-fPIC".to_owned());
         }
-        trace_args.extend_from_slice(traced);
+        trace_args.extend(traced);
         // Where the objects lie is part of their key: two targets may compile one source alike.
         let mut depends_on = self
             .made_by("object", package, identity.clone())
@@ -314,7 +322,10 @@ impl Maker<'_> {
             groups.extend(self.job(*read).map(|job| job.outputs.clone()));
         }
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
+        let own = objects.source_args.iter().flat_map(|entry| &entry.arguments);
+        let own = own.map(|argument| &argument.value);
+        let arguments: Vec<String> =
+            weak.chain(objects.arguments.all()).chain(own).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
         let languages = [Language::C, Language::Cxx, Language::Plain];
         let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));

@@ -225,6 +225,7 @@ impl Plan {
                         objects.exclude = compiled.lists.exclude.clone();
                         objects.weak_args = compiled.lists.weak_args.clone();
                         objects.arguments = compiled.arguments.clone();
+                        objects.source_args = compiled.lists.source_args.clone();
                         objects.system = system.clone();
                     }
                     Kind::Headers(headers) => {

@@ -367,8 +367,9 @@ impl Names<'_> {
             None => text.to_owned(),
         };
         let name: TargetName = name.parse().map_err(|error: String| Diagnostic::new(error))?;
+        let absent = &self.plan.package(self.package).manifest.absent;
         let ids = self.plan.resolve(self.package, &name).map_err(|diagnostic| {
-            match text.contains('/') {
+            match text.contains('/') || absent.contains_key(text) {
                 true => diagnostic,
                 false => of_system(diagnostic, text),
             }
