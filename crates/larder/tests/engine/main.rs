@@ -8,6 +8,7 @@ mod defaults;
 mod diagnostics;
 mod disk;
 mod flags;
+mod installing;
 mod interrupts;
 mod languages;
 mod laws;
