@@ -26,6 +26,7 @@ use crate::{
     session::Session,
     targets::Maker,
     testing::{TestRequest, Tested, Testing},
+    timeline::Kind,
     toolchain::families,
 };
 use larder_project::{
@@ -204,6 +205,9 @@ pub fn build(
 ) -> Result<BuildReport, EngineError> {
     let started = Instant::now();
     let _heeding = session.processes.heed();
+    let timeline = session.settings.timeline.as_deref();
+    let span = |kind, name: &'static str| timeline.map(|timeline| timeline.span(kind, name));
+    let planning = span(Kind::Plan, "reading manifests");
     let plan = load(&request.loading(&session.settings.environment))?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
@@ -217,6 +221,8 @@ pub fn build(
     let sandbox = request.sandbox.as_ref().map(confined).transpose()?.map(Arc::new);
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
+    drop(planning);
+    let locking = span(Kind::Wait, "locking the build directory");
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
@@ -239,6 +245,8 @@ pub fn build(
     if lock.as_ref().is_some_and(|lock| lock.holder_died) {
         leftovers::remove(&larder);
     }
+    drop(locking);
+    let opening = span(Kind::Examine, "reading what is known");
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
     let cache = Cache::new(session, &plan.workspace, &request.cache);
@@ -250,7 +258,9 @@ pub fn build(
         _ = cx.run_path.set(run_path.clone());
     }
     let wanted = Asked { targets: &asked, tests: &tests, testing: request.tests.as_ref() };
+    drop(opening);
     let result = run(&plan, &wanted, &cx);
+    let saving = span(Kind::Store, "writing what is known");
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
@@ -262,6 +272,7 @@ pub fn build(
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
+    drop(saving);
     let (built, results) = result?;
     Ok(BuildReport {
         targets: asked.into_iter().zip(built).collect(),
@@ -313,7 +324,9 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     // Other threads already look at what is there while jobs are still being made; nothing is changed
     // before all of them are.
     let everything = cx.scheduler.run(|| {
+        let planning = cx.timeline().map(|timeline| timeline.span(Kind::Plan, "making jobs"));
         let jobs = make(plan, asked, &order, cx);
+        drop(planning);
         cx.decide(jobs.is_ok());
         let jobs = made.insert(jobs?);
         let everything = [

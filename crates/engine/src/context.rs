@@ -31,6 +31,7 @@ use crate::{
     search::{Asked, Listings},
     session::Session,
     step::Elided,
+    timeline::{Kind, Running, Timeline},
 };
 
 /// The treatment of whatever is out of date.
@@ -131,7 +132,8 @@ impl Context {
         let larder = root.join(LARDER_DIR);
         let index = StatIndex::open(&root, &larder.join("index"), options.rehash)?;
         let executor = session.executor(sandbox.clone());
-        let scheduler = Scheduler::new(session.pool().clone());
+        let timeline = session.settings.timeline.clone();
+        let scheduler = Scheduler::timed(session.pool().clone(), timeline);
         Ok(Arc::new(Self {
             staging: larder.join("tmp").join(std::process::id().to_string()),
             grounds: Grounds::new(&root, &places),
@@ -321,6 +323,16 @@ impl Context {
     /// Whether events about steps with nothing to tell are wanted.
     pub(crate) fn wants_everything(&self) -> bool {
         self.reporter.wants_everything()
+    }
+
+    /// What takes note of where the time goes, if anything does.
+    pub(crate) fn timeline(&self) -> Option<&Timeline> {
+        self.session.settings.timeline.as_deref()
+    }
+
+    /// Begins a span of time, where those are noted.
+    pub(crate) fn span(&self, kind: Kind, name: StepName<'_>) -> Option<Running<'_>> {
+        self.timeline().map(|timeline| timeline.span(kind, name.to_string()))
     }
 
     /// The directory that messages name files from.

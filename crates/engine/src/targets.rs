@@ -6,7 +6,9 @@
 mod command;
 mod compile;
 mod config;
+mod exports;
 mod files;
+mod generated;
 mod link;
 mod said;
 mod system;

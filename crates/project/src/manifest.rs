@@ -15,6 +15,7 @@ mod flags;
 mod keys;
 mod linking;
 mod options;
+mod shared;
 mod template;
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
@@ -28,6 +29,7 @@ pub use flags::Arguments;
 pub use keys::Lists;
 pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
+pub use shared::{Exports, Shared};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -153,6 +155,8 @@ pub struct Library {
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,
+    /// What that is called and offers.
+    pub shared: Shared,
 }
 
 /// `[[executable]]`

@@ -278,7 +278,7 @@ fn up_to_date(
 ) -> Option<Artifact> {
     let cx = &owner.cx;
     let asks_for_all = cx.cache.collects() || cx.cache.uploads().is_some() || cx.wants_everything();
-    if cx.options.check_traces || asks_for_all {
+    if cx.options.check_traces || asks_for_all || cx.timeline().is_some() {
         return None;
     }
     let from_root = owner.place.package_path(path);

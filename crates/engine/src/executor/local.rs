@@ -16,20 +16,39 @@ use crate::{
     action::{Action, Discovery, RunsIn},
     depfile,
     environment::Environment,
+    jobserver::{Jobs, Jobserver},
     process::{ProcessError, Processes, ResponseFile, Spec},
     sandbox::{Sandbox, View},
+    timeline::{Kind, Timeline},
 };
+
+/// The variable by which commands find a jobserver.
+const MAKEFLAGS: &str = "MAKEFLAGS";
 
 /// Runs actions as processes of this machine, which see all that the user sees.
 pub struct LocalExecutor {
     processes: Arc<Processes>,
     environment: Arc<Environment>,
+    /// The slots that its commands share with what they run, if they do.
+    jobs: Option<Arc<Jobs>>,
+    timeline: Option<Arc<Timeline>>,
 }
 
 impl LocalExecutor {
     /// Runs actions as some of `processes`, in a minimal part of `environment`.
     pub fn new(processes: Arc<Processes>, environment: Arc<Environment>) -> Self {
-        Self { processes, environment }
+        Self { processes, environment, jobs: None, timeline: None }
+    }
+
+    /// Has each command hold a token of a jobserver, and says so to those that are not tools. Waiting for
+    /// one is noted in `timeline`.
+    #[must_use]
+    pub fn sharing(self, jobs: Arc<Jobs>, timeline: Option<Arc<Timeline>>) -> Self {
+        Self { jobs: Some(jobs), timeline, ..self }
+    }
+
+    fn jobserver(&self) -> Option<&Jobserver> {
+        self.jobs.as_ref()?.get()
     }
 
     /// Returns the process that `action` is here.
@@ -64,6 +83,12 @@ impl LocalExecutor {
                 fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
             }
         }
+        let token = self.jobserver().map(|jobserver| {
+            let name = format!("a token for {}", bench.target);
+            let _waiting = self.timeline.as_ref().map(|timeline| timeline.span(Kind::Wait, name));
+            jobserver.acquire(|| self.processes.interrupted()).ok_or(ExecuteError::Interrupted)
+        });
+        let _token = token.transpose()?;
         let ended = match self.processes.run(spec, confined) {
             Ok(ended) => ended,
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
@@ -83,7 +108,15 @@ impl LocalExecutor {
 
 impl Executor for LocalExecutor {
     fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError> {
-        let spec = self.spec(action, bench)?;
+        let mut spec = self.spec(action, bench)?;
+        // Tools take no tokens. What the command asks for by itself counts, and what is sandboxed has none.
+        if !bench.flat
+            && !action.environment.contains_key(MAKEFLAGS)
+            && let Some(jobserver) = self.jobserver()
+        {
+            let flags = jobserver.makeflags(&spec.program);
+            spec.environment.push((MAKEFLAGS.to_owned(), flags.into()));
+        }
         self.run(action, bench, &spec, None)
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     pool::describe_panic,
     process::Limits,
     reason::Reason,
+    timeline::Kind,
 };
 
 /// The result of doing a step's work.
@@ -37,6 +38,8 @@ pub(super) struct Done {
     pub command_line: Option<String>,
     /// Names of headers that it looked for and that may not be there.
     pub looked_for: Vec<String>,
+    /// How long its command took, in milliseconds.
+    pub milliseconds: Option<u64>,
 }
 
 impl Step {
@@ -76,16 +79,23 @@ impl Step {
             discovered: Vec::new(),
             begun,
             command_line: None,
+            milliseconds: None,
             looked_for: Vec::new(),
         };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
-            self.work(cx, inputs, &bench, &mut done)?;
+            {
+                let _span = cx.span(Kind::Execute, self.name());
+                self.work(cx, inputs, &bench, &mut done)?;
+            }
+            let _span = cx.span(Kind::Record, self.name());
             self.finish(cx, inputs, &bench, &done)
         });
         let result = catch_unwind(work).unwrap_or_else(|panic| {
             Err(ExecuteError::Failed(format!("it panicked: {}", describe_panic(&*panic))))
         });
+        let status = if result.is_ok() { Status::Built } else { Status::Failed };
+        self.note_run(cx, inputs, status, started.elapsed());
         match result {
             Ok(artifacts) => {
                 let ended = Ended {
@@ -170,6 +180,10 @@ impl Step {
         let execution = cx.executor.execute(action, bench)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
+        done.milliseconds = u64::try_from(execution.cost.wall.as_millis()).ok();
+        if let Some(timeline) = cx.timeline() {
+            timeline.cost(&execution.cost);
+        }
         let success = execution.exit.success();
         done.log = entries(&execution.printed, !success, self.work.speaker(), self.naming(cx));
         if !success {

@@ -59,6 +59,7 @@ impl Step {
             discovered,
             searched: searched.map(Box::new),
             log: done.log.clone(),
+            milliseconds: done.milliseconds,
         };
         let trace = self.trace(inputs.trace);
         if settled {
@@ -302,6 +303,16 @@ fn directories(record: &Outputs) -> impl Iterator<Item = &str> {
     all.sort_unstable();
     all.dedup();
     all.into_iter()
+}
+
+/// Returns the paths of all files below `directory`, which is called `path`.
+pub(crate) fn files_below(directory: &Path, path: &str) -> Vec<String> {
+    let mut found = tree_names(directory, path);
+    found.retain(|found| {
+        let inside = found.strip_prefix(path).map_or("", |inside| inside.trim_start_matches('/'));
+        !inside.is_empty() && directory.join(inside).is_file()
+    });
+    found
 }
 
 /// Returns the paths of all files and empty directories below `directory`, which is called `path`.

@@ -17,7 +17,7 @@ use crate::{
     artifact::Artifact,
     builds::{
         Archive, Link, LinkKind, Owner, SearchPath, ToolUse, TracedArgument, build_exe,
-        build_shared_lib, build_static_lib,
+        build_shared_lib, build_static_lib, single,
     },
     job::Built,
     search::LinkArguments,
@@ -116,6 +116,7 @@ impl Maker<'_> {
         let of_system = self.uses_for_linking(&package, &linked.system)?;
         let said = || link_args.iter().chain(&of_system.arguments).chain(&weak_args);
         let role = if cxx { Role::Cxx } else { Role::Cc };
+        let exports = self.exports(id, &owner)?;
         let first = self.first_arguments(&package, role);
         let flags = self.flags(&package, self.flags.linking());
         let of_manifest = trace_args.iter().cloned();
@@ -133,6 +134,7 @@ impl Maker<'_> {
         }
         let every = !compiler.linker.dependency_file;
         let arguments = linked.link_args.iter().chain(&linked.weak_link_args);
+        declared.extend(exports.iter().map(|(script, _)| single(script)));
         declared.extend(self.needs_of(package_id, arguments.clone()));
         declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
         declared.extend(self.files_of_flags(package_id, self.flags.linking(), every, &owner));
@@ -148,6 +150,7 @@ impl Maker<'_> {
             link_args: link_args
                 .into_iter()
                 .map(|said| TracedArgument { argument: said.argument, traced: said.traced })
+                .chain(exports.iter().flat_map(|(_, arguments)| arguments.clone()))
                 .collect(),
             last_args: of_system
                 .arguments()

@@ -240,7 +240,8 @@ pub fn run(
     let ui = &app.ui;
     ui.show(Shown { explain: options.explain, log_level: options.log_level.map(Level::from) });
     app.ends_commands()?;
-    let session = app.session(options.jobs);
+    let timeline = options.showing.timeline(app);
+    let session = app.timed_session(options.jobs, timeline.clone());
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.clear();
@@ -274,6 +275,9 @@ pub fn run(
         ));
     }
     options.showing.tell_diagnostics(app, &report, exit)?;
+    if let Some(timeline) = &timeline {
+        options.showing.tell_time(app, &report, timeline)?;
+    }
     Ok((report, exit))
 }
 

@@ -78,7 +78,7 @@ fn colours_where_they_are_wanted() {
     plain.build();
     coloured.larder(&["build", "--color", "always"]).ok();
     let trace = ".larder/build/obj/liba/a.c.o.trace";
-    assert_eq!(plain.read(trace), coloured.read(trace));
+    assert_eq!(plain.record(trace), coloured.record(trace));
 }
 
 #[test]

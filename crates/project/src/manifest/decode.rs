@@ -11,6 +11,7 @@ use super::{
     document::{Part, Written},
     keys::{self, Cases, Keys},
     options::{self, Options},
+    shared::{self, Shared},
 };
 use crate::{
     age::Age,
@@ -130,7 +131,7 @@ fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
 }
 
 /// The keys that are for sources and for linking: a library of headers only has neither.
-const OF_SOURCES: [&str; 15] = [
+const OF_SOURCES: [&str; 14] = [
     "kind",
     "exclude",
     "private-includes",
@@ -145,7 +146,6 @@ const OF_SOURCES: [&str; 15] = [
     "asm-args",
     "private-link-args",
     "weak-link-args",
-    "soversion",
 ];
 
 fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
@@ -155,7 +155,7 @@ fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written
         && !in_a_case(&fields, "sources")
         && ["headers", "includes", "system-includes"].into_iter().any(has);
     if only_headers {
-        for key in OF_SOURCES {
+        for key in OF_SOURCES.into_iter().chain(shared::KEYS) {
             if let Some(value) = fields.entries.remove(key) {
                 let message = format!("`{key}` has no meaning for {}", fields.what);
                 let help =
@@ -185,9 +185,17 @@ fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written
             }
         }
     }
+    for key in shared::KEYS.into_iter().filter(|_| !is_shared) {
+        if let Some(value) = fields.entries.remove(key) {
+            let message = format!("`{key}` has no meaning for {}", fields.what);
+            let help = "it is for shared libraries: add kind = [\"shared\"]";
+            fields.errors.push(value.span(), message, Some(help.to_owned()));
+        }
+    }
+    let shared = Shared::decode(&mut fields);
     fields.finish();
     let is_static = !only_headers && (is_static || !is_shared);
-    let target = Library { compiled, headers, is_static, is_shared };
+    let target = Library { compiled, headers, is_static, is_shared, shared };
     Some(Part { when, of: Written { target, keys } })
 }
 

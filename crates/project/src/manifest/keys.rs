@@ -63,7 +63,7 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 11] = [
+const OF_TARGETS: [&str; 13] = [
     "name",
     "kind",
     "sources",
@@ -72,6 +72,8 @@ const OF_TARGETS: [&str; 11] = [
     "libraries",
     "system",
     "headers",
+    "soversion",
+    "exports",
     "public-defines",
     "test",
     "test-args",

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Compiled,
+    manifest::{Compiled, Exports},
     name::Facet,
 };
 use names::Names;
@@ -98,7 +98,12 @@ impl Plan {
         let manifest = &package.manifest;
         match entry.declared {
             Declared::Library(index) => {
-                Resolved::Compiled(names.compiled(&manifest.libraries[index].compiled))
+                let library = &manifest.libraries[index];
+                let mut own = names.compiled(&library.compiled);
+                if let Some(Exports::Script(script)) = &library.shared.exports {
+                    own.private_link_args.extend(names.version_script(script));
+                }
+                Resolved::Compiled(own)
             }
             Declared::Executable(index) => {
                 let executable = &manifest.executables[index];
@@ -248,7 +253,7 @@ impl Plan {
     fn makers_beside_sources(&self, sources: &[Located<Source>]) -> impl Iterator<Item = TargetId> {
         let makers = sources.iter().filter_map(|source| match &source.value {
             Source::Output { made, .. } => Some(made.target),
-            Source::Files { .. } => None,
+            Source::Files { .. } | Source::Object { .. } | Source::Directory { .. } => None,
         });
         makers.filter(|&id| match &self.target(id).kind {
             Kind::Command(command) => command

@@ -131,7 +131,11 @@ fn unconnected(
             Kind::Archive(Archive { file, objects, libraries: Vec::new() })
         }
         (Some(Facet::Shared), _) => {
-            linked(Form::SharedLibrary, format!("lib{name}{}", std::env::consts::DLL_SUFFIX))
+            let version = match declared {
+                Declared::Library(index) => &package.manifest.libraries[index].shared.version,
+                _ => &None,
+            };
+            linked(Form::SharedLibrary, shared_file(name, version.as_deref()))
         }
         (Some(Facet::Exe), _) => linked(Form::Executable, name.to_owned()),
         (None, Declared::Command(index)) => {
@@ -149,6 +153,16 @@ fn unconnected(
             Declared::Library(_) => format!("obj/lib{name}"),
             _ => format!("obj/{name}"),
         }))),
+    }
+}
+
+/// The file name of a shared library. Its version comes where the system has it.
+fn shared_file(name: &str, version: Option<&str>) -> String {
+    let suffix = std::env::consts::DLL_SUFFIX;
+    match version {
+        None => format!("lib{name}{suffix}"),
+        Some(version) if suffix == ".so" => format!("lib{name}{suffix}.{version}"),
+        Some(version) => format!("lib{name}.{version}{suffix}"),
     }
 }
 
