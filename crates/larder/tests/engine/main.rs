@@ -18,6 +18,7 @@ mod linking;
 mod manifests;
 mod output;
 mod processes;
+mod profiles;
 mod rebuilds;
 mod requests;
 mod scale;
