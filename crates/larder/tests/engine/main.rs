@@ -10,6 +10,7 @@ mod disk;
 mod exclusions;
 mod flags;
 mod generated;
+mod installing;
 mod interrupts;
 mod jobserver;
 mod languages;
