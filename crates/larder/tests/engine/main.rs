@@ -13,6 +13,7 @@ mod jobserver;
 mod languages;
 mod laws;
 mod linking;
+mod live;
 mod manifests;
 mod output;
 mod processes;
