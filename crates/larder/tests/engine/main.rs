@@ -8,6 +8,7 @@ mod defaults;
 mod diagnostics;
 mod disk;
 mod flags;
+mod generated;
 mod interrupts;
 mod jobserver;
 mod languages;
