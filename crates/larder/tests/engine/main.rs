@@ -15,6 +15,7 @@ mod laws;
 mod linking;
 mod manifests;
 mod output;
+mod placeholders;
 mod processes;
 mod rebuilds;
 mod requests;

@@ -64,6 +64,12 @@ impl Flags {
         flags
     }
 
+    /// The arguments, as they are written.
+    pub(super) fn written(&self) -> impl Iterator<Item = &Located<String>> {
+        let all = [&self.trace_args, &self.c_args, &self.cxx_args, &self.asm_args];
+        all.into_iter().flatten()
+    }
+
     /// Adds what a table says that comes later.
     pub(super) fn append(&mut self, later: Self) {
         self.c_std = later.c_std.or(self.c_std.take());

@@ -31,6 +31,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
+    /// The compiler arguments, traced or not, that have placeholders or doubled braces in them.
+    pub filled_args: Vec<Located<Template>>,
     /// Arguments for the linker, and libraries of the system.
     pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
@@ -48,6 +50,7 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
+        self.filled_args.extend(later.filled_args);
         self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
@@ -83,11 +86,13 @@ impl Keys {
     /// Takes the keys that may stand in `[defaults]` and in everything that inherits from it.
     pub(super) fn common(fields: &mut Fields<'_, '_>) -> Self {
         let flags = Flags::decode(fields);
+        let weak_args = fields.strings("weak-args").unwrap_or_default();
         let lists = Lists {
             includes: fields.templates("includes"),
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
-            weak_args: fields.strings("weak-args").unwrap_or_default(),
+            filled_args: flags.written().chain(&weak_args).filter_map(to_fill).collect(),
+            weak_args,
             linking: Linking::common(fields),
             ..Lists::default()
         };
@@ -183,6 +188,13 @@ impl Cases {
         }
         keys
     }
+}
+
+/// An argument as a template, where it does not stand for itself.
+fn to_fill(argument: &Located<String>) -> Option<Located<Template>> {
+    let value = Template::parse(argument);
+    let stands_for_itself = value.as_literal() == Some(argument.as_str());
+    (!stands_for_itself).then(|| Located { value, span: argument.span.clone() })
 }
 
 /// `[defaults]`
