@@ -15,6 +15,7 @@ mod flags;
 mod keys;
 mod linking;
 mod options;
+mod profile;
 mod shared;
 mod template;
 
@@ -29,6 +30,7 @@ pub use flags::Arguments;
 pub use keys::Lists;
 pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
+pub use profile::Profiles;
 pub use shared::{Exports, Shared};
 pub use template::{Piece, Template};
 

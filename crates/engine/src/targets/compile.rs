@@ -10,6 +10,7 @@ use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::is_pattern,
     path::{BuildPath, PortablePath},
+    place::Place,
     plan::{Directory, Kind, Language, Objects, PackageId, Source, TargetId},
     workspace::Package,
 };
@@ -18,6 +19,7 @@ use larder_trace::BuildTrace;
 use super::{
     Maker, TargetJob,
     files::{first, flatten},
+    generated::Generated,
     said::Said,
 };
 use crate::{
@@ -55,6 +57,7 @@ impl Maker<'_> {
         let after = self.prerequisites(package_id, objects, &owner);
         headers?;
         let (sources, after) = (sources?, after?);
+        let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
         for Found { object, source, name, language } in sources {
@@ -75,7 +78,39 @@ impl Maker<'_> {
             found.push(ObjectSource { source, object, compile });
         }
         let count = found.len();
-        Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
+        let outputs = build_objects(owner, found, after.as_ref());
+        if more.is_empty() {
+            return Some(TargetJob { count, outputs });
+        }
+        // Nobody counts those of directories.
+        let count = count + more.len();
+        let groups = std::iter::once(outputs).chain(more).collect();
+        Some(TargetJob { count, outputs: flatten(self.cx, groups) })
+    }
+
+    /// The jobs of objects that commands make, or that are made from directories of sources.
+    fn more_objects(
+        &mut self,
+        id: TargetId,
+        objects: &Objects,
+        after: Option<&Job<Vec<Artifact>>>,
+        owner: &Owner,
+    ) -> Option<Vec<Job<Vec<Artifact>>>> {
+        let package = self.plan.target(id).package;
+        let mut more = Vec::new();
+        for source in &objects.sources {
+            match &source.value {
+                Source::Files { .. } | Source::Output { .. } => {}
+                Source::Object { made } => more.push(self.output(package, *made)?),
+                Source::Directory { made, pattern, language } => {
+                    // Without a pattern that tells the language, there may be C++ in it.
+                    self.cxx[id.index()] |= language.is_none_or(|of| of == Language::Cxx);
+                    let generated = Generated { made: *made, pattern, language: *language };
+                    more.push(self.generated(package, objects, &generated, after, owner)?);
+                }
+            }
+        }
+        Some(more)
     }
 
     pub(super) fn compile(
@@ -199,6 +234,12 @@ impl Maker<'_> {
             .collect();
         // Whatever is inside another comes after it.
         maps.sort();
+        // One name for the build directories of all profiles, of the root package and so of all others.
+        let root = &packages[0].place;
+        if !package.is_root {
+            let built = root.portable(&package.place, true, "");
+            maps.push((0, built, format!("@{}/.larder/build", root.name)));
+        }
         let built = package.place.portable(&package.place, true, "");
         maps.push((0, built, format!("@{}/.larder/build", package.place.name)));
         let argument = |(_, path, name): (usize, PortablePath, String)| {
@@ -230,6 +271,7 @@ impl Maker<'_> {
                 Diagnostic::new(message).at(&package.manifest.source, source.span.clone())
             };
             match &source.value {
+                Source::Object { .. } | Source::Directory { .. } => {}
                 Source::Output { made, language } => {
                     let Some(output) = self.output(id, *made) else { continue };
                     let Kind::Command(command) = &self.plan.target(made.target).kind else {
@@ -310,6 +352,11 @@ impl Maker<'_> {
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }
+}
+
+/// A directory of a build directory, as records of another package call it; it ends in `/`.
+pub(super) fn directory_of(owner: &Place, reader: &Place, path: &str) -> PortablePath {
+    owner.portable(reader, true, &format!("{path}/"))
 }
 
 /// The name of a directory that is written with a final `/`.

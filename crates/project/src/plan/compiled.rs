@@ -58,6 +58,20 @@ pub enum Source {
         /// Its language, by its extension.
         language: Language,
     },
+    /// An object that a command makes. It is linked as it is.
+    Object {
+        /// The command and which of its outputs.
+        made: Made,
+    },
+    /// Sources in a directory that a command makes.
+    Directory {
+        /// The command and which of its outputs.
+        made: Made,
+        /// Which of the files in it: a glob that starts there.
+        pattern: String,
+        /// The language of all of them, where the pattern tells it.
+        language: Option<Language>,
+    },
 }
 
 /// A directory that headers are looked for in.
@@ -183,6 +197,18 @@ pub struct Test {
     pub timeout: Option<Duration>,
     /// *Runs*: shared libraries of the workspace that it, and executables among the arguments, load.
     pub loads: Vec<TargetId>,
+}
+
+impl Source {
+    /// What a command makes of it, if one does.
+    pub fn made(&self) -> Option<Made> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Output { made, .. } | Self::Object { made } | Self::Directory { made, .. } => {
+                Some(*made)
+            }
+        }
+    }
 }
 
 impl Objects {

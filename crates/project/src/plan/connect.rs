@@ -258,7 +258,7 @@ impl Plan {
     fn makers_beside_sources(&self, sources: &[Located<Source>]) -> impl Iterator<Item = TargetId> {
         let makers = sources.iter().filter_map(|source| match &source.value {
             Source::Output { made, .. } => Some(made.target),
-            Source::Files { .. } => None,
+            Source::Files { .. } | Source::Object { .. } | Source::Directory { .. } => None,
         });
         makers.filter(|&id| match &self.target(id).kind {
             Kind::Command(command) => command

@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
-use super::{Archive, Argument, Command, Config, Form, Headers, Linked, Objects, Source};
+use super::{Archive, Argument, Command, Config, Form, Headers, Linked, Objects};
 use crate::{name::Facet, path::BuildPath};
 
 /// A package, as an index into the packages of the workspace.
@@ -149,10 +149,8 @@ impl Target {
         let mut found = Vec::new();
         match &self.kind {
             Kind::Objects(objects) => {
-                found.extend(objects.sources.iter().filter_map(|source| match &source.value {
-                    Source::Output { made, .. } => Some(made.target),
-                    Source::Files { .. } => None,
-                }));
+                let made = objects.sources.iter().filter_map(|source| source.made());
+                found.extend(made.map(|made| made.target));
                 found.extend(&objects.reads);
                 let filled = objects.filled_args.iter();
                 found.extend(filled.flat_map(|argument| argument.argument.targets()));
