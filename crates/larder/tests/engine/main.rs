@@ -7,6 +7,7 @@ mod conditions;
 mod defaults;
 mod diagnostics;
 mod disk;
+mod exclusions;
 mod flags;
 mod generated;
 mod installing;
