@@ -408,8 +408,10 @@ run = ["sh", "-c", "echo '#ifdef MADE\nconst char *made = LAST;\n#endif' > $0", 
         built.iter().filter(|o| o.ends_with(".o")).map(|o| (*o).to_owned()).collect()
     };
     assert_eq!(objects(&project.build()), ["obj/x/simd/a.c.o", "obj/x/simd/b.c.o"]);
-    project.replace("larder.toml", "[\"-DMADE\"]", "[\"-DMADE=1\", \"-Iinc\"]");
-    assert_eq!(objects(&project.build()), ["obj/x/_build/made.c.o"]);
+    project.replace("larder.toml", "[\"-DMADE\"]", "[\"-DMADE=1\", \"-I{build}/inc\"]");
+    let built = project.build();
+    assert_eq!(objects(&built), ["obj/x/_build/made.c.o"]);
+    assert!(built.all.contains(".larder/build/inc"), "{}", built.all);
     project.build().all("replayed");
 }
 

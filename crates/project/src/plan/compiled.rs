@@ -39,6 +39,8 @@ pub struct Objects {
     pub source_args: Vec<SourceArgs>,
     /// Libraries of the system that its own sources and the libraries that it links with use, each once.
     pub system: Vec<SystemLibrary>,
+    /// The arguments among these that have placeholders in them, by what is written.
+    pub filled_args: Vec<ToolArgument>,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
 }
@@ -226,6 +228,7 @@ impl Objects {
             arguments: Arguments::default(),
             source_args: Vec::new(),
             system: Vec::new(),
+            filled_args: Vec::new(),
             position_independent: false,
         }
     }
