@@ -22,6 +22,8 @@ pub mod update;
 pub mod upkeep;
 pub mod why;
 
+pub use self::showing::describe_diagnostics;
+
 use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 
 use larder_engine::{
