@@ -20,6 +20,7 @@ pub mod event;
 pub mod executor;
 pub mod flags;
 mod grounds;
+pub mod init;
 pub mod interrupt;
 pub mod job;
 pub mod linker;

@@ -4,6 +4,7 @@ mod cached_tests;
 mod defaults;
 mod disk;
 mod flags;
+mod init;
 mod interrupts;
 mod languages;
 mod laws;
