@@ -175,6 +175,7 @@ mod tests {
             cache: CacheOptions::default(),
             sandbox: None,
             resolution: Resolution::default(),
+            choices: Default::default(),
             tests: None,
         }
     }
@@ -196,6 +197,7 @@ mod tests {
             slots: Slots { local: 2, ..Slots::default() },
             environment: Arc::new(environment),
             store: StoreSettings { off: true, ..StoreSettings::default() },
+            ..Settings::default()
         };
         let session = Session::new(settings, Arc::default());
         let build = |reporter: Arc<dyn Reporter>| {

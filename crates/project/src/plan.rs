@@ -7,7 +7,9 @@
 mod claims;
 mod command;
 mod compiled;
+mod config;
 mod connect;
+mod counted;
 mod cycle;
 mod declare;
 mod language;
@@ -23,6 +25,7 @@ use std::{collections::HashMap, sync::Arc};
 
 pub use command::*;
 pub use compiled::*;
+pub use config::Config;
 pub use language::Language;
 pub use target::*;
 
@@ -69,6 +72,7 @@ impl Plan {
         plan.check_default_targets(&mut errors);
         if errors.is_empty() {
             errors.extend(plan.cycle());
+            plan.refuse_uncounted(&mut errors);
         }
         if !errors.is_empty() {
             return Err(Diagnostics(errors));
@@ -98,7 +102,7 @@ impl Plan {
         match target.declared {
             Declared::Library(index) => Some(&manifest.libraries[index].compiled),
             Declared::Executable(index) => Some(&manifest.executables[index].compiled),
-            Declared::Command(_) => None,
+            Declared::Command(_) | Declared::Config(_) => None,
         }
     }
 
