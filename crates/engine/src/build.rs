@@ -57,6 +57,8 @@ pub struct BuildRequest {
     pub resolution: Resolution,
     /// The choices that decide what of the manifests holds.
     pub choices: Choices,
+    /// Where shared libraries will be found, seen from programs, if these are linked to be installed.
+    pub run_path: Option<String>,
     /// The tests to run, in the place of targets to build.
     pub tests: Option<TestRequest>,
 }
@@ -251,6 +253,10 @@ pub fn build(
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(unusable)?;
+    if let Some(run_path) = &request.run_path {
+        // Nobody else has set it.
+        _ = cx.run_path.set(run_path.clone());
+    }
     let wanted = Asked { targets: &asked, tests: &tests, testing: request.tests.as_ref() };
     drop(opening);
     let result = run(&plan, &wanted, &cx);

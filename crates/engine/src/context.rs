@@ -5,7 +5,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -105,6 +105,8 @@ pub struct Context {
     links: Mutex<HashMap<RootPath, bool>>,
     /// Steps whose outputs were left in the store: they may be made after all.
     left: Mutex<Vec<Arc<Elided>>>,
+    /// Where shared libraries will be found, seen from programs that are linked to be installed.
+    pub(crate) run_path: OnceLock<String>,
     /// How sources are compiled, where that is noted.
     pub(crate) units: Mutex<Vec<Unit>>,
     stopped: AtomicBool,
@@ -154,6 +156,7 @@ impl Context {
             idle: Mutex::default(),
             links: Mutex::default(),
             left: Mutex::default(),
+            run_path: OnceLock::new(),
             units: Mutex::default(),
             stopped: AtomicBool::new(false),
             expected: AtomicUsize::new(0),

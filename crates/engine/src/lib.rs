@@ -23,6 +23,7 @@ pub mod executor;
 pub mod flags;
 mod grounds;
 pub mod init;
+pub mod install;
 pub mod interrupt;
 pub mod job;
 pub mod jobserver;

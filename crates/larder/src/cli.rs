@@ -62,6 +62,7 @@ pub enum Command {
     Test(commands::test::Test),
     Why(commands::why::Why),
     Graph(commands::graph::Graph),
+    Install(commands::install::Install),
     Compdb(commands::compdb::Compdb),
     Update(commands::update::Update),
     /// Make keys from all that decides a result, and skip jobs whose result is known

@@ -8,6 +8,7 @@ pub mod compdb;
 pub mod failures;
 pub mod graph;
 pub mod history;
+pub mod install;
 pub mod log;
 pub mod notify;
 mod records;
@@ -183,6 +184,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Run(_)
         | Command::Test(_)
         | Command::Compdb(_)
+        | Command::Install(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -220,6 +222,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(app, &arguments),
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
+        Command::Install(arguments) => install::install(app, &arguments),
         Command::Compdb(arguments) => compdb::compdb(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),

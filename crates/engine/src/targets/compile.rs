@@ -206,6 +206,12 @@ impl Maker<'_> {
             .collect();
         // Whatever is inside another comes after it.
         maps.sort();
+        // One name for the build directories of all profiles, of the root package and so of all others.
+        let root = &packages[0].place;
+        if !package.is_root {
+            let built = root.portable(&package.place, true, "");
+            maps.push((0, built, format!("@{}/.larder/build", root.name)));
+        }
         let built = package.place.portable(&package.place, true, "");
         maps.push((0, built, format!("@{}/.larder/build", package.place.name)));
         let argument = |(_, path, name): (usize, PortablePath, String)| {

@@ -266,6 +266,7 @@ pub fn shell(script: &str) -> CommandBuild {
             vec![Part::BuiltIn(BuiltIn::In)],
         ],
         environment: Default::default(),
+        settings: Default::default(),
         declared_inputs: usize::MAX,
         tools: Vec::new(),
         always: false,

@@ -227,6 +227,7 @@ pub fn request(
         resolution: app.resolution.clone(),
         choices: options.choices.choices(),
         tests: None,
+        run_path: None,
     }
 }
 

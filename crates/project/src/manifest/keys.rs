@@ -2,10 +2,9 @@
 
 use super::{
     Input, Linking, Template, arguments,
-    condition::Condition,
+    condition::{Condition, Names},
     flags::{self, Flags},
     linking,
-    options::Options,
 };
 use crate::{diagnostic::Located, table::Fields};
 
@@ -80,6 +79,28 @@ const OF_TARGETS: [&str; 13] = [
 ];
 
 impl Keys {
+    /// What arguments for the compiler and for the linker come to.
+    pub(super) fn of_arguments(compile: &[&str], link: &[&str]) -> Self {
+        let link_args = unplaced(link)
+            .into_iter()
+            .map(|text| Located { value: Template::parse(&text), span: text.span });
+        let linking = Linking { link_args: link_args.collect(), ..Linking::default() };
+        let lists = Lists { linking, ..Lists::default() };
+        Self { lists, flags: Flags::of_arguments(unplaced(compile)) }
+    }
+
+    /// Leaves out the directories and whatever names targets, which are those of one package.
+    pub(super) fn for_any_package(mut self) -> Self {
+        let plain = |argument: &Located<Template>| argument.as_literal().is_some();
+        self.lists.linking.link_args.retain(plain);
+        self.lists.linking.private_link_args.retain(plain);
+        self.lists.linking.weak_link_args.retain(plain);
+        self.lists.includes.clear();
+        self.lists.private_includes.clear();
+        self.lists.system_includes.clear();
+        self
+    }
+
     /// Takes the keys that may stand in `[defaults]` and in everything that inherits from it.
     pub(super) fn common(fields: &mut Fields<'_, '_>) -> Self {
         let flags = Flags::decode(fields);
@@ -139,6 +160,11 @@ impl Keys {
     }
 }
 
+/// Texts that stand in no manifest.
+fn unplaced(texts: &[&str]) -> Vec<Located<String>> {
+    texts.iter().map(|text| Located { value: (*text).to_owned(), span: 0..0 }).collect()
+}
+
 /// What a table says, and what it says besides where conditions hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cases {
@@ -151,7 +177,7 @@ impl Cases {
     pub fn decode(
         always: Keys,
         fields: &mut Fields<'_, '_>,
-        options: &Options,
+        names: &Names<'_>,
         keys: impl Fn(&mut Fields<'_, '_>) -> Keys,
     ) -> Self {
         let what = format!("a case of {}", fields.what);
@@ -162,7 +188,7 @@ impl Cases {
                 let help = "add when = { os = \"linux\" }".to_owned();
                 case.errors.push(case.span.clone(), message, Some(help));
             }
-            let when = Condition::when(&mut case, options);
+            let when = Condition::when(&mut case, names);
             let keys = keys(&mut case);
             case.finish();
             when.map(|when| (when, keys))
@@ -186,10 +212,10 @@ impl Cases {
 }
 
 /// `[defaults]`
-pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
+pub(super) fn defaults(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Cases {
     let keys = Keys::common(&mut fields);
     refuse_of_targets(&mut fields);
-    let cases = Cases::decode(keys, &mut fields, options, |case| {
+    let cases = Cases::decode(keys, &mut fields, names, |case| {
         refuse_of_targets(case);
         Keys::common(case)
     });
@@ -198,7 +224,7 @@ pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
 }
 
 /// Says of each key that belongs to one target that it does.
-fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
+pub(super) fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
     for key in OF_TARGETS {
         if let Some(value) = fields.entries.remove(key) {
             let message = format!("`{key}` cannot stand in {}", fields.what);

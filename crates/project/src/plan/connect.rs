@@ -123,7 +123,8 @@ impl Plan {
             }
             Declared::Config(index) => {
                 let config = &manifest.configs[index];
-                let template = config.template.iter().flat_map(|input| names.input(input, false));
+                let template =
+                    config.template.iter().flat_map(|input| names.input(input, false, &[]));
                 Resolved::Config(template.last(), names.compiled(&config.compiled))
             }
         }
@@ -272,7 +273,7 @@ impl Plan {
                 Kind::Command(command) => {
                     named.extend(command.program.targets());
                     named.extend(command.inputs.iter().filter_map(Input::target));
-                    named.extend(command.arguments.iter().flat_map(Argument::targets));
+                    named.extend(command.words().flat_map(Argument::targets));
                 }
                 Kind::Linked(linked) => {
                     let Some(test) = &linked.test else { continue };

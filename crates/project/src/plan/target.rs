@@ -6,7 +6,7 @@
 use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
 use super::{Archive, Argument, Command, Config, Form, Headers, Linked, Objects};
-use crate::{name::Facet, path::BuildPath};
+use crate::{diagnostic::Located, name::Facet, path::BuildPath};
 
 /// A package, as an index into the packages of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +95,8 @@ pub struct Input {
     pub package: PackageId,
     /// The files.
     pub files: Files,
+    /// Patterns of files that are left out.
+    pub exclude: Vec<Located<String>>,
     /// Whether they are hashed as text, with line ends made one. Otherwise byte for byte.
     pub text: bool,
     /// Where the manifest says so.
@@ -168,7 +170,7 @@ impl Target {
             Kind::Command(command) => {
                 found.extend(command.inputs.iter().filter_map(Input::target));
                 found.extend(command.program.targets());
-                found.extend(command.arguments.iter().flat_map(Argument::targets));
+                found.extend(command.words().flat_map(Argument::targets));
                 found.extend(&command.loads);
             }
             Kind::Config(config) => {
