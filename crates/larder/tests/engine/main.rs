@@ -26,3 +26,4 @@ mod shared;
 mod system;
 mod testing;
 mod times;
+mod watching;
