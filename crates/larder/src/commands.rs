@@ -23,6 +23,8 @@ pub mod upkeep;
 pub mod watch;
 pub mod why;
 
+pub use self::showing::describe_diagnostics;
+
 use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 
 use larder_engine::{

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
-    Toolchain, ToolchainKind,
+    Template, Toolchain, ToolchainKind,
     condition::{Condition, Names},
     document::{Part, Written},
     keys::{self, Cases, Keys},
@@ -243,6 +243,7 @@ fn command(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Command
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
+        exclude: fields.strings("exclude").unwrap_or_default(),
         text: fields.boolean("text").unwrap_or(false),
         outputs: checked_outputs(&mut fields, outputs),
         run: fields.templates("run"),
@@ -329,14 +330,15 @@ fn probes(fields: &mut Fields<'_, '_>) -> Vec<Located<Vec<String>>> {
     probes
 }
 
-fn environment(mut fields: Fields<'_, '_>) -> BTreeMap<String, String> {
+fn environment(mut fields: Fields<'_, '_>) -> BTreeMap<String, Located<Template>> {
     let mut found = BTreeMap::new();
     for (name, value) in std::mem::take(&mut fields.entries) {
         let (span, name) = (name.span(), name.into_inner().into_owned());
         if name.is_empty() || name.contains(['=', '\0']) {
             fields.errors.push(span, format!("`{name}` cannot name an environment variable"), None);
         } else if let Some(value) = fields.expect_string(value) {
-            found.insert(name, value.value);
+            let text = Located { value: Template::parse(&value), span: value.span };
+            found.insert(name, text);
         }
     }
     found

@@ -9,18 +9,21 @@ impl Plan {
         for id in self.ids() {
             let target = self.target(id);
             let (inputs, arguments) = match &target.kind {
-                Kind::Command(command) => (&command.inputs[..], &command.arguments[..]),
+                Kind::Command(command) => (&command.inputs[..], command.words().collect()),
                 Kind::Linked(linked) => {
                     let test = linked.test.as_ref();
-                    (&linked.inputs[..], test.map_or(&[][..], |test| &test.arguments))
+                    (
+                        &linked.inputs[..],
+                        test.map_or(Vec::new(), |test| test.arguments.iter().collect()),
+                    )
                 }
-                Kind::Objects(objects) => (&objects.inputs[..], &[][..]),
+                Kind::Objects(objects) => (&objects.inputs[..], Vec::<&Argument>::new()),
                 Kind::Archive(_) | Kind::Headers(_) | Kind::Config(_) => continue,
             };
             let inputs = inputs.iter().filter_map(|input| Some((input.target()?, &input.span)));
             let arguments = arguments
                 .iter()
-                .flat_map(|argument: &Argument| argument.targets().map(|id| (id, &argument.span)));
+                .flat_map(|argument| argument.targets().map(|id| (id, &argument.span)));
             for (named, span) in
                 inputs.chain(arguments).filter(|(named, _)| self.is_uncounted(*named))
             {

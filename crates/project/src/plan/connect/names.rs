@@ -7,7 +7,7 @@ use crate::{
     name::TargetName,
     plan::{
         Argument, BuiltIn, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind,
-        Language, Made, PackageId, Part, Plan, Program, Source, SystemLibrary, TargetId,
+        Language, Made, PackageId, Part, Plan, Program, Setting, Source, SystemLibrary, TargetId,
         ToolArgument,
     },
 };
@@ -48,7 +48,8 @@ impl Names<'_> {
             includes: self.directories(&lists.includes),
             private_includes: self.directories(&lists.private_includes),
             system_includes: self.directories(&lists.system_includes),
-            inputs: lists.inputs.iter().flat_map(|input| self.input(input, false)).collect(),
+            inputs: lists.inputs.iter().flat_map(|input| self.input(input, false, &[])).collect(),
+            filled_args: self.tool_arguments(&lists.filled_args),
             link_args: self.tool_arguments(&lists.linking.link_args),
             private_link_args: self.tool_arguments(&lists.linking.private_link_args),
             weak_link_args: self.tool_arguments(&lists.linking.weak_link_args),
@@ -108,8 +109,15 @@ impl Names<'_> {
 
     /// Everything that a command names.
     pub fn command(&mut self, declared: &manifest::Command, command: &mut Command) {
-        command.inputs =
-            declared.inputs.iter().flat_map(|input| self.input(input, declared.text)).collect();
+        command.inputs = declared
+            .inputs
+            .iter()
+            .flat_map(|input| self.input(input, declared.text, &declared.exclude))
+            .collect();
+        for (name, value) in &declared.env {
+            let setting = Setting { text: value.text.clone(), value: self.argument(value) };
+            command.env.insert(name.clone(), setting);
+        }
         // A manifest without a program is refused before.
         if let [program, arguments @ ..] = &declared.run[..] {
             let found = self.program(program);
@@ -162,11 +170,19 @@ impl Names<'_> {
     }
 
     /// An entry of `inputs`.
-    pub fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
+    pub fn input(
+        &mut self,
+        input: &manifest::Input,
+        all_text: bool,
+        exclude: &[Located<String>],
+    ) -> Vec<Input> {
         let found = self.files(&input.path);
         let files = self.keep(found, &input.path).unwrap_or_default();
         let (package, text) = (self.package, input.text || all_text);
-        let input = |files| Input { package, files, text, span: input.path.span.clone() };
+        let span = &input.path.span;
+        let exclude = exclude.to_vec();
+        let input =
+            |files| Input { package, files, exclude: exclude.clone(), text, span: span.clone() };
         files.into_iter().map(input).collect()
     }
 
