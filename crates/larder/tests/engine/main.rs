@@ -29,3 +29,4 @@ mod shared;
 mod system;
 mod testing;
 mod times;
+mod watching;
