@@ -190,7 +190,7 @@ fn quiet(reporter: &Arc<dyn Reporter>) -> Arc<dyn Reporter> {
             let wanted = match event {
                 Event::Ended { ended, .. } => ended.status == Status::Failed,
                 Event::Waiting { .. } | Event::Note { .. } => true,
-                Event::Started { .. } | Event::Tested { .. } => false,
+                Event::Planning { .. } | Event::Started { .. } | Event::Tested { .. } => false,
             };
             if wanted {
                 self.0.event(event);

@@ -20,11 +20,14 @@ use super::{
     Maker, TargetJob,
     files::{first, flatten},
     generated::Generated,
+    said::Said,
 };
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
+    builds::{
+        Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, TracedArgument, build_objects,
+    },
     compdb::Unit,
     job::Job,
     search::{IncludeArguments, Typed},
@@ -116,20 +119,25 @@ impl Maker<'_> {
         objects: &Objects,
         language: Language,
     ) -> Option<Compile> {
-        let traced = objects.arguments.of(language);
-        let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
+        let weak: Vec<String> =
+            objects.weak_args.iter().map(|argument| argument.value.clone()).collect();
+        let weak = self.filled_in(package, objects, &weak);
+        let traced = self.filled_in(package, objects, objects.arguments.of(language));
+        let of_manifest = || weak.iter().chain(&traced);
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let of_system = self.uses_for_compiling(package, &objects.system)?;
         let first = self.first_arguments(package, role);
         let last = self.flags(package, self.flags.compiling(language));
-        let asked: Vec<String> =
-            of_system.here().chain(of_manifest.iter().cloned()).chain(last.here()).collect();
+        let asked: Vec<String> = of_system
+            .here()
+            .chain(of_manifest().map(|said| said.here.clone()))
+            .chain(last.here())
+            .collect();
         let (compiler, identity) = self.compiler(package, role, &asked)?;
         let given: Vec<String> = first
             .portable()
             .chain(of_system.portable())
-            .chain(of_manifest)
+            .chain(of_manifest().map(|said| said.portable.clone()))
             .chain(last.portable())
             .collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
@@ -150,12 +158,14 @@ impl Maker<'_> {
             |directory: &PortablePath| [text("-isystem"), vec![Piece::Path(directory.clone())]];
         weak_args.extend(system.iter().flat_map(named));
         weak_args.extend(of_system.arguments());
-        weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
+        weak_args.extend(weak.into_iter().map(|said| said.argument));
         let mut trace_args = Vec::new();
         if objects.position_independent {
-            trace_args.push("-fPIC".to_owned());
+            trace_args.push(TracedArgument::from("-fPIC"));
         }
-        trace_args.extend_from_slice(traced);
+        let with_trace =
+            |said: Said| TracedArgument { argument: said.argument, traced: said.traced };
+        trace_args.extend(traced.into_iter().map(with_trace));
         // Where the objects lie is part of their key: two targets may compile one source alike.
         let mut depends_on = self
             .made_by("object", package, identity.clone())
@@ -176,6 +186,24 @@ impl Maker<'_> {
         compile.search =
             search_path([includes, system], &given, &compiler, language == Language::Cxx);
         Some(compile)
+    }
+
+    /// Arguments of the target's own manifest, with what their placeholders stand for.
+    fn filled_in(
+        &mut self,
+        package: &Package,
+        objects: &Objects,
+        arguments: &[String],
+    ) -> Vec<Said> {
+        let mut all = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            let mut filled = objects.filled_args.iter();
+            match filled.find(|filled| filled.text == *argument) {
+                Some(filled) => all.extend(self.said(package, std::slice::from_ref(filled))),
+                None => all.push(Said::literal(argument)),
+            }
+        }
+        all
     }
 
     /// A directory, as records of a package call it; it ends in `/`.
@@ -313,6 +341,8 @@ impl Maker<'_> {
         for read in &objects.reads {
             groups.extend(self.job(*read).map(|job| job.outputs.clone()));
         }
+        groups.extend(self.needs_of(id, &objects.filled_args));
+        groups.extend(self.files_of_arguments(id, &objects.filled_args, false, owner));
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));

@@ -64,6 +64,20 @@ impl Flags {
         flags
     }
 
+    /// The arguments, as they are written.
+    pub(super) fn as_written(&self) -> impl Iterator<Item = &Located<String>> {
+        let all = [&self.trace_args, &self.c_args, &self.cxx_args, &self.asm_args];
+        all.into_iter().flatten()
+    }
+
+    /// Leaves out the arguments that are not `wanted`.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&Located<String>) -> bool) {
+        for list in [&mut self.trace_args, &mut self.c_args, &mut self.cxx_args, &mut self.asm_args]
+        {
+            list.retain(&wanted);
+        }
+    }
+
     /// Arguments for all languages.
     pub(super) fn of_arguments(trace_args: Vec<Located<String>>) -> Self {
         Self { trace_args, ..Self::default() }

@@ -30,6 +30,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
+    /// The compiler arguments, traced or not, that have placeholders or doubled braces in them.
+    pub filled_args: Vec<Located<Template>>,
     /// Arguments for the linker, and libraries of the system.
     pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
@@ -47,6 +49,7 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
+        self.filled_args.extend(later.filled_args);
         self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
@@ -95,6 +98,11 @@ impl Keys {
         self.lists.linking.link_args.retain(plain);
         self.lists.linking.private_link_args.retain(plain);
         self.lists.linking.weak_link_args.retain(plain);
+        self.lists.filled_args.retain(plain);
+        let is_plain =
+            |argument: &Located<String>| Template::parse(argument).as_literal().is_some();
+        self.lists.weak_args.retain(is_plain);
+        self.flags.retain(is_plain);
         self.lists.includes.clear();
         self.lists.private_includes.clear();
         self.lists.system_includes.clear();
@@ -104,11 +112,13 @@ impl Keys {
     /// Takes the keys that may stand in `[defaults]` and in everything that inherits from it.
     pub(super) fn common(fields: &mut Fields<'_, '_>) -> Self {
         let flags = Flags::decode(fields);
+        let weak_args = fields.strings("weak-args").unwrap_or_default();
         let lists = Lists {
             includes: fields.templates("includes"),
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
-            weak_args: fields.strings("weak-args").unwrap_or_default(),
+            filled_args: flags.as_written().chain(&weak_args).filter_map(to_fill).collect(),
+            weak_args,
             linking: Linking::common(fields),
             ..Lists::default()
         };
@@ -209,6 +219,13 @@ impl Cases {
         }
         keys
     }
+}
+
+/// An argument as a template, where it does not stand for itself.
+fn to_fill(argument: &Located<String>) -> Option<Located<Template>> {
+    let value = Template::parse(argument);
+    let stands_for_itself = value.as_literal() == Some(argument.as_str());
+    (!stands_for_itself).then(|| Located { value, span: argument.span.clone() })
 }
 
 /// `[defaults]`

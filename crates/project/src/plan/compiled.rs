@@ -37,6 +37,8 @@ pub struct Objects {
     pub arguments: Arguments,
     /// Libraries of the system that its own sources and the libraries that it links with use, each once.
     pub system: Vec<SystemLibrary>,
+    /// The arguments among these that have placeholders in them, by what is written.
+    pub filled_args: Vec<ToolArgument>,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
 }
@@ -223,6 +225,7 @@ impl Objects {
             weak_args: Vec::new(),
             arguments: Arguments::default(),
             system: Vec::new(),
+            filled_args: Vec::new(),
             position_independent: false,
         }
     }

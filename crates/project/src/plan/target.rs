@@ -154,6 +154,8 @@ impl Target {
                 let made = objects.sources.iter().filter_map(|source| source.made());
                 found.extend(made.map(|made| made.target));
                 found.extend(&objects.reads);
+                let filled = objects.filled_args.iter();
+                found.extend(filled.flat_map(|argument| argument.argument.targets()));
             }
             Kind::Headers(headers) => {
                 found.extend(headers.inputs.iter().filter_map(Input::target));
@@ -176,6 +178,8 @@ impl Target {
             Kind::Config(config) => {
                 found.extend(config.template.iter().filter_map(Input::target));
                 found.extend(&config.checks.reads);
+                let filled = config.checks.filled_args.iter();
+                found.extend(filled.flat_map(|argument| argument.argument.targets()));
             }
         }
         each_once(found)

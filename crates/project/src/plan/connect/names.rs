@@ -49,6 +49,7 @@ impl Names<'_> {
             private_includes: self.directories(&lists.private_includes),
             system_includes: self.directories(&lists.system_includes),
             inputs: lists.inputs.iter().flat_map(|input| self.input(input, false, &[])).collect(),
+            filled_args: self.tool_arguments(&lists.filled_args),
             link_args: self.tool_arguments(&lists.linking.link_args),
             private_link_args: self.tool_arguments(&lists.linking.private_link_args),
             weak_link_args: self.tool_arguments(&lists.linking.weak_link_args),
