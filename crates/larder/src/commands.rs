@@ -20,6 +20,7 @@ pub mod status;
 pub mod test;
 pub mod update;
 pub mod upkeep;
+pub mod watch;
 pub mod why;
 
 pub use self::showing::describe_diagnostics;
@@ -187,6 +188,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Test(_)
         | Command::Compdb(_)
         | Command::Install(_)
+        | Command::Watch(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -224,6 +226,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(app, &arguments),
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
+        Command::Watch(arguments) => watch::watch(app, &arguments),
         Command::Install(arguments) => install::install(app, &arguments),
         Command::Compdb(arguments) => compdb::compdb(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),

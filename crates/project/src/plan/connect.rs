@@ -15,6 +15,7 @@ use crate::{
 use names::Names;
 
 mod names;
+mod sources;
 
 /// An entry with its names resolved, but without what its libraries bring.
 enum Resolved {
