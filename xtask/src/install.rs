@@ -32,6 +32,11 @@ pub const TESTS: &[Need] = &[
     need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // It reads compile_commands.json.
+    need("clangd", "clangd"),
+    // It finds what is installed.
+    need("cmake", "cmake"),
+    need("make", "make"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),
@@ -45,6 +50,10 @@ pub const TESTS: &[Need] = &[
     // Servers that the cache is tested against. rclone and moto are installed into environments.
     need("nginx", "nginx-light"),
     need("curl", "curl"),
+    // Build systems that `larder init` asks.
+    need("cmake", "cmake"),
+    need("meson", "meson"),
+    need("ninja", "ninja-build"),
     // Archives of every kind that dependencies come in.
     need("tar", "tar"),
     need("xz", "xz-utils"),

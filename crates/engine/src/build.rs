@@ -1,10 +1,12 @@
 //! Builds what is asked for.
 
+mod skipped;
+
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,16 +16,17 @@ use larder_trace::{BuildTrace, ContentHash, Level, describe_io};
 use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
+    compdb,
     context::{Context, Mode, Options},
     environment::Environment,
-    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+    event::{Event, Reporter, Status, StepCounts},
     job::{Built, Job, settle},
     lookups::Lookups,
-    reason::Reason,
     sandbox::{self, Permissions, Sandbox, SandboxError},
     session::Session,
     targets::Maker,
     testing::{TestRequest, Tested, Testing},
+    timeline::Kind,
     toolchain::families,
 };
 use larder_project::{
@@ -32,7 +35,6 @@ use larder_project::{
     leftovers,
     lock::lock_build,
     name::TargetName,
-    path::BuildPath,
     plan::{PackageId, Plan, TargetId},
     setting::{Choices, Platform, Setting},
     workspace::Workspace,
@@ -55,6 +57,8 @@ pub struct BuildRequest {
     pub resolution: Resolution,
     /// The choices that decide what of the manifests holds.
     pub choices: Choices,
+    /// Where shared libraries will be found, seen from programs, if these are linked to be installed.
+    pub run_path: Option<String>,
     /// The tests to run, in the place of targets to build.
     pub tests: Option<TestRequest>,
 }
@@ -67,6 +71,8 @@ pub struct BuildReport {
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
     /// Each test that was to be run, with its result if it was.
     pub tests: Vec<(TargetId, Option<Tested>)>,
+    /// How each source is compiled, where that was asked for.
+    pub compile_commands: Vec<compdb::Entry>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
     /// The targets that these belong to, by dep hash.
@@ -79,6 +85,8 @@ pub struct BuildReport {
     pub lookups: Option<Arc<Lookups>>,
     /// How long it took.
     pub took: Duration,
+    /// How many targets were left alone because others had failed, though they need none of them.
+    pub untried: usize,
     /// Whether it was ended by a signal.
     pub interrupted: bool,
 }
@@ -199,6 +207,9 @@ pub fn build(
 ) -> Result<BuildReport, EngineError> {
     let started = Instant::now();
     let _heeding = session.processes.heed();
+    let timeline = session.settings.timeline.as_deref();
+    let span = |kind, name: &'static str| timeline.map(|timeline| timeline.span(kind, name));
+    let planning = span(Kind::Plan, "reading manifests");
     let plan = load(&request.loading(&session.settings.environment))?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
@@ -212,6 +223,8 @@ pub fn build(
     let sandbox = request.sandbox.as_ref().map(confined).transpose()?.map(Arc::new);
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
+    drop(planning);
+    let locking = span(Kind::Wait, "locking the build directory");
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
@@ -234,14 +247,22 @@ pub fn build(
     if lock.as_ref().is_some_and(|lock| lock.holder_died) {
         leftovers::remove(&larder);
     }
+    drop(locking);
+    let opening = span(Kind::Examine, "reading what is known");
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
     let cache = Cache::new(session, &plan.workspace, &request.cache);
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(unusable)?;
+    if let Some(run_path) = &request.run_path {
+        // Nobody else has set it.
+        _ = cx.run_path.set(run_path.clone());
+    }
     let wanted = Asked { targets: &asked, tests: &tests, testing: request.tests.as_ref() };
+    drop(opening);
     let result = run(&plan, &wanted, &cx);
+    let saving = span(Kind::Store, "writing what is known");
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
@@ -253,17 +274,23 @@ pub fn build(
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
-    let (built, results) = result?;
+    drop(saving);
+    let (built, results, untried) = result?;
     Ok(BuildReport {
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(results).collect(),
         plan,
+        compile_commands: compdb::entries(
+            &cx,
+            &cx.units.lock().unwrap_or_else(PoisonError::into_inner),
+        ),
         mappings: cx.cache.mappings(),
         owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
         counts: cx.counts(),
         lookups: cx.cache.lookups(),
         took: started.elapsed(),
+        untried,
         interrupted: session.processes.interrupted(),
     })
 }
@@ -279,8 +306,9 @@ fn confined_packages(plan: &Plan) -> sandbox::Packages {
     }
 }
 
-/// The outputs of each target that is up to date, and the result of each test that was run.
-type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<Option<Tested>>);
+/// The outputs of each target that is up to date, the result of each test that was run, and how many targets
+/// were not tried.
+type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<Option<Tested>>, usize);
 
 /// Everything that a build is about.
 struct Asked<'a> {
@@ -300,7 +328,9 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     // Other threads already look at what is there while jobs are still being made; nothing is changed
     // before all of them are.
     let everything = cx.scheduler.run(|| {
+        let planning = cx.timeline().map(|timeline| timeline.span(Kind::Plan, "making jobs"));
         let jobs = make(plan, asked, &order, cx);
+        drop(planning);
         cx.decide(jobs.is_ok());
         let jobs = made.insert(jobs?);
         let everything = [
@@ -329,11 +359,12 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     }
     cx.tell_left();
     cx.close_counts();
-    tell_skipped(plan, &order, &failed, cx);
+    skipped::tell(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let result = |job: Job<Tested>| Some(job.finished()?.ok()?.value.clone());
     let results = tests.into_iter().map(result).collect();
-    Ok((outputs.into_iter().map(built).collect(), results))
+    let untried = skipped::count_untried(plan, &order, &failed, cx);
+    Ok((outputs.into_iter().map(built).collect(), results, untried))
 }
 
 /// The jobs of a build.
@@ -354,8 +385,11 @@ fn make(
 ) -> Result<Jobs, Diagnostics> {
     const ENOUGH_ERRORS: usize = 20;
     let mut maker = Maker::new(plan, cx, asked.targets);
-    for &id in order {
+    for (made, &id) in order.iter().enumerate() {
         maker.make(id);
+        if made % 64 == 63 {
+            cx.report(&Event::Planning { made: made + 1, of: order.len() });
+        }
         if maker.errors.len() > ENOUGH_ERRORS {
             break;
         }
@@ -367,6 +401,7 @@ fn make(
         let testing = Testing::new(&cx.scheduler, options.clone());
         tests.extend(asked.tests.iter().filter_map(|&id| maker.test(id, &testing)));
     }
+    cx.report(&Event::Planning { made: order.len(), of: order.len() });
     if !maker.errors.is_empty() {
         return Err(Diagnostics(maker.errors));
     }
@@ -384,26 +419,4 @@ fn nothing_more<'j, T: Send + Sync + 'static>(
 ) -> Job<()> {
     settle(&cx.scheduler, jobs.into_iter().cloned())
         .map(|_| Ok(Built { value: (), trace: BuildTrace::nil("ended") }))
-}
-
-/// Names the targets that were not tried because something they need failed or is out of date.
-fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) {
-    let failed = |id: TargetId| failed[id.index()];
-    for &id in order.iter().filter(|id| failed(**id)) {
-        let target = plan.target(id);
-        let Some(cause) = target.needs().into_iter().find(|need| failed(*need)) else { continue };
-        let reason = Reason::Needs(plan.target(cause).label.to_string());
-        let status =
-            if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
-        let output = target.file().map_or("", BuildPath::as_str);
-        let ended = Ended {
-            status,
-            log: &[],
-            reason: Some(&reason),
-            error: None,
-            command: None,
-            took: Duration::ZERO,
-        };
-        cx.tell(StepName { target: &target.label, output }, &ended);
-    }
 }

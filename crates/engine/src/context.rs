@@ -1,11 +1,13 @@
 //! The state that every step of one build shares.
 
+mod staging;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -22,6 +24,7 @@ use crate::{
     artifact::{Artifact, Form},
     builds::directory_trace,
     cache::Cache,
+    compdb::Unit,
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     executor::{Executor, ToolPaths},
     grounds::Grounds,
@@ -30,7 +33,10 @@ use crate::{
     search::{Asked, Listings},
     session::Session,
     step::Elided,
+    timeline::{Kind, Running, Timeline},
 };
+
+pub(crate) use self::staging::Staging;
 
 /// The treatment of whatever is out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,6 +63,8 @@ pub struct Options {
     pub old: bool,
     /// Look at the trace file of every target, even where the stat index knows better.
     pub check_traces: bool,
+    /// Note how each source is compiled.
+    pub compile_commands: bool,
 }
 
 /// The state of one build, shared by all its steps.
@@ -101,7 +109,13 @@ pub struct Context {
     links: Mutex<HashMap<RootPath, bool>>,
     /// Steps whose outputs were left in the store: they may be made after all.
     left: Mutex<Vec<Arc<Elided>>>,
+    /// Where shared libraries will be found, seen from programs that are linked to be installed.
+    pub(crate) run_path: OnceLock<String>,
+    /// How sources are compiled, where that is noted.
+    pub(crate) units: Mutex<Vec<Unit>>,
     stopped: AtomicBool,
+    /// The targets of which a step failed.
+    failed: Mutex<HashSet<Box<str>>>,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
 }
@@ -124,7 +138,8 @@ impl Context {
         let larder = root.join(LARDER_DIR);
         let index = StatIndex::open(&root, &larder.join("index"), options.rehash)?;
         let executor = session.executor(sandbox.clone());
-        let scheduler = Scheduler::new(session.pool().clone());
+        let timeline = session.settings.timeline.clone();
+        let scheduler = Scheduler::timed(session.pool().clone(), timeline);
         Ok(Arc::new(Self {
             staging: larder.join("tmp").join(std::process::id().to_string()),
             grounds: Grounds::new(&root, &places),
@@ -147,7 +162,10 @@ impl Context {
             idle: Mutex::default(),
             links: Mutex::default(),
             left: Mutex::default(),
+            run_path: OnceLock::new(),
+            units: Mutex::default(),
             stopped: AtomicBool::new(false),
+            failed: Mutex::default(),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
         }))
@@ -220,6 +238,11 @@ impl Context {
         is_link
     }
 
+    /// Notes how a source is compiled.
+    pub(crate) fn note_unit(&self, unit: Unit) {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner).push(unit);
+    }
+
     /// Counts steps that are going to end.
     pub fn expect(&self, steps: usize) {
         self.expected.fetch_add(steps, Ordering::Relaxed);
@@ -264,13 +287,20 @@ impl Context {
 
     /// Tells how a step ended that is counted already.
     pub(crate) fn tell(&self, step: StepName<'_>, ended: &Ended<'_>) {
-        if ended.status == Status::Failed && !self.options.keep_going {
-            self.stopped.store(true, Ordering::Relaxed);
+        if ended.status == Status::Failed {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.insert(step.target.into());
+            self.stopped.fetch_or(!self.options.keep_going, Ordering::Relaxed);
         }
         let silent = ended.status == Status::Replayed && ended.log.is_empty();
         if !silent || self.reporter.wants_everything() {
             self.reporter.event(&Event::Ended { step, ended, counts: self.counts() });
         }
+    }
+
+    /// Whether a step of this target failed.
+    pub(crate) fn has_failed(&self, target: &str) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(target)
     }
 
     /// Takes note of a step that is counted and whose end is told when the build ends.
@@ -307,6 +337,16 @@ impl Context {
     /// Whether events about steps with nothing to tell are wanted.
     pub(crate) fn wants_everything(&self) -> bool {
         self.reporter.wants_everything()
+    }
+
+    /// What takes note of where the time goes, if anything does.
+    pub(crate) fn timeline(&self) -> Option<&Timeline> {
+        self.session.settings.timeline.as_deref()
+    }
+
+    /// Begins a span of time, where those are noted.
+    pub(crate) fn span(&self, kind: Kind, name: StepName<'_>) -> Option<Running<'_>> {
+        self.timeline().map(|timeline| timeline.span(kind, name.to_string()))
     }
 
     /// The directory that messages name files from.
@@ -359,29 +399,6 @@ impl Context {
             }
             // The outputs of a step are sealed; nothing but a step writes there.
             Form::OutputDirectory => true,
-        }
-    }
-}
-
-/// A directory that is removed with all it holds when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Staging {
-    path: PathBuf,
-    tidy: bool,
-}
-
-impl Staging {
-    /// Where it is, absolute.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // Mostly empty by now; a command may have left files of its own.
-        if fs::remove_dir(&self.path).is_err() {
-            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }

@@ -27,6 +27,13 @@ pub enum Event<'a> {
         /// The process it waits for, when that has said who it is.
         holder: Option<u32>,
     },
+    /// Some targets have become jobs, or all have.
+    Planning {
+        /// How many.
+        made: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// A command starts.
     Started {
         /// The step.
@@ -66,6 +73,13 @@ pub struct StepName<'a> {
     pub target: &'a str,
     /// The first file that it makes, in the build directory.
     pub output: &'a str,
+}
+
+/// The target and the output.
+impl std::fmt::Display for StepName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.target, self.output)
+    }
 }
 
 /// How a step ended.

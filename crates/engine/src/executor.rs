@@ -8,6 +8,7 @@ mod local;
 mod recording;
 mod render;
 mod sandboxed;
+mod shown;
 
 use std::{
     collections::HashMap,
@@ -60,7 +61,7 @@ pub struct Execution {
     pub refusals: Vec<String>,
     /// The time and memory that it used.
     pub cost: Cost,
-    /// The command line as a shell would take it.
+    /// The command line as a shell takes it, from any directory.
     pub command_line: String,
 }
 

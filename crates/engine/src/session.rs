@@ -15,9 +15,11 @@ use crate::{
     cache::{StoreSettings, open_store},
     environment::Environment,
     executor::{Executor, LocalExecutor, SandboxedExecutor},
+    jobserver::{Jobs, Jobserver},
     pool::{Pool, Slots},
     process::Processes,
     sandbox::Sandbox,
+    timeline::Timeline,
 };
 
 /// The settings of a session.
@@ -31,6 +33,10 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The directory that messages name files from, absolute; each build's root package when absent.
     pub here: Option<PathBuf>,
+    /// The jobserver above this process, if there is one.
+    pub jobserver: Option<Arc<Jobserver>>,
+    /// Takes note of where the time goes, if anybody wants to know.
+    pub timeline: Option<Arc<Timeline>>,
 }
 
 /// The things that the builds of one process share: settings, store, executors, and how much may run at once.
@@ -40,6 +46,7 @@ pub struct Session {
     /// The commands that run.
     pub processes: Arc<Processes>,
     pool: Arc<Pool>,
+    jobs: Arc<Jobs>,
     store: OnceLock<Option<Arc<Store>>>,
     /// The executor that runs actions instead of this machine.
     executor: Option<Arc<dyn Executor>>,
@@ -66,7 +73,8 @@ impl Session {
         executor: Option<Arc<dyn Executor>>,
     ) -> Arc<Self> {
         let pool = Pool::new(settings.slots);
-        Arc::new(Self { settings, processes, pool, store: OnceLock::new(), executor })
+        let jobs = Arc::new(Jobs::new(settings.jobserver.clone(), settings.slots.local.max(1)));
+        Arc::new(Self { settings, processes, pool, jobs, store: OnceLock::new(), executor })
     }
 
     /// Returns the pool that all tasks run in.
@@ -93,7 +101,8 @@ impl Session {
             return executor.clone();
         }
         let environment = self.settings.environment.clone();
-        let local = LocalExecutor::new(self.processes.clone(), environment);
+        let local = LocalExecutor::new(self.processes.clone(), environment)
+            .sharing(self.jobs.clone(), self.settings.timeline.clone());
         match sandbox {
             None => Arc::new(local),
             Some(sandbox) => Arc::new(SandboxedExecutor::new(local, sandbox)),

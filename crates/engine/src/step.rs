@@ -19,8 +19,13 @@ mod execute;
 mod record;
 mod restore;
 mod search;
+mod taken;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use larder_project::{
     path::{BuildPath, PathError, RootPath},
@@ -38,9 +43,11 @@ use crate::{
     job::{Built, Failed, Flow, Job},
     pool::Lane,
     reason::Reason,
+    timeline::{self, Kind, StepRun},
 };
 
 pub use self::elided::Elided;
+pub(crate) use self::record::files_below;
 use self::{elided::Ending, examine::Fresh, restore::Restored};
 
 /// How some outputs are made from some inputs.
@@ -225,9 +232,15 @@ impl Step {
         }
         loop {
             state = match state {
-                State::Unexamined => self.examine(cx, inputs),
+                State::Unexamined => {
+                    let _span = cx.span(Kind::Examine, self.name());
+                    self.examine(cx, inputs)
+                }
                 State::UpToDate(mut fresh) => {
                     let (status, took) = (Status::Replayed, started.elapsed());
+                    if let Some(timeline) = cx.timeline() {
+                        timeline.saved(fresh.milliseconds);
+                    }
                     if fresh.on_disk {
                         self.tell(cx, status, &fresh.log, None, took);
                     } else {
@@ -237,7 +250,11 @@ impl Step {
                     return Flow::Ended(Ok(self.built(fresh.artifacts)));
                 }
                 State::OutOfDate(reason) => match cx.may_change() {
-                    Some(true) if cx.cache.lane() == lane => self.ask_cache(cx, inputs, reason),
+                    Some(true) if cx.cache.lane() == lane => {
+                        let kind = if lane == Lane::Fetch { Kind::Fetch } else { Kind::Restore };
+                        let _span = cx.span(kind, self.name());
+                        self.ask_cache(cx, inputs, reason)
+                    }
                     // The answer may have to come from a service, and others can work meanwhile.
                     Some(true) => {
                         let lane = cx.cache.lane();
@@ -257,6 +274,10 @@ impl Step {
                 },
                 State::Restored(mut restored, reason) => {
                     let (status, took) = (Status::Restored, started.elapsed());
+                    self.note_run(cx, inputs, status, took);
+                    if let Some(timeline) = cx.timeline() {
+                        timeline.saved(restored.record.milliseconds);
+                    }
                     let log = restored.record.log;
                     if restored.on_disk {
                         self.tell(cx, status, &log, Some(&reason), took);
@@ -273,6 +294,18 @@ impl Step {
                 State::Due(reason) => return self.make(cx, inputs, Some(reason), lane),
             }
         }
+    }
+
+    /// Takes note of a step that was not up to date, where the time is noted.
+    fn note_run(&self, cx: &Context, inputs: Inputs<'_>, status: Status, took: Duration) {
+        let Some(timeline) = cx.timeline() else { return };
+        timeline.step(StepRun {
+            name: self.name().to_string(),
+            status,
+            took,
+            outputs: self.outputs.iter().map(|it| self.place.build_path(&it.path)).collect(),
+            needs: timeline::paths(inputs.artifacts.iter().chain(&self.prerequisites)),
+        });
     }
 
     fn ask_cache(&self, cx: &Context, inputs: Inputs<'_>, reason: Reason) -> State {

@@ -6,9 +6,12 @@
 mod command;
 mod compile;
 mod config;
+mod exports;
 mod files;
+mod generated;
 mod link;
 mod said;
+mod source_args;
 mod system;
 mod test;
 

@@ -62,6 +62,9 @@ pub enum Command {
     Test(commands::test::Test),
     Why(commands::why::Why),
     Graph(commands::graph::Graph),
+    Install(commands::install::Install),
+    Watch(commands::watch::Watch),
+    Compdb(commands::compdb::Compdb),
     Update(commands::update::Update),
     /// Make keys from all that decides a result, and skip jobs whose result is known
     #[command(subcommand)]

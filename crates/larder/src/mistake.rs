@@ -177,6 +177,7 @@ mod tests {
             resolution: Resolution::default(),
             choices: Default::default(),
             tests: None,
+            run_path: None,
         }
     }
 

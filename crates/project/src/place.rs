@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     manifest::FILE_NAME,
     path::{BuildPath, PackagePath, PathError, PortablePath, RootPath, as_opened, concat},
+    setting::Choices,
 };
 
 /// A package's directories. Paths "from the root" are relative to the root package's directory where
@@ -34,13 +35,20 @@ impl Place {
             inside if inside.is_empty() => inside,
             inside => format!("{inside}/"),
         };
-        let build_prefix = match prefix.is_empty() {
-            true => ".larder/build/".to_owned(),
-            false => format!(".larder/build/@{name}/"),
-        };
         let manifest = RootPath(concat(&[&prefix, FILE_NAME]));
         let (name, directory) = (name.to_owned(), directory.to_owned());
-        Self { name, directory, prefix, build_prefix, manifest }
+        let place = Self { name, directory, prefix, build_prefix: String::new(), manifest };
+        place.built_in(&Choices::default().build_directory())
+    }
+
+    /// The same place of a package that is built in another directory in `.larder`.
+    #[must_use]
+    pub fn built_in(self, directory: &str) -> Self {
+        let build_prefix = match self.prefix.is_empty() {
+            true => format!(".larder/{directory}/"),
+            false => format!(".larder/{directory}/@{}/", self.name),
+        };
+        Self { build_prefix, ..self }
     }
 
     /// The same place of a package whose manifest is at `path`, an absolute one, in another package.
@@ -134,6 +142,11 @@ impl Places {
     /// Returns the root package's directory, absolute.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The directories of all packages, absolute. Build directories are in that of the root.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.places.iter().map(|place| place.directory.as_path())
     }
 
     /// Returns an absolute path as seen from the root.

@@ -130,6 +130,10 @@ pub struct Outputs {
     /// The messages that the build printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogEntry>,
+    /// How long the work took that made them, in milliseconds. Not in mappings files, and not in records of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
 }
 
 impl Outputs {

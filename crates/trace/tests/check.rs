@@ -86,6 +86,7 @@ fn record(disk: &Disk) -> BuildMetadata {
             found: header,
         })),
         log: vec![LogEntry::text(Level::Warning, "careful")],
+        milliseconds: Some(7),
     };
     BuildMetadata { written: MTime(21), ..BuildMetadata::new(&dep("one"), outputs, false) }
 }

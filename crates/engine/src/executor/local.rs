@@ -11,25 +11,44 @@ use std::{
 use larder_project::path::RootPath;
 use rustix::fs::OFlags;
 
-use super::{Bench, ExecuteError, Execution, Executor, render};
+use super::{Bench, ExecuteError, Execution, Executor, render, shown};
 use crate::{
     action::{Action, Discovery, RunsIn},
     depfile,
     environment::Environment,
+    jobserver::{Jobs, Jobserver},
     process::{ProcessError, Processes, ResponseFile, Spec},
     sandbox::{Sandbox, View},
+    timeline::{Kind, Timeline},
 };
+
+/// The variable by which commands find a jobserver.
+const MAKEFLAGS: &str = "MAKEFLAGS";
 
 /// Runs actions as processes of this machine, which see all that the user sees.
 pub struct LocalExecutor {
     processes: Arc<Processes>,
     environment: Arc<Environment>,
+    /// The slots that its commands share with what they run, if they do.
+    jobs: Option<Arc<Jobs>>,
+    timeline: Option<Arc<Timeline>>,
 }
 
 impl LocalExecutor {
     /// Runs actions as some of `processes`, in a minimal part of `environment`.
     pub fn new(processes: Arc<Processes>, environment: Arc<Environment>) -> Self {
-        Self { processes, environment }
+        Self { processes, environment, jobs: None, timeline: None }
+    }
+
+    /// Has each command hold a token of a jobserver, and says so to those that are not tools. Waiting for
+    /// one is noted in `timeline`.
+    #[must_use]
+    pub fn sharing(self, jobs: Arc<Jobs>, timeline: Option<Arc<Timeline>>) -> Self {
+        Self { jobs: Some(jobs), timeline, ..self }
+    }
+
+    fn jobserver(&self) -> Option<&Jobserver> {
+        self.jobs.as_ref()?.get()
     }
 
     /// Returns the process that `action` is here.
@@ -41,7 +60,7 @@ impl LocalExecutor {
                 RunsIn::Package => bench.place.directory.clone(),
                 RunsIn::Scratch => bench.staging.to_owned(),
             },
-            environment: render::environment(action, bench, &self.environment),
+            environment: render::environment(action, bench, &self.environment)?,
             response_file: action
                 .response_file
                 .map(|first| ResponseFile { path: bench.staging.join("arguments.rsp"), first }),
@@ -64,6 +83,12 @@ impl LocalExecutor {
                 fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
             }
         }
+        let token = self.jobserver().map(|jobserver| {
+            let name = format!("a token for {}", bench.target);
+            let _waiting = self.timeline.as_ref().map(|timeline| timeline.span(Kind::Wait, name));
+            jobserver.acquire(|| self.processes.interrupted()).ok_or(ExecuteError::Interrupted)
+        });
+        let _token = token.transpose()?;
         let ended = match self.processes.run(spec, confined) {
             Ok(ended) => ended,
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
@@ -76,14 +101,22 @@ impl LocalExecutor {
             discovered,
             refusals: Vec::new(),
             cost: ended.cost,
-            command_line: spec.to_string(),
+            command_line: shown::command_line(action, bench)?,
         })
     }
 }
 
 impl Executor for LocalExecutor {
     fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError> {
-        let spec = self.spec(action, bench)?;
+        let mut spec = self.spec(action, bench)?;
+        // Tools take no tokens. What the command asks for by itself counts, and what is sandboxed has none.
+        if !bench.flat
+            && !action.environment.contains_key(MAKEFLAGS)
+            && let Some(jobserver) = self.jobserver()
+        {
+            let flags = jobserver.makeflags(&spec.program);
+            spec.environment.push((MAKEFLAGS.to_owned(), flags.into()));
+        }
         self.run(action, bench, &spec, None)
     }
 }

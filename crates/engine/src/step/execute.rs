@@ -19,11 +19,12 @@ use crate::{
     context::Context,
     diagnostics::entries,
     event::{Ended, Event, Status},
-    executor::{Bench, ExecuteError},
+    executor::{Bench, ExecuteError, Execution},
     job::{Built, Failed},
     pool::describe_panic,
     process::Limits,
     reason::Reason,
+    timeline::Kind,
 };
 
 /// The result of doing a step's work.
@@ -37,6 +38,8 @@ pub(super) struct Done {
     pub command_line: Option<String>,
     /// Names of headers that it looked for and that may not be there.
     pub looked_for: Vec<String>,
+    /// How long its command took, in milliseconds.
+    pub milliseconds: Option<u64>,
 }
 
 impl Step {
@@ -76,16 +79,23 @@ impl Step {
             discovered: Vec::new(),
             begun,
             command_line: None,
+            milliseconds: None,
             looked_for: Vec::new(),
         };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
-            self.work(cx, inputs, &bench, &mut done)?;
+            {
+                let _span = cx.span(Kind::Execute, self.name());
+                self.work(cx, inputs, &bench, &mut done)?;
+            }
+            let _span = cx.span(Kind::Record, self.name());
             self.finish(cx, inputs, &bench, &done)
         });
         let result = catch_unwind(work).unwrap_or_else(|panic| {
             Err(ExecuteError::Failed(format!("it panicked: {}", describe_panic(&*panic))))
         });
+        let status = if result.is_ok() { Status::Built } else { Status::Failed };
+        self.note_run(cx, inputs, status, started.elapsed());
         match result {
             Ok(artifacts) => {
                 let ended = Ended {
@@ -167,7 +177,7 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
-        let execution = cx.executor.execute(action, bench)?;
+        let execution = execute(cx, action, bench, done)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
         let success = execution.exit.success();
@@ -250,6 +260,22 @@ impl Step {
             limits: Limits::default(),
         }
     }
+}
+
+/// Has the executor run one of the actions of a step, and adds up what they cost.
+pub(super) fn execute(
+    cx: &Context,
+    action: &Action,
+    bench: &Bench<'_>,
+    done: &mut Done,
+) -> Result<Execution, ExecuteError> {
+    let execution = cx.executor.execute(action, bench)?;
+    let took = u64::try_from(execution.cost.wall.as_millis()).ok();
+    done.milliseconds = took.map(|took| took + done.milliseconds.unwrap_or(0));
+    if let Some(timeline) = cx.timeline() {
+        timeline.cost(&execution.cost);
+    }
+    Ok(execution)
 }
 
 /// Whether `path` is a regular file, and no link to one.

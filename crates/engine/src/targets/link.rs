@@ -1,6 +1,7 @@
 //! Libraries and executables.
 
 use larder_project::{
+    path::BuildPath,
     plan::{self, Declared, Form, Kind, Linked, TargetId},
     workspace::Package,
 };
@@ -16,7 +17,7 @@ use crate::{
     artifact::Artifact,
     builds::{
         Archive, Link, LinkKind, Owner, SearchPath, ToolUse, TracedArgument, build_exe,
-        build_shared_lib, build_static_lib,
+        build_shared_lib, build_static_lib, single,
     },
     job::Built,
     search::LinkArguments,
@@ -108,12 +109,14 @@ impl Maker<'_> {
             }
         }
         self.cxx[id.index()] = cxx;
+        let file = self.to_install(linked, &mut trace_args);
         let known = self.errors.len();
         let link_args = self.said(&package, &linked.link_args);
         let weak_args = self.said(&package, &linked.weak_link_args);
         let of_system = self.uses_for_linking(&package, &linked.system)?;
         let said = || link_args.iter().chain(&of_system.arguments).chain(&weak_args);
         let role = if cxx { Role::Cxx } else { Role::Cc };
+        let exports = self.exports(id, &owner)?;
         let first = self.first_arguments(&package, role);
         let flags = self.flags(&package, self.flags.linking());
         let of_manifest = trace_args.iter().cloned();
@@ -131,6 +134,7 @@ impl Maker<'_> {
         }
         let every = !compiler.linker.dependency_file;
         let arguments = linked.link_args.iter().chain(&linked.weak_link_args);
+        declared.extend(exports.iter().map(|(script, _)| single(script)));
         declared.extend(self.needs_of(package_id, arguments.clone()));
         declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
         declared.extend(self.files_of_flags(package_id, self.flags.linking(), every, &owner));
@@ -146,6 +150,7 @@ impl Maker<'_> {
             link_args: link_args
                 .into_iter()
                 .map(|said| TracedArgument { argument: said.argument, traced: said.traced })
+                .chain(exports.iter().flat_map(|(_, arguments)| arguments.clone()))
                 .collect(),
             last_args: of_system
                 .arguments()
@@ -162,9 +167,31 @@ impl Maker<'_> {
             Form::SharedLibrary => build_shared_lib,
             Form::Executable => build_exe,
         };
-        Some(TargetJob::single(&build(owner, linked.file.clone(), inputs, after.as_ref(), link)))
+        Some(TargetJob::single(&build(owner, file, inputs, after.as_ref(), link)))
     }
 }
+
+impl Maker<'_> {
+    /// The file that is linked, with its run paths. What is linked to be installed and would not find its
+    /// libraries there is another file.
+    fn to_install(&self, linked: &Linked, run_paths: &mut Vec<String>) -> BuildPath {
+        let Some(way) = self.cx.run_path.get() else { return linked.file.clone() };
+        let wanted = match linked.form {
+            Form::Executable => run_path_option(&format!("/{way}")),
+            // Libraries are beside each other.
+            Form::SharedLibrary => run_path_option(""),
+        };
+        if run_paths.is_empty() || *run_paths == [wanted.clone()] {
+            return linked.file.clone();
+        }
+        *run_paths = vec![wanted];
+        let path = BuildPath::new(&format!("{INSTALLED}/{}", linked.file));
+        path.unwrap_or_else(|_| linked.file.clone())
+    }
+}
+
+/// The directory in the build directory of what is linked to be installed.
+const INSTALLED: &str = ".install";
 
 /// Where a linker looks for libraries, besides its own directories.
 fn search_path(arguments: &[String]) -> SearchPath {
@@ -184,6 +211,10 @@ fn run_path(package: &Package, library: &Package) -> String {
         (false, true) => "/..".to_owned(),
         (false, false) => format!("/../@{name}"),
     };
+    run_path_option(&way)
+}
+
+fn run_path_option(way: &str) -> String {
     let origin = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
     format!("-Wl,-rpath,{origin}{way}")
 }

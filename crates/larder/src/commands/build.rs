@@ -10,6 +10,7 @@ use larder_engine::{
     artifact::Form,
     build::{self, BuildReport, BuildRequest},
     cache::CacheOptions,
+    compdb,
     context::{Mode, Options},
     event::Reporter,
     lookups::ServiceCounts,
@@ -21,7 +22,7 @@ use serde_json::json;
 
 use super::{
     App, here,
-    showing::{Showing, describe_diagnostics},
+    showing::{Showing, count, describe_diagnostics},
 };
 use crate::{
     choices::ChoiceArgs,
@@ -211,6 +212,7 @@ pub fn request(
             rehash: options.rehash,
             old: options.old,
             check_traces: app.global.verbose > 0,
+            compile_commands: false,
         },
         cache: CacheOptions {
             off: options.no_cache,
@@ -225,6 +227,7 @@ pub fn request(
         resolution: app.resolution.clone(),
         choices: options.choices.choices(),
         tests: None,
+        run_path: None,
     }
 }
 
@@ -237,11 +240,17 @@ pub fn run(
     let ui = &app.ui;
     ui.show(Shown { explain: options.explain, log_level: options.log_level.map(Level::from) });
     app.ends_commands()?;
-    let session = app.session(options.jobs);
+    let timeline = options.showing.timeline(app);
+    let session = app.timed_session(options.jobs, timeline.clone());
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.clear();
     let report = built?;
+    if !report.interrupted
+        && let Err(error) = compdb::keep_current(&session, request)
+    {
+        ui.note(Level::Warning, &error.to_string());
+    }
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
@@ -266,6 +275,9 @@ pub fn run(
         ));
     }
     options.showing.tell_diagnostics(app, &report, exit)?;
+    if let Some(timeline) = &timeline {
+        options.showing.tell_time(app, &report, timeline)?;
+    }
     Ok((report, exit))
 }
 
@@ -312,6 +324,13 @@ pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     };
     let found = describe_diagnostics(app.ui.tally.counts());
     app.ui.status(&format!("{what} in {}{found}", seconds(report.took)));
+    if report.untried > 0 && !report.interrupted {
+        let targets = count(report.untried, "target");
+        let were = if report.untried == 1 { "was" } else { "were" };
+        app.ui.status(&format!(
+            "{targets} {were} not tried; -k goes on with what does not need what failed"
+        ));
+    }
     if app.global.verbose > 0 {
         services.iter().for_each(|counts| app.ui.status(&describe_service(counts)));
     }

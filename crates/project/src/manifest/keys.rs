@@ -2,10 +2,9 @@
 
 use super::{
     Input, Linking, Template, arguments,
-    condition::Condition,
+    condition::{Condition, Names},
     flags::{self, Flags},
     linking,
-    options::Options,
 };
 use crate::{diagnostic::Located, table::Fields};
 
@@ -31,6 +30,10 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
+    /// Compiler arguments of single sources, traced; they come after all others.
+    pub source_args: Vec<SourceArgs>,
+    /// The compiler arguments, traced or not, that have placeholders or doubled braces in them.
+    pub filled_args: Vec<Located<Template>>,
     /// Arguments for the linker, and libraries of the system.
     pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
@@ -48,9 +51,20 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
+        self.source_args.extend(later.source_args);
+        self.filled_args.extend(later.filled_args);
         self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
+}
+
+/// An entry of `source-args`.
+#[derive(Debug, Clone)]
+pub struct SourceArgs {
+    /// A glob of sources, or `{build}/PATH` for one that a command makes.
+    pub pattern: Located<String>,
+    /// The compiler's arguments for these.
+    pub arguments: Vec<Located<String>>,
 }
 
 /// What one table says.
@@ -63,7 +77,8 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 11] = [
+const OF_TARGETS: [&str; 14] = [
+    "source-args",
     "name",
     "kind",
     "sources",
@@ -72,20 +87,51 @@ const OF_TARGETS: [&str; 11] = [
     "libraries",
     "system",
     "headers",
+    "soversion",
+    "exports",
     "public-defines",
     "test",
     "test-args",
 ];
 
 impl Keys {
+    /// What arguments for the compiler and for the linker come to.
+    pub(super) fn of_arguments(compile: &[&str], link: &[&str]) -> Self {
+        let link_args = unplaced(link)
+            .into_iter()
+            .map(|text| Located { value: Template::parse(&text), span: text.span });
+        let linking = Linking { link_args: link_args.collect(), ..Linking::default() };
+        let lists = Lists { linking, ..Lists::default() };
+        Self { lists, flags: Flags::of_arguments(unplaced(compile)) }
+    }
+
+    /// Leaves out the directories and whatever names targets, which are those of one package.
+    pub(super) fn for_any_package(mut self) -> Self {
+        let plain = |argument: &Located<Template>| argument.as_literal().is_some();
+        self.lists.linking.link_args.retain(plain);
+        self.lists.linking.private_link_args.retain(plain);
+        self.lists.linking.weak_link_args.retain(plain);
+        self.lists.filled_args.retain(plain);
+        let is_plain =
+            |argument: &Located<String>| Template::parse(argument).as_literal().is_some();
+        self.lists.weak_args.retain(is_plain);
+        self.flags.retain(is_plain);
+        self.lists.includes.clear();
+        self.lists.private_includes.clear();
+        self.lists.system_includes.clear();
+        self
+    }
+
     /// Takes the keys that may stand in `[defaults]` and in everything that inherits from it.
     pub(super) fn common(fields: &mut Fields<'_, '_>) -> Self {
         let flags = Flags::decode(fields);
+        let weak_args = fields.strings("weak-args").unwrap_or_default();
         let lists = Lists {
             includes: fields.templates("includes"),
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
-            weak_args: fields.strings("weak-args").unwrap_or_default(),
+            filled_args: flags.as_written().chain(&weak_args).filter_map(to_fill).collect(),
+            weak_args,
             linking: Linking::common(fields),
             ..Lists::default()
         };
@@ -101,7 +147,10 @@ impl Keys {
         let system = linking::modules(fields);
         let mut keys = Self::common(fields);
         keys.lists.linking.system = system;
-        keys.lists = Lists { sources, exclude, inputs, libraries, ..keys.lists };
+        let source_args = fields.table("source-args").map(source_args).unwrap_or_default();
+        let of_sources = source_args.iter().flat_map(|entry| &entry.arguments);
+        keys.lists.filled_args.extend(of_sources.filter_map(to_fill));
+        keys.lists = Lists { sources, exclude, inputs, libraries, source_args, ..keys.lists };
         keys
     }
 
@@ -137,6 +186,25 @@ impl Keys {
     }
 }
 
+/// The key `source-args`, in the order of the manifest.
+fn source_args(mut fields: Fields<'_, '_>) -> Vec<SourceArgs> {
+    let mut found = Vec::new();
+    for (pattern, value) in std::mem::take(&mut fields.entries) {
+        let span = pattern.span();
+        let pattern = Located { value: pattern.into_inner().into_owned(), span };
+        let Some(arguments) = fields.expect_strings(value) else { continue };
+        arguments::check(&mut fields, &arguments);
+        found.push(SourceArgs { pattern, arguments });
+    }
+    found.sort_by_key(|entry| entry.pattern.span.start);
+    found
+}
+
+/// Texts that stand in no manifest.
+fn unplaced(texts: &[&str]) -> Vec<Located<String>> {
+    texts.iter().map(|text| Located { value: (*text).to_owned(), span: 0..0 }).collect()
+}
+
 /// What a table says, and what it says besides where conditions hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cases {
@@ -149,7 +217,7 @@ impl Cases {
     pub fn decode(
         always: Keys,
         fields: &mut Fields<'_, '_>,
-        options: &Options,
+        names: &Names<'_>,
         keys: impl Fn(&mut Fields<'_, '_>) -> Keys,
     ) -> Self {
         let what = format!("a case of {}", fields.what);
@@ -160,7 +228,7 @@ impl Cases {
                 let help = "add when = { os = \"linux\" }".to_owned();
                 case.errors.push(case.span.clone(), message, Some(help));
             }
-            let when = Condition::when(&mut case, options);
+            let when = Condition::when(&mut case, names);
             let keys = keys(&mut case);
             case.finish();
             when.map(|when| (when, keys))
@@ -183,11 +251,18 @@ impl Cases {
     }
 }
 
+/// An argument as a template, where it does not stand for itself.
+fn to_fill(argument: &Located<String>) -> Option<Located<Template>> {
+    let value = Template::parse(argument);
+    let stands_for_itself = value.as_literal() == Some(argument.as_str());
+    (!stands_for_itself).then(|| Located { value, span: argument.span.clone() })
+}
+
 /// `[defaults]`
-pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
+pub(super) fn defaults(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Cases {
     let keys = Keys::common(&mut fields);
     refuse_of_targets(&mut fields);
-    let cases = Cases::decode(keys, &mut fields, options, |case| {
+    let cases = Cases::decode(keys, &mut fields, names, |case| {
         refuse_of_targets(case);
         Keys::common(case)
     });
@@ -196,7 +271,7 @@ pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
 }
 
 /// Says of each key that belongs to one target that it does.
-fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
+pub(super) fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
     for key in OF_TARGETS {
         if let Some(value) = fields.entries.remove(key) {
             let message = format!("`{key}` cannot stand in {}", fields.what);

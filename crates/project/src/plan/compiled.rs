@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Argument, BuiltIn, Input, Language, Made, PackageId, Part, TargetId};
 use crate::{
     diagnostic::Located,
-    manifest::Arguments,
     manifest::Module,
+    manifest::{Arguments, SourceArgs},
     path::{BuildPath, PackagePath, concat},
 };
 
@@ -35,8 +35,12 @@ pub struct Objects {
     pub weak_args: Vec<Located<String>>,
     /// Compiler arguments that are traced, with the macros that its libraries define for it.
     pub arguments: Arguments,
+    /// Arguments of single sources, after these.
+    pub source_args: Vec<SourceArgs>,
     /// Libraries of the system that its own sources and the libraries that it links with use, each once.
     pub system: Vec<SystemLibrary>,
+    /// The arguments among these that have placeholders in them, by what is written.
+    pub filled_args: Vec<ToolArgument>,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
 }
@@ -55,6 +59,20 @@ pub enum Source {
         made: Made,
         /// Its language, by its extension.
         language: Language,
+    },
+    /// An object that a command makes. It is linked as it is.
+    Object {
+        /// The command and which of its outputs.
+        made: Made,
+    },
+    /// Sources in a directory that a command makes.
+    Directory {
+        /// The command and which of its outputs.
+        made: Made,
+        /// Which of the files in it: a glob that starts there.
+        pattern: String,
+        /// The language of all of them, where the pattern tells it.
+        language: Option<Language>,
     },
 }
 
@@ -183,6 +201,18 @@ pub struct Test {
     pub loads: Vec<TargetId>,
 }
 
+impl Source {
+    /// What a command makes of it, if one does.
+    pub fn made(&self) -> Option<Made> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Output { made, .. } | Self::Object { made } | Self::Directory { made, .. } => {
+                Some(*made)
+            }
+        }
+    }
+}
+
 impl Objects {
     /// No objects, in `directory`.
     pub(super) fn none(directory: BuildPath) -> Self {
@@ -196,7 +226,9 @@ impl Objects {
             reads: Vec::new(),
             weak_args: Vec::new(),
             arguments: Arguments::default(),
+            source_args: Vec::new(),
             system: Vec::new(),
+            filled_args: Vec::new(),
             position_independent: false,
         }
     }

@@ -1,6 +1,9 @@
 //! The list of targets, with nothing resolved yet.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use super::{
     Archive, Command, Config, Declared, Form, Headers, Kind, Linked, Objects, PackageId, Plan,
@@ -131,7 +134,11 @@ fn unconnected(
             Kind::Archive(Archive { file, objects, libraries: Vec::new() })
         }
         (Some(Facet::Shared), _) => {
-            linked(Form::SharedLibrary, format!("lib{name}{}", std::env::consts::DLL_SUFFIX))
+            let version = match declared {
+                Declared::Library(index) => &package.manifest.libraries[index].shared.version,
+                _ => &None,
+            };
+            linked(Form::SharedLibrary, shared_file(name, version.as_deref()))
         }
         (Some(Facet::Exe), _) => linked(Form::Executable, name.to_owned()),
         (None, Declared::Command(index)) => {
@@ -152,6 +159,16 @@ fn unconnected(
     }
 }
 
+/// The file name of a shared library. Its version comes where the system has it.
+fn shared_file(name: &str, version: Option<&str>) -> String {
+    let suffix = std::env::consts::DLL_SUFFIX;
+    match version {
+        None => format!("lib{name}{suffix}"),
+        Some(version) if suffix == ".so" => format!("lib{name}{suffix}.{version}"),
+        Some(version) => format!("lib{name}.{version}{suffix}"),
+    }
+}
+
 pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Command {
     let written = |word: &Located<crate::manifest::Template>| Located {
         value: word.text.clone(),
@@ -164,7 +181,7 @@ pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Comman
         arguments: Vec::new(),
         run: declared.run.iter().map(written).collect(),
         loads: Vec::new(),
-        env: declared.env.clone(),
+        env: BTreeMap::new(),
         pass_env: declared.pass_env.clone(),
         tools: declared.tools.clone(),
         system_files: declared.system_files.clone(),

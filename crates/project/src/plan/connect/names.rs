@@ -7,8 +7,7 @@ use crate::{
     name::TargetName,
     plan::{
         Argument, BuiltIn, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind,
-        Language, Made, PackageId, Part, Plan, Program, Source, SystemLibrary, TargetId,
-        ToolArgument,
+        Made, PackageId, Part, Plan, Program, Setting, SystemLibrary, TargetId, ToolArgument,
     },
 };
 
@@ -20,9 +19,9 @@ pub(super) struct Names<'p> {
     pub errors: &'p mut Vec<Diagnostic>,
 }
 
-type Checked<T> = Result<T, Box<Diagnostic>>;
+pub(super) type Checked<T> = Result<T, Box<Diagnostic>>;
 
-fn wrong<T>(message: String, help: &str) -> Checked<T> {
+pub(super) fn wrong<T>(message: String, help: &str) -> Checked<T> {
     Err(Box::new(Diagnostic::new(message).help(help)))
 }
 
@@ -48,7 +47,8 @@ impl Names<'_> {
             includes: self.directories(&lists.includes),
             private_includes: self.directories(&lists.private_includes),
             system_includes: self.directories(&lists.system_includes),
-            inputs: lists.inputs.iter().flat_map(|input| self.input(input, false)).collect(),
+            inputs: lists.inputs.iter().flat_map(|input| self.input(input, false, &[])).collect(),
+            filled_args: self.tool_arguments(&lists.filled_args),
             link_args: self.tool_arguments(&lists.linking.link_args),
             private_link_args: self.tool_arguments(&lists.linking.private_link_args),
             weak_link_args: self.tool_arguments(&lists.linking.weak_link_args),
@@ -87,6 +87,18 @@ impl Names<'_> {
         arguments
     }
 
+    /// The linker's arguments for a version script.
+    pub fn version_script(&mut self, script: &Located<Template>) -> Vec<ToolArgument> {
+        // Not `-Wl,…`, where a comma in the path would end it.
+        let option = "--version-script=";
+        let mut named = script.value.clone();
+        named.text.insert_str(0, option);
+        named.pieces.insert(0, Piece::Literal(option.to_owned()));
+        let through = Template::parse("-Xlinker");
+        let located = |value| Located { value, span: script.span.clone() };
+        self.tool_arguments(&[located(through), located(named)])
+    }
+
     fn system(&self, modules: &[Located<Module>]) -> Vec<SystemLibrary> {
         let modules = modules.iter();
         modules
@@ -96,8 +108,15 @@ impl Names<'_> {
 
     /// Everything that a command names.
     pub fn command(&mut self, declared: &manifest::Command, command: &mut Command) {
-        command.inputs =
-            declared.inputs.iter().flat_map(|input| self.input(input, declared.text)).collect();
+        command.inputs = declared
+            .inputs
+            .iter()
+            .flat_map(|input| self.input(input, declared.text, &declared.exclude))
+            .collect();
+        for (name, value) in &declared.env {
+            let setting = Setting { text: value.text.clone(), value: self.argument(value) };
+            command.env.insert(name.clone(), setting);
+        }
         // A manifest without a program is refused before.
         if let [program, arguments @ ..] = &declared.run[..] {
             let found = self.program(program);
@@ -133,7 +152,7 @@ impl Names<'_> {
     }
 
     /// The targets that a placeholder names.
-    fn targets(&self, hole: &str) -> Checked<Vec<TargetId>> {
+    pub(super) fn targets(&self, hole: &str) -> Checked<Vec<TargetId>> {
         let name: Result<TargetName, _> = hole.parse().map_err(Diagnostic::new);
         name.and_then(|name| self.plan.resolve(self.package, &name)).map_err(|mut diagnostic| {
             let braces = format!("for the braces themselves, write {{{{{hole}}}}}");
@@ -145,16 +164,24 @@ impl Names<'_> {
         })
     }
 
-    fn made(&self, path: &str) -> Checked<Made> {
+    pub(super) fn made(&self, path: &str) -> Checked<Made> {
         self.plan.maker_of(self.package, path).map_err(Box::new)
     }
 
     /// An entry of `inputs`.
-    pub fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
+    pub fn input(
+        &mut self,
+        input: &manifest::Input,
+        all_text: bool,
+        exclude: &[Located<String>],
+    ) -> Vec<Input> {
         let found = self.files(&input.path);
         let files = self.keep(found, &input.path).unwrap_or_default();
         let (package, text) = (self.package, input.text || all_text);
-        let input = |files| Input { package, files, text, span: input.path.span.clone() };
+        let span = &input.path.span;
+        let exclude = exclude.to_vec();
+        let input =
+            |files| Input { package, files, exclude: exclude.clone(), text, span: span.clone() };
         files.into_iter().map(input).collect()
     }
 
@@ -169,7 +196,7 @@ impl Names<'_> {
     }
 
     /// The placeholder of a text that is nothing else; it must be one that names targets.
-    fn target_hole<'t>(&self, template: &'t Template) -> Checked<Option<&'t str>> {
+    pub(super) fn target_hole<'t>(&self, template: &'t Template) -> Checked<Option<&'t str>> {
         match template.as_hole() {
             Some(hole) if BuiltIn::named(hole).is_some() => {
                 let help = "write {TARGET} for the outputs of a target, or {build}/PATH for one of its outputs";
@@ -180,7 +207,7 @@ impl Names<'_> {
     }
 
     /// A text that may have no placeholder, except as a whole.
-    fn literal(&self, template: &Template) -> Checked<String> {
+    pub(super) fn literal(&self, template: &Template) -> Checked<String> {
         if let Some(literal) = template.as_literal() {
             return Ok(literal.to_owned());
         }
@@ -189,33 +216,6 @@ impl Names<'_> {
         }
         let help = "write a path or pattern in the package, {TARGET} for what a target makes, or {build}/PATH for one of its outputs";
         wrong(format!("`{}` mixes a path and a placeholder", template.text), help)
-    }
-
-    /// An entry of `sources`.
-    fn sources(&self, template: &Template) -> Checked<Vec<Source>> {
-        let text = &template.text;
-        let makes_none = || format!("`{text}` makes no sources");
-        let chosen = if let Some(path) = template.as_built() {
-            let made = self.made(path)?;
-            vec![(made.target, Some(made.position))]
-        } else if let Some(hole) = self.target_hole(template)? {
-            self.targets(hole)?.into_iter().map(|id| (id, None)).collect()
-        } else {
-            return Ok(vec![Source::Files { pattern: self.literal(template)? }]);
-        };
-        let mut found = Vec::new();
-        for (target, only) in chosen {
-            let Kind::Command(command) = &self.plan.target(target).kind else {
-                return wrong(makes_none(), "sources are generated by [[command]] targets");
-            };
-            for (position, output) in command.outputs.iter().enumerate() {
-                let chosen = !output.directory && only.is_none_or(|only| only == position);
-                if let Some(language) = Language::of(output.path.as_str()).filter(|_| chosen) {
-                    found.push(Source::Output { made: Made { target, position }, language });
-                }
-            }
-        }
-        if found.is_empty() { wrong(makes_none(), Language::EXTENSIONS) } else { Ok(found) }
     }
 
     /// An entry of `includes` and its like.
@@ -320,8 +320,9 @@ impl Names<'_> {
             None => text.to_owned(),
         };
         let name: TargetName = name.parse().map_err(|error: String| Diagnostic::new(error))?;
+        let absent = &self.plan.package(self.package).manifest.absent;
         let ids = self.plan.resolve(self.package, &name).map_err(|diagnostic| {
-            match text.contains('/') {
+            match text.contains('/') || absent.contains_key(text) {
                 true => diagnostic,
                 false => of_system(diagnostic, text),
             }
