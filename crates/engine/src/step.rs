@@ -19,6 +19,7 @@ mod execute;
 mod record;
 mod restore;
 mod search;
+mod taken;
 
 use std::{
     path::PathBuf,
