@@ -52,6 +52,8 @@ enum Content {
     /// That of a file.
     File(PathBuf),
     Text(String),
+    /// A symbolic link to a file beside it.
+    Link(String),
 }
 
 /// Why something was not installed.
@@ -179,6 +181,10 @@ pub fn put(files: &[Installed], layout: &Layout) -> Result<(), InstallError> {
             Content::File(from) => {
                 fs::read(from).map_err(|source| InstallError::Io { path: from.clone(), source })?
             }
+            Content::Link(to) => {
+                link(&path, to).map_err(failed)?;
+                continue;
+            }
         };
         let mode = if file.executable { 0o755 } else { 0o644 };
         if !is_there(&path, &content, mode) {
@@ -190,6 +196,19 @@ pub fn put(files: &[Installed], layout: &Layout) -> Result<(), InstallError> {
         }
     }
     Ok(())
+}
+
+/// Puts a symbolic link in place, unless it is there already.
+fn link(path: &Path, to: &str) -> io::Result<()> {
+    if fs::read_link(path).is_ok_and(|there| there == Path::new(to)) {
+        return Ok(());
+    }
+    let directory = path.parent().unwrap_or(path);
+    fs::create_dir_all(directory)?;
+    let place = tempfile::tempdir_in(directory)?;
+    let new = place.path().join("link");
+    std::os::unix::fs::symlink(to, &new)?;
+    fs::rename(new, path)
 }
 
 fn is_there(path: &Path, content: &[u8], mode: u32) -> bool {

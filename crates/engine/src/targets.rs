@@ -77,7 +77,10 @@ impl<'a> Maker<'a> {
     /// For the targets of `plan`, of which `asked` were asked for.
     pub fn new(plan: &'a Plan, cx: &'a Arc<Context>, asked: &[TargetId]) -> Self {
         let mut is_asked = vec![false; plan.targets.len()];
-        asked.iter().for_each(|id| is_asked[id.index()] = true);
+        // Whoever asks for a program is going to run it, and then it loads its libraries.
+        for id in asked.iter().chain(&plan.loaded_by(asked)) {
+            is_asked[id.index()] = true;
+        }
         let environment = (*cx.session.settings.environment).clone();
         let mut errors = Vec::new();
         let flags = Arc::new(Flags::of(&environment).unwrap_or_else(|wrong| {

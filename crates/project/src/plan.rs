@@ -26,6 +26,7 @@ use std::{collections::HashMap, sync::Arc};
 pub use command::*;
 pub use compiled::*;
 pub use config::Config;
+pub use declare::shared_file;
 pub use language::Language;
 pub use target::*;
 

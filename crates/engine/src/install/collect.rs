@@ -8,7 +8,7 @@ use std::{
 
 use larder_project::{
     manifest::Module,
-    plan::{PackageId, Plan, TargetId},
+    plan::{PackageId, Plan, TargetId, shared_file},
 };
 
 use super::{
@@ -58,7 +58,7 @@ impl Files {
             Some(known) if *known != new && !new.is_like(known) => {
                 let shown = |file: &Installed| match &file.content {
                     Content::File(from) => from.clone(),
-                    Content::Text(_) => file.path.clone(),
+                    Content::Text(_) | Content::Link(_) => file.path.clone(),
                 };
                 Err(InstallError::Twice { one: shown(known), other: shown(&new), path })
             }
@@ -70,8 +70,12 @@ impl Files {
     }
 
     fn text(&mut self, path: PathBuf, text: String) {
-        let file =
-            Installed { path: path.clone(), executable: false, content: Content::Text(text) };
+        self.own(path, Content::Text(text));
+    }
+
+    /// Adds a file of larder's own making.
+    fn own(&mut self, path: PathBuf, content: Content) {
+        let file = Installed { path: path.clone(), executable: false, content };
         self.0.insert(path, file);
     }
 }
@@ -82,6 +86,7 @@ impl Installed {
         let read = |content: &Content| match content {
             Content::File(path) => fs::read(path).ok(),
             Content::Text(text) => Some(text.clone().into_bytes()),
+            Content::Link(_) => None,
         };
         read(&self.content).is_some_and(|own| read(&other.content) == Some(own))
     }
@@ -112,6 +117,12 @@ pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, In
         match is_shared(target) {
             true => offered.shared = name,
             false => offered.archive = name,
+        }
+        // By this name linkers find it; programs look for the one with its version.
+        let unversioned = shared_file(&target.name, None);
+        if let Some(name) = offered.shared.as_ref().filter(|name| **name != unversioned) {
+            let path = Path::new(&layout.libraries).join(unversioned);
+            files.own(path, Content::Link(name.clone()));
         }
     }
     for library in libraries.keys() {

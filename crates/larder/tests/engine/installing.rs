@@ -245,3 +245,23 @@ fn what_cannot_be_installed_is_said() {
     install(&[]).ends_with(1);
     assert!(!prefix.exists());
 }
+
+#[test]
+fn a_library_with_a_version_is_found_by_both_its_names() {
+    let project = Project::new(
+        "[[library]]\nname = \"l\"\nkind = [\"shared\"]\nsoversion = \"3\"\nsources = [\"l.c\"]\nincludes = [\"include\"]\n",
+    );
+    project.file("l.c", "int l(void) { return 42; }\n").file("include/l.h", "int l(void);\n");
+    project.file("user.c", "#include <l.h>\nint main(void) { return l() - 42; }\n");
+    let prefix = project.path("prefix");
+    let install = ["install", "--prefix", prefix.to_str().unwrap()];
+    for _ in 0..2 {
+        project.larder(&install).ok();
+        assert_eq!(fs::read_link(prefix.join("lib/libl.so")).unwrap(), Path::new("libl.so.3"));
+    }
+    let user = project.path("user");
+    let mut cc = Command::new("cc");
+    cc.arg(project.path("user.c")).arg("-o").arg(&user).arg("-I").arg(prefix.join("include"));
+    ends_with(cc.arg("-L").arg(prefix.join("lib")).arg("-ll"), 0);
+    ends_with(Command::new(&user).env("LD_LIBRARY_PATH", prefix.join("lib")), 0);
+}

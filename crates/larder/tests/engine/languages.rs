@@ -316,7 +316,7 @@ fn commands_see_a_small_environment() {
         .filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         .collect();
     names.sort();
-    assert_eq!(names, ["HOME", "LC_ALL", "PATH", "TMPDIR", "VISIBLE"]);
+    assert_eq!(names, ["HOME", "LC_ALL", "MAKEFLAGS", "PATH", "TMPDIR", "VISIBLE"]);
 }
 
 #[test]

@@ -135,6 +135,19 @@ fn run_needs_no_name_where_there_is_one_executable() {
 }
 
 #[test]
+fn run_brings_the_libraries_that_the_program_loads() {
+    let project = Project::cached(
+        "[[library]]\nname = \"l\"\nkind = [\"shared\"]\nsources = [\"l.c\"]\n\
+         [[executable]]\nname = \"x\"\nsources = [\"x.c\"]\nlibraries = [\"l\"]\n",
+    );
+    project.file("l.c", "int l(void) { return 42; }\n");
+    project.file("x.c", "int l(void);\nint main(void) { return l(); }\n");
+    project.larder(&["run", "x"]).ends_with(42);
+    fs::remove_dir_all(project.path(".larder")).unwrap();
+    project.larder(&["run", "x"]).ends_with(42);
+}
+
+#[test]
 fn test_runs_tests() {
     let project = Project::new(
         r#"

@@ -88,31 +88,41 @@ pub fn repository_of(
         entries.iter().find(|(known, _)| *known == key).map(|(_, url)| *url)
     });
     let url = url.ok_or_else(|| wrong(name, path, ".gitmodules does not name its repository"))?;
-    let whole = resolved(parent.url(), url);
+    let whole = resolved(parent.url(), url)
+        .ok_or_else(|| wrong(name, path, &format!("`{url}` leads out of {}", parent.url())))?;
     // Whatever is relative still is nothing that a repository may say.
     Repository::parse(&whole, Path::new("/nowhere"))
         .map_err(|error| wrong(name, path, &error.to_string()))
 }
 
-/// `url` as it is meant in the repository at `parent`: `./` and `../` count from there.
-fn resolved(parent: &str, url: &str) -> String {
+/// `url` as it is meant in the repository at `parent`: `./` and `../` count from there. None where they
+/// lead out of its host or its file system.
+fn resolved(parent: &str, url: &str) -> Option<String> {
     if !url.starts_with("./") && !url.starts_with("../") {
-        return url.to_owned();
+        return Some(url.to_owned());
     }
-    let (mut base, mut rest, mut joint) = (parent.trim_end_matches('/'), url, "/");
+    let start = match (parent.find("://"), parent.find(':')) {
+        (Some(scheme), _) => {
+            let host = scheme + "://".len();
+            parent[host..].find('/').map_or(parent.len(), |at| host + at)
+        }
+        // `git@host:path`
+        (None, Some(at)) => at + 1,
+        (None, None) => 0,
+    };
+    let (root, path) = parent.split_at(start);
+    let lead = if path.starts_with('/') { "/" } else { "" };
+    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let mut rest = url;
     loop {
         if let Some(below) = rest.strip_prefix("./") {
             rest = below;
         } else if let Some(above) = rest.strip_prefix("../") {
             rest = above;
-            let (shorter, with) = match (base.rfind('/'), base.rfind(':')) {
-                (Some(at), _) => (&base[..at], "/"),
-                (None, Some(at)) => (&base[..at], ":"),
-                (None, None) => ("", ""),
-            };
-            (base, joint) = (shorter, with);
+            parts.pop()?;
         } else {
-            return format!("{base}{joint}{rest}");
+            parts.push(rest);
+            return Some(format!("{root}{lead}{}", parts.join("/")));
         }
     }
 }
@@ -137,12 +147,15 @@ mod tests {
             ("file:///srv/b", "../c", "file:///srv/c"),
             ("/srv/b", "https://a.org/c", "https://a.org/c"),
         ] {
-            assert_eq!(resolved(parent, url), whole, "{parent} {url}");
+            assert_eq!(resolved(parent, url).as_deref(), Some(whole), "{parent} {url}");
         }
-        // More steps than there are lead to nothing that could be fetched.
-        for url in ["../../../../c", "../../../../../c", "../../../../../../c"] {
-            let whole = resolved("https://a.org/b", url);
-            assert!(Repository::parse(&whole, Path::new("/nowhere")).is_err(), "{whole}");
+        for (parent, url) in [
+            ("https://a.org/b", "../../c"),
+            ("https://a.org/b", "../../../../c"),
+            ("git@a.org:b", "../../c"),
+            ("/srv", "../../c"),
+        ] {
+            assert_eq!(resolved(parent, url), None, "{parent} {url}");
         }
     }
 }

@@ -304,8 +304,9 @@ impl Plan {
         }
     }
 
-    /// The shared libraries that executables and shared libraries among `named` load, transitively.
-    fn loaded_by(&self, named: &[TargetId]) -> Vec<TargetId> {
+    /// Returns the shared libraries that executables and shared libraries among `named` load,
+    /// transitively, each once.
+    pub fn loaded_by(&self, named: &[TargetId]) -> Vec<TargetId> {
         let loaded = named.iter().flat_map(|&id| match &self.target(id).kind {
             Kind::Linked(linked) => &linked.libraries[..],
             _ => &[],

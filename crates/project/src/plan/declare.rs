@@ -159,8 +159,8 @@ fn unconnected(
     }
 }
 
-/// The file name of a shared library. Its version comes where the system has it.
-fn shared_file(name: &str, version: Option<&str>) -> String {
+/// Returns the file name of a shared library. Its version comes where the system has it.
+pub fn shared_file(name: &str, version: Option<&str>) -> String {
     let suffix = std::env::consts::DLL_SUFFIX;
     match version {
         None => format!("lib{name}{suffix}"),
