@@ -51,6 +51,8 @@ pub struct Options {
     pub mode: Mode,
     /// Whether a failure leaves the rest going (`-k`).
     pub keep_going: bool,
+    /// How many failures do; any number, when absent.
+    pub failures: Option<usize>,
     /// Trust no saved hash.
     pub rehash: bool,
     /// An output newer than its inputs counts as up to date.
@@ -264,9 +266,17 @@ impl Context {
         self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
     }
 
+    /// Counts and tells that a step which was expected failed before it began.
+    pub(crate) fn failed(&self, step: StepName<'_>, error: &str) {
+        let (status, error, took) = (Status::Failed, Some(error), Duration::ZERO);
+        self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
+    }
+
     /// Tells how a step ended that is counted already.
     pub(crate) fn tell(&self, step: StepName<'_>, ended: &Ended<'_>) {
-        if ended.status == Status::Failed && !self.options.keep_going {
+        let failures = || self.counts().failed;
+        let enough = || self.options.failures.is_some_and(|most| failures() >= most);
+        if ended.status == Status::Failed && (!self.options.keep_going || enough()) {
             self.stopped.store(true, Ordering::Relaxed);
         }
         let silent = ended.status == Status::Replayed && ended.log.is_empty();

@@ -23,6 +23,7 @@ pub mod interrupt;
 pub mod job;
 pub mod linker;
 pub mod lookups;
+pub mod ninja;
 pub mod pool;
 pub mod process;
 pub mod published;

@@ -15,6 +15,7 @@ mod compare;
 mod elided;
 mod examine;
 mod execute;
+mod in_place;
 mod record;
 mod restore;
 mod search;
@@ -34,11 +35,13 @@ use crate::{
     context::{Context, Mode},
     event::{Status, StepName},
     job::{Built, Failed, Flow, Job},
+    ninja::Shell,
     pool::Lane,
     reason::Reason,
 };
 
 pub use self::elided::Elided;
+pub(crate) use self::in_place::unique;
 use self::{elided::Ending, examine::Fresh, restore::Restored};
 
 /// How some outputs are made from some inputs.
@@ -72,6 +75,8 @@ pub enum Work {
     Link(Arc<Link>),
     /// Any other command.
     Command(Box<CommandBuild>),
+    /// A command for a shell, which writes its outputs in place.
+    Shell(Box<Shell>),
     /// An action that a program of one's own makes from the inputs.
     Action(Box<MakeAction>),
     /// Work that a program of one's own does by itself, without any other process.
@@ -97,6 +102,11 @@ impl Work {
     /// have the same staging directory.
     fn is_tidy(&self) -> bool {
         matches!(self, Self::Compile(_) | Self::Archive(_) | Self::Link(_))
+    }
+
+    /// The command that writes its outputs in place, where one does.
+    fn in_place(&self) -> Option<&Shell> {
+        if let Self::Shell(shell) = self { Some(shell) } else { None }
     }
 }
 
@@ -252,7 +262,7 @@ impl Step {
     }
 
     fn ask_cache(&self, cx: &Context, inputs: Inputs<'_>, reason: Reason) -> State {
-        let ask = cx.options.mode != Mode::DryRun && !self.always;
+        let ask = cx.options.mode != Mode::DryRun && !self.always && self.is_shared();
         match ask.then(|| self.restore(cx, inputs, self.keep)).flatten() {
             Some(restored) => State::Restored(restored, reason),
             None => State::Due(reason),

@@ -61,6 +61,7 @@ pub enum Command {
     Test(commands::build::Test),
     Why(commands::why::Why),
     Graph(commands::graph::Graph),
+    Ninja(commands::ninja::Ninja),
     Update(commands::update::Update),
     /// Make keys from all that decides a result, and skip jobs whose result is known
     #[command(subcommand)]

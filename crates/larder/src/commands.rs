@@ -8,6 +8,7 @@ pub mod failures;
 pub mod graph;
 pub mod history;
 pub mod log;
+pub mod ninja;
 pub mod notify;
 mod records;
 pub mod runs;
@@ -141,6 +142,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Query(_)
         | Command::Exec(_)
         | Command::Test(_)
+        | Command::Ninja(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -178,6 +180,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Exec(arguments) => build::exec(app, &arguments),
         Command::Test(arguments) => build::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
+        Command::Ninja(arguments) => ninja::ninja(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),

@@ -120,6 +120,7 @@ impl CommandBuild {
             discovery: Discovery::None,
             response_file: false,
             limits: Default::default(),
+            in_place: None,
         })
     }
 

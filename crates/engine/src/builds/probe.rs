@@ -60,6 +60,7 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
         discovery: Discovery::None,
         response_file: false,
         limits: Default::default(),
+        in_place: None,
     };
     cx.executor.execute(&action, &owner.bench(staging.path()))
 }

@@ -11,7 +11,7 @@ use std::{
 use larder_project::path::RootPath;
 use rustix::fs::OFlags;
 
-use super::{Bench, ExecuteError, Execution, Executor, render};
+use super::{Bench, ExecuteError, Execution, Executor, in_place, render};
 use crate::{
     action::{Action, Discovery},
     depfile,
@@ -41,6 +41,7 @@ impl LocalExecutor {
             environment: render::environment(action, bench, &self.environment),
             response_file: action.response_file.then(|| bench.staging.join("arguments.rsp")),
             limits: action.limits,
+            terminal: action.in_place.as_ref().is_some_and(|own| own.terminal),
         })
     }
 
@@ -52,18 +53,18 @@ impl LocalExecutor {
         spec: &Spec,
         confined: Option<(&Sandbox, &View)>,
     ) -> Result<Execution, ExecuteError> {
-        for output in &action.outputs {
-            let path = bench.staged(output);
-            let parent = if output.directory { Some(path.as_path()) } else { path.parent() };
-            if let Some(parent) = parent.filter(|parent| *parent != bench.staging) {
-                fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
-            }
+        match &action.in_place {
+            Some(own) => in_place::prepare(action, bench, own)?,
+            None => make_room(action, bench)?,
         }
         let ended = match self.processes.run(spec, confined) {
             Ok(ended) => ended,
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
             Err(error) => return Err(ExecuteError::Failed(error.to_string())),
         };
+        if let Some(own) = &action.in_place {
+            return in_place::finish(action, bench, own, ended);
+        }
         let discovered = match action.discovery {
             Discovery::Compiler if ended.exit.success() => discovered(bench, depfile::parse)?,
             Discovery::Linker if ended.exit.success() => discovered(bench, depfile::parse_linker)?,
@@ -73,6 +74,7 @@ impl LocalExecutor {
             exit: ended.exit,
             printed: ended.output,
             discovered,
+            silent: false,
             refusals: Vec::new(),
             cost: ended.cost,
             command_line: spec.to_string(),
@@ -85,6 +87,18 @@ impl Executor for LocalExecutor {
         let spec = self.spec(action, bench)?;
         self.run(action, bench, &spec, None)
     }
+}
+
+/// Makes the directories that outputs are staged in.
+fn make_room(action: &Action, bench: &Bench<'_>) -> Result<(), ExecuteError> {
+    for output in &action.outputs {
+        let path = bench.staged(output);
+        let parent = if output.directory { Some(path.as_path()) } else { path.parent() };
+        if let Some(parent) = parent.filter(|parent| *parent != bench.staging) {
+            fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns what the command wrote into its depfile.

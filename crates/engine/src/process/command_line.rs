@@ -30,6 +30,8 @@ pub struct Spec {
     pub response_file: Option<PathBuf>,
     /// How much it may take.
     pub limits: Limits,
+    /// Whether it has the terminal: it reads and prints there itself, and belongs to those that Ctrl-C reaches.
+    pub terminal: bool,
 }
 
 /// Longer command lines go through a response file. Systems allow at least 128 KiB for arguments and

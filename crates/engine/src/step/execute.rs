@@ -31,6 +31,8 @@ pub(super) struct Done {
     pub log: Vec<LogEntry>,
     /// Inputs that it told of: paths from the root.
     pub discovered: Vec<RootPath>,
+    /// Whether it told of none, though it was to.
+    pub silent: bool,
     /// When it began.
     pub begun: Moment,
     command_line: Option<String>,
@@ -68,7 +70,13 @@ impl Step {
             flat: tidy,
         };
         let begun = Moment::now();
-        let mut done = Done { log: Vec::new(), discovered: Vec::new(), begun, command_line: None };
+        let mut done = Done {
+            log: Vec::new(),
+            discovered: Vec::new(),
+            silent: false,
+            begun,
+            command_line: None,
+        };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
             self.work(cx, inputs, &bench, &mut done)?;
@@ -122,11 +130,15 @@ impl Step {
         if self.work.is_tidy() {
             return Ok(());
         }
-        self.refuse_links(cx)?;
+        let in_place = self.work.in_place().is_some();
+        if !in_place {
+            self.refuse_links(cx)?;
+        }
         let trace_path = cx.absolute(&self.trace_path());
         with_parent(&trace_path, || begin_trace_file(&trace_path))
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
-        self.remove_outputs(cx)
+        // A command that writes in place may mean to go on from what is there.
+        if in_place { Ok(()) } else { self.remove_outputs(cx) }
     }
 
     fn work(
@@ -153,6 +165,7 @@ impl Step {
         let execution = cx.executor.execute(action, bench)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
+        done.silent = execution.silent;
         let text = execution.printed.trim_end();
         let success = execution.exit.success();
         if !text.is_empty() {
@@ -204,6 +217,7 @@ impl Work {
             Self::Archive(archive) => archive.action(step, cx, inputs),
             Self::Link(link) => link.action(step, cx, inputs),
             Self::Command(command) => command.action(step, cx, inputs)?,
+            Self::Shell(shell) => shell.action(step, cx, inputs),
             Self::Action(make) => make(step, cx, inputs),
             Self::Function(_) => return Ok(None),
         }))
@@ -238,6 +252,7 @@ impl Step {
             discovery: Discovery::None,
             response_file: false,
             limits: Limits::default(),
+            in_place: None,
         }
     }
 }
