@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use larder_project::{
     diagnostic::{Diagnostics, SourceText},
     lockfile::Lockfile,
-    manifest::Manifest,
+    manifest::Document,
 };
 use larder_store::{
     Mappings,
@@ -96,7 +96,7 @@ pub fn lock(bytes: &[u8]) {
 /// `larder.toml`.
 pub fn manifest(bytes: &[u8]) {
     let Some(source) = source("larder.toml", bytes) else { return };
-    match Manifest::parse(source) {
+    match Document::parse(source).map(Document::settle) {
         Ok(manifest) => assert!(!manifest.package.name.value.is_empty()),
         Err(diagnostics) => can_be_said(&diagnostics),
     }

@@ -38,6 +38,10 @@ pub const TESTS: &[Need] = &[
     // Servers that the cache is tested against. rclone and moto are installed into environments.
     need("nginx", "nginx-light"),
     need("curl", "curl"),
+    // Archives of every kind that dependencies come in.
+    need("tar", "tar"),
+    need("xz", "xz-utils"),
+    need("bzip2", "bzip2"),
     // The SMTP server that notifications are tested against is installed into an environment.
     Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
 ];

@@ -18,8 +18,11 @@ use crate::process::Limits;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
-    /// The package in whose directory it runs, and to which its names of files belong.
+    /// The package to which its names of files belong.
     pub package: String,
+    /// The directory that it runs in.
+    #[serde(skip_serializing_if = "RunsIn::is_usual")]
+    pub runs_in: RunsIn,
     /// The program.
     pub program: Program,
     /// Further programs that it may run.
@@ -36,9 +39,9 @@ pub struct Action {
     pub outputs: Vec<Output>,
     /// How it tells of further inputs.
     pub discovery: Discovery,
-    /// Whether arguments that are too long for a command line may come from a response file, as
-    /// compilers, linkers and archivers read them (`@FILE`).
-    pub response_file: bool,
+    /// Where arguments that are too long for a command line may come from a response file, as compilers,
+    /// linkers and archivers read them (`@FILE`): how many of them stay before it.
+    pub response_file: Option<usize>,
     /// How much it may take.
     pub limits: Limits,
     /// What there is to do around a command that writes its outputs where they belong, by names in its own
@@ -74,8 +77,28 @@ pub enum Telling {
         /// Whether it stays.
         keep: bool,
     },
+    /// A linker writes a list of what it reads, beside its temporary files.
+    Linker,
     /// It prints lines with this beginning, each with a file that it reads. They are no part of what it says.
     Printed(String),
+}
+
+/// A directory that an action runs in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunsIn {
+    /// Its package's.
+    #[default]
+    Package,
+    /// That which its outputs, and whatever is temporary, are written below.
+    Scratch,
+}
+
+impl RunsIn {
+    /// Whether it is the package's, where actions run as a rule.
+    fn is_usual(&self) -> bool {
+        *self == Self::Package
+    }
 }
 
 /// A program.
@@ -104,8 +127,8 @@ pub type Argument = Vec<Piece>;
 pub enum Piece {
     /// Stands for itself.
     Text(String),
-    /// The path of a file or directory: relative to where the action runs if it is the package's own,
-    /// else absolute.
+    /// The path of a file or directory: relative to the package's directory if it is the package's own,
+    /// else absolute. For actions that run there.
     Path(PortablePath),
     /// The absolute path of a file or directory.
     Absolute(PortablePath),

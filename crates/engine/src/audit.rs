@@ -27,6 +27,7 @@ use crate::{
     difference::{Difference, Side, first_difference},
     environment::Environment,
     event::{Event, Reporter, Status},
+    flags,
     pool::Slots,
     process::Processes,
     session::{Session, Settings},
@@ -245,9 +246,11 @@ impl Elsewhere {
             copied.push(directory);
         }
         let root = &plan.workspace.root;
+        let copy = copies.join(root.strip_prefix(&common).unwrap_or(root));
+        let environment = flags::moved(environment, root, &copy);
         let settings = Settings {
             slots: Slots { local: if slots.local > 1 { slots.local - 1 } else { 2 }, ..*slots },
-            environment: Arc::new(other_user(environment, &base)),
+            environment: Arc::new(other_user(&environment, &base)),
             store: StoreSettings {
                 directory: Some(base.join("store")),
                 offline: true,
@@ -257,7 +260,7 @@ impl Elsewhere {
         };
         Ok(Some(Self {
             session: Session::new(settings, session.processes.clone()),
-            root: copies.join(root.strip_prefix(&common).unwrap_or(root)),
+            root: copy,
             _place: place,
         }))
     }

@@ -219,7 +219,7 @@ fn fetch(
     let lock = Lockfile::read(&plan.workspace.root).map(|lock| lock.packages).unwrap_or_default();
     wanted.extend(lock.iter().filter_map(|(name, pinned)| {
         let scope: Scope = name.parse().ok()?;
-        Some((scope.clone(), scope, vec![pinned.commit.as_str().parse().ok()?]))
+        Some((scope.clone(), scope, vec![pinned.content().to_string().parse().ok()?]))
     }));
     for (scope, local_scope, revisions) in wanted {
         let request = Get {

@@ -22,7 +22,7 @@ use crate::{
     sandbox::{self, Permissions, Sandbox, SandboxError},
     session::Session,
     targets::Maker,
-    testing,
+    testing::{TestRequest, Tested, Testing},
 };
 use larder_project::{
     dependencies::Resolution,
@@ -50,8 +50,8 @@ pub struct BuildRequest {
     pub sandbox: Option<Permissions>,
     /// How dependencies are resolved.
     pub resolution: Resolution,
-    /// Whether to run the targets as tests after building them; all tests when there are no targets.
-    pub test: bool,
+    /// The tests to run, in the place of targets to build.
+    pub tests: Option<TestRequest>,
 }
 
 /// The result of a build.
@@ -60,8 +60,8 @@ pub struct BuildReport {
     pub plan: Plan,
     /// Each target that was asked for, with its outputs if it is up to date.
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
-    /// Each test that was asked for, and whether it passed.
-    pub tests: Vec<(TargetId, bool)>,
+    /// Each test that was to be run, with its result if it was.
+    pub tests: Vec<(TargetId, Option<Tested>)>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
     /// The targets that these belong to, by dep hash.
@@ -104,7 +104,10 @@ impl BuildReport {
     /// Whether everything asked for is up to date.
     pub fn succeeded(&self) -> bool {
         self.targets.iter().all(|(_, outputs)| outputs.is_some())
-            && self.tests.iter().all(|(_, passed)| *passed)
+            && self
+                .tests
+                .iter()
+                .all(|(_, tested)| matches!(tested, Some(it) if it.outcome.success()))
     }
 }
 
@@ -152,9 +155,9 @@ pub fn build(
     let plan = load(&request.directory, &request.resolution)?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
-    if request.test {
-        tests = testing::select(&plan, &asked, request.targets.is_empty())
-            .map_err(Diagnostics::from)?;
+    if let Some(wanted) = &request.tests {
+        tests = plan.tests(&wanted.which)?;
+        wanted.check_arguments(&plan, &tests)?;
         // A command that is a test makes nothing; what it needs is built because it needs it.
         asked = tests.iter().copied().filter(|&id| plan.target(id).facet().is_some()).collect();
     }
@@ -190,7 +193,8 @@ pub fn build(
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(unusable)?;
-    let result = run(&plan, &asked, &tests, &cx);
+    let wanted = Asked { targets: &asked, tests: &tests, testing: request.tests.as_ref() };
+    let result = run(&plan, &wanted, &cx);
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
@@ -202,10 +206,10 @@ pub fn build(
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
-    let (built, passed) = result?;
+    let (built, results) = result?;
     Ok(BuildReport {
         targets: asked.into_iter().zip(built).collect(),
-        tests: tests.into_iter().zip(passed).collect(),
+        tests: tests.into_iter().zip(results).collect(),
         plan,
         mappings: cx.cache.mappings(),
         owners: cx.cache.owners(),
@@ -228,24 +232,28 @@ fn confined_packages(plan: &Plan) -> sandbox::Packages {
     }
 }
 
-/// The outputs of each target that is up to date, and whether each test passed.
-type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<bool>);
+/// The outputs of each target that is up to date, and the result of each test that was run.
+type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<Option<Tested>>);
 
-/// Makes the jobs for `asked`, `tests` and everything they need, and runs them.
-fn run(
-    plan: &Plan,
-    asked: &[TargetId],
-    tests: &[TargetId],
-    cx: &Arc<Context>,
-) -> Result<Outcome, EngineError> {
-    let mut roots = asked.to_vec();
-    roots.extend(tests.iter().flat_map(|&id| plan.target(id).test_needs(id)));
+/// Everything that a build is about.
+struct Asked<'a> {
+    /// Targets whose outputs are asked for.
+    targets: &'a [TargetId],
+    tests: &'a [TargetId],
+    /// How tests are run.
+    testing: Option<&'a TestRequest>,
+}
+
+/// Makes the jobs for what is `asked` and everything that needs, and runs them.
+fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, EngineError> {
+    let mut roots = asked.targets.to_vec();
+    roots.extend(asked.tests.iter().flat_map(|&id| plan.target(id).test_needs(id)));
     let order = plan.closure(&roots);
     let mut made = None;
     // Other threads already look at what is there while jobs are still being made; nothing is changed
     // before all of them are.
     let everything = cx.scheduler.run(|| {
-        let jobs = make(plan, asked, tests, &order, cx);
+        let jobs = make(plan, asked, &order, cx);
         cx.decide(jobs.is_ok());
         let jobs = made.insert(jobs?);
         let everything = [
@@ -276,8 +284,9 @@ fn run(
     cx.close_counts();
     tell_skipped(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
-    let passed = tests.iter().map(|test| matches!(test.finished(), Some(Ok(_)))).collect();
-    Ok((outputs.into_iter().map(built).collect(), passed))
+    let result = |job: Job<Tested>| Some(job.finished()?.ok()?.value.clone());
+    let results = tests.into_iter().map(result).collect();
+    Ok((outputs.into_iter().map(built).collect(), results))
 }
 
 /// The jobs of a build.
@@ -286,36 +295,38 @@ struct Jobs {
     ends: Vec<(TargetId, Job<()>)>,
     /// For what was asked for, its outputs.
     outputs: Vec<Option<Job<Vec<Artifact>>>>,
-    tests: Vec<Job<Vec<Artifact>>>,
+    tests: Vec<Job<Tested>>,
 }
 
 /// Makes the jobs of all targets of `order`, which has needs first.
 fn make(
     plan: &Plan,
-    asked: &[TargetId],
-    tests: &[TargetId],
+    asked: &Asked<'_>,
     order: &[TargetId],
     cx: &Arc<Context>,
 ) -> Result<Jobs, Diagnostics> {
     const ENOUGH_ERRORS: usize = 20;
-    let mut maker = Maker::new(plan, cx, asked);
+    let mut maker = Maker::new(plan, cx, asked.targets);
     for &id in order {
         maker.make(id);
         if maker.errors.len() > ENOUGH_ERRORS {
             break;
         }
     }
-    let tests: Vec<Job<Vec<Artifact>>> = match maker.errors.is_empty() {
-        true => tests.iter().filter_map(|&id| maker.test(id)).collect(),
-        false => Vec::new(),
-    };
+    let mut tests = Vec::new();
+    if let Some(TestRequest { no_run: false, options, .. }) = asked.testing
+        && maker.errors.is_empty()
+    {
+        let testing = Testing::new(&cx.scheduler, options.clone());
+        tests.extend(asked.tests.iter().filter_map(|&id| maker.test(id, &testing)));
+    }
     if !maker.errors.is_empty() {
         return Err(Diagnostics(maker.errors));
     }
     cx.cache.use_tools(maker.tools());
     let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
     let ends = made.map(|(id, job)| (id, job.ended())).collect();
-    let outputs = asked.iter().map(|&id| Some(maker.job(id)?.outputs.clone())).collect();
+    let outputs = asked.targets.iter().map(|&id| Some(maker.job(id)?.outputs.clone())).collect();
     Ok(Jobs { ends, outputs, tests })
 }
 

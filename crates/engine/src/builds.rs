@@ -27,7 +27,7 @@ pub use link::{
 pub(crate) use probe::probe;
 
 use crate::{
-    action::{Output, Program},
+    action::{Argument, Output, Program},
     artifact::Artifact,
     context::Context,
     executor::Bench,
@@ -84,13 +84,15 @@ pub struct ToolUse {
     pub identity: ContentHash,
     /// Where it is here: absolute.
     pub path: PathBuf,
+    /// Its first arguments, before all that it is given for its work; part of what it is known by.
+    pub arguments: Vec<Argument>,
 }
 
 impl ToolUse {
     /// The program at `path`, known by `trace`.
     pub fn new(path: PathBuf, trace: &BuildTrace) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { name, identity: trace.hash(), path }
+        Self { name, identity: trace.hash(), path, arguments: Vec::new() }
     }
 
     /// Returns the program as an action names it, and tells the build where it is.

@@ -1,5 +1,5 @@
-//! Checkouts of packages from Git in offline stores: baked with their artifacts, and made from there
-//! where a build needs them.
+//! Sources of packages from elsewhere in offline stores, commits and archives: baked with their artifacts, and
+//! unpacked from there where a build needs them. And whoever fetches archives.
 
 use std::{
     fs::File,
@@ -9,8 +9,9 @@ use std::{
 };
 
 use larder_project::{
-    git::{self, Commit},
-    packages::{self, Baked},
+    archive::Fetcher,
+    git,
+    packages::{self, Baked, Content},
 };
 use larder_store::{
     StoreError,
@@ -34,14 +35,15 @@ struct OfflineStore {
 }
 
 impl OfflineStore {
-    /// All that claim to be of `commit`. Packages may be called differently and have one repository.
-    fn of(&self, commit: &Commit) -> Result<impl Iterator<Item = &Checkout>, String> {
+    /// All that claim to be `content`. Packages may be called differently and have one repository.
+    fn of(&self, content: &Content) -> Result<impl Iterator<Item = &Checkout>, String> {
         let checkouts = self.checkouts.get_or_init(|| match offline::is_baked(&self.directory) {
             true => offline::checkouts(&self.directory).map_err(|error| error.to_string()),
             false => Ok(Vec::new()),
         });
         let checkouts = checkouts.as_ref().map_err(String::clone)?.iter();
-        Ok(checkouts.filter(|checkout| checkout.commit.as_str() == commit.as_str()))
+        let name = content.to_string();
+        Ok(checkouts.filter(move |checkout| checkout.commit.as_str() == name))
     }
 }
 
@@ -50,13 +52,13 @@ impl Baked for OfflineStore {
         &self.directory
     }
 
-    fn has(&self, commit: &Commit) -> Result<bool, String> {
-        Ok(self.of(commit)?.next().is_some())
+    fn has(&self, content: &Content) -> Result<bool, String> {
+        Ok(self.of(content)?.next().is_some())
     }
 
-    fn copy(&self, commit: &Commit, to: &File) -> Result<(), String> {
+    fn copy(&self, content: &Content, to: &File) -> Result<(), String> {
         let mut wrong = "it is not there".to_owned();
-        for checkout in self.of(commit)? {
+        for checkout in self.of(content)? {
             to.set_len(0).map_err(|error| describe_io(&error))?;
             match offline::copy_checkout(&self.directory, checkout, to) {
                 Ok(()) => return Ok(()),
@@ -67,15 +69,32 @@ impl Baked for OfflineStore {
     }
 }
 
-/// Proves that what is baked as `checkout` in the store at `directory` is the commit.
+/// Fetches archives as plain files of the web.
+#[derive(Debug, Clone, Copy)]
+pub struct Web;
+
+impl Fetcher for Web {
+    fn fetch(&self, url: &str, to: &File, limit: u64) -> Result<(), String> {
+        larder_remote::download(url, to, limit)
+    }
+}
+
+/// Proves that what is baked as `checkout` in the store at `directory` is the commit or archive.
 ///
 /// # Errors
 /// Why it is not, for people.
 pub fn check(directory: &Path, checkout: &Checkout) -> Result<(), String> {
-    let commit: Commit = checkout.commit.as_str().parse().map_err(|_| "it names no commit")?;
+    let content: Content = checkout.commit.as_str().parse().map_err(|_| "it names no commit")?;
     let file = temporary().map_err(|error| error.to_string())?;
     offline::copy_checkout(directory, checkout, &file)?;
-    git::check_objects(&file, checkout.package.as_str(), &commit).map_err(|error| error.to_string())
+    match content {
+        Content::Commit(commit) => git::check_objects(&file, checkout.package.as_str(), &commit)
+            .map_err(|error| error.to_string()),
+        Content::Archive(hash) => match hash.check(&file).map_err(|error| describe_io(&error))? {
+            Ok(()) => Ok(()),
+            Err(found) => Err(format!("it is another archive: {found}")),
+        },
+    }
 }
 
 /// What there is of some checkouts.
@@ -87,27 +106,64 @@ pub struct Taken {
     pub missing: Vec<(String, String)>,
 }
 
-/// Takes the objects of all `checkouts`, to be baked.
+/// Takes the objects of all commits among `checkouts`, and the archives, to be baked.
 ///
 /// # Errors
 /// When no temporary file can be made.
 pub fn take(checkouts: &[packages::Checkout]) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
-    for checkout in checkouts {
-        let file = temporary()?;
-        match git::take_objects(&checkout.directory, &checkout.commit, &file) {
-            Ok(()) => taken.objects.push(Objects {
+    for checkout in &with_submodules(checkouts, &mut taken) {
+        match take_one(checkout)? {
+            Ok(file) => taken.objects.push(Objects {
                 package: checkout.name.parse()?,
-                commit: checkout.commit.as_str().parse()?,
+                commit: checkout.content.to_string().parse()?,
                 file,
             }),
-            Err(error) => {
-                let what = format!("the checkout of {} at {}", checkout.name, checkout.commit);
-                taken.missing.push((what, error.to_string()));
+            Err(reason) => {
+                let what = format!("the checkout of {} at {}", checkout.name, checkout.content);
+                taken.missing.push((what, reason));
             }
         }
     }
     Ok(taken)
+}
+
+/// `checkouts` and the submodules of those that have some.
+fn with_submodules(checkouts: &[packages::Checkout], taken: &mut Taken) -> Vec<packages::Checkout> {
+    let mut all = Vec::new();
+    for checkout in checkouts {
+        all.push(checkout.clone());
+        let (true, Content::Commit(commit)) = (checkout.submodules, &checkout.content) else {
+            continue;
+        };
+        match git::all_submodules(&checkout.name, &checkout.path, commit) {
+            Ok(found) => all.extend(found.into_iter().map(|(path, commit)| packages::Checkout {
+                content: Content::Commit(commit),
+                path,
+                ..checkout.clone()
+            })),
+            Err(error) => {
+                let what = format!("the submodules of {}", checkout.name);
+                taken.missing.push((what, error.to_string()));
+            }
+        }
+    }
+    all.dedup_by(|a, b| a.content == b.content);
+    all
+}
+
+fn take_one(checkout: &packages::Checkout) -> Result<Result<File, String>, StoreError> {
+    Ok(match &checkout.content {
+        Content::Commit(commit) => {
+            let file = temporary()?;
+            let took = git::take_objects(&checkout.path, commit, &file);
+            took.map(|()| file).map_err(|error| error.to_string())
+        }
+        Content::Archive(hash) => hash.open(&checkout.path).map_err(|reason| {
+            let path = checkout.path.display();
+            format!("{path}: {reason}; remove the unpacked package, and it is fetched anew")
+        }),
+    })
 }
 
 /// A file without a name.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_trace::{Level, LogEntry};
 use serde::Serialize;
 
-use crate::reason::Reason;
+use crate::{reason::Reason, testing::Tested};
 
 /// Whoever listens to a build. Called from many threads.
 pub trait Reporter: Send + Sync {
@@ -43,16 +43,12 @@ pub enum Event<'a> {
         /// How far the build is.
         counts: StepCounts,
     },
-    /// A test was run.
+    /// A test has its result.
     Tested {
         /// The target.
         target: &'a str,
-        /// The failure; none, when it passed.
-        failure: Option<&'a str>,
-        /// Its output.
-        output: &'a str,
-        /// How long it took.
-        took: Duration,
+        /// The result.
+        tested: &'a Tested,
     },
     /// Something that concerns no single target.
     Note {

@@ -18,6 +18,7 @@ pub mod difference;
 pub mod environment;
 pub mod event;
 pub mod executor;
+pub mod flags;
 mod grounds;
 pub mod interrupt;
 pub mod job;

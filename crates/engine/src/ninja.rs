@@ -6,6 +6,7 @@
 mod clean;
 mod edge;
 mod gate;
+mod known;
 mod regenerate;
 mod roots;
 mod run;

@@ -43,7 +43,7 @@ pub fn publishers(config: &Config, lock: &Lockfile) -> Result<Vec<Publisher>, Pu
             package: dependency.package.clone(),
             service: config.service(dependency.service.as_deref())?.clone(),
             scope: dependency.scope.clone().unwrap_or_else(|| dependency.package.clone()),
-            revision: pinned.commit.as_str().parse()?,
+            revision: pinned.content().to_string().parse()?,
         });
     }
     Ok(publishers)

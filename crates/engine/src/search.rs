@@ -8,6 +8,7 @@
 
 mod arguments;
 mod listings;
+mod relative;
 mod scan;
 
 use std::{
@@ -22,8 +23,9 @@ use larder_trace::{ContentHash, DiscoveredInput, Searched};
 
 use self::listings::{Kind, Listing, hash_of};
 pub use self::{
-    arguments::{IncludeArguments, LinkArguments},
+    arguments::{IncludeArguments, LinkArguments, Typed},
     listings::Listings,
+    relative::relative_paths,
     scan::{ANY, Asked},
 };
 

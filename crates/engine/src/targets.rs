@@ -7,6 +7,8 @@ mod command;
 mod compile;
 mod files;
 mod link;
+mod said;
+mod test;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -23,6 +25,7 @@ use crate::{
     artifact::Artifact,
     builds::{Owner, single},
     context::Context,
+    flags::Flags,
     job::{Built, Job},
     toolchain::{Compiler, Role, Tools},
 };
@@ -56,6 +59,8 @@ pub struct Maker<'a> {
     asked: Vec<bool>,
     jobs: Vec<Option<TargetJob>>,
     tools: Tools<'a>,
+    /// What the environment asks for.
+    flags: Arc<Flags>,
     globbers: HashMap<PackageId, Globber>,
     /// By target: whether its objects, or those that it is made of, have any from C++.
     cxx: Vec<bool>,
@@ -69,15 +74,22 @@ impl<'a> Maker<'a> {
         let mut is_asked = vec![false; plan.targets.len()];
         asked.iter().for_each(|id| is_asked[id.index()] = true);
         let environment = (*cx.session.settings.environment).clone();
+        let mut errors = Vec::new();
+        let flags = Arc::new(Flags::of(&environment).unwrap_or_else(|wrong| {
+            errors = wrong;
+            Flags::default()
+        }));
+        let tools = Tools::new(&cx.index, cx.sandbox.as_deref(), environment);
         Self {
             plan,
             cx,
             asked: is_asked,
             jobs: vec![None; plan.targets.len()],
-            tools: Tools::new(&cx.index, cx.sandbox.as_deref(), environment),
+            tools: tools.asked_for(flags.clone(), &cx.root),
+            flags,
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
-            errors: Vec::new(),
+            errors,
         }
     }
 
@@ -130,10 +142,9 @@ impl<'a> Maker<'a> {
     fn compiler(
         &mut self,
         package: &Package,
-        cxx: bool,
+        role: Role,
         arguments: &[String],
     ) -> Option<(Arc<Compiler>, BuildTrace)> {
-        let role = if cxx { Role::Cxx } else { Role::Cc };
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
         let found = self.tools.compiler(toolchain, role, directory, arguments);
         let compiler = self.check(found.map_err(|error| no_tool(package, &error)))?;

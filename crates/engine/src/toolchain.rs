@@ -38,7 +38,8 @@ pub use self::{
     identities::machine,
     program::Program,
 };
-use crate::{environment::Environment, sandbox::Sandbox};
+use crate::{environment::Environment, flags::Flags, sandbox::Sandbox};
+pub(crate) use libraries::{LIST as LIST_LIBRARIES, is_dynamic, listed as listed_libraries};
 
 /// Something a tool is for: also its key under `[toolchain]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +90,9 @@ pub struct Tools<'i> {
     index: &'i StatIndex,
     sandbox: Option<&'i Sandbox>,
     environment: Environment,
+    /// The tools that the environment asks for, and the root package's directory.
+    flags: Arc<Flags>,
+    root: PathBuf,
     compilers: HashMap<Use, Arc<Compiler>>,
     /// By their names and how they count, with the directory that decides which Lean it is.
     archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
@@ -108,10 +112,19 @@ impl<'i> Tools<'i> {
             index,
             sandbox,
             environment,
+            flags: Arc::default(),
+            root: PathBuf::new(),
             compilers: HashMap::new(),
             archivers: HashMap::new(),
             programs: HashMap::new(),
         }
+    }
+
+    /// The same with the tools that `flags` ask for in the place of those that manifests name. A path
+    /// among them starts in `root`, the root package's directory.
+    #[must_use]
+    pub fn asked_for(self, flags: Arc<Flags>, root: &Path) -> Self {
+        Self { flags, root: root.to_owned(), ..self }
     }
 
     /// The compiler that a package in `directory` uses as `role` (not [`Role::Ar`], for which there is
@@ -128,7 +141,8 @@ impl<'i> Tools<'i> {
         arguments: &[String],
     ) -> Result<Arc<Compiler>, ToolError> {
         let name = self.name(toolchain, role, directory)?;
-        let arguments = deciding(arguments);
+        let first = self.first_arguments(toolchain, role, directory);
+        let arguments = [&first[..], &deciding(arguments)].concat();
         let place = match arguments.is_empty() {
             true => place_of_name(toolchain, directory),
             false => directory.to_owned(),
@@ -137,13 +151,17 @@ impl<'i> Tools<'i> {
         if let Some(compiler) = self.compilers.get(&key) {
             return Ok(compiler.clone());
         }
-        let mut compiler = self.identify(&key.0, role, directory, &key.3)?;
+        let identified = self.identify(&key.0, role, directory, &key.3, first.len());
+        let mut compiler = identified.map_err(|error| self.of_variable(error, toolchain, role))?;
         if toolchain.known_by == KnownBy::Name {
             compiler.trace = name::of_compiler(&compiler, role.key())?;
         }
         if toolchain.kind == ToolchainKind::Lean {
             let lean = self.lean(toolchain, directory)?;
             compiler.trace = compiler.trace.mix(lean);
+        }
+        if let Some(words) = self.flags.tool(toolchain, role) {
+            compiler.trace = compiler.trace.mix(words.tool_trace(&self.root));
         }
         let compiler = Arc::new(compiler);
         self.compilers.insert(key, compiler.clone());
@@ -164,7 +182,8 @@ impl<'i> Tools<'i> {
         if let Some(archiver) = self.archivers.get(&key) {
             return Ok(archiver.clone());
         }
-        let mut archiver = Program::find(&key.0, Role::Ar.key(), self.index, &self.environment)?;
+        let found = Program::find(&key.0, Role::Ar.key(), self.index, &self.environment);
+        let mut archiver = found.map_err(|error| self.of_variable(error, toolchain, Role::Ar))?;
         if toolchain.known_by == KnownBy::Name {
             archiver.trace = self.confined(&[&archiver.path], None, || {
                 name::of_archiver(&archiver, self.index, &self.environment)
@@ -172,6 +191,9 @@ impl<'i> Tools<'i> {
         }
         if toolchain.kind == ToolchainKind::Lean {
             archiver.trace = archiver.trace.mix(self.lean(toolchain, directory)?);
+        }
+        if let Some(words) = self.flags.tool(toolchain, Role::Ar) {
+            archiver.trace = archiver.trace.mix(words.tool_trace(&self.root));
         }
         let archiver = Arc::new(archiver);
         self.archivers.insert(key, archiver.clone());
@@ -282,6 +304,49 @@ impl<'i> Tools<'i> {
         tools
     }
 
+    /// The arguments that the environment has a tool called with before all others, as a package in
+    /// `directory` writes them.
+    fn first_arguments(
+        &self,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+        directory: &Path,
+    ) -> Vec<String> {
+        let words = self.flags.tool(toolchain, role);
+        words.map(|words| words.arguments(&self.root, directory)).unwrap_or_default()
+    }
+
+    /// The error, where a variable names what is not there.
+    fn of_variable(
+        &self,
+        error: ToolError,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+    ) -> ToolError {
+        match (error, self.flags.tool(toolchain, role)) {
+            (ToolError::NotFound { name, where_, .. }, Some(words)) => {
+                ToolError::NotAsNamed { name, where_, variable: words.variable }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The path of the tool that a package in `directory` uses as `role`, where a manifest or a variable
+    /// names one by its path.
+    fn path_of(
+        &self,
+        toolchain: &manifest::Toolchain,
+        role: Role,
+        directory: &Path,
+    ) -> Option<PathBuf> {
+        if let Some(asked) = self.flags.tool(toolchain, role) {
+            let path = asked.words.first().filter(|name| name.contains('/'))?;
+            return Some(self.root.join(path));
+        }
+        let path = role.named(toolchain).filter(|name| name.contains('/'))?;
+        Some(directory.join(path))
+    }
+
     /// The name on `PATH`, or the path, of the tool that a package in `directory` uses as `role`.
     fn name(
         &self,
@@ -289,9 +354,11 @@ impl<'i> Tools<'i> {
         role: Role,
         directory: &Path,
     ) -> Result<String, ToolError> {
-        Ok(match role.named(toolchain) {
-            // A path is relative to the package.
-            Some(name) if name.contains('/') => directory.join(name).to_string_lossy().into_owned(),
+        if let Some(path) = self.path_of(toolchain, role, directory) {
+            return Ok(path.to_string_lossy().into_owned());
+        }
+        let asked = self.flags.tool(toolchain, role).and_then(|asked| asked.words.first());
+        Ok(match asked.map(String::as_str).or(role.named(toolchain)) {
             Some(name) => name.to_owned(),
             None if toolchain.kind == ToolchainKind::Lean && role != Role::Cxx => {
                 let tool = self.of_lean(directory, |lean| lean.tool(role))?;
@@ -301,13 +368,15 @@ impl<'i> Tools<'i> {
         })
     }
 
-    /// The compiler `name` with its identity, from what is remembered where that still holds.
+    /// The compiler `name` with its identity, asked with `arguments`, of which the `first` may name
+    /// another program; from what is remembered where that still holds.
     fn identify(
         &self,
         name: &str,
         role: Role,
         directory: &Path,
         arguments: &[String],
+        first: usize,
     ) -> Result<Compiler, ToolError> {
         let path = find_tool(name, role.key(), &self.environment)?;
         let driver = hash_tool(&path, self.index)?.hash;
@@ -315,7 +384,7 @@ impl<'i> Tools<'i> {
         let answers = match Remembered::find(&key, self.index) {
             Some(answers) => answers,
             None => {
-                let answers = self.ask(&path, directory, arguments)?;
+                let answers = self.ask(&path, directory, arguments, first)?;
                 let answers = Remembered::new(answers, self.index)?;
                 // One that could not answer may have been kept from it by the sandbox.
                 if self.sandbox.is_none() || answers.complete() {
@@ -332,13 +401,14 @@ impl<'i> Tools<'i> {
         path: &Path,
         directory: &Path,
         arguments: &[String],
+        first: usize,
     ) -> Result<Answers, ToolError> {
         let environment = &self.environment;
         let place = environment.temporary_directory();
         let temporary = tempfile::tempdir_in(&place)
             .map_err(|source| ToolError::Scratch { path: place, source })?;
         let temporary = temporary.path();
-        let driver = Driver { path, arguments, directory, temporary, environment };
+        let driver = Driver { path, arguments, first, directory, temporary, environment };
         self.confined(&[path], Some(temporary), || Ok(driver.ask()))
     }
 

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_engine::process::{Exit, Limits, OUTPUT_LIMIT, Outcome, ProcessError, Processes, Spec};
+use larder_engine::process::{
+    Exit, Limits, OUTPUT_LIMIT, Outcome, ProcessError, Processes, ResponseFile, Spec,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -189,10 +191,11 @@ fn too_many_arguments_go_through_a_file_where_there_may_be_one() {
     let mut spec = shell(directory.path(), "");
     spec.program = "/bin/echo".into();
     spec.arguments = vec!["a \"b\" \\c".to_owned(); 500_000];
-    spec.response_file = Some(file.clone());
-    assert_eq!(run(&spec).output, format!("@{}\n", file.display()));
+    spec.arguments[0] = "first".to_owned();
+    spec.response_file = Some(ResponseFile { path: file.clone(), first: 1 });
+    assert_eq!(run(&spec).output, format!("first @{}\n", file.display()));
     let text = fs::read_to_string(file).unwrap();
-    assert_eq!(text.lines().count(), 500_000);
+    assert_eq!(text.lines().count(), 499_999);
     assert!(text.starts_with("\"a \\\"b\\\" \\\\c\"\n"));
     spec.response_file = None;
     let error = Processes::default().run(&spec, None).unwrap_err().to_string();

@@ -13,7 +13,7 @@ use std::{
 use larder_engine::{
     depfile,
     search::{
-        Asked, IncludeArguments, LinkArguments, Listings, Search, check, includers, names_of,
+        Asked, IncludeArguments, LinkArguments, Listings, Search, Typed, check, includers, names_of,
     },
 };
 use larder_trace::Searched;
@@ -180,7 +180,7 @@ impl Tree {
     /// The record of a compile that read `headers`.
     fn search(&self, root: &Path, headers: &[String], listings: &Listings) -> Searched {
         let parsed = IncludeArguments::parse(&self.arguments);
-        let directories = parsed.in_order(&[], &[]);
+        let directories = parsed.in_order(&Typed::default(), &[]);
         let mut asked = Asked::default();
         for path in headers.iter().map(String::as_str).chain(["src/main.c"]) {
             asked.scan(&fs::read(root.join(path)).unwrap());

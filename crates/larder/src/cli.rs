@@ -57,8 +57,9 @@ pub enum Command {
     Init(commands::scaffold::Init),
     Build(commands::build::Build),
     Query(commands::build::Query),
-    Exec(commands::build::Exec),
-    Test(commands::build::Test),
+    #[command(visible_alias = "exec")]
+    Run(commands::run::Run),
+    Test(commands::test::Test),
     Why(commands::why::Why),
     Graph(commands::graph::Graph),
     Ninja(commands::ninja::Ninja),

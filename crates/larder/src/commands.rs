@@ -11,9 +11,11 @@ pub mod log;
 pub mod ninja;
 pub mod notify;
 mod records;
+pub mod run;
 pub mod runs;
 pub mod scaffold;
 pub mod status;
+pub mod test;
 pub mod update;
 pub mod upkeep;
 pub mod why;
@@ -109,6 +111,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let mut resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
     resolution.baked = checkouts::baked(&store);
+    resolution.fetcher = Some(Arc::new(checkouts::Web));
     let mut app = App {
         ui: Arc::new(ui),
         global: cli.global,
@@ -140,7 +143,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
     let looks = match command {
         Command::Build(_)
         | Command::Query(_)
-        | Command::Exec(_)
+        | Command::Run(_)
         | Command::Test(_)
         | Command::Ninja(_)
         | Command::Why(_)
@@ -177,8 +180,8 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Graph(arguments) => graph::graph(app, &arguments),
         Command::Build(arguments) => build::build(app, &arguments),
         Command::Query(arguments) => build::query(app, &arguments),
-        Command::Exec(arguments) => build::exec(app, &arguments),
-        Command::Test(arguments) => build::test(app, &arguments),
+        Command::Run(arguments) => run::run(app, &arguments),
+        Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
         Command::Ninja(arguments) => ninja::ninja(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),

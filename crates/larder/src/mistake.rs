@@ -176,7 +176,7 @@ mod tests {
             cache: CacheOptions::default(),
             sandbox: None,
             resolution: Resolution::default(),
-            test: false,
+            tests: None,
         }
     }
 

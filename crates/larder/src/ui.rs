@@ -2,6 +2,7 @@
 //! `--json` one event a line on standard output.
 
 mod json;
+mod tested;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -337,24 +338,6 @@ impl Ui {
         }
         self.say(&text);
     }
-
-    fn tested(&self, target: &str, failure: Option<&str>, output: &str, took: Duration) {
-        let took = seconds(took);
-        match failure {
-            None if self.quiet => {}
-            None => {
-                self.say(&format!("{} {target} {took}", self.paint(style::GREEN, "passed")));
-                if self.verbose && !output.is_empty() {
-                    self.say(output);
-                }
-            }
-            Some(failure) => {
-                let word = self.paint(style::RED, "failed");
-                let output = if output.is_empty() { String::new() } else { format!("\n{output}") };
-                self.say(&format!("{word} {target} {took}: {failure}{output}"));
-            }
-        }
-    }
 }
 
 fn wants_color(choice: ColorChoice, terminal: bool, no_color: bool) -> bool {
@@ -408,9 +391,7 @@ impl Reporter for Ui {
             }
             Event::Started { step, counts: progress } => self.live(progress, *step),
             Event::Ended { step, ended, counts: progress } => self.ended(*step, ended, progress),
-            Event::Tested { target, failure, output, took } => {
-                self.tested(target, *failure, output, *took);
-            }
+            Event::Tested { target, tested } => self.tested(target, tested),
             Event::Note { level, message } => self.note(*level, message),
         }
     }

@@ -1,23 +1,27 @@
-//! Git dependencies: which commit each of them is, and where that is checked out.
+//! Dependencies from Git and from archives: which content each of them is, and where that is unpacked.
 //!
 //! `larder.lock` decides. What it pins stays as it is until [`Update`] says otherwise; what it does
 //! not pin yet is resolved once and added. Only the root package's lock file counts.
 
+mod requirement;
+
 use std::{
     collections::BTreeMap,
-    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, SourceText},
+    archive::Fetcher,
+    diagnostic::{Diagnostic, Diagnostics},
     git::{self, Commit},
     lockfile::{self, Lockfile, Pinned},
-    packages::{Baked, Checkout, PackageError, Packages, Sources},
+    packages::{Baked, Checkout, Content, Form, PackageError, Packages, Remote, Sources},
     parallel,
     repository::Repository,
 };
+pub(crate) use requirement::{ArchivePlace, Origin, Requirement};
+use requirement::{asked, asked_archive};
 
 /// How dependencies are resolved.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +34,8 @@ pub struct Resolution {
     pub update: Update,
     /// The directory of packages that workspaces share; the workspace's own, when absent.
     pub packages: Option<PathBuf>,
+    /// Whoever fetches archives.
+    pub fetcher: Option<Arc<dyn Fetcher>>,
     /// The offline store, whose checkouts are used rather than fetched.
     pub baked: Option<Arc<dyn Baked>>,
 }
@@ -56,56 +62,11 @@ impl Update {
     }
 }
 
-/// A dependency that a manifest requires.
-#[derive(Debug, Clone)]
-pub(crate) struct Requirement {
-    /// The dependency's name.
-    pub name: String,
-    /// The repository.
-    pub repository: Repository,
-    /// The repository as the lock file spells it.
-    pub spelled: String,
-    /// The commit, tag or branch; `None` is the default branch.
-    pub rev: Option<String>,
-    /// The package that asks.
-    pub user: String,
-    /// Its manifest.
-    pub source: SourceText,
-    /// Where it asks.
-    pub span: Range<usize>,
-}
-
-impl Requirement {
-    fn wrong(&self, message: String) -> Diagnostic {
-        Diagnostic::new(message).at(&self.source, self.span.clone())
-    }
-
-    fn asked(&self) -> String {
-        asked(self.repository.url(), self.rev.as_deref())
-    }
-
-    /// What is asked for and pinned, for people.
-    fn pinned(&self, commit: &Commit) -> String {
-        let (name, url, commit) = (&self.name, self.repository.url(), commit.short());
-        format!("the dependency `{name}` ({url}, commit {commit})")
-    }
-
-    /// Whether what `other` asks for is the same, or a commit that is pinned for `other`.
-    fn agrees(&self, repository: &Repository, rev: Option<&str>, commit: &Commit) -> bool {
-        let rev_agrees = self.rev.as_deref() == rev || self.rev.as_deref() == Some(commit.as_str());
-        self.repository.is(repository) && rev_agrees
-    }
-}
-
-fn asked(url: &str, rev: Option<&str>) -> String {
-    format!("{url} at {}", rev.unwrap_or("its default branch"))
-}
-
 /// A dependency that was found.
 struct Found {
     requirement: Requirement,
-    commit: Commit,
-    /// Its checkout, where files are needed.
+    form: Form,
+    /// Where it is, where files are needed.
     directory: Option<PathBuf>,
 }
 
@@ -121,7 +82,7 @@ pub(crate) enum Reach {
     Fetch,
 }
 
-/// The Git dependencies of a workspace, while they are being found.
+/// The dependencies of a workspace from elsewhere, while they are being found.
 pub(crate) struct Dependencies {
     resolution: Resolution,
     reach: Reach,
@@ -185,13 +146,9 @@ impl Dependencies {
         let (other, agrees) = match (self.found.get(&requirement.name), other) {
             (Some(found), _) => {
                 let other = &found.requirement;
-                let rev = other.rev.as_deref();
-                (other, requirement.agrees(&other.repository, rev, &found.commit))
+                (other, requirement.origin.is(&other.origin, Some(&found.form.content)))
             }
-            (None, Some(other)) => (
-                other,
-                requirement.repository.is(&other.repository) && requirement.rev == other.rev,
-            ),
+            (None, Some(other)) => (other, requirement.origin.is(&other.origin, None)),
             (None, None) => {
                 self.wanted.push(requirement);
                 return Ok(());
@@ -204,11 +161,12 @@ impl Dependencies {
             "two packages need different `{}`: `{}` needs {}, and `{}` needs {}",
             requirement.name,
             other.user,
-            other.asked(),
+            other.origin.asked(),
             requirement.user,
-            requirement.asked()
+            requirement.origin.asked()
         );
-        Err(requirement.wrong(message).help("let both name the same repository and `rev`"))
+        let help = "let both name the same repository and `rev`, or the same archive";
+        Err(requirement.wrong(message).help(help))
     }
 
     /// Finds everything that is wanted, at once. Returns what went wrong.
@@ -218,9 +176,9 @@ impl Dependencies {
         let mut errors = Vec::new();
         for (requirement, obtained) in wanted.into_iter().zip(obtained) {
             match obtained {
-                Ok(Some((commit, directory))) => {
+                Ok(Some((form, directory))) => {
                     self.found
-                        .insert(requirement.name.clone(), Found { requirement, commit, directory });
+                        .insert(requirement.name.clone(), Found { requirement, form, directory });
                 }
                 Ok(None) => self.incomplete = true,
                 Err(diagnostic) => errors.push(diagnostic),
@@ -229,34 +187,34 @@ impl Dependencies {
         errors
     }
 
-    /// The commit and, where files are needed, its checkout; `None` when something would have to be
-    /// written and may not be.
+    /// The content and, where files are needed, the directory it is in; `None` when something would
+    /// have to be written and may not be.
     fn obtain_one(
         &self,
         requirement: &Requirement,
-    ) -> Result<Option<(Commit, Option<PathBuf>)>, Diagnostic> {
-        let Some(commit) = self.pin(requirement)? else { return Ok(None) };
+    ) -> Result<Option<(Form, Option<PathBuf>)>, Diagnostic> {
+        let Some(form) = self.pin(requirement)? else { return Ok(None) };
         if self.reach == Reach::Pins {
-            return Ok(Some((commit, None)));
+            return Ok(Some((form, None)));
         }
         let canonical = |directory: PathBuf| Some(directory.canonicalize().unwrap_or(directory));
-        if let Some(directory) = self.packages.find(&requirement.name, &commit) {
-            return Ok(Some((commit, canonical(directory))));
+        if let Some(directory) = self.packages.find(&requirement.name, &form) {
+            return Ok(Some((form, canonical(directory))));
         }
         let baked = self.resolution.baked.as_deref();
-        let has = baked.map_or(Ok(false), |baked| baked.has(&commit));
+        let has = baked.map_or(Ok(false), |baked| baked.has(&form.content));
         let baked = baked.filter(|_| has == Ok(true));
-        if self.resolution.offline && baked.is_none() {
-            return Err(self.out_of_reach(requirement, &commit, has.err()));
+        let from = self.remote(&requirement.origin);
+        if from.is_none() && baked.is_none() {
+            return Err(self.out_of_reach(requirement, &form.content, has.err()));
         }
         if self.reach != Reach::Fetch {
             return Ok(None);
         }
-        let repository = (!self.resolution.offline).then_some(&requirement.repository);
-        match self.packages.obtain(&requirement.name, &commit, &Sources { baked, repository }) {
-            Ok(directory) => Ok(Some((commit, canonical(directory)))),
+        match self.packages.obtain(&requirement.name, &form, &Sources { baked, from }) {
+            Ok(directory) => Ok(Some((form, canonical(directory)))),
             Err(error) => {
-                let message = format!("cannot get {}: {error}", requirement.pinned(&commit));
+                let message = format!("cannot get {}: {error}", requirement.pinned(&form.content));
                 let wrong = requirement.wrong(message).failed();
                 let is_baked = matches!(error, PackageError::Baked { .. });
                 Err(if is_baked { wrong.help(OFFLINE_STORE) } else { wrong })
@@ -264,12 +222,25 @@ impl Dependencies {
         }
     }
 
-    /// The error for a checkout that is nowhere, where nothing is fetched. `unusable` says why the
+    /// Where a dependency may be had from, with no more of the network than is allowed.
+    fn remote<'a>(&'a self, origin: &'a Origin) -> Option<Remote<'a>> {
+        match origin {
+            Origin::Archive { from: ArchivePlace::File(path), .. } => Some(Remote::File(path)),
+            _ if self.resolution.offline => None,
+            Origin::Git { repository, .. } => Some(Remote::Repository(repository)),
+            Origin::Archive { from: ArchivePlace::Url(url), .. } => {
+                let fetcher = self.resolution.fetcher.as_deref()?;
+                Some(Remote::Url { url, fetcher })
+            }
+        }
+    }
+
+    /// The error for a content that is nowhere, where nothing is fetched. `unusable` says why the
     /// offline store is none.
     fn out_of_reach(
         &self,
         requirement: &Requirement,
-        commit: &Commit,
+        content: &Content,
         unusable: Option<String>,
     ) -> Diagnostic {
         let store = self.resolution.baked.as_ref().map(|baked| baked.directory().display());
@@ -279,58 +250,73 @@ impl Dependencies {
             None => format!("not in {packages}"),
         };
         let unusable = unusable.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let pinned = requirement.pinned(commit);
+        let pinned = requirement.pinned(content);
         let message = format!("{pinned} is {places}{unusable}, and nothing is fetched offline");
         let help = if store.is_some() { OFFLINE_STORE } else { OFFLINE };
         requirement.wrong(message).help(help).failed()
     }
 
-    /// The commit that a requirement means: what the lock file pins, else what the repository says;
+    /// The content that a requirement means: what the lock file pins, else what the repository says;
     /// `None` when the lock file would have to be written and may not be.
-    fn pin(&self, requirement: &Requirement) -> Result<Option<Commit>, Diagnostic> {
-        let name = &requirement.name;
-        if !self.resolution.update.includes(name) {
+    fn pin(&self, requirement: &Requirement) -> Result<Option<Form>, Diagnostic> {
+        let (name, origin) = (&requirement.name, &requirement.origin);
+        let (strip, submodules) = (origin.strip(), origin.submodules());
+        let form = |content| Some(Form { content, strip, submodules });
+        if origin.is_pinned() && !self.resolution.update.includes(name) {
             if let Some(pinned) = self.lockfile.packages.get(name) {
                 check_pinned(requirement, pinned, &self.root)?;
-                return Ok(Some(pinned.commit.clone()));
+                return Ok(form(pinned.content()));
             }
             if self.resolution.locked {
                 return Err(unpinned(requirement));
             }
         }
-        let is_commit = requirement.rev.as_ref().is_some_and(|rev| rev.parse::<Commit>().is_ok());
+        let (repository, rev) = match origin {
+            Origin::Git { repository, rev, .. } => (repository, rev.as_deref()),
+            Origin::Archive { hash, .. } if !origin.is_pinned() || self.reach == Reach::Fetch => {
+                return Ok(form(Content::Archive(hash.clone())));
+            }
+            Origin::Archive { .. } => return Ok(None),
+        };
+        let is_commit = rev.is_some_and(|rev| rev.parse::<Commit>().is_ok());
         if self.resolution.offline && !is_commit {
             let message = format!(
                 "which commit the dependency `{name}` is ({}) cannot be found out offline",
-                requirement.asked()
+                origin.asked()
             );
             return Err(requirement.wrong(message).help(OFFLINE).failed());
         }
         if self.reach != Reach::Fetch {
             return Ok(None);
         }
-        let resolved = git::resolve(&requirement.repository, requirement.rev.as_deref());
-        resolved.map(Some).map_err(|error| {
-            let message = format!("cannot resolve the dependency `{name}`: {error}");
-            requirement.wrong(message).failed()
-        })
+        match git::resolve(repository, rev) {
+            Ok(commit) => Ok(form(Content::Commit(commit))),
+            Err(error) => {
+                let message = format!("cannot resolve the dependency `{name}`: {error}");
+                Err(requirement.wrong(message).failed())
+            }
+        }
     }
 
-    /// Whether a Git dependency called `name` was found.
-    pub fn has(&self, name: &str) -> bool {
-        self.found.contains_key(name)
-    }
-
-    /// The names of all that were found.
+    /// The names of all that were found and are pinned.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.found.keys().map(String::as_str)
+        let found = self.found.iter();
+        let pinned = found.filter(|(_, found)| found.requirement.origin.is_pinned());
+        pinned.map(|(name, _)| name.as_str())
     }
 
-    /// All that were obtained as files, sorted by name.
+    /// The contents of all that were obtained as files, sorted by name. An archive that is part of a
+    /// package is none of them.
     pub fn checkouts(&self) -> Vec<Checkout> {
         let found = self.found.iter().filter_map(|(name, found)| {
-            let (name, commit) = (name.clone(), found.commit.clone());
-            Some(Checkout { name, commit, directory: found.directory.clone()? })
+            let is_there = found.directory.is_some() && found.requirement.origin.is_pinned();
+            let path = match &found.form.content {
+                Content::Commit(_) => found.directory.clone()?,
+                Content::Archive(_) => self.packages.content(name, &found.form),
+            };
+            let content = found.form.content.clone();
+            let submodules = found.form.submodules;
+            is_there.then(|| Checkout { name: name.clone(), content, path, submodules })
         });
         found.collect()
     }
@@ -347,11 +333,10 @@ impl Dependencies {
             _ => Lockfile::default(),
         };
         for (name, found) in self.found {
-            let Requirement { spelled, rev, .. } = found.requirement;
-            let entry = Pinned { git: spelled, rev, commit: found.commit };
+            let Some(entry) = found.requirement.origin.entry(&found.form.content) else { continue };
             let kept = self.lockfile.packages.get(&name).filter(|old| {
                 // Another spelling of the same repository is no change.
-                old.commit == entry.commit && old.rev == entry.rev && same(old, &entry, &self.root)
+                **old == entry || same(old, &entry, &self.root)
             });
             let entry = match (kept, self.resolution.update.includes(&name)) {
                 (Some(old), _) => old.clone(),
@@ -372,29 +357,39 @@ const OFFLINE: &str = "run it once without --offline and LARDER_OFFLINE";
 const OFFLINE_STORE: &str = "bake the store anew with this larder.lock (`larder cache bake DIR --dependencies`), or \
                              run it once without --offline and LARDER_OFFLINE";
 
+/// Whether both are one commit, by one `rev` of one repository.
 fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
-    let repository = |pinned: &Pinned| Repository::parse(&pinned.git, root);
-    matches!((repository(a), repository(b)), (Ok(a), Ok(b)) if a.is(&b))
+    let (
+        Pinned::Git { git: a_git, rev: a_rev, commit: a },
+        Pinned::Git { git: b_git, rev: b_rev, commit: b },
+    ) = (a, b)
+    else {
+        return false;
+    };
+    let repository = |git: &str| Repository::parse(git, root);
+    a == b
+        && a_rev == b_rev
+        && matches!((repository(a_git), repository(b_git)), (Ok(a), Ok(b)) if a.is(&b))
 }
 
 /// Whether the lock file's entry is for what a manifest asks for.
 fn check_pinned(requirement: &Requirement, pinned: &Pinned, root: &Path) -> Result<(), Diagnostic> {
-    let repository = Repository::parse(&pinned.git, root);
-    let rev = pinned.rev.as_deref();
-    if repository.is_ok_and(|repository| requirement.agrees(&repository, rev, &pinned.commit)) {
+    let origin = &requirement.origin;
+    let (is_same, of) = match pinned {
+        Pinned::Git { git, rev, commit } => {
+            let rev = rev.as_deref();
+            let repository = Repository::parse(git, root);
+            (repository.is_ok_and(|it| origin.is_commit(&it, rev, Some(commit))), asked(git, rev))
+        }
+        Pinned::Archive { url, hash } => (origin.hash() == Some(hash), asked_archive(url, hash)),
+    };
+    if is_same {
         return Ok(());
     }
-    let message = format!(
-        "`{}` needs `{}` from {}, but {} pins it from {}",
-        requirement.user,
-        requirement.name,
-        requirement.asked(),
-        lockfile::FILE_NAME,
-        asked(&pinned.git, rev),
-    );
-    Err(requirement
-        .wrong(message)
-        .help(format!("`larder update {}` pins it anew", requirement.name)))
+    let (user, name, lock) = (&requirement.user, &requirement.name, lockfile::FILE_NAME);
+    let asked = origin.asked();
+    let message = format!("`{user}` needs `{name}` from {asked}, but {lock} pins it from {of}");
+    Err(requirement.wrong(message).help(format!("`larder update {name}` pins it anew")))
 }
 
 /// The error when the lock file has no entry for a requirement and may not get one.

@@ -102,7 +102,7 @@ impl fmt::Display for Diagnostic {
             return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
         };
         write!(f, "{}:{line}:{column}: {}", source.path.display(), self.message)?;
-        let text = source.text.lines().nth(line - 1).unwrap_or("");
+        let text = without_queries(source.text.lines().nth(line - 1).unwrap_or(""));
         let width = source.text.get(span.clone()).map_or(1, |marked| {
             marked.lines().next().map_or(1, |first| first.chars().count().max(1))
         });
@@ -115,6 +115,23 @@ impl fmt::Display for Diagnostic {
 }
 
 impl std::error::Error for Diagnostic {}
+
+/// A line in which nothing can be read of the queries of URLs, which may hold secrets. It stays as wide.
+fn without_queries(line: &str) -> String {
+    let mut query = false;
+    let shown = line.char_indices().map(|(at, c)| {
+        let is_end = c.is_whitespace() || matches!(c, '"' | '\'');
+        query = !is_end && (query || (c == '?' && is_in_url(&line[..at])));
+        if query && c != '?' { '…' } else { c }
+    });
+    shown.collect()
+}
+
+/// Whether a line that begins like this is in the middle of a URL.
+fn is_in_url(before: &str) -> bool {
+    let word = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+    word.take(1).any(|word| word.contains("://"))
+}
 
 /// Everything wrong with a workspace, found in one go. Never empty.
 #[derive(Debug, Clone)]
@@ -155,4 +172,23 @@ pub(crate) fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_not_shown() {
+        for (line, shown) in [
+            (
+                "a = \"https://a.org/b?c=d\", e = \"f?g\"",
+                "a = \"https://a.org/b?………\", e = \"f?g\"",
+            ),
+            ("url = 'http://x?ü' # ?", "url = 'http://x?…' # ?"),
+            ("[[library]] # why?", "[[library]] # why?"),
+        ] {
+            assert_eq!(without_queries(line), shown);
+        }
+    }
 }

@@ -5,9 +5,9 @@
 //! no attribute of the repository and no setting of the user changes line endings or runs a filter.
 
 mod commit;
-mod links;
 mod objects;
 mod run;
+mod submodules;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,15 +18,13 @@ use std::{
 
 use larder_trace::describe_io;
 
+use self::run::{failed, run};
 pub use self::{
     commit::{Commit, ParseCommitError, is_revision},
     objects::{check_objects, take_objects},
+    submodules::{Submodule, all_submodules, repository_of, submodules},
 };
-use self::{
-    links::check_links,
-    run::{failed, run},
-};
-use crate::repository::Repository;
+use crate::{links, repository::Repository};
 
 /// Why Git did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +59,16 @@ pub enum GitError {
         link: String,
         /// Where it leads.
         target: String,
+    },
+    /// A submodule cannot be had.
+    #[error("the submodule {path} of {url}: {reason}")]
+    Submodule {
+        /// The repository or package.
+        url: String,
+        /// The submodule.
+        path: String,
+        /// The reason.
+        reason: String,
     },
     /// A checkout is not what was checked out.
     #[error(
@@ -216,7 +224,18 @@ fn finish(subject: &str, commit: &Commit, directory: &Path) -> Result<(), GitErr
     if head(directory).as_ref() != Some(commit) {
         return Err(gone());
     }
-    check_links(subject, directory, &mut PathBuf::new())
+    check_links(subject, directory)
+}
+
+/// Refuses links that lead out of `root`.
+fn check_links(subject: &str, root: &Path) -> Result<(), GitError> {
+    match links::leading_out(root) {
+        Ok(None) => Ok(()),
+        Ok(Some((link, target))) => {
+            Err(GitError::LinkOutside { url: subject.to_owned(), link, target })
+        }
+        Err((path, source)) => Err(GitError::Io { path, source }),
+    }
 }
 
 const PLAIN_ATTRIBUTES: &str = "* -text -eol -ident -filter -working-tree-encoding\n";

@@ -5,6 +5,7 @@
 //! names into one graph of targets; [`ci`] names results by everything that decides them.
 
 pub mod age;
+pub mod archive;
 pub mod ci;
 pub mod dependencies;
 pub mod diagnostic;
@@ -12,6 +13,7 @@ pub mod git;
 pub mod glob;
 pub mod graph;
 pub mod leftovers;
+mod links;
 pub mod lock;
 pub mod lockfile;
 pub mod manifest;
@@ -20,10 +22,12 @@ pub mod ninja;
 pub mod packages;
 mod parallel;
 pub mod path;
+pub mod pattern;
 pub mod place;
 pub mod plan;
 pub mod repository;
 pub mod scaffold;
 pub mod set;
 mod table;
+pub mod version;
 pub mod workspace;

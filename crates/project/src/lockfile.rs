@@ -1,4 +1,4 @@
-//! `larder.lock`: the commits that Git dependencies are built from.
+//! `larder.lock`: the commits and archives that dependencies from elsewhere are built from.
 //!
 //! TOML, sorted by package, the same bytes for the same content:
 //!
@@ -13,7 +13,8 @@
 //! commit = "51b7f2abdade71cd9bb0e7a373ef2610ec6f9daf"
 //! ```
 //!
-//! `git` and `rev` are what a manifest asked for; without `rev`, the repository's default branch.
+//! `git` and `rev` are what a manifest asked for; without `rev`, the repository's default branch. An
+//! archive has `url` and `sha256` or `blake3` instead.
 
 use std::{
     collections::BTreeMap,
@@ -26,8 +27,10 @@ use larder_trace::{atomic, describe_io};
 use toml::de::DeValue;
 
 use crate::{
+    archive::{self, ArchiveHash},
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
     git::{Commit, is_revision},
+    packages::Content,
     repository::Repository,
     table::{Errors, Fields, parse},
 };
@@ -54,15 +57,35 @@ pub struct Lockfile {
     pub packages: BTreeMap<String, Pinned>,
 }
 
-/// One `[[package]]`: what was asked for, and the commit that this was.
+/// One `[[package]]`: what was asked for, and what this was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pinned {
-    /// The repository, as a manifest spells it; a relative path is relative to the lock file.
-    pub git: String,
-    /// The commit, tag or branch asked for; `None` is the default branch.
-    pub rev: Option<String>,
-    /// The commit that `rev` named when it was pinned.
-    pub commit: Commit,
+pub enum Pinned {
+    /// A commit.
+    Git {
+        /// The repository, as a manifest spells it; a relative path is relative to the lock file.
+        git: String,
+        /// The commit, tag or branch asked for; `None` is the default branch.
+        rev: Option<String>,
+        /// The commit that `rev` named when it was pinned.
+        commit: Commit,
+    },
+    /// An archive.
+    Archive {
+        /// Its URL, as a manifest spells it.
+        url: String,
+        /// Its hash.
+        hash: ArchiveHash,
+    },
+}
+
+impl Pinned {
+    /// The content that is pinned.
+    pub fn content(&self) -> Content {
+        match self {
+            Self::Git { commit, .. } => Content::Commit(commit.clone()),
+            Self::Archive { hash, .. } => Content::Archive(hash.clone()),
+        }
+    }
 }
 
 impl Lockfile {
@@ -134,11 +157,20 @@ impl std::fmt::Display for Lockfile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{HEADER}version = {VERSION}")?;
         for (name, pinned) in &self.packages {
-            write!(f, "\n[[package]]\nname = {}\ngit = {}\n", quoted(name), quoted(&pinned.git))?;
-            if let Some(rev) = &pinned.rev {
-                writeln!(f, "rev = {}", quoted(rev))?;
+            write!(f, "\n[[package]]\nname = {}\n", quoted(name))?;
+            match pinned {
+                Pinned::Git { git, rev, commit } => {
+                    writeln!(f, "git = {}", quoted(git))?;
+                    if let Some(rev) = rev {
+                        writeln!(f, "rev = {}", quoted(rev))?;
+                    }
+                    writeln!(f, "commit = {}", quoted(commit.as_str()))?;
+                }
+                Pinned::Archive { url, hash } => {
+                    writeln!(f, "url = {}", quoted(url))?;
+                    writeln!(f, "{} = {}", hash.algorithm.name(), quoted(hash.digits()))?;
+                }
             }
-            writeln!(f, "commit = {}", quoted(pinned.commit.as_str()))?;
         }
         Ok(())
     }
@@ -183,6 +215,29 @@ fn wrong_version(top: &mut Fields<'_, '_>) -> Option<Diagnostic> {
 fn entry(mut fields: Fields<'_, '_>, base: &Path) -> Option<(Located<String>, Pinned)> {
     let name = fields.name()?;
     fields.what = format!("the entry of `{}`", *name);
+    let pinned = match fields.entries.contains_key("url") {
+        true => archive(&mut fields),
+        false => commit(&mut fields, base),
+    };
+    fields.finish();
+    Some((name, pinned?))
+}
+
+fn archive(fields: &mut Fields<'_, '_>) -> Option<Pinned> {
+    let url = fields.required("url")?;
+    if let Err(error) = archive::check_url(&url) {
+        fields.errors.push_secret(url.span.clone(), error.to_string());
+    }
+    let mut hashes = fields.hashes();
+    let hash = hashes.pop();
+    if hash.is_none() || !hashes.is_empty() {
+        let message = format!("{} has no hash, or several", fields.what);
+        fields.errors.push(fields.span.clone(), message, None);
+    }
+    Some(Pinned::Archive { url: url.value, hash: hash? })
+}
+
+fn commit(fields: &mut Fields<'_, '_>, base: &Path) -> Option<Pinned> {
     let git = fields.required("git")?;
     if let Err(error) = Repository::parse(&git, base) {
         fields.errors.push_secret(git.span.clone(), error.to_string());
@@ -200,133 +255,8 @@ fn entry(mut fields: Fields<'_, '_>, base: &Path) -> Option<(Located<String>, Pi
         let help = "a commit is 40 or 64 lowercase hex digits";
         fields.errors.push(commit.span.clone(), message, Some(help.to_owned()));
     }
-    fields.finish();
-    let pinned = Pinned { git: git.value, rev: rev.map(|rev| rev.value), commit: parsed.ok()? };
-    Some((name, pinned))
+    Some(Pinned::Git { git: git.value, rev: rev.map(|rev| rev.value), commit: parsed.ok()? })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn read(text: &str) -> Result<Lockfile, Diagnostics> {
-        Lockfile::parse(&SourceText { path: "/w/larder.lock".into(), text: text.into() })
-    }
-
-    fn pinned(git: &str, rev: Option<&str>, digit: char) -> Pinned {
-        let commit = digit.to_string().repeat(40).parse().unwrap();
-        Pinned { git: git.to_owned(), rev: rev.map(str::to_owned), commit }
-    }
-
-    #[test]
-    fn what_is_written() {
-        let packages = [
-            ("zlib", pinned("https://github.com/madler/zlib", Some("v1.3.1"), '1')),
-            ("lua", pinned("../a \"b\\", None, 'a')),
-        ];
-        let packages = packages.map(|(name, pinned)| (name.to_owned(), pinned)).into();
-        let lockfile = Lockfile { packages };
-        insta::assert_snapshot!(lockfile, @r#"
-        # Written by larder; only `larder update` moves an entry. Check it in.
-        version = 1
-
-        [[package]]
-        name = "lua"
-        git = "../a \"b\\"
-        commit = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-
-        [[package]]
-        name = "zlib"
-        git = "https://github.com/madler/zlib"
-        rev = "v1.3.1"
-        commit = "1111111111111111111111111111111111111111"
-        "#);
-        assert_eq!(read(&lockfile.to_string()).unwrap(), lockfile);
-    }
-
-    #[test]
-    fn what_is_wrong_is_pointed_at() {
-        let said = |text: &str| read(text).unwrap_err().to_string();
-        insta::assert_snapshot!(said("version = 2\nnew = true\n"), @r"
-        /w/larder.lock:1:11: the lock file has version 2, and this larder reads version 1: a newer larder wrote it
-           |
-         1 | version = 2
-           |           ^
-           = help: restore it from version control, or delete it and let `larder update` write it anew
-        ");
-        insta::assert_snapshot!(said("packages = []"), @r"
-        /w/larder.lock:1:1: the lock file has no version
-           |
-         1 | packages = []
-           | ^
-           = help: restore it from version control, or delete it and let `larder update` write it anew
-        ");
-        insta::assert_snapshot!(said("version = 1\n<<<<<<< HEAD\n"), @r"
-        /w/larder.lock:2:9: key with no value, expected `=`
-           |
-         2 | <<<<<<< HEAD
-           |         ^
-           = help: restore it from version control, or delete it and let `larder update` write it anew
-        ");
-        let text = "version = 1\n[[package]]\nname = \"../x\"\n[[package]]\nname = \"a\"\n\
-                    git = \"ext::sh\"\nrev = \"-x\"\ncommit = \"HEAD\"\nhash = 1\n";
-        insta::assert_snapshot!(said(text), @r#"
-        /w/larder.lock:3:8: `../x` is not a name
-           |
-         3 | name = "../x"
-           |        ^^^^^^
-           = help: names are letters, digits, `_`, `-`, `+` and `.`, starting with a letter or digit
-        /w/larder.lock:6: `ext::sh` is no URL of a repository, but something for Git to run
-          help: restore it from version control, or delete it and let `larder update` write it anew
-        /w/larder.lock:7:7: `-x` is no revision
-           |
-         7 | rev = "-x"
-           |       ^^^^
-           = help: restore it from version control, or delete it and let `larder update` write it anew
-        /w/larder.lock:8:10: `HEAD` is no commit
-           |
-         8 | commit = "HEAD"
-           |          ^^^^^^
-           = help: a commit is 40 or 64 lowercase hex digits
-        /w/larder.lock:9:1: unknown key `hash` in the entry of `a`
-           |
-         9 | hash = 1
-           | ^^^^
-           = help: the keys are name, git, rev, commit
-        "#);
-        let one = "[[package]]\nname = \"a\"\ngit = \"/r\"\ncommit = \"1111111111111111111111111111111111111111\"\n";
-        insta::assert_snapshot!(said(&format!("version = 1\n{one}{one}")), @r#"
-        /w/larder.lock:7:8: there are two entries for `a`
-           |
-         7 | name = "a"
-           |        ^^^
-           = help: restore it from version control, or delete it and let `larder update` write it anew
-        "#);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_survived(text in ".{0,80}", at in 0usize..200, byte in " -~") {
-            let _ = read(&text);
-            let mut text = Lockfile {
-                packages: [("a".to_owned(), pinned("/r", Some("v1"), '3'))].into(),
-            }
-            .to_string();
-            let at = at.min(text.len());
-            text.replace_range(at..(at + 1).min(text.len()), &byte);
-            let _ = read(&text);
-        }
-
-        #[test]
-        fn what_is_written_is_read(
-            names in prop::collection::btree_set("[a-z][a-z0-9_.+-]{0,5}", 0..5),
-            git in "/[ -~]{0,12}",
-            rev in prop::option::of("[a-z](/?[a-z0-9]){0,5}"),
-        ) {
-            let packages = names.into_iter().map(|name| (name, pinned(&git, rev.as_deref(), 'c')));
-            let lockfile = Lockfile { packages: packages.collect() };
-            prop_assert_eq!(read(&lockfile.to_string()).unwrap(), lockfile);
-        }
-    }
-}
+mod tests;

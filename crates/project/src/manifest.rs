@@ -1,13 +1,31 @@
 //! `larder.toml`: a package's targets, dependencies and toolchain.
+//!
+//! Text is decoded to a [`Document`], which says what people wrote, with all mistakes found in one go. A
+//! document is settled to a [`Manifest`], which has plain lists for each target: nobody after that knows of
+//! defaults.
 
 mod arguments;
 mod ci;
 mod decode;
+mod dependencies;
+mod document;
+mod flags;
+mod keys;
 mod template;
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
+pub use dependencies::{ArchiveSource, Dependency, DependencySource};
+pub use document::Document;
+pub use flags::Arguments;
+pub use keys::Lists;
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
@@ -98,53 +116,15 @@ pub enum ToolchainKind {
     Lean,
 }
 
-/// One entry of `[dependencies]`.
-#[derive(Debug, Clone)]
-pub struct Dependency {
-    /// Where the entry stands.
-    pub span: std::ops::Range<usize>,
-    /// Where the package comes from.
-    pub from: DependencySource,
-}
-
-/// Where a dependency comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DependencySource {
-    /// A directory, relative to the package's.
-    Path(String),
-    /// A commit of a Git repository.
-    Git {
-        /// The repository.
-        url: String,
-        /// A commit, tag or branch.
-        rev: Option<String>,
-    },
-    /// A version requirement, resolved inside a package set.
-    Version(String),
-}
-
 /// The keys that libraries and executables have in common.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// The target's name.
     pub name: Located<String>,
-    /// Globs of C, C++ and assembly files, or `{TARGET}` for what a command generates.
-    pub sources: Vec<Located<Template>>,
-    /// Globs of files that `sources` matches and that are left out.
-    pub exclude: Vec<Located<String>>,
-    /// Directories given to the compiler as `-I`; may start with `{build}`.
-    pub includes: Vec<Located<Template>>,
-    /// Files or targets that must be there before anything is compiled or linked, such as generated
-    /// headers.
-    pub inputs: Vec<Input>,
-    /// Compiler arguments that are not traced.
-    pub weak_args: Vec<Located<String>>,
-    /// Compiler arguments that are traced.
-    pub trace_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
-    /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
-    pub libraries: Vec<Located<String>>,
+    /// Its sources, directories, libraries and other lists.
+    pub lists: Lists,
+    /// The traced arguments of the compiler.
+    pub arguments: Arguments,
 }
 
 /// An entry of `inputs`: a string, or `{ path = "…", text = true }`.
@@ -176,6 +156,8 @@ pub struct Executable {
     pub test: bool,
     /// Its arguments as a test.
     pub test_args: Vec<Located<Template>>,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// `[[command]]`
@@ -206,6 +188,8 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// A file or directory that a command makes. The names of directories are declared with a final `/`.
@@ -231,26 +215,23 @@ impl Manifest {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        let path = directory.join(FILE_NAME);
-        let text = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
-                .help("`larder init` writes one; -C names another directory"),
-            io::ErrorKind::IsADirectory => {
-                Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
-                    .help("move it away; `larder init` then writes a manifest")
-            }
-            _ => {
-                Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error)))
-            }
-        })?;
-        Self::parse(SourceText::new(path, text)?)
+        Document::read(directory).map(Document::settle)
     }
+}
 
-    /// Checks a manifest's text.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse(source: SourceText) -> Result<Self, Diagnostics> {
-        decode::manifest(source)
-    }
+/// Reads the text of the manifest at `path`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn read_text(path: PathBuf) -> Result<SourceText, Diagnostic> {
+    let text = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Diagnostic::new(format!("there is no {}", path.display()))
+            .help("`larder init` writes one; -C names another directory"),
+        io::ErrorKind::IsADirectory => {
+            Diagnostic::new(format!("{} is a directory, not a manifest", path.display()))
+                .help("move it away; `larder init` then writes a manifest")
+        }
+        _ => Diagnostic::new(format!("cannot read {}: {}", path.display(), describe_io(&error))),
+    })?;
+    SourceText::new(path, text)
 }

@@ -1,11 +1,16 @@
-//! The directory of packages that come from Git repositories.
+//! The directory of packages that come from Git repositories and archives.
 //!
-//! A workspace's own, `.larder/packages`, has one commit of each package: `NAME/`. One that
+//! A workspace's own, `.larder/packages`, has one commit or archive of each package: `NAME/`. One that
 //! workspaces share, `$LARDER_PKG_DIR`, may have several: `NAME/COMMIT/`. A commit's name is the hash
-//! of its content, so it does not matter which repository it came from.
+//! of its content, so it does not matter which repository it came from. Archives themselves are kept
+//! in `.archives` beside what was made of them.
 //!
 //! A checkout is made under a temporary name and renamed when it is complete. One that is there is
 //! only read.
+
+mod checked_out;
+mod form;
+mod unpacked;
 
 use std::{
     fmt, fs, io,
@@ -14,8 +19,13 @@ use std::{
 
 use larder_trace::{atomic::temporary_name, describe_io};
 
+pub use checked_out::missing_submodule;
+pub use form::{Content, Form};
+pub(crate) use unpacked::ARCHIVE_MARK;
+
 use crate::{
-    git::{self, Commit, GitError, Origin},
+    archive::{Fetcher, UnpackError},
+    git::GitError,
     lock::FileLock,
     repository::Repository,
     workspace::LARDER_DIR,
@@ -28,42 +38,60 @@ pub struct Packages {
     shared: bool,
 }
 
-/// A commit of a dependency from Git, checked out.
+/// The content of a dependency from elsewhere, which is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
     /// The dependency's name.
     pub name: String,
-    /// The commit.
-    pub commit: Commit,
-    /// Where it is, absolute.
-    pub directory: PathBuf,
+    /// The content.
+    pub content: Content,
+    /// Where that can be had, absolute: the directory in which a commit is checked out, or the archive.
+    pub path: PathBuf,
+    /// Whether the submodules of a commit are there and belong to it.
+    pub submodules: bool,
 }
 
-/// Checkouts that are kept elsewhere than in their repositories: an offline store.
+/// Commits and archives that are kept elsewhere than where they come from: an offline store.
 pub trait Baked: fmt::Debug + Send + Sync {
     /// Where that is.
     fn directory(&self) -> &Path;
 
-    /// Whether there is one of `commit`, intact or not.
+    /// Whether `content` is there, intact or not.
     ///
     /// # Errors
     /// Why nothing there can be used.
-    fn has(&self, commit: &Commit) -> Result<bool, String>;
+    fn has(&self, content: &Content) -> Result<bool, String>;
 
-    /// Writes the objects of `commit` to a file, as [`git::take_objects`] does.
+    /// Writes `content` to a file: an archive as it is, of a commit what [`git::take_objects`] writes.
     ///
     /// # Errors
-    /// Why they cannot be used. What has been written is then worth nothing.
-    fn copy(&self, commit: &Commit, to: &fs::File) -> Result<(), String>;
+    /// Why it cannot be used. What has been written is then worth nothing.
+    fn copy(&self, content: &Content, to: &fs::File) -> Result<(), String>;
 }
 
 /// Where the checkout of a package may come from.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
-    /// The offline store, if it has the commit: it comes first.
+    /// The offline store, if it has the content: it comes first.
     pub baked: Option<&'a dyn Baked>,
-    /// The repository; `None` where nothing is fetched.
-    pub repository: Option<&'a Repository>,
+    /// Where it comes from; `None` where nothing is fetched.
+    pub from: Option<Remote<'a>>,
+}
+
+/// Where a package comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Remote<'a> {
+    /// A repository.
+    Repository(&'a Repository),
+    /// An archive on the web.
+    Url {
+        /// Its URL.
+        url: &'a str,
+        /// Whoever fetches it.
+        fetcher: &'a dyn Fetcher,
+    },
+    /// An archive that is here.
+    File(&'a Path),
 }
 
 /// Why a package is not there.
@@ -72,6 +100,25 @@ pub enum PackageError {
     /// Git could not fetch or check it out.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// An archive cannot be fetched, or is not the one.
+    #[error("cannot fetch {url}: {reason}")]
+    Fetch {
+        /// The URL.
+        url: String,
+        /// The reason.
+        reason: String,
+    },
+    /// An archive that is here cannot be used.
+    #[error("cannot use {}: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+    /// An archive cannot be unpacked.
+    #[error("cannot unpack the archive: {0}")]
+    Unpack(#[from] UnpackError),
     /// Something else is where the checkout should be.
     #[error(
         "{} was changed by hand: {what}; move your work elsewhere and remove the directory, or use \
@@ -102,9 +149,6 @@ pub enum PackageError {
     },
 }
 
-/// In a checkout's `.git`: the commit that larder put there.
-const MARK: &str = ".git/larder";
-
 impl Packages {
     /// Those of the workspace at `root` alone.
     pub fn of(root: &Path) -> Self {
@@ -123,15 +167,30 @@ impl Packages {
         &self.directory
     }
 
-    fn place(&self, name: &str, commit: &Commit) -> PathBuf {
+    fn place(&self, name: &str, form: &Form) -> PathBuf {
         let place = self.directory.join(name);
-        if self.shared { place.join(commit.as_str()) } else { place }
+        if self.shared { place.join(form.to_string()) } else { place }
     }
 
-    /// The checkout of `commit` of the package `name`, if it is there.
-    pub fn find(&self, name: &str, commit: &Commit) -> Option<PathBuf> {
-        let place = self.place(name, commit);
-        (git::head(&place).as_ref() == Some(commit)).then_some(place)
+    /// The package `name` in this form, if it is there.
+    pub fn find(&self, name: &str, form: &Form) -> Option<PathBuf> {
+        let place = self.place(name, form);
+        let is_there = match &form.content {
+            Content::Commit(commit) => checked_out::is_checked_out(&place, form, commit),
+            Content::Archive(_) => unpacked::is_unpacked(&place, form),
+        };
+        is_there.then_some(place)
+    }
+
+    /// Where the content of the package `name` can be had once that is there in this form.
+    pub fn content(&self, name: &str, form: &Form) -> PathBuf {
+        let place = self.place(name, form);
+        match &form.content {
+            Content::Commit(_) => place,
+            Content::Archive(hash) => {
+                unpacked::kept(place.parent().unwrap_or(&self.directory), hash)
+            }
+        }
     }
 
     /// Removes what processes that were killed left in a workspace's own directory, to be called
@@ -139,10 +198,11 @@ impl Packages {
     pub fn clean_up(&self) {
         if !self.shared {
             sweep(&self.directory);
+            sweep(&self.directory.join(unpacked::ARCHIVES));
         }
     }
 
-    /// The checkout of `commit` of the package `name`, made if it is not there.
+    /// The package `name` in this form, made if it is not there.
     ///
     /// Among processes that want the same package of a shared directory, one makes it while the
     /// others wait. A workspace's own directory is to be changed only with its
@@ -153,10 +213,10 @@ impl Packages {
     pub fn obtain(
         &self,
         name: &str,
-        commit: &Commit,
+        form: &Form,
         sources: &Sources<'_>,
     ) -> Result<PathBuf, PackageError> {
-        let place = self.place(name, commit);
+        let place = self.place(name, form);
         let parent = place.parent().unwrap_or(&self.directory);
         fs::create_dir_all(parent).map_err(unwritable(parent))?;
         let waiting = |holder: Option<u32>| {
@@ -172,7 +232,7 @@ impl Packages {
             true => Some(FileLock::take(&lock, &|| false, waiting).map_err(unwritable(&lock))?),
             false => None,
         };
-        if let Some(there) = self.find(name, commit) {
+        if let Some(there) = self.find(name, form) {
             return Ok(there);
         }
         if self.shared {
@@ -182,15 +242,17 @@ impl Packages {
             check_unchanged(name, &place)?;
         }
         let temporary = temporary_name(&place);
-        let made = check_out(name, commit, sources, &temporary).and_then(|()| {
-            let mark = temporary.join(MARK);
-            fs::write(&mark, commit.as_str()).map_err(unwritable(&mark))?;
-            sync(&temporary).and_then(|()| replace(&temporary, &place)).map_err(unwritable(&place))
+        let made = make(name, form, sources, &temporary).and_then(|made| {
+            sync(&made).and_then(|()| replace(&made, &place)).map_err(unwritable(&place))
         });
-        if made.is_err() {
+        // The sources of an archive may have been further down.
+        if temporary.exists() {
             let _ = fs::remove_dir_all(&temporary);
-        } else if place.join(".gitmodules").exists() {
-            tracing::info!("`{name}` has Git submodules, which are not fetched");
+        }
+        if made.is_ok() && !form.submodules && place.join(".gitmodules").exists() {
+            tracing::info!(
+                "`{name}` has Git submodules, which are fetched with `submodules = true` only"
+            );
         }
         made.map(|()| place)
     }
@@ -201,51 +263,19 @@ fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> PackageError {
     move |source| PackageError::Io { path, source }
 }
 
-/// Checks `commit` out into `directory`, from the first source that has it.
-fn check_out(
+/// Makes a package at `temporary`, or below it. Returns where it is.
+fn make(
     name: &str,
-    commit: &Commit,
+    form: &Form,
     sources: &Sources<'_>,
-    directory: &Path,
-) -> Result<(), PackageError> {
-    let short = commit.short();
-    if let Some(baked) = sources.baked {
-        let store = baked.directory();
-        let unusable = check_out_baked(name, commit, baked, directory)?;
-        let Err(reason) = unusable else { return Ok(()) };
-        if sources.repository.is_none() {
-            return Err(PackageError::Baked { store: store.to_owned(), reason });
+    temporary: &Path,
+) -> Result<PathBuf, PackageError> {
+    match &form.content {
+        Content::Commit(commit) => {
+            checked_out::make(name, form, commit, sources, temporary)?;
+            Ok(temporary.to_owned())
         }
-        let store = store.display();
-        tracing::info!("`{name}` {short} in offline store {store} treated as absent: {reason}");
-        let _ = fs::remove_dir_all(directory);
-    }
-    if let Some(repository) = sources.repository {
-        tracing::info!("fetching `{name}` {short} from {}", repository.url());
-        git::check_out(Origin::Repository(repository), commit, directory)?;
-    }
-    Ok(())
-}
-
-/// Checks `commit` out of the offline store, or returns why what is there cannot be used.
-fn check_out_baked(
-    name: &str,
-    commit: &Commit,
-    baked: &dyn Baked,
-    directory: &Path,
-) -> Result<Result<(), String>, PackageError> {
-    let store = baked.directory().display();
-    tracing::debug!("checking `{name}` {} out of offline store {store}", commit.short());
-    // Beside the checkout, where there is room for it, and without a name.
-    let beside = directory.parent().unwrap_or(directory);
-    let file = tempfile::tempfile_in(beside).map_err(unwritable(beside))?;
-    if let Err(reason) = baked.copy(commit, &file) {
-        return Ok(Err(reason));
-    }
-    match git::check_out(Origin::Objects { file: &file, name }, commit, directory) {
-        // That is nothing that the store could help.
-        Err(error @ GitError::Run(_)) => Err(error.into()),
-        checked_out => Ok(checked_out.map_err(|error| error.to_string())),
+        Content::Archive(hash) => unpacked::unpack(name, hash, form.strip, sources, temporary),
     }
 }
 
@@ -261,19 +291,17 @@ fn sweep(directory: &Path) {
     }
 }
 
-/// Makes sure that nothing of anybody's own work is in the checkout at `place`.
+/// Makes sure that nothing of anybody's own work is in the package at `place`.
 fn check_unchanged(name: &str, place: &Path) -> Result<(), PackageError> {
-    let changed = |what: String| PackageError::Changed { path: place.to_owned(), what };
-    let mark = fs::read_to_string(place.join(MARK));
-    let mark: Commit = mark
-        .ok()
-        .and_then(|mark| mark.parse().ok())
-        .ok_or_else(|| changed("it is not what larder checked out".to_owned()))?;
-    if git::head(place).as_ref() != Some(&mark) {
-        return Err(changed("another commit or a branch is checked out".to_owned()));
-    }
-    match git::first_change(name, place)? {
-        Some(file) => Err(changed(format!("{file} is not as it was checked out"))),
+    let what = match place.join(ARCHIVE_MARK).exists() {
+        true => {
+            let changed = unpacked::first_change(place).map_err(unwritable(place))?;
+            changed.map(|file| format!("{file} is not as it was unpacked"))
+        }
+        false => checked_out::change(name, place)?,
+    };
+    match what {
+        Some(what) => Err(PackageError::Changed { path: place.to_owned(), what }),
         None => Ok(()),
     }
 }

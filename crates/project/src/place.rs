@@ -23,6 +23,8 @@ pub struct Place {
     build_prefix: String,
     /// The directory of its trace files from the root, ending in `/`.
     trace_prefix: String,
+    /// Its manifest from the root.
+    manifest: RootPath,
 }
 
 /// Stands for a package's build directory in a portable path.
@@ -44,8 +46,9 @@ impl Place {
             false => format!(".larder/build/@{name}/"),
         };
         let trace_prefix = build_prefix.clone();
+        let manifest = RootPath(concat(&[&prefix, FILE_NAME]));
         let (name, directory) = (name.to_owned(), directory.to_owned());
-        Self { name, directory, prefix, build_prefix, trace_prefix }
+        Self { name, directory, prefix, build_prefix, trace_prefix, manifest }
     }
 
     /// A directory `name` in which commands write where they like: its outputs lie in `directory` itself, which
@@ -57,7 +60,14 @@ impl Place {
             prefix: String::new(),
             build_prefix: String::new(),
             trace_prefix: TRACES.to_owned(),
+            manifest: RootPath(FILE_NAME.into()),
         }
+    }
+
+    /// The same place of a package whose manifest is at `path`, an absolute one, in another package.
+    #[must_use]
+    pub fn with_manifest(self, root: &Path, path: &Path) -> Self {
+        Self { manifest: RootPath(from_root(root, &path.to_string_lossy()).into()), ..self }
     }
 
     /// Returns the path from the root of a file of the package.
@@ -69,8 +79,8 @@ impl Place {
     }
 
     /// Returns the path from the root of the package's manifest.
-    pub fn manifest(&self) -> RootPath {
-        RootPath(concat(&[&self.prefix, FILE_NAME]))
+    pub fn manifest(&self) -> &RootPath {
+        &self.manifest
     }
 
     /// Returns the path from the root of a directory of the package, without a final `/`.

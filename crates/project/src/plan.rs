@@ -13,9 +13,11 @@ mod declare;
 mod language;
 mod links;
 mod resolve;
+mod runnable;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tests_asked;
 
 use std::{collections::HashMap, sync::Arc};
 

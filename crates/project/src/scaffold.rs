@@ -83,7 +83,7 @@ pub fn clean(root: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<(), Scaff
         move |source| ScaffoldError::Io { path, source }
     };
     let _lock = lock_build(&larder, &|| false, waiting).map_err(failed(&larder))?;
-    for name in ["index", "build", "tmp"] {
+    for name in ["index", "build", "tmp", "tests", "failed"] {
         let path = larder.join(name);
         let removed = match name {
             "index" => fs::remove_file(&path),

@@ -8,6 +8,7 @@ use toml::{
 };
 
 use crate::{
+    archive::{Algorithm, ArchiveHash},
     diagnostic::{Diagnostic, Located, SourceText, suggest},
     manifest::{Input, Template},
     name::{TargetName, is_name},
@@ -128,6 +129,37 @@ impl<'e, 's> Fields<'e, 's> {
             self.wrong(&value, "true or false");
         }
         boolean
+    }
+
+    /// A whole number from 0 to `most`.
+    pub(crate) fn number(&mut self, key: &'static str, most: u32) -> Option<u32> {
+        let value = self.take(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(text) => u32::from_str_radix(text.as_str(), text.radix()).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| *number <= most);
+        if number.is_none() {
+            let message = format!("expected a whole number from 0 to {most}");
+            self.errors.push(value.span(), message, None);
+        }
+        number
+    }
+
+    /// The hashes of an archive, each under the name of its function.
+    pub(crate) fn hashes(&mut self) -> Vec<ArchiveHash> {
+        let mut found = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let Some(digits) = self.string(algorithm.name()) else { continue };
+            let hash = ArchiveHash::new(algorithm, &digits);
+            if hash.is_none() {
+                let message = format!("`{}` is no hash by {}", *digits, algorithm.name());
+                let help = "a hash is 64 hex digits".to_owned();
+                self.errors.push(digits.span, message, Some(help));
+            }
+            found.extend(hash);
+        }
+        found
     }
 
     /// An array of strings.

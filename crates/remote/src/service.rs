@@ -416,7 +416,7 @@ fn backoff() -> BackoffConfig {
 }
 
 /// reqwest is built without a TLS provider of its own; the process has one.
-fn install_tls_provider() {
+pub(crate) fn install_tls_provider() {
     static ONCE: OnceLock<()> = OnceLock::new();
     // An error says that the program has chosen one already, which is as good.
     ONCE.get_or_init(|| _ = rustls::crypto::ring::default_provider().install_default());

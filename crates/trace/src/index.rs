@@ -138,7 +138,7 @@ impl StatIndex {
 
     fn read(&self, path: &str, content: Content) -> io::Result<Fact> {
         let read_at = MTime::now();
-        let hashed = look(self.root.as_fd(), path, content)?;
+        let hashed = look(self.root.as_fd(), opened(path), content)?;
         let settled = hashed.stat.is_settled(read_at);
         Ok(Fact { hashed, settled, elided: false, read_at })
     }
@@ -150,7 +150,7 @@ impl StatIndex {
     /// False for a path that this run has not looked at, or that it recorded as left in the store.
     pub fn unchanged(&self, path: &str, content: Content) -> bool {
         let Some(fact) = self.found(&self.learned(), path, content) else { return false };
-        let stat = FileStat::at(self.root.as_fd(), path, content);
+        let stat = FileStat::at(self.root.as_fd(), opened(path), content);
         if fact.elided || stat.ok() != Some(fact.hashed.stat) {
             return false;
         }
@@ -331,6 +331,11 @@ impl<'a> Vouched<'a> {
 /// The hash of what tells this start of the machine from others; of nothing where there is none.
 fn boot() -> ContentHash {
     ContentHash::of_bytes(&fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default())
+}
+
+/// The path as the system is given it: the root itself has the empty one.
+fn opened(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
 }
 
 #[cfg(test)]

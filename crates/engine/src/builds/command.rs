@@ -11,7 +11,7 @@ use larder_trace::BuildTrace;
 
 use super::{Owner, ToolUse};
 use crate::{
-    action::{Action, Argument, Discovery, Output, Piece, Program, Variable, text},
+    action::{Action, Argument, Discovery, Output, Piece, Program, RunsIn, Variable, text},
     artifact::Artifact,
     context::Context,
     executor::ExecuteError,
@@ -40,6 +40,8 @@ pub struct CommandBuild {
     /// The trace of all that the outputs depend on besides the inputs: the arguments as written, the program, the
     /// environment.
     pub depends_on: BuildTrace,
+    /// The directory that it runs in.
+    pub runs_in: RunsIn,
 }
 
 /// The program of a command.
@@ -110,6 +112,7 @@ impl CommandBuild {
         let hashes = inputs.iter().map(|input| input.hash);
         Ok(Action {
             package: place.name.clone(),
+            runs_in: self.runs_in,
             program,
             arguments,
             environment: self.environment.clone(),
@@ -118,7 +121,7 @@ impl CommandBuild {
             tools: self.tools.iter().map(|tool| tool.program(cx)).collect(),
             outputs: outputs.to_vec(),
             discovery: Discovery::None,
-            response_file: false,
+            response_file: None,
             limits: Default::default(),
             in_place: None,
         })
@@ -133,8 +136,11 @@ impl CommandBuild {
         names: &[PortablePath],
     ) -> Result<Vec<Argument>, ExecuteError> {
         let declared = &names[..self.declared_inputs.min(names.len())];
-        let paths =
-            |names: &[PortablePath]| names.iter().map(|n| vec![Piece::Path(n.clone())]).collect();
+        let path = |name: PortablePath| match self.runs_in {
+            RunsIn::Package => vec![Piece::Path(name)],
+            RunsIn::Scratch => vec![Piece::Absolute(name)],
+        };
+        let paths = |names: &[PortablePath]| names.iter().cloned().map(path).collect();
         let values = |word: &Word| {
             Ok(match word {
                 Part::Text(literal) => vec![text(literal)],
@@ -148,7 +154,7 @@ impl CommandBuild {
                     BuiltIn::In => paths(declared),
                     BuiltIn::InList => vec![vec![Piece::List(declared.to_vec())]],
                     BuiltIn::Build => vec![vec![Piece::Absolute(place.portable(place, true, ""))]],
-                    BuiltIn::Package => vec![vec![Piece::Path(place.portable(place, false, ""))]],
+                    BuiltIn::Package => vec![path(place.portable(place, false, ""))],
                 },
             })
         };

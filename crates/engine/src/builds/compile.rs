@@ -27,6 +27,9 @@ pub struct Compile {
     pub weak_args: Vec<Argument>,
     /// Arguments that are traced.
     pub trace_args: Vec<String>,
+    /// Arguments after all others. Whoever gives them sees to it that they are part of what objects
+    /// depend on.
+    pub last_args: Vec<Argument>,
     /// Where headers are looked for.
     pub search: SearchPath,
     /// The trace of all that objects depend on besides their sources.
@@ -64,6 +67,7 @@ impl Compile {
             gnu_like,
             weak_args,
             trace_args,
+            last_args: Vec::new(),
             search: SearchPath::default(),
             depends_on,
         }
@@ -81,7 +85,11 @@ impl Compile {
             if cx.options.color {
                 arguments.push(text("-fdiagnostics-color=always"));
             }
-            if self.trace_args.iter().any(|argument| takes_seed(argument)) {
+            let last = self.last_args.iter().filter_map(|argument| match argument.first()? {
+                Piece::Text(text) => Some(text),
+                _ => None,
+            });
+            if self.trace_args.iter().chain(last).any(|argument| takes_seed(argument)) {
                 // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));
@@ -93,10 +101,12 @@ impl Compile {
         }
         arguments.extend(self.weak_args.iter().cloned());
         arguments.extend(self.trace_args.iter().map(text));
+        arguments.extend(self.last_args.iter().cloned());
         let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
         let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);
-        Action { searched, discovery, environment, response_file: true, ..action }
+        let response_file = Some(self.compiler.arguments.len());
+        Action { searched, discovery, environment, response_file, ..action }
     }
 }
 

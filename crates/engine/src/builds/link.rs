@@ -34,7 +34,8 @@ pub struct Link {
     pub writes_depfile: bool,
     /// Where libraries are looked for.
     pub search: SearchPath,
-    /// Arguments before the inputs that are not traced.
+    /// Arguments before the inputs that are not traced, unless whoever gives them has them traced in
+    /// `depends_on`.
     pub weak_args: Vec<Argument>,
     /// Arguments before the inputs that are traced.
     pub trace_args: Vec<String>,
@@ -69,7 +70,7 @@ impl Archive {
             inputs.artifacts.iter().map(|object| vec![Piece::Path(step.portable(cx, object))]),
         );
         let action = step.action(cx, inputs, &self.archiver, arguments);
-        Action { response_file: true, ..action }
+        Action { response_file: Some(self.archiver.arguments.len()), ..action }
     }
 }
 
@@ -110,7 +111,8 @@ impl Link {
         arguments.extend(self.link_args.iter().map(text));
         let discovery = if self.writes_depfile { Discovery::Linker } else { Discovery::None };
         let action = step.action(cx, inputs, &self.linker, arguments);
-        Action { discovery, response_file: true, ..action }
+        let response_file = Some(self.linker.arguments.len());
+        Action { discovery, response_file, ..action }
     }
 }
 

@@ -50,6 +50,7 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
     })?;
     let action = Action {
         package: owner.place.name.clone(),
+        runs_in: Default::default(),
         program: tool.program(cx),
         tools: Vec::new(),
         arguments: arguments.iter().map(text).collect(),
@@ -58,7 +59,7 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
         searched: Vec::new(),
         outputs: Vec::new(),
         discovery: Discovery::None,
-        response_file: false,
+        response_file: None,
         limits: Default::default(),
         in_place: None,
     };

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use larder_project::path::RootPath;
 
-use super::{Bench, ExecuteError, Execution, render};
+use super::{Bench, ExecuteError, Execution, local, render};
 use crate::{
     action::{Action, InPlace, Telling},
     depfile,
@@ -43,6 +43,7 @@ pub(super) fn finish(
     let success = ended.exit.success();
     let mut printed = ended.output;
     let mut names = Some(Vec::new());
+    let mut told = None;
     match &own.telling {
         Telling::Nothing => {}
         Telling::Printed(beginning) => names = Some(take_lines(&mut printed, beginning)),
@@ -50,6 +51,11 @@ pub(super) fn finish(
             names = read(&render::absolute(bench, path)?, *keep)?;
         }
         Telling::Depfile { .. } => {}
+        Telling::Linker if success => {
+            let discovered = local::discovered(bench, depfile::parse_linker)?;
+            told = Some(discovered);
+        }
+        Telling::Linker => {}
     }
     if success
         && let Some((path, _)) = own.response_file.as_ref().filter(|_| !own.keep_response_file)
@@ -58,8 +64,9 @@ pub(super) fn finish(
         let _ = fs::remove_file(render::absolute(bench, path)?);
     }
     let silent = names.is_none();
+    let opened = |name: &String| bench.places.opened(bench.place, name);
     let discovered: Vec<RootPath> =
-        names.iter().flatten().map(|name| bench.places.opened(bench.place, name)).collect();
+        told.unwrap_or_else(|| names.iter().flatten().map(opened).collect());
     let command = action.arguments.last();
     let command_line = command.map(|text| render::argument(action, text, bench, &mut 0));
     Ok(Execution {

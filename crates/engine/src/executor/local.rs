@@ -13,10 +13,10 @@ use rustix::fs::OFlags;
 
 use super::{Bench, ExecuteError, Execution, Executor, in_place, render};
 use crate::{
-    action::{Action, Discovery},
+    action::{Action, Discovery, RunsIn},
     depfile,
     environment::Environment,
-    process::{ProcessError, Processes, Spec},
+    process::{ProcessError, Processes, ResponseFile, Spec},
     sandbox::{Sandbox, View},
 };
 
@@ -37,9 +37,14 @@ impl LocalExecutor {
         Ok(Spec {
             program: render::program(action, bench)?,
             arguments: render::arguments(action, bench)?,
-            directory: bench.place.directory.clone(),
+            directory: match action.runs_in {
+                RunsIn::Package => bench.place.directory.clone(),
+                RunsIn::Scratch => bench.staging.to_owned(),
+            },
             environment: render::environment(action, bench, &self.environment),
-            response_file: action.response_file.then(|| bench.staging.join("arguments.rsp")),
+            response_file: action
+                .response_file
+                .map(|first| ResponseFile { path: bench.staging.join("arguments.rsp"), first }),
             limits: action.limits,
             terminal: action.in_place.as_ref().is_some_and(|own| own.terminal),
         })
@@ -102,7 +107,7 @@ fn make_room(action: &Action, bench: &Bench<'_>) -> Result<(), ExecuteError> {
 }
 
 /// Returns what the command wrote into its depfile.
-fn discovered(
+pub(super) fn discovered(
     bench: &Bench<'_>,
     parse: fn(&str) -> Vec<String>,
 ) -> Result<Vec<RootPath>, ExecuteError> {

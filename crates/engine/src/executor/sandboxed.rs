@@ -57,7 +57,7 @@ impl Executor for SandboxedExecutor {
         let view = view.map_err(|error| ExecuteError::io(bench.staging, &error))?;
         let mut execution = self.local.run(action, bench, &spec, Some((&self.sandbox, &view)))?;
         let output = execution.printed.trim_end();
-        let refused = self.sandbox.refused(&view, &bench.place.directory, &read, output);
+        let refused = self.sandbox.refused(&view, &spec.directory, &read, output);
         let explain = |refused| self.sandbox.explain(bench.target, refused).to_string();
         execution.refusals = refused.iter().map(explain).collect();
         Ok(execution)

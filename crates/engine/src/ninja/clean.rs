@@ -7,29 +7,14 @@ use std::{
 };
 
 use larder_project::{
-    diagnostic::{Diagnostic, Diagnostics},
-    lock::{FileLock, lock_build},
+    diagnostic::Diagnostics,
     ninja::{EdgeId, Graph, NodeId, Quoting},
     path::PortablePath,
     place::{Place, Places},
-    workspace::LARDER_DIR,
 };
-use larder_trace::{TraceFile, describe_io, read_trace_file};
+use larder_trace::{TraceFile, read_trace_file};
 
 use super::roots::{BUILD, Roots};
-
-/// Takes the lock of a build directory, where anything was built in it.
-fn lock(directory: &Path) -> Result<Option<FileLock>, Diagnostic> {
-    let larder = directory.join(LARDER_DIR);
-    if !larder.is_dir() {
-        return Ok(None);
-    }
-    let lock = lock_build(&larder, &|| false, |_| ());
-    lock.map(Some).map_err(|error| {
-        let message = format!("cannot use {}: {}", larder.display(), describe_io(&error));
-        Diagnostic::new(message).failed()
-    })
-}
 
 /// What was removed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,7 +35,6 @@ pub fn clean(
     generators: bool,
     dry: bool,
 ) -> Result<Removed, Diagnostics> {
-    let _lock = lock(&graph.directory)?;
     let of_rule = |id: &EdgeId| rules.iter().any(|rule| **rule == *graph.rule(*id).name);
     let edges: Vec<EdgeId> = match targets {
         Some(targets) => graph.closure(targets)?,
@@ -68,11 +52,8 @@ pub fn clean(
 }
 
 /// Removes what earlier builds made and no edge of the graph makes any more.
-///
-/// # Errors
-/// The build directory cannot be used.
-pub fn clean_dead(graph: &Graph, dry: bool) -> Result<Removed, Diagnostics> {
-    let _lock = lock(&graph.directory)?;
+/// No lock is taken: CMake has targets that call this in the midst of a build, and what is gone is made again.
+pub fn clean_dead(graph: &Graph, dry: bool) -> Removed {
     let place = Place::in_place(BUILD, &graph.directory);
     let made: HashSet<String> = graph
         .edges()
@@ -107,7 +88,7 @@ pub fn clean_dead(graph: &Graph, dry: bool) -> Result<Removed, Diagnostics> {
         }
     }
     dead.sort();
-    Ok(remove(&graph.directory, dead, dry))
+    remove(&graph.directory, dead, dry)
 }
 
 fn remove(directory: &Path, paths: Vec<String>, dry: bool) -> Removed {

@@ -6,7 +6,7 @@ use larder_trace::BuildTrace;
 
 use super::roots::Roots;
 use crate::{
-    action::{Action, InPlace, Piece, Telling, Variable, text},
+    action::{Action, InPlace, Telling, Variable, text},
     builds::{SearchPath, ToolUse},
     context::Context,
     step::{Inputs, Step},
@@ -27,6 +27,8 @@ pub struct Shell {
     pub(crate) roots: Arc<Roots>,
     /// Where it looks for inputs by itself, where that is known.
     pub(crate) search: Option<SearchPath>,
+    /// Whether what it finds there includes other files.
+    pub(crate) includes: bool,
     /// The installation that it is part of, where it looks for inputs as well.
     pub(crate) installation: Option<ToolUse>,
     /// Who may have its outputs besides this build directory.
@@ -54,11 +56,7 @@ impl Shell {
         let action = step.action(cx, inputs, &self.shell, vec![text("-c"), command]);
         let response_file = self.response_file.as_ref().map(|(path, content)| {
             let path = cx.places.portable(&step.place, &cx.places.opened(&step.place, path));
-            let content = match self.roots.pieces(content) {
-                pieces if content.is_empty() => pieces.into_iter().take(0).collect::<Vec<Piece>>(),
-                pieces => pieces,
-            };
-            (path, content)
+            (path, self.roots.pieces(content))
         });
         Action {
             environment: (*self.environment).clone(),

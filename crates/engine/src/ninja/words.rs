@@ -1,17 +1,31 @@
 //! Commands as a shell reads them, as far as that is simple.
 
-/// Returns the words of each command of `command`, where that is commands joined by `&&` with nothing in them
-/// that a shell would replace, redirect or do by itself; `None` for any other.
-pub fn simple(command: &str) -> Option<Vec<Vec<String>>> {
-    let mut commands = vec![Vec::new()];
+use std::str::Chars;
+
+/// A command in words.
+#[derive(Debug, Default)]
+pub struct Simple {
+    pub words: Vec<String>,
+    /// Where its text ends.
+    pub end: usize,
+}
+
+/// Returns the commands of `command`, where that is commands joined by `&&` with nothing in them that a shell
+/// would replace, redirect or do by itself; `None` for any other.
+pub fn simple(command: &str) -> Option<Vec<Simple>> {
+    let mut commands = vec![Simple::default()];
     let mut word: Option<String> = None;
-    let mut rest = command.chars().peekable();
+    let mut rest = command.chars();
     while let Some(c) = rest.next() {
         match c {
             ' ' | '\t' => end(&mut word, &mut commands),
-            '&' if rest.next_if_eq(&'&').is_some() => {
+            '&' if rest.as_str().starts_with('&') => {
                 end(&mut word, &mut commands);
-                commands.push(Vec::new());
+                if let Some(last) = commands.last_mut() {
+                    last.end = command.len() - rest.as_str().len() - 1;
+                }
+                rest.next();
+                commands.push(Simple::default());
             }
             '\'' => {
                 let word = word.get_or_insert_default();
@@ -22,23 +36,7 @@ pub fn simple(command: &str) -> Option<Vec<Vec<String>>> {
                     }
                 }
             }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match rest.next()? {
-                        '"' => break,
-                        '\\' => {
-                            let next = rest.next()?;
-                            if !matches!(next, '"' | '\\' | '$' | '`') {
-                                word.push('\\');
-                            }
-                            word.push(next);
-                        }
-                        '$' | '`' => return None,
-                        c => word.push(c),
-                    }
-                }
-            }
+            '"' => quoted(&mut rest, word.get_or_insert_default())?,
             '\\' => word.get_or_insert_default().push(rest.next().filter(|c| *c != '\n')?),
             '#' | '~' if word.is_none() => return None,
             '$' | '`' | '&' | '|' | ';' | '<' | '>' | '(' | ')' | '{' | '}' | '*' | '?' | '['
@@ -47,12 +45,33 @@ pub fn simple(command: &str) -> Option<Vec<Vec<String>>> {
         }
     }
     end(&mut word, &mut commands);
-    commands.iter().all(|words| !words.is_empty()).then_some(commands)
+    if let Some(last) = commands.last_mut() {
+        last.end = command.len();
+    }
+    commands.iter().all(|one| !one.words.is_empty()).then_some(commands)
 }
 
-fn end(word: &mut Option<String>, commands: &mut [Vec<String>]) {
+/// Reads what stands in double quotes.
+fn quoted(rest: &mut Chars<'_>, word: &mut String) -> Option<()> {
+    loop {
+        match rest.next()? {
+            '"' => return Some(()),
+            '\\' => {
+                let next = rest.next()?;
+                if !matches!(next, '"' | '\\' | '$' | '`') {
+                    word.push('\\');
+                }
+                word.push(next);
+            }
+            '$' | '`' => return None,
+            c => word.push(c),
+        }
+    }
+}
+
+fn end(word: &mut Option<String>, commands: &mut [Simple]) {
     if let (Some(word), Some(last)) = (word.take(), commands.last_mut()) {
-        last.push(word);
+        last.words.push(word);
     }
 }
 
@@ -75,8 +94,10 @@ mod tests {
     fn simple_commands_are_taken_apart() {
         let words = |command| {
             let commands = simple(command)?;
-            Some(commands.iter().map(|words| words.join("|")).collect::<Vec<_>>())
+            Some(commands.iter().map(|one| one.words.join("|")).collect::<Vec<_>>())
         };
+        let ends: Vec<usize> = simple("a b && c").unwrap().iter().map(|one| one.end).collect();
+        assert_eq!(ends, [4, 8]);
         assert_eq!(
             words("cc -DX=\\\"a\\\" 'b c' \"d \\\"e\" ''").unwrap(),
             ["cc|-DX=\"a\"|b c|d \"e|"]

@@ -27,11 +27,20 @@ pub struct Spec {
     pub environment: Vec<(String, OsString)>,
     /// Where to put arguments that are too many for a command line; the program is then called with
     /// `@FILE`, as compilers, linkers and archivers understand it.
-    pub response_file: Option<PathBuf>,
+    pub response_file: Option<ResponseFile>,
     /// How much it may take.
     pub limits: Limits,
     /// Whether it has the terminal: it reads and prints there itself, and belongs to those that Ctrl-C reaches.
     pub terminal: bool,
+}
+
+/// A file for arguments that are too many for a command line.
+#[derive(Debug, Clone)]
+pub struct ResponseFile {
+    /// The file.
+    pub path: PathBuf,
+    /// How many arguments stay before it.
+    pub first: usize,
 }
 
 /// Longer command lines go through a response file. Systems allow at least 128 KiB for arguments and
@@ -50,12 +59,14 @@ impl Spec {
         let length: usize = self.arguments.iter().map(|argument| argument.len() + 1).sum();
         match &self.response_file {
             Some(file) if length > COMMAND_LINE_LIMIT => {
-                write_response_file(file, &self.arguments).map_err(|error| {
+                let (first, rest) = self.arguments.split_at(file.first.min(self.arguments.len()));
+                let file = &file.path;
+                write_response_file(file, rest).map_err(|error| {
                     let reason =
                         format!("cannot write {}: {}", file.display(), describe_io(&error));
                     ProcessError::Start { program: self.program.clone(), reason }
                 })?;
-                command.arg(format!("@{}", file.display()));
+                command.args(first).arg(format!("@{}", file.display()));
             }
             _ => {
                 command.args(&self.arguments);

@@ -269,8 +269,8 @@ impl Declaration {
         let paths = |inputs: &'_ [Input]| inputs.iter().map(|input| input.path.clone()).collect();
         let list: Vec<Located<Template>> = match (self.declared, self.compiled(), key) {
             (Declared::Command(index), ..) => paths(&self.package.manifest.commands[index].inputs),
-            (_, Some(compiled), "includes") => compiled.includes.clone(),
-            (_, Some(compiled), _) => paths(&compiled.inputs),
+            (_, Some(compiled), "includes") => compiled.lists.includes.clone(),
+            (_, Some(compiled), _) => paths(&compiled.lists.inputs),
             _ => Vec::new(),
         };
         let span = list.first().map_or_else(|| self.name_span(), |first| first.span.clone());
@@ -279,16 +279,18 @@ impl Declaration {
 
     /// The line of the manifest with `library` added to what the target is linked with.
     fn linked(&self, library: &str) -> String {
-        let known = self.compiled().into_iter().flat_map(|compiled| &compiled.libraries);
+        let known = self.compiled().into_iter().flat_map(|compiled| &compiled.lists.libraries);
         line("libraries", known.map(|known| known.as_str()), library)
     }
 }
 
-/// The library of `package` that has the header `local` below one of its `includes`.
+/// The library of `package` that has the header `local` below one of the directories that its users see.
 fn library_with<'p>(package: &'p Package, local: &str) -> Option<&'p str> {
     let library = package.manifest.libraries.iter().find(|library| {
-        let mut includes = library.compiled.includes.iter().filter_map(|i| i.as_literal());
-        includes.any(|include| include == "." || Path::new(local).starts_with(include))
+        let lists = &library.compiled.lists;
+        let directories = lists.includes.iter().chain(&lists.system_includes);
+        let mut directories = directories.filter_map(|directory| directory.as_literal());
+        directories.any(|directory| directory == "." || Path::new(local).starts_with(directory))
     });
     library.map(|library| library.compiled.name.as_str())
 }

@@ -19,6 +19,15 @@ pub struct IncludeArguments {
     pub names: Vec<String>,
 }
 
+/// The directories that a compiler is given before all arguments.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Typed<'a> {
+    /// As `-I`.
+    pub normal: &'a [String],
+    /// As `-isystem`.
+    pub system: &'a [String],
+}
+
 /// The libraries that a linker searches for, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkArguments {
@@ -65,11 +74,13 @@ impl IncludeArguments {
         found
     }
 
-    /// All directories in the order in which they are searched. `typed` come before the first `-I`;
-    /// `own` are the compiler's.
-    pub fn in_order(&self, typed: &[String], own: &[String]) -> Vec<String> {
+    /// All directories in the order in which they are searched. `typed` come before others of their
+    /// kind; `own` are the compiler's.
+    pub fn in_order(&self, typed: &Typed<'_>, own: &[String]) -> Vec<String> {
         let own = if self.no_standard { &[] } else { own };
-        [&self.quote[..], typed, &self.normal, &self.system, own, &self.after].concat()
+        let normal = [typed.normal, &self.normal];
+        let system = [typed.system, &self.system];
+        [&[&self.quote[..]], &normal[..], &system[..], &[own, &self.after]].concat().concat()
     }
 }
 
@@ -172,10 +183,12 @@ mod tests {
         };
         assert_eq!(IncludeArguments::parse(&arguments), expected);
         assert_eq!(IncludeArguments::parse(&["-I"]), IncludeArguments::default());
-        let (typed, own) = (["t".to_owned()], ["o".to_owned()]);
-        assert_eq!(expected.in_order(&typed, &own), ["q", "t", "a", "b", "c", "s", "s2", "z"]);
+        let (normal, system, own) = (["t".to_owned()], ["u".to_owned()], ["o".to_owned()]);
+        let typed = Typed { normal: &normal, system: &system };
+        let searched = ["q", "t", "a", "b", "c", "u", "s", "s2", "z"];
+        assert_eq!(expected.in_order(&typed, &own), searched);
         let standard = IncludeArguments { no_standard: false, ..expected };
-        assert_eq!(standard.in_order(&typed, &own)[7..], ["o", "z"]);
+        assert_eq!(standard.in_order(&typed, &own)[8..], ["o", "z"]);
     }
 
     #[test]

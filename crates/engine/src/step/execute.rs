@@ -242,15 +242,16 @@ impl Step {
         let all = inputs.artifacts.iter().chain(&self.prerequisites);
         Action {
             package: self.place.name.clone(),
+            runs_in: Default::default(),
             program: tool.program(cx),
             tools: Vec::new(),
-            arguments,
+            arguments: [tool.arguments.clone(), arguments].concat(),
             environment: BTreeMap::new(),
             inputs: all.map(|artifact| (self.portable(cx, artifact), artifact.hash)).collect(),
             searched: Vec::new(),
             outputs: self.outputs.clone(),
             discovery: Discovery::None,
-            response_file: false,
+            response_file: None,
             limits: Limits::default(),
             in_place: None,
         }

@@ -19,6 +19,7 @@ impl Work {
         match self {
             Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
+            Self::Shell(shell) => Some((shell.search.as_ref()?, shell.includes)),
             _ => None,
         }
         .filter(|(search, _)| !search.directories.is_empty())

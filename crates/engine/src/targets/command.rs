@@ -1,27 +1,21 @@
-//! Commands, and tests, which are run like them.
+//! Commands.
 
 use std::collections::BTreeMap;
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
-    plan::{self, Kind, Made, PackageId, Part, Program, TargetId},
+    plan::{self, Made, PackageId, Part, Program, TargetId},
     workspace::Package,
 };
 use larder_trace::{BuildTrace, ContentHash, MTime, platform_trace};
 
-use super::{
-    Maker, TargetJob,
-    files::{Group, flatten},
-};
+use super::{Maker, TargetJob, files::Group};
 use crate::{
-    action::Variable,
-    artifact::Artifact,
+    action::{RunsIn, Variable},
     builds::{
         CommandBuild, CommandProgram, Owner, ToolUse, Word, build_command, probe, program_file,
         single, system_file,
     },
-    job::Job,
-    testing::run_test,
     toolchain::counts_as_lean,
 };
 
@@ -43,41 +37,8 @@ impl Maker<'_> {
         Some(TargetJob { count, outputs })
     }
 
-    /// The job that runs the test `id`, whose needs have their jobs. Says in [`Self::errors`] what is
-    /// wrong.
-    pub fn test(&mut self, id: TargetId) -> Option<Job<Vec<Artifact>>> {
-        let plan = self.plan;
-        let target = plan.target(id);
-        let owner = self.owner(id, false);
-        let (command, inputs) = match &target.kind {
-            Kind::Command(command) => self.command_build(id, command, &owner)?,
-            Kind::Linked(linked) => {
-                let mut inputs = Group::default();
-                inputs.add(self.job(id)?.outputs.clone(), 1);
-                let test = linked.test.as_ref()?;
-                let arguments = self.arguments(target.package, &test.arguments, &mut inputs);
-                // All that it is loaded with must be there too, and a sandbox must let it be seen.
-                for load in &test.loads {
-                    inputs.add(self.job(*load)?.outputs.clone(), 1);
-                }
-                let command = CommandBuild {
-                    program: CommandProgram::Input(0),
-                    arguments,
-                    environment: BTreeMap::new(),
-                    declared_inputs: 0,
-                    tools: Vec::new(),
-                    always: false,
-                    depends_on: BuildTrace::nil("test"),
-                };
-                (command, inputs)
-            }
-            Kind::Objects(_) | Kind::Archive(_) => return None,
-        };
-        Some(run_test(owner, &flatten(self.cx, inputs.jobs), command))
-    }
-
     /// How a command is run, and its inputs.
-    fn command_build(
+    pub(super) fn command_build(
         &mut self,
         id: TargetId,
         command: &plan::Command,
@@ -174,6 +135,7 @@ impl Maker<'_> {
             tools,
             always,
             depends_on,
+            runs_in: RunsIn::Package,
         };
         (self.errors.len() == known).then_some((build, inputs))
     }
@@ -206,7 +168,7 @@ impl Maker<'_> {
     }
 
     /// The parts of one argument. Targets that it names become inputs.
-    fn words(
+    pub(super) fn words(
         &self,
         package: PackageId,
         argument: &plan::Argument,

@@ -21,8 +21,8 @@ use crate::{
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
     job::{Built, Failed, Job},
-    search::IncludeArguments,
-    toolchain::Compiler,
+    search::{IncludeArguments, Typed},
+    toolchain::{Compiler, Role},
 };
 
 /// A source: where its object goes, where it comes from, and its language.
@@ -64,13 +64,21 @@ impl Maker<'_> {
         objects: &Objects,
         language: Language,
     ) -> Option<Compile> {
-        let given = objects.weak_args.iter().chain(&objects.trace_args);
-        let given: Vec<String> = given.map(|argument| argument.value.clone()).collect();
-        let (compiler, identity) = self.compiler(package, language == Language::Cxx, &given)?;
+        let traced = objects.arguments.of(language);
+        let weak = objects.weak_args.iter().map(|argument| &argument.value);
+        let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
+        let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
+        let first = self.first_arguments(package, role);
+        let last = self.flags(package, self.flags.compiling(language));
+        let asked: Vec<String> = of_manifest.iter().cloned().chain(last.here()).collect();
+        let (compiler, identity) = self.compiler(package, role, &asked)?;
+        let given: Vec<String> =
+            first.portable().chain(of_manifest).chain(last.portable()).collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
-        let includes: Vec<PortablePath> =
-            objects.includes.iter().map(|directory| self.portable(package, directory)).collect();
-        let names: Vec<&str> = includes.iter().map(without_slash).collect();
+        let [includes, system] = [&objects.includes, &objects.system_includes].map(|directories| {
+            let portable = |directory| self.portable(package, directory);
+            directories.iter().map(portable).collect::<Vec<PortablePath>>()
+        });
         let mut weak_args = Vec::new();
         if gnu_like {
             weak_args.extend(self.path_maps(package));
@@ -80,22 +88,34 @@ impl Maker<'_> {
                 .iter()
                 .map(|include| vec![Piece::Text("-I".to_owned()), Piece::Path(include.clone())]),
         );
+        let named =
+            |directory: &PortablePath| [text("-isystem"), vec![Piece::Path(directory.clone())]];
+        weak_args.extend(system.iter().flat_map(named));
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
         if objects.position_independent {
             trace_args.push("-fPIC".to_owned());
         }
-        trace_args.extend(objects.trace_args.iter().map(|argument| argument.value.clone()));
+        trace_args.extend_from_slice(traced);
         // Where the objects lie is part of their key: two targets may compile one source alike.
         let mut depends_on = self
             .made_by("object", package, identity.clone())
             .mix(BuildTrace::text("output", objects.directory.as_str()));
-        if !includes.is_empty() {
-            depends_on = depends_on.mix(BuildTrace::list("includes", &names));
+        for (name, directories) in [("includes", &includes), ("system-includes", &system)] {
+            if !directories.is_empty() {
+                let names: Vec<&str> = directories.iter().map(without_slash).collect();
+                depends_on = depends_on.mix(BuildTrace::list(name, &names));
+            }
         }
-        let tool = ToolUse::new(compiler.path.clone(), &identity);
+        depends_on = depends_on.mix_all(last.traces.iter().cloned());
+        let tool = ToolUse {
+            arguments: first.arguments().collect(),
+            ..ToolUse::new(compiler.path.clone(), &identity)
+        };
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
-        compile.search = search_path(includes, &given, &compiler, language == Language::Cxx);
+        compile.last_args = last.arguments().collect();
+        compile.search =
+            search_path([includes, system], &given, &compiler, language == Language::Cxx);
         Some(compile)
     }
 
@@ -217,9 +237,12 @@ impl Maker<'_> {
         for read in &objects.reads {
             groups.extend(self.job(*read).map(|job| job.outputs.clone()));
         }
-        let arguments = objects.weak_args.iter().chain(&objects.trace_args);
-        let arguments: Vec<String> = arguments.map(|argument| argument.value.clone()).collect();
+        let weak = objects.weak_args.iter().map(|argument| &argument.value);
+        let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
+        let languages = [Language::C, Language::Cxx, Language::Plain];
+        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
+        groups.extend(self.files_of_flags(id, variables, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }
@@ -230,9 +253,10 @@ fn without_slash(directory: &PortablePath) -> &str {
     directory.as_str().trim_end_matches('/')
 }
 
-/// Where a compiler looks for headers, in order.
+/// Where a compiler looks for headers, in order: in the directories that the manifest names for `-I` and
+/// for `-isystem`, in those of `arguments`, and in its own.
 fn search_path(
-    includes: Vec<PortablePath>,
+    [includes, system]: [Vec<PortablePath>; 2],
     arguments: &[String],
     compiler: &Compiler,
     cxx: bool,
@@ -246,11 +270,15 @@ fn search_path(
         "." => String::new(),
         name => name.to_owned(),
     };
-    let own: Vec<String> = includes.iter().map(|include| name(include.as_str())).collect();
-    let directories = given.in_order(&own, &standard).iter().map(|path| name(path)).collect();
+    let names = |directories: &[PortablePath]| -> Vec<String> {
+        directories.iter().map(|directory| name(directory.as_str())).collect()
+    };
+    let typed = Typed { normal: &names(&includes), system: &names(&system) };
+    let directories = given.in_order(&typed, &standard).iter().map(|path| name(path)).collect();
     let names = given.names;
+    let own = [includes, system].concat();
     let system = if given.no_standard { Vec::new() } else { standard };
-    SearchPath { own: includes, directories, system, names }
+    SearchPath { own, directories, system, names }
 }
 
 /// The first of some artifacts.

@@ -1,8 +1,11 @@
 //! Files that targets read: globs, and what other targets make.
 
+use std::path::Path;
+
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::{GlobError, Globber, is_pattern},
+    packages::missing_submodule,
     path::PackagePath,
     plan::{Files, Input, Made, PackageId, TargetId},
 };
@@ -13,6 +16,7 @@ use crate::{
     artifact::Artifact,
     builds::{Owner, as_text, input_dir, input_file},
     context::Context,
+    flags::Words,
     job::{Built, Flow, Job, collect},
 };
 
@@ -118,16 +122,26 @@ impl Maker<'_> {
             }),
             Ok(found) if found.is_empty() => {
                 Err(Diagnostic::new(format!("`{}` matches no file", **pattern))
-                    .help(format!("patterns start in {}", directory.display())))
+                    .help(where_paths_start("patterns", directory, pattern)))
             }
             Ok(found) if !is_pattern(pattern) && !directory.join(found[0].as_str()).exists() => {
                 Err(Diagnostic::new(format!("there is no file `{}`", found[0]))
-                    .help(format!("paths start in {}", directory.display())))
+                    .help(where_paths_start("paths", directory, pattern)))
             }
             Ok(found) => Ok(found),
         };
         let at = |wrong: Diagnostic| wrong.at(&package.manifest.source, pattern.span.clone());
         self.check(found.map_err(at))
+    }
+}
+
+/// The advice for a path or pattern that leads to nothing.
+fn where_paths_start(what: &str, directory: &Path, pattern: &str) -> String {
+    match missing_submodule(directory, pattern) {
+        Some(path) => format!(
+            "{path} is a Git submodule that is not there: submodules = true at the dependency fetches it"
+        ),
+        None => format!("{what} start in {}", directory.display()),
     }
 }
 
@@ -156,6 +170,30 @@ impl Maker<'_> {
     }
 }
 
+impl Maker<'_> {
+    /// The same for files of the root package that variables of the environment name, for a target of
+    /// `seen_from`.
+    pub(super) fn files_of_flags<'w>(
+        &self,
+        seen_from: PackageId,
+        variables: impl IntoIterator<Item = &'w Words>,
+        every: bool,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let root = self.package(PackageId::ROOT);
+        let words: Vec<String> = self.flags(&root, variables).portable().collect();
+        if words.is_empty() {
+            return None;
+        }
+        let in_root = Owner { place: root.place.clone(), ..owner.clone() };
+        let files = self.named_files(PackageId::ROOT, &words, every, &in_root)?;
+        Some(match seen_from {
+            PackageId::ROOT => files,
+            _ => all_of_package(&files, &root.place.name),
+        })
+    }
+}
+
 /// The file that an argument names for the tool to read behind its depfile's back.
 fn file_of(argument: &str, every: bool) -> Option<&str> {
     const READ: [&str; 6] =
@@ -174,6 +212,17 @@ pub(super) fn of_package(job: &Job<Artifact>, package: &str) -> Job<Artifact> {
     job.map(move |built| {
         let name = format!("@{package}/{}", built.trace.name());
         Ok(Built { value: built.value.clone(), trace: built.trace.clone().named(name) })
+    })
+}
+
+/// The same for some artifacts.
+pub(super) fn all_of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>> {
+    let package = package.to_owned();
+    outputs.map(move |built| {
+        let parts = built.trace.parts().iter();
+        let parts = parts.map(|part| (**part).clone().named(format!("@{package}/{}", part.name())));
+        let trace = BuildTrace::nil("outputs").mix_all(parts);
+        Ok(Built { value: built.value.clone(), trace })
     })
 }
 

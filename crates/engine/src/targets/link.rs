@@ -4,17 +4,19 @@ use larder_project::{
     plan::{self, Form, Kind, Linked, TargetId},
     workspace::Package,
 };
-use larder_trace::BuildTrace;
 
-use super::{Maker, TargetJob, files::flatten, no_tool};
+use super::{
+    Maker, TargetJob,
+    files::{all_of_package, flatten},
+    no_tool,
+};
 use crate::{
-    artifact::Artifact,
     builds::{
         Archive, Link, LinkKind, Owner, SearchPath, ToolUse, build_exe, build_shared_lib,
         build_static_lib,
     },
-    job::{Built, Job},
     search::LinkArguments,
+    toolchain::Role,
 };
 
 impl Maker<'_> {
@@ -31,7 +33,10 @@ impl Maker<'_> {
         let found = self.tools.archiver(toolchain, directory);
         let archiver = self.check(found.map_err(|error| no_tool(&package, &error)))?;
         let build = Archive {
-            archiver: ToolUse::new(archiver.path.clone(), &archiver.trace),
+            archiver: ToolUse {
+                arguments: self.first_arguments(&package, Role::Ar).arguments().collect(),
+                ..ToolUse::new(archiver.path.clone(), &archiver.trace)
+            },
             depends_on: self.made_by("archive", &package, archiver.trace.clone()),
         };
         Some(TargetJob::single(&build_static_lib(owner, archive.file.clone(), &objects, build)))
@@ -54,7 +59,7 @@ impl Maker<'_> {
             let outputs = &self.job(library)?.outputs;
             inputs.push(match target.package == package_id {
                 true => outputs.clone(),
-                false => of_package(outputs, &of.place.name),
+                false => all_of_package(outputs, &of.place.name),
             });
             cxx |= self.cxx[library.index()];
             if matches!(&target.kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary) {
@@ -67,8 +72,14 @@ impl Maker<'_> {
         self.cxx[id.index()] = cxx;
         let link_args: Vec<String> =
             linked.link_args.iter().map(|argument| argument.text.value.clone()).collect();
-        let given = [&trace_args[..], &link_args].concat();
-        let (compiler, identity) = self.compiler(&package, cxx, &given)?;
+        let of_manifest = [&trace_args[..], &link_args].concat();
+        let role = if cxx { Role::Cxx } else { Role::Cc };
+        let first = self.first_arguments(&package, role);
+        let flags = self.flags(&package, self.flags.linking());
+        let asked: Vec<String> = flags.here().chain(of_manifest.iter().cloned()).collect();
+        let (compiler, identity) = self.compiler(&package, role, &asked)?;
+        let given: Vec<String> =
+            first.portable().chain(flags.portable()).chain(of_manifest).collect();
         let known = self.errors.len();
         let mut declared = Vec::new();
         for input in &linked.inputs {
@@ -79,14 +90,18 @@ impl Maker<'_> {
         }
         let every = !compiler.linker.dependency_file;
         declared.extend(self.named_files(package_id, &link_args, every, &owner));
+        declared.extend(self.files_of_flags(package_id, self.flags.linking(), every, &owner));
         let link = Link {
-            linker: ToolUse::new(compiler.path.clone(), &identity),
+            linker: ToolUse {
+                arguments: first.arguments().collect(),
+                ..ToolUse::new(compiler.path.clone(), &identity)
+            },
             writes_depfile: compiler.linker.dependency_file,
             search: search_path(&given),
-            weak_args: Vec::new(),
+            weak_args: flags.arguments().collect(),
             trace_args,
             link_args,
-            depends_on: self.made_by("link", &package, identity),
+            depends_on: self.made_by("link", &package, identity).mix_all(flags.traces),
             kind: LinkKind::Executable,
         };
         let after = (!declared.is_empty()).then(|| flatten(self.cx, declared));
@@ -105,17 +120,6 @@ fn search_path(arguments: &[String]) -> SearchPath {
     let directories = found.directories.into_iter();
     let directories = directories.map(|path| path.trim_end_matches('/').to_owned()).collect();
     SearchPath { own: Vec::new(), directories, system: Vec::new(), names }
-}
-
-/// Outputs of another package, named with that.
-fn of_package(outputs: &Job<Vec<Artifact>>, package: &str) -> Job<Vec<Artifact>> {
-    let package = package.to_owned();
-    outputs.map(move |built| {
-        let parts = built.trace.parts().iter();
-        let parts = parts.map(|part| (**part).clone().named(format!("@{package}/{}", part.name())));
-        let trace = BuildTrace::nil("outputs").mix_all(parts);
-        Ok(Built { value: built.value.clone(), trace })
-    })
 }
 
 /// Tells the loader where a shared library lies, seen from what is linked with it.

@@ -20,6 +20,8 @@ pub struct Driver<'a> {
     pub path: &'a Path,
     /// Arguments of the build that decide which programs and directories it uses.
     pub arguments: &'a [String],
+    /// How many of these come before all others of any call: one may be the program behind a wrapper.
+    pub first: usize,
     /// The directory that commands run in.
     pub directory: &'a Path,
     /// An empty directory that it may write to.
@@ -110,6 +112,12 @@ impl Driver<'_> {
         directories.extend(self.environment.directories());
         for name in &names {
             self.look_for(name, &directories, &mut answers);
+        }
+        for word in self.arguments.iter().take(self.first).filter(|word| !word.starts_with('-')) {
+            if let Some(program) = on_path(word, self.environment) {
+                self.guard(&program, &mut answers);
+                answers.files.insert(program);
+            }
         }
         answers.files.insert(self.path.to_owned());
         self.follow_scripts(&mut answers);

@@ -24,6 +24,19 @@ pub enum ToolError {
         /// The manifest's key for it.
         key: String,
     },
+    /// No such executable, and a variable of the environment names it.
+    #[error(
+        "`{name}` was not found{where_}, and the environment variable {variable} names it; install it, or set \
+         {variable} to another"
+    )]
+    NotAsNamed {
+        /// The tool as it was asked for.
+        name: String,
+        /// Where it was looked for.
+        where_: &'static str,
+        /// The variable.
+        variable: &'static str,
+    },
     /// No such executable for a command.
     #[error(
         "`{0}` was not found on PATH; install it, or name a file of the package by a path with a `/`"

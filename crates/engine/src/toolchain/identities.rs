@@ -15,17 +15,23 @@ use larder_project::{
 use larder_trace::{BuildTrace, StatIndex, describe_io};
 
 use super::{Role, ToolError, Tools, program::Program};
-use crate::environment::Environment;
+use crate::{
+    environment::Environment,
+    flags::{Flags, Words},
+};
 
 /// Returns what counts of this machine for `keys`: the identities of the tools and, of `environment`,
-/// the variables that the packages' commands take.
+/// the variables that the packages' commands take and those that hold tools and arguments for all.
 ///
 /// # Errors
-/// When the root package cannot be entered, or a tool that is there cannot be read.
+/// When the root package cannot be entered, a tool that is there cannot be read, or a variable holds what
+/// cannot be an argument.
 pub fn machine(keys: &Keys, environment: &Environment) -> Result<Machine, Diagnostics> {
     let set = |name: &str| Some((name.to_owned(), environment.get(name)?.to_owned()));
+    let flags = Arc::new(Flags::of(environment).map_err(Diagnostics)?);
     Ok(Machine {
-        tools: identities(keys.root(), keys.packages(), environment)?,
+        flags: flags.traces(keys.root()),
+        tools: identities(keys.root(), keys.packages(), environment, &flags)?,
         variables: keys.variables().into_iter().filter_map(set).collect(),
     })
 }
@@ -36,6 +42,7 @@ fn identities(
     root: &Path,
     packages: &BTreeMap<String, Arc<Package>>,
     environment: &Environment,
+    flags: &Arc<Flags>,
 ) -> Result<BuildTrace, Diagnostics> {
     let index = root.join(LARDER_DIR).join("index");
     // The answers of compilers are taken from the index; hashes of files are not.
@@ -43,26 +50,30 @@ fn identities(
         Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
             .failed()
     })?;
-    let mut tools = Tools::new(&index, None, environment.clone());
+    let mut tools = Tools::new(&index, None, environment.clone()).asked_for(flags.clone(), root);
     let mut trace = BuildTrace::nil("toolchain");
     for (name, package) in packages {
         let mut of_package = BuildTrace::nil(name.clone());
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
         let by_content = Toolchain { known_by: KnownBy::Content, ..toolchain.clone() };
         for role in [Role::Cc, Role::Cxx, Role::Ar] {
-            let tool = match role.named(toolchain).filter(|path| path.contains('/')) {
+            let asked = flags.tool(toolchain, role);
+            let path = tools.path_of(toolchain, role, directory);
+            let arguments = flags.deciding(role);
+            let tool = match path {
                 // It may be a file of the package, which nobody vouches for: it is read and not run.
                 Some(path)
-                    if toolchain.known_by == KnownBy::Content || is_inside(path, packages) =>
+                    if toolchain.known_by == KnownBy::Content && asked.is_none()
+                        || is_inside(toolchain, role, asked, &path, packages) =>
                 {
-                    let path = directory.join(path);
-                    Program::find(&path.to_string_lossy(), role.key(), &index, environment)
-                        .map(|program| program.trace)
+                    let behind = asked.map_or(&[][..], |asked| &asked.words[1..]);
+                    read(&path, behind, role, &index, environment)
+                        .map(|trace| trace.mix_all(asked.map(|asked| asked.tool_trace(root))))
                 }
-                _ => match counted(&mut tools, toolchain, role, directory) {
+                _ => match counted(&mut tools, toolchain, role, directory, &arguments) {
                     // A build that uses it is told; a package may have one on its PATH and not use it.
                     Err(ToolError::NoName { .. }) => {
-                        counted(&mut tools, &by_content, role, directory)
+                        counted(&mut tools, &by_content, role, directory, &arguments)
                     }
                     found => found,
                 },
@@ -85,20 +96,52 @@ fn counted(
     toolchain: &Toolchain,
     role: Role,
     directory: &Path,
+    arguments: &[String],
 ) -> Result<BuildTrace, ToolError> {
     match role {
         Role::Ar => tools.archiver(toolchain, directory).map(|ar| ar.trace.clone()),
         Role::Cc | Role::Cxx => {
-            tools.compiler(toolchain, role, directory, &[]).map(|cc| cc.trace.clone())
+            tools.compiler(toolchain, role, directory, arguments).map(|cc| cc.trace.clone())
         }
     }
 }
 
+/// The identity of the tool at `path`, and of the programs on `PATH` among the words `behind` it, as their
+/// files have it.
+fn read(
+    path: &Path,
+    behind: &[String],
+    role: Role,
+    index: &StatIndex,
+    environment: &Environment,
+) -> Result<BuildTrace, ToolError> {
+    let find = |name: &str| Program::find(name, role.key(), index, environment);
+    let mut trace = find(&path.to_string_lossy())?.trace;
+    for word in behind.iter().filter(|word| !word.starts_with('-')) {
+        match find(word) {
+            Ok(program) => trace = trace.mix(program.trace.named("behind")),
+            Err(ToolError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(trace)
+}
+
 /// Whether the tool at `path` may be a file that a package brings along: only one outside of all
 /// packages by an absolute path, links followed, is none.
-fn is_inside(path: &str, packages: &BTreeMap<String, Arc<Package>>) -> bool {
-    let Ok(real) = Path::new(path).canonicalize() else { return true };
-    !path.starts_with('/')
+fn is_inside(
+    toolchain: &Toolchain,
+    role: Role,
+    asked: Option<&Words>,
+    path: &Path,
+    packages: &BTreeMap<String, Arc<Package>>,
+) -> bool {
+    let Ok(real) = path.canonicalize() else { return true };
+    let written = match asked {
+        Some(asked) => asked.words.first().map(String::as_str),
+        None => role.named(toolchain),
+    };
+    !written.is_some_and(|written| written.starts_with('/'))
         || packages.values().any(|package| {
             let directory = package.place.directory.canonicalize();
             directory.is_ok_and(|directory| real.starts_with(directory))
@@ -115,9 +158,12 @@ fn programs(manifest: &Manifest) -> BTreeSet<String> {
 fn identity(name: &str, tool: Result<BuildTrace, ToolError>) -> Result<BuildTrace, Diagnostic> {
     match tool {
         Ok(trace) => Ok(trace.named(name.to_owned())),
-        Err(ToolError::NotFound { .. } | ToolError::NoLean | ToolError::NoProgram(_)) => {
-            Ok(BuildTrace::text(name.to_owned(), "absent"))
-        }
+        Err(
+            ToolError::NotFound { .. }
+            | ToolError::NotAsNamed { .. }
+            | ToolError::NoLean
+            | ToolError::NoProgram(_),
+        ) => Ok(BuildTrace::text(name.to_owned(), "absent")),
         Err(error) => Err(Diagnostic::new(error.to_string()).failed()),
     }
 }

@@ -8,6 +8,7 @@ use larder_engine::{
     cache::CacheOptions,
     context::Options,
     event::Reporter,
+    testing::TestRequest,
 };
 use larder_project::path::PortablePath;
 
@@ -69,12 +70,12 @@ fn actions(root: &Path) -> Vec<Action> {
         cache: CacheOptions { off: true, ..CacheOptions::default() },
         sandbox: None,
         resolution: Default::default(),
-        test: false,
+        tests: None,
     };
     let heard = Arc::new(Heard::default());
     let reporter: Arc<dyn Reporter> = heard.clone();
-    for test in [false, true] {
-        let request = BuildRequest { test, ..request.clone() };
+    for tests in [None, Some(TestRequest::default())] {
+        let request = BuildRequest { tests, ..request.clone() };
         let report: BuildReport = build(&session, &request, &reporter).unwrap();
         assert!(report.succeeded(), "{:?}", heard.said());
         assert_eq!(report.counts.ended(), report.counts.total, "{:?}", report.counts);

@@ -113,7 +113,7 @@ fn an_input_that_is_the_same_when_looked_at_again_is_no_change() {
                 let name = step.portable(cx, &inputs.artifacts[0]);
                 let script = format!("sleep 0.0{}; cp {name} $0", number % 5);
                 let arguments = vec![text("-c"), text(script), vec![Piece::Output(0)]];
-                Action { response_file: false, ..step.action(cx, inputs, &tool("sh"), arguments) }
+                Action { response_file: None, ..step.action(cx, inputs, &tool("sh"), arguments) }
             }));
             build_file_after_dep(
                 build.owner(),

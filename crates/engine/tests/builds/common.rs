@@ -175,6 +175,7 @@ fn commands_take_inputs_and_make_outputs() {
             tools: Vec::new(),
             always: false,
             depends_on: BuildTrace::nil("command"),
+            runs_in: Default::default(),
         };
         let (all, word) = (Output::file(out("all")), Output::file(out("word")));
         let job = build_command(build.owner(), all, vec![word], [inputs], command);

@@ -269,6 +269,7 @@ pub fn shell(script: &str) -> CommandBuild {
         tools: Vec::new(),
         always: false,
         depends_on: BuildTrace::text("command", script),
+        runs_in: Default::default(),
     }
 }
 

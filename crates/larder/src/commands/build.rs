@@ -1,9 +1,7 @@
-//! `build` and the commands that build first: `query`, `exec`, `test`.
+//! `build` and `query`, and what the commands have in common that build first.
 
 use std::{
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
 };
 
@@ -17,8 +15,8 @@ use larder_engine::{
     lookups::ServiceCounts,
     sandbox::Permissions,
 };
-use larder_project::name::{Facet, TargetName};
-use larder_trace::{Content, Level, describe_io, save_file_hash};
+use larder_project::name::TargetName;
+use larder_trace::{Content, Level, save_file_hash};
 use serde_json::json;
 
 use super::{App, here};
@@ -81,7 +79,7 @@ impl BuildOptions {
     }
 
     /// The way to treat what is out of date.
-    fn mode(&self) -> Mode {
+    pub fn mode(&self) -> Mode {
         if self.no_build { Mode::NoBuild } else { Mode::Build }
     }
 }
@@ -133,29 +131,6 @@ pub struct Query {
     options: BuildOptions,
 }
 
-/// Build an executable and run it in the current directory
-#[derive(Args)]
-pub struct Exec {
-    /// The executable
-    #[arg(value_name = "TARGET")]
-    target: TargetName,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
-    #[command(flatten)]
-    options: BuildOptions,
-}
-
-/// Build and run tests
-#[derive(Args)]
-pub struct Test {
-    /// Tests [default: all of the package's tests]
-    #[arg(value_name = "TARGET")]
-    targets: Vec<TargetName>,
-    #[command(flatten)]
-    options: BuildOptions,
-}
-
 /// Runs `larder build`.
 pub fn build(app: &App, arguments: &Build) -> Result<Exit, Failure> {
     let mode = if arguments.dry_run { Mode::DryRun } else { arguments.options.mode() };
@@ -200,48 +175,6 @@ pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Runs `larder exec`.
-pub fn exec(app: &App, arguments: &Exec) -> Result<Exit, Failure> {
-    let mut target = arguments.target.clone();
-    target.facet.get_or_insert(Facet::Exe);
-    let request = request(app, &[target], &arguments.options, arguments.options.mode());
-    let (report, exit) = run(app, &arguments.options, &request)?;
-    summarize_work(app, &report, exit);
-    if exit != Exit::Done {
-        return Ok(exit);
-    }
-    let outputs = report.targets.iter().flat_map(|(_, outputs)| outputs.iter().flatten());
-    let Some(program) =
-        outputs.map(|artifact| report.plan.workspace.root.join(artifact.path.as_str())).next()
-    else {
-        return Err(Failure::wrong(format!("`{}` is not an executable", arguments.target)));
-    };
-    // Whoever reads what larder prints is to know what runs.
-    if !app.ui.is_written() {
-        return Ok(Exit::Failed);
-    }
-    // Only comes back when it could not start.
-    let error = Command::new(&program).args(&arguments.arguments).exec();
-    Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
-}
-
-/// Runs `larder test`.
-pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
-    let mut request =
-        request(app, &arguments.targets, &arguments.options, arguments.options.mode());
-    request.test = true;
-    let (report, exit) = run(app, &arguments.options, &request)?;
-    summarize(app, &report, exit);
-    let passed = report.tests.iter().filter(|(_, passed)| *passed).count();
-    let failed = report.tests.len() - passed;
-    app.ui.event_json(&json!({ "event": "tests", "passed": passed, "failed": failed }));
-    match report.tests.is_empty() {
-        true => app.ui.status("there are no tests: give an executable or a command `test = true`"),
-        false => app.ui.status(&format!("{passed} passed, {failed} failed")),
-    }
-    Ok(exit)
-}
-
 /// The build that the command line asks the engine for.
 pub fn request(
     app: &App,
@@ -272,7 +205,7 @@ pub fn request(
             surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
-        test: false,
+        tests: None,
     }
 }
 
@@ -317,7 +250,7 @@ pub fn run(
 
 /// Says how a build went that was not what was asked for in itself: nothing, when there was nothing
 /// to do.
-fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
+pub fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
     let worked = exit != Exit::Done || counts.built + counts.restored > 0;
     if worked || app.global.verbose > 0 || app.global.json {
@@ -326,7 +259,7 @@ fn summarize_work(app: &App, report: &BuildReport, exit: Exit) {
 }
 
 /// Says how a build went.
-fn summarize(app: &App, report: &BuildReport, exit: Exit) {
+pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     let counts = &report.counts;
     let services = report.lookups.as_ref().map(|lookups| lookups.by_service()).unwrap_or_default();
     app.ui.event_json(&json!({

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{App, here};
 use crate::exit::{Exit, Failure};
 
-/// Pin Git dependencies to new commits in larder.lock
+/// Pin dependencies from elsewhere anew in larder.lock
 #[derive(Args)]
 pub struct Update {
     /// Packages [default: all]
@@ -43,23 +43,27 @@ fn show(app: &App, old: &Lockfile, new: &Lockfile) {
         }
         changed = true;
         let said = match (from, to) {
-            (Some(from), Some(to)) if from.commit == to.commit => {
-                format!("{name} {}: the same commit, spelled differently", to.commit.short())
+            (Some(from), Some(to)) if from.content() == to.content() => {
+                let same = match to {
+                    Pinned::Git { .. } => "the same commit",
+                    Pinned::Archive { .. } => "the same archive",
+                };
+                format!("{name} {}: {same}, spelled differently", to.content().short())
             }
             (Some(from), Some(to)) => {
-                format!("{name} {} -> {}", from.commit.short(), to.commit.short())
+                format!("{name} {} -> {}", from.content().short(), to.content().short())
             }
-            (None, Some(to)) => format!("{name} {}: added", to.commit.short()),
-            (Some(from), None) => format!("{name} {}: removed", from.commit.short()),
+            (None, Some(to)) => format!("{name} {}: added", to.content().short()),
+            (Some(from), None) => format!("{name} {}: removed", from.content().short()),
             (None, None) => continue,
         };
         app.ui.status(&said);
-        let commit = |pinned: Option<&Pinned>| pinned.map(|pinned| pinned.commit.to_string());
+        let content = |pinned: Option<&Pinned>| pinned.map(|pinned| pinned.content().to_string());
         app.ui.event_json(&json!({
             "event": "pinned",
             "package": name,
-            "from": commit(from),
-            "to": commit(to),
+            "from": content(from),
+            "to": content(to),
         }));
     }
     if !changed {

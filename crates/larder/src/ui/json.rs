@@ -45,13 +45,16 @@ pub(super) fn event_json(event: &Event<'_>) -> Value {
             "milliseconds": ended.took.as_millis() as u64,
             "progress": progress,
         }),
-        Event::Tested { target, failure, output, took } => json!({
+        Event::Tested { target, tested } => json!({
             "event": "tested",
             "target": target,
-            "passed": failure.is_none(),
-            "failure": failure,
-            "output": output,
-            "milliseconds": took.as_millis() as u64,
+            "outcome": tested.outcome,
+            "passed": tested.outcome.success(),
+            "failure": tested.last().failure,
+            "output": tested.last().output,
+            "milliseconds": tested.last().took.as_millis() as u64,
+            "attempts": tested.attempts,
+            "directory": tested.kept,
         }),
         Event::Note { level, message } => {
             json!({ "event": "note", "level": level, "message": message })

@@ -58,7 +58,7 @@ fn unknown_keys_with_what_was_meant() {
        |
      9 | foo = 1
        | ^^^
-       = help: the keys are name, sources, exclude, includes, inputs, weak-args, trace-args, link-args, libraries, kind
+       = help: the keys are name, sources, exclude, inputs, libraries, c-std, cxx-std, warnings, defines, trace-args, c-args, cxx-args, asm-args, includes, private-includes, system-includes, weak-args, link-args, public-defines, kind
     error: [DIR]/larder.toml:11:3: unknown key `libary` in the manifest
         |
      11 | [[libary]]

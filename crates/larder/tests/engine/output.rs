@@ -220,9 +220,10 @@ fn programs_that_cannot_be_run() {
 /// reads the events would not learn of it.
 #[test]
 fn output_that_is_lost_fails_the_command_and_is_said_once() {
-    let project =
-        Project::cached("[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\ntest = true\n");
-    project.file("x.c", "#include <stdio.h>\nint main(void) { return !fopen(\"ran\", \"w\"); }\n");
+    let project = Project::cached(
+        "[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\ntest = true\ntest-args = [\"{package}/ran\"]\n",
+    );
+    project.file("x.c", "#include <stdio.h>\nint main(int c, char **v) { return !fopen(c > 1 ? v[1] : \"ran\", \"w\"); }\n");
     for arguments in [
         &["exec", "--json", "x"][..],
         &["build", "--json"],

@@ -109,6 +109,33 @@ fn exec_runs_in_the_current_directory_and_passes_everything_on() {
 }
 
 #[test]
+fn run_needs_no_name_where_there_is_one_executable() {
+    let exe = |name: &str, more: &str| {
+        format!("[[executable]]\nname = \"{name}\"\nsources = [\"x.c\"]\n{more}\n")
+    };
+    let project = Project::new(&(exe("x", "") + &exe("check", "test = true")));
+    project.file("x.c", "#include <stdio.h>\nint main(int c, char **v) { for (int i = 1; i < c; i++) puts(v[i]); return 42; }\n");
+    assert_eq!(project.larder(&["run"]).ends_with(42).stdout, "");
+    for arguments in
+        [&["run", "--", "-v", "b"][..], &["exec", "x", "-v", "b"], &["run", "x", "--", "-v", "b"]]
+    {
+        let run = project.larder(arguments).ends_with(42);
+        assert_eq!(run.stdout, "-v\nb\n", "{arguments:?}");
+    }
+    assert_eq!(project.larder(&["run", "x", "a", "--", "b"]).ends_with(42).stdout, "a\n--\nb\n");
+    let several = Project::new(&(exe("x", "") + &exe("y", "")));
+    several.larder(&["run"]).ends_with(2).says("several executables").says("name one of x, y");
+    let text =
+        several.read("larder.toml").replace("[package]", "[package]\ndefault-targets = [\"y\"]");
+    several.file("larder.toml", text).file("x.c", "int main(void) { return 5; }\n");
+    several.larder(&["run"]).ends_with(5);
+    Project::new("").larder(&["run"]).ends_with(2).says("no executable to run");
+    project.larder(&["run", "a b"]).ends_with(2).says("`a b` is not a target");
+    let help = project.larder(&["--help"]).ok().stdout;
+    assert!(help.contains("run ") && help.contains("[alias: exec]"), "{help}");
+}
+
+#[test]
 fn test_runs_tests() {
     let project = Project::new(
         r#"

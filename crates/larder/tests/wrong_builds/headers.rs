@@ -128,6 +128,10 @@ fn a_header_that_comes_to_shadow_another_is_seen() {
 #[test]
 fn a_header_that_comes_to_shadow_another_in_a_directory_that_was_not_there_is_seen() {
     appears(&shadowing("#include <sub/h.h>", BOTH), "first/sub/h.h");
+    // Nor was what that is in, up to the package itself.
+    let arguments = "trace-args = [\"-Inone\", \"-Isecond\"]";
+    appears(&shadowing("#include <h.h>", arguments), "none/h.h");
+    appears(&shadowing("#include <sub/h.h>", arguments), "none/sub/h.h");
 }
 
 #[test]

@@ -17,10 +17,10 @@ use super::{
     tree, values,
 };
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics},
+    diagnostic::{Diagnostic, Diagnostics, SourceText},
     lockfile::{self, Lockfile},
     manifest::{DependencySource, Manifest},
-    workspace::{self, Package},
+    workspace::{self, Package, Workspace},
 };
 
 /// The packages whose content is here: the root and its path dependencies. What comes from Git is
@@ -29,6 +29,8 @@ pub(super) struct Sources {
     root: PathBuf,
     /// By name; the root package is among them.
     packages: BTreeMap<String, Arc<Package>>,
+    /// Manifests that these keep for others, by package.
+    overlays: Vec<(String, SourceText)>,
     lockfile: Lockfile,
     /// The parts of this machine that keys are made from, once they are known.
     pub machine: Option<Machine>,
@@ -41,9 +43,10 @@ impl Sources {
     /// # Errors
     /// Everything wrong with them, and Git dependencies that `larder.lock` does not pin.
     pub fn read(root: &Path) -> Result<Self, Diagnostics> {
-        let (packages, lockfile) = workspace::pinned(root)?;
+        let (Workspace { packages, overlays, .. }, lockfile) = workspace::pinned(root)?;
         let packages = packages.into_iter().map(|package| (package.place.name.clone(), package));
-        Ok(Self { root: root.to_owned(), packages: packages.collect(), lockfile, machine: None })
+        let (root, packages) = (root.to_owned(), packages.collect());
+        Ok(Self { root, packages, overlays, lockfile, machine: None })
     }
 
     /// The packages, by name.
@@ -79,21 +82,35 @@ impl Sources {
         }
         if toolchain {
             let missing = || Diagnostic::new("the tools were not identified").failed();
-            let Machine { tools, variables } = self.machine.as_ref().ok_or_else(missing)?;
-            trace = trace.mix(tools.clone()).mix(self.variables_trace(variables));
+            let Machine { tools, flags, variables } = self.machine.as_ref().ok_or_else(missing)?;
+            trace = trace.mix(tools.clone()).mix_all(flags.iter().cloned());
+            trace = trace.mix(self.variables_trace(variables));
         }
         trace = trace.mix(self.lock()?);
         for (name, package) in &self.packages {
             trace = trace.mix(package_trace(name, package, &self.packages)?);
         }
         let pinned = self.lockfile.packages.iter();
-        let pinned =
-            pinned.map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.commit.as_str()));
+        let pinned = pinned
+            .map(|(name, pinned)| BuildTrace::text(name.clone(), pinned.content().to_string()));
         let required = self.requirements().into_iter();
         let required = required.map(|(name, version)| BuildTrace::text(name, version));
-        Ok(trace
+        trace = trace
             .mix(BuildTrace::nil("pinned").mix_all(pinned))
-            .mix(BuildTrace::nil("required").mix_all(required)))
+            .mix(BuildTrace::nil("required").mix_all(required));
+        match self.overlays.is_empty() {
+            true => Ok(trace),
+            false => Ok(trace.mix(self.overlays()?)),
+        }
+    }
+
+    /// The manifests that stand in for those of packages from elsewhere, by their values.
+    fn overlays(&self) -> Result<BuildTrace, Diagnostics> {
+        let mut trace = BuildTrace::nil("overlays");
+        for (name, source) in &self.overlays {
+            trace = trace.mix(BuildTrace::nil(name.clone()).mix(values::trace(source)?));
+        }
+        Ok(trace)
     }
 
     fn lock(&self) -> Result<BuildTrace, Diagnostics> {
@@ -114,12 +131,12 @@ impl Sources {
     }
 
     /// Requirements that a package set resolves, by `PACKAGE/DEPENDENCY`.
-    fn requirements(&self) -> BTreeMap<String, &str> {
+    fn requirements(&self) -> BTreeMap<String, String> {
         let mut requirements = BTreeMap::new();
         for (user, package) in &self.packages {
             for (name, declared) in &package.manifest.dependencies {
                 if let DependencySource::Version(version) = &declared.from {
-                    requirements.insert(format!("{user}/{name}"), version.as_str());
+                    requirements.insert(format!("{user}/{name}"), version.to_string());
                 }
             }
         }

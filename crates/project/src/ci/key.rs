@@ -67,6 +67,8 @@ pub struct Ingredients {
 pub struct Machine {
     /// The identities of the packages' tools: one part a package.
     pub tools: BuildTrace,
+    /// The arguments that the environment has them called with: one part a variable that is set.
+    pub flags: Vec<BuildTrace>,
     /// The values of the variables in [`Keys::variables`] that are set.
     pub variables: BTreeMap<String, OsString>,
 }

@@ -49,8 +49,10 @@ impl Territory {
         let mut manifests = BTreeSet::new();
         for (name, other) in packages {
             let directory = canonical(&other.place.directory)?;
-            if !reads_manifest(&other.manifest) {
-                manifests.insert(directory.join(manifest::FILE_NAME));
+            let own_manifest = directory.join(manifest::FILE_NAME);
+            // Where another stands in for it, it is a file like any.
+            if other.manifest.source.path == own_manifest && !reads_manifest(&other.manifest) {
+                manifests.insert(own_manifest);
             }
             if directory != own {
                 others.insert(directory, format!("@{name}"));
@@ -119,8 +121,10 @@ pub fn spelled(manifest: &Manifest) -> impl Iterator<Item = &str> {
     let libraries = manifest.libraries.iter().map(|library| &library.compiled);
     let executables = manifest.executables.iter().map(|executable| &executable.compiled);
     let compiled = libraries.chain(executables).flat_map(|compiled| {
-        let inputs = compiled.inputs.iter().map(|input| &input.path);
-        compiled.sources.iter().chain(&compiled.includes).chain(inputs)
+        let lists = &compiled.lists;
+        let inputs = lists.inputs.iter().map(|input| &input.path);
+        let directories = [&lists.includes, &lists.private_includes, &lists.system_includes];
+        lists.sources.iter().chain(directories.into_iter().flatten()).chain(inputs)
     });
     let commands = manifest.commands.iter().flat_map(|command| &command.inputs);
     let all = compiled.chain(commands.map(|input| &input.path));

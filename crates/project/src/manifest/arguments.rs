@@ -1,21 +1,37 @@
 //! Compiler arguments that larder gives itself, and that a manifest may not give.
 
-use crate::diagnostic::Located;
+use crate::{diagnostic::Located, table::Fields};
 
 const DEPENDENCIES: &str = "larder itself asks the compiler which headers it reads, and with this it would no longer learn of them; leave it out";
+const READ: &str = "larder itself asks the linker which files it reads, and with this it would no longer learn of them; leave it out";
 const OUTPUT: &str = "larder itself says what is compiled to which file; leave it out";
 
-/// Returns the arguments among `arguments` that are refused, each with a message and the reason.
-pub(super) fn refused(
-    arguments: &[Located<String>],
-) -> impl Iterator<Item = (&Located<String>, String, &'static str)> {
-    arguments.iter().filter_map(|argument| {
-        let reason = reason(argument)?;
-        Some((argument, format!("`{}` cannot be a compiler argument here", **argument), reason))
-    })
+/// Says which of `arguments` are refused, and why.
+pub(super) fn check(fields: &mut Fields<'_, '_>, arguments: &[Located<String>]) {
+    refuse(fields, arguments, "compiler", refused_argument);
 }
 
-fn reason(argument: &str) -> Option<&'static str> {
+/// The same for arguments of the linker.
+pub(super) fn check_link(fields: &mut Fields<'_, '_>, arguments: &[Located<String>]) {
+    refuse(fields, arguments, "linker", refused_link_argument);
+}
+
+fn refuse(
+    fields: &mut Fields<'_, '_>,
+    arguments: &[Located<String>],
+    of: &str,
+    reason: impl Fn(&str) -> Option<&'static str>,
+) {
+    for argument in arguments {
+        if let Some(reason) = reason(argument) {
+            let message = format!("`{}` cannot be a {of} argument here", **argument);
+            fields.errors.push(argument.span.clone(), message, Some(reason.to_owned()));
+        }
+    }
+}
+
+/// The reason why `argument` cannot be given to a compiler, if it cannot.
+pub fn refused_argument(argument: &str) -> Option<&'static str> {
     if asks_for_dependencies(argument) {
         return Some(DEPENDENCIES);
     }
@@ -23,11 +39,34 @@ fn reason(argument: &str) -> Option<&'static str> {
     if let Some(passed_on) = argument.strip_prefix("-Wp,") {
         return passed_on.split(',').any(asks_for_dependencies).then_some(DEPENDENCIES);
     }
-    let chooses_output = matches!(argument, "-c" | "-E" | "-S")
-        || matches!(argument, "--compile" | "--preprocess" | "--assemble" | "--output")
+    chooses_output(argument).then_some(OUTPUT)
+}
+
+/// The reason why `argument` cannot be given to the compiler that links, if it cannot.
+pub fn refused_link_argument(argument: &str) -> Option<&'static str> {
+    // `-E`, `-S` and `-c` are options of linkers, too.
+    let Some(passed_on) = argument.strip_prefix("-Wl,") else {
+        let reads = asks_for_files_read(argument).then_some(READ);
+        return reads.or(names_output(argument).then_some(OUTPUT));
+    };
+    let names_output = |word| matches!(word, "-o" | "--output") || word.starts_with("--output=");
+    let reads = passed_on.split(',').any(asks_for_files_read).then_some(READ);
+    reads.or(passed_on.split(',').any(names_output).then_some(OUTPUT))
+}
+
+fn chooses_output(argument: &str) -> bool {
+    matches!(argument, "-c" | "-E" | "-S" | "--compile" | "--preprocess" | "--assemble")
+        || names_output(argument)
+}
+
+fn names_output(argument: &str) -> bool {
+    argument == "--output"
         || argument.starts_with("--output=")
-        || (argument.starts_with("-o") && !argument.starts_with("-objc"));
-    chooses_output.then_some(OUTPUT)
+        || (argument.starts_with("-o") && !argument.starts_with("-objc"))
+}
+
+fn asks_for_files_read(argument: &str) -> bool {
+    argument.trim_start_matches('-').starts_with("dependency-file")
 }
 
 fn asks_for_dependencies(argument: &str) -> bool {
@@ -68,7 +107,19 @@ mod tests {
             "-S",
             "--output=x",
         ] {
-            assert!(reason(argument).is_some(), "{argument}");
+            assert!(refused_argument(argument).is_some(), "{argument}");
+        }
+    }
+
+    #[test]
+    fn link_arguments_that_steal_the_output_or_the_list_of_files_are_refused() {
+        for argument in
+            ["-o", "-ox", "--output=x", "-Wl,-o,x", "-Wl,--dependency-file=x", "--dependency-file"]
+        {
+            assert!(refused_link_argument(argument).is_some(), "{argument}");
+        }
+        for argument in ["-Wl,-E", "-S", "-Wl,-z,relro", "-Wl,--omagic", "-lo", "-objc_abi", ""] {
+            assert_eq!(refused_link_argument(argument), None, "{argument}");
         }
     }
 
@@ -87,7 +138,7 @@ mod tests {
             "-Xpreprocessor",
             "",
         ] {
-            assert_eq!(reason(argument), None, "{argument}");
+            assert_eq!(refused_argument(argument), None, "{argument}");
         }
     }
 }

@@ -1,23 +1,22 @@
-//! From TOML to [`Manifest`], with every mistake found in one go.
+//! From TOML to [`Document`], with every mistake found in one go.
 
-use std::{collections::BTreeMap, path::Path};
-
-use toml::de::DeValue;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Command, Compiled, Dependency, DependencySource, Executable, KnownBy, Library, Manifest,
-    Output, Package, Toolchain, ToolchainKind, arguments,
+    Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
+    Toolchain, ToolchainKind,
+    document::Written,
+    flags,
+    keys::{self, Keys},
 };
 use crate::{
+    age::Age,
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
-    git::is_revision,
-    name::is_name,
     path::{BuildPath, RootPath},
-    repository::Repository,
     table::{Errors, Fields, parse},
 };
 
-pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
+pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let text = source.text.clone();
     let parsed = parse(&text, &source)?;
     let mut errors = Errors::new(&source);
@@ -32,7 +31,9 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
         }
     };
     let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
-    let dependencies = top.table("dependencies").map(dependencies).unwrap_or_default();
+    let dependencies =
+        top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
+    let defaults = top.table("defaults").map(keys::defaults).unwrap_or_default();
     let libraries = top.tables("library", library);
     let executables = top.tables("executable", executable);
     let commands = top.tables("command", command);
@@ -40,10 +41,11 @@ pub(super) fn manifest(source: SourceText) -> Result<Manifest, Diagnostics> {
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
     match package {
-        Some((package, known_by)) if errors.found.is_empty() => Ok(Manifest {
+        Some((package, known_by)) if errors.found.is_empty() => Ok(Document {
             package,
             toolchain: Toolchain { known_by, ..tools },
             dependencies,
+            defaults,
             libraries,
             executables,
             commands,
@@ -95,106 +97,22 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
     toolchain
 }
 
-fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Dependency> {
-    let mut found = BTreeMap::new();
-    for (name, value) in std::mem::take(&mut fields.entries) {
-        let span = name.span();
-        let name = name.into_inner().into_owned();
-        if !is_name(&name) {
-            fields.errors.push(span, format!("`{name}` cannot name a package"), None);
-            continue;
-        }
-        let from = match value.get_ref() {
-            DeValue::String(version) => Some(DependencySource::Version(version.to_string())),
-            DeValue::Table(_) => {
-                let span = value.span();
-                let DeValue::Table(table) = value.into_inner() else { continue };
-                dependency(Fields::new(fields.errors, &format!("dependency `{name}`"), span, table))
-            }
-            _ => {
-                let help = "write NAME = { path = \"…\" } or { git = \"…\", rev = \"…\" }";
-                fields.errors.push(
-                    value.span(),
-                    "a dependency is a table or a version",
-                    Some(help.into()),
-                );
-                None
-            }
-        };
-        if let Some(from) = from {
-            found.insert(name, Dependency { span, from });
-        }
-    }
-    found
-}
-
-fn dependency(mut fields: Fields<'_, '_>) -> Option<DependencySource> {
-    let path = fields.string("path").map(|path| path.value);
-    let git = fields.string("git");
-    if let Some(url) = &git {
-        // Relative to anything: that is for whoever knows where the package is.
-        if let Err(error) = Repository::parse(url, Path::new("/")) {
-            fields.errors.push_secret(url.span.clone(), error.to_string());
-        }
-    }
-    let git = git.map(|url| url.value);
-    let rev = fields.string("rev");
-    if let Some(rev) = &rev
-        && !is_revision(rev)
-    {
-        fields.errors.push(
-            rev.span.clone(),
-            format!("`{}` is no commit, tag or branch", **rev),
-            None,
-        );
-    }
-    let rev = rev.map(|rev| rev.value);
-    let version = fields.string("version").map(|version| version.value);
-    let span = fields.span.clone();
-    let from = match (path, git, version) {
-        (Some(path), None, None) if rev.is_none() => Some(DependencySource::Path(path)),
-        (None, Some(url), None) => Some(DependencySource::Git { url, rev }),
-        (None, None, Some(version)) if rev.is_none() => Some(DependencySource::Version(version)),
-        _ => {
-            let message = format!("{} needs exactly one of path, git and version", fields.what);
-            fields.errors.push(span, message, Some("`rev` goes with `git`".into()));
-            None
-        }
-    };
-    fields.finish();
-    from
-}
-
-fn compiled(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
+/// The name of a library or an executable, with nothing settled yet.
+fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    let has_sources = fields.entries.contains_key("sources");
-    let compiled = Compiled {
-        name,
-        sources: fields.templates("sources"),
-        exclude: fields.strings("exclude").unwrap_or_default(),
-        includes: fields.templates("includes"),
-        inputs: fields.inputs("inputs"),
-        weak_args: fields.strings("weak-args").unwrap_or_default(),
-        trace_args: fields.strings("trace-args").unwrap_or_default(),
-        link_args: fields.strings("link-args").unwrap_or_default(),
-        libraries: fields.strings("libraries").unwrap_or_default(),
-    };
-    for list in [&compiled.weak_args, &compiled.trace_args] {
-        for (argument, message, help) in arguments::refused(list) {
-            fields.errors.push(argument.span.clone(), message, Some(help.to_owned()));
-        }
-    }
-    if !has_sources {
+    if !fields.entries.contains_key("sources") {
         let message = format!("{} has no sources", fields.what);
         let help = "add sources = [\"src/*.c\"]".to_owned();
         fields.errors.push(fields.span.clone(), message, Some(help));
     }
-    Some(compiled)
+    Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
-fn library(mut fields: Fields<'_, '_>) -> Option<Library> {
-    let compiled = compiled(&mut fields)?;
+fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
+    let compiled = named(&mut fields)?;
+    let mut keys = Keys::of_target(&mut fields);
+    keys.lists.public_defines = flags::defines(&mut fields, "public-defines");
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -209,17 +127,41 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Library> {
         }
     }
     fields.finish();
-    Some(Library { compiled, is_static: is_static || !is_shared, is_shared })
+    let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
+    Some(Written { target, keys })
 }
 
-fn executable(mut fields: Fields<'_, '_>) -> Option<Executable> {
-    let executable = Executable {
-        compiled: compiled(&mut fields)?,
-        test: fields.boolean("test").unwrap_or(false),
+fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
+    let compiled = named(&mut fields)?;
+    let keys = Keys::of_target(&mut fields);
+    if let Some(value) = fields.entries.remove("public-defines") {
+        let message = format!("nothing is linked with {}", fields.what);
+        let help = "`defines` are for its own sources".to_owned();
+        fields.errors.push(value.span(), message, Some(help));
+    }
+    let test = fields.boolean("test").unwrap_or(false);
+    let target = Executable {
+        compiled,
+        test,
         test_args: fields.templates("test-args"),
+        timeout: timeout(&mut fields, test),
     };
     fields.finish();
-    Some(executable)
+    Some(Written { target, keys })
+}
+
+/// The key `timeout`, which only a test has.
+fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
+    let text = fields.string("timeout")?;
+    let help = "write how long the test may run, such as timeout = \"30s\" or \"5m\"";
+    let (message, help) = match text.parse::<Age>() {
+        Ok(age) if !age.duration().is_zero() && test => return Some(age.duration()),
+        Ok(age) if age.duration().is_zero() => ("a timeout of no time at all".to_owned(), help),
+        Ok(_) => ("`timeout` is for tests".to_owned(), "add test = true, or leave it out"),
+        Err(_) => (format!("`{}` is no length of time", *text), help),
+    };
+    fields.errors.push(text.span, message, Some(help.to_owned()));
+    None
 }
 
 fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
@@ -227,6 +169,7 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
     fields.what = format!("command `{}`", *name);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
+    let test = fields.boolean("test").unwrap_or(false);
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
@@ -239,7 +182,8 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         system_files: system_files(&mut fields),
         probes: probes(&mut fields),
         always: fields.boolean("always").unwrap_or(false),
-        test: fields.boolean("test").unwrap_or(false),
+        test,
+        timeout: timeout(&mut fields, test),
     };
     let (span, what) = (fields.span.clone(), fields.what.clone());
     if command.run.is_empty() {

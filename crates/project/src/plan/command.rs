@@ -1,6 +1,6 @@
 //! Commands and their arguments.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use super::{Input, Made, Output, TargetId};
 use crate::{diagnostic::Located, path::RootPath};
@@ -35,6 +35,8 @@ pub struct Command {
     pub always: bool,
     /// Whether `larder test` runs it.
     pub test: bool,
+    /// How long it may run as a test; for ever, when absent.
+    pub timeout: Option<Duration>,
 }
 
 /// The program of a command.

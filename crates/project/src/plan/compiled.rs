@@ -1,8 +1,11 @@
 //! Libraries and executables.
 
+use std::time::Duration;
+
 use super::{Argument, Input, Language, Made, PackageId, TargetId};
 use crate::{
     diagnostic::Located,
+    manifest::Arguments,
     path::{BuildPath, PackagePath, concat},
 };
 
@@ -18,6 +21,9 @@ pub struct Objects {
     /// Include directories in the order of the search: its own first, then those of the libraries it
     /// links with, transitively, each once.
     pub includes: Vec<Directory>,
+    /// Directories of headers of others, in the same order, each once. They are searched after all
+    /// [`Self::includes`].
+    pub system_includes: Vec<Directory>,
     /// Own `inputs`: files that must be there before anything is compiled.
     pub inputs: Vec<Input>,
     /// *Reads*: commands whose outputs must exist before anything is compiled, such as generated
@@ -26,8 +32,8 @@ pub struct Objects {
     pub reads: Vec<TargetId>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
-    /// Compiler arguments that are traced.
-    pub trace_args: Vec<Located<String>>,
+    /// Compiler arguments that are traced, with the macros that its libraries define for it.
+    pub arguments: Arguments,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
 }
@@ -130,6 +136,8 @@ pub struct LinkArgument {
 pub struct Test {
     /// Its arguments.
     pub arguments: Vec<Argument>,
+    /// How long it may run; for ever, when absent.
+    pub timeout: Option<Duration>,
     /// *Runs*: shared libraries of the workspace that it, and executables among the arguments, load.
     pub loads: Vec<TargetId>,
 }

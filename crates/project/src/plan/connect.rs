@@ -26,20 +26,29 @@ pub(super) struct Own {
     pub libraries: Vec<TargetId>,
     pub sources: Vec<Located<Source>>,
     pub includes: Vec<Directory>,
+    pub private_includes: Vec<Directory>,
+    pub system_includes: Vec<Directory>,
     pub inputs: Vec<Input>,
-    /// Its arguments, if it is a test.
-    pub test: Option<Vec<Argument>>,
+    /// How it is run, if it is a test; without what it loads.
+    pub test: Option<Test>,
 }
 
 impl Own {
     /// The targets that make headers which its own sources and its users' may read.
     fn makers_of_headers(&self) -> impl Iterator<Item = TargetId> {
-        let includes = self.includes.iter().filter_map(|directory| match directory.at {
-            DirectoryAt::Output { made, .. } => Some(made.target),
-            DirectoryAt::Package(_) | DirectoryAt::Build(_) => None,
-        });
-        self.inputs.iter().filter_map(Input::target).chain(includes)
+        let includes = self.includes.iter().chain(&self.system_includes);
+        self.inputs.iter().filter_map(Input::target).chain(makers_of(includes))
     }
+}
+
+/// The targets that make some of `directories`.
+fn makers_of<'d>(
+    directories: impl Iterator<Item = &'d Directory>,
+) -> impl Iterator<Item = TargetId> {
+    directories.filter_map(|directory| match directory.at {
+        DirectoryAt::Output { made, .. } => Some(made.target),
+        DirectoryAt::Package(_) | DirectoryAt::Build(_) => None,
+    })
 }
 
 impl Plan {
@@ -80,7 +89,11 @@ impl Plan {
                 let executable = &manifest.executables[index];
                 let mut own = names.compiled(&executable.compiled);
                 let arguments = executable.test_args.iter().map(|word| names.argument(word));
-                own.test = executable.test.then(|| arguments.collect());
+                own.test = executable.test.then(|| Test {
+                    arguments: arguments.collect(),
+                    timeout: executable.timeout,
+                    loads: Vec::new(),
+                });
                 Resolved::Compiled(own)
             }
             Declared::Command(index) => {
@@ -120,16 +133,15 @@ impl Plan {
                     .chain(libraries())
                     .filter_map(|other| Some((&entries[other], own[other].as_ref()?)))
             };
-            let mut includes: Vec<Directory> = Vec::new();
-            let mut places = HashSet::new();
+            let public = || group().flat_map(|(_, own)| &own.includes);
+            let includes = each_place(this.private_includes.iter().chain(public()));
+            let system_includes = each_place(group().flat_map(|(_, own)| &own.system_includes));
             let mut reads: Vec<TargetId> = self.makers_beside_sources(&this.sources).collect();
+            reads.extend(makers_of(this.private_includes.iter()));
             let (mut link_args, mut inputs) = (Vec::new(), Vec::new());
             for (other, own) in group() {
-                includes.extend(
-                    own.includes.iter().filter(|found| places.insert(found.place())).cloned(),
-                );
                 reads.extend(own.makers_of_headers());
-                let arguments = self.compiled_of(other).map_or(&[][..], |c| &c.link_args);
+                let arguments = self.compiled_of(other).map_or(&[][..], |c| &c.lists.link_args);
                 let package = other.package;
                 link_args.extend(
                     arguments.iter().map(|text| LinkArgument { package, text: text.clone() }),
@@ -139,32 +151,35 @@ impl Plan {
                     inputs.extend(own.inputs.iter().cloned());
                 }
             }
-            let Some(compiled) = self.compiled_of(entry).cloned() else { continue };
+            let Some(mut compiled) = self.compiled_of(entry).cloned() else { continue };
+            let used = libraries().filter_map(|other| self.compiled_of(&entries[other]));
+            let defines = used.flat_map(|library| &library.lists.public_defines);
+            compiled.arguments.define_before(defines.map(|define| define.as_str()));
             let Some(this) = own[index].as_mut() else { continue };
             let (sources, test) = (std::mem::take(&mut this.sources), this.test.take());
             let own_inputs = this.inputs.clone();
-            let mut made = Some((sources, includes, each_once(reads), own_inputs));
+            let directories = (includes, system_includes);
+            let mut made = Some((sources, directories, each_once(reads), own_inputs));
             let mut test = test;
             for id in entry.ids() {
                 match &mut self.targets[id.index()].kind {
                     Kind::Objects(objects) => {
-                        let Some((sources, includes, reads, inputs)) = made.take() else {
+                        let Some((sources, directories, reads, inputs)) = made.take() else {
                             continue;
                         };
                         objects.sources = sources;
-                        objects.includes = includes;
+                        (objects.includes, objects.system_includes) = directories;
                         objects.reads = reads;
                         objects.inputs = inputs;
-                        objects.exclude = compiled.exclude.clone();
-                        objects.weak_args = compiled.weak_args.clone();
-                        objects.trace_args = compiled.trace_args.clone();
+                        objects.exclude = compiled.lists.exclude.clone();
+                        objects.weak_args = compiled.lists.weak_args.clone();
+                        objects.arguments = compiled.arguments.clone();
                     }
                     Kind::Linked(linked) => {
                         linked.libraries = order.clone();
                         linked.link_args = link_args.clone();
                         linked.inputs = inputs.clone();
-                        linked.test =
-                            test.take().map(|arguments| Test { arguments, loads: Vec::new() });
+                        linked.test = test.take();
                     }
                     Kind::Archive(_) | Kind::Command(_) => {}
                 }
@@ -230,4 +245,10 @@ impl Plan {
         let is_shared = |id: &TargetId| matches!(&self.target(*id).kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary);
         each_once(loaded.copied().filter(is_shared).collect())
     }
+}
+
+/// The directories without repetitions, in the order of first mention.
+fn each_place<'d>(directories: impl Iterator<Item = &'d Directory>) -> Vec<Directory> {
+    let mut places = HashSet::new();
+    directories.filter(|directory| places.insert(directory.place())).cloned().collect()
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
+    manifest::Arguments,
     name::{Facet, TargetName},
     path::BuildPath,
     workspace::Package,
@@ -144,10 +145,11 @@ fn unconnected(
             sources: Vec::new(),
             exclude: Vec::new(),
             includes: Vec::new(),
+            system_includes: Vec::new(),
             inputs: Vec::new(),
             reads: Vec::new(),
             weak_args: Vec::new(),
-            trace_args: Vec::new(),
+            arguments: Arguments::default(),
             position_independent: false,
         }),
     }
@@ -172,6 +174,7 @@ pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Comman
         probes: declared.probes.clone(),
         always: declared.always,
         test: declared.test,
+        timeout: declared.timeout,
     }
 }
 

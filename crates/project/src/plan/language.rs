@@ -14,6 +14,9 @@ pub enum Language {
 }
 
 impl Language {
+    /// All languages, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::C, Self::Cxx, Self::Assembly, Self::Plain];
+
     /// The extensions, for people.
     pub const EXTENSIONS: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .S, .sx or .s";
 
@@ -26,5 +29,10 @@ impl Language {
             "s" => Self::Plain,
             _ => return None,
         })
+    }
+
+    /// Whether the preprocessor sees a source first, with the macros that are defined for it.
+    pub fn is_preprocessed(self) -> bool {
+        self != Self::Plain
     }
 }

@@ -120,7 +120,7 @@ fn sources_links_and_headers() {
     assert!(!objects.position_independent);
     let Kind::Objects(low) = &plan.target(id(&plan, "low:o")).kind else { panic!() };
     assert!(low.position_independent);
-    assert_eq!(low.trace_args[0].value, "-DLOW");
+    assert_eq!(low.arguments.of(Language::C), ["-DLOW"]);
 }
 
 /// An executable is as good as the shared libraries that it loads.

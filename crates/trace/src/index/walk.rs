@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use super::{
     CHANGED, SAME, StatIndex, Vouched,
     file::{Fact, Span, target_name},
+    opened,
 };
 use crate::{Content, ContentHash, FileStat, Hashed};
 
@@ -93,7 +94,7 @@ impl<'i> Walk<'i> {
         let index = self.index;
         let whole = index.base.text(path);
         let Some((directory, name)) = whole.rsplit_once('/') else {
-            return FileStat::at(index.root.as_fd(), whole, content);
+            return FileStat::at(index.root.as_fd(), opened(whole), content);
         };
         let is_it = |near: &Near| index.base.text(near.path) == directory;
         if !is_it(&self.near[0]) {

@@ -94,7 +94,7 @@ fn answer(
             let removed = ninja::clean(graph, asked.as_deref(), &rules, has("-g"), call.dry)?;
             cleaned(app, &removed)
         }
-        "cleandead" => cleaned(app, &ninja::clean_dead(graph, call.dry)?),
+        "cleandead" => cleaned(app, &ninja::clean_dead(graph, call.dry)),
         "commands" => {
             let targets = targets()?;
             let edges = match has("-s") {

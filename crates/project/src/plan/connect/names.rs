@@ -28,24 +28,37 @@ fn wrong<T>(message: String, help: &str) -> Checked<T> {
 impl Names<'_> {
     /// Everything that a library or an executable names.
     pub fn compiled(&mut self, compiled: &Compiled) -> Own {
-        let libraries = compiled.libraries.iter().filter_map(|name| {
+        let lists = &compiled.lists;
+        let libraries = lists.libraries.iter().filter_map(|name| {
             let found = self.library(name);
             self.keep(found, name)
         });
         let libraries = libraries.collect();
         let mut sources = Vec::new();
-        for template in &compiled.sources {
+        for template in &lists.sources {
             let found = self.sources(template);
             let found = self.keep(found, template).unwrap_or_default();
             let located = |value| Located { value, span: template.span.clone() };
             sources.extend(found.into_iter().map(located));
         }
-        let inputs = compiled.inputs.iter().flat_map(|input| self.input(input, false)).collect();
-        let includes = compiled.includes.iter().filter_map(|template| {
+        Own {
+            libraries,
+            sources,
+            includes: self.directories(&lists.includes),
+            private_includes: self.directories(&lists.private_includes),
+            system_includes: self.directories(&lists.system_includes),
+            inputs: lists.inputs.iter().flat_map(|input| self.input(input, false)).collect(),
+            test: None,
+        }
+    }
+
+    /// A list of directories.
+    fn directories(&mut self, templates: &[Located<Template>]) -> Vec<Directory> {
+        let found = templates.iter().filter_map(|template| {
             let found = self.directory(template);
             self.keep(found, template)
         });
-        Own { libraries, sources, includes: includes.collect(), inputs, test: None }
+        found.collect()
     }
 
     /// Everything that a command names.
@@ -172,7 +185,7 @@ impl Names<'_> {
         if found.is_empty() { wrong(makes_none(), Language::EXTENSIONS) } else { Ok(found) }
     }
 
-    /// An entry of `includes`.
+    /// An entry of `includes` and its like.
     fn directory(&self, template: &Template) -> Checked<Directory> {
         let text = &template.text;
         if text.split('/').any(|part| part == "..") || plain(text) == "/" {

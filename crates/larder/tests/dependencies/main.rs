@@ -1,5 +1,10 @@
 //! Git dependencies, the lock file and the directory of packages.
 
+mod archives;
+mod overlays;
+mod submodules;
+mod versions;
+
 use std::{
     fs,
     path::Path,

@@ -1,18 +1,26 @@
-//! Symbolic links that a commit brings.
+//! Symbolic links that sources from elsewhere bring.
 
 use std::{
-    fs,
+    fs, io,
     path::{Component, Path, PathBuf},
 };
 
-use super::GitError;
+/// The first link below `root` that leads out of it, whatever it passes through, and where it leads. A link is
+/// inside when it first goes up by less than it is deep and then only down: its own directory is a real one,
+/// and every link on its way down is inside as well. What Git keeps at the top is not looked at.
+///
+/// # Errors
+/// The directory that cannot be read, and why.
+pub(crate) fn leading_out(root: &Path) -> Result<Option<(String, String)>, (PathBuf, io::Error)> {
+    search(root, &mut PathBuf::new())
+}
 
-/// Refuses links that lead out of `root`, whatever they pass through. A link is inside when it
-/// first goes up by less than it is deep and then only down: its own directory is a real one, and
-/// every link on its way down is inside as well.
-pub(super) fn check_links(subject: &str, root: &Path, below: &mut PathBuf) -> Result<(), GitError> {
+fn search(
+    root: &Path,
+    below: &mut PathBuf,
+) -> Result<Option<(String, String)>, (PathBuf, io::Error)> {
     let directory = root.join(&below);
-    let failed = |source| GitError::Io { path: directory.clone(), source };
+    let failed = |error| (directory.clone(), error);
     for entry in fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let kind = entry.file_type().map_err(failed)?;
@@ -22,19 +30,19 @@ pub(super) fn check_links(subject: &str, root: &Path, below: &mut PathBuf) -> Re
         if kind.is_symlink() {
             let target = fs::read_link(entry.path()).map_err(failed)?;
             if !is_inside(&target, below.components().count()) {
-                return Err(GitError::LinkOutside {
-                    url: subject.to_owned(),
-                    link: below.join(entry.file_name()).display().to_string(),
-                    target: target.display().to_string(),
-                });
+                let link = below.join(entry.file_name()).display().to_string();
+                return Ok(Some((link, target.display().to_string())));
             }
         } else if kind.is_dir() {
             below.push(entry.file_name());
-            check_links(subject, root, below)?;
+            let found = search(root, below)?;
             below.pop();
+            if found.is_some() {
+                return Ok(found);
+            }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn is_inside(target: &Path, depth: usize) -> bool {

@@ -1,0 +1,177 @@
+//! Standards, warnings, macros and arguments, and what the compiler is given for them.
+
+use super::arguments;
+use crate::{diagnostic::Located, plan::Language, table::Fields};
+
+/// What becomes traced arguments of the compiler.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flags {
+    /// `-std=` of C sources.
+    c_std: Option<Located<String>>,
+    /// `-std=` of C++ sources.
+    cxx_std: Option<Located<String>>,
+    /// Warnings, without `-W`.
+    warnings: Vec<Located<String>>,
+    /// Macros, without `-D`.
+    defines: Vec<Located<String>>,
+    /// For sources of all languages.
+    trace_args: Vec<Located<String>>,
+    c_args: Vec<Located<String>>,
+    cxx_args: Vec<Located<String>>,
+    asm_args: Vec<Located<String>>,
+}
+
+/// Traced arguments of the compiler, by the language of the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arguments([Vec<String>; Language::ALL.len()]);
+
+impl Arguments {
+    /// Returns the arguments for a source of `language`, in order.
+    pub fn of(&self, language: Language) -> &[String] {
+        &self.0[language as usize]
+    }
+
+    /// Returns the arguments of all languages.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().flatten()
+    }
+
+    /// Puts macros that libraries define for their users before everything else, so that whatever a
+    /// target says itself counts.
+    pub(crate) fn define_before<'d>(&mut self, defines: impl Iterator<Item = &'d str> + Clone) {
+        for language in Language::ALL.into_iter().filter(|language| language.is_preprocessed()) {
+            let before = defines.clone().map(definition);
+            self.0[language as usize].splice(0..0, before);
+        }
+    }
+}
+
+impl Flags {
+    pub(super) fn decode(fields: &mut Fields<'_, '_>) -> Self {
+        let flags = Self {
+            c_std: standard(fields, "c-std", Language::C),
+            cxx_std: standard(fields, "cxx-std", Language::Cxx),
+            warnings: warnings(fields),
+            defines: defines(fields, "defines"),
+            trace_args: fields.strings("trace-args").unwrap_or_default(),
+            c_args: fields.strings("c-args").unwrap_or_default(),
+            cxx_args: fields.strings("cxx-args").unwrap_or_default(),
+            asm_args: fields.strings("asm-args").unwrap_or_default(),
+        };
+        for list in [&flags.trace_args, &flags.c_args, &flags.cxx_args, &flags.asm_args] {
+            arguments::check(fields, list);
+        }
+        flags
+    }
+
+    /// Adds what a table says that comes later.
+    pub(super) fn append(&mut self, later: Self) {
+        self.c_std = later.c_std.or(self.c_std.take());
+        self.cxx_std = later.cxx_std.or(self.cxx_std.take());
+        self.warnings.extend(later.warnings);
+        self.defines.extend(later.defines);
+        self.trace_args.extend(later.trace_args);
+        self.c_args.extend(later.c_args);
+        self.cxx_args.extend(later.cxx_args);
+        self.asm_args.extend(later.asm_args);
+    }
+
+    /// What the compiler is given, where `public` is defined for users too.
+    pub(super) fn arguments(&self, public: &[Located<String>]) -> Arguments {
+        Arguments(Language::ALL.map(|language| self.of(language, public)))
+    }
+
+    fn of(&self, language: Language, public: &[Located<String>]) -> Vec<String> {
+        let (standard, own) = match language {
+            Language::C => (&self.c_std, &self.c_args),
+            Language::Cxx => (&self.cxx_std, &self.cxx_args),
+            Language::Assembly | Language::Plain => (&None, &self.asm_args),
+        };
+        let mut found = Vec::new();
+        found.extend(standard.as_ref().map(|standard| format!("-std={}", **standard)));
+        if matches!(language, Language::C | Language::Cxx) {
+            found.extend(self.warnings.iter().map(|warning| format!("-W{}", **warning)));
+        }
+        if language.is_preprocessed() {
+            let defines = public.iter().chain(&self.defines);
+            found.extend(defines.map(|define| definition(define)));
+        }
+        found.extend(self.trace_args.iter().chain(own).map(|argument| argument.value.clone()));
+        found
+    }
+}
+
+fn definition(define: &str) -> String {
+    format!("-D{define}")
+}
+
+/// A key for the standard of a language.
+fn standard(
+    fields: &mut Fields<'_, '_>,
+    key: &'static str,
+    language: Language,
+) -> Option<Located<String>> {
+    let standard = fields.string(key)?;
+    let of = match standard.as_str() {
+        text if text.contains("++") => Some(Language::Cxx),
+        text if ["c", "gnu", "iso9899:"].iter().any(|start| text.starts_with(start)) => {
+            Some(Language::C)
+        }
+        _ => None,
+    };
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "+:".contains(c);
+    if of == Some(language) && standard.chars().all(is_word) {
+        return Some(standard);
+    }
+    let (name, example) = match language {
+        Language::Cxx => ("C++", "write \"c++17\" or \"gnu++17\""),
+        _ => ("C", "write \"c11\" or \"gnu11\""),
+    };
+    let help = match of {
+        Some(Language::Cxx) => "`cxx-std` is for C++",
+        Some(_) if language == Language::Cxx => "`c-std` is for C",
+        _ => example,
+    };
+    let message = format!("`{}` is no standard of {name}", *standard);
+    fields.errors.push(standard.span, message, Some(help.to_owned()));
+    None
+}
+
+/// The key `warnings`: what follows `-W`.
+fn warnings(fields: &mut Fields<'_, '_>) -> Vec<Located<String>> {
+    let mut warnings = fields.strings("warnings").unwrap_or_default();
+    warnings.retain(|warning| {
+        let is_word = warning.starts_with(|c: char| c.is_ascii_lowercase())
+            && warning.chars().all(|c| c.is_ascii_alphanumeric() || "-+=_".contains(c));
+        if !is_word {
+            let help = match warning.strip_prefix("-W") {
+                Some(rest) if !rest.is_empty() => format!("leave out the -W: \"{rest}\""),
+                _ => "write what follows -W: \"all\", \"no-unused-parameter\", \"error\"; other arguments are `trace-args`".to_owned(),
+            };
+            let message = format!("`{}` is no warning", **warning);
+            fields.errors.push(warning.span.clone(), message, Some(help));
+        }
+        is_word
+    });
+    warnings
+}
+
+/// A key for macros: what follows `-D`.
+pub(super) fn defines(fields: &mut Fields<'_, '_>, key: &'static str) -> Vec<Located<String>> {
+    let mut defines = fields.strings(key).unwrap_or_default();
+    defines.retain(|define| {
+        let name = define.split(['=', '(']).next().unwrap_or_default();
+        let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
+            && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+        if !is_name {
+            let help = match define.strip_prefix("-D") {
+                Some(rest) if !rest.is_empty() => format!("leave out the -D: \"{rest}\""),
+                _ => "write \"NAME\" or \"NAME=VALUE\"".to_owned(),
+            };
+            let message = format!("`{}` defines no macro", **define);
+            fields.errors.push(define.span.clone(), message, Some(help));
+        }
+        is_name
+    });
+    defines
+}
