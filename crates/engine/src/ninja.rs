@@ -175,7 +175,9 @@ enum Ended {
 
 /// Brings the build file up to date, and then what was asked for.
 fn finish(run: &mut Run, request: &NinjaRequest) -> Result<Ended, Diagnostics> {
-    if request.options.mode != Mode::DryRun {
+    if request.options.mode == Mode::DryRun {
+        regenerate::assume(run, &request.file);
+    } else {
         match regenerate::bring(run, &request.file)? {
             Manifest::UpToDate => {}
             Manifest::Remade => return Ok(Ended::Reload),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::{
     tools::is_compiler,
-    words::{Simple, simple},
+    words::{Simple, is_cache, simple},
 };
 use crate::search::{IncludeArguments, LinkArguments};
 
@@ -40,7 +40,10 @@ pub fn known(command: &str, named: &Named<'_>) -> Option<Known> {
     let mut made: HashSet<&str> = HashSet::new();
     for Simple { words, end } in &commands {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (program, arguments) = words.split_first()?;
+        let (mut program, mut arguments) = words.split_first()?;
+        if is_cache(program) {
+            (program, arguments) = arguments.split_first().filter(|(it, _)| is_compiler(it))?;
+        }
         let file = program.rsplit('/').next().unwrap_or(program);
         match (file, arguments) {
             (":" | "true", []) => {}
@@ -225,6 +228,7 @@ mod tests {
             "clang++-15 -Iinc -MD -MQ x.o -MF x.o.d -o x.o -c a.c",
             ": && /usr/bin/cmake -E rm -f l.a && /usr/bin/ar qc l.a  a.o b.o && /usr/bin/ranlib l.a && :",
             "rm -f l.a && gcc-ar csrD l.a a.o",
+            "ccache cc -MD -MF x.o.d -o x.o -c a.c",
             ": && cc -rdynamic @e.rsp -o e -Wl,-rpath,/b -lm && :",
         ] {
             assert!(is_known(command), "{command}");
@@ -242,7 +246,7 @@ mod tests {
             "cc --coverage -MD -MF x.o.d -o x.o -c a.c",
             "cc -gsplit-dwarf -MD -MF x.o.d -o x.o -c a.c",
             "cc @flags -MD -MF x.o.d -o x.o -c a.c",
-            "ccache cc -MD -MF x.o.d -o x.o -c a.c",
+            "ccache -s",
             "ar qc l.a a.o",
             "rm -f l.a && ar csrDT l.a a.o",
             "rm -f l.a && ar qc l.a c.o",

@@ -24,10 +24,7 @@ const NOTE: &str = "ninja build file";
 /// Brings the build file `file` up to date.
 pub fn bring(run: &Run, file: &str) -> Result<Manifest, Diagnostics> {
     let graph = run.graph();
-    let Some(node) = graph.find(&canonical(file)) else { return Ok(Manifest::UpToDate) };
-    let Some(id) = graph.node(node).made_by.filter(|id| !graph.is_phony(*id)) else {
-        return Ok(Manifest::UpToDate);
-    };
+    let Some((node, id)) = maker(run, file) else { return Ok(Manifest::UpToDate) };
     let mut order = graph.closure(&[node])?;
     order.retain(|one| *one != id);
     // What only validates it may come later.
@@ -44,6 +41,7 @@ pub fn bring(run: &Run, file: &str) -> Result<Manifest, Diagnostics> {
     let made_from = made_from(run, &inputs);
     if is_current(run, id, &inputs, made_from) {
         run.cx.index.set_note_once(NOTE, &made_from.to_string());
+        run.take_as_they_are(id);
         return Ok(Manifest::UpToDate);
     }
     if run.force(id)? {
@@ -54,6 +52,21 @@ pub fn bring(run: &Run, file: &str) -> Result<Manifest, Diagnostics> {
     }
     let message = format!("{file} could not be made anew");
     Err(Diagnostic::new(message).failed().into())
+}
+
+/// Takes the build file `file` for up to date: nothing is to be touched.
+pub fn assume(run: &Run, file: &str) {
+    if let Some((_, id)) = maker(run, file) {
+        run.take_as_they_are(id);
+    }
+}
+
+/// Returns the build file as a node, and the edge that makes it.
+fn maker(run: &Run, file: &str) -> Option<(NodeId, EdgeId)> {
+    let graph = run.graph();
+    let node = graph.find(&canonical(file))?;
+    let id = graph.node(node).made_by.filter(|id| !graph.is_phony(*id))?;
+    Some((node, id))
 }
 
 /// Returns the hash of all that the build file is made from, by content.

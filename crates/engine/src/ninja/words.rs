@@ -76,14 +76,24 @@ fn end(word: &mut Option<String>, commands: &mut [Simple]) {
 }
 
 /// Returns the programs that `command` runs by name, as far as that is seen at a glance: the first word, and the
-/// first after each `&&`, without variables that are set for them.
+/// first after each `&&`, without variables that are set for them, and what a compiler cache runs.
 pub fn programs(command: &str) -> impl Iterator<Item = &str> {
-    command.split("&&").filter_map(|one| {
-        let mut words = one.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
-        let word = words.find(|word| !word.contains('='))?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-./:".contains(&byte);
-        (word != ":" && word.bytes().all(plain)).then_some(word)
+    command.split("&&").flat_map(|one| {
+        let words = one.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
+        let mut words = words.skip_while(|word| word.contains('='));
+        let first = words.next().filter(|word| *word != ":" && is_plain(word));
+        let second = words.next().filter(|word| first.is_some_and(is_cache) && is_plain(word));
+        [first, second].into_iter().flatten()
     })
+}
+
+fn is_plain(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-./:".contains(&byte))
+}
+
+/// Whether a program runs the compiler that is its first argument, and gives what that would give.
+pub fn is_cache(program: &str) -> bool {
+    program.rsplit('/').next() == Some("ccache")
 }
 
 #[cfg(test)]
@@ -119,5 +129,6 @@ mod tests {
             ["cd", "/usr/bin/cmake", "a"]
         );
         assert_eq!(found("\"a b\" c && $X"), [""; 0]);
+        assert_eq!(found("/usr/bin/ccache cc -c"), ["/usr/bin/ccache", "cc"]);
     }
 }

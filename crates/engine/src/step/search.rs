@@ -10,7 +10,7 @@ use crate::{
     builds::SearchPath,
     context::Context,
     grounds::Source,
-    search::{Asked, Outcome, Search, includers, names_of},
+    search::{ANY, Asked, Outcome, Search, includers, names_of},
 };
 
 impl Work {
@@ -56,6 +56,10 @@ impl Step {
             };
             let locate = |path: &str| self.directory(cx, path);
             names = names_of(&asked, &search, source.as_str(), &path.system, &cx.listings, &locate);
+        }
+        if self.work.in_place().is_some() {
+            // Outputs appear in the directories that are searched.
+            names.retain(|name| name != ANY);
         }
         let directories = path.directories.clone();
         let mut searched =

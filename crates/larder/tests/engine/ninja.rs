@@ -156,7 +156,7 @@ fn depfiles_tell_of_further_inputs_and_are_removed_where_they_are_read_once() {
 
 #[test]
 fn what_a_compiler_prints_of_its_inputs_is_read_and_not_shown() {
-    let text = "rule cl\n  command = echo 'Note: including file:  b.h'; echo shown; cat $in b.h > $out\n  deps = msvc\nbuild o: cl a.c\nrule cl2\n  command = echo 'Lit: b.h'; cat b.h > $out\n  deps = msvc\n  msvc_deps_prefix = Lit:\nbuild p: cl2\n";
+    let text = "rule cl\n  command = echo 'Note: including file:  b.h'; echo shown; cat $in b.h > $out\n  deps = msvc\n  description = CL\nbuild o: cl a.c\nrule cl2\n  description = CL\n  command = echo 'Lit: b.h'; cat b.h > $out\n  deps = msvc\n  msvc_deps_prefix = Lit:\nbuild p: cl2\n";
     let project = project(text);
     project.file("a.c", "1").file("b.h", "2");
     let first = ninja(&project, &[]).ok().stdout;

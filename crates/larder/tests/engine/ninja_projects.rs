@@ -273,7 +273,7 @@ fn meson_takes_larder_for_ninja() {
     tree.file("g.in", "#define G 2\n");
     tree.ninja(&[]).ok();
     tree.app_ends_with(9);
-    tree.file("meson.build", &build.replace("'app', 'e.c'", "'app', 'e.c', c_args: '-DX'"));
+    tree.file("meson.build", &build.replace("link_with: l)", "link_with: l, c_args: '-DX')"));
     tree.ninja(&[]).ok();
     tree.app_ends_with(9);
     assert!(tree.ninja(&[]).ok().stdout.contains("no work to do"));

@@ -30,8 +30,10 @@ impl Dyndep {
     /// # Errors
     /// The first mistake in it.
     pub fn parse(source: &SourceText) -> Result<Vec<Self>, Diagnostic> {
-        read(&source.text)
-            .map_err(|mistake| Diagnostic::new(mistake.message).at(source, mistake.span))
+        read(&source.text).map_err(|Mistake { span, message }| {
+            let end = source.text.len();
+            Diagnostic::new(message).at(source, span.start.min(end)..span.end.min(end))
+        })
     }
 }
 

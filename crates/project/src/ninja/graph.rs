@@ -62,7 +62,7 @@ impl Graph {
         let mut graph = Self::empty(directory);
         let source = graph.read(file, None)?;
         Parser::parse(&mut graph, source, 0)?;
-        graph.check_dyndeps()?;
+        graph.check_edges()?;
         Ok(graph)
     }
 
@@ -74,7 +74,7 @@ impl Graph {
         let mut graph = Self::empty(directory);
         graph.files.push(SourceText { path: "build.ninja".into(), text: text.into() });
         Parser::parse(&mut graph, 0, 0)?;
-        graph.check_dyndeps()?;
+        graph.check_edges()?;
         Ok(graph)
     }
 
@@ -171,9 +171,17 @@ impl Graph {
         self.rules.push(Rule { name: name.into(), bindings });
     }
 
-    /// Makes sure that a file which tells of an edge's inputs is one of them.
-    fn check_dyndeps(&mut self) -> Result<(), Diagnostic> {
+    /// Makes sure that edges name pools that are there, and that a file which tells of an edge's inputs is one of
+    /// them.
+    fn check_edges(&mut self) -> Result<(), Diagnostic> {
         for id in self.edges() {
+            if let Some(pool) = self.path_variable(id, "pool")?
+                && !self.pools.contains_key(&*pool)
+            {
+                let (file, span) = self.edge(id).place.clone();
+                let wrong = Diagnostic::new(format!("there is no pool `{pool}`"));
+                return Err(wrong.at(&self.files[file], span));
+            }
             let Some(path) = self.path_variable(id, "dyndep")? else { continue };
             let node = self.find(&super::canonical(&path));
             let node = node.filter(|node| self.edge(id).inputs.contains(node));

@@ -47,11 +47,13 @@ impl Parser<'_, '_> {
 
 impl<'t> Parser<'t, '_> {
     fn said(&self, mistake: Mistake) -> Diagnostic {
-        Diagnostic::new(mistake.message).at(self.source, mistake.span)
+        self.wrong(mistake.span, mistake.message)
     }
 
     fn wrong(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(message).at(self.source, span)
+        // What is missing may be missing at the end of the file.
+        let end = self.source.text.len();
+        Diagnostic::new(message).at(self.source, span.start.min(end)..span.end.min(end))
     }
 
     fn expect(&mut self, token: Token) -> Parsed {
