@@ -97,7 +97,7 @@ pub fn lock(bytes: &[u8]) {
 /// `larder.toml`.
 pub fn manifest(bytes: &[u8]) {
     let Some(source) = source("larder.toml", bytes) else { return };
-    match Document::parse(source).map(Document::settle) {
+    match Document::parse(source).map(Document::with_all_parts) {
         Ok(manifest) => assert!(!manifest.package.name.value.is_empty()),
         Err(diagnostics) => can_be_said(&diagnostics),
     }

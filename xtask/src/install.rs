@@ -23,8 +23,12 @@ pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
     need("c++", "g++"),
     need("ar", "binutils"),
+    need("readelf", "binutils"),
+    need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // It reads compile_commands.json.
+    need("clangd", "clangd"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),

@@ -138,8 +138,17 @@ pub enum Piece {
     OutputDirectory,
     /// The path of the depfile that the command is to write.
     Depfile,
+    /// The path of the depfile that the linker is to write which the command calls.
+    LinkerDepfile,
     /// The path of a file that lists these files, one a line: absolute.
     List(Vec<PortablePath>),
+    /// The path of a file with this name and this text.
+    File {
+        /// Its name.
+        name: String,
+        /// All that is in it.
+        text: String,
+    },
 }
 
 /// The value of an environment variable.
@@ -162,6 +171,11 @@ pub enum Discovery {
     Compiler,
     /// A linker does, in which rules follow that name each file again.
     Linker,
+    /// A compiler and the linker that it calls write one each.
+    CompilerAndLinker,
+    /// A compiler does that only lists headers, however that ends. Names in it of what is not there are
+    /// those of headers that it looked for.
+    Headers,
 }
 
 impl Action {
@@ -204,7 +218,9 @@ impl Action {
             },
             Piece::OutputDirectory => f.write_str("<build>"),
             Piece::Depfile => f.write_str("<depfile>"),
+            Piece::LinkerDepfile => f.write_str("<linker's depfile>"),
             Piece::List(paths) => write!(f, "<list of {}>", paths.len()),
+            Piece::File { name, .. } => write!(f, "<{name}>"),
         })
     }
 }

@@ -97,7 +97,7 @@ pub fn audit(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<AuditReport, AuditError> {
     let _heeding = session.processes.heed();
-    let plan = load(&request.build.directory, &request.build.resolution)?;
+    let plan = load(&request.build.loading(&session.settings.environment))?;
     let all = labels(&plan);
     let targets = sample(&all, request.percent, request.seed);
     let mut report = AuditReport { targets, of: all.len(), ..AuditReport::default() };
@@ -257,6 +257,7 @@ impl Elsewhere {
                 packages_use_it: Some(true),
                 ..StoreSettings::default()
             },
+            ..Settings::default()
         };
         Ok(Some(Self {
             session: Session::new(settings, session.processes.clone()),

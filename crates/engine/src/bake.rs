@@ -92,7 +92,7 @@ pub fn bake(
     request: BakeRequest<'_>,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Baked, BakeError> {
-    let plan = load(&request.build)?;
+    let plan = build::load(&request.build.loading(&session.settings.environment))?;
     let asked = asked_for(&plan, &request)?;
     let checkouts = checkouts::take(&plan.workspace.checkouts)?;
     if !checkouts.missing.is_empty() {
@@ -175,10 +175,6 @@ fn not_built(built: &BuildReport) -> Vec<(String, String)> {
     };
     let failed = built.targets.iter().filter(|(_, outputs)| outputs.is_none());
     failed.map(|(id, _)| (built.plan.target(*id).label.to_string(), reason.to_owned())).collect()
-}
-
-fn load(build: &BuildRequest) -> Result<Plan, EngineError> {
-    Ok(build::load(&build.directory, &build.resolution)?)
 }
 
 /// The targets whose results are wanted.

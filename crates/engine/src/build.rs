@@ -1,10 +1,12 @@
 //! Builds what is asked for.
 
+mod skipped;
+
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,15 +16,18 @@ use larder_trace::{BuildTrace, ContentHash, Level, describe_io};
 use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
+    compdb,
     context::{Context, Mode, Options},
-    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+    environment::Environment,
+    event::{Event, Reporter, Status, StepCounts},
     job::{Built, Job, settle},
     lookups::Lookups,
-    reason::Reason,
     sandbox::{self, Permissions, Sandbox, SandboxError},
     session::Session,
     targets::Maker,
     testing::{TestRequest, Tested, Testing},
+    timeline::Kind,
+    toolchain::families,
 };
 use larder_project::{
     dependencies::Resolution,
@@ -30,8 +35,8 @@ use larder_project::{
     leftovers,
     lock::lock_build,
     name::TargetName,
-    path::BuildPath,
     plan::{PackageId, Plan, TargetId},
+    setting::{Choices, Platform, Setting},
     workspace::Workspace,
 };
 
@@ -50,6 +55,8 @@ pub struct BuildRequest {
     pub sandbox: Option<Permissions>,
     /// How dependencies are resolved.
     pub resolution: Resolution,
+    /// The choices that decide what of the manifests holds.
+    pub choices: Choices,
     /// The tests to run, in the place of targets to build.
     pub tests: Option<TestRequest>,
 }
@@ -62,6 +69,8 @@ pub struct BuildReport {
     pub targets: Vec<(TargetId, Option<Vec<Artifact>>)>,
     /// Each test that was to be run, with its result if it was.
     pub tests: Vec<(TargetId, Option<Tested>)>,
+    /// How each source is compiled, where that was asked for.
+    pub compile_commands: Vec<compdb::Entry>,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
     /// The targets that these belong to, by dep hash.
@@ -111,13 +120,55 @@ impl BuildReport {
     }
 }
 
-/// Loads the workspace around `directory` and makes its graph.
+/// A plan to load: of which package, and with which settings.
+#[derive(Clone, Copy)]
+pub struct Loading<'l> {
+    /// A directory in the root package.
+    pub directory: &'l Path,
+    /// How dependencies are resolved.
+    pub resolution: &'l Resolution,
+    /// The choices of whoever builds.
+    pub choices: &'l Choices,
+    /// The environment in which compilers are found, where a condition asks for them.
+    pub environment: &'l Environment,
+    /// Permissions for compilers that are asked; not confined at all when absent.
+    pub sandbox: Option<&'l Permissions>,
+}
+
+/// Loads a workspace and makes its graph.
 ///
 /// # Errors
-/// Everything wrong with its manifests.
-pub fn load(directory: &Path, resolution: &Resolution) -> Result<Plan, Diagnostics> {
-    let root = Workspace::find_root(directory)?;
-    Plan::new(Workspace::load(&root, resolution)?)
+/// Everything wrong with its manifests, and compilers that a condition asks for and that are not there.
+pub fn load(loading: &Loading<'_>) -> Result<Plan, EngineError> {
+    let root = Workspace::find_root(loading.directory)?;
+    let workspace = Workspace::read(&root, loading.resolution)?;
+    let sandbox = || {
+        let directories = workspace.packages.iter().map(|package| &package.place);
+        let directories =
+            directories.map(|place| (place.name.to_string(), place.directory.clone())).collect();
+        let packages = sandbox::Packages { directories, declarations: Vec::new() };
+        let confined = |permissions| Sandbox::new(packages, permissions);
+        loading.sandbox.map(confined).transpose()
+    };
+    let setting = Setting {
+        compilers: families(&workspace, loading.environment, sandbox)?,
+        choices: loading.choices.clone(),
+        platform: Platform::default(),
+    };
+    Ok(Plan::new(workspace.settle(&setting)?)?)
+}
+
+impl BuildRequest {
+    /// The plan that it is about.
+    pub fn loading<'l>(&'l self, environment: &'l Environment) -> Loading<'l> {
+        Loading {
+            directory: &self.directory,
+            resolution: &self.resolution,
+            choices: &self.choices,
+            environment,
+            sandbox: self.sandbox.as_ref(),
+        }
+    }
 }
 
 /// The targets that `names` mean in the root package; its defaults when there are none.
@@ -152,7 +203,10 @@ pub fn build(
 ) -> Result<BuildReport, EngineError> {
     let started = Instant::now();
     let _heeding = session.processes.heed();
-    let plan = load(&request.directory, &request.resolution)?;
+    let timeline = session.settings.timeline.as_deref();
+    let span = |kind, name: &'static str| timeline.map(|timeline| timeline.span(kind, name));
+    let planning = span(Kind::Plan, "reading manifests");
+    let plan = load(&request.loading(&session.settings.environment))?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
     if let Some(wanted) = &request.tests {
@@ -165,6 +219,8 @@ pub fn build(
     let sandbox = request.sandbox.as_ref().map(confined).transpose()?.map(Arc::new);
     let larder = plan.workspace.larder_dir();
     let unusable = |source| EngineError::Directory { path: larder.clone(), source };
+    drop(planning);
+    let locking = span(Kind::Wait, "locking the build directory");
     let lock = match request.options.mode {
         Mode::DryRun => None,
         _ => Some(
@@ -187,6 +243,8 @@ pub fn build(
     if lock.as_ref().is_some_and(|lock| lock.holder_died) {
         leftovers::remove(&larder);
     }
+    drop(locking);
+    let opening = span(Kind::Examine, "reading what is known");
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
     let root = plan.workspace.root.clone();
     let cache = Cache::new(session, &plan.workspace, &request.cache);
@@ -194,7 +252,9 @@ pub fn build(
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(unusable)?;
     let wanted = Asked { targets: &asked, tests: &tests, testing: request.tests.as_ref() };
+    drop(opening);
     let result = run(&plan, &wanted, &cx);
+    let saving = span(Kind::Store, "writing what is known");
     if request.options.mode != Mode::DryRun
         && let Err(error) = cx.index.save()
     {
@@ -206,11 +266,16 @@ pub fn build(
         cx.report(&Event::Note { level: Level::Warning, message: &message });
     }
     cx.clean_up();
+    drop(saving);
     let (built, results) = result?;
     Ok(BuildReport {
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(results).collect(),
         plan,
+        compile_commands: compdb::entries(
+            &cx,
+            &cx.units.lock().unwrap_or_else(PoisonError::into_inner),
+        ),
         mappings: cx.cache.mappings(),
         owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
@@ -253,7 +318,9 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     // Other threads already look at what is there while jobs are still being made; nothing is changed
     // before all of them are.
     let everything = cx.scheduler.run(|| {
+        let planning = cx.timeline().map(|timeline| timeline.span(Kind::Plan, "making jobs"));
         let jobs = make(plan, asked, &order, cx);
+        drop(planning);
         cx.decide(jobs.is_ok());
         let jobs = made.insert(jobs?);
         let everything = [
@@ -282,7 +349,7 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     }
     cx.tell_left();
     cx.close_counts();
-    tell_skipped(plan, &order, &failed, cx);
+    skipped::tell(plan, &order, &failed, cx);
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let result = |job: Job<Tested>| Some(job.finished()?.ok()?.value.clone());
     let results = tests.into_iter().map(result).collect();
@@ -337,26 +404,4 @@ fn nothing_more<'j, T: Send + Sync + 'static>(
 ) -> Job<()> {
     settle(&cx.scheduler, jobs.into_iter().cloned())
         .map(|_| Ok(Built { value: (), trace: BuildTrace::nil("ended") }))
-}
-
-/// Names the targets that were not tried because something they need failed or is out of date.
-fn tell_skipped(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Context) {
-    let failed = |id: TargetId| failed[id.index()];
-    for &id in order.iter().filter(|id| failed(**id)) {
-        let target = plan.target(id);
-        let Some(cause) = target.needs().into_iter().find(|need| failed(*need)) else { continue };
-        let reason = Reason::Needs(plan.target(cause).label.to_string());
-        let status =
-            if cx.options.mode == Mode::Build { Status::Skipped } else { Status::OutOfDate };
-        let output = target.file().map_or("", BuildPath::as_str);
-        let ended = Ended {
-            status,
-            log: &[],
-            reason: Some(&reason),
-            error: None,
-            command: None,
-            took: Duration::ZERO,
-        };
-        cx.tell(StepName { target: &target.label, output }, &ended);
-    }
 }

@@ -1,8 +1,10 @@
 //! Common builds: jobs for input files, objects, libraries, executables and commands, after Lake's
 //! `Lake.Build.Common`. A build program of one's own calls these as larder itself does.
 
+mod check;
 mod command;
 mod compile;
+mod config;
 mod inputs;
 mod link;
 mod probe;
@@ -15,8 +17,11 @@ use std::{
 use larder_project::{path::BuildPath, place::Place};
 use larder_trace::{BuildTrace, ContentHash};
 
+pub use check::{Answer, Check, Linking, Program as CheckProgram, build_answer};
+pub(crate) use check::{declares, function, header, size, size_in, type_of};
 pub use command::{CommandBuild, CommandProgram, Word, build_command};
 pub use compile::{Compile, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
+pub use config::{Answered, Config, Notation, build_config};
 pub(crate) use inputs::{as_text, directory_trace, program_file, system_file};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
 pub(crate) use link::single;
@@ -27,7 +32,7 @@ pub use link::{
 pub(crate) use probe::probe;
 
 use crate::{
-    action::{Argument, Output, Program},
+    action::{self, Argument, Output, Program},
     artifact::Artifact,
     context::Context,
     executor::Bench,
@@ -99,6 +104,21 @@ impl ToolUse {
     pub(crate) fn program(&self, cx: &Context) -> Program {
         cx.tools.insert(&self.name, self.identity, self.path.clone());
         Program::Tool { name: self.name.clone(), identity: self.identity }
+    }
+}
+
+/// An argument, and what of it is traced: the same wherever packages lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedArgument {
+    /// The argument.
+    pub argument: Argument,
+    /// What is traced.
+    pub traced: String,
+}
+
+impl From<&str> for TracedArgument {
+    fn from(text: &str) -> Self {
+        Self { argument: action::text(text), traced: text.to_owned() }
     }
 }
 

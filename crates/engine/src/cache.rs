@@ -347,7 +347,9 @@ impl Cache {
             owners.insert(dep_hash, target.to_owned());
             let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
             let inputs = collected.nodes.of_trace(trace.parts());
-            collected.mappings.insert(dep_hash, outputs.clone());
+            // What is made from the same inputs is the same file; how long it took is no part of it.
+            let outputs = Outputs { milliseconds: None, ..outputs.clone() };
+            collected.mappings.insert(dep_hash, outputs);
             collected.mappings.set_inputs(dep_hash, inputs);
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     artifact::{Artifact, Form},
     builds::directory_trace,
     cache::Cache,
+    compdb::Unit,
     event::{Ended, Event, Reporter, Status, StepCounts, StepName},
     executor::{Executor, ToolPaths},
     grounds::Grounds,
@@ -30,6 +31,7 @@ use crate::{
     search::{Asked, Listings},
     session::Session,
     step::Elided,
+    timeline::{Kind, Running, Timeline},
 };
 
 /// The treatment of whatever is out of date.
@@ -59,8 +61,8 @@ pub struct Options {
     pub old: bool,
     /// Look at the trace file of every target, even where the stat index knows better.
     pub check_traces: bool,
-    /// Ask compilers for colours.
-    pub color: bool,
+    /// Note how each source is compiled.
+    pub compile_commands: bool,
 }
 
 /// The state of one build, shared by all its steps.
@@ -105,6 +107,8 @@ pub struct Context {
     links: Mutex<HashMap<RootPath, bool>>,
     /// Steps whose outputs were left in the store: they may be made after all.
     left: Mutex<Vec<Arc<Elided>>>,
+    /// How sources are compiled, where that is noted.
+    pub(crate) units: Mutex<Vec<Unit>>,
     stopped: AtomicBool,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
@@ -128,7 +132,8 @@ impl Context {
         let larder = root.join(LARDER_DIR);
         let index = StatIndex::open(&root, &larder.join("index"), options.rehash)?;
         let executor = session.executor(sandbox.clone());
-        let scheduler = Scheduler::new(session.pool().clone());
+        let timeline = session.settings.timeline.clone();
+        let scheduler = Scheduler::timed(session.pool().clone(), timeline);
         Ok(Arc::new(Self {
             staging: larder.join("tmp").join(std::process::id().to_string()),
             grounds: Grounds::new(&root, &places),
@@ -151,6 +156,7 @@ impl Context {
             idle: Mutex::default(),
             links: Mutex::default(),
             left: Mutex::default(),
+            units: Mutex::default(),
             stopped: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
@@ -222,6 +228,11 @@ impl Context {
         let is_link = found.is_ok_and(|metadata| metadata.is_symlink());
         links().insert(directory.clone(), is_link);
         is_link
+    }
+
+    /// Notes how a source is compiled.
+    pub(crate) fn note_unit(&self, unit: Unit) {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner).push(unit);
     }
 
     /// Counts steps that are going to end.
@@ -319,6 +330,21 @@ impl Context {
     /// Whether events about steps with nothing to tell are wanted.
     pub(crate) fn wants_everything(&self) -> bool {
         self.reporter.wants_everything()
+    }
+
+    /// What takes note of where the time goes, if anything does.
+    pub(crate) fn timeline(&self) -> Option<&Timeline> {
+        self.session.settings.timeline.as_deref()
+    }
+
+    /// Begins a span of time, where those are noted.
+    pub(crate) fn span(&self, kind: Kind, name: StepName<'_>) -> Option<Running<'_>> {
+        self.timeline().map(|timeline| timeline.span(kind, name.to_string()))
+    }
+
+    /// The directory that messages name files from.
+    pub(crate) fn here(&self) -> &Path {
+        self.session.settings.here.as_deref().unwrap_or(&self.root)
     }
 
     /// Passes an event on.

@@ -68,6 +68,13 @@ pub struct StepName<'a> {
     pub output: &'a str,
 }
 
+/// The target and the output.
+impl std::fmt::Display for StepName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.target, self.output)
+    }
+}
+
 /// How a step ended.
 #[derive(Debug)]
 pub struct Ended<'a> {

@@ -9,6 +9,7 @@ mod local;
 mod recording;
 mod render;
 mod sandboxed;
+mod shown;
 
 use std::{
     collections::HashMap,
@@ -63,7 +64,7 @@ pub struct Execution {
     pub refusals: Vec<String>,
     /// The time and memory that it used.
     pub cost: Cost,
-    /// The command line as a shell would take it.
+    /// The command line as a shell takes it, from any directory.
     pub command_line: String,
 }
 
@@ -121,6 +122,11 @@ impl Bench<'_> {
     /// Returns the depfile that the command is to write: absolute.
     pub fn depfile(&self) -> PathBuf {
         self.staging.join(".larder.d")
+    }
+
+    /// Returns the depfile that the linker is to write: absolute.
+    pub fn linker_depfile(&self) -> PathBuf {
+        self.staging.join(".larder.link.d")
     }
 }
 

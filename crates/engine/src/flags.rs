@@ -26,12 +26,13 @@ pub struct Words {
     pub words: Vec<String>,
 }
 
-/// Tools and arguments from `CC`, `CXX`, `AR`, `CPPFLAGS`, `CFLAGS`, `CXXFLAGS` and `LDFLAGS`. A variable
+/// Tools and arguments from `CC`, `CXX`, `AR`, `PKG_CONFIG`, `CPPFLAGS`, `CFLAGS`, `CXXFLAGS` and `LDFLAGS`. A variable
 /// without a word in it counts as one that is not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
     tools: [Option<Words>; 3],
     arguments: [Option<Words>; 4],
+    pkg_config: Option<Words>,
 }
 
 impl Flags {
@@ -50,8 +51,9 @@ impl Flags {
             Some(words)
         };
         let tools = TOOLS.map(|(variable, _)| read(variable));
-        let arguments = ARGUMENTS.map(read);
-        if wrong.is_empty() { Ok(Self { tools, arguments }) } else { Err(wrong) }
+        let arguments = ARGUMENTS.map(&mut read);
+        let pkg_config = read("PKG_CONFIG");
+        if wrong.is_empty() { Ok(Self { tools, arguments, pkg_config }) } else { Err(wrong) }
     }
 
     /// Returns the tool that is asked for as `role` in a package with `toolchain`. Lean's tools belong to
@@ -75,6 +77,11 @@ impl Flags {
     /// Returns the arguments for linking.
     pub fn linking(&self) -> Option<&Words> {
         self.arguments[3].as_ref()
+    }
+
+    /// Returns the program that knows the libraries of the system, where one is asked for.
+    pub fn pkg_config(&self) -> Option<&Words> {
+        self.pkg_config.as_ref()
     }
 
     /// Returns the arguments that decide who the tool for `role` is.
@@ -138,7 +145,7 @@ impl Words {
 }
 
 /// A word with the root package's directory called `{package}`, wherever that is.
-fn shown(word: &str, root: &Path) -> String {
+pub(crate) fn shown(word: &str, root: &Path) -> String {
     replaced(word, root, "{package}", escaped)
 }
 
@@ -194,7 +201,7 @@ fn words(variable: &'static str, environment: &Environment) -> Result<Option<Wor
 /// What is wrong with the words of a variable.
 fn refused(words: &Words) -> Vec<Diagnostic> {
     let reason = |word: &String| match words.variable {
-        "AR" => None,
+        "AR" | "PKG_CONFIG" => None,
         "LDFLAGS" => refused_link_argument(word),
         _ => refused_argument(word),
     };

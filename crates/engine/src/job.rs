@@ -15,7 +15,10 @@ use std::{
 
 use larder_trace::BuildTrace;
 
-use crate::pool::{Group, Lane, Pool, Task};
+use crate::{
+    pool::{Group, Lane, Pool, Task},
+    timeline::{Kind, Timeline},
+};
 
 /// A job failed. What there is to say about it has been reported where it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,7 @@ pub struct Scheduler {
     group: Arc<Group>,
     /// Whether what has not begun is to fail instead.
     given_up: AtomicBool,
+    timeline: Option<Arc<Timeline>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,17 +60,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Scheduler {
     /// A scheduler whose tasks run in `pool`.
     pub fn new(pool: Arc<Pool>) -> Arc<Self> {
-        Arc::new(Self { pool, group: Arc::default(), given_up: AtomicBool::new(false) })
+        Self::timed(pool, None)
+    }
+
+    /// The same, whose tasks are spans of `timeline`.
+    pub fn timed(pool: Arc<Pool>, timeline: Option<Arc<Timeline>>) -> Arc<Self> {
+        let (group, given_up) = (Arc::default(), AtomicBool::new(false));
+        Arc::new(Self { pool, group, given_up, timeline })
+    }
+
+    fn in_span(&self, lane: Lane, task: Task) -> Task {
+        let Some(timeline) = self.timeline.clone() else { return task };
+        let (kind, name) = match lane {
+            Lane::Local => (Kind::Examine, "looking at what is there"),
+            Lane::Fetch => (Kind::Fetch, "asking a service"),
+            Lane::Remote => (Kind::Execute, "having it done elsewhere"),
+        };
+        Box::new(move || {
+            let _span = timeline.span(kind, name);
+            task();
+        })
     }
 
     /// Queues a task after those that are ready.
     fn later(&self, lane: Lane, task: Task) {
-        self.pool.queue(&self.group, lane, task, false);
+        self.pool.queue(&self.group, lane, self.in_span(lane, task), false);
     }
 
     /// Queues a task before those that are ready: what has become possible by work just done.
     fn soon(&self, lane: Lane, task: Task) {
-        self.pool.queue(&self.group, lane, task, true);
+        self.pool.queue(&self.group, lane, self.in_span(lane, task), true);
     }
 
     /// Calls `plan` on this thread, while others already run the tasks that it queues; then runs tasks

@@ -123,7 +123,7 @@ pub fn build(
         let graph = Graph::load(&request.directory, &request.file).map_err(Diagnostics::from)?;
         let graph = Arc::new(graph);
         loaded(&graph);
-        let roots = Arc::new(Roots::find(&request.directory));
+        let roots = Arc::new(Roots::find(&graph));
         let cache = CacheOptions { off: request.no_cache, ..CacheOptions::default() };
         let cache = Cache::of_package(session, roots::BUILD, &cache);
         let places = roots.places();

@@ -37,7 +37,7 @@ use wait4::Wait4;
 
 use self::capture::Capture;
 pub use self::{
-    command_line::{ResponseFile, Spec, argument_path},
+    command_line::{ResponseFile, Spec, argument_path, shell_word},
     descendants::end_all,
     exit::{Cost, Exit},
 };

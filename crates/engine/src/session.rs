@@ -4,7 +4,10 @@
 //! first build needs it, and all builds run their tasks in one pool, so that together they run no more
 //! commands, fetches and remote actions at once than the session may.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use larder_store::Store;
 
@@ -12,9 +15,11 @@ use crate::{
     cache::{StoreSettings, open_store},
     environment::Environment,
     executor::{Executor, LocalExecutor, SandboxedExecutor},
+    jobserver::{Jobs, Jobserver},
     pool::{Pool, Slots},
     process::Processes,
     sandbox::Sandbox,
+    timeline::Timeline,
 };
 
 /// The settings of a session.
@@ -26,6 +31,12 @@ pub struct Settings {
     pub environment: Arc<Environment>,
     /// The store and its services.
     pub store: StoreSettings,
+    /// The directory that messages name files from, absolute; each build's root package when absent.
+    pub here: Option<PathBuf>,
+    /// The jobserver above this process, if there is one.
+    pub jobserver: Option<Arc<Jobserver>>,
+    /// Takes note of where the time goes, if anybody wants to know.
+    pub timeline: Option<Arc<Timeline>>,
 }
 
 /// The things that the builds of one process share: settings, store, executors, and how much may run at once.
@@ -35,6 +46,7 @@ pub struct Session {
     /// The commands that run.
     pub processes: Arc<Processes>,
     pool: Arc<Pool>,
+    jobs: Arc<Jobs>,
     store: OnceLock<Option<Arc<Store>>>,
     /// The executor that runs actions instead of this machine.
     executor: Option<Arc<dyn Executor>>,
@@ -61,7 +73,8 @@ impl Session {
         executor: Option<Arc<dyn Executor>>,
     ) -> Arc<Self> {
         let pool = Pool::new(settings.slots);
-        Arc::new(Self { settings, processes, pool, store: OnceLock::new(), executor })
+        let jobs = Arc::new(Jobs::new(settings.jobserver.clone(), settings.slots.local.max(1)));
+        Arc::new(Self { settings, processes, pool, jobs, store: OnceLock::new(), executor })
     }
 
     /// Returns the pool that all tasks run in.
@@ -88,7 +101,8 @@ impl Session {
             return executor.clone();
         }
         let environment = self.settings.environment.clone();
-        let local = LocalExecutor::new(self.processes.clone(), environment);
+        let local = LocalExecutor::new(self.processes.clone(), environment)
+            .sharing(self.jobs.clone(), self.settings.timeline.clone());
         match sandbox {
             None => Arc::new(local),
             Some(sandbox) => Arc::new(SandboxedExecutor::new(local, sandbox)),

@@ -10,6 +10,7 @@
 //! instant leaves nothing that a later one would take for finished, and commands that outlive it write
 //! where nobody looks.
 
+mod answer;
 mod believe;
 mod compare;
 mod elided;
@@ -20,7 +21,11 @@ mod record;
 mod restore;
 mod search;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use larder_project::{
     path::{BuildPath, PathError, RootPath},
@@ -31,13 +36,15 @@ use larder_trace::{BuildTrace, ContentHash};
 use crate::{
     action::{Action, Output},
     artifact::{Artifact, Made},
-    builds::{Archive, CommandBuild, Compile, Link},
+    builds::{Archive, Check, CommandBuild, Compile, Link},
     context::{Context, Mode},
+    diagnostics::{Naming, Speaker},
     event::{Status, StepName},
     job::{Built, Failed, Flow, Job},
     ninja::Shell,
     pool::Lane,
     reason::Reason,
+    timeline::{self, Kind, StepRun},
 };
 
 pub use self::elided::Elided;
@@ -77,6 +84,10 @@ pub enum Work {
     Command(Box<CommandBuild>),
     /// A command for a shell, which writes its outputs in place.
     Shell(Box<Shell>),
+    /// A question to a compiler.
+    Check(Box<Check>),
+    /// A text that larder itself makes from the inputs.
+    Text(Box<MakeText>),
     /// An action that a program of one's own makes from the inputs.
     Action(Box<MakeAction>),
     /// Work that a program of one's own does by itself, without any other process.
@@ -85,6 +96,9 @@ pub enum Work {
 
 /// Makes the action of a step from its inputs.
 pub type MakeAction = dyn Fn(&Step, &Context, Inputs<'_>) -> Action + Send + Sync;
+
+/// Makes the text of a step's only output from the files at these absolute paths; says what went wrong.
+pub type MakeText = dyn Fn(&[PathBuf]) -> Result<String, String> + Send + Sync;
 
 /// Makes the outputs of a step; says what went wrong.
 pub type Function = dyn Fn(&Workplace) -> Result<(), String> + Send + Sync;
@@ -101,7 +115,19 @@ impl Work {
     /// Whether nothing but the promised outputs and a depfile is left behind, so that the next step may
     /// have the same staging directory.
     fn is_tidy(&self) -> bool {
-        matches!(self, Self::Compile(_) | Self::Archive(_) | Self::Link(_))
+        self.speaker() == Speaker::Tool
+    }
+
+    /// Who prints what this work prints.
+    fn speaker(&self) -> Speaker {
+        match self {
+            Self::Compile(_) | Self::Archive(_) | Self::Link(_) | Self::Text(_) => Speaker::Tool,
+            Self::Check(_)
+            | Self::Command(_)
+            | Self::Shell(_)
+            | Self::Action(_)
+            | Self::Function(_) => Speaker::Command,
+        }
     }
 
     /// The command that writes its outputs in place, where one does.
@@ -162,6 +188,11 @@ impl Step {
         StepName { target: &self.target, output: self.first().path.as_str() }
     }
 
+    /// Returns how what this step's command prints names files.
+    fn naming<'n>(&'n self, cx: &'n Context) -> Naming<'n> {
+        Naming { places: &cx.places, place: &self.place }
+    }
+
     fn trace_path(&self) -> RootPath {
         self.place.trace_path(&self.first().path)
     }
@@ -211,9 +242,15 @@ impl Step {
         }
         loop {
             state = match state {
-                State::Unexamined => self.examine(cx, inputs),
+                State::Unexamined => {
+                    let _span = cx.span(Kind::Examine, self.name());
+                    self.examine(cx, inputs)
+                }
                 State::UpToDate(mut fresh) => {
                     let (status, took) = (Status::Replayed, started.elapsed());
+                    if let Some(timeline) = cx.timeline() {
+                        timeline.saved(fresh.milliseconds);
+                    }
                     if fresh.on_disk {
                         self.tell(cx, status, &fresh.log, None, took);
                     } else {
@@ -223,7 +260,11 @@ impl Step {
                     return Flow::Ended(Ok(self.built(fresh.artifacts)));
                 }
                 State::OutOfDate(reason) => match cx.may_change() {
-                    Some(true) if cx.cache.lane() == lane => self.ask_cache(cx, inputs, reason),
+                    Some(true) if cx.cache.lane() == lane => {
+                        let kind = if lane == Lane::Fetch { Kind::Fetch } else { Kind::Restore };
+                        let _span = cx.span(kind, self.name());
+                        self.ask_cache(cx, inputs, reason)
+                    }
                     // The answer may have to come from a service, and others can work meanwhile.
                     Some(true) => {
                         let lane = cx.cache.lane();
@@ -243,6 +284,10 @@ impl Step {
                 },
                 State::Restored(mut restored, reason) => {
                     let (status, took) = (Status::Restored, started.elapsed());
+                    self.note_run(cx, inputs, status, took);
+                    if let Some(timeline) = cx.timeline() {
+                        timeline.saved(restored.record.milliseconds);
+                    }
                     let log = restored.record.log;
                     if restored.on_disk {
                         self.tell(cx, status, &log, Some(&reason), took);
@@ -259,6 +304,18 @@ impl Step {
                 State::Due(reason) => return self.make(cx, inputs, Some(reason), lane),
             }
         }
+    }
+
+    /// Takes note of a step that was not up to date, where the time is noted.
+    fn note_run(&self, cx: &Context, inputs: Inputs<'_>, status: Status, took: Duration) {
+        let Some(timeline) = cx.timeline() else { return };
+        timeline.step(StepRun {
+            name: self.name().to_string(),
+            status,
+            took,
+            outputs: self.outputs.iter().map(|it| self.place.build_path(&it.path)).collect(),
+            needs: timeline::paths(inputs.artifacts.iter().chain(&self.prerequisites)),
+        });
     }
 
     fn ask_cache(&self, cx: &Context, inputs: Inputs<'_>, reason: Reason) -> State {
@@ -301,7 +358,7 @@ impl Step {
         lane: Lane,
     ) -> Flow<Vec<Artifact>> {
         let own = match self.work {
-            Work::Function(_) => Lane::Local,
+            Work::Function(_) | Work::Text(_) => Lane::Local,
             _ => cx.executor.lane(),
         };
         if own == lane {

@@ -5,9 +5,12 @@
 
 mod command;
 mod compile;
+mod config;
+mod exports;
 mod files;
 mod link;
 mod said;
+mod system;
 mod test;
 
 use std::{collections::HashMap, sync::Arc};
@@ -102,15 +105,15 @@ impl<'a> Maker<'a> {
             return;
         }
         let package = self.package(target.package);
-        let keep = self.asked[id.index()]
-            || self.cx.session.settings.store.restore_everything
-            || package.manifest.package.restore_all_artifacts;
+        let keep = self.asked[id.index()] || self.keeps_everything(&package);
         let owner = self.owner(id, keep);
         self.jobs[id.index()] = match &target.kind {
             Kind::Objects(objects) => self.objects(id, objects, owner),
+            Kind::Headers(headers) => self.headers(id, headers, &owner),
             Kind::Archive(archive) => self.archive(id, archive, owner),
             Kind::Linked(linked) => self.linked(id, linked, owner),
             Kind::Command(command) => self.command(id, command, owner),
+            Kind::Config(config) => self.config(id, config, owner),
         };
     }
 

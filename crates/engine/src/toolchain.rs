@@ -6,11 +6,13 @@
 
 mod ask;
 mod compiler;
+mod family;
 mod find;
 mod identities;
 mod lean;
 mod libraries;
 mod name;
+mod pkg_config;
 mod program;
 mod said;
 mod script;
@@ -22,7 +24,7 @@ use std::{
     sync::Arc,
 };
 
-use larder_project::manifest::{self, KnownBy, ToolchainKind};
+use larder_project::manifest::{self, KnownBy, Module, ToolchainKind};
 use larder_store::offline;
 use larder_trace::{BuildTrace, MTime, StatIndex};
 
@@ -31,11 +33,14 @@ use self::{
     compiler::{Remembered, note_key},
     find::hash_tool,
     lean::Lean,
+    pkg_config::PkgConfig,
 };
 pub use self::{
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
+    family::families,
     find::{ToolError, find_tool},
     identities::machine,
+    pkg_config::Uses,
     program::Program,
 };
 use crate::{environment::Environment, flags::Flags, sandbox::Sandbox};
@@ -97,6 +102,7 @@ pub struct Tools<'i> {
     /// By their names and how they count, with the directory that decides which Lean it is.
     archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
     programs: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
+    modules: HashMap<Module, Arc<Uses>>,
 }
 
 impl<'i> Tools<'i> {
@@ -117,6 +123,7 @@ impl<'i> Tools<'i> {
             compilers: HashMap::new(),
             archivers: HashMap::new(),
             programs: HashMap::new(),
+            modules: HashMap::new(),
         }
     }
 
@@ -258,6 +265,49 @@ impl<'i> Tools<'i> {
             ToolError::NotFound { name, .. } => ToolError::NoProgram(name),
             error => error,
         })
+    }
+
+    /// What the users of a library of the system are given, as `pkg-config` says, or what `PKG_CONFIG` names.
+    ///
+    /// # Errors
+    /// There is no such library, or nobody to ask.
+    pub fn system(&mut self, module: &Module) -> Result<Arc<Uses>, ToolError> {
+        if let Some(known) = self.modules.get(module) {
+            return Ok(known.clone());
+        }
+        let asked = self.flags.pkg_config();
+        let name = asked.and_then(|asked| asked.words.first()).map_or("pkg-config", String::as_str);
+        let path = match name.contains('/') {
+            true => self.root.join(name).to_string_lossy().into_owned(),
+            false => name.to_owned(),
+        };
+        let found = Program::find(&path, pkg_config::VARIABLE, self.index, &self.environment);
+        let program = found.map_err(|error| match error {
+            ToolError::NotFound { name, where_, .. } if asked.is_some() => {
+                ToolError::NotAsNamed { name, where_, variable: pkg_config::VARIABLE }
+            }
+            ToolError::NotFound { .. } => ToolError::NoPkgConfig,
+            error => error,
+        })?;
+        let asker = PkgConfig {
+            path: &program.path,
+            arguments: asked.map_or(&[][..], |asked| &asked.words[1..]),
+            trace: &program.trace,
+            root: &self.root,
+            environment: &self.environment,
+        };
+        let uses = match asker.remembered(module, self.index) {
+            Some(uses) => uses,
+            None => {
+                let places = asker.named_directories();
+                let mut visible: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+                visible.push(&program.path);
+                self.confined(&visible, None, || asker.ask(module, self.index))?
+            }
+        };
+        let uses = Arc::new(uses);
+        self.modules.insert(module.clone(), uses.clone());
+        Ok(uses)
     }
 
     /// More that belongs to a toolchain, by content: programs on `PATH`, and files by paths with a

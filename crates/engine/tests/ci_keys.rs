@@ -16,6 +16,7 @@ use larder_project::{
         plan::{PlannedJob, Probe, github_outputs},
     },
     diagnostic::{Diagnostics, Located},
+    setting::Choices,
 };
 use larder_testkit::files::{self, set_mode, set_modified};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn keys(root: &Path) -> Result<Keys, Diagnostics> {
 }
 
 fn keys_in(root: &Path, environment: &Environment) -> Result<Keys, Diagnostics> {
-    let keys = Keys::read(root)?;
+    let keys = Keys::read(root, &Choices::default())?;
     let machine = machine(&keys, environment)?;
     Ok(keys.on(machine))
 }

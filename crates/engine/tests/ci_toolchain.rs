@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use larder_engine::{environment::Environment, toolchain::machine};
-use larder_project::ci::key::{Ingredients, Keys, key};
+use larder_project::{
+    ci::key::{Ingredients, Keys, key},
+    setting::Choices,
+};
 use larder_testkit::{
     files::{script, write},
     tools::path_with,
@@ -43,7 +46,7 @@ impl Place {
         let path = path_with(&self.path(machine_path));
         let variables = [("PATH", path.as_str()), ("HOME", home.to_str().unwrap())];
         let environment: Environment = variables.into_iter().collect();
-        let keys = Keys::read(&self.path("app")).unwrap();
+        let keys = Keys::read(&self.path("app"), &Choices::default()).unwrap();
         let here = machine(&keys, &environment).unwrap();
         let ingredients = Ingredients { toolchain: true, ..Ingredients::default() };
         key(&keys.on(here), &ingredients).unwrap().key

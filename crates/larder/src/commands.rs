@@ -4,6 +4,7 @@ pub mod build;
 pub mod cache;
 pub mod changes;
 pub mod ci;
+pub mod compdb;
 pub mod failures;
 pub mod graph;
 pub mod history;
@@ -14,6 +15,7 @@ mod records;
 pub mod run;
 pub mod runs;
 pub mod scaffold;
+mod showing;
 pub mod status;
 pub mod test;
 pub mod update;
@@ -27,12 +29,14 @@ use larder_engine::{
     checkouts,
     environment::Environment,
     interrupt,
+    jobserver::Jobserver,
     pool::Slots,
     process::Processes,
     session::{Session, Settings},
+    timeline::Timeline,
 };
 use larder_project::dependencies::Resolution;
-use larder_trace::describe_io;
+use larder_trace::{Level, describe_io};
 
 use crate::{
     cli::{Cli, Command, Global},
@@ -59,6 +63,8 @@ pub struct App {
     pub resolution: Resolution,
     /// How the store is opened.
     pub store: StoreSettings,
+    /// The jobserver above this process, if there is one.
+    jobserver: Option<Arc<Jobserver>>,
     /// The commands that run, for whoever has to end them: a signal, or a panic.
     pub processes: Arc<Processes>,
     /// Why signals end larder as they end any program, if they do.
@@ -77,6 +83,15 @@ impl App {
     /// Begins a session in which at most `commands` run at once: as many as there are processors, when
     /// absent.
     pub fn session(&self, commands: Option<u16>) -> Arc<Session> {
+        self.timed_session(commands, None)
+    }
+
+    /// The same, which takes note of where the time goes.
+    pub fn timed_session(
+        &self,
+        commands: Option<u16>,
+        timeline: Option<Arc<Timeline>>,
+    ) -> Arc<Session> {
         let processors = || thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             slots: Slots {
@@ -85,6 +100,9 @@ impl App {
             },
             environment: self.environment.clone(),
             store: self.store.clone(),
+            here: std::path::absolute(here()).ok(),
+            jobserver: self.jobserver.clone(),
+            timeline,
         };
         Session::new(settings, self.processes.clone())
     }
@@ -107,7 +125,20 @@ pub fn run(cli: Cli) -> ExitCode {
     // The one place where the environment of the process is read.
     let environment = Arc::new(Environment::of_process());
     mistake::note_panics(&environment);
+    // Before anything is opened: the descriptors that it names may be closed.
+    let makeflags = environment.get("MAKEFLAGS").and_then(|flags| flags.to_str());
+    let jobserver = Jobserver::inherited(makeflags.unwrap_or_default());
     let ui = Ui::new(&cli.global, &environment);
+    let builds = matches!(
+        cli.command,
+        Command::Build(_) | Command::Query(_) | Command::Run(_) | Command::Test(_)
+    );
+    if let Err(unusable) = &jobserver
+        && builds
+    {
+        ui.note(Level::Warning, &unusable.to_string());
+    }
+    let jobserver = jobserver.ok().flatten().map(Arc::new);
     let mut resolution = resolution(&cli.global, &environment);
     let store = StoreSettings::of(&environment, resolution.offline);
     resolution.baked = checkouts::baked(&store);
@@ -118,12 +149,17 @@ pub fn run(cli: Cli) -> ExitCode {
         environment,
         resolution,
         store,
+        jobserver: jobserver.clone(),
         processes: Arc::default(),
         signals: Ok(()),
     };
     diagnostics::install(app.ui.clone(), app.global.verbose);
     // Nothing half-made is ever visible, so that ending here is safe; and printing could block.
-    let overdue = || std::process::exit(i32::from(Exit::Interrupted.code()));
+    let held = jobserver.clone();
+    let overdue = move || {
+        held.iter().for_each(|jobserver| jobserver.give_all_back());
+        std::process::exit(i32::from(Exit::Interrupted.code()))
+    };
     app.signals = interrupt::end_on_signals(app.processes.clone(), overdue)
         .map_err(|error| format!("cannot wait for signals: {}", describe_io(&error)));
     let ended = mistake::contained(&app.processes, || run_command(&app, cli.command));
@@ -133,6 +169,8 @@ pub fn run(cli: Cli) -> ExitCode {
         ended => ended,
     };
     mistake::print(ended.as_ref().err(), &app.ui);
+    // A thread that hangs holds one still.
+    jobserver.iter().for_each(|jobserver| jobserver.give_all_back());
     let exit = ended.unwrap_or_else(|failure| failure.exit);
     if app.ui.is_written() { exit.into() } else { Exit::Failed.into() }
 }
@@ -146,6 +184,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Run(_)
         | Command::Test(_)
         | Command::Ninja(_)
+        | Command::Compdb(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -184,6 +223,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
         Command::Ninja(arguments) => ninja::ninja(app, &arguments),
+        Command::Compdb(arguments) => compdb::compdb(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),

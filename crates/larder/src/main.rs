@@ -1,5 +1,6 @@
 //! The `larder` command line: parses arguments, calls one library function, prints.
 
+mod choices;
 mod cli;
 mod commands;
 mod diagnostics;

@@ -176,6 +176,7 @@ mod tests {
             cache: CacheOptions::default(),
             sandbox: None,
             resolution: Resolution::default(),
+            choices: Default::default(),
             tests: None,
         }
     }
@@ -197,6 +198,7 @@ mod tests {
             slots: Slots { local: 2, ..Slots::default() },
             environment: Arc::new(environment),
             store: StoreSettings { off: true, ..StoreSettings::default() },
+            ..Settings::default()
         };
         let session = Session::new(settings, Arc::default());
         let build = |reporter: Arc<dyn Reporter>| {

@@ -2,27 +2,22 @@
 //! `--json` one event a line on standard output.
 
 mod json;
+mod steps;
 mod tested;
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use larder_engine::{
-    environment::Environment,
-    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
-};
+use larder_engine::{diagnostics::Tally, environment::Environment, event::Status};
 use larder_project::diagnostic::Diagnostics;
 use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
 
-use self::json::{escape, event_json};
+use self::json::escape;
 use crate::cli::{ColorChoice, Global};
 
 /// Prints for one command.
@@ -43,16 +38,30 @@ pub struct Ui {
     out: Mutex<()>,
     /// Why standard output could not be written, once it could not.
     unwritten: Mutex<Option<Unwritten>>,
-    /// The highest level of build output seen so far, as a number.
-    worst: AtomicU8,
+    /// The diagnostics of the build so far.
+    pub tally: Tally,
 }
 
 /// How much of a build is shown.
+#[derive(Default)]
 pub struct Shown {
     /// Why things are not up to date.
     pub explain: bool,
-    /// The least level of build output.
-    pub log_level: Level,
+    /// The least level of build output, where people said one.
+    pub log_level: Option<Level>,
+}
+
+impl Shown {
+    /// Returns the least level of what is shown of the output of a step that ended so. What an up-to-date
+    /// step once said is news no more, but for what is to be mended.
+    fn least_level(&self, status: Status, verbose: bool) -> Level {
+        let usual = match status {
+            _ if verbose => Level::Trace,
+            Status::Replayed => Level::Warning,
+            _ => Level::Info,
+        };
+        self.log_level.unwrap_or(usual)
+    }
 }
 
 /// Output that is lost.
@@ -96,7 +105,7 @@ impl Ui {
             bar,
             out: Mutex::new(()),
             unwritten: Mutex::new(None),
-            worst: AtomicU8::new(0),
+            tally: Tally::default(),
         }
     }
 
@@ -104,11 +113,6 @@ impl Ui {
     pub fn show(&self, shown: Shown) {
         // A command has one build.
         _ = self.shown.set(shown);
-    }
-
-    /// Whether colours are wanted.
-    pub fn color(&self) -> bool {
-        self.color
     }
 
     /// Whether colours are wanted in what goes to standard output, given whether that is a terminal.
@@ -119,12 +123,6 @@ impl Ui {
     /// Whether events go to standard output.
     pub fn json(&self) -> bool {
         self.json
-    }
-
-    /// The highest level of build output so far, replayed output included.
-    pub fn worst_level(&self) -> Option<Level> {
-        [None, Some(Level::Trace), Some(Level::Info), Some(Level::Warning), Some(Level::Error)]
-            [usize::from(self.worst.load(Ordering::Relaxed)).min(4)]
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -179,6 +177,11 @@ impl Ui {
         if self.json {
             self.emit(event);
         }
+    }
+
+    /// Prints a line that a program reads from among those for people.
+    pub fn annotation(&self, line: &str) {
+        self.say(line);
     }
 
     /// Says something good or merely useful.
@@ -260,84 +263,6 @@ impl Ui {
         }
         false
     }
-
-    fn live(&self, progress: &StepCounts, step: StepName<'_>) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!(
-                "[{}/{}] {} {}",
-                progress.ended(),
-                progress.total.max(progress.ended()),
-                step.target,
-                step.output
-            ));
-        }
-    }
-
-    fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &StepCounts) {
-        self.live(progress, step);
-        let wanted = self.shown.get_or_init(|| Shown { explain: false, log_level: Level::Info });
-        let shown: Vec<&str> = ended
-            .log
-            .iter()
-            .filter(|entry| entry.level >= wanted.log_level || ended.status == Status::Failed)
-            .map(|entry| entry.message.as_str())
-            .collect();
-        let headline = match ended.status {
-            Status::Failed | Status::OutOfDate => true,
-            Status::Skipped => self.verbose,
-            Status::Built => {
-                self.verbose || wanted.explain || self.bar.is_none() || !shown.is_empty()
-            }
-            // The last line counts them.
-            Status::Restored => self.verbose || wanted.explain || !shown.is_empty(),
-            Status::Replayed => self.verbose || !shown.is_empty(),
-        };
-        if self.quiet && ended.status != Status::Failed && ended.status != Status::OutOfDate {
-            return;
-        }
-        if !headline {
-            return;
-        }
-        let (style, word) = match ended.status {
-            Status::Built => (style::GREEN, "built"),
-            Status::Restored => (style::GREEN, "restored"),
-            Status::Replayed if shown.is_empty() => (style::DIM, "up to date"),
-            Status::Replayed => (style::DIM, "replayed"),
-            Status::OutOfDate => (style::YELLOW, "out of date"),
-            Status::Failed => (style::RED, "failed"),
-            Status::Skipped => (style::DIM, "skipped"),
-        };
-        let count = match ended.status {
-            Status::OutOfDate => String::new(),
-            _ => format!("[{}/{}] ", progress.ended(), progress.total.max(progress.ended())),
-        };
-        let mut text = format!(
-            "{count}{} {} {}",
-            self.paint(style, word),
-            self.paint(style::BOLD, step.target),
-            step.output
-        );
-        if let Some(error) = ended.error {
-            text.push_str(&format!(": {error}"));
-        }
-        let explain = wanted.explain || ended.status == Status::OutOfDate || self.verbose;
-        if let Some(reason) = ended.reason.filter(|_| explain) {
-            text.push_str(&self.paint(style::DIM, &format!(" ({reason})")));
-        }
-        let wants_command = ended.status == Status::Failed || self.verbose;
-        if let Some(command) = ended.command.filter(|_| wants_command) {
-            let command = if self.verbose { command.to_owned() } else { shorten(command) };
-            text.push_str(&format!("\n  {}", self.paint(style::DIM, &command)));
-        }
-        for message in shown {
-            text.push('\n');
-            match self.color {
-                true => text.push_str(message),
-                false => text.push_str(&anstream::adapter::strip_str(message).to_string()),
-            }
-        }
-        self.say(&text);
-    }
 }
 
 fn wants_color(choice: ColorChoice, terminal: bool, no_color: bool) -> bool {
@@ -348,55 +273,11 @@ fn wants_color(choice: ColorChoice, terminal: bool, no_color: bool) -> bool {
     }
 }
 
-/// A command line without its middle where that is very long.
-fn shorten(command: &str) -> String {
-    const SHOWN: usize = 2000;
-    let length = command.chars().count();
-    if length <= SHOWN {
-        return command.to_owned();
-    }
-    let start: String = command.chars().take(SHOWN / 2).collect();
-    let end: String = command.chars().skip(length - SHOWN / 2).collect();
-    format!("{start} … ({} more characters, shown with -v) … {end}", length - SHOWN)
-}
-
 /// A time for people.
 pub fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds < 10.0 => format!("{seconds:.2} s"),
         seconds if seconds < 120.0 => format!("{seconds:.1} s"),
         seconds => format!("{} min {:.0} s", (seconds / 60.0) as u64, seconds % 60.0),
-    }
-}
-
-impl Reporter for Ui {
-    fn event(&self, event: &Event<'_>) {
-        if let Event::Ended { ended, .. } = event
-            && let Some(level) = ended.log.iter().map(|entry| entry.level).max()
-        {
-            self.worst.fetch_max(level as u8 + 1, Ordering::Relaxed);
-        }
-        if self.json {
-            self.emit(&event_json(event));
-            return;
-        }
-        match event {
-            Event::Waiting { holder: Some(holder) } => {
-                self.status(&format!(
-                    "waiting for another larder in this build directory (process {holder})"
-                ));
-            }
-            Event::Waiting { holder: None } => {
-                self.status("waiting for another larder in this build directory");
-            }
-            Event::Started { step, counts: progress } => self.live(progress, *step),
-            Event::Ended { step, ended, counts: progress } => self.ended(*step, ended, progress),
-            Event::Tested { target, tested } => self.tested(target, tested),
-            Event::Note { level, message } => self.note(*level, message),
-        }
-    }
-
-    fn wants_everything(&self) -> bool {
-        self.verbose || self.json
     }
 }

@@ -55,7 +55,7 @@ pub fn dot(plan: &Plan, roots: &[TargetId]) -> String {
 
 fn shape(target: &Target) -> &'static str {
     match (target.declared, target.facet()) {
-        (Declared::Command(_), _) => "diamond",
+        (Declared::Command(_) | Declared::Config(_), _) => "diamond",
         (_, Some(Facet::O)) => "note",
         (_, Some(Facet::Exe)) => "box",
         _ => "component",

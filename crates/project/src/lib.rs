@@ -28,6 +28,7 @@ pub mod plan;
 pub mod repository;
 pub mod scaffold;
 pub mod set;
+pub mod setting;
 mod table;
 pub mod version;
 pub mod workspace;

@@ -2,37 +2,41 @@
 //!
 //! Text is decoded to a [`Document`], which says what people wrote, with all mistakes found in one go. A
 //! document is settled to a [`Manifest`], which has plain lists for each target: nobody after that knows of
-//! defaults.
+//! defaults or conditions.
 
 mod arguments;
 mod ci;
+mod condition;
+pub mod config;
 mod decode;
 mod dependencies;
 mod document;
 mod flags;
 mod keys;
+mod linking;
+mod options;
+mod shared;
 mod template;
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
+pub use config::Config;
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
 pub use keys::Lists;
+pub use linking::{Linking, Module};
+pub use options::{OptionDeclaration, OptionValue, Options};
+pub use shared::{Exports, Shared};
 pub use template::{Piece, Template};
 
 use larder_trace::describe_io;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Located, SourceText},
+    diagnostic::{Diagnostic, Located, SourceText},
     name::TargetName,
     path::{BuildPath, RootPath},
 };
@@ -57,8 +61,12 @@ pub struct Manifest {
     pub executables: Vec<Executable>,
     /// `[[command]]`
     pub commands: Vec<Command>,
+    /// `[[config]]`
+    pub configs: Vec<Config>,
     /// `[ci]`
     pub ci: Ci,
+    /// The conditions of targets that do not hold, by the targets' names.
+    pub absent: BTreeMap<String, Vec<String>>,
 }
 
 /// `[package]`
@@ -141,10 +149,14 @@ pub struct Input {
 pub struct Library {
     /// How it is compiled.
     pub compiled: Compiled,
-    /// Whether there is a static library.
+    /// Globs of the headers that are for its users.
+    pub headers: Vec<Located<String>>,
+    /// Whether there is a static library. A library of headers only is neither static nor shared.
     pub is_static: bool,
     /// Whether there is a shared library.
     pub is_shared: bool,
+    /// What that is called and offers.
+    pub shared: Shared,
 }
 
 /// `[[executable]]`
@@ -206,16 +218,6 @@ impl Output {
     /// A file.
     pub fn file(path: BuildPath) -> Self {
         Self { path, directory: false }
-    }
-}
-
-impl Manifest {
-    /// Reads and checks the manifest of the package in `directory`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
-        Document::read(directory).map(Document::settle)
     }
 }
 

@@ -114,6 +114,11 @@ impl BuildPath {
         !self.0.starts_with(ELSEWHERE)
     }
 
+    /// Returns the path of `name`, one component, in this directory.
+    pub fn join(&self, name: &str) -> Self {
+        Self(concat(&[&self.0, "/", name]))
+    }
+
     /// Returns the directories that it is in, the outermost first.
     pub fn parents(&self) -> impl Iterator<Item = Self> {
         self.0.match_indices('/').map(|(at, _)| Self(self.0[..at].into()))

@@ -176,6 +176,11 @@ impl Places {
         &self.root
     }
 
+    /// The directories of all packages, absolute. Build directories are in that of the root.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.places.iter().map(|place| place.directory.as_path())
+    }
+
     /// Returns an absolute path as seen from the root.
     pub fn of_absolute(&self, path: &str) -> RootPath {
         RootPath(from_root(&self.root, path).into())

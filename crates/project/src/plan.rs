@@ -7,6 +7,7 @@
 mod claims;
 mod command;
 mod compiled;
+mod config;
 mod connect;
 mod cycle;
 mod declare;
@@ -23,6 +24,7 @@ use std::{collections::HashMap, sync::Arc};
 
 pub use command::*;
 pub use compiled::*;
+pub use config::Config;
 pub use language::Language;
 pub use target::*;
 
@@ -98,7 +100,7 @@ impl Plan {
         match target.declared {
             Declared::Library(index) => Some(&manifest.libraries[index].compiled),
             Declared::Executable(index) => Some(&manifest.executables[index].compiled),
-            Declared::Command(_) => None,
+            Declared::Command(_) | Declared::Config(_) => None,
         }
     }
 

@@ -221,7 +221,7 @@ impl<'e, 's> Fields<'e, 's> {
     }
 
     /// The entries of an array; none, with an error, where there is something else.
-    fn array(&mut self, key: &'static str, expected: &str) -> Vec<Spanned<DeValue<'e>>> {
+    pub(crate) fn array(&mut self, key: &'static str, expected: &str) -> Vec<Spanned<DeValue<'e>>> {
         match self.take(key) {
             None => Vec::new(),
             Some(value) if !matches!(value.get_ref(), DeValue::Array(_)) => {

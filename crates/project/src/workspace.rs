@@ -3,6 +3,7 @@
 mod find;
 mod locate;
 mod overlay;
+mod settle;
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +18,7 @@ use crate::{
     leftovers,
     lock::lock_build,
     lockfile::{self, Lockfile},
-    manifest::{self, Manifest},
+    manifest::{self, Document, Manifest},
     packages::Checkout,
     place::Place,
 };
@@ -26,13 +27,14 @@ use find::find_packages;
 /// Where larder keeps what it makes, below the root package's directory.
 pub const LARDER_DIR: &str = ".larder";
 
-/// The root package and everything it depends on.
+/// The root package and everything it depends on, with manifests as they are written ([`Document`]) or settled
+/// ([`Manifest`]).
 #[derive(Debug)]
-pub struct Workspace {
+pub struct Workspace<M = Manifest> {
     /// The root package's directory, absolute.
     pub root: PathBuf,
     /// All packages; the root package is the first, and a package comes after whoever needs it first.
-    pub packages: Vec<Arc<Package>>,
+    pub packages: Vec<Arc<Package<M>>>,
     /// The checkouts that packages from Git are in, sorted by name.
     pub checkouts: Vec<Checkout>,
     /// The manifests that are kept here for packages whose files are not looked for, by package.
@@ -40,17 +42,17 @@ pub struct Workspace {
 }
 
 /// One package of a workspace.
-#[derive(Debug)]
-pub struct Package {
+#[derive(Debug, Clone)]
+pub struct Package<M = Manifest> {
     /// Its name and where it is.
     pub place: Arc<Place>,
     /// Its manifest.
-    pub manifest: Manifest,
+    pub manifest: M,
     /// Whether it is the root package.
     pub is_root: bool,
 }
 
-impl Workspace {
+impl Workspace<Document> {
     /// Finds the package that `start` is in: the nearest directory upwards with a manifest.
     pub fn find_root(start: &Path) -> Result<PathBuf, Diagnostics> {
         let absolute = std::path::absolute(start).map_err(|error| {
@@ -76,7 +78,7 @@ impl Workspace {
     ///
     /// # Errors
     /// Everything wrong with any of them.
-    pub fn load(root: &Path, resolution: &Resolution) -> Result<Self, Diagnostics> {
+    pub fn read(root: &Path, resolution: &Resolution) -> Result<Self, Diagnostics> {
         let root = canonical(root)?;
         let here = Dependencies::new(&root, resolution.clone(), Reach::Look)?;
         if let Some((workspace, _)) = find_packages(&root, here)? {
@@ -150,7 +152,9 @@ impl Workspace {
         }
         find_all(root, Dependencies::new(root, resolution.clone(), Reach::Fetch)?)
     }
+}
 
+impl<M> Workspace<M> {
     /// The package called `name`.
     pub fn package_named(&self, name: &str) -> Option<usize> {
         self.packages.iter().position(|package| package.place.name == name)
@@ -183,7 +187,7 @@ fn write_lockfile(root: &Path, lockfile: &Lockfile) -> Result<(), Diagnostics> {
 ///
 /// # Errors
 /// Everything wrong with their manifests, and dependencies that the lock file does not pin.
-pub(crate) fn pinned(root: &Path) -> Result<(Workspace, Lockfile), Diagnostics> {
+pub(crate) fn pinned(root: &Path) -> Result<(Workspace<Document>, Lockfile), Diagnostics> {
     let (workspace, dependencies) = find_all(root, Dependencies::pinned(root)?)?;
     Ok((workspace, dependencies.into_lockfile()))
 }
@@ -192,7 +196,7 @@ pub(crate) fn pinned(root: &Path) -> Result<(Workspace, Lockfile), Diagnostics> 
 fn find_all(
     root: &Path,
     dependencies: Dependencies,
-) -> Result<(Workspace, Dependencies), Diagnostics> {
+) -> Result<(Workspace<Document>, Dependencies), Diagnostics> {
     let found = find_packages(root, dependencies)?;
     found.ok_or_else(|| Diagnostic::new("the dependencies could not be found").failed().into())
 }

@@ -106,6 +106,13 @@ impl Project {
         String::from_utf8(fs::read(self.path(path)).unwrap()).unwrap()
     }
 
+    /// The record in a trace file, without how long the work took.
+    pub fn record(&self, path: &str) -> Value {
+        let mut record: Value = serde_json::from_str(&self.read(path)).unwrap();
+        record.as_object_mut().unwrap().remove("milliseconds");
+        record
+    }
+
     /// Removes a file.
     pub fn remove(&self, path: &str) {
         fs::remove_file(self.path(path)).unwrap();

@@ -43,7 +43,7 @@ pub use metadata::{
 };
 pub use mtime::{FileStat, MTime, Moment};
 pub use platform::{host_platform, platform_trace};
-pub use record::{DiscoveredInput, Level, LogEntry, OutputFile, Outputs, Searched};
+pub use record::{Diagnostic, DiscoveredInput, Level, LogEntry, OutputFile, Outputs, Searched};
 pub use regular::{open_regular, read_regular};
 pub use trace::BuildTrace;
 pub use up_to_date::{

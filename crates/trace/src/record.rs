@@ -66,12 +66,49 @@ pub enum Level {
 
 /// One message of a target's build log, replayed whenever the target is up to date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct LogEntry {
     /// How much it matters.
     pub level: Level,
-    /// The text, possibly of several lines, without a final newline.
+    /// The text as it was printed, possibly of several lines, without a final newline. It may hold colours,
+    /// as SGR sequences, which whoever shows it takes out where none are wanted.
     pub message: String,
+    /// The same as data, where a tool found something to say about a file or a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostic: Option<Box<Diagnostic>>,
+}
+
+impl LogEntry {
+    /// A text that is no diagnostic.
+    pub fn text(level: Level, message: impl Into<String>) -> Self {
+        Self { level, message: message.into(), diagnostic: None }
+    }
+}
+
+/// One error or warning of a compiler, an assembler, a linker or any command that speaks like them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnostic {
+    /// The file that it is about: portable as in [`DiscoveredInput`] where that is known, in a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line in it, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column in that, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The message in one line, without colours, place and option.
+    pub message: String,
+    /// The option that decides whether it is said, such as `-Wunused-variable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
+    /// The object file in which a linker found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The function in which a linker found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
 }
 
 /// The outputs of a target, with what else is needed to stand in for building it.
@@ -93,6 +130,10 @@ pub struct Outputs {
     /// The messages that the build printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogEntry>,
+    /// How long the work took that made them, in milliseconds. Not in mappings files, and not in records of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
 }
 
 impl Outputs {

@@ -65,7 +65,7 @@ impl BuildLog {
     pub fn push(&mut self, level: Level, message: impl Into<String>) {
         let message = message.into();
         if !message.is_empty() {
-            self.0.push(LogEntry { level, message });
+            self.0.push(LogEntry::text(level, message));
         }
     }
 }

@@ -85,7 +85,8 @@ fn record(disk: &Disk) -> BuildMetadata {
             names: vec![],
             found: header,
         })),
-        log: vec![LogEntry { level: Level::Warning, message: "careful".into() }],
+        log: vec![LogEntry::text(Level::Warning, "careful")],
+        milliseconds: Some(7),
     };
     BuildMetadata { written: MTime(21), ..BuildMetadata::new(&dep("one"), outputs, false) }
 }

@@ -322,7 +322,7 @@ fn a_failed_build_leaves_neither_trace_nor_output() {
         },
     );
     assert_eq!(result.unwrap_err().to_string(), "failed");
-    assert_eq!(log.0, [LogEntry { level: Level::Error, message: "it cannot be".to_owned() }]);
+    assert_eq!(log.0, [LogEntry::text(Level::Error, "it cannot be")]);
     assert!(!place.path("out").exists() && !place.path("out.trace").exists());
     place.built(PLAIN, "copied two");
     // Ending well without an output is a failure, too.

@@ -33,7 +33,7 @@ pub struct Compile {
     /// Where headers are looked for.
     pub search: SearchPath,
     /// The trace of all that objects depend on besides their sources.
-    depends_on: Arc<BuildTrace>,
+    pub(super) depends_on: Arc<BuildTrace>,
 }
 
 /// Where a compiler or linker looks for files. Texts are portable names of directories as records of
@@ -73,6 +73,12 @@ impl Compile {
         }
     }
 
+    /// The arguments that the manifest and the environment ask for, in order.
+    pub(super) fn given(&self) -> impl Iterator<Item = Argument> {
+        let traced = self.trace_args.iter().map(text);
+        self.weak_args.iter().cloned().chain(traced).chain(self.last_args.iter().cloned())
+    }
+
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
         let mut arguments = vec![text("-c"), text("-o"), vec![Piece::Output(0)]];
@@ -82,9 +88,8 @@ impl Compile {
         arguments.extend(source);
         if self.gnu_like {
             arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
-            if cx.options.color {
-                arguments.push(text("-fdiagnostics-color=always"));
-            }
+            // Recorded with what it says; whoever shows that takes colours out where none are wanted.
+            arguments.push(text("-fdiagnostics-color=always"));
             let last = self.last_args.iter().filter_map(|argument| match argument.first()? {
                 Piece::Text(text) => Some(text),
                 _ => None,
@@ -99,9 +104,7 @@ impl Compile {
                 arguments.push(text(format!("-ffile-prefix-map={HERE}=@{}", step.place.name)));
             }
         }
-        arguments.extend(self.weak_args.iter().cloned());
-        arguments.extend(self.trace_args.iter().map(text));
-        arguments.extend(self.last_args.iter().cloned());
+        arguments.extend(self.given());
         let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
         let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);
@@ -275,7 +278,7 @@ fn up_to_date(
 ) -> Option<Artifact> {
     let cx = &owner.cx;
     let asks_for_all = cx.cache.collects() || cx.cache.uploads().is_some() || cx.wants_everything();
-    if cx.options.check_traces || asks_for_all {
+    if cx.options.check_traces || asks_for_all || cx.timeline().is_some() {
         return None;
     }
     let from_root = owner.place.package_path(path);

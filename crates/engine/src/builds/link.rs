@@ -5,7 +5,7 @@ use std::sync::Arc;
 use larder_project::path::{BuildPath, RootPath};
 use larder_trace::{BuildTrace, Level};
 
-use super::{Owner, SearchPath, ToolUse, start_single};
+use super::{Owner, SearchPath, ToolUse, TracedArgument, start_single};
 use crate::{
     action::{Action, Argument, Discovery, Output, Piece, text},
     artifact::Artifact,
@@ -39,8 +39,10 @@ pub struct Link {
     pub weak_args: Vec<Argument>,
     /// Arguments before the inputs that are traced.
     pub trace_args: Vec<String>,
-    /// Arguments after the inputs, such as `-lm`: traced.
-    pub link_args: Vec<String>,
+    /// Arguments after the inputs, such as `-lm`.
+    pub link_args: Vec<TracedArgument>,
+    /// Arguments after all others that are not traced.
+    pub last_args: Vec<Argument>,
     /// The trace of all that the result depends on besides its inputs and traced arguments.
     pub depends_on: BuildTrace,
     /// The kind of the result.
@@ -108,7 +110,8 @@ impl Link {
         );
         arguments
             .extend(whole.filter(|[_, after]| !after.is_empty()).map(|[_, after]| text(after)));
-        arguments.extend(self.link_args.iter().map(text));
+        arguments.extend(self.link_args.iter().map(|said| said.argument.clone()));
+        arguments.extend(self.last_args.iter().cloned());
         let discovery = if self.writes_depfile { Discovery::Linker } else { Discovery::None };
         let action = step.action(cx, inputs, &self.linker, arguments);
         let response_file = Some(self.linker.arguments.len());
@@ -207,7 +210,8 @@ fn linked(
         let parts = traces.iter().flat_map(|group| group.parts().to_vec());
         let inputs =
             Built { value: values.concat(), trace: BuildTrace::nil("inputs").mix_all(parts) };
-        let traced = [&link.flags(&file)[..], &link.trace_args, &link.link_args].concat();
+        let mut traced = [&link.flags(&file)[..], &link.trace_args].concat();
+        traced.extend(link.link_args.iter().map(|said| said.traced.clone()));
         let mut prefix = link
             .depends_on
             .clone()

@@ -6,7 +6,7 @@ use larder_project::path::RootPath;
 
 use super::{Bench, ExecuteError, Execution, local, render};
 use crate::{
-    action::{Action, InPlace, Telling},
+    action::{Action, Discovery, InPlace, Telling},
     depfile,
     process::Outcome,
 };
@@ -52,7 +52,7 @@ pub(super) fn finish(
         }
         Telling::Depfile { .. } => {}
         Telling::Linker if success => {
-            let discovered = local::discovered(bench, depfile::parse_linker)?;
+            let discovered = local::discovered(Discovery::Linker, bench, true)?;
             told = Some(discovered);
         }
         Telling::Linker => {}

@@ -11,25 +11,44 @@ use std::{
 use larder_project::path::RootPath;
 use rustix::fs::OFlags;
 
-use super::{Bench, ExecuteError, Execution, Executor, in_place, render};
+use super::{Bench, ExecuteError, Execution, Executor, in_place, render, shown};
 use crate::{
     action::{Action, Discovery, RunsIn},
     depfile,
     environment::Environment,
+    jobserver::{Jobs, Jobserver},
     process::{ProcessError, Processes, ResponseFile, Spec},
     sandbox::{Sandbox, View},
+    timeline::{Kind, Timeline},
 };
+
+/// The variable by which commands find a jobserver.
+const MAKEFLAGS: &str = "MAKEFLAGS";
 
 /// Runs actions as processes of this machine, which see all that the user sees.
 pub struct LocalExecutor {
     processes: Arc<Processes>,
     environment: Arc<Environment>,
+    /// The slots that its commands share with what they run, if they do.
+    jobs: Option<Arc<Jobs>>,
+    timeline: Option<Arc<Timeline>>,
 }
 
 impl LocalExecutor {
     /// Runs actions as some of `processes`, in a minimal part of `environment`.
     pub fn new(processes: Arc<Processes>, environment: Arc<Environment>) -> Self {
-        Self { processes, environment }
+        Self { processes, environment, jobs: None, timeline: None }
+    }
+
+    /// Has each command hold a token of a jobserver, and says so to those that are not tools. Waiting for
+    /// one is noted in `timeline`.
+    #[must_use]
+    pub fn sharing(self, jobs: Arc<Jobs>, timeline: Option<Arc<Timeline>>) -> Self {
+        Self { jobs: Some(jobs), timeline, ..self }
+    }
+
+    fn jobserver(&self) -> Option<&Jobserver> {
+        self.jobs.as_ref()?.get()
     }
 
     /// Returns the process that `action` is here.
@@ -62,6 +81,12 @@ impl LocalExecutor {
             Some(own) => in_place::prepare(action, bench, own)?,
             None => make_room(action, bench)?,
         }
+        let token = self.jobserver().map(|jobserver| {
+            let name = format!("a token for {}", bench.target);
+            let _waiting = self.timeline.as_ref().map(|timeline| timeline.span(Kind::Wait, name));
+            jobserver.acquire(|| self.processes.interrupted()).ok_or(ExecuteError::Interrupted)
+        });
+        let _token = token.transpose()?;
         let ended = match self.processes.run(spec, confined) {
             Ok(ended) => ended,
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
@@ -70,11 +95,7 @@ impl LocalExecutor {
         if let Some(own) = &action.in_place {
             return in_place::finish(action, bench, own, ended);
         }
-        let discovered = match action.discovery {
-            Discovery::Compiler if ended.exit.success() => discovered(bench, depfile::parse)?,
-            Discovery::Linker if ended.exit.success() => discovered(bench, depfile::parse_linker)?,
-            _ => Vec::new(),
-        };
+        let discovered = discovered(action.discovery, bench, ended.exit.success())?;
         Ok(Execution {
             exit: ended.exit,
             printed: ended.output,
@@ -82,14 +103,22 @@ impl LocalExecutor {
             silent: false,
             refusals: Vec::new(),
             cost: ended.cost,
-            command_line: spec.to_string(),
+            command_line: shown::command_line(action, bench)?,
         })
     }
 }
 
 impl Executor for LocalExecutor {
     fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError> {
-        let spec = self.spec(action, bench)?;
+        let mut spec = self.spec(action, bench)?;
+        // Tools take no tokens. What the command asks for by itself counts, and what is sandboxed has none.
+        if !bench.flat
+            && !action.environment.contains_key(MAKEFLAGS)
+            && let Some(jobserver) = self.jobserver()
+        {
+            let flags = jobserver.makeflags(&spec.program);
+            spec.environment.push((MAKEFLAGS.to_owned(), flags.into()));
+        }
         self.run(action, bench, &spec, None)
     }
 }
@@ -106,12 +135,38 @@ fn make_room(action: &Action, bench: &Bench<'_>) -> Result<(), ExecuteError> {
     Ok(())
 }
 
-/// Returns what the command wrote into its depfile.
+/// Returns the further inputs that a command told of.
 pub(super) fn discovered(
+    discovery: Discovery,
     bench: &Bench<'_>,
-    parse: fn(&str) -> Vec<String>,
+    success: bool,
 ) -> Result<Vec<RootPath>, ExecuteError> {
-    let bytes = take(&bench.depfile()).unwrap_or_default();
+    let depfile = bench.depfile();
+    match discovery {
+        Discovery::None => Ok(Vec::new()),
+        Discovery::Headers => listed(bench, &depfile, depfile::parse, true),
+        Discovery::Compiler => listed(bench, &depfile, depfile::parse, success),
+        Discovery::Linker => listed(bench, &depfile, depfile::parse_linker, success),
+        Discovery::CompilerAndLinker => {
+            let mut all = listed(bench, &depfile, depfile::parse, success)?;
+            let linker = bench.linker_depfile();
+            all.extend(listed(bench, &linker, depfile::parse_linker, success)?);
+            Ok(all)
+        }
+    }
+}
+
+/// Returns what a tool wrote into a depfile. One that is `wanted` must be there.
+fn listed(
+    bench: &Bench<'_>,
+    depfile: &Path,
+    parse: fn(&str) -> Vec<String>,
+    wanted: bool,
+) -> Result<Vec<RootPath>, ExecuteError> {
+    let bytes = take(depfile).unwrap_or_default();
+    if bytes.is_empty() && !wanted {
+        return Ok(Vec::new());
+    }
     if bytes.is_empty() {
         return Err(ExecuteError::Failed(
             "it wrote no depfile, so larder cannot tell which files it read (does something remove the \

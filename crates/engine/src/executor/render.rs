@@ -17,7 +17,7 @@ pub(super) fn absolute(bench: &Bench<'_>, path: &PortablePath) -> Result<PathBuf
 }
 
 /// Returns a path as an argument: as it is called in the package if it is the package's own.
-fn path(bench: &Bench<'_>, path: &PortablePath) -> Result<String, ExecuteError> {
+pub(super) fn path(bench: &Bench<'_>, path: &PortablePath) -> Result<String, ExecuteError> {
     if path.as_str().starts_with(['@', '<', '/']) {
         return Ok(absolute(bench, path)?.to_string_lossy().trim_end_matches('/').to_owned());
     }
@@ -85,6 +85,12 @@ pub(super) fn argument(
             }
             Piece::OutputDirectory => rendered.push_str(&bench.staging.to_string_lossy()),
             Piece::Depfile => rendered.push_str(&staged(bench, &bench.depfile())),
+            Piece::LinkerDepfile => rendered.push_str(&staged(bench, &bench.linker_depfile())),
+            Piece::File { name, text } => {
+                let file = bench.staging.join(name);
+                fs::write(&file, text).map_err(|error| ExecuteError::io(&file, &error))?;
+                rendered.push_str(&staged(bench, &file));
+            }
             Piece::List(files) => {
                 let mut text = String::new();
                 for file in files {

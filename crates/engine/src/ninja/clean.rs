@@ -112,7 +112,7 @@ fn remove(directory: &Path, paths: Vec<String>, dry: bool) -> Removed {
 
 /// Returns the inputs that the commands which make `targets`, or anything, told of when they were last run.
 pub fn told(graph: &Graph, targets: &[NodeId]) -> String {
-    let roots = Roots::find(&graph.directory);
+    let roots = Roots::find(graph);
     let places = Places::new(graph.directory.clone(), roots.places());
     let place = Place::in_place(BUILD, &graph.directory);
     let edges: Vec<EdgeId> = match targets {

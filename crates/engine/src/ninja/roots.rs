@@ -5,9 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_project::{path::PortablePath, place::Place};
+use larder_project::{
+    ninja::{Graph, canonical},
+    path::PortablePath,
+    place::Place,
+};
 
-use crate::action::Piece;
+use crate::{action::Piece, grounds::SYSTEM};
 
 /// What the build directory is called in records.
 pub const BUILD: &str = "build";
@@ -25,11 +29,14 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Finds the directories of the build in `build`: CMake and Meson leave word of where the sources are.
-    pub fn find(build: &Path) -> Self {
-        let source = of_cmake(build)
-            .or_else(|| of_meson(build))
-            .filter(|source| source.is_absolute() && source.parent().is_some() && source != build);
+    /// Finds the directories of the build of `graph`. CMake and Meson leave word of where the sources are; a build may
+    /// take others from beside or above that.
+    pub fn find(graph: &Graph) -> Self {
+        let build = &*graph.directory;
+        let said = of_cmake(build).or_else(|| of_meson(build));
+        let said = said.filter(|source| source.is_absolute() && source.parent().is_some());
+        let all = above(graph, said.as_deref()).filter(|all| !is_wide(all, build));
+        let source = all.or(said).filter(|source| source != build);
         let mut texts = vec![(build.to_string_lossy().into_owned(), PortablePath::recorded(""))];
         if let Some(source) = &source {
             let name = PortablePath::recorded(&format!("@{SOURCE}/"));
@@ -97,6 +104,37 @@ impl Roots {
     }
 }
 
+/// The directory that all sources of a graph are in, and `said`.
+fn above(graph: &Graph, said: Option<&Path>) -> Option<PathBuf> {
+    let mut all = said.map(Path::to_owned);
+    for id in graph.edges().filter(|id| !graph.is_phony(*id)) {
+        for node in graph.edge(id).explicit_inputs() {
+            let node = graph.node(*node);
+            if node.made_by.is_some() || !node.path.starts_with(['/', '.']) {
+                continue;
+            }
+            let path = graph.directory.join(&*node.path);
+            let path = canonical(path.to_str()?).into_owned();
+            let Some(directory) = Path::new(&path).parent() else { continue };
+            if SYSTEM.iter().any(|system| directory.starts_with(system)) {
+                continue;
+            }
+            match &mut all {
+                None => all = Some(directory.to_owned()),
+                Some(all) => while !directory.starts_with(&*all) && all.pop() {},
+            }
+        }
+    }
+    all
+}
+
+/// Whether a directory is too much to be the sources of one build: it is at the top of everything, or far above the
+/// build directory.
+fn is_wide(directory: &Path, build: &Path) -> bool {
+    let above = build.ancestors().position(|above| above == directory);
+    directory.components().count() < 3 || above.is_some_and(|levels| levels > 4)
+}
+
 /// The source directory, as CMake's cache has it.
 fn of_cmake(build: &Path) -> Option<PathBuf> {
     let cache = fs::read_to_string(build.join("CMakeCache.txt")).ok()?;
@@ -124,7 +162,8 @@ mod tests {
         fs::create_dir_all(&build).unwrap();
         let cache = format!("X:STRING=1\nCMAKE_HOME_DIRECTORY:INTERNAL={}\n", source.display());
         fs::write(build.join("CMakeCache.txt"), cache).unwrap();
-        let roots = Roots::find(&build);
+        let graph = Graph::of_text(&build, "").unwrap();
+        let roots = Roots::find(&graph);
         let s = source.display();
         for (text, portable) in [
             (
@@ -138,5 +177,21 @@ mod tests {
         ] {
             assert_eq!(roots.portable(&text), portable.replace('S', &s.to_string()), "{text}");
         }
+    }
+
+    #[test]
+    fn sources_beside_those_of_the_build_file_belong_to_the_tree() {
+        let source = |build: &str, text: &str| {
+            let rule = "rule r\n  command = c\n";
+            let graph = Graph::of_text(Path::new(build), &format!("{rule}{text}")).unwrap();
+            Roots::find(&graph).source.map(|path| path.display().to_string())
+        };
+        let found = |path: &str| Some(path.to_owned());
+        let text =
+            "build a: r /w/p/lib/a/a.c /usr/include/x.h\nbuild b: r /w/p/programs/b.c gen.c\n";
+        assert_eq!(source("/w/p/out", text), found("/w/p"));
+        assert_eq!(source("/w/p/out", "build a: r ../src/a.c\n"), found("/w/p/src"));
+        assert_eq!(source("/w/p/out", "build a: r a.c\n"), None);
+        assert_eq!(source("/w/p/out", "build a: r /w/a.c\nbuild b: r /x/b.c\n"), None);
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     ffi::OsString,
-    fmt, fs,
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -96,15 +96,8 @@ impl Spec {
     }
 }
 
-/// The command line as a shell would take it, without the environment.
-impl fmt::Display for Spec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shell_word(&self.program.to_string_lossy()))?;
-        self.arguments.iter().try_for_each(|argument| write!(f, " {}", shell_word(argument)))
-    }
-}
-
-fn shell_word(word: &str) -> Cow<'_, str> {
+/// A word as a shell takes it.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./,:@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.into();

@@ -240,6 +240,7 @@ impl Declaration {
         let manifest = &self.package.manifest;
         match self.declared {
             Declared::Command(index) => &manifest.commands[index].name,
+            Declared::Config(index) => &manifest.configs[index].compiled.name,
             Declared::Library(index) => &manifest.libraries[index].compiled.name,
             Declared::Executable(index) => &manifest.executables[index].compiled.name,
         }
@@ -259,6 +260,7 @@ impl Declaration {
         let manifest = &self.package.manifest;
         match self.declared {
             Declared::Command(_) => None,
+            Declared::Config(index) => Some(&manifest.configs[index].compiled),
             Declared::Library(index) => Some(&manifest.libraries[index].compiled),
             Declared::Executable(index) => Some(&manifest.executables[index].compiled),
         }

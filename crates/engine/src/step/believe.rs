@@ -15,6 +15,7 @@ impl Work {
             Self::Compile(compile) => Some(&compile.compiler),
             Self::Link(link) => Some(&link.linker),
             Self::Shell(shell) => shell.installation.as_ref(),
+            Self::Check(check) => Some(&check.compile.compiler),
             _ => None,
         }
     }
@@ -45,12 +46,22 @@ impl Step {
         source: Source,
     ) -> bool {
         record.discovered.iter().all(|input| {
+            if self.is_left(cx, &input.path) {
+                return true;
+            }
             let now = self.recorded_input(cx, &input.path, source);
             now.is_some_and(|now| now.hash == input.hash)
         }) && record
             .searched
             .as_ref()
             .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, record, source))
+    }
+
+    /// Whether a discovered file is one that had to be there first and was left in the store: the dep hash,
+    /// under which the record is, holds its content.
+    fn is_left(&self, cx: &Context, path: &str) -> bool {
+        let mut left = self.prerequisites.iter().filter(|needed| needed.elided.is_some());
+        left.any(|needed| self.portable(cx, needed).as_str() == path)
     }
 
     /// Whether everything that `record`, from `source`, names may be looked at, as far as it is there.

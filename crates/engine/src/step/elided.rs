@@ -89,6 +89,7 @@ impl Elided {
         }
         let Ending { status, ref log, ref reason, took } = self.ending;
         let reason = reason.as_ref();
+        let log = &self.step.naming(cx).show(log, cx.here());
         cx.tell(self.step.name(), &Ended { status, log, reason, error: None, command: None, took });
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Fresh {
     pub on_disk: bool,
     /// The output of the work that made them.
     pub log: Vec<LogEntry>,
+    /// How long that work took, where it is known.
+    pub milliseconds: Option<u64>,
 }
 
 /// A step's files as the stat index sees them.
@@ -118,15 +120,16 @@ impl Step {
         }
         let made: Vec<Made<'_>> =
             record.outputs.iter().zip(mtimes).map(|(file, mtime)| Made::of(file, mtime)).collect();
-        Ok(Fresh { artifacts: self.artifacts(&made), on_disk, log: record.log })
+        let artifacts = self.artifacts(&made);
+        Ok(Fresh { artifacts, on_disk, log: record.log, milliseconds: record.milliseconds })
     }
 
     /// The outputs, if the stat index knows them to be up to date.
     fn vouched(&self, cx: &Context, trace_path: &RootPath, dep_hash: ContentHash) -> Option<Fresh> {
         let check_trace = cx.options.check_traces || cx.cache.collects();
         let vouched = cx.index.vouch(trace_path.as_str(), dep_hash, check_trace)?;
-        let mut log = Vec::new();
-        if vouched.read_trace {
+        let (mut log, mut milliseconds) = (Vec::new(), None);
+        if vouched.read_trace || cx.wants_everything() || cx.timeline().is_some() {
             match read_trace_file(&cx.absolute(trace_path)) {
                 TraceFile::Finished(record) if record.dep_hash == dep_hash => {
                     let gone = |path: &String| {
@@ -137,7 +140,10 @@ impl Step {
                         return None;
                     }
                     log = record.outputs.log;
+                    milliseconds = record.outputs.milliseconds;
                 }
+                // Without it there is only less to show.
+                _ if !vouched.read_trace => {}
                 _ => return None,
             }
         }
@@ -152,7 +158,8 @@ impl Step {
                 })
             })
             .collect();
-        Some(Fresh { artifacts: self.artifacts(&made?), on_disk: vouched.on_disk, log })
+        let artifacts = self.artifacts(&made?);
+        Some(Fresh { artifacts, on_disk: vouched.on_disk, log, milliseconds })
     }
 
     /// Returns the outputs as a check expects them.

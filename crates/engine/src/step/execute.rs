@@ -4,25 +4,27 @@ use std::{
     collections::BTreeMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
 use larder_project::path::{PortablePath, RootPath};
 use larder_trace::{Level, LogEntry, Moment, begin_trace_file, describe_io};
 
-use super::{Inputs, Step, Work, Workplace, record::with_parent};
+use super::{Function, Inputs, MakeText, Step, Work, Workplace, record::with_parent};
 use crate::{
     action::{Action, Argument, Discovery},
     artifact::Artifact,
     builds::ToolUse,
     context::Context,
+    diagnostics::entries,
     event::{Ended, Event, Status},
     executor::{Bench, ExecuteError},
     job::{Built, Failed},
     pool::describe_panic,
     process::Limits,
     reason::Reason,
+    timeline::Kind,
 };
 
 /// The result of doing a step's work.
@@ -35,7 +37,11 @@ pub(super) struct Done {
     pub silent: bool,
     /// When it began.
     pub begun: Moment,
-    command_line: Option<String>,
+    pub command_line: Option<String>,
+    /// Names of headers that it looked for and that may not be there.
+    pub looked_for: Vec<String>,
+    /// How long its command took, in milliseconds.
+    pub milliseconds: Option<u64>,
 }
 
 impl Step {
@@ -76,20 +82,28 @@ impl Step {
             silent: false,
             begun,
             command_line: None,
+            milliseconds: None,
+            looked_for: Vec::new(),
         };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
-            self.work(cx, inputs, &bench, &mut done)?;
+            {
+                let _span = cx.span(Kind::Execute, self.name());
+                self.work(cx, inputs, &bench, &mut done)?;
+            }
+            let _span = cx.span(Kind::Record, self.name());
             self.finish(cx, inputs, &bench, &done)
         });
         let result = catch_unwind(work).unwrap_or_else(|panic| {
             Err(ExecuteError::Failed(format!("it panicked: {}", describe_panic(&*panic))))
         });
+        let status = if result.is_ok() { Status::Built } else { Status::Failed };
+        self.note_run(cx, inputs, status, started.elapsed());
         match result {
             Ok(artifacts) => {
                 let ended = Ended {
                     status: Status::Built,
-                    log: &done.log,
+                    log: &self.naming(cx).show(&done.log, cx.here()),
                     reason,
                     error: None,
                     command: done.command_line.as_deref(),
@@ -118,6 +132,7 @@ impl Step {
         started: Instant,
     ) {
         let took = started.elapsed();
+        let log = &self.naming(cx).show(log, cx.here());
         let ended =
             Ended { status: Status::Failed, log, reason: None, error: Some(error), command, took };
         cx.ended(self.name(), &ended);
@@ -148,10 +163,18 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
-        match self.work.action(self, cx, inputs)? {
-            Some(action) => self.run(cx, &action, bench, done),
-            None => self.call(cx, inputs, bench),
-        }
+        let action = match &self.work {
+            Work::Compile(compile) => compile.action(self, cx, inputs),
+            Work::Archive(archive) => archive.action(self, cx, inputs),
+            Work::Link(link) => link.action(self, cx, inputs),
+            Work::Command(command) => command.action(self, cx, inputs)?,
+            Work::Shell(shell) => shell.action(self, cx, inputs),
+            Work::Action(make) => make(self, cx, inputs),
+            Work::Check(check) => return self.ask(cx, check, inputs, bench, done),
+            Work::Function(function) => return self.call(cx, function, inputs, bench),
+            Work::Text(make) => return self.write(cx, make, inputs, bench),
+        };
+        self.run(cx, &action, bench, done)
     }
 
     /// Has the executor run an action.
@@ -166,12 +189,12 @@ impl Step {
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
         done.silent = execution.silent;
-        let text = execution.printed.trim_end();
-        let success = execution.exit.success();
-        if !text.is_empty() {
-            let level = if success { level_of(text) } else { Level::Error };
-            done.log.push(LogEntry { level, message: text.to_owned() });
+        done.milliseconds = u64::try_from(execution.cost.wall.as_millis()).ok();
+        if let Some(timeline) = cx.timeline() {
+            timeline.cost(&execution.cost);
         }
+        let success = execution.exit.success();
+        done.log = entries(&execution.printed, !success, self.work.speaker(), self.naming(cx));
         if !success {
             let mut message = execution.exit.to_string();
             execution.refusals.iter().for_each(|refusal| message += &format!("\n{refusal}"));
@@ -189,10 +212,10 @@ impl Step {
     fn call(
         &self,
         cx: &Context,
+        function: &Function,
         inputs: Inputs<'_>,
         bench: &Bench<'_>,
     ) -> Result<(), ExecuteError> {
-        let Work::Function(function) = &self.work else { return Ok(()) };
         let outputs: Vec<_> = self.outputs.iter().map(|output| bench.staged(output)).collect();
         for (path, output) in outputs.iter().zip(&self.outputs) {
             let parent =
@@ -202,25 +225,20 @@ impl Step {
         let inputs = inputs.artifacts.iter().map(|input| cx.absolute(&input.path)).collect();
         function(&Workplace { inputs, outputs }).map_err(ExecuteError::Failed)
     }
-}
 
-impl Work {
-    /// Returns the action that does the work, where one does.
-    fn action(
+    /// Writes the text that larder itself makes.
+    fn write(
         &self,
-        step: &Step,
         cx: &Context,
+        make: &MakeText,
         inputs: Inputs<'_>,
-    ) -> Result<Option<Action>, ExecuteError> {
-        Ok(Some(match self {
-            Self::Compile(compile) => compile.action(step, cx, inputs),
-            Self::Archive(archive) => archive.action(step, cx, inputs),
-            Self::Link(link) => link.action(step, cx, inputs),
-            Self::Command(command) => command.action(step, cx, inputs)?,
-            Self::Shell(shell) => shell.action(step, cx, inputs),
-            Self::Action(make) => make(step, cx, inputs),
-            Self::Function(_) => return Ok(None),
-        }))
+        bench: &Bench<'_>,
+    ) -> Result<(), ExecuteError> {
+        let inputs: Vec<PathBuf> =
+            inputs.artifacts.iter().map(|input| cx.absolute(&input.path)).collect();
+        let text = make(&inputs).map_err(ExecuteError::Failed)?;
+        let path = bench.staged(self.first());
+        fs::write(&path, text).map_err(|error| ExecuteError::io(&path, &error))
     }
 }
 
@@ -256,14 +274,6 @@ impl Step {
             in_place: None,
         }
     }
-}
-
-/// Returns how much the output of a command that succeeded matters. Compilers and linkers of every make
-/// write `warning:` before what they warn of, some after a colour.
-fn level_of(text: &str) -> Level {
-    let warns =
-        text.lines().any(|line| line.contains("warning: ") || line.contains("warning:\u{1b}"));
-    if warns { Level::Warning } else { Level::Info }
 }
 
 /// Whether `path` is a regular file, and no link to one.

@@ -5,13 +5,13 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use larder_project::path::PortablePath;
 use larder_store::{Store, StoreError};
 use larder_trace::{
-    BuildMetadata, Content, ContentHash, DiscoveredInput, LogEntry, OutputFile, Outputs,
+    BuildMetadata, Content, ContentHash, DiscoveredInput, Level, LogEntry, OutputFile, Outputs,
     clear_trace_file, compute_file_hash, write_trace_file,
 };
 use rustix::fs::{FileType, RawMode};
 
 use super::{
-    Inputs, Step,
+    Inputs, Step, Work,
     execute::{Done, is_regular},
 };
 use crate::{
@@ -59,19 +59,15 @@ impl Step {
                 taken.file(&target, output.path.to_string())?;
             }
         }
-        let log = done.log.iter().map(|entry| LogEntry {
-            level: entry.level,
-            message: anstream::adapter::strip_str(&entry.message).to_string(),
-        });
-        let log = log.collect();
-        let searched = self.searched(cx, inputs, &discovered);
+        let searched = self.searched(cx, inputs, &discovered, &done.looked_for);
         let Taken { files, directories, refused, .. } = taken;
         let record = Outputs {
             outputs: files,
             directories,
             discovered,
             searched: searched.map(Box::new),
-            log,
+            log: done.log.clone(),
+            milliseconds: done.milliseconds,
         };
         let trace = self.trace(inputs.trace);
         if settled && let Some(key) = shared.key(self, cx, trace.hash(), &record) {
@@ -118,6 +114,10 @@ impl Step {
             let staged = bench.staged(output);
             if !is_regular(&staged) {
                 return missing();
+            }
+            // What larder makes by itself is not rewritten where it has not changed.
+            if matches!(self.work, Work::Text(_)) && same_bytes(&staged, target) {
+                return fs::remove_file(&staged).map_err(failed);
             }
             return with_parent(target, || fs::rename(&staged, target)).map_err(|error| {
                 if error.kind() == io::ErrorKind::IsADirectory {
@@ -217,7 +217,9 @@ impl Step {
                 found.push((path.as_str().into(), Content::Names));
             }
         }
-        let has_more = !record.log.is_empty() || !record.directories.is_empty();
+        // What is only of interest to whoever looks closely is read then.
+        let shown = record.log.iter().any(|entry| entry.level > Level::Trace);
+        let has_more = shown || !record.directories.is_empty();
         cx.index.record_target(self.trace_path().as_str(), dep_hash, outputs, found, has_more);
     }
 
@@ -230,6 +232,7 @@ impl Step {
         reason: Option<&Reason>,
         took: Duration,
     ) {
+        let log = &self.naming(cx).show(log, cx.here());
         let ended = Ended { status, log, reason, error: None, command: None, took };
         cx.ended(self.name(), &ended);
     }
@@ -300,6 +303,11 @@ pub(super) fn with_parent(path: &Path, write: impl Fn() -> io::Result<()>) -> io
         }
         (result, _) => result,
     }
+}
+
+/// Whether two regular files hold the same.
+fn same_bytes(one: &Path, other: &Path) -> bool {
+    is_regular(other) && fs::read(one).is_ok_and(|one| fs::read(other).is_ok_and(|it| one == it))
 }
 
 /// Returns every directory below and including the output directories of a record.

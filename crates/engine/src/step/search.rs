@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use larder_project::path::PortablePath;
-use larder_trace::{DiscoveredInput, Outputs, Searched};
+use larder_trace::{Content, DiscoveredInput, Outputs, Searched};
 
 use super::{Inputs, Step, Work};
 use crate::{
-    builds::SearchPath,
+    builds::{CheckProgram, SearchPath},
     context::Context,
     grounds::Source,
     search::{ANY, Asked, Outcome, Search, includers, names_of},
@@ -20,6 +20,7 @@ impl Work {
             Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
             Self::Shell(shell) => Some((shell.search.as_ref()?, shell.includes)),
+            Self::Check(check) => Some((&check.search, true)),
             _ => None,
         }
         .filter(|(search, _)| !search.directories.is_empty())
@@ -33,9 +34,10 @@ impl Step {
         cx: &Context,
         inputs: Inputs<'_>,
         discovered: &[DiscoveredInput],
+        looked_for: &[String],
     ) -> Option<Searched> {
         let (path, includes) = self.work.search_path()?;
-        let source = self.portable(cx, inputs.artifacts.first()?);
+        let source = self.source(cx, inputs);
         let found: Vec<&str> = discovered.iter().map(|input| input.path.as_str()).collect();
         let mut names = path.names.clone();
         if includes {
@@ -48,6 +50,20 @@ impl Step {
                 asked.included.extend(more.included.iter().cloned());
             }
             asked.included.extend(path.names.iter().cloned());
+            if let Work::Check(check) = &self.work {
+                if let CheckProgram::Text { text, .. } = &check.program {
+                    asked.scan(text.as_bytes());
+                }
+                // The headers of the system are where answers come from. What they compute is theirs.
+                for path in found.iter().filter(|path| is_header_of_system(path)) {
+                    let path = cx.places.find(&self.place, &PortablePath::recorded(path)).ok()?;
+                    let more = cx.asked(&path);
+                    asked.probed.extend(more.probed.iter().filter(|name| *name != ANY).cloned());
+                }
+                // Each of them decides the answer where it is not there.
+                asked.probed.append(&mut asked.included);
+                asked.probed.extend(looked_for.iter().cloned());
+            }
             let search = Search {
                 directories: &path.directories,
                 includers: &[],
@@ -91,9 +107,16 @@ impl Step {
         searched: &Searched,
         record: &Outputs,
     ) -> Option<Outcome> {
-        let source = self.portable(cx, inputs.artifacts.first()?);
+        let source = self.source(cx, inputs);
         let found: Vec<&str> = record.discovered.iter().map(|input| input.path.as_str()).collect();
         self.search(cx, searched, &source, &found)
+    }
+
+    /// The file that the work begins to read with; for the program of a check that is in no file, the
+    /// package's directory, in which it is compiled.
+    fn source(&self, cx: &Context, inputs: Inputs<'_>) -> PortablePath {
+        let first = inputs.artifacts.first();
+        first.map_or_else(|| PortablePath::recorded(""), |source| self.portable(cx, source))
     }
 
     fn search(
@@ -128,4 +151,9 @@ impl Step {
         // Without the final slash.
         Some(path.components().as_path().to_owned())
     }
+}
+
+/// Whether a file that was read is a header outside of the packages, by its name.
+fn is_header_of_system(path: &str) -> bool {
+    path.starts_with('/') && Content::of_source(path) == Content::Text
 }

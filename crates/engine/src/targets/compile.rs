@@ -15,18 +15,28 @@ use larder_project::{
 };
 use larder_trace::BuildTrace;
 
-use super::{Maker, TargetJob, files::flatten};
+use super::{
+    Maker, TargetJob,
+    files::{first, flatten},
+};
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
     builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
-    job::{Built, Failed, Job},
+    compdb::Unit,
+    job::Job,
     search::{IncludeArguments, Typed},
     toolchain::{Compiler, Role},
 };
 
-/// A source: where its object goes, where it comes from, and its language.
-type Found = (BuildPath, SourceOf, Language);
+/// A source that is compiled.
+struct Found {
+    object: BuildPath,
+    source: SourceOf,
+    /// The source, as records of the package call it.
+    name: PortablePath,
+    language: Language,
+}
 
 impl Maker<'_> {
     pub(super) fn objects(
@@ -37,12 +47,14 @@ impl Maker<'_> {
     ) -> Option<TargetJob> {
         let package_id = self.plan.target(id).package;
         let package = self.package(package_id);
+        let headers = self.check_headers(id);
         let sources = self.sources(package_id, &package, objects);
         let after = self.prerequisites(package_id, objects, &owner);
+        headers?;
         let (sources, after) = (sources?, after?);
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
-        for (object, source, language) in sources {
+        for Found { object, source, name, language } in sources {
             let compile = match modes.get(&language) {
                 Some(compile) => compile.clone(),
                 None => {
@@ -52,13 +64,18 @@ impl Maker<'_> {
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
+            if self.cx.options.compile_commands {
+                let (place, object) = (package.place.clone(), object.clone());
+                let compile = compile.clone();
+                self.cx.note_unit(Unit { place, source: name, object, language, compile });
+            }
             found.push(ObjectSource { source, object, compile });
         }
         let count = found.len();
         Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
     }
 
-    fn compile(
+    pub(super) fn compile(
         &mut self,
         package: &Package,
         objects: &Objects,
@@ -68,12 +85,18 @@ impl Maker<'_> {
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
+        let of_system = self.uses_for_compiling(package, &objects.system)?;
         let first = self.first_arguments(package, role);
         let last = self.flags(package, self.flags.compiling(language));
-        let asked: Vec<String> = of_manifest.iter().cloned().chain(last.here()).collect();
+        let asked: Vec<String> =
+            of_system.here().chain(of_manifest.iter().cloned()).chain(last.here()).collect();
         let (compiler, identity) = self.compiler(package, role, &asked)?;
-        let given: Vec<String> =
-            first.portable().chain(of_manifest).chain(last.portable()).collect();
+        let given: Vec<String> = first
+            .portable()
+            .chain(of_system.portable())
+            .chain(of_manifest)
+            .chain(last.portable())
+            .collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
         let [includes, system] = [&objects.includes, &objects.system_includes].map(|directories| {
             let portable = |directory| self.portable(package, directory);
@@ -91,6 +114,7 @@ impl Maker<'_> {
         let named =
             |directory: &PortablePath| [text("-isystem"), vec![Piece::Path(directory.clone())]];
         weak_args.extend(system.iter().flat_map(named));
+        weak_args.extend(of_system.arguments());
         weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
         let mut trace_args = Vec::new();
         if objects.position_independent {
@@ -107,7 +131,7 @@ impl Maker<'_> {
                 depends_on = depends_on.mix(BuildTrace::list(name, &names));
             }
         }
-        depends_on = depends_on.mix_all(last.traces.iter().cloned());
+        depends_on = depends_on.mix_all(of_system.traces).mix_all(last.traces.iter().cloned());
         let tool = ToolUse {
             arguments: first.arguments().collect(),
             ..ToolUse::new(compiler.path.clone(), &identity)
@@ -185,8 +209,12 @@ impl Maker<'_> {
                     };
                     let Some(of) = command.outputs.get(made.position) else { continue };
                     let object = objects.object_of_output(&of.path);
+                    let maker = self.package(self.plan.target(made.target).package);
+                    let path = maker.place.build_path(&of.path);
                     if seen.insert(object.clone()) {
-                        found.push((object, SourceOf::Made(first(&output)), *language));
+                        let source = SourceOf::Made(first(&output));
+                        let name = self.cx.places.portable(&package.place, &path);
+                        found.push(Found { object, source, name, language: *language });
                     }
                 }
                 Source::Files { pattern } => {
@@ -199,7 +227,13 @@ impl Maker<'_> {
                             Some(language) => {
                                 let object = objects.object(&path);
                                 if seen.insert(object.clone()) {
-                                    found.push((object, SourceOf::File(path), language));
+                                    let name = package.place.portable(
+                                        &package.place,
+                                        false,
+                                        path.as_str(),
+                                    );
+                                    let source = SourceOf::File(path);
+                                    found.push(Found { object, source, name, language });
                                 }
                             }
                             None if is_pattern(&pattern) => {}
@@ -223,7 +257,7 @@ impl Maker<'_> {
     /// The job of what must be there before anything of a target is compiled: its `inputs`, and what
     /// commands make that it reads. `None` inside when there is no such thing.
     #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
-    fn prerequisites(
+    pub(super) fn prerequisites(
         &mut self,
         id: PackageId,
         objects: &Objects,
@@ -279,12 +313,4 @@ fn search_path(
     let own = [includes, system].concat();
     let system = if given.no_standard { Vec::new() } else { standard };
     SearchPath { own, directories, system, names }
-}
-
-/// The first of some artifacts.
-fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
-    all.map(|built| {
-        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
-        Ok(Built { value: value.clone(), trace: (**part).clone() })
-    })
 }

@@ -1,13 +1,13 @@
 //! Files that targets read: globs, and what other targets make.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::{GlobError, Globber, is_pattern},
     packages::missing_submodule,
     path::PackagePath,
-    plan::{Files, Input, Made, PackageId, TargetId},
+    plan::{Files, Input, Made, PackageId, TargetId, ToolArgument},
 };
 use larder_trace::BuildTrace;
 
@@ -17,7 +17,7 @@ use crate::{
     builds::{Owner, as_text, input_dir, input_file},
     context::Context,
     flags::Words,
-    job::{Built, Flow, Job, collect},
+    job::{Built, Failed, Flow, Job, collect},
 };
 
 /// Some jobs of a kind, and how many artifacts they give together.
@@ -96,7 +96,7 @@ impl Maker<'_> {
         let (all, _) = self.outputs(seen_from, made.target)?;
         Some(all.map(move |built| {
             let one = built.value.get(made.position).zip(built.trace.parts().get(made.position));
-            let (value, part) = one.ok_or(crate::job::Failed)?;
+            let (value, part) = one.ok_or(Failed)?;
             let trace = BuildTrace::nil("outputs").mix(part.clone());
             Ok(Built { value: vec![value.clone()], trace })
         }))
@@ -182,15 +182,55 @@ impl Maker<'_> {
     ) -> Option<Job<Vec<Artifact>>> {
         let root = self.package(PackageId::ROOT);
         let words: Vec<String> = self.flags(&root, variables).portable().collect();
-        if words.is_empty() {
-            return None;
+        self.files_named_by(PackageId::ROOT, seen_from, &words, every, owner)
+    }
+
+    /// The same for files that arguments of manifests name, each of the package that says it.
+    pub(super) fn files_of_arguments<'w>(
+        &self,
+        seen_from: PackageId,
+        arguments: impl IntoIterator<Item = &'w ToolArgument>,
+        every: bool,
+        owner: &Owner,
+    ) -> Vec<Job<Vec<Artifact>>> {
+        let mut by_package: BTreeMap<PackageId, Vec<String>> = BTreeMap::new();
+        for argument in arguments {
+            by_package.entry(argument.package).or_default().push(argument.plain());
         }
-        let in_root = Owner { place: root.place.clone(), ..owner.clone() };
-        let files = self.named_files(PackageId::ROOT, &words, every, &in_root)?;
-        Some(match seen_from {
-            PackageId::ROOT => files,
-            _ => all_of_package(&files, &root.place.name),
-        })
+        let files = |(by, texts): (PackageId, Vec<String>)| {
+            self.files_named_by(by, seen_from, &texts, every, owner)
+        };
+        by_package.into_iter().filter_map(files).collect()
+    }
+
+    fn files_named_by(
+        &self,
+        by: PackageId,
+        seen_from: PackageId,
+        texts: &[String],
+        every: bool,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let place = self.package(by).place.clone();
+        let there = Owner { place: place.clone(), ..owner.clone() };
+        let files = self.named_files(by, texts, every, &there)?;
+        Some(if by == seen_from { files } else { all_of_package(&files, &place.name) })
+    }
+
+    /// The outputs that arguments of manifests name.
+    pub(super) fn needs_of<'w>(
+        &self,
+        seen_from: PackageId,
+        arguments: impl IntoIterator<Item = &'w ToolArgument>,
+    ) -> Vec<Job<Vec<Artifact>>> {
+        let targets = arguments.into_iter().flat_map(|argument| argument.argument.targets());
+        let mut seen = Vec::new();
+        for target in targets {
+            if !seen.contains(&target) {
+                seen.push(target);
+            }
+        }
+        seen.into_iter().filter_map(|id| Some(self.outputs(seen_from, id)?.0)).collect()
     }
 }
 
@@ -232,5 +272,13 @@ pub(super) fn flatten(cx: &Context, groups: Vec<Job<Vec<Artifact>>>) -> Job<Vec<
         let parts = groups.trace.parts().iter().flat_map(|group| group.parts().to_vec());
         let trace = BuildTrace::nil("inputs").mix_all(parts);
         Flow::Ended(Ok(Built { value: groups.value.concat(), trace }))
+    })
+}
+
+/// The first of some artifacts.
+pub(super) fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
+    all.map(|built| {
+        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
     })
 }

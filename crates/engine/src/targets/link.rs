@@ -1,9 +1,11 @@
 //! Libraries and executables.
 
 use larder_project::{
-    plan::{self, Form, Kind, Linked, TargetId},
+    plan::{self, Declared, Form, Kind, Linked, TargetId},
     workspace::Package,
 };
+
+use larder_trace::BuildTrace;
 
 use super::{
     Maker, TargetJob,
@@ -11,15 +13,51 @@ use super::{
     no_tool,
 };
 use crate::{
+    artifact::Artifact,
     builds::{
-        Archive, Link, LinkKind, Owner, SearchPath, ToolUse, build_exe, build_shared_lib,
-        build_static_lib,
+        Archive, Link, LinkKind, Owner, SearchPath, ToolUse, TracedArgument, build_exe,
+        build_shared_lib, build_static_lib, single,
     },
+    job::Built,
     search::LinkArguments,
     toolchain::Role,
 };
 
 impl Maker<'_> {
+    /// A library of headers makes nothing; it is there when what its users read is.
+    pub(super) fn headers(
+        &mut self,
+        id: TargetId,
+        headers: &plan::Headers,
+        owner: &Owner,
+    ) -> Option<TargetJob> {
+        let package = self.plan.target(id).package;
+        self.check_headers(id)?;
+        let known = self.errors.len();
+        let mut groups = Vec::new();
+        for input in &headers.inputs {
+            groups.extend(self.input(package, input, owner).map(|(job, _)| job));
+        }
+        for read in &headers.reads {
+            groups.extend(self.job(*read).map(|job| job.outputs.clone()));
+        }
+        let nothing = |_: &Built<Vec<Artifact>>| {
+            Ok(Built { value: Vec::new(), trace: BuildTrace::nil("outputs") })
+        };
+        let outputs = flatten(self.cx, groups).map(nothing);
+        (self.errors.len() == known).then_some(TargetJob { count: 0, outputs })
+    }
+
+    /// Makes sure that the headers of a library are there; says which are not.
+    pub(super) fn check_headers(&mut self, id: TargetId) -> Option<()> {
+        let target = self.plan.target(id);
+        let Declared::Library(index) = target.declared else { return Some(()) };
+        let package = self.package(target.package);
+        let headers = package.manifest.libraries[index].headers.iter();
+        let found: Vec<_> = headers.map(|pattern| self.expand(target.package, pattern)).collect();
+        found.into_iter().all(|found| found.is_some()).then_some(())
+    }
+
     pub(super) fn archive(
         &mut self,
         id: TargetId,
@@ -70,17 +108,21 @@ impl Maker<'_> {
             }
         }
         self.cxx[id.index()] = cxx;
-        let link_args: Vec<String> =
-            linked.link_args.iter().map(|argument| argument.text.value.clone()).collect();
-        let of_manifest = [&trace_args[..], &link_args].concat();
+        let known = self.errors.len();
+        let link_args = self.said(&package, &linked.link_args);
+        let weak_args = self.said(&package, &linked.weak_link_args);
+        let of_system = self.uses_for_linking(&package, &linked.system)?;
+        let said = || link_args.iter().chain(&of_system.arguments).chain(&weak_args);
         let role = if cxx { Role::Cxx } else { Role::Cc };
+        let exports = self.exports(id, &owner)?;
         let first = self.first_arguments(&package, role);
         let flags = self.flags(&package, self.flags.linking());
-        let asked: Vec<String> = flags.here().chain(of_manifest.iter().cloned()).collect();
+        let of_manifest = trace_args.iter().cloned();
+        let here = of_manifest.clone().chain(said().map(|said| said.here.clone()));
+        let asked: Vec<String> = flags.here().chain(here).collect();
         let (compiler, identity) = self.compiler(&package, role, &asked)?;
-        let given: Vec<String> =
-            first.portable().chain(flags.portable()).chain(of_manifest).collect();
-        let known = self.errors.len();
+        let portable = of_manifest.chain(said().map(|said| said.portable.clone()));
+        let given: Vec<String> = first.portable().chain(flags.portable()).chain(portable).collect();
         let mut declared = Vec::new();
         for input in &linked.inputs {
             declared.extend(self.input(package_id, input, &owner).map(|(job, _)| job));
@@ -89,7 +131,10 @@ impl Maker<'_> {
             return None;
         }
         let every = !compiler.linker.dependency_file;
-        declared.extend(self.named_files(package_id, &link_args, every, &owner));
+        let arguments = linked.link_args.iter().chain(&linked.weak_link_args);
+        declared.extend(exports.iter().map(|(script, _)| single(script)));
+        declared.extend(self.needs_of(package_id, arguments.clone()));
+        declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
         declared.extend(self.files_of_flags(package_id, self.flags.linking(), every, &owner));
         let link = Link {
             linker: ToolUse {
@@ -100,8 +145,19 @@ impl Maker<'_> {
             search: search_path(&given),
             weak_args: flags.arguments().collect(),
             trace_args,
-            link_args,
-            depends_on: self.made_by("link", &package, identity).mix_all(flags.traces),
+            link_args: link_args
+                .into_iter()
+                .map(|said| TracedArgument { argument: said.argument, traced: said.traced })
+                .chain(exports.iter().flat_map(|(_, arguments)| arguments.clone()))
+                .collect(),
+            last_args: of_system
+                .arguments()
+                .chain(weak_args.into_iter().map(|said| said.argument))
+                .collect(),
+            depends_on: self
+                .made_by("link", &package, identity)
+                .mix_all(of_system.traces.iter().cloned())
+                .mix_all(flags.traces),
             kind: LinkKind::Executable,
         };
         let after = (!declared.is_empty()).then(|| flatten(self.cx, declared));

@@ -35,7 +35,11 @@ impl Maker<'_> {
                 let (command, inputs) = self.executable_test(id, linked, test, &owner, testing)?;
                 (command, inputs, test.timeout)
             }
-            Kind::Linked(_) | Kind::Objects(_) | Kind::Archive(_) => return None,
+            Kind::Linked(_)
+            | Kind::Objects(_)
+            | Kind::Headers(_)
+            | Kind::Archive(_)
+            | Kind::Config(_) => return None,
         };
         let inputs = flatten(self.cx, inputs.jobs);
         Some(run_test(owner, &target.name, &inputs, command, timeout, testing.clone()))

@@ -46,6 +46,8 @@ pub struct Answers {
     pub absent: BTreeSet<PathBuf>,
     /// Where it looks for system headers, for C and for C++.
     pub include_directories: [Vec<PathBuf>; 2],
+    /// Where its linker looks for libraries by itself, in order.
+    pub library_directories: Vec<PathBuf>,
     /// Whether its linker knows `--dependency-file`.
     pub dependency_file: bool,
     /// What its linker and its assembler say of their versions, where they say it.
@@ -91,7 +93,12 @@ impl Driver<'_> {
                 Some(list) => {
                     *list = said.include_directories().into_iter().map(PathBuf::from).collect();
                 }
-                None => answers.dependency_file = stdout.contains("--dependency-file"),
+                None => {
+                    answers.dependency_file = stdout.contains("--dependency-file");
+                    let script = self.run(&["-nostdlib", "-Wl,--verbose", "-o", &output]);
+                    let script = script.map_or(String::new(), |(stdout, _)| stdout);
+                    answers.library_directories = said.library_directories(&script);
+                }
             }
         }
         let linker = self.run(&["-Wl,--version", "-o", &output]);

@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use larder_project::setting::Family;
 use larder_trace::{BuildTrace, ContentHash, MTime, StatIndex};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct Compiler {
     /// The target that it compiles for, as it says itself. None for one that does not understand the questions
     /// that GCC and Clang answer.
     pub triple: Option<String>,
+    /// The family that it says it is of.
+    pub family: Option<Family>,
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
     /// Where they are is no part of it.
     pub trace: BuildTrace,
@@ -33,6 +36,8 @@ pub struct Compiler {
     pub by_name: Option<BuildTrace>,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
+    /// Where its linker looks for libraries by itself, in order: absolute paths.
+    pub library_directories: Vec<PathBuf>,
     /// The abilities of its linker.
     pub linker: LinkerAbilities,
 }
@@ -65,10 +70,41 @@ pub struct Remembered {
     options: ContentHash,
     /// What its linker and its assembler say.
     versions: [Option<String>; 2],
+    decides: Watched,
+    include_directories: IncludeDirectories,
+    library_directories: Vec<PathBuf>,
+    linker: LinkerAbilities,
+}
+
+/// Everything that decides an answer: it holds for as long as every file is the same and nothing absent has
+/// appeared.
+#[derive(Serialize, Deserialize)]
+pub struct Watched {
     files: Vec<ToolFile>,
     absent: Vec<PathBuf>,
-    include_directories: IncludeDirectories,
-    linker: LinkerAbilities,
+}
+
+impl Watched {
+    /// The content of `files`, and which of `absent` are not there.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn new(
+        files: impl IntoIterator<Item = PathBuf>,
+        absent: impl IntoIterator<Item = PathBuf>,
+        index: &StatIndex,
+    ) -> Result<Self, ToolError> {
+        let absent = absent.into_iter().filter(|path| !path.exists()).collect();
+        Ok(Self { files: hash_all(files.into_iter().collect(), index)?, absent })
+    }
+
+    /// Whether all is as it was.
+    pub fn holds(&self, index: &StatIndex) -> bool {
+        let same =
+            |file: &ToolFile| hash_tool(&file.path, index).is_ok_and(|h| h.hash == file.hash);
+        self.files.iter().all(same)
+            && !self.absent.iter().any(|path| path.symlink_metadata().is_ok())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +112,13 @@ struct ToolFile {
     path: PathBuf,
     hash: ContentHash,
     executable: bool,
+}
+
+/// The family of a compiler by the line that says its version, such as `gcc version 12.2.0 (Debian …)` or
+/// `Apple clang version 15.0.0`.
+fn family(version: &str) -> Option<Family> {
+    let (name, _) = version.split_once(" version ")?;
+    name.split(' ').find_map(Family::named)
 }
 
 impl Remembered {
@@ -91,9 +134,9 @@ impl Remembered {
             identity: ContentHash::of_bytes(answers.identity.as_bytes()),
             options: ContentHash::of_bytes(without_configuration(&answers.identity).as_bytes()),
             versions: answers.versions,
-            files: hash_all(answers.files.into_iter().collect(), index)?,
-            absent: answers.absent.into_iter().filter(|path| !path.exists()).collect(),
+            decides: Watched::new(answers.files, answers.absent, index)?,
             include_directories: IncludeDirectories { c, cxx },
+            library_directories: answers.library_directories,
             linker: LinkerAbilities { dependency_file: answers.dependency_file },
         })
     }
@@ -101,11 +144,7 @@ impl Remembered {
     /// The answers that the index remembers under `key`, if they still hold.
     pub fn find(key: &str, index: &StatIndex) -> Option<Self> {
         let remembered: Self = serde_json::from_str(&index.note(key)?).ok()?;
-        let same =
-            |file: &ToolFile| hash_tool(&file.path, index).is_ok_and(|h| h.hash == file.hash);
-        let holds = remembered.files.iter().all(same)
-            && !remembered.absent.iter().any(|path| path.symlink_metadata().is_ok());
-        holds.then_some(remembered)
+        remembered.decides.holds(index).then_some(remembered)
     }
 
     /// Has the index remember it under `key`.
@@ -148,7 +187,7 @@ impl Remembered {
             .mix(BuildTrace::text("version", self.version.as_deref().unwrap_or("")))
             .mix(BuildTrace::leaf("options", self.identity, MTime::NONE));
         let mut files: Vec<(&str, ContentHash, bool)> =
-            self.files.iter().map(ToolFile::part).collect();
+            self.decides.files.iter().map(ToolFile::part).collect();
         files.sort_unstable();
         files.dedup();
         let mut others = BuildTrace::nil("files");
@@ -162,12 +201,14 @@ impl Remembered {
         }
         let others = BuildTrace::leaf("files", others.hash(), MTime::NONE);
         Compiler {
+            family: self.version.as_deref().and_then(family),
             name: name.to_owned(),
             path,
             triple: self.triple,
             trace: trace.mix(others),
             by_name,
             include_directories: self.include_directories,
+            library_directories: self.library_directories,
             linker: self.linker,
         }
     }

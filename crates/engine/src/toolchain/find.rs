@@ -55,6 +55,19 @@ pub enum ToolError {
         /// The manifest's key for it.
         key: String,
     },
+    /// There is no such library of the system.
+    #[error("the system has no library `{module}`: {said}")]
+    NoModule {
+        /// The library.
+        module: String,
+        /// The words of `pkg-config`.
+        said: String,
+    },
+    /// Nobody knows the libraries of the system.
+    #[error(
+        "`pkg-config`, which knows the libraries of the system, was not found on PATH; install it"
+    )]
+    NoPkgConfig,
     /// There is no Lean.
     #[error(
         "there is no Lean toolchain: LEAN_SYSROOT is not set, and no `lean` on PATH says where it is \

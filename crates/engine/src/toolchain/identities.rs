@@ -9,7 +9,7 @@ use std::{
 use larder_project::{
     ci::key::{Keys, Machine},
     diagnostic::{Diagnostic, Diagnostics},
-    manifest::{KnownBy, Manifest, Toolchain},
+    manifest::{KnownBy, Manifest, Module, Toolchain},
     workspace::{LARDER_DIR, Package},
 };
 use larder_trace::{BuildTrace, StatIndex, describe_io};
@@ -17,7 +17,7 @@ use larder_trace::{BuildTrace, StatIndex, describe_io};
 use super::{Role, ToolError, Tools, program::Program};
 use crate::{
     environment::Environment,
-    flags::{Flags, Words},
+    flags::{self, Flags, Words},
 };
 
 /// Returns what counts of this machine for `keys`: the identities of the tools and, of `environment`,
@@ -79,6 +79,15 @@ fn identities(
                 },
             };
             of_package = of_package.mix(identity(role.key(), tool)?);
+        }
+        for module in modules(&package.manifest) {
+            let uses = tools.system(module).map(|uses| {
+                let words = [&uses.compile[..], &uses.link].concat();
+                let words: Vec<String> =
+                    words.iter().map(|word| flags::shown(word, root)).collect();
+                BuildTrace::list("uses", &words)
+            });
+            of_package = of_package.mix(identity(&format!("system {module}"), uses)?);
         }
         for program in programs(&package.manifest) {
             let tool = tools.program_of(toolchain, directory, &program);
@@ -148,6 +157,20 @@ fn is_inside(
         })
 }
 
+/// The libraries of the system that a package uses, each once.
+fn modules(manifest: &Manifest) -> Vec<&Module> {
+    let libraries = manifest.libraries.iter().map(|library| &library.compiled);
+    let executables = manifest.executables.iter().map(|executable| &executable.compiled);
+    let all = libraries.chain(executables).flat_map(|compiled| &compiled.lists.linking.system);
+    let mut found: Vec<&Module> = Vec::new();
+    for module in all {
+        if !found.contains(&&module.value) {
+            found.push(module);
+        }
+    }
+    found
+}
+
 /// The programs that a package's commands find on `PATH`, sorted.
 fn programs(manifest: &Manifest) -> BTreeSet<String> {
     let first = manifest.commands.iter().filter_map(|command| command.run.first()?.as_literal());
@@ -162,6 +185,8 @@ fn identity(name: &str, tool: Result<BuildTrace, ToolError>) -> Result<BuildTrac
             ToolError::NotFound { .. }
             | ToolError::NotAsNamed { .. }
             | ToolError::NoLean
+            | ToolError::NoModule { .. }
+            | ToolError::NoPkgConfig
             | ToolError::NoProgram(_),
         ) => Ok(BuildTrace::text(name.to_owned(), "absent")),
         Err(error) => Err(Diagnostic::new(error.to_string()).failed()),

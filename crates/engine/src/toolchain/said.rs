@@ -43,6 +43,30 @@ impl<'a> Said<'a> {
         list.into_iter().flat_map(|list| list.split(':')).filter(|d| !d.is_empty()).collect()
     }
 
+    /// The directories in which its linker looks for libraries: those that the driver gives it, then
+    /// those that the linker's own `script` names, below the system's root. Those that are not there
+    /// count too, and links are followed.
+    pub fn library_directories(&self, script: &str) -> Vec<PathBuf> {
+        let given = || self.lines().flat_map(words);
+        let root = given().find_map(|word| word.strip_prefix("--sysroot="));
+        let given =
+            given().filter_map(|word| word.strip_prefix("-L").filter(|path| !path.is_empty()));
+        let named = script.split("SEARCH_DIR(\"").skip(1);
+        let named = named.filter_map(|rest| rest.split_once("\")")).map(|(path, _)| path);
+        let named = named.map(|path| match path.strip_prefix('=') {
+            Some(below) => Path::new(root.unwrap_or("/")).join(below.trim_start_matches('/')),
+            None => PathBuf::from(path),
+        });
+        let all = given.map(|path| self.directory.join(path)).chain(named);
+        let mut found: Vec<PathBuf> = Vec::new();
+        for path in all.map(|path| path.canonicalize().unwrap_or(path)) {
+            if !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        found
+    }
+
     /// The driver behind a wrapper, as that called it: a path, or a name to be found on `PATH`.
     pub fn driver(&self) -> Option<&'a str> {
         self.text.lines().find_map(|line| line.strip_prefix("COLLECT_GCC="))
@@ -163,6 +187,15 @@ COMPILER_PATH=/opt/a/lib/:/opt/a/bin/
         assert_eq!(said.program_directories(), ["/opt/a/lib/", "/opt/a/bin/"]);
         assert_eq!(said.driver(), Some("/opt/a/bin/gcc"));
         assert_eq!(said.version(), Some("gcc version 12.2.0 (Debian)"));
+    }
+
+    #[test]
+    fn where_a_linker_looks() {
+        let text = " /usr/bin/ld --sysroot=/none -L/none/a/../b -L/none/c -L/none/c -lgcc\n";
+        let script = "SEARCH_DIR(\"=/lib/x\"); SEARCH_DIR(\"/opt/none\");";
+        let found = said(text).library_directories(script);
+        let expected = ["/none/a/../b", "/none/c", "/none/lib/x", "/opt/none"];
+        assert_eq!(found, expected.map(PathBuf::from));
     }
 
     #[test]

@@ -70,6 +70,7 @@ fn actions(root: &Path) -> Vec<Action> {
         cache: CacheOptions { off: true, ..CacheOptions::default() },
         sandbox: None,
         resolution: Default::default(),
+        choices: Default::default(),
         tests: None,
     };
     let heard = Arc::new(Heard::default());

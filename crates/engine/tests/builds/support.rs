@@ -226,6 +226,7 @@ pub fn link() -> Link {
         weak_args: Vec::new(),
         trace_args: Vec::new(),
         link_args: Vec::new(),
+        last_args: Vec::new(),
         depends_on: BuildTrace::nil("link"),
         kind: LinkKind::default(),
     }

@@ -10,17 +10,22 @@ use larder_engine::{
     artifact::Form,
     build::{self, BuildReport, BuildRequest},
     cache::CacheOptions,
+    compdb,
     context::{Mode, Options},
     event::Reporter,
     lookups::ServiceCounts,
     sandbox::Permissions,
 };
-use larder_project::name::TargetName;
+use larder_project::{name::TargetName, plan::Plan};
 use larder_trace::{Content, Level, save_file_hash};
 use serde_json::json;
 
-use super::{App, here};
+use super::{
+    App, here,
+    showing::{Showing, describe_diagnostics},
+};
 use crate::{
+    choices::ChoiceArgs,
     exit::{Exit, Failure},
     ui::{Shown, seconds},
 };
@@ -28,6 +33,9 @@ use crate::{
 /// The options of every command that builds.
 #[derive(Args, Default)]
 pub struct BuildOptions {
+    /// What is chosen.
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// How many commands may run at once [default: one per processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -58,9 +66,9 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
-    /// Show build output of this level and above
-    #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Info)]
-    log_level: LogLevel,
+    /// Show build output of this level and above [default: info, and of what is up to date warning; with -v trace]
+    #[arg(long, value_name = "L", value_enum)]
+    log_level: Option<LogLevel>,
     /// Fail when there is build output of this level or above
     #[arg(long, value_name = "L", value_enum)]
     fail_level: Option<LogLevel>,
@@ -70,12 +78,20 @@ pub struct BuildOptions {
     /// Fail when anything is printed: --fail-level info
     #[arg(long, conflicts_with_all = ["fail_level", "wfail"])]
     iofail: bool,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 impl BuildOptions {
     /// The defaults, with at most `jobs` commands at once.
     pub fn with_jobs(jobs: Option<u16>) -> Self {
         Self { jobs, ..Self::default() }
+    }
+
+    /// The same with other choices.
+    #[must_use]
+    pub fn choosing(self, choices: &ChoiceArgs) -> Self {
+        Self { choices: choices.clone(), ..self }
     }
 
     /// The way to treat what is out of date.
@@ -85,10 +101,9 @@ impl BuildOptions {
 }
 
 /// How much build output matters.
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
     Trace,
-    #[default]
     Info,
     Warning,
     Error,
@@ -175,6 +190,12 @@ pub fn query(app: &App, arguments: &Query) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// The plan of the package here, with the choices of the command line.
+pub fn load(app: &App, options: &BuildOptions) -> Result<Plan, Failure> {
+    let request = request(app, &[], options, options.mode());
+    Ok(build::load(&request.loading(&app.environment))?)
+}
+
 /// The build that the command line asks the engine for.
 pub fn request(
     app: &App,
@@ -192,7 +213,7 @@ pub fn request(
             rehash: options.rehash,
             old: options.old,
             check_traces: app.global.verbose > 0,
-            color: app.ui.color(),
+            compile_commands: false,
         },
         cache: CacheOptions {
             off: options.no_cache,
@@ -205,6 +226,7 @@ pub fn request(
             surroundings: app.environment.clone(),
         }),
         resolution: app.resolution.clone(),
+        choices: options.choices.choices(),
         tests: None,
     }
 }
@@ -216,34 +238,45 @@ pub fn run(
     request: &BuildRequest,
 ) -> Result<(BuildReport, Exit), Failure> {
     let ui = &app.ui;
-    ui.show(Shown { explain: options.explain, log_level: options.log_level.into() });
+    ui.show(Shown { explain: options.explain, log_level: options.log_level.map(Level::from) });
     app.ends_commands()?;
-    let session = app.session(options.jobs);
+    let timeline = options.showing.timeline(app);
+    let session = app.timed_session(options.jobs, timeline.clone());
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.clear();
     let report = built?;
+    if !report.interrupted
+        && let Err(error) = compdb::keep_current(&session, request)
+    {
+        ui.note(Level::Warning, &error.to_string());
+    }
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
         (level, ..) => level.map(Level::from),
     };
-    let too_loud = fail_level.filter(|level| ui.worst_level().is_some_and(|worst| worst >= *level));
+    let loud = fail_level.map_or_else(Vec::new, |level| ui.tally.at_least(level));
     let exit = match request.options.mode {
         _ if report.interrupted => Exit::Interrupted,
         _ if report.counts.failed > 0 => Exit::Failed,
         Mode::DryRun => Exit::Done,
         Mode::NoBuild if report.counts.out_of_date > 0 => Exit::OutOfDate,
-        _ if !report.succeeded() || too_loud.is_some() => Exit::Failed,
+        _ if !report.succeeded() || !loud.is_empty() => Exit::Failed,
         _ => Exit::Done,
     };
     if report.succeeded()
-        && let Some(level) = too_loud
+        && let Some(level) = fail_level.filter(|_| !loud.is_empty())
     {
         let level = format!("{level:?}").to_lowercase();
         ui.error(&format!(
-            "the build printed something of level {level} or above, so it counts as failed"
+            "the build printed something of level {level} or above, so it counts as failed:\n  {}",
+            loud.join("\n  ")
         ));
+    }
+    options.showing.tell_diagnostics(app, &report, exit)?;
+    if let Some(timeline) = &timeline {
+        options.showing.tell_time(app, &report, timeline)?;
     }
     Ok((report, exit))
 }
@@ -266,6 +299,7 @@ pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         "event": "finished",
         "exitCode": exit.code(),
         "progress": counts,
+        "diagnostics": app.ui.tally.counts(),
         "services": services,
         "milliseconds": report.took.as_millis() as u64,
     }));
@@ -288,7 +322,8 @@ pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         (false, true) => "nothing to build".to_owned(),
         (false, false) => parts.join(", "),
     };
-    app.ui.status(&format!("{what} in {}", seconds(report.took)));
+    let found = describe_diagnostics(app.ui.tally.counts());
+    app.ui.status(&format!("{what} in {}{found}", seconds(report.took)));
     if app.global.verbose > 0 {
         services.iter().for_each(|counts| app.ui.status(&describe_service(counts)));
     }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use larder_project::{manifest::Manifest, workspace::Workspace};
+use larder_project::{manifest::Document, workspace::Workspace};
 use larder_remote::{Config, Ref, ServiceConfig};
 use larder_store::{Revision, Scope};
 
@@ -291,7 +291,7 @@ pub fn package_name() -> Result<Scope, Failure> {
         Failure::wrong(error).hint("run this in the package, or name it with --package")
     };
     let root = Workspace::find_root(here()).map_err(failed)?;
-    let manifest = Manifest::read(&root).map_err(failed)?;
+    let manifest = Document::read(&root).map_err(failed)?;
     Ok(manifest.package.name.value.parse()?)
 }
 

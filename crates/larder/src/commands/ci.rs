@@ -26,7 +26,10 @@ use serde_json::json;
 
 use self::results::ServiceArgs;
 use super::{App, here};
-use crate::exit::{Exit, Failure};
+use crate::{
+    choices::ChoiceArgs,
+    exit::{Exit, Failure},
+};
 
 /// The commands of the group.
 #[derive(Subcommand)]
@@ -65,6 +68,8 @@ pub struct Key {
     build_arg: Vec<BuildArgument>,
     #[command(flatten)]
     matrix: MatrixArgs,
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// Leave this machine's tools out, as for a result made in an image
     #[arg(long)]
     no_toolchain: bool,
@@ -83,6 +88,8 @@ pub struct Plan {
     job: Option<String>,
     #[command(flatten)]
     matrix: MatrixArgs,
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// Also append outputs for GitHub Actions to FILE [default: $GITHUB_OUTPUT]
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     github_output: Option<Option<PathBuf>>,
@@ -138,7 +145,7 @@ fn print_key(app: &App, arguments: &Key) -> Result<Exit, Failure> {
 }
 
 fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Failure> {
-    let keys = read_keys(app, root, &arguments.matrix)?;
+    let keys = read_keys(app, root, &arguments.matrix, &arguments.choices)?;
     if let Some(job) = &arguments.job {
         let uses = uses_tools(&keys, Some(job));
         return Ok(job_key(&on_machine(app, keys, uses)?, job)?);
@@ -170,8 +177,13 @@ fn make_key(app: &App, root: &Path, arguments: &Key) -> Result<Keyed, Failure> {
     Ok(key(&on_machine(app, keys, ingredients.toolchain)?, &ingredients)?)
 }
 
-fn read_keys(app: &App, root: &Path, matrix: &MatrixArgs) -> Result<Keys, Failure> {
-    let keys = Keys::read(root)?.of_matrix(matrix.matrix()?);
+fn read_keys(
+    app: &App,
+    root: &Path,
+    matrix: &MatrixArgs,
+    choices: &ChoiceArgs,
+) -> Result<Keys, Failure> {
+    let keys = Keys::read(root, &choices.choices())?.of_matrix(matrix.matrix()?);
     Ok(keys.passing(|name| app.environment.get(name).map(Into::into)))
 }
 
@@ -205,7 +217,8 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
         },
     };
     let probe = results::prober(app, &arguments.service)?;
-    let keys = read_keys(app, &Workspace::find_root(here())?, &arguments.matrix)?;
+    let root = Workspace::find_root(here())?;
+    let keys = read_keys(app, &root, &arguments.matrix, &arguments.choices)?;
     let only = arguments.job.as_deref();
     let uses = uses_tools(&keys, only);
     let keys = on_machine(app, keys, uses)?;

@@ -4,8 +4,14 @@ use clap::{Args, ValueEnum};
 use larder_engine::build;
 use larder_project::{graph, name::TargetName};
 
-use super::{App, here};
-use crate::exit::{Exit, Failure};
+use super::{
+    App,
+    build::{BuildOptions, load},
+};
+use crate::{
+    choices::ChoiceArgs,
+    exit::{Exit, Failure},
+};
 
 /// Show which targets need which
 #[derive(Args)]
@@ -13,6 +19,8 @@ pub struct Graph {
     /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -32,7 +40,7 @@ enum Format {
 
 /// Runs `larder graph`.
 pub fn graph(app: &App, arguments: &Graph) -> Result<Exit, Failure> {
-    let plan = build::load(here(), &app.resolution)?;
+    let plan = load(app, &BuildOptions::default().choosing(&arguments.choices))?;
     let roots = build::resolve(&plan, &arguments.targets)?;
     for id in plan.closure(&roots) {
         let target = plan.target(id);

@@ -3,14 +3,12 @@
 use std::{env, ffi::OsString, os::unix::process::CommandExt, process::Command};
 
 use clap::Args;
-use larder_engine::build;
 use larder_project::name::{Facet, TargetName};
 use larder_trace::describe_io;
 
 use super::{
     App,
-    build::{BuildOptions, request, run as build_and_tell, summarize_work},
-    here,
+    build::{BuildOptions, load, request, run as build_and_tell, summarize_work},
 };
 use crate::exit::{Exit, Failure};
 
@@ -51,7 +49,7 @@ pub fn run(app: &App, arguments: &Run) -> Result<Exit, Failure> {
     let (named, given) = arguments.command(&all)?;
     let mut target = match named {
         Some(target) => target,
-        None => build::load(here(), &app.resolution)?.only_executable()?,
+        None => load(app, &arguments.options)?.only_executable()?,
     };
     target.facet.get_or_insert(Facet::Exe);
     let targets = [target];

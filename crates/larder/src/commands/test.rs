@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use larder_engine::{
-    build::{self, BuildReport},
+    build::BuildReport,
     testing::{TestCounts, TestOptions, TestRequest, junit},
 };
 use larder_project::{age::Age, pattern::TargetPattern};
@@ -13,8 +13,7 @@ use serde_json::json;
 
 use super::{
     App,
-    build::{BuildOptions, request, run, summarize},
-    here,
+    build::{BuildOptions, load, request, run, summarize},
 };
 use crate::exit::{Exit, Failure};
 
@@ -69,7 +68,7 @@ fn timeout(text: &str) -> Result<Age, String> {
 /// Runs `larder test`.
 pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
     if arguments.list {
-        return list(app, &arguments.tests);
+        return list(app, arguments);
     }
     let mut request = request(app, &[], &arguments.options, arguments.options.mode());
     request.tests = Some(TestRequest {
@@ -100,9 +99,9 @@ pub fn test(app: &App, arguments: &Test) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn list(app: &App, which: &[TargetPattern]) -> Result<Exit, Failure> {
-    let plan = build::load(here(), &app.resolution)?;
-    for id in plan.tests(which)? {
+fn list(app: &App, arguments: &Test) -> Result<Exit, Failure> {
+    let plan = load(app, &arguments.options)?;
+    for id in plan.tests(&arguments.tests)? {
         let target = &*plan.target(id).label;
         app.ui.result(target);
         app.ui.event_json(&json!({ "event": "test", "target": target }));

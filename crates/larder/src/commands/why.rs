@@ -21,7 +21,10 @@ use super::{
     cache::{self, ScopeArgs},
     here,
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    choices::ChoiceArgs,
+    exit::{Exit, Failure},
+};
 
 /// Say what changed since targets were last built, down to the file
 #[derive(Args)]
@@ -38,6 +41,8 @@ pub struct Why {
     against: Option<Against>,
     #[command(flatten)]
     scope: ScopeArgs,
+    #[command(flatten)]
+    choices: ChoiceArgs,
 }
 
 /// A service by its name in the configuration, and a revision there.
@@ -61,7 +66,8 @@ impl FromStr for Against {
 
 /// Runs `larder why`.
 pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
-    let mut request = request(app, &arguments.targets, &BuildOptions::default(), Mode::DryRun);
+    let options = BuildOptions::default().choosing(&arguments.choices);
+    let mut request = request(app, &arguments.targets, &options, Mode::DryRun);
     request.options.rehash = arguments.rehash;
     let spelled_out = arguments.scope.spelled_out()?;
     let words = match &arguments.against {

@@ -1,6 +1,8 @@
 //! Events as JSON.
 
 use larder_engine::event::Event;
+use larder_runs::sanitise;
+use larder_trace::LogEntry;
 use serde_json::{Value, json};
 
 /// A line of JSON in which what a terminal would take for a command is spelled out. Such characters stand
@@ -23,8 +25,18 @@ pub(super) fn escape(json: &str) -> String {
     escaped
 }
 
-/// An event of a build as `--json` prints it.
-pub(super) fn event_json(event: &Event<'_>) -> Value {
+/// A message of a log. `new` says that no step before has said it.
+fn entry_json(entry: &LogEntry, new: bool) -> Value {
+    let mut json = json!({ "level": entry.level, "message": sanitise::text(&entry.message) });
+    if let Some(diagnostic) = &entry.diagnostic {
+        json["diagnostic"] = json!(diagnostic);
+        json["repeated"] = (!new).into();
+    }
+    json
+}
+
+/// An event of a build as `--json` prints it. `new` says which messages of its log are.
+pub(super) fn event_json(event: &Event<'_>, new: &[bool]) -> Value {
     match event {
         Event::Waiting { holder } => json!({ "event": "waiting", "holder": holder }),
         Event::Started { step, counts: progress } => json!({
@@ -41,7 +53,7 @@ pub(super) fn event_json(event: &Event<'_>) -> Value {
             "reason": ended.reason.map(ToString::to_string),
             "error": ended.error,
             "command": ended.command,
-            "log": ended.log,
+            "log": ended.log.iter().zip(new).map(|(entry, new)| entry_json(entry, *new)).collect::<Vec<_>>(),
             "milliseconds": ended.took.as_millis() as u64,
             "progress": progress,
         }),

@@ -42,7 +42,7 @@ fn malformed_toml() {
 
 #[test]
 fn unknown_keys_with_what_was_meant() {
-    let manifest = "[[library]]\nname = \"a\"\nsource = [\"a.c\"]\nsources = [\"a.c\"]\ntrace-arg = []\nfoo = 1\n\n[[libary]]\n";
+    let manifest = "[[library]]\nname = \"a\"\nsource = [\"a.c\"]\nsources = [\"a.c\"]\ntrace-arg = []\n\n[[libary]]\n\n[toolchain]\nfoo = 1\n";
     assert_snapshot!(refused(manifest), @r#"
     error: [DIR]/larder.toml:6:1: unknown key `source` in library `a`
        |
@@ -54,16 +54,16 @@ fn unknown_keys_with_what_was_meant() {
      8 | trace-arg = []
        | ^^^^^^^^^
        = help: did you mean `trace-args`?
-    error: [DIR]/larder.toml:9:1: unknown key `foo` in library `a`
-       |
-     9 | foo = 1
-       | ^^^
-       = help: the keys are name, sources, exclude, inputs, libraries, c-std, cxx-std, warnings, defines, trace-args, c-args, cxx-args, asm-args, includes, private-includes, system-includes, weak-args, link-args, public-defines, kind
-    error: [DIR]/larder.toml:11:3: unknown key `libary` in the manifest
+    error: [DIR]/larder.toml:10:3: unknown key `libary` in the manifest
         |
-     11 | [[libary]]
+     10 | [[libary]]
         |   ^^^^^^
         = help: did you mean `library`?
+    error: [DIR]/larder.toml:13:1: unknown key `foo` in [toolchain]
+        |
+     13 | foo = 1
+        | ^^^
+        = help: the keys are kind, cc, cxx, ar, parts
     "#);
 }
 

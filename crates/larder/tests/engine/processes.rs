@@ -334,7 +334,7 @@ fn a_target_with_a_flood_of_output_is_up_to_date_like_any_other() {
     );
     project.larder(&["build", "-q"]).ok();
     project.larder(&["build", "-q", "--no-build"]).ok();
-    let log = project.larder(&["build"]).ok().stderr;
+    let log = project.larder(&["build", "-v"]).ok().stderr;
     assert!(log.contains(" bytes of output left out here]"), "{} bytes", log.len());
 }
 

@@ -413,7 +413,10 @@ fn events_tell_the_whole_build() {
                 "event": "ended", "target": "manual", "output": "manual.txt", "status": "built",
                 "reason": "not built yet", "error": null, "log": [],
             }),
-            json!({ "event": "finished", "exitCode": 0, "services": [] }),
+            json!({
+                "event": "finished", "exitCode": 0, "services": [],
+                "diagnostics": { "errors": 0, "warnings": 0 },
+            }),
         ]
     );
     let finished = run.events().pop().unwrap();

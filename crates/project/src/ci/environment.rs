@@ -20,6 +20,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, SourceText},
     lockfile::{self, Lockfile},
     manifest::{DependencySource, Manifest},
+    setting::Choices,
     workspace::{self, Package, Workspace},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Sources {
     /// Manifests that these keep for others, by package.
     overlays: Vec<(String, SourceText)>,
     lockfile: Lockfile,
+    /// The choices of whoever asks, which decide what of the manifests holds.
+    choices: Choices,
     /// The parts of this machine that keys are made from, once they are known.
     pub machine: Option<Machine>,
 }
@@ -41,12 +44,16 @@ impl Sources {
     /// dependencies.
     ///
     /// # Errors
-    /// Everything wrong with them, and Git dependencies that `larder.lock` does not pin.
-    pub fn read(root: &Path) -> Result<Self, Diagnostics> {
-        let (Workspace { packages, overlays, .. }, lockfile) = workspace::pinned(root)?;
+    /// Everything wrong with them and with `choices`, and Git dependencies that `larder.lock` does not pin.
+    pub fn read(root: &Path, choices: &Choices) -> Result<Self, Diagnostics> {
+        let (workspace, lockfile) = workspace::pinned(root)?;
+        let pinned: Vec<&str> = lockfile.packages.keys().map(String::as_str).collect();
+        workspace.check(choices, &pinned)?;
+        let Workspace { packages, overlays, .. } = workspace.with_all_parts();
         let packages = packages.into_iter().map(|package| (package.place.name.clone(), package));
         let (root, packages) = (root.to_owned(), packages.collect());
-        Ok(Self { root, packages, overlays, lockfile, machine: None })
+        let choices = choices.clone();
+        Ok(Self { root, packages, overlays, lockfile, choices, machine: None })
     }
 
     /// The packages, by name.
@@ -86,7 +93,7 @@ impl Sources {
             trace = trace.mix(tools.clone()).mix_all(flags.iter().cloned());
             trace = trace.mix(self.variables_trace(variables));
         }
-        trace = trace.mix(self.lock()?);
+        trace = trace.mix_all(self.choices.trace()).mix(self.lock()?);
         for (name, package) in &self.packages {
             trace = trace.mix(package_trace(name, package, &self.packages)?);
         }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostics, Located, SourceText},
     manifest::Manifest,
+    setting::Choices,
     workspace::Package,
 };
 
@@ -95,13 +96,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads the manifests of the package at `root` and of its path dependencies.
+    /// Reads the manifests of the package at `root` and of its path dependencies. All their parts count,
+    /// whether they hold or not, and so do `choices`, which decide that.
     ///
     /// # Errors
-    /// Everything wrong with them, and Git dependencies that `larder.lock` does not pin.
-    pub fn read(root: &Path) -> Result<Self, Diagnostics> {
+    /// Everything wrong with them and with `choices`, and Git dependencies that `larder.lock` does not pin.
+    pub fn read(root: &Path, choices: &Choices) -> Result<Self, Diagnostics> {
         let root = crate::workspace::canonical(root)?;
-        let sources = Sources::read(&root)?;
+        let sources = Sources::read(&root, choices)?;
         let (matrix, passed, environments) = Default::default();
         Ok(Self { root, sources, matrix, passed, environments })
     }

@@ -126,8 +126,14 @@ pub fn spelled(manifest: &Manifest) -> impl Iterator<Item = &str> {
         let directories = [&lists.includes, &lists.private_includes, &lists.system_includes];
         lists.sources.iter().chain(directories.into_iter().flatten()).chain(inputs)
     });
+    let configs = manifest.configs.iter().flat_map(|config| {
+        let lists = &config.compiled.lists;
+        let files = config.template.iter().chain(&lists.inputs).map(|input| &input.path);
+        let includes = lists.includes.iter().chain(&lists.private_includes);
+        includes.chain(&lists.system_includes).chain(files)
+    });
     let commands = manifest.commands.iter().flat_map(|command| &command.inputs);
-    let all = compiled.chain(commands.map(|input| &input.path));
+    let all = compiled.chain(configs).chain(commands.map(|input| &input.path));
     all.filter_map(|path| path.as_literal()).map(|path| path.trim_start_matches("./"))
 }
 

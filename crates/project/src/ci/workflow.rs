@@ -12,7 +12,7 @@ use std::str::FromStr;
 use super::variant::{Matrix, combinations};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    manifest::{CiJob, Manifest},
+    manifest::{CiJob, Document},
 };
 
 /// The service that a workflow is for.
@@ -54,7 +54,7 @@ impl Forge {
     ///
     /// # Errors
     /// When there are no jobs, and for each that a workflow of this kind cannot have.
-    pub fn workflow(self, manifest: &Manifest) -> Result<String, Diagnostics> {
+    pub fn workflow(self, manifest: &Document) -> Result<String, Diagnostics> {
         let jobs = &manifest.ci.jobs;
         if jobs.is_empty() {
             let help = "add a job: [ci.jobs.build] inputs = [\"src\"]";

@@ -1,5 +1,8 @@
 //! Compiler arguments that larder gives itself, and that a manifest may not give.
 
+use std::fmt;
+
+use super::Template;
 use crate::{diagnostic::Located, table::Fields};
 
 const DEPENDENCIES: &str = "larder itself asks the compiler which headers it reads, and with this it would no longer learn of them; leave it out";
@@ -8,23 +11,23 @@ const OUTPUT: &str = "larder itself says what is compiled to which file; leave i
 
 /// Says which of `arguments` are refused, and why.
 pub(super) fn check(fields: &mut Fields<'_, '_>, arguments: &[Located<String>]) {
-    refuse(fields, arguments, "compiler", refused_argument);
+    refuse(fields, arguments, "compiler", |argument| refused_argument(argument));
 }
 
 /// The same for arguments of the linker.
-pub(super) fn check_link(fields: &mut Fields<'_, '_>, arguments: &[Located<String>]) {
-    refuse(fields, arguments, "linker", refused_link_argument);
+pub(super) fn check_link(fields: &mut Fields<'_, '_>, arguments: &[Located<Template>]) {
+    refuse(fields, arguments, "linker", |argument| refused_link_argument(&argument.text));
 }
 
-fn refuse(
+fn refuse<T: fmt::Display>(
     fields: &mut Fields<'_, '_>,
-    arguments: &[Located<String>],
+    arguments: &[Located<T>],
     of: &str,
-    reason: impl Fn(&str) -> Option<&'static str>,
+    reason: impl Fn(&T) -> Option<&'static str>,
 ) {
     for argument in arguments {
         if let Some(reason) = reason(argument) {
-            let message = format!("`{}` cannot be a {of} argument here", **argument);
+            let message = format!("`{}` cannot be a {of} argument here", argument.value);
             fields.errors.push(argument.span.clone(), message, Some(reason.to_owned()));
         }
     }

@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use toml::de::DeValue;
+
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
     Toolchain, ToolchainKind,
-    document::Written,
-    flags,
-    keys::{self, Keys},
+    condition::Condition,
+    document::{Part, Written},
+    keys::{self, Cases, Keys},
+    options::{self, Options},
+    shared::{self, Shared},
 };
 use crate::{
     age::Age,
@@ -33,10 +37,12 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let tools = top.table("toolchain").map(toolchain).unwrap_or_default();
     let dependencies =
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
-    let defaults = top.table("defaults").map(keys::defaults).unwrap_or_default();
-    let libraries = top.tables("library", library);
-    let executables = top.tables("executable", executable);
-    let commands = top.tables("command", command);
+    let options = top.table("options").map(options::options).unwrap_or_default();
+    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &options));
+    let libraries = top.tables("library", |fields| library(fields, &options));
+    let executables = top.tables("executable", |fields| executable(fields, &options));
+    let commands = top.tables("command", |fields| command(fields, &options));
+    let configs = top.tables("config", |fields| super::config::config(fields, &options));
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -45,10 +51,12 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             package,
             toolchain: Toolchain { known_by, ..tools },
             dependencies,
-            defaults,
+            defaults: defaults.unwrap_or_default(),
+            options,
             libraries,
             executables,
             commands,
+            configs,
             ci,
             source,
         }),
@@ -101,18 +109,69 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
 fn named(fields: &mut Fields<'_, '_>) -> Option<Compiled> {
     let name = fields.name()?;
     fields.what = format!("{} `{}`", fields.what, *name);
-    if !fields.entries.contains_key("sources") {
-        let message = format!("{} has no sources", fields.what);
-        let help = "add sources = [\"src/*.c\"]".to_owned();
-        fields.errors.push(fields.span.clone(), message, Some(help));
-    }
     Some(Compiled { name, lists: Lists::default(), arguments: Arguments::default() })
 }
 
-fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
+/// Whether some case of a table has `key`.
+fn in_a_case(fields: &Fields<'_, '_>, key: &str) -> bool {
+    let Some(DeValue::Array(cases)) = fields.entries.get("case").map(|cases| cases.get_ref())
+    else {
+        return false;
+    };
+    let has = |case: &DeValue<'_>| matches!(case, DeValue::Table(table) if table.contains_key(key));
+    cases.iter().any(|case| has(case.get_ref()))
+}
+
+/// Says so where there are no sources.
+fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
+    if !fields.entries.contains_key("sources") && !fields.entries.contains_key("case") {
+        let message = format!("{} has no sources", fields.what);
+        fields.errors.push(fields.span.clone(), message, Some(help.to_owned()));
+    }
+}
+
+/// The keys that are for sources and for linking: a library of headers only has neither.
+const OF_SOURCES: [&str; 14] = [
+    "kind",
+    "exclude",
+    "private-includes",
+    "defines",
+    "c-std",
+    "cxx-std",
+    "warnings",
+    "trace-args",
+    "weak-args",
+    "c-args",
+    "cxx-args",
+    "asm-args",
+    "private-link-args",
+    "weak-link-args",
+];
+
+fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
     let compiled = named(&mut fields)?;
-    let mut keys = Keys::of_target(&mut fields);
-    keys.lists.public_defines = flags::defines(&mut fields, "public-defines");
+    let has = |key| fields.entries.contains_key(key);
+    let only_headers = !has("sources")
+        && !in_a_case(&fields, "sources")
+        && ["headers", "includes", "system-includes"].into_iter().any(has);
+    if only_headers {
+        for key in OF_SOURCES.into_iter().chain(shared::KEYS) {
+            if let Some(value) = fields.entries.remove(key) {
+                let message = format!("`{key}` has no meaning for {}", fields.what);
+                let help =
+                    "without `sources` it is a library of headers, of which nothing is compiled";
+                fields.errors.push(value.span(), message, Some(help.to_owned()));
+            }
+        }
+    } else {
+        let help =
+            "add sources = [\"src/*.c\"]; a library of headers only has `headers` or `includes`";
+        needs_sources(&mut fields, help);
+    }
+    let headers = fields.strings("headers").unwrap_or_default();
+    let when = Condition::when(&mut fields, options);
+    let keys = Keys::of_library(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_library);
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -126,19 +185,26 @@ fn library(mut fields: Fields<'_, '_>) -> Option<Written<Library>> {
             }
         }
     }
+    for key in shared::KEYS.into_iter().filter(|_| !is_shared) {
+        if let Some(value) = fields.entries.remove(key) {
+            let message = format!("`{key}` has no meaning for {}", fields.what);
+            let help = "it is for shared libraries: add kind = [\"shared\"]";
+            fields.errors.push(value.span(), message, Some(help.to_owned()));
+        }
+    }
+    let shared = Shared::decode(&mut fields);
     fields.finish();
-    let target = Library { compiled, is_static: is_static || !is_shared, is_shared };
-    Some(Written { target, keys })
+    let is_static = !only_headers && (is_static || !is_shared);
+    let target = Library { compiled, headers, is_static, is_shared, shared };
+    Some(Part { when, of: Written { target, keys } })
 }
 
-fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
+fn executable(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Executable>>> {
     let compiled = named(&mut fields)?;
-    let keys = Keys::of_target(&mut fields);
-    if let Some(value) = fields.entries.remove("public-defines") {
-        let message = format!("nothing is linked with {}", fields.what);
-        let help = "`defines` are for its own sources".to_owned();
-        fields.errors.push(value.span(), message, Some(help));
-    }
+    needs_sources(&mut fields, "add sources = [\"src/*.c\"]");
+    let when = Condition::when(&mut fields, options);
+    let keys = Keys::of_executable(&mut fields);
+    let keys = Cases::decode(keys, &mut fields, options, Keys::of_executable);
     let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
@@ -147,7 +213,7 @@ fn executable(mut fields: Fields<'_, '_>) -> Option<Written<Executable>> {
         timeout: timeout(&mut fields, test),
     };
     fields.finish();
-    Some(Written { target, keys })
+    Some(Part { when, of: Written { target, keys } })
 }
 
 /// The key `timeout`, which only a test has.
@@ -164,9 +230,10 @@ fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
     None
 }
 
-fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
+fn command(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Command>> {
     let name = fields.name()?;
     fields.what = format!("command `{}`", *name);
+    let when = Condition::when(&mut fields, options);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
     let test = fields.boolean("test").unwrap_or(false);
@@ -195,7 +262,7 @@ fn command(mut fields: Fields<'_, '_>) -> Option<Command> {
         fields.errors.push(span, format!("{what} has no outputs"), Some(help));
     }
     fields.finish();
-    Some(command)
+    Some(Part { when, of: command })
 }
 
 /// The key `outputs`: paths below the build directory.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use toml::de::DeValue;
 
+use super::OptionValue;
 use crate::{
     archive::{self, Algorithm, ArchiveHash},
     diagnostic::Located,
@@ -23,6 +24,8 @@ pub struct Dependency {
     pub from: DependencySource,
     /// The path of the manifest that is kept here for the package and stands in for its own.
     pub manifest: Option<Located<String>>,
+    /// The values that are wanted of its options.
+    pub options: BTreeMap<String, Located<OptionValue>>,
 }
 
 /// Where a dependency comes from.
@@ -74,12 +77,14 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
         let declared = match value.get_ref() {
             DeValue::String(_) => {
                 let text = fields.expect_string(value);
-                text.and_then(|text| version(&mut fields, &text)).map(|from| (from, None))
+                let from = text.and_then(|text| version(&mut fields, &text));
+                from.map(|from| Dependency { span, from, manifest: None, options: BTreeMap::new() })
             }
             DeValue::Table(_) => {
-                let span = value.span();
+                let at = value.span();
                 let DeValue::Table(table) = value.into_inner() else { continue };
-                dependency(Fields::new(fields.errors, &format!("dependency `{name}`"), span, table))
+                let what = format!("dependency `{name}`");
+                dependency(span, Fields::new(fields.errors, &what, at, table))
             }
             _ => {
                 let help = "write NAME = { path = \"…\" }, { git = \"…\", rev = \"…\" } or { url = \"…\", \
@@ -92,15 +97,14 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
                 None
             }
         };
-        if let Some((from, manifest)) = declared {
-            found.insert(name, Dependency { span, from, manifest });
-        }
+        found.extend(declared.map(|declared| (name, declared)));
     }
     found
 }
 
-fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Located<String>>)> {
+fn dependency(at: Range<usize>, mut fields: Fields<'_, '_>) -> Option<Dependency> {
     let manifest = fields.string("manifest");
+    let options = fields.table("options").map(wanted).unwrap_or_default();
     let given = ["path", "git", "url", "version"].map(|key| fields.entries.contains_key(key));
     let from = match given {
         [true, false, false, false] => match fields.string("path") {
@@ -125,7 +129,19 @@ fn dependency(mut fields: Fields<'_, '_>) -> Option<(DependencySource, Option<Lo
         }
     };
     fields.finish();
-    from.map(|from| (from, manifest))
+    from.map(|from| Dependency { span: at, from, manifest, options })
+}
+
+/// The key `options`: values by name.
+fn wanted(mut fields: Fields<'_, '_>) -> BTreeMap<String, Located<OptionValue>> {
+    let mut found = BTreeMap::new();
+    for (name, value) in std::mem::take(&mut fields.entries) {
+        let span = value.span();
+        if let Some(value) = OptionValue::decode(&mut fields, value) {
+            found.insert(name.into_inner().into_owned(), Located { value, span });
+        }
+    }
+    found
 }
 
 fn version(fields: &mut Fields<'_, '_>, text: &Located<String>) -> Option<DependencySource> {

@@ -3,10 +3,17 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Ci, Command, Compiled, Dependency, Executable, FILE_NAME, Library, Manifest, Package,
-    Toolchain, decode, keys::Keys, read_text,
+    Ci, Command, Compiled, Config, Dependency, Executable, FILE_NAME, Library, Manifest, Options,
+    Package, Toolchain,
+    condition::Condition,
+    decode,
+    keys::{Cases, Keys},
+    read_text,
 };
-use crate::diagnostic::{Diagnostics, SourceText};
+use crate::{
+    diagnostic::{Diagnostics, SourceText},
+    setting::Facts,
+};
 
 /// A manifest as it is written, checked as far as it can be by itself.
 #[derive(Debug, Clone)]
@@ -21,21 +28,32 @@ pub struct Document {
     pub dependencies: BTreeMap<String, Dependency>,
     /// `[ci]`
     pub ci: Ci,
+    /// `[options]`
+    pub options: Options,
     /// `[defaults]`
-    pub(super) defaults: Keys,
+    pub(super) defaults: Cases,
     /// `[[library]]`
-    pub(super) libraries: Vec<Written<Library>>,
+    pub(super) libraries: Vec<Part<Written<Library>>>,
     /// `[[executable]]`
-    pub(super) executables: Vec<Written<Executable>>,
+    pub(super) executables: Vec<Part<Written<Executable>>>,
     /// `[[command]]`
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Vec<Part<Command>>,
+    /// `[[config]]`
+    pub(super) configs: Vec<Part<Written<Config>>>,
+}
+
+/// A part of the manifest that is there where a condition holds.
+#[derive(Debug, Clone)]
+pub(super) struct Part<T> {
+    pub when: Option<Condition>,
+    pub of: T,
 }
 
 /// A library or an executable, of which nothing but the name is settled yet, with its keys.
 #[derive(Debug, Clone)]
 pub(super) struct Written<T> {
     pub target: T,
-    pub keys: Keys,
+    pub keys: Cases,
 }
 
 impl Document {
@@ -55,26 +73,76 @@ impl Document {
         decode::document(source)
     }
 
-    /// Returns the manifest with plain lists for each target.
-    pub fn settle(self) -> Manifest {
+    /// Returns the manifest with plain lists for each target, and the parts that hold with `facts`.
+    pub fn settle(self, facts: &Facts) -> Manifest {
+        self.settle_where(&|condition| condition.holds(facts))
+    }
+
+    /// Returns the manifest with all its parts, whether they hold or not.
+    pub fn with_all_parts(self) -> Manifest {
+        self.settle_where(&|_| true)
+    }
+
+    /// Whether a condition asks for the family of the package's compiler.
+    pub fn asks_for_compiler(&self) -> bool {
+        let libraries = self.libraries.iter().map(|part| (&part.when, Some(&part.of.keys)));
+        let executables = self.executables.iter().map(|part| (&part.when, Some(&part.of.keys)));
+        let commands = self.commands.iter().map(|part| (&part.when, None));
+        let configs = self.configs.iter().map(|part| (&part.when, Some(&part.of.keys)));
+        let parts = libraries.chain(executables).chain(commands).chain(configs);
+        let parts = parts.chain([(&None, Some(&self.defaults))]);
+        let mut conditions = parts.flat_map(|(when, keys)| {
+            when.iter().chain(keys.into_iter().flat_map(Cases::conditions))
+        });
+        conditions.any(Condition::asks_for_compiler)
+    }
+
+    fn settle_where(self, holds: &dyn Fn(&Condition) -> bool) -> Manifest {
         let Self { source, package, toolchain, dependencies, ci, defaults, .. } = self;
-        let library = |written: Written<Library>| {
-            let compiled = settled(written.target.compiled, &defaults, written.keys);
-            Library { compiled, ..written.target }
+        let defaults = defaults.holding(holds);
+        let mut absent: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut is_there = |when: &Option<Condition>, name: &str| match when {
+            Some(when) if !holds(when) => {
+                absent.entry(name.to_owned()).or_default().push(when.to_string());
+                false
+            }
+            _ => true,
         };
-        let executable = |written: Written<Executable>| {
-            let compiled = settled(written.target.compiled, &defaults, written.keys);
-            Executable { compiled, ..written.target }
-        };
+        let mut libraries = Vec::new();
+        for Part { when, of: Written { target, keys } } in self.libraries {
+            if is_there(&when, &target.compiled.name) {
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                libraries.push(Library { compiled, ..target });
+            }
+        }
+        let mut executables = Vec::new();
+        for Part { when, of: Written { target, keys } } in self.executables {
+            if is_there(&when, &target.compiled.name) {
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                executables.push(Executable { compiled, ..target });
+            }
+        }
+        let mut configs = Vec::new();
+        for Part { when, of: Written { target, keys } } in self.configs {
+            if is_there(&when, &target.compiled.name) {
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                configs.push(Config { compiled, ..target });
+            }
+        }
+        let mut commands = self.commands;
+        commands.retain(|part| is_there(&part.when, &part.of.name));
+        let commands = commands.into_iter().map(|part| part.of).collect();
         Manifest {
-            libraries: self.libraries.into_iter().map(library).collect(),
-            executables: self.executables.into_iter().map(executable).collect(),
-            commands: self.commands,
             source,
             package,
             toolchain,
             dependencies,
+            libraries,
+            executables,
+            commands,
+            configs,
             ci,
+            absent,
         }
     }
 }

@@ -1,6 +1,12 @@
 //! The keys that say how sources are compiled and what is linked, in whichever table they stand.
 
-use super::{Input, Template, arguments, flags::Flags};
+use super::{
+    Input, Linking, Template, arguments,
+    condition::Condition,
+    flags::{self, Flags},
+    linking,
+    options::Options,
+};
 use crate::{diagnostic::Located, table::Fields};
 
 /// The lists of a library or an executable. Of several tables that hold for it, the lists of the later
@@ -25,8 +31,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
-    /// Arguments for the linker, traced.
-    pub link_args: Vec<Located<String>>,
+    /// Arguments for the linker, and libraries of the system.
+    pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
     pub libraries: Vec<Located<String>>,
 }
@@ -42,7 +48,7 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
-        self.link_args.extend(later.link_args);
+        self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
 }
@@ -57,13 +63,17 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 9] = [
+const OF_TARGETS: [&str; 13] = [
     "name",
     "kind",
     "sources",
     "exclude",
     "inputs",
     "libraries",
+    "system",
+    "headers",
+    "soversion",
+    "exports",
     "public-defines",
     "test",
     "test-args",
@@ -78,23 +88,48 @@ impl Keys {
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
             weak_args: fields.strings("weak-args").unwrap_or_default(),
-            link_args: fields.strings("link-args").unwrap_or_default(),
+            linking: Linking::common(fields),
             ..Lists::default()
         };
         arguments::check(fields, &lists.weak_args);
-        arguments::check_link(fields, &lists.link_args);
         Self { lists, flags }
     }
 
-    /// Takes the keys of a library or an executable.
-    pub(super) fn of_target(fields: &mut Fields<'_, '_>) -> Self {
+    fn of_target(fields: &mut Fields<'_, '_>) -> Self {
         let sources = fields.templates("sources");
         let exclude = fields.strings("exclude").unwrap_or_default();
         let inputs = fields.inputs("inputs");
         let libraries = fields.strings("libraries").unwrap_or_default();
+        let system = linking::modules(fields);
         let mut keys = Self::common(fields);
+        keys.lists.linking.system = system;
         keys.lists = Lists { sources, exclude, inputs, libraries, ..keys.lists };
         keys
+    }
+
+    /// Takes the keys of a library.
+    pub(super) fn of_library(fields: &mut Fields<'_, '_>) -> Self {
+        let mut keys = Self::of_target(fields);
+        keys.lists.public_defines = flags::defines(fields, "public-defines");
+        keys
+    }
+
+    /// Takes the keys of a config.
+    pub(super) fn of_config(fields: &mut Fields<'_, '_>) -> Self {
+        let inputs = fields.inputs("inputs");
+        let mut keys = Self::common(fields);
+        keys.lists.inputs = inputs;
+        keys
+    }
+
+    /// Takes the keys of an executable.
+    pub(super) fn of_executable(fields: &mut Fields<'_, '_>) -> Self {
+        if let Some(value) = fields.entries.remove("public-defines") {
+            let message = format!("nothing is linked with {}", fields.what);
+            let help = "`defines` are for its own sources".to_owned();
+            fields.errors.push(value.span(), message, Some(help));
+        }
+        Self::of_target(fields)
     }
 
     /// Adds what a table says that comes later.
@@ -104,9 +139,66 @@ impl Keys {
     }
 }
 
+/// What a table says, and what it says besides where conditions hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cases {
+    pub always: Keys,
+    cases: Vec<(Condition, Keys)>,
+}
+
+impl Cases {
+    /// Takes the key `case` of a table that says `always`; `keys` takes those of one case.
+    pub fn decode(
+        always: Keys,
+        fields: &mut Fields<'_, '_>,
+        options: &Options,
+        keys: impl Fn(&mut Fields<'_, '_>) -> Keys,
+    ) -> Self {
+        let what = format!("a case of {}", fields.what);
+        let cases = fields.tables("case", |mut case| {
+            what.clone_into(&mut case.what);
+            if !case.entries.contains_key("when") {
+                let message = format!("{what} has no condition");
+                let help = "add when = { os = \"linux\" }".to_owned();
+                case.errors.push(case.span.clone(), message, Some(help));
+            }
+            let when = Condition::when(&mut case, options);
+            let keys = keys(&mut case);
+            case.finish();
+            when.map(|when| (when, keys))
+        });
+        Self { always, cases }
+    }
+
+    /// All conditions.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.cases.iter().map(|(when, _)| when)
+    }
+
+    /// What the table says where `holds` is true of a condition.
+    pub fn holding(&self, holds: &dyn Fn(&Condition) -> bool) -> Keys {
+        let mut keys = self.always.clone();
+        for (_, more) in self.cases.iter().filter(|(when, _)| holds(when)) {
+            keys.append(more.clone());
+        }
+        keys
+    }
+}
+
 /// `[defaults]`
-pub(super) fn defaults(mut fields: Fields<'_, '_>) -> Keys {
+pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
     let keys = Keys::common(&mut fields);
+    refuse_of_targets(&mut fields);
+    let cases = Cases::decode(keys, &mut fields, options, |case| {
+        refuse_of_targets(case);
+        Keys::common(case)
+    });
+    fields.finish();
+    cases
+}
+
+/// Says of each key that belongs to one target that it does.
+fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
     for key in OF_TARGETS {
         if let Some(value) = fields.entries.remove(key) {
             let message = format!("`{key}` cannot stand in {}", fields.what);
@@ -114,6 +206,4 @@ pub(super) fn defaults(mut fields: Fields<'_, '_>) -> Keys {
             fields.errors.push(value.span(), message, Some(help.to_owned()));
         }
     }
-    fields.finish();
-    keys
 }

@@ -1,5 +1,7 @@
 //! Text with `{placeholders}`.
 
+use std::fmt;
+
 /// A text with placeholders, such as `{out}` or `{@zlib/z:static}`.
 ///
 /// A brace that does not enclose a name stands for itself, so `awk '{print $1}'` needs no escaping;
@@ -19,6 +21,12 @@ pub enum Piece {
     Literal(String),
     /// Stands for what it names.
     Hole(String),
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Template {

@@ -28,7 +28,8 @@ impl Plan {
                     errors.push(at(diagnostic, &span));
                     continue;
                 }
-                if target.facet() != Some(Facet::O) {
+                let answers = position > 0 && matches!(target.kind, Kind::Config(_));
+                if target.facet() != Some(Facet::O) && !answers {
                     let made = Made { target: id, position };
                     self.by_output[target.package.index()].insert(output, made);
                 }
@@ -37,19 +38,27 @@ impl Plan {
     }
 
     /// The outputs of a target in its package's build directory, and where each is declared. Objects
-    /// count as the directory they are in.
+    /// and answers of checks count as the directory they are in.
     fn outputs_of(&self, target: &Target) -> Vec<(BuildPath, Range<usize>)> {
         let file = match &target.kind {
             Kind::Objects(objects) => &objects.directory,
+            Kind::Headers(_) => return Vec::new(),
             Kind::Archive(archive) => &archive.file,
             Kind::Linked(linked) => &linked.file,
+            Kind::Config(config) => config.file(),
             Kind::Command(_) => {
                 let Declared::Command(index) = target.declared else { return Vec::new() };
                 let declared = self.package_of(target).manifest.commands[index].outputs.iter();
                 return declared.map(|output| (output.path.clone(), output.span.clone())).collect();
             }
         };
-        vec![(file.clone(), self.span_of(target))]
+        let mut outputs = vec![(file.clone(), self.span_of(target))];
+        if let Kind::Config(config) = &target.kind
+            && !config.declared.checks.is_empty()
+        {
+            outputs.push((config.checks.directory.clone(), self.span_of(target)));
+        }
+        outputs
     }
 }
 

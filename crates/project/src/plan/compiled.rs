@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Argument, Input, Language, Made, PackageId, TargetId};
+use super::{Argument, BuiltIn, Input, Language, Made, PackageId, Part, TargetId};
 use crate::{
     diagnostic::Located,
     manifest::Arguments,
+    manifest::Module,
     path::{BuildPath, PackagePath, concat},
 };
 
 /// The objects of a library or an executable.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Objects {
     /// Where the objects go: `obj/NAME` or `obj/libNAME`.
     pub directory: BuildPath,
@@ -34,6 +35,8 @@ pub struct Objects {
     pub weak_args: Vec<Located<String>>,
     /// Compiler arguments that are traced, with the macros that its libraries define for it.
     pub arguments: Arguments,
+    /// Libraries of the system that its own sources and the libraries that it links with use, each once.
+    pub system: Vec<SystemLibrary>,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
 }
@@ -80,6 +83,17 @@ pub enum DirectoryAt {
     },
 }
 
+/// A library of headers only: nothing is made, and its users get what it says.
+#[derive(Debug)]
+pub struct Headers {
+    /// The libraries that it names itself, in the manifest's order: needed by whoever links with it.
+    pub libraries: Vec<TargetId>,
+    /// Own `inputs`: files that must be there before its users are compiled.
+    pub inputs: Vec<Input>,
+    /// *Reads*: commands that make headers of it and of the libraries that it names.
+    pub reads: Vec<TargetId>,
+}
+
 /// A static library.
 #[derive(Debug)]
 pub struct Archive {
@@ -106,7 +120,11 @@ pub struct Linked {
     /// The libraries among them that it names itself, in the manifest's order.
     pub direct_libraries: Vec<TargetId>,
     /// Linker arguments: its own, then those of its libraries in link order.
-    pub link_args: Vec<LinkArgument>,
+    pub link_args: Vec<ToolArgument>,
+    /// Linker arguments of its own that are not traced.
+    pub weak_link_args: Vec<ToolArgument>,
+    /// Libraries of the system: its own, then those of its libraries in link order, each once.
+    pub system: Vec<SystemLibrary>,
     /// Own `inputs`, then those of its libraries in link order: what linker arguments may name.
     pub inputs: Vec<Input>,
     /// For an executable that is a test: how it is run.
@@ -122,13 +140,36 @@ pub enum Form {
     Executable,
 }
 
-/// An argument for the linker.
+/// An argument for a tool that works for a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkArgument {
+pub struct ToolArgument {
+    /// The package whose manifest says so: relative paths start in its directory.
+    pub package: PackageId,
+    /// Its parts, and where it stands in that manifest.
+    pub argument: Argument,
+    /// The argument as it is written.
+    pub text: String,
+}
+
+impl ToolArgument {
+    /// Returns its text with `.` for the package's directory, and nothing for what is made.
+    pub fn plain(&self) -> String {
+        let text = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::BuiltIn(BuiltIn::Package) => ".".to_owned(),
+            Part::BuiltIn(_) | Part::Made(_) => String::new(),
+        };
+        self.argument.parts.iter().map(text).collect()
+    }
+}
+
+/// A library of the system that something is compiled for or linked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemLibrary {
     /// The package whose manifest says so.
     pub package: PackageId,
-    /// The argument, and where it stands in that manifest.
-    pub text: Located<String>,
+    /// The library, and where it stands in that manifest.
+    pub module: Located<Module>,
 }
 
 /// How an executable is run as a test.
@@ -143,6 +184,23 @@ pub struct Test {
 }
 
 impl Objects {
+    /// No objects, in `directory`.
+    pub(super) fn none(directory: BuildPath) -> Self {
+        Self {
+            directory,
+            sources: Vec::new(),
+            exclude: Vec::new(),
+            includes: Vec::new(),
+            system_includes: Vec::new(),
+            inputs: Vec::new(),
+            reads: Vec::new(),
+            weak_args: Vec::new(),
+            arguments: Arguments::default(),
+            system: Vec::new(),
+            position_independent: false,
+        }
+    }
+
     /// Returns where the object of a source of the package goes.
     pub fn object(&self, source: &PackagePath) -> BuildPath {
         BuildPath(concat(&[self.directory.as_str(), "/", source.as_str(), ".o"]))

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use super::{
-    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, LinkArgument, Plan,
-    Source, TargetId, Test, declare::Entry, links::LinkOrder, target::each_once,
+    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, Plan, Source,
+    SystemLibrary, TargetId, Test, ToolArgument, declare::Entry, links::LinkOrder,
+    target::each_once,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Compiled,
+    manifest::{Compiled, Exports},
     name::Facet,
 };
 use names::Names;
@@ -19,6 +20,8 @@ mod names;
 enum Resolved {
     Compiled(Own),
     Command(Command),
+    /// With its template.
+    Config(Option<Input>, Own),
 }
 
 /// Everything that a library or an executable names itself.
@@ -29,6 +32,14 @@ pub(super) struct Own {
     pub private_includes: Vec<Directory>,
     pub system_includes: Vec<Directory>,
     pub inputs: Vec<Input>,
+    /// Linker arguments for itself and its users.
+    pub link_args: Vec<ToolArgument>,
+    /// Linker arguments for itself.
+    pub private_link_args: Vec<ToolArgument>,
+    /// Linker arguments for itself that are not traced.
+    pub weak_link_args: Vec<ToolArgument>,
+    /// Libraries of the system, for itself and its users.
+    pub system: Vec<SystemLibrary>,
     /// How it is run, if it is a test; without what it loads.
     pub test: Option<Test>,
 }
@@ -69,6 +80,10 @@ impl Plan {
                     }
                     None
                 }
+                Resolved::Config(template, own) => {
+                    self.set_config(entry, template, own);
+                    None
+                }
             });
         }
         if errors.is_empty() {
@@ -83,7 +98,12 @@ impl Plan {
         let manifest = &package.manifest;
         match entry.declared {
             Declared::Library(index) => {
-                Resolved::Compiled(names.compiled(&manifest.libraries[index].compiled))
+                let library = &manifest.libraries[index];
+                let mut own = names.compiled(&library.compiled);
+                if let Some(Exports::Script(script)) = &library.shared.exports {
+                    own.private_link_args.extend(names.version_script(script));
+                }
+                Resolved::Compiled(own)
             }
             Declared::Executable(index) => {
                 let executable = &manifest.executables[index];
@@ -101,15 +121,39 @@ impl Plan {
                 names.command(&manifest.commands[index], &mut command);
                 Resolved::Command(command)
             }
+            Declared::Config(index) => {
+                let config = &manifest.configs[index];
+                let template = config.template.iter().flat_map(|input| names.input(input, false));
+                Resolved::Config(template.last(), names.compiled(&config.compiled))
+            }
+        }
+    }
+
+    /// Fills in what checks are compiled with. They are linked with no library.
+    fn set_config(&mut self, entry: &Entry, found: Option<Input>, own: Own) {
+        let mut reads: Vec<TargetId> = own.makers_of_headers().collect();
+        reads.extend(makers_of(own.private_includes.iter()));
+        for id in entry.ids() {
+            let Kind::Config(config) = &mut self.targets[id.index()].kind else { continue };
+            let compiled = &config.declared.compiled;
+            let checks = &mut config.checks;
+            checks.includes = each_place(own.private_includes.iter().chain(&own.includes));
+            checks.system_includes = each_place(own.system_includes.iter());
+            checks.inputs = own.inputs.clone();
+            checks.reads = each_once(reads.clone());
+            checks.weak_args = compiled.lists.weak_args.clone();
+            checks.arguments = compiled.arguments.clone();
+            config.template = found.clone();
         }
     }
 
     fn set_libraries(&mut self, entry: &Entry, libraries: &[TargetId]) {
         for id in entry.ids() {
             match &mut self.targets[id.index()].kind {
+                Kind::Headers(headers) => headers.libraries = libraries.to_vec(),
                 Kind::Archive(archive) => archive.libraries = libraries.to_vec(),
                 Kind::Linked(linked) => linked.direct_libraries = libraries.to_vec(),
-                Kind::Objects(_) | Kind::Command(_) => {}
+                Kind::Objects(_) | Kind::Command(_) | Kind::Config(_) => {}
             }
         }
     }
@@ -139,16 +183,22 @@ impl Plan {
             let mut reads: Vec<TargetId> = self.makers_beside_sources(&this.sources).collect();
             reads.extend(makers_of(this.private_includes.iter()));
             let (mut link_args, mut inputs) = (Vec::new(), Vec::new());
+            let mut system: Vec<SystemLibrary> = Vec::new();
             for (other, own) in group() {
                 reads.extend(own.makers_of_headers());
-                let arguments = self.compiled_of(other).map_or(&[][..], |c| &c.lists.link_args);
-                let package = other.package;
-                link_args.extend(
-                    arguments.iter().map(|text| LinkArgument { package, text: text.clone() }),
-                );
+                link_args.extend(own.link_args.iter().cloned());
+                let is_itself = other.ids().eq(entry.ids());
+                if is_itself {
+                    link_args.extend(own.private_link_args.iter().cloned());
+                }
                 // Of another target, only what its arguments may have the linker read counts.
-                if !arguments.is_empty() || other.ids().eq(entry.ids()) {
+                if !own.link_args.is_empty() || is_itself {
                     inputs.extend(own.inputs.iter().cloned());
+                }
+                for library in &own.system {
+                    if !system.iter().any(|known| *known.module == *library.module) {
+                        system.push(library.clone());
+                    }
                 }
             }
             let Some(mut compiled) = self.compiled_of(entry).cloned() else { continue };
@@ -158,6 +208,7 @@ impl Plan {
             let Some(this) = own[index].as_mut() else { continue };
             let (sources, test) = (std::mem::take(&mut this.sources), this.test.take());
             let own_inputs = this.inputs.clone();
+            let weak_link_args = this.weak_link_args.clone();
             let directories = (includes, system_includes);
             let mut made = Some((sources, directories, each_once(reads), own_inputs));
             let mut test = test;
@@ -174,14 +225,21 @@ impl Plan {
                         objects.exclude = compiled.lists.exclude.clone();
                         objects.weak_args = compiled.lists.weak_args.clone();
                         objects.arguments = compiled.arguments.clone();
+                        objects.system = system.clone();
+                    }
+                    Kind::Headers(headers) => {
+                        let Some((_, _, reads, inputs)) = made.take() else { continue };
+                        (headers.reads, headers.inputs) = (reads, inputs);
                     }
                     Kind::Linked(linked) => {
                         linked.libraries = order.clone();
                         linked.link_args = link_args.clone();
+                        linked.weak_link_args = weak_link_args.clone();
+                        linked.system = system.clone();
                         linked.inputs = inputs.clone();
                         linked.test = test.take();
                     }
-                    Kind::Archive(_) | Kind::Command(_) => {}
+                    Kind::Archive(_) | Kind::Command(_) | Kind::Config(_) => {}
                 }
             }
         }
@@ -221,7 +279,9 @@ impl Plan {
                     named.push(id);
                     named.extend(test.arguments.iter().flat_map(Argument::targets));
                 }
-                Kind::Objects(_) | Kind::Archive(_) => continue,
+                Kind::Objects(_) | Kind::Headers(_) | Kind::Archive(_) | Kind::Config(_) => {
+                    continue;
+                }
             }
             let loads = self.loaded_by(&named);
             match &mut self.targets[id.index()].kind {
@@ -231,7 +291,7 @@ impl Plan {
                         test.loads = loads;
                     }
                 }
-                Kind::Objects(_) | Kind::Archive(_) => {}
+                Kind::Objects(_) | Kind::Headers(_) | Kind::Archive(_) | Kind::Config(_) => {}
             }
         }
     }

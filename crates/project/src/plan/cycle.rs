@@ -68,6 +68,9 @@ impl Plan {
     pub(super) fn span_of(&self, target: &Target) -> std::ops::Range<usize> {
         let name = match target.declared {
             Declared::Command(index) => &self.package_of(target).manifest.commands[index].name,
+            Declared::Config(index) => {
+                &self.package_of(target).manifest.configs[index].compiled.name
+            }
             Declared::Library(_) | Declared::Executable(_) => match self.compiled(target) {
                 Some(compiled) => &compiled.name,
                 None => return 0..0,

@@ -3,12 +3,11 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    Archive, Command, Declared, Form, Kind, Linked, Objects, PackageId, Plan, Program, Target,
-    TargetId,
+    Archive, Command, Config, Declared, Form, Headers, Kind, Linked, Objects, PackageId, Plan,
+    Program, Target, TargetId,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::Arguments,
     name::{Facet, TargetName},
     path::BuildPath,
     workspace::Package,
@@ -51,8 +50,7 @@ impl Plan {
         for (kind, name, facets, declared) in declarations(&package) {
             let known = kinds.entry(name).or_default();
             // A library and an executable may share a name, as `liblua.a` and `lua` do.
-            let clash =
-                |other: &&&str| **other == kind || **other == "command" || kind == "command";
+            let clash = |other: &&&str| **other == kind || alone(other) || alone(kind);
             if let Some(other) = known.iter().find(clash) {
                 let message = format!("there is already a {other} called `{}`", **name);
                 errors
@@ -121,6 +119,8 @@ fn unconnected(
             libraries: Vec::new(),
             direct_libraries: Vec::new(),
             link_args: Vec::new(),
+            weak_link_args: Vec::new(),
+            system: Vec::new(),
             inputs: Vec::new(),
             test: None,
         })
@@ -131,27 +131,38 @@ fn unconnected(
             Kind::Archive(Archive { file, objects, libraries: Vec::new() })
         }
         (Some(Facet::Shared), _) => {
-            linked(Form::SharedLibrary, format!("lib{name}{}", std::env::consts::DLL_SUFFIX))
+            let version = match declared {
+                Declared::Library(index) => &package.manifest.libraries[index].shared.version,
+                _ => &None,
+            };
+            linked(Form::SharedLibrary, shared_file(name, version.as_deref()))
         }
         (Some(Facet::Exe), _) => linked(Form::Executable, name.to_owned()),
         (None, Declared::Command(index)) => {
             Kind::Command(unconnected_command(&package.manifest.commands[index]))
         }
-        (_, declared) => Kind::Objects(Objects {
-            directory: path(match declared {
-                Declared::Library(_) => format!("obj/lib{name}"),
-                _ => format!("obj/{name}"),
-            }),
-            sources: Vec::new(),
-            exclude: Vec::new(),
-            includes: Vec::new(),
-            system_includes: Vec::new(),
-            inputs: Vec::new(),
-            reads: Vec::new(),
-            weak_args: Vec::new(),
-            arguments: Arguments::default(),
-            position_independent: false,
-        }),
+        (None, Declared::Library(_)) => {
+            Kind::Headers(Headers { libraries: Vec::new(), inputs: Vec::new(), reads: Vec::new() })
+        }
+        (None, Declared::Config(index)) => Kind::Config(Box::new(Config {
+            declared: package.manifest.configs[index].clone(),
+            template: None,
+            checks: Objects::none(path(format!("checks/{name}"))),
+        })),
+        (_, declared) => Kind::Objects(Objects::none(path(match declared {
+            Declared::Library(_) => format!("obj/lib{name}"),
+            _ => format!("obj/{name}"),
+        }))),
+    }
+}
+
+/// The file name of a shared library. Its version comes where the system has it.
+fn shared_file(name: &str, version: Option<&str>) -> String {
+    let suffix = std::env::consts::DLL_SUFFIX;
+    match version {
+        None => format!("lib{name}{suffix}"),
+        Some(version) if suffix == ".so" => format!("lib{name}{suffix}.{version}"),
+        Some(version) => format!("lib{name}.{version}{suffix}"),
     }
 }
 
@@ -183,7 +194,8 @@ type Declaration<'p> = (&'static str, &'p Located<String>, Vec<Option<Facet>>, D
 fn declarations(package: &Package) -> Vec<Declaration<'_>> {
     let manifest = &package.manifest;
     let libraries = manifest.libraries.iter().enumerate().map(|(index, library)| {
-        let mut facets = vec![Some(Facet::O)];
+        let is_made = library.is_static || library.is_shared;
+        let mut facets = vec![is_made.then_some(Facet::O)];
         facets.extend(library.is_static.then_some(Some(Facet::Static)));
         facets.extend(library.is_shared.then_some(Some(Facet::Shared)));
         ("library", &library.compiled.name, facets, Declared::Library(index))
@@ -196,5 +208,13 @@ fn declarations(package: &Package) -> Vec<Declaration<'_>> {
         manifest.commands.iter().enumerate().map(|(index, command)| {
             ("command", &command.name, vec![None], Declared::Command(index))
         });
-    libraries.chain(executables).chain(commands).collect()
+    let configs = manifest.configs.iter().enumerate().map(|(index, config)| {
+        ("config", &config.compiled.name, vec![None], Declared::Config(index))
+    });
+    libraries.chain(executables).chain(commands).chain(configs).collect()
+}
+
+/// Whether targets of this kind share their name with none.
+fn alone(kind: &str) -> bool {
+    matches!(kind, "command" | "config")
 }

@@ -62,9 +62,15 @@ impl Plan {
             let message =
                 format!("the target `{target}` of `{package_name}` has no facet `{facet}`");
             return Diagnostic::new(message).help(match facets.is_empty() {
-                true => "it is a command, which has none".to_owned(),
+                true => "commands, configs and libraries of headers have none".to_owned(),
                 false => format!("it has {}", facets.join(", ")),
             });
+        }
+        if let Some(conditions) = self.package(package).manifest.absent.get(target) {
+            let message =
+                format!("`{target}` is only there where {}", conditions.join(", or where "));
+            let help = "name it only under the same condition, in a [[….case]] or with `when`";
+            return Diagnostic::new(message).help(help);
         }
         let names = self.by_name[package.index()].keys();
         let message = format!("there is no target `{target}` in the package `{package_name}`");

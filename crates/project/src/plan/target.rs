@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
-use super::{Archive, Argument, Command, Form, Linked, Objects, Source};
+use super::{Archive, Argument, Command, Config, Form, Headers, Linked, Objects, Source};
 use crate::{name::Facet, path::BuildPath};
 
 /// A package, as an index into the packages of the workspace.
@@ -42,6 +42,8 @@ pub enum Declared {
     Executable(usize),
     /// `[[command]]`, by index.
     Command(usize),
+    /// `[[config]]`, by index.
+    Config(usize),
 }
 
 /// Something that can be built.
@@ -64,12 +66,16 @@ pub struct Target {
 pub enum Kind {
     /// Sources are compiled, one object each.
     Objects(Objects),
+    /// Nothing is made: a library of headers.
+    Headers(Headers),
     /// Objects are put into a static library.
     Archive(Archive),
     /// Objects are linked to a shared library or an executable.
     Linked(Linked),
     /// A command of the manifest is run.
     Command(Command),
+    /// A file is made from what the compiler answers.
+    Config(Box<Config>),
 }
 
 /// One output of a target.
@@ -107,32 +113,34 @@ pub enum Files {
 }
 
 impl Target {
-    /// Which of the outputs of its name it is; commands have no facets.
+    /// Which of the outputs of its name it is; commands, configs and libraries of headers have no facets.
     pub fn facet(&self) -> Option<Facet> {
         match &self.kind {
             Kind::Objects(_) => Some(Facet::O),
             Kind::Archive(_) => Some(Facet::Static),
             Kind::Linked(Linked { form: Form::SharedLibrary, .. }) => Some(Facet::Shared),
             Kind::Linked(Linked { form: Form::Executable, .. }) => Some(Facet::Exe),
-            Kind::Command(_) => None,
+            Kind::Headers(_) | Kind::Command(_) | Kind::Config(_) => None,
         }
     }
 
-    /// The file that a library or an executable is.
+    /// The file that a library, an executable or a config is.
     pub fn file(&self) -> Option<&BuildPath> {
         match &self.kind {
             Kind::Archive(archive) => Some(&archive.file),
             Kind::Linked(linked) => Some(&linked.file),
-            Kind::Objects(_) | Kind::Command(_) => None,
+            Kind::Config(config) => Some(config.file()),
+            Kind::Objects(_) | Kind::Headers(_) | Kind::Command(_) => None,
         }
     }
 
     /// The libraries that something linked, or a static library, names itself.
     pub fn direct_libraries(&self) -> &[TargetId] {
         match &self.kind {
+            Kind::Headers(headers) => &headers.libraries,
             Kind::Archive(archive) => &archive.libraries,
             Kind::Linked(linked) => &linked.direct_libraries,
-            Kind::Objects(_) | Kind::Command(_) => &[],
+            Kind::Objects(_) | Kind::Command(_) | Kind::Config(_) => &[],
         }
     }
 
@@ -147,17 +155,27 @@ impl Target {
                 }));
                 found.extend(&objects.reads);
             }
+            Kind::Headers(headers) => {
+                found.extend(headers.inputs.iter().filter_map(Input::target));
+                found.extend(&headers.reads);
+            }
             Kind::Archive(archive) => found.push(archive.objects),
             Kind::Linked(linked) => {
                 found.push(linked.objects);
                 found.extend(&linked.libraries);
                 found.extend(linked.inputs.iter().filter_map(Input::target));
+                let arguments = linked.link_args.iter().chain(&linked.weak_link_args);
+                found.extend(arguments.flat_map(|said| said.argument.targets()));
             }
             Kind::Command(command) => {
                 found.extend(command.inputs.iter().filter_map(Input::target));
                 found.extend(command.program.targets());
                 found.extend(command.arguments.iter().flat_map(Argument::targets));
                 found.extend(&command.loads);
+            }
+            Kind::Config(config) => {
+                found.extend(config.template.iter().filter_map(Input::target));
+                found.extend(&config.checks.reads);
             }
         }
         each_once(found)
@@ -180,7 +198,7 @@ impl Target {
         match &self.kind {
             Kind::Linked(linked) => linked.test.is_some(),
             Kind::Command(command) => command.test,
-            Kind::Objects(_) | Kind::Archive(_) => false,
+            Kind::Objects(_) | Kind::Headers(_) | Kind::Archive(_) | Kind::Config(_) => false,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use insta::assert_snapshot;
 
 use super::*;
-use crate::dependencies::Resolution;
+use crate::{dependencies::Resolution, setting::Setting};
 
 fn plan_of(manifest: &str) -> Result<Plan, Diagnostics> {
     let directory = tempfile::tempdir().unwrap();
@@ -13,7 +13,7 @@ fn plan_of(manifest: &str) -> Result<Plan, Diagnostics> {
 fn plan_in(directory: &Path, manifest: &str) -> Result<Plan, Diagnostics> {
     let text = format!("[package]\nname = \"p\"\n{manifest}");
     fs::write(directory.join("larder.toml"), text).unwrap();
-    Plan::new(Workspace::load(directory, &Resolution::default())?)
+    Plan::new(Workspace::read(directory, &Resolution::default())?.settle(&Setting::default())?)
 }
 
 fn id(plan: &Plan, name: &str) -> TargetId {

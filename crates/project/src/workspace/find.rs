@@ -15,7 +15,7 @@ use super::{
 use crate::{
     dependencies::Dependencies,
     diagnostic::{Diagnostic, Diagnostics},
-    manifest::{self, Dependency, DependencySource, Document, Manifest},
+    manifest::{self, Dependency, DependencySource, Document},
     place::Place,
     version::Answer,
 };
@@ -25,7 +25,7 @@ use crate::{
 pub(super) fn find_packages(
     root: &Path,
     dependencies: Dependencies,
-) -> Result<Option<(Workspace, Dependencies)>, Diagnostics> {
+) -> Result<Option<(Workspace<Document>, Dependencies)>, Diagnostics> {
     let mut finder = Finder {
         workspace: Workspace {
             root: root.to_owned(),
@@ -82,7 +82,7 @@ struct Known {
 }
 
 struct Finder {
-    workspace: Workspace,
+    workspace: Workspace<Document>,
     /// As many as there are packages.
     origins: Vec<Origin>,
     by_name: HashMap<String, Known>,
@@ -213,7 +213,7 @@ impl Finder {
         }
     }
 
-    fn finish(mut self) -> Result<(Workspace, Dependencies), Diagnostics> {
+    fn finish(mut self) -> Result<(Workspace<Document>, Dependencies), Diagnostics> {
         self.errors.extend(wrong_versions(&self.workspace));
         if !self.errors.is_empty() {
             return Err(Diagnostics(self.errors));
@@ -224,7 +224,7 @@ impl Finder {
 }
 
 /// The versions that do not satisfy what is required of them.
-fn wrong_versions(workspace: &Workspace) -> Vec<Diagnostic> {
+fn wrong_versions(workspace: &Workspace<Document>) -> Vec<Diagnostic> {
     let mut wrong = Vec::new();
     for user in &workspace.packages {
         for (name, declared) in &user.manifest.dependencies {
@@ -289,7 +289,10 @@ impl Known {
     }
 }
 
-fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagnostics> {
+fn read_package(
+    workspace: &Workspace<Document>,
+    needed: &Needed,
+) -> Result<Package<Document>, Diagnostics> {
     if needed.directory.to_str().is_none() {
         let message = format!("the path {} is not UTF-8", needed.directory.display());
         return Err(Diagnostic::new(message)
@@ -315,8 +318,8 @@ fn read_package(workspace: &Workspace, needed: &Needed) -> Result<Package, Diagn
         return Err(at_user(Diagnostic::new(message).help(help)).into());
     }
     let manifest = match &needed.overlay {
-        Some(overlay) => Document::parse(overlay.source.clone())?.settle(),
-        None => Manifest::read(&needed.directory)?,
+        Some(overlay) => Document::parse(overlay.source.clone())?,
+        None => Document::read(&needed.directory)?,
     };
     let name = &manifest.package.name.value;
     if let Some((_, expected)) = &needed.by

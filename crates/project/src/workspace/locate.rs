@@ -7,7 +7,7 @@ use larder_trace::describe_io;
 use crate::{
     dependencies::{ArchivePlace, Origin, Requirement},
     diagnostic::Diagnostic,
-    manifest::{ArchiveSource, Dependency, DependencySource},
+    manifest::{ArchiveSource, Dependency, DependencySource, Document},
     packages::Packages,
     repository::Repository,
     version,
@@ -19,7 +19,7 @@ pub(super) struct Asks<'a> {
     /// The root package's directory.
     pub root: &'a Path,
     /// The package.
-    pub package: &'a Package,
+    pub package: &'a Package<Document>,
     /// Where the things are that its manifest names beside itself.
     pub shelf: &'a Shelf,
     /// Where it came from elsewhere: the directory that it must stay in.

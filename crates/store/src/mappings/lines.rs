@@ -193,5 +193,6 @@ fn without_room(outputs: Outputs) -> Outputs {
         discovered: exact(outputs.discovered),
         log: exact(outputs.log),
         searched: outputs.searched,
+        milliseconds: outputs.milliseconds,
     }
 }

@@ -15,6 +15,7 @@ use super::{
     report::{Reporter, count},
 };
 use crate::{
+    choices::ChoiceArgs,
     commands::App,
     exit::{Exit, Failure},
 };
@@ -22,6 +23,8 @@ use crate::{
 /// Build some targets again elsewhere, and compare.
 #[derive(Args)]
 pub struct Audit {
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// How many of the package's targets to build again, such as 5%
     #[arg(long, value_name = "N%", default_value = "10%", value_parser = percent)]
     rebuild: f64,
@@ -44,7 +47,7 @@ fn percent(text: &str) -> Result<f64, String> {
 /// `cache audit`.
 pub fn audit(app: &App, reporter: &Reporter<'_>, args: Audit) -> Result<Exit, Failure> {
     app.ends_commands()?;
-    let options = BuildOptions::with_jobs(args.jobs);
+    let options = BuildOptions::with_jobs(args.jobs).choosing(&args.choices);
     let request = AuditRequest {
         build: build::request(app, &[], &options, Mode::Build),
         percent: args.rebuild,

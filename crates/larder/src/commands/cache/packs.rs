@@ -33,12 +33,17 @@ use super::{
     report::{Bar, Reporter, bytes, count},
     scopes,
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    choices::ChoiceArgs,
+    exit::{Exit, Failure},
+};
 
 /// Put mappings and their artifacts into one file.
 #[derive(Args)]
 #[command(override_usage = "larder cache pack [OPTIONS] [--rev REV | MAPPINGS | TARGET...] FILE")]
 pub struct Pack {
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// A mappings file that `larder build -o` wrote, or targets, which are built first [default: the
     /// package's default targets]; last, the file to write
     #[arg(required = true, value_name = "MAPPINGS|TARGET... FILE")]
@@ -71,6 +76,8 @@ pub struct Unpack {
 /// Fill an offline store with all that a build of the package touches.
 #[derive(Args)]
 pub struct Bake {
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// The offline store, for LARDER_OFFLINE_STORE
     #[arg(value_name = "DIR")]
     pub store: PathBuf,
@@ -161,7 +168,7 @@ fn mappings(app: &App, args: &Pack) -> Result<Mappings, Failure> {
             let targets: Result<Vec<TargetName>, _> =
                 targets.iter().map(|target| target.parse()).collect();
             let targets = targets.map_err(Failure::wrong)?;
-            let options = BuildOptions::with_jobs(args.jobs);
+            let options = BuildOptions::with_jobs(args.jobs).choosing(&args.choices);
             let mut request = build::request(app, &targets, &options, Mode::Build);
             request.cache.collect = true;
             match build::run(app, &options, &request)? {
@@ -246,7 +253,7 @@ impl PackBar {
 /// `cache bake`.
 pub fn bake(app: &App, reporter: &Reporter<'_>, args: Bake) -> Result<Exit, Failure> {
     let source = source(app, &args)?;
-    let options = BuildOptions::default();
+    let options = BuildOptions::default().choosing(&args.choices);
     app.ends_commands()?;
     let session = app.session(args.jobs);
     let (fetching, packing) = (reporter.bar(), PackBar::new(reporter));

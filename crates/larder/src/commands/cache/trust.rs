@@ -28,11 +28,16 @@ use super::{
     report::{Reporter, count},
     scopes,
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    choices::ChoiceArgs,
+    exit::{Exit, Failure},
+};
 
 /// Say who built targets, and from which revision.
 #[derive(Args)]
 pub struct Blame {
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
     #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
@@ -143,7 +148,7 @@ pub fn revoke(app: &App, reporter: &Reporter<'_>, args: &Revoke) -> Result<Exit,
 
 /// `cache blame`.
 pub fn blame(app: &App, reporter: &Reporter<'_>, args: &Blame) -> Result<Exit, Failure> {
-    let options = BuildOptions::with_jobs(None);
+    let options = BuildOptions::with_jobs(None).choosing(&args.choices);
     let mut request = super::super::build::request(app, &args.targets, &options, Mode::DryRun);
     request.cache = CacheOptions { collect: true, ..request.cache };
     let session = app.session(None);

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use clap::Args;
-use larder_project::{ci::workflow::Forge, manifest::Manifest, workspace::Workspace};
+use larder_project::{ci::workflow::Forge, manifest::Document, workspace::Workspace};
 use larder_trace::{atomic, describe_io};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub struct Init {
 pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
     let root = Workspace::find_root(here())?;
     let forge = arguments.forge;
-    let workflow = forge.workflow(&Manifest::read(&root)?)?;
+    let workflow = forge.workflow(&Document::read(&root)?)?;
     if arguments.print {
         app.ui.result(workflow.trim_end());
         app.ui.event_json(&json!({ "event": "workflow", "workflow": workflow }));

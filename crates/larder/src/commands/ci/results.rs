@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use larder_project::{age::Age, ci::plan::Probe, manifest::Manifest, workspace::Workspace};
+use larder_project::{age::Age, ci::plan::Probe, manifest::Document, workspace::Workspace};
 use larder_remote::{
     Access, ConfigError, Recorded, Ref, RemoteError, ResultKey, ResultState, Service, TakenBack,
     look_up_result, record_result, take_back_result,
@@ -185,7 +185,7 @@ fn expiry(key: &ResultKey, given: Option<&Age>) -> Result<Option<Duration>, Fail
     let Some((job, root)) = key.job().zip(Workspace::find_root(here()).ok()) else {
         return Ok(None);
     };
-    let jobs = Manifest::read(&root)?.ci.jobs.into_iter();
+    let jobs = Document::read(&root)?.ci.jobs.into_iter();
     let expires = jobs.filter(|known| *known.name == job).find_map(|job| job.expires);
     Ok(expires.map(|age| age.duration()))
 }

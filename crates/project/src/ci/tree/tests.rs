@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::{
     ci::key::{Ingredients, Keys, key},
     diagnostic::Located,
+    setting::Choices,
 };
 
 const MANIFEST: &str = "[package]\nname = \"app\"\n";
@@ -36,7 +37,7 @@ fn try_key(app: &Path, inputs: &[&str], exclude: &[&str]) -> Result<String, Stri
     };
     let (inputs, exclude) = (located(inputs), located(exclude));
     let ingredients = Ingredients { inputs, exclude, ..Ingredients::default() };
-    let keys = Keys::read(app).map_err(|error| error.to_string())?;
+    let keys = Keys::read(app, &Choices::default()).map_err(|error| error.to_string())?;
     key(&keys, &ingredients).map(|keyed| keyed.key).map_err(|error| error.to_string())
 }
 

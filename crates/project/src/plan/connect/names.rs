@@ -3,11 +3,12 @@
 use super::{Facet, Own};
 use crate::{
     diagnostic::{Diagnostic, Located},
-    manifest::{self, Compiled, Piece, Template},
+    manifest::{self, Compiled, Module, Piece, Template},
     name::TargetName,
     plan::{
         Argument, BuiltIn, Command, Declared, Directory, DirectoryAt, Files, Form, Input, Kind,
-        Language, Made, PackageId, Part, Plan, Program, Source, TargetId,
+        Language, Made, PackageId, Part, Plan, Program, Source, SystemLibrary, TargetId,
+        ToolArgument,
     },
 };
 
@@ -48,6 +49,10 @@ impl Names<'_> {
             private_includes: self.directories(&lists.private_includes),
             system_includes: self.directories(&lists.system_includes),
             inputs: lists.inputs.iter().flat_map(|input| self.input(input, false)).collect(),
+            link_args: self.tool_arguments(&lists.linking.link_args),
+            private_link_args: self.tool_arguments(&lists.linking.private_link_args),
+            weak_link_args: self.tool_arguments(&lists.linking.weak_link_args),
+            system: self.system(&lists.linking.system),
             test: None,
         }
     }
@@ -59,6 +64,46 @@ impl Names<'_> {
             self.keep(found, template)
         });
         found.collect()
+    }
+
+    /// Arguments for a compiler or a linker.
+    fn tool_arguments(&mut self, templates: &[Located<Template>]) -> Vec<ToolArgument> {
+        let mut arguments = Vec::with_capacity(templates.len());
+        for template in templates {
+            let of_commands = |part: &Part| match part {
+                Part::BuiltIn(built_in) => !matches!(built_in, BuiltIn::Build | BuiltIn::Package),
+                _ => false,
+            };
+            let argument = self.argument(template);
+            if argument.parts.iter().any(of_commands) {
+                let help = "an argument may have {build}, {package} and {TARGET} in it";
+                let refused: Checked<()> =
+                    wrong(format!("`{}` has a placeholder of commands", template.text), help);
+                self.keep(refused, template);
+            }
+            let text = template.text.clone();
+            arguments.push(ToolArgument { package: self.package, argument, text });
+        }
+        arguments
+    }
+
+    /// The linker's arguments for a version script.
+    pub fn version_script(&mut self, script: &Located<Template>) -> Vec<ToolArgument> {
+        // Not `-Wl,…`, where a comma in the path would end it.
+        let option = "--version-script=";
+        let mut named = script.value.clone();
+        named.text.insert_str(0, option);
+        named.pieces.insert(0, Piece::Literal(option.to_owned()));
+        let through = Template::parse("-Xlinker");
+        let located = |value| Located { value, span: script.span.clone() };
+        self.tool_arguments(&[located(through), located(named)])
+    }
+
+    fn system(&self, modules: &[Located<Module>]) -> Vec<SystemLibrary> {
+        let modules = modules.iter();
+        modules
+            .map(|module| SystemLibrary { package: self.package, module: module.clone() })
+            .collect()
     }
 
     /// Everything that a command names.
@@ -117,7 +162,7 @@ impl Names<'_> {
     }
 
     /// An entry of `inputs`.
-    fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
+    pub fn input(&mut self, input: &manifest::Input, all_text: bool) -> Vec<Input> {
         let found = self.files(&input.path);
         let files = self.keep(found, &input.path).unwrap_or_default();
         let (package, text) = (self.package, input.text || all_text);
@@ -287,7 +332,12 @@ impl Names<'_> {
             None => text.to_owned(),
         };
         let name: TargetName = name.parse().map_err(|error: String| Diagnostic::new(error))?;
-        let ids = self.plan.resolve(self.package, &name)?;
+        let ids = self.plan.resolve(self.package, &name).map_err(|diagnostic| {
+            match text.contains('/') {
+                true => diagnostic,
+                false => of_system(diagnostic, text),
+            }
+        })?;
         let is_library = |id: &&TargetId| {
             let target = self.plan.target(**id);
             matches!(target.declared, Declared::Library(_)) && target.facet() != Some(Facet::O)
@@ -300,6 +350,18 @@ impl Names<'_> {
             ),
         }
     }
+}
+
+/// What is wrong with the name of a library that this package does not have.
+fn of_system(mut diagnostic: Diagnostic, name: &str) -> Diagnostic {
+    let system = format!(
+        "for one of the system, write link-args = [\"-l{name}\"], or system = [\"…\"] with its name for pkg-config"
+    );
+    diagnostic.help = Some(match diagnostic.help {
+        Some(help) if help.starts_with("did you mean") => format!("{help} {system}"),
+        _ => format!("libraries of dependencies are PACKAGE/LIBRARY; {system}"),
+    });
+    diagnostic
 }
 
 /// The path of a directory without `.` parts, doubled and final slashes; empty for where it starts.

@@ -1,0 +1,19 @@
+//! Options that decide what of the manifests holds, for every command that reads them to build.
+
+use clap::Args;
+use larder_project::setting::{Choice, Choices};
+
+/// What whoever builds chooses.
+#[derive(Args, Clone, Default)]
+pub struct ChoiceArgs {
+    /// Give an option of the manifest a value: [PACKAGE/]NAME=VALUE; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<Choice>,
+}
+
+impl ChoiceArgs {
+    /// Returns the choices as values.
+    pub fn choices(&self) -> Choices {
+        Choices { options: self.options.clone() }
+    }
+}

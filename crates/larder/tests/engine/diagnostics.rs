@@ -1,0 +1,211 @@
+//! Warnings as data: once a build, the same cold, replayed and restored, and in the forms of other programs.
+
+use std::fs;
+
+use larder_testkit::{events::Built, project::Project, run::Run};
+use serde_json::Value;
+
+const TARGET: &str = "[[library]]\nname = \"a\"\nsources = [\"src/*.c\"]\nincludes = [\"inc\"]\ntrace-args = [\"-Wall\"]\n";
+const UNITS: usize = 4;
+
+/// A library of units that include a header with a warning, and one unit with its own.
+fn units() -> Project {
+    let project = Project::cached(TARGET);
+    project.file("inc/h.h", "static int in_header(void) { int q; return 1; }\nstatic inline int used(void) { return in_header(); }\n");
+    for number in 0..UNITS {
+        let text = format!("#include \"h.h\"\nint f{number}(void) {{ return used(); }}\n");
+        project.file(&format!("src/u{number}.c"), text);
+    }
+    project.file("src/own.c", "int own(void) { int mine; return 0; }\n");
+    project
+}
+
+fn sarif(project: &Project, arguments: &[&str]) -> (Run, Value) {
+    let file = project.path("found.sarif");
+    let run = project.larder(&[&["build", "--sarif", file.to_str().unwrap()], arguments].concat());
+    let log = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    fs::remove_file(file).unwrap();
+    (run, log)
+}
+
+/// The lines that compilers printed, sorted: which unit is the first to say what all say is not known.
+fn compilers_lines(run: &Run) -> Vec<String> {
+    let lines = run.stderr.lines().filter(|line| line.contains("warning: "));
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_warning_is_said_once_and_counted_once_everywhere() {
+    let project = units();
+    let cold = project.larder(&["build", "--color", "always"]).ok();
+    let own = "\x1b[01msrc/own.c:1:21:\x1b[0m \x1b[01;35mwarning: \x1b[0m";
+    assert!(compilers_lines(&cold).iter().any(|line| line.starts_with(own)), "{}", cold.stderr);
+    assert_eq!(compilers_lines(&cold).len(), 2, "{}", cold.stderr);
+    for text in [
+        "inc/h.h:1:34: unused variable ‘q’ [-Wunused-variable]: and in 3 more".to_owned(),
+        ", 2 warnings\n".to_owned(),
+    ] {
+        assert!(cold.stderr.contains(&text), "no {text:?} in {}", cold.stderr);
+    }
+    // The same again, and from the store, whoever built it.
+    let replayed = project.larder(&["build", "--color", "always"]).ok();
+    assert_eq!(compilers_lines(&replayed), compilers_lines(&cold));
+    let restored = project.checkout();
+    let run = restored.larder(&["build", "--color", "always"]).ok().says("6 restored");
+    assert_eq!(compilers_lines(&run), compilers_lines(&cold));
+    let plain = restored.larder(&["build"]).ok().says("6 up to date").says(", 2 warnings\n");
+    assert!(!plain.stderr.contains('\x1b'));
+    assert_eq!(compilers_lines(&plain).len(), 2, "{}", plain.stderr);
+    // Seen from where the user is.
+    let below = restored.larder(&["-C", "src", "build"]).ok();
+    assert!(below.stderr.contains("\nown.c:1:21: warning: "), "{}", below.stderr);
+    assert!(below.stderr.contains("\n../inc/h.h:1:34: warning: "), "{}", below.stderr);
+    // As data.
+    let json = restored.larder(&["build", "--json"]).ok();
+    let events = json.events();
+    let finished = events.iter().find(|event| event["event"] == "finished").unwrap();
+    assert_eq!(finished["diagnostics"], serde_json::json!({ "errors": 0, "warnings": 2 }));
+    let logs = events.iter().filter_map(|event| event["log"].as_array()).flatten();
+    let entries: Vec<&Value> = logs.collect();
+    assert_eq!(entries.len(), UNITS + 1);
+    let new: Vec<_> = entries.iter().filter(|entry| entry["repeated"] == false).collect();
+    assert_eq!(new.len(), 2);
+    let own = new.iter().find(|entry| entry["diagnostic"]["file"] == "src/own.c").unwrap();
+    assert_eq!(own["diagnostic"]["line"], 1);
+    assert_eq!(own["diagnostic"]["column"], 21);
+    assert_eq!(own["diagnostic"]["option"], "-Wunused-variable");
+    assert!(own["message"].as_str().unwrap().starts_with("src/own.c: In function ‘own’:\n"));
+}
+
+#[test]
+fn sarif_and_annotations_are_the_same_cold_replayed_and_restored() {
+    let project = units();
+    let (cold, log) = sarif(&project, &[]);
+    cold.ok();
+    let checkout = project.checkout();
+    for (project, status) in [(&project, "replayed"), (&checkout, "restored")] {
+        let (run, again) = sarif(project, &["--json"]);
+        Built::of(&run.ok()).with(status);
+        assert_eq!(again, log, "{status}");
+    }
+    // From another directory, too.
+    assert_eq!(sarif(&project, &["-C", "src"]).1, log);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    let place = &results[1]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "src/own.c");
+    assert_eq!(place["region"], serde_json::json!({ "startLine": 1, "startColumn": 21 }));
+    assert_eq!(results[1]["level"], "warning");
+    assert_eq!(results[1]["ruleId"], "-Wunused-variable");
+    let rules = &log["runs"][0]["tool"]["driver"]["rules"];
+    assert_eq!(
+        rules[results[1]["ruleIndex"].as_u64().unwrap() as usize]["id"],
+        "-Wunused-variable"
+    );
+
+    let annotations = |project: &Project, arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = project.command(&[&["build"], arguments].concat());
+        command.envs(environment.iter().copied());
+        let run = larder_testkit::run::run(command).ok();
+        run.stderr
+            .lines()
+            .filter(|line| line.starts_with("::"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        "::warning file=inc/h.h,line=1,col=34,title=-Wunused-variable::unused variable ‘q’",
+        "::warning file=src/own.c,line=1,col=21,title=-Wunused-variable::unused variable ‘mine’",
+    ];
+    let actions = &[("GITHUB_ACTIONS", "true")][..];
+    assert_eq!(annotations(&project, &["--annotations", "github"], &[]), expected);
+    assert_eq!(annotations(&project, &["-C", "src", "-q"], actions), expected);
+    assert_eq!(annotations(&project, &["--annotations=none"], actions), [""; 0]);
+    assert_eq!(annotations(&project, &[], &[]), [""; 0]);
+    let above = project.root.parent().unwrap().to_str().unwrap();
+    let inside = annotations(&project, &[], &[actions[0], ("GITHUB_WORKSPACE", above)]);
+    assert!(inside[0].starts_with("::warning file=p/inc/h.h,"), "{inside:?}");
+}
+
+#[test]
+fn errors_are_diagnostics_of_the_build_that_failed() {
+    let project = units();
+    project.file("src/own.c", "int own(void) { return nothing; }\n");
+    let (run, log) = sarif(&project, &["-k"]);
+    let run = run.ends_with(1).says(", 1 error, 2 warnings\n");
+    assert!(run.stderr.contains("src/own.c:1:24: error: "), "{}", run.stderr);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let errors = results.iter().filter(|result| result["level"] == "error").count();
+    assert_eq!((errors, results.len()), (1, 3));
+    assert_eq!(log["runs"][0]["invocations"][0]["executionSuccessful"], false);
+    // A link knows the object and the function.
+    let linked = Project::new("[[executable]]\nname = \"x\"\nsources = [\"*.c\"]\n");
+    linked.file("x.c", "int gone(void);\nint main(void) { return gone(); }\n");
+    let json = linked.larder(&["build", "--json"]).ends_with(1);
+    let events = json.events();
+    let link = events.iter().find(|event| event["status"] == "failed").unwrap();
+    let found = &link["log"][0]["diagnostic"];
+    assert_eq!(found["object"], ".larder/build/obj/x/x.c.o", "{link}");
+    assert_eq!(found["function"], "main");
+    assert_eq!(found["message"], "undefined reference to `gone'");
+}
+
+#[test]
+fn what_fails_a_build_by_its_level_is_named() {
+    let project = units();
+    project.file(
+        "larder.toml",
+        format!("{}\n[[command]]\nname = \"talk\"\noutputs = [\"t\"]\nrun = [\"sh\", \"-c\", \"echo hello; touch $0\", \"{{out}}\"]\n", project.read("larder.toml")),
+    );
+    for _ in ["built", "replayed"] {
+        let run = project.larder(&["build", "-q", "--wfail"]).ends_with(1);
+        for text in [
+            "of level warning or above, so it counts as failed:\n",
+            "  a:o obj/liba/src/own.c.o: src/own.c:1:21: unused variable ‘mine’ [-Wunused-variable]",
+            ": inc/h.h:1:34: unused variable ‘q’ [-Wunused-variable]",
+        ] {
+            assert!(run.stderr.contains(text), "no {text:?} in {}", run.stderr);
+        }
+    }
+    project.larder(&["build", "talk", "-q", "--iofail"]).ends_with(1).says("  talk t: hello");
+}
+
+#[test]
+fn a_chatty_command_is_replayed_when_asked_for() {
+    let project = Project::new(
+        "[[command]]\nname = \"talk\"\noutputs = [\"t\"]\nrun = [\"sh\", \"-c\", \"echo hello; echo 'tool: warning: careful'; touch $0\", \"{out}\"]\n",
+    );
+    project.larder(&["build", "talk"]).ok().says("hello").says("careful");
+    let again = project.larder(&["build", "talk"]).ok().says("careful").says(", 1 warning\n");
+    assert!(!again.stderr.contains("hello"), "{}", again.stderr);
+    for arguments in [&["build", "talk", "-v"][..], &["build", "talk", "--log-level", "info"]] {
+        project.larder(arguments).ok().says("hello").says("careful");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_an_error() {
+    let project = units();
+    project.file("file", "");
+    for bad in ["file/x.sarif", ".", "/dev/full"] {
+        let run = project.larder(&["build", "--sarif", bad]).ends_with(1);
+        assert!(run.stderr.contains(&format!("cannot write {bad}: ")), "{}", run.stderr);
+    }
+    project.larder(&["build", "--annotations", "gitlub"]).ends_with(2);
+}
+
+#[test]
+fn records_from_before_are_shown_as_ever() {
+    let project = units();
+    project.build();
+    // As larder wrote them when it took nothing apart.
+    let trace = project.output("obj/liba/src/own.c.o.trace");
+    let mut record: Value = serde_json::from_slice(&fs::read(&trace).unwrap()).unwrap();
+    record["log"] =
+        serde_json::json!([{ "level": "warning", "message": "src/own.c:1: warning: as ever" }]);
+    fs::write(&trace, record.to_string()).unwrap();
+    project.remove(".larder/index");
+    project.larder(&["build", "a:o"]).ok().says("src/own.c:1: warning: as ever");
+}
