@@ -10,6 +10,7 @@ mod known;
 mod regenerate;
 mod roots;
 mod run;
+mod scan;
 mod shell;
 mod tools;
 mod words;
