@@ -29,6 +29,9 @@ pub const TESTS: &[Need] = &[
     need("clang", "clang"),
     // It reads compile_commands.json.
     need("clangd", "clangd"),
+    // It finds what is installed.
+    need("cmake", "cmake"),
+    need("make", "make"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),

@@ -157,6 +157,8 @@ pub enum Piece {
 pub enum Variable {
     /// This text.
     Text(String),
+    /// A text with paths in it.
+    Pieces(Argument),
     /// The value that larder's own environment has, known by its hash: it may be a secret.
     Passed(ContentHash),
 }

@@ -15,6 +15,7 @@ use larder_project::{
     diagnostic::Diagnostics,
     name::TargetName,
     plan::{PackageId, Plan},
+    setting::is_build_directory,
     workspace::LARDER_DIR,
 };
 use larder_trace::{ContentHash, describe_io};
@@ -189,7 +190,7 @@ fn quiet(reporter: &Arc<dyn Reporter>) -> Arc<dyn Reporter> {
             let wanted = match event {
                 Event::Ended { ended, .. } => ended.status == Status::Failed,
                 Event::Waiting { .. } | Event::Note { .. } => true,
-                Event::Started { .. } | Event::Tested { .. } => false,
+                Event::Planning { .. } | Event::Started { .. } | Event::Tested { .. } => false,
             };
             if wanted {
                 self.0.event(event);
@@ -303,7 +304,7 @@ fn other_user(environment: &Environment, base: &Path) -> Environment {
 }
 
 /// Files in [`LARDER_DIR`] that belong to what was built.
-const BUILT: &[&str] = &["build", "index", "tmp", "lock"];
+const BUILT: &[&str] = &["index", "tmp", "lock"];
 
 /// Copies a directory without what larder has built in it. Links stay links. Returns false when it was
 /// interrupted.
@@ -320,7 +321,9 @@ fn copy(from: &Path, to: &Path, processes: &Processes) -> Result<bool, AuditErro
         let entry = entry.map_err(failed(from))?;
         let (path, name) = (entry.path(), entry.file_name());
         let target = to.join(&name);
-        let built = from.ends_with(LARDER_DIR) && BUILT.iter().any(|it| name == *it);
+        let built = from.ends_with(LARDER_DIR)
+            && (BUILT.iter().any(|it| name == *it)
+                || name.to_str().is_some_and(is_build_directory));
         let kind = entry.file_type().map_err(failed(&path))?;
         if built {
             continue;

@@ -57,6 +57,8 @@ pub struct BuildRequest {
     pub resolution: Resolution,
     /// The choices that decide what of the manifests holds.
     pub choices: Choices,
+    /// Where shared libraries will be found, seen from programs, if these are linked to be installed.
+    pub run_path: Option<String>,
     /// The tests to run, in the place of targets to build.
     pub tests: Option<TestRequest>,
 }
@@ -83,6 +85,8 @@ pub struct BuildReport {
     pub lookups: Option<Arc<Lookups>>,
     /// How long it took.
     pub took: Duration,
+    /// How many targets were left alone because others had failed, though they need none of them.
+    pub untried: usize,
     /// Whether it was ended by a signal.
     pub interrupted: bool,
 }
@@ -251,6 +255,10 @@ pub fn build(
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(unusable)?;
+    if let Some(run_path) = &request.run_path {
+        // Nobody else has set it.
+        _ = cx.run_path.set(run_path.clone());
+    }
     let wanted = Asked { targets: &asked, tests: &tests, testing: request.tests.as_ref() };
     drop(opening);
     let result = run(&plan, &wanted, &cx);
@@ -267,7 +275,7 @@ pub fn build(
     }
     cx.clean_up();
     drop(saving);
-    let (built, results) = result?;
+    let (built, results, untried) = result?;
     Ok(BuildReport {
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(results).collect(),
@@ -282,6 +290,7 @@ pub fn build(
         counts: cx.counts(),
         lookups: cx.cache.lookups(),
         took: started.elapsed(),
+        untried,
         interrupted: session.processes.interrupted(),
     })
 }
@@ -297,8 +306,9 @@ fn confined_packages(plan: &Plan) -> sandbox::Packages {
     }
 }
 
-/// The outputs of each target that is up to date, and the result of each test that was run.
-type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<Option<Tested>>);
+/// The outputs of each target that is up to date, the result of each test that was run, and how many targets
+/// were not tried.
+type Outcome = (Vec<Option<Vec<Artifact>>>, Vec<Option<Tested>>, usize);
 
 /// Everything that a build is about.
 struct Asked<'a> {
@@ -353,7 +363,8 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
     let built = |job: Option<Job<Vec<Artifact>>>| Some(job?.finished()?.ok()?.value.clone());
     let result = |job: Job<Tested>| Some(job.finished()?.ok()?.value.clone());
     let results = tests.into_iter().map(result).collect();
-    Ok((outputs.into_iter().map(built).collect(), results))
+    let untried = skipped::count_untried(plan, &order, &failed, cx);
+    Ok((outputs.into_iter().map(built).collect(), results, untried))
 }
 
 /// The jobs of a build.
@@ -374,8 +385,11 @@ fn make(
 ) -> Result<Jobs, Diagnostics> {
     const ENOUGH_ERRORS: usize = 20;
     let mut maker = Maker::new(plan, cx, asked.targets);
-    for &id in order {
+    for (made, &id) in order.iter().enumerate() {
         maker.make(id);
+        if made % 64 == 63 {
+            cx.report(&Event::Planning { made: made + 1, of: order.len() });
+        }
         if maker.errors.len() > ENOUGH_ERRORS {
             break;
         }
@@ -387,6 +401,7 @@ fn make(
         let testing = Testing::new(&cx.scheduler, options.clone());
         tests.extend(asked.tests.iter().filter_map(|&id| maker.test(id, &testing)));
     }
+    cx.report(&Event::Planning { made: order.len(), of: order.len() });
     if !maker.errors.is_empty() {
         return Err(Diagnostics(maker.errors));
     }

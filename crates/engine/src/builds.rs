@@ -22,7 +22,7 @@ pub(crate) use check::{declares, function, header, size, size_in, type_of};
 pub use command::{CommandBuild, CommandProgram, Word, build_command};
 pub use compile::{Compile, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
 pub use config::{Answered, Config, Notation, build_config};
-pub(crate) use inputs::{as_text, directory_trace, program_file, system_file};
+pub(crate) use inputs::{as_text, directory_trace, program_file, system_file, unreadable};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
 pub(crate) use link::single;
 pub use link::{

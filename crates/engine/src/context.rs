@@ -1,11 +1,13 @@
 //! The state that every step of one build shares.
 
+mod staging;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -33,6 +35,8 @@ use crate::{
     step::Elided,
     timeline::{Kind, Running, Timeline},
 };
+
+pub(crate) use self::staging::Staging;
 
 /// The treatment of whatever is out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -107,9 +111,13 @@ pub struct Context {
     links: Mutex<HashMap<RootPath, bool>>,
     /// Steps whose outputs were left in the store: they may be made after all.
     left: Mutex<Vec<Arc<Elided>>>,
+    /// Where shared libraries will be found, seen from programs that are linked to be installed.
+    pub(crate) run_path: OnceLock<String>,
     /// How sources are compiled, where that is noted.
     pub(crate) units: Mutex<Vec<Unit>>,
     stopped: AtomicBool,
+    /// The targets of which a step failed.
+    failed: Mutex<HashSet<Box<str>>>,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
 }
@@ -156,8 +164,10 @@ impl Context {
             idle: Mutex::default(),
             links: Mutex::default(),
             left: Mutex::default(),
+            run_path: OnceLock::new(),
             units: Mutex::default(),
             stopped: AtomicBool::new(false),
+            failed: Mutex::default(),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
         }))
@@ -285,15 +295,21 @@ impl Context {
 
     /// Tells how a step ended that is counted already.
     pub(crate) fn tell(&self, step: StepName<'_>, ended: &Ended<'_>) {
-        let failures = || self.counts().failed;
-        let enough = || self.options.failures.is_some_and(|most| failures() >= most);
-        if ended.status == Status::Failed && (!self.options.keep_going || enough()) {
-            self.stopped.store(true, Ordering::Relaxed);
+        if ended.status == Status::Failed {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.insert(step.target.into());
+            let enough = self.options.failures.is_some_and(|most| self.counts().failed >= most);
+            self.stopped.fetch_or(!self.options.keep_going || enough, Ordering::Relaxed);
         }
         let silent = ended.status == Status::Replayed && ended.log.is_empty();
         if !silent || self.reporter.wants_everything() {
             self.reporter.event(&Event::Ended { step, ended, counts: self.counts() });
         }
+    }
+
+    /// Whether a step of this target failed.
+    pub(crate) fn has_failed(&self, target: &str) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(target)
     }
 
     /// Takes note of a step that is counted and whose end is told when the build ends.
@@ -392,29 +408,6 @@ impl Context {
             }
             // The outputs of a step are sealed; nothing but a step writes there.
             Form::OutputDirectory => true,
-        }
-    }
-}
-
-/// A directory that is removed with all it holds when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Staging {
-    path: PathBuf,
-    tidy: bool,
-}
-
-impl Staging {
-    /// Where it is, absolute.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // Mostly empty by now; a command may have left files of its own.
-        if fs::remove_dir(&self.path).is_err() {
-            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }

@@ -27,6 +27,13 @@ pub enum Event<'a> {
         /// The process it waits for, when that has said who it is.
         holder: Option<u32>,
     },
+    /// Some targets have become jobs, or all have.
+    Planning {
+        /// How many.
+        made: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// A command starts.
     Started {
         /// The step.

@@ -71,7 +71,8 @@ impl Grounds {
     /// The grounds of a build of the packages at `places`, the first of them at `root`.
     pub fn new(root: &Path, places: &[Place]) -> Self {
         let own = places.iter().map(|place| place.directory.clone());
-        let built = [root.join(LARDER_DIR), root.join(LARDER_DIR).join("build")];
+        let built = places.iter().map(|place| root.join(place.build_directory().as_str()));
+        let built = built.chain([root.join(LARDER_DIR)]);
         let system = SYSTEM.iter().chain(MACOS).map(PathBuf::from);
         let all = own.chain(built).chain(system);
         let directories = all.filter_map(|directory| directory.canonicalize().ok()).collect();

@@ -49,6 +49,7 @@ use crate::{
 
 pub use self::elided::Elided;
 pub(crate) use self::in_place::unique;
+pub(crate) use self::record::files_below;
 use self::{elided::Ending, examine::Fresh, restore::Restored};
 
 /// How some outputs are made from some inputs.

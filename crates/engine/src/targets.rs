@@ -8,6 +8,7 @@ mod compile;
 mod config;
 mod exports;
 mod files;
+mod generated;
 mod link;
 mod said;
 mod system;

@@ -9,11 +9,15 @@ pub struct ChoiceArgs {
     /// Give an option of the manifest a value: [PACKAGE/]NAME=VALUE; may be repeated
     #[arg(long = "option", value_name = "NAME=VALUE")]
     options: Vec<Choice>,
+    /// Build with the arguments of this profile, in a directory of its own: debug, release, asan, ubsan,
+    /// tsan, or one of the manifest
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
 }
 
 impl ChoiceArgs {
     /// Returns the choices as values.
     pub fn choices(&self) -> Choices {
-        Choices { options: self.options.clone() }
+        Choices { options: self.options.clone(), profile: self.profile.clone() }
     }
 }

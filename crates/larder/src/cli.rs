@@ -63,6 +63,7 @@ pub enum Command {
     Why(commands::why::Why),
     Graph(commands::graph::Graph),
     Ninja(commands::ninja::Ninja),
+    Install(commands::install::Install),
     Compdb(commands::compdb::Compdb),
     Update(commands::update::Update),
     /// Make keys from all that decides a result, and skip jobs whose result is known

@@ -8,6 +8,7 @@ pub mod compdb;
 pub mod failures;
 pub mod graph;
 pub mod history;
+pub mod install;
 pub mod log;
 pub mod ninja;
 pub mod notify;
@@ -21,6 +22,8 @@ pub mod test;
 pub mod update;
 pub mod upkeep;
 pub mod why;
+
+pub use self::showing::describe_diagnostics;
 
 use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 
@@ -185,6 +188,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Test(_)
         | Command::Ninja(_)
         | Command::Compdb(_)
+        | Command::Install(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -223,6 +227,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
         Command::Ninja(arguments) => ninja::ninja(app, &arguments),
+        Command::Install(arguments) => install::install(app, &arguments),
         Command::Compdb(arguments) => compdb::compdb(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),

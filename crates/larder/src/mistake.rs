@@ -178,6 +178,7 @@ mod tests {
             resolution: Resolution::default(),
             choices: Default::default(),
             tests: None,
+            run_path: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! `--json` one event a line on standard output.
 
 mod json;
+mod live;
 mod steps;
 mod tested;
 
@@ -11,13 +12,12 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use larder_engine::{diagnostics::Tally, environment::Environment, event::Status};
 use larder_project::diagnostic::Diagnostics;
 use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
 
-use self::json::escape;
+use self::{json::escape, live::Live};
 use crate::cli::{ColorChoice, Global};
 
 /// Prints for one command.
@@ -34,7 +34,7 @@ pub struct Ui {
     verbose: bool,
     /// How much of a build is shown, once there is one.
     shown: OnceLock<Shown>,
-    bar: Option<ProgressBar>,
+    live: Option<Live>,
     out: Mutex<()>,
     /// Why standard output could not be written, once it could not.
     unwritten: Mutex<Option<Unwritten>>,
@@ -87,12 +87,7 @@ impl Ui {
         let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let columns = environment.get("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
         let terminal = io::stderr().is_terminal();
-        let bar = (terminal && !global.json && !global.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(15));
-            let style = ProgressStyle::with_template("{wide_msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar
-        });
+        let live = (terminal && !global.json && !global.quiet).then(|| Live::new(columns));
         Self {
             json: global.json,
             color_choice: global.color,
@@ -102,7 +97,7 @@ impl Ui {
             quiet: global.quiet,
             verbose: global.verbose > 0,
             shown: OnceLock::new(),
-            bar,
+            live,
             out: Mutex::new(()),
             unwritten: Mutex::new(None),
             tally: Tally::default(),
@@ -113,6 +108,9 @@ impl Ui {
     pub fn show(&self, shown: Shown) {
         // A command has one build.
         _ = self.shown.set(shown);
+        if let Some(live) = &self.live {
+            live.begin();
+        }
     }
 
     /// Whether colours are wanted in what goes to standard output, given whether that is a terminal.
@@ -140,8 +138,8 @@ impl Ui {
             // Nobody is left to tell when standard error is gone.
             let _ = writeln!(io::stderr().lock(), "{text}");
         };
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
+        match &self.live {
+            Some(live) => live.suspend(print),
             None => print(),
         }
     }
@@ -246,8 +244,8 @@ impl Ui {
 
     /// Removes the live line.
     pub fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(live) = &self.live {
+            live.clear();
         }
     }
 

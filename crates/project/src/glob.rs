@@ -58,6 +58,11 @@ enum Kind {
     Link,
 }
 
+/// Whether `path` matches `pattern`. A name that starts with a dot matches none.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    !path.split('/').any(|name| name.starts_with('.')) && glob_match(pattern, path)
+}
+
 /// Whether `pattern` has anything but literal characters.
 pub fn is_pattern(pattern: &str) -> bool {
     pattern.contains(['*', '?', '[', '{'])

@@ -15,6 +15,7 @@ mod flags;
 mod keys;
 mod linking;
 mod options;
+mod profile;
 mod shared;
 mod template;
 
@@ -29,6 +30,7 @@ pub use flags::Arguments;
 pub use keys::Lists;
 pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
+pub use profile::Profiles;
 pub use shared::{Exports, Shared};
 pub use template::{Piece, Template};
 
@@ -179,6 +181,8 @@ pub struct Command {
     pub name: Located<String>,
     /// Globs of files, directories, or `{TARGET}` for the outputs of another target.
     pub inputs: Vec<Input>,
+    /// Globs of files that `inputs` matches and that are left out.
+    pub exclude: Vec<Located<String>>,
     /// Whether all inputs are hashed as text, also those that other targets make.
     pub text: bool,
     /// The files and directories that it writes.
@@ -186,7 +190,7 @@ pub struct Command {
     /// The command and its arguments.
     pub run: Vec<Located<Template>>,
     /// Environment variables, traced.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Located<Template>>,
     /// Environment variables passed through, traced by value.
     pub pass_env: Vec<String>,
     /// Names of programs on `PATH` that it may run, traced by content.

@@ -7,6 +7,7 @@ use crate::{
     path::{
         BuildPath, ELSEWHERE, PackagePath, PathError, PortablePath, RootPath, as_opened, concat,
     },
+    setting::Choices,
 };
 
 /// A package's directories. Paths "from the root" are relative to the root package's directory where
@@ -41,14 +42,22 @@ impl Place {
             inside if inside.is_empty() => inside,
             inside => format!("{inside}/"),
         };
-        let build_prefix = match prefix.is_empty() {
-            true => ".larder/build/".to_owned(),
-            false => format!(".larder/build/@{name}/"),
-        };
-        let trace_prefix = build_prefix.clone();
         let manifest = RootPath(concat(&[&prefix, FILE_NAME]));
         let (name, directory) = (name.to_owned(), directory.to_owned());
-        Self { name, directory, prefix, build_prefix, trace_prefix, manifest }
+        let (build_prefix, trace_prefix) = (String::new(), String::new());
+        let place = Self { name, directory, prefix, build_prefix, trace_prefix, manifest };
+        place.built_in(&Choices::default().build_directory())
+    }
+
+    /// The same place of a package that is built in another directory in `.larder`.
+    #[must_use]
+    pub fn built_in(self, directory: &str) -> Self {
+        let build_prefix = match self.prefix.is_empty() {
+            true => format!(".larder/{directory}/"),
+            false => format!(".larder/{directory}/@{}/", self.name),
+        };
+        let trace_prefix = build_prefix.clone();
+        Self { build_prefix, trace_prefix, ..self }
     }
 
     /// A directory `name` in which commands write where they like: its outputs lie in `directory` itself, which

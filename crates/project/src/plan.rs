@@ -9,6 +9,7 @@ mod command;
 mod compiled;
 mod config;
 mod connect;
+mod counted;
 mod cycle;
 mod declare;
 mod language;
@@ -71,6 +72,7 @@ impl Plan {
         plan.check_default_targets(&mut errors);
         if errors.is_empty() {
             errors.extend(plan.cycle());
+            plan.refuse_uncounted(&mut errors);
         }
         if !errors.is_empty() {
             return Err(Diagnostics(errors));

@@ -7,7 +7,10 @@ use std::{
 
 use larder_trace::describe_io;
 
-use crate::{lock::lock_build, manifest::FILE_NAME, name::is_name, workspace::LARDER_DIR};
+use crate::{
+    leftovers::build_directories, lock::lock_build, manifest::FILE_NAME, name::is_name,
+    workspace::LARDER_DIR,
+};
 
 /// Why a package was not set up or cleaned.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +74,7 @@ pub fn init(directory: &Path, name: Option<&str>) -> Result<Vec<PathBuf>, Scaffo
 const MAIN: &str =
     "#include <stdio.h>\n\nint main(void) {\n    puts(\"Hello from larder\");\n    return 0;\n}\n";
 
-/// Removes everything built in the package at `root`: the build directory, the stat index and what is
+/// Removes everything built in the package at `root`: the build directories, the stat index and what is
 /// left of interrupted builds. Fetched packages stay. Waits for a build that is running.
 pub fn clean(root: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<(), ScaffoldError> {
     let larder = root.join(LARDER_DIR);
@@ -83,11 +86,11 @@ pub fn clean(root: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<(), Scaff
         move |source| ScaffoldError::Io { path, source }
     };
     let _lock = lock_build(&larder, &|| false, waiting).map_err(failed(&larder))?;
-    for name in ["index", "build", "tmp", "tests", "failed"] {
-        let path = larder.join(name);
-        let removed = match name {
-            "index" => fs::remove_file(&path),
-            _ => fs::remove_dir_all(&path),
+    let others = ["index", "tmp", "tests", "failed"].map(|name| larder.join(name));
+    for path in build_directories(&larder).into_iter().chain(others) {
+        let removed = match path.ends_with("index") {
+            true => fs::remove_file(&path),
+            false => fs::remove_dir_all(&path),
         };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -6,11 +6,23 @@ use larder_trace::BuildTrace;
 
 use crate::{manifest::OptionValue, name::is_name};
 
+/// The directory in `.larder` that is built into without a profile; the names of all others begin with
+/// this and `-`.
+const BUILD_DIRECTORY: &str = "build";
+
+/// Whether `name` is that of a directory in `.larder` that is built into, with whatever choices.
+pub fn is_build_directory(name: &str) -> bool {
+    let rest = name.strip_prefix(BUILD_DIRECTORY);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// The choices of whoever builds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     /// Values of options. Of several for one option, the last counts.
     pub options: Vec<Choice>,
+    /// The profile, if one was chosen.
+    pub profile: Option<String>,
 }
 
 /// A value that somebody chooses for an option: `[PACKAGE/]NAME=VALUE`.
@@ -62,6 +74,8 @@ pub struct Facts {
     pub platform: Platform,
     /// The family of its compiler, where it is known.
     pub compiler: Option<Family>,
+    /// The profile, if one was chosen.
+    pub profile: Option<String>,
 }
 
 impl Choices {
@@ -75,7 +89,19 @@ impl Choices {
             let package = package.as_deref().map_or(String::new(), |package| format!("{package}/"));
             BuildTrace::text(format!("{package}{name}"), value.as_str())
         });
-        (!self.options.is_empty()).then(|| BuildTrace::nil("options").mix_all(options))
+        let options =
+            (!self.options.is_empty()).then(|| BuildTrace::nil("options").mix_all(options));
+        let profile = self.profile.as_deref().map(|profile| BuildTrace::text("profile", profile));
+        let chosen: Vec<BuildTrace> = options.into_iter().chain(profile).collect();
+        (!chosen.is_empty()).then(|| BuildTrace::nil("choices").mix_all(chosen))
+    }
+
+    /// Returns the name of the directory in `.larder` that is built into.
+    pub fn build_directory(&self) -> String {
+        match &self.profile {
+            Some(profile) => format!("{BUILD_DIRECTORY}-{profile}"),
+            None => BUILD_DIRECTORY.to_owned(),
+        }
     }
 }
 

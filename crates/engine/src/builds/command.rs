@@ -31,6 +31,8 @@ pub struct CommandBuild {
     pub arguments: Vec<Vec<Word>>,
     /// Its environment besides the minimal one.
     pub environment: BTreeMap<String, Variable>,
+    /// More of it, with values in parts: of a value with several, a blank stands between them.
+    pub settings: BTreeMap<String, Vec<Word>>,
     /// How many of the inputs `{in}` stands for: the first so many.
     pub declared_inputs: usize,
     /// Further tools that it may run.
@@ -109,13 +111,19 @@ impl CommandBuild {
         for words in &self.arguments {
             arguments.extend(expand(words)?);
         }
+        let mut environment = self.environment.clone();
+        for (name, words) in &self.settings {
+            let values = expand(words)?;
+            let value = values.join(&Piece::Text(" ".to_owned()));
+            environment.insert(name.clone(), Variable::Pieces(value));
+        }
         let hashes = inputs.iter().map(|input| input.hash);
         Ok(Action {
             package: place.name.clone(),
             runs_in: self.runs_in,
             program,
             arguments,
-            environment: self.environment.clone(),
+            environment,
             inputs: names.iter().cloned().zip(hashes).collect(),
             searched: Vec::new(),
             tools: self.tools.iter().map(|tool| tool.program(cx)).collect(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use larder_project::path::{BuildPath, PackagePath, PortablePath};
 use larder_trace::{BuildTrace, Content, Walk};
 
-use super::{Owner, ToolUse, inputs::unreadable, start_single};
+use super::{Owner, ToolUse, TracedArgument, inputs::unreadable, start_single};
 use crate::{
     action::{Action, Argument, Discovery, Output, Piece, Variable, text},
     artifact::Artifact,
@@ -26,7 +26,7 @@ pub struct Compile {
     /// Arguments that are not traced.
     pub weak_args: Vec<Argument>,
     /// Arguments that are traced.
-    pub trace_args: Vec<String>,
+    pub trace_args: Vec<TracedArgument>,
     /// Arguments after all others. Whoever gives them sees to it that they are part of what objects
     /// depend on.
     pub last_args: Vec<Argument>,
@@ -57,10 +57,11 @@ impl Compile {
         compiler: ToolUse,
         gnu_like: bool,
         weak_args: Vec<Argument>,
-        trace_args: Vec<String>,
+        trace_args: Vec<TracedArgument>,
         depends_on: BuildTrace,
     ) -> Self {
-        let arguments = BuildTrace::list("arguments", &trace_args);
+        let traced: Vec<&str> = trace_args.iter().map(|said| said.traced.as_str()).collect();
+        let arguments = BuildTrace::list("arguments", &traced);
         let depends_on = Arc::new(depends_on.mix(arguments));
         Self {
             compiler,
@@ -75,7 +76,7 @@ impl Compile {
 
     /// The arguments that the manifest and the environment ask for, in order.
     pub(super) fn given(&self) -> impl Iterator<Item = Argument> {
-        let traced = self.trace_args.iter().map(text);
+        let traced = self.trace_args.iter().map(|said| said.argument.clone());
         self.weak_args.iter().cloned().chain(traced).chain(self.last_args.iter().cloned())
     }
 
@@ -94,7 +95,8 @@ impl Compile {
                 Piece::Text(text) => Some(text),
                 _ => None,
             });
-            if self.trace_args.iter().chain(last).any(|argument| takes_seed(argument)) {
+            if self.trace_args.iter().map(|said| &said.traced).chain(last).any(|it| takes_seed(it))
+            {
                 // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));

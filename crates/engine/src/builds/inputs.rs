@@ -230,7 +230,7 @@ fn leads_outside(owner: &Owner, from_root: &RootPath) -> Option<RootPath> {
 
 /// Reports that an input of the target cannot be read; not, when something is wrong with the manifest,
 /// which is said instead.
-pub(super) fn unreadable<T: Send + Sync + 'static>(
+pub(crate) fn unreadable<T: Send + Sync + 'static>(
     owner: &Owner,
     path: &str,
     error: &io::Error,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Unit, headers};
 use crate::{
-    action::{Argument, Piece, text},
+    action::{Argument, Piece},
     context::Context,
 };
 
@@ -65,7 +65,8 @@ impl Unit {
     fn flags(&self, cx: &Context) -> Vec<String> {
         let compile = &self.compile;
         let maps = |argument: &&Argument| !matches!(argument.first(), Some(Piece::Text(text)) if text.starts_with("-ffile-prefix-map="));
-        let traced: Vec<Argument> = compile.trace_args.iter().map(text).collect();
+        let traced: Vec<Argument> =
+            compile.trace_args.iter().map(|said| said.argument.clone()).collect();
         let all = compile.compiler.arguments.iter().chain(&compile.weak_args);
         let all = all.chain(&traced).chain(&compile.last_args).filter(maps);
         let mut words = vec![shown(&compile.compiler.path)];

@@ -60,7 +60,7 @@ impl LocalExecutor {
                 RunsIn::Package => bench.place.directory.clone(),
                 RunsIn::Scratch => bench.staging.to_owned(),
             },
-            environment: render::environment(action, bench, &self.environment),
+            environment: render::environment(action, bench, &self.environment)?,
             response_file: action
                 .response_file
                 .map(|first| ResponseFile { path: bench.staging.join("arguments.rsp"), first }),

@@ -114,19 +114,26 @@ pub(super) fn environment(
     action: &Action,
     bench: &Bench<'_>,
     session: &Environment,
-) -> Vec<(String, std::ffi::OsString)> {
+) -> Result<Vec<(String, std::ffi::OsString)>, ExecuteError> {
     let inherited = ["PATH", "HOME"].into_iter();
     let mut all: Vec<(String, std::ffi::OsString)> = inherited
         .filter_map(|name| Some((name.to_owned(), session.get(name)?.to_owned())))
         .collect();
     all.push(("LC_ALL".into(), "C.UTF-8".into()));
     all.push(("TMPDIR".into(), bench.staging.into()));
+    // Lists that arguments name come before these.
+    let mut lists = action.arguments.iter().flatten().filter(is_list).count();
     for (name, value) in &action.environment {
         let value = match value {
             Variable::Text(text) => Some(text.into()),
+            Variable::Pieces(pieces) => Some(argument(action, pieces, bench, &mut lists)?.into()),
             Variable::Passed(_) => session.get(name).map(Into::into),
         };
         all.extend(value.map(|value| (name.clone(), value)));
     }
-    all
+    Ok(all)
+}
+
+fn is_list(piece: &&Piece) -> bool {
+    matches!(piece, Piece::List(_))
 }

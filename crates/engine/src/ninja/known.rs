@@ -180,7 +180,16 @@ fn compile_or_link<'a>(
     let starts = |begins: &[&str]| {
         arguments.iter().any(|argument| begins.iter().any(|begin| argument.starts_with(begin)))
     };
-    if starts(MORE) || has("-S") || has("-E") || has("-M") || arguments.is_empty() {
+    let more = |argument: &&str| {
+        // GCC and CMake projects pass this on for assembly; it says something of the stack only.
+        *argument != "-Wa,--noexecstack" && MORE.iter().any(|begin| argument.starts_with(begin))
+    };
+    if arguments.iter().any(|argument| more(&argument))
+        || has("-S")
+        || has("-E")
+        || has("-M")
+        || arguments.is_empty()
+    {
         return None;
     }
     let output = named.outputs.get(value("-o")?).copied()?;
@@ -225,7 +234,7 @@ mod tests {
     fn compilers_archivers_and_linkers_are_known() {
         for command in [
             "/usr/bin/cc -DX='\"a b\"' -O2 -g -MD -MT x.o -MF x.o.d -o x.o -c a.c",
-            "clang++-15 -Iinc -MD -MQ x.o -MF x.o.d -o x.o -c a.c",
+            "clang++-15 -Iinc -Wa,--noexecstack -MD -MQ x.o -MF x.o.d -o x.o -c a.c",
             ": && /usr/bin/cmake -E rm -f l.a && /usr/bin/ar qc l.a  a.o b.o && /usr/bin/ranlib l.a && :",
             "rm -f l.a && gcc-ar csrD l.a a.o",
             "ccache cc -MD -MF x.o.d -o x.o -c a.c",
@@ -238,6 +247,7 @@ mod tests {
     #[test]
     fn what_may_read_or_write_more_is_not() {
         for command in [
+            "cc -Wa,-al=list -MD -MF x.o.d -o x.o -c a.c",
             "cc -MMD -MF x.o.d -o x.o -c a.c",
             "cc -MD -MF other.d -o x.o -c a.c",
             "cc -o x.o -c a.c",

@@ -4,7 +4,10 @@ use std::{fs, io, path::Path};
 
 use larder_trace::{Level, LogEntry};
 
-use super::{Inputs, Step, execute::Done};
+use super::{
+    Inputs, Step,
+    execute::{Done, execute},
+};
 use crate::{
     builds::{Answer, Check, size_in},
     context::Context,
@@ -39,7 +42,7 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
-        let tried = cx.executor.execute(&check.action(self, cx, inputs), bench)?;
+        let tried = execute(cx, &check.action(self, cx, inputs), bench, done)?;
         done.command_line = Some(tried.command_line.clone());
         done.discovered.clone_from(&tried.discovered);
         let said = plain(bench, &tried.printed);
@@ -97,9 +100,10 @@ impl Step {
         // Of objects, such as those that every program begins with, only a linker tells.
         let linker_told = done.discovered.iter().any(|path| path.as_str().ends_with(".o"));
         if !linker_told && let Some(action) = check.relinking(self, cx, inputs) {
-            done.discovered.extend(cx.executor.execute(&action, bench)?.discovered);
+            let again = execute(cx, &action, bench, done)?;
+            done.discovered.extend(again.discovered);
         }
-        let listed = cx.executor.execute(&check.listing(self, cx, inputs), bench)?;
+        let listed = execute(cx, &check.listing(self, cx, inputs), bench, done)?;
         for path in listed.discovered {
             // A header that is not there is listed by the name that was asked for, and so is one in a
             // directory of the package.

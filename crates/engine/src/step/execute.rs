@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     diagnostics::entries,
     event::{Ended, Event, Status},
-    executor::{Bench, ExecuteError},
+    executor::{Bench, ExecuteError, Execution},
     job::{Built, Failed},
     pool::describe_panic,
     process::Limits,
@@ -185,14 +185,10 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
-        let execution = cx.executor.execute(action, bench)?;
+        let execution = execute(cx, action, bench, done)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
         done.silent = execution.silent;
-        done.milliseconds = u64::try_from(execution.cost.wall.as_millis()).ok();
-        if let Some(timeline) = cx.timeline() {
-            timeline.cost(&execution.cost);
-        }
         let success = execution.exit.success();
         done.log = entries(&execution.printed, !success, self.work.speaker(), self.naming(cx));
         if !success {
@@ -274,6 +270,22 @@ impl Step {
             in_place: None,
         }
     }
+}
+
+/// Has the executor run one of the actions of a step, and adds up what they cost.
+pub(super) fn execute(
+    cx: &Context,
+    action: &Action,
+    bench: &Bench<'_>,
+    done: &mut Done,
+) -> Result<Execution, ExecuteError> {
+    let execution = cx.executor.execute(action, bench)?;
+    let took = u64::try_from(execution.cost.wall.as_millis()).ok();
+    done.milliseconds = took.map(|took| took + done.milliseconds.unwrap_or(0));
+    if let Some(timeline) = cx.timeline() {
+        timeline.cost(&execution.cost);
+    }
+    Ok(execution)
 }
 
 /// Whether `path` is a regular file, and no link to one.

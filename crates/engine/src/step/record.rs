@@ -323,6 +323,16 @@ fn directories(record: &Outputs) -> impl Iterator<Item = &str> {
     all.into_iter()
 }
 
+/// Returns the paths of all files below `directory`, which is called `path`.
+pub(crate) fn files_below(directory: &Path, path: &str) -> Vec<String> {
+    let mut found = tree_names(directory, path);
+    found.retain(|found| {
+        let inside = found.strip_prefix(path).map_or("", |inside| inside.trim_start_matches('/'));
+        !inside.is_empty() && directory.join(inside).is_file()
+    });
+    found
+}
+
 /// Returns the paths of all files and empty directories below `directory`, which is called `path`.
 pub(super) fn tree_names(directory: &Path, path: &str) -> Vec<String> {
     let mut found = Vec::new();

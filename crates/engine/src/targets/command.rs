@@ -109,9 +109,19 @@ impl Maker<'_> {
             }
         }
         let mut environment = BTreeMap::new();
-        for (name, value) in &command.env {
-            environment.insert(name.clone(), Variable::Text(value.clone()));
-            depends_on = depends_on.mix(BuildTrace::text(format!("env {name}"), value.as_str()));
+        let mut settings = BTreeMap::new();
+        for (name, setting) in &command.env {
+            match &setting.value.parts[..] {
+                [Part::Text(text)] => {
+                    environment.insert(name.clone(), Variable::Text(text.clone()));
+                }
+                _ => {
+                    let words = self.words(package_id, &setting.value, &mut inputs);
+                    settings.insert(name.clone(), words);
+                }
+            }
+            let text = setting.text.as_str();
+            depends_on = depends_on.mix(BuildTrace::text(format!("env {name}"), text));
         }
         for name in &command.pass_env {
             let value = self.cx.session.settings.environment.get(name);
@@ -131,6 +141,7 @@ impl Maker<'_> {
             program,
             arguments,
             environment,
+            settings,
             declared_inputs,
             tools,
             always,

@@ -10,6 +10,7 @@ use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::is_pattern,
     path::{BuildPath, PortablePath},
+    place::Place,
     plan::{Directory, Kind, Language, Objects, PackageId, Source, TargetId},
     workspace::Package,
 };
@@ -18,11 +19,15 @@ use larder_trace::BuildTrace;
 use super::{
     Maker, TargetJob,
     files::{first, flatten},
+    generated::Generated,
+    said::Said,
 };
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, build_objects},
+    builds::{
+        Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, TracedArgument, build_objects,
+    },
     compdb::Unit,
     job::Job,
     search::{IncludeArguments, Typed},
@@ -52,6 +57,7 @@ impl Maker<'_> {
         let after = self.prerequisites(package_id, objects, &owner);
         headers?;
         let (sources, after) = (sources?, after?);
+        let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
         for Found { object, source, name, language } in sources {
@@ -72,7 +78,39 @@ impl Maker<'_> {
             found.push(ObjectSource { source, object, compile });
         }
         let count = found.len();
-        Some(TargetJob { count, outputs: build_objects(owner, found, after.as_ref()) })
+        let outputs = build_objects(owner, found, after.as_ref());
+        if more.is_empty() {
+            return Some(TargetJob { count, outputs });
+        }
+        // Nobody counts those of directories.
+        let count = count + more.len();
+        let groups = std::iter::once(outputs).chain(more).collect();
+        Some(TargetJob { count, outputs: flatten(self.cx, groups) })
+    }
+
+    /// The jobs of objects that commands make, or that are made from directories of sources.
+    fn more_objects(
+        &mut self,
+        id: TargetId,
+        objects: &Objects,
+        after: Option<&Job<Vec<Artifact>>>,
+        owner: &Owner,
+    ) -> Option<Vec<Job<Vec<Artifact>>>> {
+        let package = self.plan.target(id).package;
+        let mut more = Vec::new();
+        for source in &objects.sources {
+            match &source.value {
+                Source::Files { .. } | Source::Output { .. } => {}
+                Source::Object { made } => more.push(self.output(package, *made)?),
+                Source::Directory { made, pattern, language } => {
+                    // Without a pattern that tells the language, there may be C++ in it.
+                    self.cxx[id.index()] |= language.is_none_or(|of| of == Language::Cxx);
+                    let generated = Generated { made: *made, pattern, language: *language };
+                    more.push(self.generated(package, objects, &generated, after, owner)?);
+                }
+            }
+        }
+        Some(more)
     }
 
     pub(super) fn compile(
@@ -81,20 +119,25 @@ impl Maker<'_> {
         objects: &Objects,
         language: Language,
     ) -> Option<Compile> {
-        let traced = objects.arguments.of(language);
-        let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let of_manifest: Vec<String> = weak.chain(traced).cloned().collect();
+        let weak: Vec<String> =
+            objects.weak_args.iter().map(|argument| argument.value.clone()).collect();
+        let weak = self.filled_in(package, objects, &weak);
+        let traced = self.filled_in(package, objects, objects.arguments.of(language));
+        let of_manifest = || weak.iter().chain(&traced);
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let of_system = self.uses_for_compiling(package, &objects.system)?;
         let first = self.first_arguments(package, role);
         let last = self.flags(package, self.flags.compiling(language));
-        let asked: Vec<String> =
-            of_system.here().chain(of_manifest.iter().cloned()).chain(last.here()).collect();
+        let asked: Vec<String> = of_system
+            .here()
+            .chain(of_manifest().map(|said| said.here.clone()))
+            .chain(last.here())
+            .collect();
         let (compiler, identity) = self.compiler(package, role, &asked)?;
         let given: Vec<String> = first
             .portable()
             .chain(of_system.portable())
-            .chain(of_manifest)
+            .chain(of_manifest().map(|said| said.portable.clone()))
             .chain(last.portable())
             .collect();
         let gnu_like = compiler.triple.is_some() && language != Language::Plain;
@@ -115,12 +158,14 @@ impl Maker<'_> {
             |directory: &PortablePath| [text("-isystem"), vec![Piece::Path(directory.clone())]];
         weak_args.extend(system.iter().flat_map(named));
         weak_args.extend(of_system.arguments());
-        weak_args.extend(objects.weak_args.iter().map(|argument| text(argument.value.as_str())));
+        weak_args.extend(weak.into_iter().map(|said| said.argument));
         let mut trace_args = Vec::new();
         if objects.position_independent {
-            trace_args.push("-fPIC".to_owned());
+            trace_args.push(TracedArgument::from("-fPIC"));
         }
-        trace_args.extend_from_slice(traced);
+        let with_trace =
+            |said: Said| TracedArgument { argument: said.argument, traced: said.traced };
+        trace_args.extend(traced.into_iter().map(with_trace));
         // Where the objects lie is part of their key: two targets may compile one source alike.
         let mut depends_on = self
             .made_by("object", package, identity.clone())
@@ -141,6 +186,24 @@ impl Maker<'_> {
         compile.search =
             search_path([includes, system], &given, &compiler, language == Language::Cxx);
         Some(compile)
+    }
+
+    /// Arguments of the target's own manifest, with what their placeholders stand for.
+    fn filled_in(
+        &mut self,
+        package: &Package,
+        objects: &Objects,
+        arguments: &[String],
+    ) -> Vec<Said> {
+        let mut all = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            let mut filled = objects.filled_args.iter();
+            match filled.find(|filled| filled.text == *argument) {
+                Some(filled) => all.extend(self.said(package, std::slice::from_ref(filled))),
+                None => all.push(Said::literal(argument)),
+            }
+        }
+        all
     }
 
     /// A directory, as records of a package call it; it ends in `/`.
@@ -171,6 +234,12 @@ impl Maker<'_> {
             .collect();
         // Whatever is inside another comes after it.
         maps.sort();
+        // One name for the build directories of all profiles, of the root package and so of all others.
+        let root = &packages[0].place;
+        if !package.is_root {
+            let built = root.portable(&package.place, true, "");
+            maps.push((0, built, format!("@{}/.larder/build", root.name)));
+        }
         let built = package.place.portable(&package.place, true, "");
         maps.push((0, built, format!("@{}/.larder/build", package.place.name)));
         let argument = |(_, path, name): (usize, PortablePath, String)| {
@@ -202,6 +271,7 @@ impl Maker<'_> {
                 Diagnostic::new(message).at(&package.manifest.source, source.span.clone())
             };
             match &source.value {
+                Source::Object { .. } | Source::Directory { .. } => {}
                 Source::Output { made, language } => {
                     let Some(output) = self.output(id, *made) else { continue };
                     let Kind::Command(command) = &self.plan.target(made.target).kind else {
@@ -271,6 +341,8 @@ impl Maker<'_> {
         for read in &objects.reads {
             groups.extend(self.job(*read).map(|job| job.outputs.clone()));
         }
+        groups.extend(self.needs_of(id, &objects.filled_args));
+        groups.extend(self.files_of_arguments(id, &objects.filled_args, false, owner));
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
         let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
@@ -280,6 +352,11 @@ impl Maker<'_> {
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
     }
+}
+
+/// A directory of a build directory, as records of another package call it; it ends in `/`.
+pub(super) fn directory_of(owner: &Place, reader: &Place, path: &str) -> PortablePath {
+    owner.portable(reader, true, &format!("{path}/"))
 }
 
 /// The name of a directory that is written with a final `/`.

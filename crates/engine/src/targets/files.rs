@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use std::collections::HashSet;
+
 use larder_project::{
     diagnostic::{Diagnostic, Located},
     glob::{GlobError, Globber, is_pattern},
@@ -50,7 +52,8 @@ impl Maker<'_> {
             Files::Output(made) => (self.output(seen_from, *made)?, 1),
             Files::Pattern(pattern) => {
                 let pattern = Located { value: pattern.clone(), span: input.span.clone() };
-                let paths = self.expand(input.package, &pattern)?;
+                let mut paths = self.expand(input.package, &pattern)?;
+                self.leave_out(input, &mut paths)?;
                 let place = self.package(input.package).place.clone();
                 let owner = Owner { place: place.clone(), ..owner.clone() };
                 let count = paths.len();
@@ -69,6 +72,35 @@ impl Maker<'_> {
         }
         let cx = self.cx.clone();
         Some((job.flow(move |made| as_text(&cx, made)), count))
+    }
+
+    /// Leaves out what the exclusions of an input match.
+    fn leave_out(&mut self, input: &Input, paths: &mut Vec<PackagePath>) -> Option<()> {
+        let mut excluded = HashSet::new();
+        for pattern in &input.exclude {
+            excluded.extend(self.expand(input.package, pattern)?);
+        }
+        if excluded.is_empty() {
+            return Some(());
+        }
+        paths.retain(|path| !excluded.contains(path));
+        let inside = |path: &PackagePath| {
+            let below = format!("{path}/");
+            excluded.iter().find(|excluded| excluded.as_str().starts_with(&below))
+        };
+        let wrong = match paths.iter().find_map(|path| Some((path, inside(path)?))) {
+            Some((directory, file)) => Diagnostic::new(format!(
+                "`{file}` cannot be left out: `{directory}` is an input as a whole"
+            ))
+            .help(format!("write \"{directory}/**\" for the files in it")),
+            None if paths.is_empty() => {
+                Diagnostic::new("everything that this matches is left out by `exclude`")
+            }
+            None => return Some(()),
+        };
+        let source = &self.package(input.package).manifest.source;
+        self.errors.push(wrong.at(source, input.span.clone()));
+        None
     }
 
     /// All outputs of a target, named as seen from a package, and how many they are.

@@ -1,6 +1,7 @@
 //! Libraries and executables.
 
 use larder_project::{
+    path::BuildPath,
     plan::{self, Declared, Form, Kind, Linked, TargetId},
     workspace::Package,
 };
@@ -108,6 +109,7 @@ impl Maker<'_> {
             }
         }
         self.cxx[id.index()] = cxx;
+        let file = self.to_install(linked, &mut trace_args);
         let known = self.errors.len();
         let link_args = self.said(&package, &linked.link_args);
         let weak_args = self.said(&package, &linked.weak_link_args);
@@ -165,9 +167,31 @@ impl Maker<'_> {
             Form::SharedLibrary => build_shared_lib,
             Form::Executable => build_exe,
         };
-        Some(TargetJob::single(&build(owner, linked.file.clone(), inputs, after.as_ref(), link)))
+        Some(TargetJob::single(&build(owner, file, inputs, after.as_ref(), link)))
     }
 }
+
+impl Maker<'_> {
+    /// The file that is linked, with its run paths. What is linked to be installed and would not find its
+    /// libraries there is another file.
+    fn to_install(&self, linked: &Linked, run_paths: &mut Vec<String>) -> BuildPath {
+        let Some(way) = self.cx.run_path.get() else { return linked.file.clone() };
+        let wanted = match linked.form {
+            Form::Executable => run_path_option(&format!("/{way}")),
+            // Libraries are beside each other.
+            Form::SharedLibrary => run_path_option(""),
+        };
+        if run_paths.is_empty() || *run_paths == [wanted.clone()] {
+            return linked.file.clone();
+        }
+        *run_paths = vec![wanted];
+        let path = BuildPath::new(&format!("{INSTALLED}/{}", linked.file));
+        path.unwrap_or_else(|_| linked.file.clone())
+    }
+}
+
+/// The directory in the build directory of what is linked to be installed.
+const INSTALLED: &str = ".install";
 
 /// Where a linker looks for libraries, besides its own directories.
 fn search_path(arguments: &[String]) -> SearchPath {
@@ -187,6 +211,10 @@ fn run_path(package: &Package, library: &Package) -> String {
         (false, true) => "/..".to_owned(),
         (false, false) => format!("/../@{name}"),
     };
+    run_path_option(&way)
+}
+
+fn run_path_option(way: &str) -> String {
     let origin = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
     format!("-Wl,-rpath,{origin}{way}")
 }

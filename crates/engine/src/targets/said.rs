@@ -130,10 +130,12 @@ impl Maker<'_> {
             }
             self.relative(&owner, package, &texts, &mut named);
             for ((text, named), written) in texts.iter().zip(named).zip(written) {
-                // What its own package says is traced as it is written; so is what names no path.
-                let as_written = named.is_empty() || owner.place.name == package.place.name;
+                let named_none = named.is_empty();
+                // What its own package says is traced as it is written; what names no path, as it is given.
                 let mut said = Said::new(text, named);
-                if as_written {
+                if named_none {
+                    said.traced.clone_from(text);
+                } else if owner.place.name == package.place.name {
                     said.traced = written.to_owned();
                 }
                 all.push(said);
@@ -263,6 +265,13 @@ impl Maker<'_> {
 }
 
 impl Said {
+    /// An argument that stands for itself.
+    pub fn literal(text: &str) -> Self {
+        let mut said = Self::new(text, Vec::new());
+        said.traced = text.to_owned();
+        said
+    }
+
     fn new(text: &str, named: Vec<Named>) -> Self {
         let mut said = Self::default();
         let mut end = 0;

@@ -81,6 +81,7 @@ impl Maker<'_> {
             program: CommandProgram::Input(0),
             arguments,
             environment: BTreeMap::new(),
+            settings: BTreeMap::new(),
             declared_inputs: 0,
             tools: Vec::new(),
             always: false,

@@ -72,6 +72,7 @@ fn actions(root: &Path) -> Vec<Action> {
         resolution: Default::default(),
         choices: Default::default(),
         tests: None,
+        run_path: None,
     };
     let heard = Arc::new(Heard::default());
     let reporter: Arc<dyn Reporter> = heard.clone();

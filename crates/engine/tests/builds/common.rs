@@ -171,6 +171,7 @@ fn commands_take_inputs_and_make_outputs() {
                 vec![Part::BuiltIn(BuiltIn::In)],
             ],
             environment: [("X".to_owned(), Variable::Text("!".to_owned()))].into(),
+            settings: Default::default(),
             declared_inputs: 2,
             tools: Vec::new(),
             always: false,

@@ -214,7 +214,7 @@ pub fn tool_at(path: PathBuf) -> ToolUse {
 
 pub fn compile(weak: &[&str], traced: &[&str]) -> Arc<Compile> {
     let weak: Vec<Argument> = weak.iter().map(|&value| text(value)).collect();
-    let traced = traced.iter().map(|value| value.to_string()).collect();
+    let traced = traced.iter().map(|&value| TracedArgument::from(value)).collect();
     Compile::new(tool("cc"), true, weak, traced, BuildTrace::nil("object")).into()
 }
 
@@ -266,6 +266,7 @@ pub fn shell(script: &str) -> CommandBuild {
             vec![Part::BuiltIn(BuiltIn::In)],
         ],
         environment: Default::default(),
+        settings: Default::default(),
         declared_inputs: usize::MAX,
         tools: Vec::new(),
         always: false,

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::{
     App, here,
-    showing::{Showing, describe_diagnostics},
+    showing::{Showing, count, describe_diagnostics},
 };
 use crate::{
     choices::ChoiceArgs,
@@ -228,6 +228,7 @@ pub fn request(
         resolution: app.resolution.clone(),
         choices: options.choices.choices(),
         tests: None,
+        run_path: None,
     }
 }
 
@@ -324,6 +325,13 @@ pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
     };
     let found = describe_diagnostics(app.ui.tally.counts());
     app.ui.status(&format!("{what} in {}{found}", seconds(report.took)));
+    if report.untried > 0 && !report.interrupted {
+        let targets = count(report.untried, "target");
+        let were = if report.untried == 1 { "was" } else { "were" };
+        app.ui.status(&format!(
+            "{targets} {were} not tried; -k goes on with what does not need what failed"
+        ));
+    }
     if app.global.verbose > 0 {
         services.iter().for_each(|counts| app.ui.status(&describe_service(counts)));
     }

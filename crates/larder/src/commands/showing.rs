@@ -141,7 +141,8 @@ fn summarize_time(app: &App, report: &BuildReport, timeline: &Timeline) {
     }
 }
 
-fn count(number: usize, word: &str) -> String {
+/// A number of things.
+pub fn count(number: usize, word: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {word}{plural}")
 }

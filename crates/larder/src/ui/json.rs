@@ -35,9 +35,11 @@ fn entry_json(entry: &LogEntry, new: bool) -> Value {
     json
 }
 
-/// An event of a build as `--json` prints it. `new` says which messages of its log are.
-pub(super) fn event_json(event: &Event<'_>, new: &[bool]) -> Value {
-    match event {
+/// An event of a build as `--json` prints it, if it does. `new` says which messages of its log are.
+pub(super) fn event_json(event: &Event<'_>, new: &[bool]) -> Option<Value> {
+    Some(match event {
+        // Of use only while it lasts.
+        Event::Planning { .. } => return None,
         Event::Waiting { holder } => json!({ "event": "waiting", "holder": holder }),
         Event::Started { step, counts: progress } => json!({
             "event": "started",
@@ -71,5 +73,5 @@ pub(super) fn event_json(event: &Event<'_>, new: &[bool]) -> Value {
         Event::Note { level, message } => {
             json!({ "event": "note", "level": level, "message": message })
         }
-    }
+    })
 }

@@ -6,27 +6,19 @@ use larder_runs::sanitise::{Colours, Sanitiser};
 use super::{Shown, Ui, json::event_json, style};
 
 impl Ui {
-    fn live(&self, progress: &StepCounts, step: StepName<'_>) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!(
-                "[{}/{}] {} {}",
-                progress.ended(),
-                progress.total.max(progress.ended()),
-                step.target,
-                step.output
-            ));
-        }
-    }
-
     fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &StepCounts) {
-        self.live(progress, step);
+        let news = self.tally.note(step, ended.log);
+        if let Some(live) = &self.live {
+            let found = (!ended.log.is_empty()).then(|| self.tally.counts());
+            live.ended(step, *progress, found);
+        }
         let wanted = self.shown.get_or_init(Shown::default);
         let least = wanted.least_level(ended.status, self.verbose);
         // A diagnostic that other steps said is shown with the first of them; a failure says all it has to say.
         let shown: Vec<&str> = ended
             .log
             .iter()
-            .zip(self.tally.note(step, ended.log))
+            .zip(news)
             .filter(|(entry, new)| ended.status == Status::Failed || entry.level >= least && *new)
             .map(|(entry, _)| entry.message.as_str())
             .collect();
@@ -34,7 +26,7 @@ impl Ui {
             Status::Failed | Status::OutOfDate => true,
             Status::Skipped => self.verbose,
             Status::Built => {
-                self.verbose || wanted.explain || self.bar.is_none() || !shown.is_empty()
+                self.verbose || wanted.explain || self.live.is_none() || !shown.is_empty()
             }
             // The last line counts them.
             Status::Restored => self.verbose || wanted.explain || !shown.is_empty(),
@@ -112,7 +104,9 @@ impl Reporter for Ui {
                 Event::Ended { step, ended, .. } => self.tally.note(*step, ended.log),
                 _ => Vec::new(),
             };
-            self.emit(&event_json(event, &new));
+            if let Some(event) = event_json(event, &new) {
+                self.emit(&event);
+            }
             return;
         }
         match event {
@@ -124,7 +118,12 @@ impl Reporter for Ui {
             Event::Waiting { holder: None } => {
                 self.status("waiting for another larder in this build directory");
             }
-            Event::Started { step, counts: progress } => self.live(progress, *step),
+            Event::Planning { made, of } => {
+                self.live.iter().for_each(|live| live.planned(*made, *of));
+            }
+            Event::Started { step, counts } => {
+                self.live.iter().for_each(|live| live.started(*step, *counts));
+            }
             Event::Ended { step, ended, counts: progress } => self.ended(*step, ended, progress),
             Event::Tested { target, tested } => self.tested(target, tested),
             Event::Note { level, message } => self.note(*level, message),

@@ -57,6 +57,11 @@ fn every_kind_of_check_is_answered() {
     );
     assert_eq!(text(&project, "config.h"), expected);
     assert!(Command::new(project.output("x")).status().unwrap().success());
+    // How long each of them took is part of what a build tells of its time.
+    for name in ["compiler", "HAVE_STDIO_H", "HAVE_SYS_NONE_H", "SIZEOF_CHAR"] {
+        let record = text(&project, &format!("checks/config/{name}.trace"));
+        assert!(record.contains("\"milliseconds\":"), "{record}");
+    }
     project.build().all("replayed");
     project.larder(&["build", "--no-build"]).ok();
 }

@@ -274,7 +274,7 @@ libraries = ["win"]
         |
      19 | libraries = ["win"]
         |              ^^^^^
-        = help: name it only under the same condition, in a [[….case]] or with `when`
+        = help: libraries of dependencies are PACKAGE/LIBRARY; for one of the system, write link-args = ["-lwin"], or system = ["…"] with its name for pkg-config
     error: [DIR]/larder.toml:18:19: `gen` is only there where os = haiku or (os = aix and arch = m68k)
         |
      18 | sources = ["a.c", "{gen}"]
@@ -318,7 +318,7 @@ sources = ["b.c"]
 
 [[library.case]]
 when = { os = "darwin", arch = [], compiler = "icc", option = { god = 1, good = true, kind = ["a", "c"], both = "x" } }
-kind = ["shared"]
+defnies = ["X"]
 
 [[library.case]]
 when = { any = [], not = "x", oss = "linux" }
@@ -400,11 +400,11 @@ sources = ["a.c"]
      23 | when = { os = "darwin", arch = [], compiler = "icc", option = { god = 1, good = true, kind = ["a", "c"], both = "x" } }
         |                                                                                                                 ^^^
         = help: it is true or false
-    error: [DIR]/larder.toml:24:1: unknown key `kind` in a case of library `l`
+    error: [DIR]/larder.toml:24:1: unknown key `defnies` in a case of library `l`
         |
-     24 | kind = ["shared"]
-        | ^^^^
-        = help: the keys are when, sources, exclude, inputs, libraries, c-std, cxx-std, warnings, defines, trace-args, c-args, cxx-args, asm-args, includes, private-includes, system-includes, weak-args, link-args, public-defines
+     24 | defnies = ["X"]
+        | ^^^^^^^
+        = help: did you mean `defines`?
     error: [DIR]/larder.toml:27:26: expected a table, found string
         |
      27 | when = { any = [], not = "x", oss = "linux" }

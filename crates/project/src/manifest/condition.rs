@@ -4,7 +4,10 @@ use std::fmt;
 
 use toml::de::DeValue;
 
-use super::options::{OptionValue, Options};
+use super::{
+    options::{OptionValue, Options},
+    profile::Profiles,
+};
 use crate::{
     diagnostic::{Located, suggest},
     setting::{Facts, Family},
@@ -26,8 +29,17 @@ pub(super) enum Condition {
     Arch(Vec<String>),
     /// The family of the package's compiler.
     Compiler(Vec<Family>),
+    /// It is built with this profile, or with one that inherits from it.
+    Profile(Vec<String>),
     /// An option of the package has one of the values.
     Option(String, Vec<OptionValue>),
+}
+
+/// The names of one manifest that conditions may have.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'m> {
+    pub options: &'m Options,
+    pub profiles: &'m Profiles,
 }
 
 /// Operating systems, as Rust calls them.
@@ -79,15 +91,16 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 impl Condition {
-    /// Whether it holds.
-    pub fn holds(&self, facts: &Facts) -> bool {
+    /// Whether it holds. `profiles` are the profile and those that it inherits from.
+    pub fn holds(&self, facts: &Facts, profiles: &[String]) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(facts)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(facts)),
-            Self::Not(part) => !part.holds(facts),
+            Self::All(parts) => parts.iter().all(|part| part.holds(facts, profiles)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(facts, profiles)),
+            Self::Not(part) => !part.holds(facts, profiles),
             Self::Os(names) => names.contains(&facts.platform.os),
             Self::Arch(names) => names.contains(&facts.platform.arch),
             Self::Compiler(families) => facts.compiler.is_some_and(|one| families.contains(&one)),
+            Self::Profile(names) => profiles.iter().any(|name| names.contains(name)),
             Self::Option(name, values) => {
                 facts.options.get(name).is_some_and(|value| values.contains(value))
             }
@@ -100,17 +113,17 @@ impl Condition {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_for_compiler),
             Self::Not(part) => part.asks_for_compiler(),
             Self::Compiler(_) => true,
-            Self::Os(_) | Self::Arch(_) | Self::Option(..) => false,
+            Self::Os(_) | Self::Arch(_) | Self::Profile(_) | Self::Option(..) => false,
         }
     }
 
     /// The key `when`.
-    pub fn when(fields: &mut Fields<'_, '_>, options: &Options) -> Option<Self> {
+    pub fn when(fields: &mut Fields<'_, '_>, names: &Names<'_>) -> Option<Self> {
         let table = fields.table("when")?;
-        Self::decode(table, options)
+        Self::decode(table, names)
     }
 
-    fn decode(mut fields: Fields<'_, '_>, options: &Options) -> Option<Self> {
+    fn decode(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Self> {
         "a condition".clone_into(&mut fields.what);
         let known = fields.errors.found.len();
         let mut parts = Vec::new();
@@ -123,15 +136,18 @@ impl Condition {
         parts.extend(words(&mut fields, "compiler", Family::WORDS).map(|words| {
             Self::Compiler(words.iter().filter_map(|word| Family::named(word)).collect())
         }));
+        if fields.entries.contains_key("profile") {
+            parts.extend(profile_part(&mut fields, names.profiles));
+        }
         if let Some(values) = fields.table("option") {
-            parts.extend(option_parts(values, options));
+            parts.extend(option_parts(values, names.options));
         }
         if let Some(not) = fields.table("not") {
-            parts.extend(Self::decode(not, options).map(|part| Self::Not(Box::new(part))));
+            parts.extend(Self::decode(not, names).map(|part| Self::Not(Box::new(part))));
         }
         if fields.entries.contains_key("any") {
             let span = fields.span.clone();
-            let any = fields.tables("any", |one| Self::decode(one, options));
+            let any = fields.tables("any", |one| Self::decode(one, names));
             if any.is_empty() && fields.errors.found.len() == known {
                 let help = "write any = [{ … }, { … }]".to_owned();
                 fields.errors.push(span, "`any` has no conditions", Some(help));
@@ -167,6 +183,16 @@ fn words(
         fields.errors.push(word.span.clone(), format!("unknown {key} `{}`", **word), Some(help));
     }
     Some(words.into_iter().map(|word| word.value).collect())
+}
+
+/// The key `profile`.
+fn profile_part(fields: &mut Fields<'_, '_>, profiles: &Profiles) -> Option<Condition> {
+    let words = one_or_more(fields, "profile")?;
+    for word in words.iter().filter(|word| !profiles.names().any(|name| name == word.as_str())) {
+        let message = format!("unknown profile `{}`", **word);
+        fields.errors.push(word.span.clone(), message, Some(profiles.advice(word)));
+    }
+    Some(Condition::Profile(words.into_iter().map(|word| word.value).collect()))
 }
 
 /// A string or a list of at least one.
@@ -245,6 +271,7 @@ impl fmt::Display for Condition {
             },
             Self::Os(names) => one_of(f, "os", names.clone()),
             Self::Arch(names) => one_of(f, "arch", names.clone()),
+            Self::Profile(names) => one_of(f, "profile", names.clone()),
             Self::Compiler(of) => {
                 one_of(f, "compiler", of.iter().map(ToString::to_string).collect())
             }

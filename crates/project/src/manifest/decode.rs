@@ -6,11 +6,11 @@ use toml::de::DeValue;
 
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
-    Toolchain, ToolchainKind,
-    condition::Condition,
+    Template, Toolchain, ToolchainKind,
+    condition::{Condition, Names},
     document::{Part, Written},
     keys::{self, Cases, Keys},
-    options::{self, Options},
+    options, profile,
     shared::{self, Shared},
 };
 use crate::{
@@ -38,11 +38,13 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
     let dependencies =
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
     let options = top.table("options").map(options::options).unwrap_or_default();
-    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &options));
-    let libraries = top.tables("library", |fields| library(fields, &options));
-    let executables = top.tables("executable", |fields| executable(fields, &options));
-    let commands = top.tables("command", |fields| command(fields, &options));
-    let configs = top.tables("config", |fields| super::config::config(fields, &options));
+    let profiles = top.table("profile").map(profile::profiles).unwrap_or_default();
+    let names = Names { options: &options, profiles: &profiles };
+    let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &names));
+    let libraries = top.tables("library", |fields| library(fields, &names));
+    let executables = top.tables("executable", |fields| executable(fields, &names));
+    let commands = top.tables("command", |fields| command(fields, &names));
+    let configs = top.tables("config", |fields| super::config::config(fields, &names));
     let ci = top.table("ci").map(super::ci::ci).unwrap_or_default();
     top.finish();
     errors.found.sort_by_key(|found| found.place.as_ref().map(|(_, span)| span.start));
@@ -53,6 +55,7 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             dependencies,
             defaults: defaults.unwrap_or_default(),
             options,
+            profiles,
             libraries,
             executables,
             commands,
@@ -148,7 +151,7 @@ const OF_SOURCES: [&str; 14] = [
     "weak-link-args",
 ];
 
-fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Library>>> {
+fn library(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Written<Library>>> {
     let compiled = named(&mut fields)?;
     let has = |key| fields.entries.contains_key(key);
     let only_headers = !has("sources")
@@ -169,9 +172,9 @@ fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written
         needs_sources(&mut fields, help);
     }
     let headers = fields.strings("headers").unwrap_or_default();
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let keys = Keys::of_library(&mut fields);
-    let keys = Cases::decode(keys, &mut fields, options, Keys::of_library);
+    let keys = Cases::decode(keys, &mut fields, names, Keys::of_library);
     let kinds = fields.strings("kind");
     let (mut is_static, mut is_shared) = (kinds.is_none(), false);
     for kind in kinds.into_iter().flatten() {
@@ -199,12 +202,12 @@ fn library(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written
     Some(Part { when, of: Written { target, keys } })
 }
 
-fn executable(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Written<Executable>>> {
+fn executable(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Written<Executable>>> {
     let compiled = named(&mut fields)?;
     needs_sources(&mut fields, "add sources = [\"src/*.c\"]");
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let keys = Keys::of_executable(&mut fields);
-    let keys = Cases::decode(keys, &mut fields, options, Keys::of_executable);
+    let keys = Cases::decode(keys, &mut fields, names, Keys::of_executable);
     let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
@@ -230,16 +233,17 @@ fn timeout(fields: &mut Fields<'_, '_>, test: bool) -> Option<Duration> {
     None
 }
 
-fn command(mut fields: Fields<'_, '_>, options: &Options) -> Option<Part<Command>> {
+fn command(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Command>> {
     let name = fields.name()?;
     fields.what = format!("command `{}`", *name);
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let outputs = fields.strings("outputs").unwrap_or_default();
     let makes_nothing = outputs.is_empty();
     let test = fields.boolean("test").unwrap_or(false);
     let command = Command {
         name,
         inputs: fields.inputs("inputs"),
+        exclude: fields.strings("exclude").unwrap_or_default(),
         text: fields.boolean("text").unwrap_or(false),
         outputs: checked_outputs(&mut fields, outputs),
         run: fields.templates("run"),
@@ -326,14 +330,15 @@ fn probes(fields: &mut Fields<'_, '_>) -> Vec<Located<Vec<String>>> {
     probes
 }
 
-fn environment(mut fields: Fields<'_, '_>) -> BTreeMap<String, String> {
+fn environment(mut fields: Fields<'_, '_>) -> BTreeMap<String, Located<Template>> {
     let mut found = BTreeMap::new();
     for (name, value) in std::mem::take(&mut fields.entries) {
         let (span, name) = (name.span(), name.into_inner().into_owned());
         if name.is_empty() || name.contains(['=', '\0']) {
             fields.errors.push(span, format!("`{name}` cannot name an environment variable"), None);
         } else if let Some(value) = fields.expect_string(value) {
-            found.insert(name, value.value);
+            let text = Located { value: Template::parse(&value), span: value.span };
+            found.insert(name, text);
         }
     }
     found

@@ -8,6 +8,7 @@ use super::{
     condition::Condition,
     decode,
     keys::{Cases, Keys},
+    profile::{Profiled, Profiles},
     read_text,
 };
 use crate::{
@@ -30,6 +31,8 @@ pub struct Document {
     pub ci: Ci,
     /// `[options]`
     pub options: Options,
+    /// `[profile.NAME]`
+    pub profiles: Profiles,
     /// `[defaults]`
     pub(super) defaults: Cases,
     /// `[[library]]`
@@ -73,14 +76,25 @@ impl Document {
         decode::document(source)
     }
 
-    /// Returns the manifest with plain lists for each target, and the parts that hold with `facts`.
-    pub fn settle(self, facts: &Facts) -> Manifest {
-        self.settle_where(&|condition| condition.holds(facts))
+    /// Returns the manifest with plain lists for each target, and the parts that hold with `facts`. A profile
+    /// that it does not define itself is that of the root package, whose profiles are `root`.
+    pub fn settle(self, facts: &Facts, root: &Profiles) -> Manifest {
+        let profile = facts.profile.as_deref().map(|name| match self.profiles.define(name) {
+            true => self.profiles.resolve(name),
+            false => {
+                let Profiled { keys, names } = root.resolve(name);
+                Profiled { keys: keys.for_any_package(), names }
+            }
+        });
+        let profile = profile.unwrap_or_default();
+        let holds = |condition: &Condition| condition.holds(facts, &profile.names);
+        self.settle_where(&holds, &profile.keys)
     }
 
     /// Returns the manifest with all its parts, whether they hold or not.
     pub fn with_all_parts(self) -> Manifest {
-        self.settle_where(&|_| true)
+        let profile = self.profiles.all();
+        self.settle_where(&|_| true, &profile.keys)
     }
 
     /// Whether a condition asks for the family of the package's compiler.
@@ -97,7 +111,7 @@ impl Document {
         conditions.any(Condition::asks_for_compiler)
     }
 
-    fn settle_where(self, holds: &dyn Fn(&Condition) -> bool) -> Manifest {
+    fn settle_where(self, holds: &dyn Fn(&Condition) -> bool, profile: &Keys) -> Manifest {
         let Self { source, package, toolchain, dependencies, ci, defaults, .. } = self;
         let defaults = defaults.holding(holds);
         let mut absent: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -111,21 +125,21 @@ impl Document {
         let mut libraries = Vec::new();
         for Part { when, of: Written { target, keys } } in self.libraries {
             if is_there(&when, &target.compiled.name) {
-                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds), profile);
                 libraries.push(Library { compiled, ..target });
             }
         }
         let mut executables = Vec::new();
         for Part { when, of: Written { target, keys } } in self.executables {
             if is_there(&when, &target.compiled.name) {
-                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds), profile);
                 executables.push(Executable { compiled, ..target });
             }
         }
         let mut configs = Vec::new();
         for Part { when, of: Written { target, keys } } in self.configs {
             if is_there(&when, &target.compiled.name) {
-                let compiled = settled(target.compiled, &defaults, keys.holding(holds));
+                let compiled = settled(target.compiled, &defaults, keys.holding(holds), profile);
                 configs.push(Config { compiled, ..target });
             }
         }
@@ -147,10 +161,15 @@ impl Document {
     }
 }
 
-/// How a target is compiled: what the defaults say, then what it says itself.
-fn settled(named: Compiled, defaults: &Keys, own: Keys) -> Compiled {
+/// How a target is compiled: what the defaults say, then what it says itself, then the profile.
+fn settled(named: Compiled, defaults: &Keys, own: Keys, profile: &Keys) -> Compiled {
     let mut keys = defaults.clone();
     keys.append(own);
-    let arguments = keys.flags.arguments(&keys.lists.public_defines);
+    let arguments = keys.flags.arguments(&keys.lists.public_defines, &profile.flags);
+    let mut profiled = profile.lists.clone();
+    // Everything that is linked has them by itself.
+    let linking = &mut profiled.linking;
+    linking.private_link_args.splice(0..0, std::mem::take(&mut linking.link_args));
+    keys.lists.append(profiled);
     Compiled { lists: keys.lists, arguments, ..named }
 }

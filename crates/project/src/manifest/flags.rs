@@ -64,6 +64,25 @@ impl Flags {
         flags
     }
 
+    /// The arguments, as they are written.
+    pub(super) fn as_written(&self) -> impl Iterator<Item = &Located<String>> {
+        let all = [&self.trace_args, &self.c_args, &self.cxx_args, &self.asm_args];
+        all.into_iter().flatten()
+    }
+
+    /// Leaves out the arguments that are not `wanted`.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&Located<String>) -> bool) {
+        for list in [&mut self.trace_args, &mut self.c_args, &mut self.cxx_args, &mut self.asm_args]
+        {
+            list.retain(&wanted);
+        }
+    }
+
+    /// Arguments for all languages.
+    pub(super) fn of_arguments(trace_args: Vec<Located<String>>) -> Self {
+        Self { trace_args, ..Self::default() }
+    }
+
     /// Adds what a table says that comes later.
     pub(super) fn append(&mut self, later: Self) {
         self.c_std = later.c_std.or(self.c_std.take());
@@ -76,28 +95,43 @@ impl Flags {
         self.asm_args.extend(later.asm_args);
     }
 
-    /// What the compiler is given, where `public` is defined for users too.
-    pub(super) fn arguments(&self, public: &[Located<String>]) -> Arguments {
-        Arguments(Language::ALL.map(|language| self.of(language, public)))
+    /// What the compiler is given, where `public` is defined for users too. What `profile` says comes after
+    /// all of its kind, and its arguments after all others.
+    pub(super) fn arguments(&self, public: &[Located<String>], profile: &Self) -> Arguments {
+        Arguments(Language::ALL.map(|language| {
+            let mut found = Vec::new();
+            let standard = profile.standard(language).or_else(|| self.standard(language));
+            found.extend(standard.map(|standard| format!("-std={}", **standard)));
+            if matches!(language, Language::C | Language::Cxx) {
+                let warnings = self.warnings.iter().chain(&profile.warnings);
+                found.extend(warnings.map(|warning| format!("-W{}", **warning)));
+            }
+            if language.is_preprocessed() {
+                let defines = public.iter().chain(&self.defines).chain(&profile.defines);
+                found.extend(defines.map(|define| definition(define)));
+            }
+            let arguments = self.written(language).chain(profile.written(language));
+            found.extend(arguments.map(|argument| argument.value.clone()));
+            found
+        }))
     }
 
-    fn of(&self, language: Language, public: &[Located<String>]) -> Vec<String> {
-        let (standard, own) = match language {
-            Language::C => (&self.c_std, &self.c_args),
-            Language::Cxx => (&self.cxx_std, &self.cxx_args),
-            Language::Assembly | Language::Plain => (&None, &self.asm_args),
+    fn standard(&self, language: Language) -> Option<&Located<String>> {
+        match language {
+            Language::C => self.c_std.as_ref(),
+            Language::Cxx => self.cxx_std.as_ref(),
+            Language::Assembly | Language::Plain => None,
+        }
+    }
+
+    /// The arguments that are written out.
+    fn written(&self, language: Language) -> impl Iterator<Item = &Located<String>> {
+        let own = match language {
+            Language::C => &self.c_args,
+            Language::Cxx => &self.cxx_args,
+            Language::Assembly | Language::Plain => &self.asm_args,
         };
-        let mut found = Vec::new();
-        found.extend(standard.as_ref().map(|standard| format!("-std={}", **standard)));
-        if matches!(language, Language::C | Language::Cxx) {
-            found.extend(self.warnings.iter().map(|warning| format!("-W{}", **warning)));
-        }
-        if language.is_preprocessed() {
-            let defines = public.iter().chain(&self.defines);
-            found.extend(defines.map(|define| definition(define)));
-        }
-        found.extend(self.trace_args.iter().chain(own).map(|argument| argument.value.clone()));
-        found
+        self.trace_args.iter().chain(own)
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::{
     Input, Linking, Template, arguments,
-    condition::Condition,
+    condition::{Condition, Names},
     flags::{self, Flags},
     linking,
-    options::Options,
 };
 use crate::{diagnostic::Located, table::Fields};
 
@@ -31,6 +30,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
+    /// The compiler arguments, traced or not, that have placeholders or doubled braces in them.
+    pub filled_args: Vec<Located<Template>>,
     /// Arguments for the linker, and libraries of the system.
     pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
@@ -48,6 +49,7 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
+        self.filled_args.extend(later.filled_args);
         self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
@@ -80,14 +82,43 @@ const OF_TARGETS: [&str; 13] = [
 ];
 
 impl Keys {
+    /// What arguments for the compiler and for the linker come to.
+    pub(super) fn of_arguments(compile: &[&str], link: &[&str]) -> Self {
+        let link_args = unplaced(link)
+            .into_iter()
+            .map(|text| Located { value: Template::parse(&text), span: text.span });
+        let linking = Linking { link_args: link_args.collect(), ..Linking::default() };
+        let lists = Lists { linking, ..Lists::default() };
+        Self { lists, flags: Flags::of_arguments(unplaced(compile)) }
+    }
+
+    /// Leaves out the directories and whatever names targets, which are those of one package.
+    pub(super) fn for_any_package(mut self) -> Self {
+        let plain = |argument: &Located<Template>| argument.as_literal().is_some();
+        self.lists.linking.link_args.retain(plain);
+        self.lists.linking.private_link_args.retain(plain);
+        self.lists.linking.weak_link_args.retain(plain);
+        self.lists.filled_args.retain(plain);
+        let is_plain =
+            |argument: &Located<String>| Template::parse(argument).as_literal().is_some();
+        self.lists.weak_args.retain(is_plain);
+        self.flags.retain(is_plain);
+        self.lists.includes.clear();
+        self.lists.private_includes.clear();
+        self.lists.system_includes.clear();
+        self
+    }
+
     /// Takes the keys that may stand in `[defaults]` and in everything that inherits from it.
     pub(super) fn common(fields: &mut Fields<'_, '_>) -> Self {
         let flags = Flags::decode(fields);
+        let weak_args = fields.strings("weak-args").unwrap_or_default();
         let lists = Lists {
             includes: fields.templates("includes"),
             private_includes: fields.templates("private-includes"),
             system_includes: fields.templates("system-includes"),
-            weak_args: fields.strings("weak-args").unwrap_or_default(),
+            filled_args: flags.as_written().chain(&weak_args).filter_map(to_fill).collect(),
+            weak_args,
             linking: Linking::common(fields),
             ..Lists::default()
         };
@@ -139,6 +170,11 @@ impl Keys {
     }
 }
 
+/// Texts that stand in no manifest.
+fn unplaced(texts: &[&str]) -> Vec<Located<String>> {
+    texts.iter().map(|text| Located { value: (*text).to_owned(), span: 0..0 }).collect()
+}
+
 /// What a table says, and what it says besides where conditions hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cases {
@@ -151,7 +187,7 @@ impl Cases {
     pub fn decode(
         always: Keys,
         fields: &mut Fields<'_, '_>,
-        options: &Options,
+        names: &Names<'_>,
         keys: impl Fn(&mut Fields<'_, '_>) -> Keys,
     ) -> Self {
         let what = format!("a case of {}", fields.what);
@@ -162,7 +198,7 @@ impl Cases {
                 let help = "add when = { os = \"linux\" }".to_owned();
                 case.errors.push(case.span.clone(), message, Some(help));
             }
-            let when = Condition::when(&mut case, options);
+            let when = Condition::when(&mut case, names);
             let keys = keys(&mut case);
             case.finish();
             when.map(|when| (when, keys))
@@ -185,11 +221,18 @@ impl Cases {
     }
 }
 
+/// An argument as a template, where it does not stand for itself.
+fn to_fill(argument: &Located<String>) -> Option<Located<Template>> {
+    let value = Template::parse(argument);
+    let stands_for_itself = value.as_literal() == Some(argument.as_str());
+    (!stands_for_itself).then(|| Located { value, span: argument.span.clone() })
+}
+
 /// `[defaults]`
-pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
+pub(super) fn defaults(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Cases {
     let keys = Keys::common(&mut fields);
     refuse_of_targets(&mut fields);
-    let cases = Cases::decode(keys, &mut fields, options, |case| {
+    let cases = Cases::decode(keys, &mut fields, names, |case| {
         refuse_of_targets(case);
         Keys::common(case)
     });
@@ -198,7 +241,7 @@ pub(super) fn defaults(mut fields: Fields<'_, '_>, options: &Options) -> Cases {
 }
 
 /// Says of each key that belongs to one target that it does.
-fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
+pub(super) fn refuse_of_targets(fields: &mut Fields<'_, '_>) {
     for key in OF_TARGETS {
         if let Some(value) = fields.entries.remove(key) {
             let message = format!("`{key}` cannot stand in {}", fields.what);

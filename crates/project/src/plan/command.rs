@@ -22,7 +22,7 @@ pub struct Command {
     /// and shared libraries among inputs and arguments load, each once.
     pub loads: Vec<TargetId>,
     /// Environment variables and their values, traced.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Setting>,
     /// Environment variables passed through, traced by value.
     pub pass_env: Vec<String>,
     /// Programs on `PATH` that it may run, traced by content.
@@ -37,6 +37,15 @@ pub struct Command {
     pub test: bool,
     /// How long it may run as a test; for ever, when absent.
     pub timeout: Option<Duration>,
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The value as written: what is traced of it.
+    pub text: String,
+    /// The value.
+    pub value: Argument,
 }
 
 /// The program of a command.
@@ -107,6 +116,13 @@ impl BuiltIn {
             "tmp" => Self::Tmp,
             _ => return None,
         })
+    }
+}
+
+impl Command {
+    /// All that may name targets: the arguments, and the values of variables.
+    pub fn words(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().chain(self.env.values().map(|setting| &setting.value))
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Objects {
     pub arguments: Arguments,
     /// Libraries of the system that its own sources and the libraries that it links with use, each once.
     pub system: Vec<SystemLibrary>,
+    /// The arguments among these that have placeholders in them, by what is written.
+    pub filled_args: Vec<ToolArgument>,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
 }
@@ -55,6 +57,20 @@ pub enum Source {
         made: Made,
         /// Its language, by its extension.
         language: Language,
+    },
+    /// An object that a command makes. It is linked as it is.
+    Object {
+        /// The command and which of its outputs.
+        made: Made,
+    },
+    /// Sources in a directory that a command makes.
+    Directory {
+        /// The command and which of its outputs.
+        made: Made,
+        /// Which of the files in it: a glob that starts there.
+        pattern: String,
+        /// The language of all of them, where the pattern tells it.
+        language: Option<Language>,
     },
 }
 
@@ -183,6 +199,18 @@ pub struct Test {
     pub loads: Vec<TargetId>,
 }
 
+impl Source {
+    /// What a command makes of it, if one does.
+    pub fn made(&self) -> Option<Made> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Output { made, .. } | Self::Object { made } | Self::Directory { made, .. } => {
+                Some(*made)
+            }
+        }
+    }
+}
+
 impl Objects {
     /// No objects, in `directory`.
     pub(super) fn none(directory: BuildPath) -> Self {
@@ -197,6 +225,7 @@ impl Objects {
             weak_args: Vec::new(),
             arguments: Arguments::default(),
             system: Vec::new(),
+            filled_args: Vec::new(),
             position_independent: false,
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Own {
     pub private_includes: Vec<Directory>,
     pub system_includes: Vec<Directory>,
     pub inputs: Vec<Input>,
+    /// Compiler arguments with placeholders in them.
+    pub filled_args: Vec<ToolArgument>,
     /// Linker arguments for itself and its users.
     pub link_args: Vec<ToolArgument>,
     /// Linker arguments for itself.
@@ -123,7 +125,8 @@ impl Plan {
             }
             Declared::Config(index) => {
                 let config = &manifest.configs[index];
-                let template = config.template.iter().flat_map(|input| names.input(input, false));
+                let template =
+                    config.template.iter().flat_map(|input| names.input(input, false, &[]));
                 Resolved::Config(template.last(), names.compiled(&config.compiled))
             }
         }
@@ -142,6 +145,7 @@ impl Plan {
             checks.inputs = own.inputs.clone();
             checks.reads = each_once(reads.clone());
             checks.weak_args = compiled.lists.weak_args.clone();
+            checks.filled_args = own.filled_args.clone();
             checks.arguments = compiled.arguments.clone();
             config.template = found.clone();
         }
@@ -209,6 +213,7 @@ impl Plan {
             let (sources, test) = (std::mem::take(&mut this.sources), this.test.take());
             let own_inputs = this.inputs.clone();
             let weak_link_args = this.weak_link_args.clone();
+            let filled_args = this.filled_args.clone();
             let directories = (includes, system_includes);
             let mut made = Some((sources, directories, each_once(reads), own_inputs));
             let mut test = test;
@@ -226,6 +231,7 @@ impl Plan {
                         objects.weak_args = compiled.lists.weak_args.clone();
                         objects.arguments = compiled.arguments.clone();
                         objects.system = system.clone();
+                        objects.filled_args = filled_args.clone();
                     }
                     Kind::Headers(headers) => {
                         let Some((_, _, reads, inputs)) = made.take() else { continue };
@@ -253,7 +259,7 @@ impl Plan {
     fn makers_beside_sources(&self, sources: &[Located<Source>]) -> impl Iterator<Item = TargetId> {
         let makers = sources.iter().filter_map(|source| match &source.value {
             Source::Output { made, .. } => Some(made.target),
-            Source::Files { .. } => None,
+            Source::Files { .. } | Source::Object { .. } | Source::Directory { .. } => None,
         });
         makers.filter(|&id| match &self.target(id).kind {
             Kind::Command(command) => command
@@ -272,7 +278,7 @@ impl Plan {
                 Kind::Command(command) => {
                     named.extend(command.program.targets());
                     named.extend(command.inputs.iter().filter_map(Input::target));
-                    named.extend(command.arguments.iter().flat_map(Argument::targets));
+                    named.extend(command.words().flat_map(Argument::targets));
                 }
                 Kind::Linked(linked) => {
                     let Some(test) = &linked.test else { continue };

@@ -1,6 +1,9 @@
 //! The list of targets, with nothing resolved yet.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use super::{
     Archive, Command, Config, Declared, Form, Headers, Kind, Linked, Objects, PackageId, Plan,
@@ -178,7 +181,7 @@ pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Comman
         arguments: Vec::new(),
         run: declared.run.iter().map(written).collect(),
         loads: Vec::new(),
-        env: declared.env.clone(),
+        env: BTreeMap::new(),
         pass_env: declared.pass_env.clone(),
         tools: declared.tools.clone(),
         system_files: declared.system_files.clone(),

@@ -5,8 +5,8 @@
 
 use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
-use super::{Archive, Argument, Command, Config, Form, Headers, Linked, Objects, Source};
-use crate::{name::Facet, path::BuildPath};
+use super::{Archive, Argument, Command, Config, Form, Headers, Linked, Objects};
+use crate::{diagnostic::Located, name::Facet, path::BuildPath};
 
 /// A package, as an index into the packages of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +95,8 @@ pub struct Input {
     pub package: PackageId,
     /// The files.
     pub files: Files,
+    /// Patterns of files that are left out.
+    pub exclude: Vec<Located<String>>,
     /// Whether they are hashed as text, with line ends made one. Otherwise byte for byte.
     pub text: bool,
     /// Where the manifest says so.
@@ -149,11 +151,11 @@ impl Target {
         let mut found = Vec::new();
         match &self.kind {
             Kind::Objects(objects) => {
-                found.extend(objects.sources.iter().filter_map(|source| match &source.value {
-                    Source::Output { made, .. } => Some(made.target),
-                    Source::Files { .. } => None,
-                }));
+                let made = objects.sources.iter().filter_map(|source| source.made());
+                found.extend(made.map(|made| made.target));
                 found.extend(&objects.reads);
+                let filled = objects.filled_args.iter();
+                found.extend(filled.flat_map(|argument| argument.argument.targets()));
             }
             Kind::Headers(headers) => {
                 found.extend(headers.inputs.iter().filter_map(Input::target));
@@ -170,12 +172,14 @@ impl Target {
             Kind::Command(command) => {
                 found.extend(command.inputs.iter().filter_map(Input::target));
                 found.extend(command.program.targets());
-                found.extend(command.arguments.iter().flat_map(Argument::targets));
+                found.extend(command.words().flat_map(Argument::targets));
                 found.extend(&command.loads);
             }
             Kind::Config(config) => {
                 found.extend(config.template.iter().filter_map(Input::target));
                 found.extend(&config.checks.reads);
+                let filled = config.checks.filled_args.iter();
+                found.extend(filled.flat_map(|argument| argument.argument.targets()));
             }
         }
         each_once(found)

@@ -25,6 +25,7 @@ impl Workspace<Document> {
         let mut errors = Vec::new();
         let wishes = self.wishes(&setting.choices, &mut errors);
         let mut options = self.options(&setting.choices, &[], &mut errors);
+        errors.extend(self.no_profile(&setting.choices));
         if !errors.is_empty() {
             return Err(Diagnostics(errors));
         }
@@ -40,14 +41,24 @@ impl Workspace<Document> {
             options[number].extend(value.map(|value| (chosen.name.clone(), value)));
         }
         let mut options = options.into_iter();
-        Ok(self.map(|name, document| {
+        let root = self.packages.first().map(|root| root.manifest.profiles.clone());
+        let root = root.unwrap_or_default();
+        let directory = setting.choices.build_directory();
+        let mut settled = self.map(|name, document| {
             let facts = Facts {
                 options: options.next().unwrap_or_default(),
                 platform: setting.platform.clone(),
                 compiler: setting.compilers.get(name).copied(),
+                profile: setting.choices.profile.clone(),
             };
-            document.settle(&facts)
-        }))
+            document.settle(&facts, &root)
+        });
+        for package in &mut settled.packages {
+            let Package { place, manifest, is_root } = (**package).clone();
+            let place = Arc::new((*place).clone().built_in(&directory));
+            *package = Arc::new(Package { place, manifest, is_root });
+        }
+        Ok(settled)
     }
 
     /// Returns the workspace with all parts of its manifests, whether they hold or not.
@@ -63,7 +74,20 @@ impl Workspace<Document> {
     pub(crate) fn check(&self, choices: &Choices, elsewhere: &[&str]) -> Result<(), Diagnostics> {
         let mut errors = Vec::new();
         self.options(choices, elsewhere, &mut errors);
+        errors.extend(self.no_profile(choices));
         if errors.is_empty() { Ok(()) } else { Err(Diagnostics(errors)) }
+    }
+
+    /// The mistake of choosing a profile that is not there.
+    fn no_profile(&self, choices: &Choices) -> Option<Diagnostic> {
+        let (name, root) = choices.profile.as_deref().zip(self.packages.first())?;
+        let profiles = &root.manifest.profiles;
+        if profiles.names().any(|known| known == name) {
+            return None;
+        }
+        let message =
+            format!("--profile {name}: there is no such profile in `{}`", root.place.name);
+        Some(Diagnostic::new(message).help(profiles.advice(name)))
     }
 
     fn map(self, mut settle: impl FnMut(&str, Document) -> Manifest) -> Workspace {

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     diagnostic::Located,
     manifest::{
-        Arguments, Compiled, Lists, Options,
-        condition::Condition,
+        Arguments, Compiled, Lists,
+        condition::{Condition, Names},
         document::{Part, Written},
         keys::{Cases, Keys},
     },
@@ -22,11 +22,11 @@ use crate::{
 /// A table `[[config]]`.
 pub(in crate::manifest) fn config(
     mut fields: Fields<'_, '_>,
-    options: &Options,
+    names: &Names<'_>,
 ) -> Option<Part<Written<Config>>> {
     let name = fields.name()?;
     fields.what = format!("config `{}`", *name);
-    let when = Condition::when(&mut fields, options);
+    let when = Condition::when(&mut fields, names);
     let output = output(&mut fields);
     let template = fields.string("template");
     let template = template.map(|path| Input {
@@ -39,7 +39,7 @@ pub(in crate::manifest) fn config(
     let values = fields.table("values").map(values).unwrap_or_default();
     let cxx = language(&mut fields);
     let keys = Keys::of_config(&mut fields);
-    let keys = Cases::decode(keys, &mut fields, options, Keys::of_config);
+    let keys = Cases::decode(keys, &mut fields, names, Keys::of_config);
     if template.is_none() {
         let span = fields.span.clone();
         if syntax.is_some() || braces.is_some() {

@@ -1,0 +1,217 @@
+//! `larder install`: programs, libraries, headers, and files that tell other build systems of them.
+//!
+//! What is installed can be moved: nothing names the prefix. Programs find the shared libraries of the
+//! workspace by a run path that begins where they are; they are linked for it once more where the one that
+//! they were built with would not do.
+
+mod cmake;
+mod collect;
+mod headers;
+mod pkg_config;
+
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use larder_project::{
+    diagnostic::{Diagnostic, Diagnostics},
+    name::TargetName,
+    path::BuildPath,
+    plan::{Declared, Form, Kind, PackageId, Plan, Target, TargetId},
+};
+use larder_trace::{atomic, describe_io};
+
+use crate::{build, build::BuildReport};
+
+/// Where things are installed.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The directory that everything is put below, absolute.
+    pub prefix: PathBuf,
+    /// Where libraries are below it, such as `lib`.
+    pub libraries: String,
+    /// A directory to put before the prefix, for packaging (`DESTDIR`).
+    pub stage: Option<PathBuf>,
+}
+
+/// A file to install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// Where, below the prefix.
+    pub path: PathBuf,
+    /// Whether it may be executed.
+    pub executable: bool,
+    content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    /// That of a file.
+    File(PathBuf),
+    Text(String),
+}
+
+/// Why something was not installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// Two files would be installed in one place.
+    #[error("{} and {} would both be installed as {}", one.display(), other.display(), path.display())]
+    Twice {
+        /// The one.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
+        /// The place, below the prefix.
+        path: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("cannot install {}: {}", path.display(), describe_io(source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl Layout {
+    /// Checks a layout that somebody asks for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn checked(self) -> Result<Self, String> {
+        if !self.prefix.is_absolute() {
+            return Err(format!("the prefix {} is not an absolute path", self.prefix.display()));
+        }
+        let plain = self.libraries.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if BuildPath::new(&self.libraries).is_err() || !plain {
+            return Err(format!("`{}` is not a directory below the prefix", self.libraries));
+        }
+        Ok(self)
+    }
+
+    /// Returns the run path of programs: where libraries are, seen from them.
+    pub fn run_path(&self) -> String {
+        format!("../{}", self.libraries)
+    }
+
+    /// Returns the directory that the prefix is, or is to become.
+    pub fn directory(&self) -> PathBuf {
+        match &self.stage {
+            None => self.prefix.clone(),
+            Some(stage) => stage.join(self.prefix.strip_prefix("/").unwrap_or(&self.prefix)),
+        }
+    }
+}
+
+/// Returns the names of what is installed when `names` are asked for, or the root package's default targets:
+/// libraries and executables, but no tests; and the libraries that these need at run time or to be linked
+/// with.
+///
+/// # Errors
+/// Names that mean nothing, or nothing that can be installed.
+pub fn targets(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetName>, Diagnostics> {
+    let mut found = Vec::new();
+    for id in build::resolve(plan, names)? {
+        let target = plan.target(id);
+        let is_wanted = !names.is_empty() || !target.is_test();
+        match is_installable(target) {
+            true if is_wanted => found.push(id),
+            false if !names.is_empty() => {
+                let message = format!("`{}` cannot be installed", target.label);
+                let help = "libraries and executables can";
+                return Err(Diagnostic::new(message).help(help).into());
+            }
+            _ => {}
+        }
+    }
+    let mut next = 0;
+    while let Some(&id) = found.get(next) {
+        next += 1;
+        let target = plan.target(id);
+        // A program needs what it loads; a library, also what its users are linked with or include.
+        let needs: Vec<TargetId> = match &target.kind {
+            Kind::Linked(linked) => {
+                let is_library = linked.form == Form::SharedLibrary;
+                let direct = linked.direct_libraries.iter().filter(|_| is_library);
+                let loaded = linked.libraries.iter().filter(|id| is_shared(plan.target(**id)));
+                direct.chain(loaded).copied().collect()
+            }
+            _ => target.direct_libraries().to_vec(),
+        };
+        let new: Vec<TargetId> = needs.into_iter().filter(|id| !found.contains(id)).collect();
+        found.extend(new);
+    }
+    // Each label is a name.
+    Ok(found.iter().filter_map(|&id| plan.target(id).label.parse().ok()).collect())
+}
+
+fn is_installable(target: &Target) -> bool {
+    matches!(target.kind, Kind::Archive(_) | Kind::Linked(_) | Kind::Headers(_))
+}
+
+fn is_shared(target: &Target) -> bool {
+    matches!(&target.kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary)
+}
+
+/// Returns the files that are installed of a build of [`targets`], sorted.
+///
+/// # Errors
+/// When two of them would be in one place, or directories cannot be read.
+pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, InstallError> {
+    collect::files(report, layout)
+}
+
+/// Installs files. Each is put in place when it is whole; one that is there already stays as it is.
+///
+/// # Errors
+/// When one cannot be installed. Those before it are.
+pub fn put(files: &[Installed], layout: &Layout) -> Result<(), InstallError> {
+    let directory = layout.directory();
+    for file in files {
+        let path = directory.join(&file.path);
+        let failed = |source| InstallError::Io { path: path.clone(), source };
+        let content = match &file.content {
+            Content::Text(text) => text.clone().into_bytes(),
+            Content::File(from) => {
+                fs::read(from).map_err(|source| InstallError::Io { path: from.clone(), source })?
+            }
+        };
+        let mode = if file.executable { 0o755 } else { 0o644 };
+        if !is_there(&path, &content, mode) {
+            atomic::write_new(&path, mode, |mut new| {
+                new.write_all(&content)?;
+                new.set_permissions(fs::Permissions::from_mode(mode))
+            })
+            .map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_there(path: &Path, content: &[u8], mode: u32) -> bool {
+    path.symlink_metadata().is_ok_and(|found| {
+        found.is_file()
+            && found.len() == content.len() as u64
+            && found.permissions().mode() & 0o7777 == mode
+    }) && fs::read(path).is_ok_and(|there| there == content)
+}
+
+/// A library that is installed, by its entry of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Library {
+    package: PackageId,
+    index: usize,
+}
+
+impl Library {
+    fn of(target: &Target) -> Option<Self> {
+        match target.declared {
+            Declared::Library(index) => Some(Self { package: target.package, index }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The list of what is installed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use larder_project::{
+    manifest::Module,
+    plan::{PackageId, Plan, TargetId},
+};
+
+use super::{
+    Content, InstallError, Installed, Layout, Library, cmake, headers, is_shared, pkg_config,
+};
+use crate::build::BuildReport;
+
+/// A library as others are told of it.
+#[derive(Debug, Default)]
+pub struct Offered {
+    /// Its package.
+    pub package: String,
+    /// The version of that.
+    pub version: String,
+    pub name: String,
+    /// The file name of the static library, if it is installed.
+    pub archive: Option<String>,
+    /// The file name of the shared library, if it is installed.
+    pub shared: Option<String>,
+    /// The libraries that it is linked with and that are installed, too: package and name.
+    pub libraries: Vec<(String, String)>,
+    /// The libraries of the system that it is linked with: `-lm`, `-pthread`.
+    pub system: Vec<String>,
+    /// The libraries of the system that `pkg-config` knows.
+    pub modules: Vec<Module>,
+    /// The macros for whoever uses it: `NAME` or `NAME=VALUE`.
+    pub defines: Vec<String>,
+}
+
+/// Files by their places below the prefix.
+#[derive(Default)]
+pub struct Files(BTreeMap<PathBuf, Installed>);
+
+impl Files {
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// There is another in its place.
+    pub fn add(
+        &mut self,
+        path: PathBuf,
+        from: PathBuf,
+        executable: bool,
+    ) -> Result<(), InstallError> {
+        let new = Installed { path: path.clone(), executable, content: Content::File(from) };
+        match self.0.get(&path) {
+            Some(known) if *known != new && !new.is_like(known) => {
+                let shown = |file: &Installed| match &file.content {
+                    Content::File(from) => from.clone(),
+                    Content::Text(_) => file.path.clone(),
+                };
+                Err(InstallError::Twice { one: shown(known), other: shown(&new), path })
+            }
+            _ => {
+                self.0.insert(path, new);
+                Ok(())
+            }
+        }
+    }
+
+    fn text(&mut self, path: PathBuf, text: String) {
+        let file =
+            Installed { path: path.clone(), executable: false, content: Content::Text(text) };
+        self.0.insert(path, file);
+    }
+}
+
+impl Installed {
+    /// Whether another file has the same bytes.
+    fn is_like(&self, other: &Self) -> bool {
+        let read = |content: &Content| match content {
+            Content::File(path) => fs::read(path).ok(),
+            Content::Text(text) => Some(text.clone().into_bytes()),
+        };
+        read(&self.content).is_some_and(|own| read(&other.content) == Some(own))
+    }
+}
+
+pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, InstallError> {
+    let plan = &report.plan;
+    let mut files = Files::default();
+    let mut libraries: BTreeMap<Library, Offered> = BTreeMap::new();
+    for (id, outputs) in &report.targets {
+        let target = plan.target(*id);
+        let outputs = outputs.as_deref().unwrap_or_default();
+        let mut put = |directory: &str, executable| {
+            let Some((artifact, file)) = outputs.first().zip(target.file()) else {
+                return Ok(None);
+            };
+            let name = Path::new(file.as_str()).file_name().unwrap_or_default();
+            let from = plan.workspace.root.join(artifact.path.as_str());
+            files.add(Path::new(directory).join(name), from, executable)?;
+            Ok(Some(name.to_string_lossy().into_owned()))
+        };
+        let Some(library) = Library::of(target) else {
+            put("bin", true)?;
+            continue;
+        };
+        let name = put(&layout.libraries, is_shared(target))?;
+        let offered = libraries.entry(library).or_insert_with(|| offered(plan, *id));
+        match is_shared(target) {
+            true => offered.shared = name,
+            false => offered.archive = name,
+        }
+    }
+    for library in libraries.keys() {
+        headers::collect(plan, *library, &mut files)?;
+    }
+    let libraries: Vec<Offered> = libraries.into_values().collect();
+    for library in &libraries {
+        let path = format!("{}/pkgconfig/{}.pc", layout.libraries, library.name);
+        files.text(path.into(), pkg_config::text(library, layout));
+    }
+    let root = &plan.package(PackageId::ROOT).manifest.package;
+    if !libraries.is_empty() {
+        let directory = format!("{}/cmake/{}", layout.libraries, *root.name);
+        let path =
+            |end: &str| PathBuf::from(format!("{directory}/{}Config{end}.cmake", *root.name));
+        files.text(path(""), cmake::config(&libraries, layout));
+        if !root.version.is_empty() {
+            files.text(path("Version"), cmake::version(&root.version));
+        }
+    }
+    Ok(files.0.into_values().collect())
+}
+
+/// What others are told of the library that `id` is a form of.
+fn offered(plan: &Plan, id: TargetId) -> Offered {
+    let target = plan.target(id);
+    let package = plan.package_of(target);
+    let lists = plan.compiled(target).map(|compiled| &compiled.lists);
+    // What its libraries ask for they say themselves.
+    let own = lists.into_iter().flat_map(|lists| &lists.linking.link_args);
+    let own = own.filter_map(|argument| argument.as_literal());
+    let system = own.filter(|argument| argument.starts_with("-l") || *argument == "-pthread");
+    let modules = lists.into_iter().flat_map(|lists| &lists.linking.system);
+    Offered {
+        package: package.place.name.clone(),
+        version: package.manifest.package.version.clone(),
+        name: target.name.clone(),
+        libraries: target
+            .direct_libraries()
+            .iter()
+            .map(|&id| {
+                let library = plan.target(id);
+                (plan.package_of(library).place.name.clone(), library.name.clone())
+            })
+            .collect(),
+        system: system.map(str::to_owned).collect(),
+        modules: modules.map(|module| module.value.clone()).collect(),
+        defines: lists
+            .into_iter()
+            .flat_map(|lists| &lists.public_defines)
+            .map(|define| define.value.clone())
+            .collect(),
+        ..Offered::default()
+    }
+}
