@@ -43,4 +43,5 @@ pub mod testing;
 pub mod timeline;
 pub mod toolchain;
 pub mod uploads;
+pub mod watch;
 pub mod why;

@@ -64,6 +64,7 @@ pub enum Command {
     Graph(commands::graph::Graph),
     Ninja(commands::ninja::Ninja),
     Install(commands::install::Install),
+    Watch(commands::watch::Watch),
     Compdb(commands::compdb::Compdb),
     Update(commands::update::Update),
     /// Make keys from all that decides a result, and skip jobs whose result is known

@@ -21,6 +21,7 @@ pub mod status;
 pub mod test;
 pub mod update;
 pub mod upkeep;
+pub mod watch;
 pub mod why;
 
 pub use self::showing::describe_diagnostics;
@@ -189,6 +190,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Ninja(_)
         | Command::Compdb(_)
         | Command::Install(_)
+        | Command::Watch(_)
         | Command::Why(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
@@ -227,6 +229,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
         Command::Ninja(arguments) => ninja::ninja(app, &arguments),
+        Command::Watch(arguments) => watch::watch(app, &arguments),
         Command::Install(arguments) => install::install(app, &arguments),
         Command::Compdb(arguments) => compdb::compdb(app, &arguments),
         Command::Update(arguments) => update::update(app, &arguments),

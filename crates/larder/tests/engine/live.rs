@@ -99,12 +99,19 @@ fn going_on_is_suggested_where_it_would_do_something() {
             "[[command]]\nname = \"{name}\"\ninputs = [{needs}]\noutputs = [\"{name}\"]\nrun = [\"sh\", \"-c\", \"{run}\", \"{{out}}\"]\n"
         )
     };
-    let bad = command("bad", "", "exit 1");
+    let bad = command(
+        "bad",
+        "",
+        "n=0; while ! [ -e begun ] && [ $n -lt 3000 ]; do sleep 0.01; n=$((n+1)); done; exit 1",
+    );
     let needs = command("needs", "\"{bad}\"", ": > $0");
     let others: String = ["x", "y"].map(|name| command(name, "\"{first}\"", ": > $0")).concat();
     // It ends when larder has said that the other one failed.
-    let first =
-        command("first", "", "while ! grep -q 'failed bad' log; do sleep 0.01; done; : > $0");
+    let first = command(
+        "first",
+        "",
+        ": > begun; n=0; while ! grep -q 'failed bad' log && [ $n -lt 3000 ]; do sleep 0.01; n=$((n+1)); done; : > $0",
+    );
     let project = Project::new(&[&bad[..], &needs, &first, &others].concat());
     let stopped = project.larder(&["build", "-j1"]).ends_with(1).stderr;
     // Of the other three, those that had not begun when it failed.
@@ -116,6 +123,7 @@ fn going_on_is_suggested_where_it_would_do_something() {
     assert!(!went_on.contains("not tried"), "{went_on}");
     // What only needs what failed would not be tried either way.
     let project = Project::new(&[bad, needs].concat());
+    project.file("begun", "");
     let said = project.larder(&["build"]).ends_with(1).says("1 skipped").stderr;
     assert!(!said.contains("not tried"), "{said}");
 }

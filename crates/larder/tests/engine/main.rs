@@ -31,3 +31,4 @@ mod shared;
 mod system;
 mod testing;
 mod times;
+mod watching;
