@@ -45,6 +45,10 @@ pub const TESTS: &[Need] = &[
     // Servers that the cache is tested against. rclone and moto are installed into environments.
     need("nginx", "nginx-light"),
     need("curl", "curl"),
+    // Build systems that `larder init` asks.
+    need("cmake", "cmake"),
+    need("meson", "meson"),
+    need("ninja", "ninja-build"),
     // Archives of every kind that dependencies come in.
     need("tar", "tar"),
     need("xz", "xz-utils"),

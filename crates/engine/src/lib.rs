@@ -22,6 +22,7 @@ pub mod event;
 pub mod executor;
 pub mod flags;
 mod grounds;
+pub mod init;
 pub mod install;
 pub mod interrupt;
 pub mod job;

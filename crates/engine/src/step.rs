@@ -20,6 +20,7 @@ mod in_place;
 mod record;
 mod restore;
 mod search;
+mod taken;
 
 use std::{
     path::PathBuf,

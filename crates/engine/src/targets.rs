@@ -11,6 +11,7 @@ mod files;
 mod generated;
 mod link;
 mod said;
+mod source_args;
 mod system;
 mod test;
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use larder_engine::{bake::BakeError, build::EngineError};
+use larder_engine::{bake::BakeError, build::EngineError, init::InitError};
 use larder_project::{diagnostic::Diagnostics, scaffold::ScaffoldError};
 use larder_remote::{ConfigError, RemoteError, StagedError, git::GitError};
 use larder_store::{NameError, StoreError, pack};
@@ -137,6 +137,15 @@ impl From<ScaffoldError> for Failure {
         match error {
             ScaffoldError::Io { .. } => Self::failed(error),
             ScaffoldError::Exists(_) | ScaffoldError::Name(_) => Self::wrong(error),
+        }
+    }
+}
+
+impl From<InitError> for Failure {
+    fn from(error: InitError) -> Self {
+        match error {
+            InitError::Scaffold(error) => error.into(),
+            InitError::Unreadable { .. } | InitError::Unusable { .. } => Self::failed(error),
         }
     }
 }

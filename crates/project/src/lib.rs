@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod git;
 pub mod glob;
 pub mod graph;
+pub mod init;
 pub mod leftovers;
 mod links;
 pub mod lock;

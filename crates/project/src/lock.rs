@@ -15,5 +15,20 @@ pub fn lock_build(
     stop: &dyn Fn() -> bool,
     waiting: impl FnOnce(Option<u32>),
 ) -> io::Result<FileLock> {
-    FileLock::take(&larder.join("lock"), stop, waiting)
+    let lock = FileLock::take(&larder.join("lock"), stop, waiting)?;
+    // Where it cannot be written, nothing else can, and that says so.
+    let _ = ignore(larder);
+    Ok(lock)
+}
+
+/// Lets Git ignore all of `larder`, with what lets it.
+fn ignore(larder: &Path) -> io::Result<()> {
+    let file = larder.join(".gitignore");
+    match file.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            larder_trace::atomic::write(&file, b"*\n")
+        }
+        // Whatever is there is somebody's own.
+        _ => Ok(()),
+    }
 }

@@ -27,7 +27,7 @@ pub use config::Config;
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
-pub use keys::Lists;
+pub use keys::{Lists, SourceArgs};
 pub use linking::{Linking, Module};
 pub use options::{OptionDeclaration, OptionValue, Options};
 pub use profile::Profiles;

@@ -165,6 +165,13 @@ impl<'e, 's> Fields<'e, 's> {
     /// An array of strings.
     pub(crate) fn strings(&mut self, key: &'static str) -> Option<Vec<Located<String>>> {
         let value = self.take(key)?;
+        self.expect_strings(value)
+    }
+
+    pub(crate) fn expect_strings(
+        &mut self,
+        value: Spanned<DeValue<'_>>,
+    ) -> Option<Vec<Located<String>>> {
         if !matches!(value.get_ref(), DeValue::Array(_)) {
             self.wrong(&value, "an array of strings");
             return None;

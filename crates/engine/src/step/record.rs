@@ -3,16 +3,16 @@
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use larder_project::path::PortablePath;
-use larder_store::{Store, StoreError};
 use larder_trace::{
-    BuildMetadata, Content, ContentHash, DiscoveredInput, Level, LogEntry, OutputFile, Outputs,
-    clear_trace_file, compute_file_hash, write_trace_file,
+    BuildMetadata, Content, ContentHash, DiscoveredInput, Level, LogEntry, Outputs,
+    clear_trace_file, write_trace_file,
 };
 use rustix::fs::{FileType, RawMode};
 
 use super::{
     Inputs, Step, Work,
     execute::{Done, is_regular},
+    taken::Taken,
 };
 use crate::{
     action::Output,
@@ -359,70 +359,4 @@ fn directory_in_the_way(path: &Path) -> ExecuteError {
         "{} is a directory where a file is to be built; remove it",
         path.display()
     ))
-}
-
-/// The files of outputs that are taken over.
-#[derive(Default)]
-struct Taken<'s> {
-    /// Where they are kept, besides in the build directory.
-    store: Option<&'s Store>,
-    files: Vec<OutputFile>,
-    /// Output directories, and empty ones below them.
-    directories: Vec<String>,
-    /// Why the store did not take one of them.
-    refused: Option<StoreError>,
-}
-
-impl Taken<'_> {
-    /// Adds the file at `file`, which the record calls `path`.
-    fn file(&mut self, file: &Path, path: String) -> Result<(), ExecuteError> {
-        let failed = |error: io::Error| ExecuteError::io(file, &error);
-        let (hash, size, executable) = match self.store.filter(|_| self.refused.is_none()) {
-            Some(store) => {
-                let taken = store.take_in(file).map_err(failed)?;
-                self.refused = taken.kept.err();
-                (taken.hash, taken.size, taken.executable)
-            }
-            None => {
-                let metadata = fs::metadata(file).map_err(failed)?;
-                let hash = compute_file_hash(file, Content::Binary).map_err(failed)?;
-                (hash, metadata.len(), metadata.permissions().mode() & 0o111 != 0)
-            }
-        };
-        self.files.push(OutputFile { path, hash, size, executable });
-        Ok(())
-    }
-
-    /// Adds all files below `directory`, sorted, and the directories below it that are empty.
-    fn tree(&mut self, directory: &Path, path: &str) -> Result<(), ExecuteError> {
-        let failed = |error: io::Error| ExecuteError::io(directory, &error);
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().into_string().map_err(|name| {
-                ExecuteError::Failed(format!(
-                    "its output {path}/{} has a name that is not UTF-8",
-                    name.display()
-                ))
-            })?;
-            entries.push((name, entry.file_type().map_err(failed)?));
-        }
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
-        for (name, kind) in entries {
-            let (inner, inner_path) = (directory.join(&name), format!("{path}/{name}"));
-            if kind.is_file() {
-                self.file(&inner, inner_path)?;
-            } else if kind.is_dir() {
-                let before = (self.files.len(), self.directories.len());
-                self.tree(&inner, &inner_path)?;
-                if before == (self.files.len(), self.directories.len()) {
-                    self.directories.push(inner_path);
-                }
-            } else {
-                let message = format!("its output {inner_path} is neither a file nor a directory");
-                return Err(ExecuteError::Failed(message));
-            }
-        }
-        Ok(())
-    }
 }

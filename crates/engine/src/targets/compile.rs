@@ -21,6 +21,7 @@ use super::{
     files::{first, flatten},
     generated::Generated,
     said::Said,
+    source_args::Chosen,
 };
 use crate::{
     action::{Argument, Piece, text},
@@ -58,14 +59,19 @@ impl Maker<'_> {
         headers?;
         let (sources, after) = (sources?, after?);
         let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
-        let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
+        let names = sources.iter().map(|source| &source.name);
+        let chosen = self.source_args(&package, &objects.source_args, names)?;
+        let mut modes: HashMap<(Language, Chosen), Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
-        for Found { object, source, name, language } in sources {
-            let compile = match modes.get(&language) {
+        for (Found { object, source, name, language }, chosen) in sources.into_iter().zip(chosen) {
+            let mode = (language, chosen);
+            let compile = match modes.get(&mode) {
                 Some(compile) => compile.clone(),
                 None => {
-                    let compile = Arc::new(self.compile(&package, objects, language)?);
-                    modes.insert(language, compile.clone());
+                    let own = mode.1.iter().flat_map(|&one| &objects.source_args[one].arguments);
+                    let own: Vec<String> = own.map(|argument| argument.value.clone()).collect();
+                    let compile = Arc::new(self.compile(&package, objects, language, &own)?);
+                    modes.insert(mode, compile.clone());
                     compile
                 }
             };
@@ -113,16 +119,19 @@ impl Maker<'_> {
         Some(more)
     }
 
+    /// How sources of a language are compiled, with `own` arguments of some of them.
     pub(super) fn compile(
         &mut self,
         package: &Package,
         objects: &Objects,
         language: Language,
+        own: &[String],
     ) -> Option<Compile> {
         let weak: Vec<String> =
             objects.weak_args.iter().map(|argument| argument.value.clone()).collect();
         let weak = self.filled_in(package, objects, &weak);
-        let traced = self.filled_in(package, objects, objects.arguments.of(language));
+        let traced = [objects.arguments.of(language), own].concat();
+        let traced = self.filled_in(package, objects, &traced);
         let of_manifest = || weak.iter().chain(&traced);
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let of_system = self.uses_for_compiling(package, &objects.system)?;
@@ -344,7 +353,10 @@ impl Maker<'_> {
         groups.extend(self.needs_of(id, &objects.filled_args));
         groups.extend(self.files_of_arguments(id, &objects.filled_args, false, owner));
         let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let arguments: Vec<String> = weak.chain(objects.arguments.all()).cloned().collect();
+        let own = objects.source_args.iter().flat_map(|entry| &entry.arguments);
+        let own = own.map(|argument| &argument.value);
+        let arguments: Vec<String> =
+            weak.chain(objects.arguments.all()).chain(own).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
         let languages = [Language::C, Language::Cxx, Language::Plain];
         let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));

@@ -114,7 +114,7 @@ impl Maker<'_> {
         let package = self.package(package_id);
         let language = if config.declared.cxx { Language::Cxx } else { Language::C };
         let after = self.prerequisites(package_id, &config.checks, owner);
-        let mut compile = self.compile(&package, &config.checks, language)?;
+        let mut compile = self.compile(&package, &config.checks, language, &[])?;
         if !compile.gnu_like {
             let message = format!(
                 "`{}` does not tell which headers it reads, so its answers would never be asked for again",

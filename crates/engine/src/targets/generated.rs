@@ -49,7 +49,7 @@ impl Maker<'_> {
             generated.language.map_or(Language::ALL.to_vec(), |language| vec![language]);
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
         for language in languages {
-            let mut compile = self.compile(&package, objects, language)?;
+            let mut compile = self.compile(&package, objects, language, &[])?;
             // Sources include what was generated beside them.
             compile.search.own.push(directory_of(&place, &package.place, of.as_str()));
             modes.insert(language, Arc::new(compile));

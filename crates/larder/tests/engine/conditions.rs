@@ -274,7 +274,7 @@ libraries = ["win"]
         |
      19 | libraries = ["win"]
         |              ^^^^^
-        = help: libraries of dependencies are PACKAGE/LIBRARY; for one of the system, write link-args = ["-lwin"], or system = ["…"] with its name for pkg-config
+        = help: name it only under the same condition, in a [[….case]] or with `when`
     error: [DIR]/larder.toml:18:19: `gen` is only there where os = haiku or (os = aix and arch = m68k)
         |
      18 | sources = ["a.c", "{gen}"]

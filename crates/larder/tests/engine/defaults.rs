@@ -360,3 +360,99 @@ system-includes = ["../x"]
        = help: the keys are name, version, default-targets, platform-independent, restore-all-artifacts, artifact-cache, fixed-toolchain
     "#);
 }
+
+#[test]
+fn arguments_of_single_sources() {
+    let project = Project::new(
+        r#"
+[options]
+fast = true
+
+[profile.all]
+c-args = ["-DLAST=\"profile\""]
+
+[[executable]]
+name = "x"
+sources = ["x.c", "simd/*.c", "{made}"]
+c-args = ["-DLAST=\"target\""]
+
+[executable.source-args]
+"simd/*.c" = ["-ULAST", "-DLAST=\"simd\""]
+"./simd/b.c" = ["-ULAST", "-DLAST=\"b\""]
+"{build}/made.c" = ["-DMADE"]
+
+[[executable.case]]
+when = { option = { fast = false } }
+source-args = { "simd/a.c" = ["-ULAST", "-DLAST=\"slow\""] }
+
+[[command]]
+name = "made"
+outputs = ["made.c"]
+run = ["sh", "-c", "echo '#ifdef MADE\nconst char *made = LAST;\n#endif' > $0", "{out}"]
+"#,
+    );
+    project.file("x.c", "#include <stdio.h>\nextern const char *a, *b, *made;\nint main(void) { return printf(\"%s %s %s %s\\n\", LAST, a, b, made) < 0; }\n");
+    project.file("simd/a.c", "const char *a = LAST;\n");
+    project.file("simd/b.c", "const char *b = LAST;\n");
+    let run =
+        |arguments: &[&str]| project.larder(&[&["exec"], arguments, &["x"]].concat()).ok().stdout;
+    assert_eq!(run(&[]), "target simd b target\n");
+    project.build().all("replayed");
+    assert_eq!(run(&["--option", "fast=false"]), "target slow b target\n");
+    assert_eq!(run(&["--profile", "all"]), "profile simd b profile\n");
+    project.build();
+    // Only the objects of these sources are made again.
+    project.replace("larder.toml", "\\\"simd\\\"", "\\\"more\\\"");
+    let objects = |built: &larder_testkit::events::Built| -> Vec<String> {
+        let built = built.built();
+        built.iter().filter(|o| o.ends_with(".o")).map(|o| (*o).to_owned()).collect()
+    };
+    assert_eq!(objects(&project.build()), ["obj/x/simd/a.c.o", "obj/x/simd/b.c.o"]);
+    project.replace("larder.toml", "[\"-DMADE\"]", "[\"-DMADE=1\", \"-I{build}/inc\"]");
+    let built = project.build();
+    assert_eq!(objects(&built), ["obj/x/_build/made.c.o"]);
+    assert!(built.all.contains(".larder/build/inc"), "{}", built.all);
+    project.build().all("replayed");
+}
+
+#[test]
+fn arguments_of_sources_that_are_not_there() {
+    let manifest = r#"
+[[library]]
+name = "a"
+sources = ["a.c"]
+source-args = { "b.c" = ["-O3"], "a.c" = "-O3", "*.c" = ["-o", "x"], "src/**/*.c" = [] }
+
+[defaults]
+source-args = {}
+"#;
+    assert_snapshot!(refused(manifest), @r#"
+    error: [DIR]/larder.toml:8:42: expected an array of strings, found string
+       |
+     8 | source-args = { "b.c" = ["-O3"], "a.c" = "-O3", "*.c" = ["-o", "x"], "src/**/*.c" = [] }
+       |                                          ^^^^^
+    error: [DIR]/larder.toml:8:58: `-o` cannot be a compiler argument here
+       |
+     8 | source-args = { "b.c" = ["-O3"], "a.c" = "-O3", "*.c" = ["-o", "x"], "src/**/*.c" = [] }
+       |                                                          ^^^^
+       = help: larder itself says what is compiled to which file; leave it out
+    error: [DIR]/larder.toml:11:15: `source-args` cannot stand in [defaults]
+        |
+     11 | source-args = {}
+        |               ^^
+        = help: it belongs to one target: write it in a [[library]] or an [[executable]]
+    "#);
+    let manifest = "[[library]]\nname = \"a\"\nsources = [\"a.c\"]\nsource-args = { \"b.c\" = [\"-O3\"], \"a.c\" = [\"-O3\"], \"{build}/a.c\" = [] }\n";
+    assert_snapshot!(refused(manifest), @r#"
+    error: [DIR]/larder.toml:7:17: `b.c` matches no source of this target
+       |
+     7 | source-args = { "b.c" = ["-O3"], "a.c" = ["-O3"], "{build}/a.c" = [] }
+       |                 ^^^^^
+       = help: write a path or pattern as in `sources`, or {build}/PATH for what a command makes
+    error: [DIR]/larder.toml:7:51: `{build}/a.c` matches no source of this target
+       |
+     7 | source-args = { "b.c" = ["-O3"], "a.c" = ["-O3"], "{build}/a.c" = [] }
+       |                                                   ^^^^^^^^^^^^^
+       = help: write a path or pattern as in `sources`, or {build}/PATH for what a command makes
+    "#);
+}

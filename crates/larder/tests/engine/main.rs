@@ -10,6 +10,7 @@ mod disk;
 mod exclusions;
 mod flags;
 mod generated;
+mod init;
 mod installing;
 mod interrupts;
 mod jobserver;

@@ -47,7 +47,6 @@ fn init_writes_a_package_that_builds() {
     let run = project.larder(&["init", "new"]).ok();
     assert_snapshot!(project.redact(&run.stderr), @r"
     wrote [DIR]/new/src/main.c
-    wrote [DIR]/new/.gitignore
     wrote [DIR]/new/larder.toml
     ");
     project.larder(&["-C", "new", "build"]).ok();

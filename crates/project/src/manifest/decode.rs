@@ -134,7 +134,7 @@ fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
 }
 
 /// The keys that are for sources and for linking: a library of headers only has neither.
-const OF_SOURCES: [&str; 14] = [
+const OF_SOURCES: [&str; 15] = [
     "kind",
     "exclude",
     "private-includes",
@@ -147,6 +147,7 @@ const OF_SOURCES: [&str; 14] = [
     "c-args",
     "cxx-args",
     "asm-args",
+    "source-args",
     "private-link-args",
     "weak-link-args",
 ];

@@ -30,6 +30,8 @@ pub struct Lists {
     pub inputs: Vec<Input>,
     /// Compiler arguments that are not traced.
     pub weak_args: Vec<Located<String>>,
+    /// Compiler arguments of single sources, traced; they come after all others.
+    pub source_args: Vec<SourceArgs>,
     /// The compiler arguments, traced or not, that have placeholders or doubled braces in them.
     pub filled_args: Vec<Located<Template>>,
     /// Arguments for the linker, and libraries of the system.
@@ -49,10 +51,20 @@ impl Lists {
         self.public_defines.extend(later.public_defines);
         self.inputs.extend(later.inputs);
         self.weak_args.extend(later.weak_args);
+        self.source_args.extend(later.source_args);
         self.filled_args.extend(later.filled_args);
         self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
     }
+}
+
+/// An entry of `source-args`.
+#[derive(Debug, Clone)]
+pub struct SourceArgs {
+    /// A glob of sources, or `{build}/PATH` for one that a command makes.
+    pub pattern: Located<String>,
+    /// The compiler's arguments for these.
+    pub arguments: Vec<Located<String>>,
 }
 
 /// What one table says.
@@ -65,7 +77,8 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 13] = [
+const OF_TARGETS: [&str; 14] = [
+    "source-args",
     "name",
     "kind",
     "sources",
@@ -134,7 +147,10 @@ impl Keys {
         let system = linking::modules(fields);
         let mut keys = Self::common(fields);
         keys.lists.linking.system = system;
-        keys.lists = Lists { sources, exclude, inputs, libraries, ..keys.lists };
+        let source_args = fields.table("source-args").map(source_args).unwrap_or_default();
+        let of_sources = source_args.iter().flat_map(|entry| &entry.arguments);
+        keys.lists.filled_args.extend(of_sources.filter_map(to_fill));
+        keys.lists = Lists { sources, exclude, inputs, libraries, source_args, ..keys.lists };
         keys
     }
 
@@ -168,6 +184,20 @@ impl Keys {
         self.lists.append(later.lists);
         self.flags.append(later.flags);
     }
+}
+
+/// The key `source-args`, in the order of the manifest.
+fn source_args(mut fields: Fields<'_, '_>) -> Vec<SourceArgs> {
+    let mut found = Vec::new();
+    for (pattern, value) in std::mem::take(&mut fields.entries) {
+        let span = pattern.span();
+        let pattern = Located { value: pattern.into_inner().into_owned(), span };
+        let Some(arguments) = fields.expect_strings(value) else { continue };
+        arguments::check(&mut fields, &arguments);
+        found.push(SourceArgs { pattern, arguments });
+    }
+    found.sort_by_key(|entry| entry.pattern.span.start);
+    found
 }
 
 /// Texts that stand in no manifest.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Argument, BuiltIn, Input, Language, Made, PackageId, Part, TargetId};
 use crate::{
     diagnostic::Located,
-    manifest::Arguments,
     manifest::Module,
+    manifest::{Arguments, SourceArgs},
     path::{BuildPath, PackagePath, concat},
 };
 
@@ -35,6 +35,8 @@ pub struct Objects {
     pub weak_args: Vec<Located<String>>,
     /// Compiler arguments that are traced, with the macros that its libraries define for it.
     pub arguments: Arguments,
+    /// Arguments of single sources, after these.
+    pub source_args: Vec<SourceArgs>,
     /// Libraries of the system that its own sources and the libraries that it links with use, each once.
     pub system: Vec<SystemLibrary>,
     /// The arguments among these that have placeholders in them, by what is written.
@@ -224,6 +226,7 @@ impl Objects {
             reads: Vec::new(),
             weak_args: Vec::new(),
             arguments: Arguments::default(),
+            source_args: Vec::new(),
             system: Vec::new(),
             filled_args: Vec::new(),
             position_independent: false,

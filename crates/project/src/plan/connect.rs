@@ -15,6 +15,7 @@ use crate::{
 use names::Names;
 
 mod names;
+mod sources;
 
 /// An entry with its names resolved, but without what its libraries bring.
 enum Resolved {
@@ -230,6 +231,7 @@ impl Plan {
                         objects.exclude = compiled.lists.exclude.clone();
                         objects.weak_args = compiled.lists.weak_args.clone();
                         objects.arguments = compiled.arguments.clone();
+                        objects.source_args = compiled.lists.source_args.clone();
                         objects.system = system.clone();
                         objects.filled_args = filled_args.clone();
                     }

@@ -1,0 +1,308 @@
+//! What CMake says through its file API.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use larder_project::{
+    init::{Flags, Kind, Package, Place, Target},
+    plan::Language,
+};
+use larder_trace::describe_io;
+use serde_json::Value;
+
+use super::{
+    flags::{Given, of_compiler, of_linker},
+    inside,
+    tests::{self, Declared},
+    tools::{list, run, text},
+};
+use crate::environment::Environment;
+
+/// Describes the package at `place`, as CMake configures it in a temporary directory.
+///
+/// # Errors
+/// Why CMake does not say.
+pub fn describe(place: &Place, environment: &Environment) -> Result<Package, String> {
+    let scratch = tempfile::tempdir_in(environment.temporary_directory())
+        .map_err(|error| describe_io(&error))?;
+    let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
+    let query = build.join(".cmake/api/v1/query");
+    fs::create_dir_all(&query)
+        .and_then(|()| fs::write(query.join("codemodel-v2"), ""))
+        .and_then(|()| fs::write(query.join("cache-v2"), ""))
+        .map_err(|error| describe_io(&error))?;
+    let (source, to) = (place.directory.to_string_lossy(), build.to_string_lossy());
+    let arguments =
+        ["-S", &source, "-B", &to, "-G", "Unix Makefiles", "-DCMAKE_BUILD_TYPE=Release"];
+    run("cmake", &arguments, &build, environment)?;
+    let reply = Reply::read(&build, &place.directory)?;
+    Ok(reply.package(&place.name))
+}
+
+/// The answer of CMake.
+struct Reply<'a> {
+    build: PathBuf,
+    directory: &'a Path,
+    /// The targets by their ids.
+    targets: BTreeMap<String, Value>,
+    version: String,
+}
+
+impl<'a> Reply<'a> {
+    fn read(build: &Path, directory: &'a Path) -> Result<Self, String> {
+        let place = build.join(".cmake/api/v1/reply");
+        let mut index = None;
+        let mut objects = Vec::new();
+        for entry in fs::read_dir(&place).map_err(|error| describe_io(&error))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("index-") {
+                index = Some(read(&entry.path())?);
+            }
+        }
+        let index = index.ok_or("CMake gave no answer")?;
+        for object in list(&index["objects"]) {
+            objects.push(read(&place.join(text(&object["jsonFile"])))?);
+        }
+        let of_kind = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
+        let model = of_kind("codemodel").ok_or("CMake gave no code model")?;
+        let mut targets = BTreeMap::new();
+        for target in list(&model["configurations"][0]["targets"]) {
+            let value = read(&place.join(text(&target["jsonFile"])))?;
+            targets.insert(text(&target["id"]).to_owned(), value);
+        }
+        let entries = of_kind("cache").map_or(&[][..], |cache| list(&cache["entries"]));
+        let version = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
+        let version = version.map(|entry| text(&entry["value"]).to_owned()).unwrap_or_default();
+        Ok(Self { build: build.to_owned(), directory, targets, version })
+    }
+
+    fn package(&self, name: &str) -> Package {
+        let mut package = Package {
+            name: name.to_owned(),
+            version: self.version.clone(),
+            from: "CMakeLists.txt".to_owned(),
+            ..Package::default()
+        };
+        let names = self.names(&mut package);
+        for (id, value) in &self.targets {
+            if let Some(name) = names.get(id) {
+                let target = self.target(name, value, &names, &mut package);
+                package.targets.push(target);
+            }
+        }
+        self.tests(&names, &mut package);
+        package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
+        package.inherit_includes();
+        package
+    }
+
+    /// The names of those targets that are built from sources of the package.
+    fn names(&self, package: &mut Package) -> BTreeMap<String, String> {
+        let mut names = BTreeMap::new();
+        for (id, value) in &self.targets {
+            let name = text(&value["name"]);
+            match text(&value["type"]) {
+                "UTILITY" | "INTERFACE_LIBRARY" => continue,
+                _ if !self.sources(value).is_empty() => {
+                    names.insert(id.clone(), package.free_name(name));
+                }
+                _ => package.leave_out(
+                    format!("the target {name}"),
+                    "none of its sources is a file of the package",
+                ),
+            }
+        }
+        names
+    }
+
+    /// The sources of a target that are files of the package, with their compile groups.
+    fn sources(&self, value: &Value) -> Vec<(String, Option<usize>)> {
+        let found = list(&value["sources"]).iter().filter_map(|source| {
+            let path = inside(text(&source["path"]), self.directory, self.directory)?;
+            let is_source = Language::of(&path).is_some() && source["isGenerated"] != true;
+            let group = source["compileGroupIndex"].as_u64().and_then(|it| it.try_into().ok());
+            (is_source && group.is_some()).then_some((path, group))
+        });
+        found.collect()
+    }
+
+    fn target(
+        &self,
+        name: &str,
+        value: &Value,
+        names: &BTreeMap<String, String>,
+        package: &mut Package,
+    ) -> Target {
+        let kind = match text(&value["type"]) {
+            "EXECUTABLE" => Kind::Program,
+            "SHARED_LIBRARY" | "MODULE_LIBRARY" => Kind::Shared,
+            _ => Kind::Static,
+        };
+        for source in list(&value["sources"]).iter().filter(|it| it["isGenerated"] == true) {
+            let path = text(&source["path"]);
+            if Language::of(path).is_some() {
+                let why = format!("{name} generates it: write a [[command]] for that");
+                package.leave_out(path, why);
+            }
+        }
+        let mut flags = Flags::default();
+        for group in list(&value["compileGroups"]) {
+            flags.merge(&self.flags(name, group, package));
+        }
+        let mut libraries = Vec::new();
+        for dependency in list(&value["dependencies"]) {
+            let id = text(&dependency["id"]);
+            let is_library = self
+                .targets
+                .get(id)
+                .is_some_and(|target| text(&target["type"]).ends_with("LIBRARY"));
+            libraries.extend(names.get(id).filter(|_| is_library).cloned());
+        }
+        let fragments = list(&value["link"]["commandFragments"]).iter();
+        let words: Vec<String> = fragments
+            .filter(|fragment| fragment["role"] != "libraryPath")
+            .flat_map(|fragment| shlex::split(text(&fragment["fragment"])).unwrap_or_default())
+            .collect();
+        let sources = self.sources(value).into_iter().map(|(path, _)| path).collect();
+        let link_args = of_linker(&words);
+        Target { name: name.to_owned(), kind, sources, flags, libraries, link_args }
+    }
+
+    fn flags(&self, name: &str, group: &Value, package: &mut Package) -> Flags {
+        let language = match text(&group["language"]) {
+            "CXX" => Language::Cxx,
+            "C" => Language::C,
+            _ => Language::Assembly,
+        };
+        let fragments = list(&group["compileCommandFragments"]).iter();
+        let mut words: Vec<String> = fragments
+            .flat_map(|fragment| shlex::split(text(&fragment["fragment"])).unwrap_or_default())
+            .filter(|word| word != "-DNDEBUG" && word != "-O3")
+            .collect();
+        words.push("-O2".to_owned());
+        for define in list(&group["defines"]) {
+            // CMake defines it for whoever makes a shared library.
+            if !text(&define["define"]).ends_with("_EXPORTS") {
+                words.push(format!("-D{}", text(&define["define"])));
+            }
+        }
+        for include in list(&group["includes"]) {
+            let path = text(&include["path"]);
+            let key = if include["isSystem"] == true { "-isystem" } else { "-I" };
+            words.push(format!("{key}{path}"));
+            if Path::new(path).starts_with(&self.build) && has_files(Path::new(path)) {
+                let why = format!("{name} includes headers that CMake made: see [[config]]");
+                package.leave_out(format!("headers in {path}"), why);
+            }
+        }
+        let given = Given { package: self.directory, base: &self.build, build: Some(&self.build) };
+        of_compiler(&words, language, &given)
+    }
+
+    /// Marks the programs that CTest runs.
+    fn tests(&self, names: &BTreeMap<String, String>, package: &mut Package) {
+        let mut declared = Vec::new();
+        self.declared(&self.build, &mut declared);
+        let program = |file: &str| {
+            let is_it = |value: &&Value| {
+                let artifacts = list(&value["artifacts"]).iter();
+                artifacts
+                    .map(|it| self.build.join(text(&it["path"])))
+                    .any(|it| it == Path::new(file))
+            };
+            let id = self.targets.iter().find(|(_, value)| is_it(value))?.0;
+            names.get(id).cloned()
+        };
+        tests::mark(package, &declared, self.directory, &self.build, program);
+    }
+
+    /// The tests that `CTestTestfile.cmake` in `directory` and below declares. CTest itself tells the commands of
+    /// those only whose programs are built.
+    fn declared(&self, directory: &Path, found: &mut Vec<Declared>) {
+        let text = fs::read_to_string(directory.join("CTestTestfile.cmake")).unwrap_or_default();
+        for line in text.lines() {
+            let Some((command, rest)) = line.split_once('(') else { continue };
+            let mut words = words(rest);
+            match command {
+                "subdirs" => words.iter().for_each(|it| self.declared(&directory.join(it), found)),
+                "add_test" if !words.is_empty() => {
+                    let name = words.remove(0);
+                    found.push(Declared { name, words });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The arguments of a command of CMake up to its closing parenthesis: quoted, in brackets, or bare.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() && !rest.starts_with(')') {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut word = String::new();
+            let mut chars = quoted.char_indices();
+            let mut end = quoted.len();
+            while let Some((at, c)) = chars.next() {
+                match c {
+                    '"' => {
+                        end = at + 1;
+                        break;
+                    }
+                    '\\' => word.extend(chars.next().map(|(_, c)| c)),
+                    c => word.push(c),
+                }
+            }
+            words.push(word);
+            rest = &quoted[end..];
+        } else if let Some(level) = bracket(rest) {
+            let inner = &rest[level + 2..];
+            let close = format!("]{}]", "=".repeat(level));
+            let (word, after) = inner.split_once(&close).unwrap_or((inner, ""));
+            words.push(word.to_owned());
+            rest = after;
+        } else {
+            let end = rest.find([' ', ')']).unwrap_or(rest.len());
+            words.push(rest[..end].to_owned());
+            rest = &rest[end..];
+        }
+        rest = rest.trim_start();
+    }
+    words
+}
+
+/// How many `=` are in the opening bracket that a text begins with: `[[`, `[=[`.
+fn bracket(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix('[')?;
+    let level = rest.len() - rest.trim_start_matches('=').len();
+    rest[level..].starts_with('[').then_some(level)
+}
+
+fn has_files(directory: &Path) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .any(|name| name.ends_with(".h") || name.ends_with(".hpp"))
+}
+
+fn read(path: &Path) -> Result<Value, String> {
+    let text = fs::read(path).map_err(|error| describe_io(&error))?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod words_of_cmake {
+    use super::words;
+
+    #[test]
+    fn are_split_as_cmake_writes_them() {
+        let line = r#"[=[a b]=] "/x/y" "a\"b;c\\" bare [[x]])"#;
+        assert_eq!(words(line), ["a b", "/x/y", "a\"b;c\\", "bare", "x"]);
+        assert_eq!(words(r#"a "/open"#), ["a", "/open"]);
+        assert!(words(")").is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! What Meson says through its introspection.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use larder_project::{
+    init::{Flags, Kind, Package, Place, Target},
+    plan::Language,
+};
+use larder_trace::describe_io;
+use serde_json::Value;
+
+use super::{
+    flags::{Given, of_compiler, of_linker},
+    inside,
+    tests::{self, Declared},
+    tools::{list, run, text},
+};
+use crate::environment::Environment;
+
+/// Describes the package at `place`, as Meson sets it up in a temporary directory. Nothing is downloaded.
+///
+/// # Errors
+/// Why Meson does not say.
+pub fn describe(place: &Place, environment: &Environment) -> Result<Package, String> {
+    let scratch = tempfile::tempdir_in(environment.temporary_directory())
+        .map_err(|error| describe_io(&error))?;
+    let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
+    let (source, to) = (place.directory.to_string_lossy(), build.to_string_lossy());
+    let arguments = ["setup", "--wrap-mode=nodownload", "--buildtype=plain", &*to, &source];
+    run("meson", &arguments, &build, environment)?;
+    let read = |name: &str| -> Result<Value, String> {
+        let file = build.join("meson-info").join(name);
+        let text = fs::read(file).map_err(|error| describe_io(&error))?;
+        serde_json::from_slice(&text).map_err(|error| error.to_string())
+    };
+    let targets = read("intro-targets.json")?;
+    let links = fs::read_to_string(build.join("build.ninja")).unwrap_or_default();
+    let project = Project {
+        directory: &place.directory,
+        targets: list(&targets),
+        links: link_words(&links),
+        build: build.clone(),
+    };
+    let version = text(&read("intro-projectinfo.json")?["version"]).to_owned();
+    let version = if version == "undefined" { String::new() } else { version };
+    Ok(project.package(&place.name, version, &read("intro-tests.json")?))
+}
+
+struct Project<'a> {
+    directory: &'a Path,
+    build: PathBuf,
+    targets: &'a [Value],
+    /// What each file is linked from, by its path in the build directory.
+    links: BTreeMap<String, Vec<String>>,
+}
+
+impl Project<'_> {
+    fn package(&self, name: &str, version: String, tests: &Value) -> Package {
+        let mut package = Package {
+            name: name.to_owned(),
+            version,
+            from: "meson.build".to_owned(),
+            ..Package::default()
+        };
+        let mut names = BTreeMap::new();
+        for target in self.targets {
+            let own = text(&target["name"]);
+            if self.kind(target).is_none() {
+                package.leave_out(
+                    format!("the target {own}"),
+                    "it is neither a library nor an executable: write a [[command]]",
+                );
+                continue;
+            }
+            let name = package.free_name(own);
+            for file in list(&target["filename"]) {
+                names.insert(text(file).to_owned(), name.clone());
+            }
+            let target = self.target(&name, target, &mut package);
+            package.targets.push(target);
+        }
+        for (index, target) in self.targets.iter().filter(|it| self.kind(it).is_some()).enumerate()
+        {
+            let (libraries, link_args) = self.linked(target, &names);
+            package.targets[index].libraries = libraries;
+            package.targets[index].link_args = link_args;
+        }
+        self.tests(tests, &names, &mut package);
+        let (kept, empty): (Vec<_>, Vec<_>) =
+            package.targets.drain(..).partition(|target| !target.sources.is_empty());
+        package.targets = kept;
+        for Target { name, .. } in empty {
+            for target in &mut package.targets {
+                target.libraries.retain(|library| *library != name);
+            }
+            package.leave_out(
+                format!("the target {name}"),
+                "none of its sources is a file of the package",
+            );
+        }
+        package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
+        package.inherit_includes();
+        package
+    }
+
+    fn kind(&self, target: &Value) -> Option<Kind> {
+        match text(&target["type"]) {
+            "executable" => Some(Kind::Program),
+            "static library" => Some(Kind::Static),
+            "shared library" | "shared module" => Some(Kind::Shared),
+            _ => None,
+        }
+    }
+
+    fn target(&self, name: &str, target: &Value, package: &mut Package) -> Target {
+        let mut flags = Flags::default();
+        let mut sources = Vec::new();
+        for group in list(&target["target_sources"]) {
+            let language = match text(&group["language"]) {
+                "cpp" => Language::Cxx,
+                _ => Language::C,
+            };
+            let words: Vec<String> =
+                list(&group["parameters"]).iter().map(|word| text(word).to_owned()).collect();
+            let given =
+                Given { package: self.directory, base: &self.build, build: Some(&self.build) };
+            let mut found = of_compiler(&words, language, &given);
+            // What Meson gives to everything.
+            found.defines.retain(|define| define != "_FILE_OFFSET_BITS=64");
+            flags.merge(&found);
+            let paths = list(&group["sources"]).iter().map(text);
+            let own = paths.filter_map(|path| inside(path, &self.build, self.directory));
+            sources.extend(own.filter(|path| Language::of(path).is_some()));
+            for file in list(&group["generated_sources"]).iter().map(text) {
+                let file = Path::new(file).strip_prefix(&self.build).unwrap_or(Path::new(file));
+                let why = format!("{name} generates it: write a [[command]] for that");
+                package.leave_out(file.display().to_string(), why);
+            }
+        }
+        let kind = self.kind(target).unwrap_or(Kind::Static);
+        let (libraries, link_args) = Default::default();
+        Target { name: name.to_owned(), kind, sources, flags, libraries, link_args }
+    }
+
+    /// The libraries of the package that a target is linked with, and its other arguments.
+    fn linked(
+        &self,
+        target: &Value,
+        names: &BTreeMap<String, String>,
+    ) -> (Vec<String>, Vec<String>) {
+        let files = list(&target["filename"]).iter().map(text);
+        let local = |path: &str| {
+            let path = Path::new(path).strip_prefix(&self.build).unwrap_or(Path::new(path));
+            path.to_string_lossy().into_owned()
+        };
+        let words = files.filter_map(|file| self.links.get(&local(file))).flatten();
+        let words: Vec<String> = words.cloned().collect();
+        let absolute = |word: &String| self.build.join(word).to_string_lossy().into_owned();
+        let mut libraries: Vec<String> = Vec::new();
+        for name in words.iter().filter_map(|word| names.get(&absolute(word))) {
+            if !libraries.contains(name) {
+                libraries.push(name.clone());
+            }
+        }
+        (libraries, of_linker(&words))
+    }
+
+    fn tests(&self, tests: &Value, names: &BTreeMap<String, String>, package: &mut Package) {
+        let words =
+            |test: &Value| list(&test["cmd"]).iter().map(|it| text(it).to_owned()).collect();
+        let declared: Vec<Declared> = list(tests)
+            .iter()
+            .map(|test| Declared { name: text(&test["name"]).to_owned(), words: words(test) })
+            .collect();
+        let program = |file: &str| names.get(file).cloned();
+        tests::mark(package, &declared, self.directory, &self.build, program);
+    }
+}
+
+/// What each file is linked from, as `build.ninja` says: paths and arguments.
+fn link_words(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = None;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("build ") {
+            let (outputs, inputs) = rest.split_once(": ").unwrap_or_default();
+            let rule = inputs.split(' ').next().unwrap_or_default();
+            current = rule.ends_with("_LINKER").then(|| outputs.replace("$ ", " "));
+        } else if let (Some(output), Some(arguments)) =
+            (&current, line.trim_start().strip_prefix("LINK_ARGS = "))
+        {
+            let words = shlex::split(&arguments.replace("$ ", " ")).unwrap_or_default();
+            found.entry(output.clone()).or_default().extend(words);
+        }
+    }
+    found
+}

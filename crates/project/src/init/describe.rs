@@ -1,0 +1,180 @@
+//! A package, as far as its sources or another build system tell.
+
+use std::collections::BTreeSet;
+
+use crate::name::is_name;
+
+/// A package without a manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What this was read from, for people.
+    pub from: String,
+    /// Its libraries and executables.
+    pub targets: Vec<Target>,
+    /// What is in none of them.
+    pub left_out: Vec<LeftOut>,
+    /// All sources that are there, by which patterns are found that match some of them.
+    pub sources: BTreeSet<String>,
+}
+
+/// Something that is in no target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// The file, directory, or whatever it is.
+    pub what: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// A library or an executable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Paths of its sources in the package.
+    pub sources: Vec<String>,
+    /// How they are compiled.
+    pub flags: Flags,
+    /// Names of libraries of the package that it is linked with.
+    pub libraries: Vec<String>,
+    /// Arguments for the linker.
+    pub link_args: Vec<String>,
+}
+
+/// What a target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A static library.
+    Static,
+    /// A shared library.
+    Shared,
+    /// An executable.
+    Program,
+    /// An executable that is a test, with its arguments, in which there may be placeholders.
+    Test(Vec<String>),
+}
+
+impl Kind {
+    /// Whether it is a library.
+    pub fn is_library(&self) -> bool {
+        matches!(self, Self::Static | Self::Shared)
+    }
+}
+
+/// How sources are compiled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// The standard of C sources.
+    pub c_std: Option<String>,
+    /// The standard of C++ sources.
+    pub cxx_std: Option<String>,
+    /// What follows `-W`.
+    pub warnings: Vec<String>,
+    /// Macros.
+    pub defines: Vec<String>,
+    /// Directories of headers.
+    pub includes: Vec<String>,
+    /// Directories of others' headers.
+    pub system_includes: Vec<String>,
+    /// More arguments for C.
+    pub c_args: Vec<String>,
+    /// More arguments for C++.
+    pub cxx_args: Vec<String>,
+}
+
+impl Flags {
+    /// Adds what `other` has and this one does not.
+    pub fn merge(&mut self, other: &Self) {
+        self.c_std = self.c_std.take().or_else(|| other.c_std.clone());
+        self.cxx_std = self.cxx_std.take().or_else(|| other.cxx_std.clone());
+        for (list, more) in self.lists().into_iter().zip(other.clone().lists()) {
+            list.extend(more.drain(..).filter(|new| !list.contains(new)).collect::<Vec<_>>());
+        }
+    }
+
+    fn lists(&mut self) -> [&mut Vec<String>; 6] {
+        let Self { warnings, defines, includes, system_includes, c_args, cxx_args, .. } = self;
+        [warnings, defines, includes, system_includes, c_args, cxx_args]
+    }
+
+    /// Takes out of all of `several` what they have in common.
+    pub fn take_common(several: &mut [&mut Self]) -> Self {
+        let mut common = Self::default();
+        let Some(first) = several.first().map(|first| (*first).clone()) else { return common };
+        if several.iter().all(|flags| flags.c_std == first.c_std) {
+            common.c_std = first.c_std.clone();
+            several.iter_mut().for_each(|flags| flags.c_std = None);
+        }
+        if several.iter().all(|flags| flags.cxx_std == first.cxx_std) {
+            common.cxx_std = first.cxx_std.clone();
+            several.iter_mut().for_each(|flags| flags.cxx_std = None);
+        }
+        let mut first = first;
+        for (index, (list, shared)) in first.lists().into_iter().zip(common.lists()).enumerate() {
+            for entry in list.iter() {
+                if several.iter_mut().all(|flags| flags.lists()[index].contains(entry)) {
+                    shared.push(entry.clone());
+                }
+            }
+            for flags in several.iter_mut() {
+                flags.lists()[index].retain(|entry| !shared.contains(entry));
+            }
+        }
+        common
+    }
+}
+
+impl Package {
+    /// Notes that something is left out.
+    pub fn leave_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        let left_out = LeftOut { what: what.into(), why: why.into() };
+        if !self.left_out.contains(&left_out) {
+            self.left_out.push(left_out);
+        }
+    }
+
+    /// A name for a target that no other has, near `wanted`.
+    pub fn free_name(&self, wanted: &str) -> String {
+        let odd = |c: char| !(c.is_ascii_alphanumeric() || "_-+.".contains(c));
+        let plain = wanted.replace(odd, "_");
+        let plain = match is_name(&plain) {
+            true => plain,
+            false => format!("x{plain}"),
+        };
+        let is_taken = |name: &str| self.targets.iter().any(|target| target.name == name);
+        let numbered = (2..).map(|count| format!("{plain}-{count}"));
+        let mut names = std::iter::once(plain.clone()).chain(numbered);
+        names.find(|name| !is_taken(name)).unwrap_or(plain)
+    }
+
+    /// Leaves to libraries what whoever is linked with them gets from them.
+    pub fn inherit_includes(&mut self) {
+        let given: Vec<(String, Vec<String>, Vec<String>)> = self
+            .targets
+            .iter()
+            .filter(|target| target.kind.is_library())
+            .map(|target| {
+                let Target { name, flags, libraries, .. } = target;
+                (name.clone(), flags.includes.clone(), libraries.clone())
+            })
+            .collect();
+        for target in &mut self.targets {
+            let mut reached = target.libraries.clone();
+            let mut next = 0;
+            while let Some(name) = reached.get(next).cloned() {
+                if let Some((_, includes, libraries)) = given.iter().find(|(it, ..)| *it == name) {
+                    target.flags.includes.retain(|include| !includes.contains(include));
+                    let new = libraries.iter().filter(|it| !reached.contains(it)).cloned();
+                    reached.extend(new.collect::<Vec<_>>());
+                }
+                next += 1;
+            }
+        }
+    }
+}
