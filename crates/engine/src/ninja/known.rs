@@ -184,12 +184,7 @@ fn compile_or_link<'a>(
         // GCC and CMake projects pass this on for assembly; it says something of the stack only.
         *argument != "-Wa,--noexecstack" && MORE.iter().any(|begin| argument.starts_with(begin))
     };
-    if arguments.iter().any(|argument| more(&argument))
-        || has("-S")
-        || has("-E")
-        || has("-M")
-        || arguments.is_empty()
-    {
+    if arguments.iter().any(more) || has("-S") || has("-E") || has("-M") || arguments.is_empty() {
         return None;
     }
     let output = named.outputs.get(value("-o")?).copied()?;

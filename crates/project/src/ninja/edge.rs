@@ -140,11 +140,15 @@ impl Graph {
         out: &mut String,
     ) -> Result<(), String> {
         let rule = &self.rules[edge.rule];
-        match name {
-            "in" => return Ok(self.push_paths(edge.explicit_inputs(), quoting, " ", out)),
-            "in_newline" => return Ok(self.push_paths(edge.explicit_inputs(), quoting, "\n", out)),
-            "out" => return Ok(self.push_paths(edge.explicit_outputs(), quoting, " ", out)),
-            _ => {}
+        let (paths, between) = match name {
+            "in" => (edge.explicit_inputs(), " "),
+            "in_newline" => (edge.explicit_inputs(), "\n"),
+            "out" => (edge.explicit_outputs(), " "),
+            _ => (&[][..], ""),
+        };
+        if !between.is_empty() {
+            self.push_paths(paths, quoting, between, out);
+            return Ok(());
         }
         if let Some((_, value)) = edge.bindings.iter().rev().find(|(own, _)| &**own == name) {
             out.push_str(value);
