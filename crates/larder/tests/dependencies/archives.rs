@@ -187,7 +187,7 @@ fn archives_are_baked() {
     scene.unplug();
     scene.forget();
     let mut command = larder_in(&scene.app);
-    command.args(["exec", "app", "--offline", "--locked"]).env("LARDER_OFFLINE_STORE", &store);
+    command.args(["--offline", "--locked", "exec", "app"]).env("LARDER_OFFLINE_STORE", &store);
     assert_eq!(run(&mut command).ok().stdout.trim(), "7");
     // As good as what was fetched: it can be baked again.
     scene.larder(&["cache", "bake", path, "--dependencies"]).ok();

@@ -225,5 +225,5 @@ fn what_is_baked_is_built_by_it() {
     };
     let built = offline(&["build", "@foo/foo", "--offline", "--locked", "--json"]);
     assert!(built.contains("\"restored\":2") && built.contains("\"built\":0"), "{built}");
-    assert_eq!(offline(&["exec", "app", "--offline", "--locked"]).trim(), "1");
+    assert_eq!(offline(&["--offline", "--locked", "exec", "app"]).trim(), "1");
 }

@@ -122,7 +122,7 @@ fn submodules_are_baked() {
             fs::remove_dir_all(scene.app.join(gone)).unwrap();
         }
         let mut command = larder_in(&scene.app);
-        command.args(["exec", "app", "--offline", "--locked"]);
+        command.args(["--offline", "--locked", "exec", "app"]);
         run(command.env("LARDER_OFFLINE_STORE", &store))
     };
     assert_eq!(clone().ok().stdout.trim(), "1");
