@@ -1,12 +1,13 @@
 //! What fuzzers call: one function for each thing that comes from outside. Each accepts any bytes,
 //! and panics only where larder is wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use larder_project::{
     diagnostic::{Diagnostics, SourceText},
     lockfile::Lockfile,
     manifest::Document,
+    ninja::{Dyndep, Graph},
 };
 use larder_store::{
     Mappings,
@@ -99,6 +100,25 @@ pub fn manifest(bytes: &[u8]) {
     match Document::parse(source).map(Document::with_all_parts) {
         Ok(manifest) => assert!(!manifest.package.name.value.is_empty()),
         Err(diagnostics) => can_be_said(&diagnostics),
+    }
+}
+
+/// `build.ninja`, and a file that tells of an edge's inputs. What is accepted has an order, or a cycle that can be
+/// said, and commands.
+pub fn ninja(bytes: &[u8]) {
+    let Some(source) = source("build.ninja", bytes) else { return };
+    if let Err(diagnostic) = Dyndep::parse(&source) {
+        can_be_said(&diagnostic.into());
+    }
+    match Graph::of_text(Path::new("/fuzz"), &source.text) {
+        Ok(graph) => {
+            let targets = graph.default_targets();
+            if let Err(diagnostic) = targets.and_then(|targets| graph.closure(&targets)) {
+                can_be_said(&diagnostic.into());
+            }
+            graph.edges().for_each(|id| drop(graph.command(id)));
+        }
+        Err(diagnostic) => can_be_said(&diagnostic.into()),
     }
 }
 

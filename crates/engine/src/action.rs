@@ -44,6 +44,43 @@ pub struct Action {
     pub response_file: Option<usize>,
     /// How much it may take.
     pub limits: Limits,
+    /// What there is to do around a command that writes its outputs where they belong, by names in its own
+    /// text. All others write where they are told to, and their outputs are moved into place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<InPlace>,
+}
+
+/// What there is to do around a command that writes its outputs where they belong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InPlace {
+    /// A file to write before it runs, and what that holds.
+    pub response_file: Option<(PortablePath, Argument)>,
+    /// Whether that file stays after a success.
+    pub keep_response_file: bool,
+    /// How it tells of further inputs.
+    pub telling: Telling,
+    /// Whether it has the terminal.
+    pub terminal: bool,
+}
+
+/// How a command that writes its outputs where they belong tells of further inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Telling {
+    /// It does not.
+    Nothing,
+    /// It writes a file in Make's syntax.
+    Depfile {
+        /// That file.
+        path: PortablePath,
+        /// Whether it stays.
+        keep: bool,
+    },
+    /// A linker writes a list of what it reads, beside its temporary files.
+    Linker,
+    /// It prints lines with this beginning, each with a file that it reads. They are no part of what it says.
+    Printed(String),
 }
 
 /// A directory that an action runs in.

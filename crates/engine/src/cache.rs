@@ -191,6 +191,15 @@ impl Cache {
         Self { session, scopes, collected, uploads, only_kept, lookups, ..Self::none() }
     }
 
+    /// The cache of `session` for one package.
+    pub fn of_package(session: &Arc<Session>, package: &str, options: &CacheOptions) -> Self {
+        let settings = &session.settings.store;
+        let used = settings.packages_use_it.unwrap_or(true) && !options.off && !settings.off;
+        let scope = package.parse().ok().filter(|_| used);
+        let scopes = scope.map(|scope| (package.to_owned(), vec![scope])).into_iter().collect();
+        Self { session: Some(session.clone()), scopes, ..Self::none() }
+    }
+
     /// No cache at all.
     pub fn none() -> Self {
         Self {

@@ -57,6 +57,8 @@ pub struct Options {
     pub mode: Mode,
     /// Whether a failure leaves the rest going (`-k`).
     pub keep_going: bool,
+    /// How many failures do; any number, when absent.
+    pub failures: Option<usize>,
     /// Trust no saved hash.
     pub rehash: bool,
     /// An output newer than its inputs counts as up to date.
@@ -285,12 +287,19 @@ impl Context {
         self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
     }
 
+    /// Counts and tells that a step which was expected failed before it began.
+    pub(crate) fn failed(&self, step: StepName<'_>, error: &str) {
+        let (status, error, took) = (Status::Failed, Some(error), Duration::ZERO);
+        self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
+    }
+
     /// Tells how a step ended that is counted already.
     pub(crate) fn tell(&self, step: StepName<'_>, ended: &Ended<'_>) {
         if ended.status == Status::Failed {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.insert(step.target.into());
-            self.stopped.fetch_or(!self.options.keep_going, Ordering::Relaxed);
+            let enough = self.options.failures.is_some_and(|most| self.counts().failed >= most);
+            self.stopped.fetch_or(!self.options.keep_going || enough, Ordering::Relaxed);
         }
         let silent = ended.status == Status::Replayed && ended.log.is_empty();
         if !silent || self.reporter.wants_everything() {

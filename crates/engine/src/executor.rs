@@ -4,6 +4,7 @@
 //! told of and what it cost. Taking over outputs, recording and verifying are the
 //! [`step`](crate::step)'s, the same for all executors.
 
+mod in_place;
 mod local;
 mod recording;
 mod render;
@@ -57,6 +58,8 @@ pub struct Execution {
     pub printed: String,
     /// The further inputs that it told of: paths from the root, in its order.
     pub discovered: Vec<RootPath>,
+    /// Whether it did not tell of further inputs though it was to.
+    pub silent: bool,
     /// Accesses that it was refused, for people: each with what would permit it.
     pub refusals: Vec<String>,
     /// The time and memory that it used.

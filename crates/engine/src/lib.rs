@@ -29,6 +29,7 @@ pub mod job;
 pub mod jobserver;
 pub mod linker;
 pub mod lookups;
+pub mod ninja;
 pub mod pool;
 pub mod process;
 pub mod published;

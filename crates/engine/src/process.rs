@@ -5,6 +5,7 @@
 //! then, and nothing waits for what left the group, though it hold the pipe. So no build hangs on a
 //! daemon, and no process of the group changes a file that is being hashed.
 
+mod attached;
 mod capture;
 mod command_line;
 mod descendants;
@@ -166,6 +167,9 @@ impl Processes {
         confined: Option<(&Sandbox, &View)>,
     ) -> Result<Outcome, ProcessError> {
         let lost = |source| ProcessError::Lost { program: spec.program.clone(), source };
+        if spec.terminal && confined.is_none() {
+            return self.run_attached(spec);
+        }
         let (output, writer) = io::pipe().map_err(lost)?;
         let mut command = spec.command()?;
         command.stdout(writer.try_clone().map_err(lost)?).stderr(writer);

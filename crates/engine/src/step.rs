@@ -16,6 +16,7 @@ mod compare;
 mod elided;
 mod examine;
 mod execute;
+mod in_place;
 mod record;
 mod restore;
 mod search;
@@ -41,12 +42,14 @@ use crate::{
     diagnostics::{Naming, Speaker},
     event::{Status, StepName},
     job::{Built, Failed, Flow, Job},
+    ninja::Shell,
     pool::Lane,
     reason::Reason,
     timeline::{self, Kind, StepRun},
 };
 
 pub use self::elided::Elided;
+pub(crate) use self::in_place::unique;
 pub(crate) use self::record::files_below;
 use self::{elided::Ending, examine::Fresh, restore::Restored};
 
@@ -81,6 +84,8 @@ pub enum Work {
     Link(Arc<Link>),
     /// Any other command.
     Command(Box<CommandBuild>),
+    /// A command for a shell, which writes its outputs in place.
+    Shell(Box<Shell>),
     /// A question to a compiler.
     Check(Box<Check>),
     /// A text that larder itself makes from the inputs.
@@ -119,10 +124,17 @@ impl Work {
     fn speaker(&self) -> Speaker {
         match self {
             Self::Compile(_) | Self::Archive(_) | Self::Link(_) | Self::Text(_) => Speaker::Tool,
-            Self::Check(_) | Self::Command(_) | Self::Action(_) | Self::Function(_) => {
-                Speaker::Command
-            }
+            Self::Check(_)
+            | Self::Command(_)
+            | Self::Shell(_)
+            | Self::Action(_)
+            | Self::Function(_) => Speaker::Command,
         }
+    }
+
+    /// The command that writes its outputs in place, where one does.
+    fn in_place(&self) -> Option<&Shell> {
+        if let Self::Shell(shell) = self { Some(shell) } else { None }
     }
 }
 
@@ -309,7 +321,7 @@ impl Step {
     }
 
     fn ask_cache(&self, cx: &Context, inputs: Inputs<'_>, reason: Reason) -> State {
-        let ask = cx.options.mode != Mode::DryRun && !self.always;
+        let ask = cx.options.mode != Mode::DryRun && !self.always && self.is_shared();
         match ask.then(|| self.restore(cx, inputs, self.keep)).flatten() {
             Some(restored) => State::Restored(restored, reason),
             None => State::Due(reason),

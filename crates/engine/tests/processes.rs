@@ -24,6 +24,7 @@ fn shell(directory: &Path, script: &str) -> Spec {
         environment: vec![("PATH".to_owned(), std::env::var_os("PATH").unwrap())],
         response_file: None,
         limits: Limits::default(),
+        terminal: false,
     }
 }
 

@@ -62,6 +62,7 @@ pub enum Command {
     Test(commands::test::Test),
     Why(commands::why::Why),
     Graph(commands::graph::Graph),
+    Ninja(commands::ninja::Ninja),
     Install(commands::install::Install),
     Watch(commands::watch::Watch),
     Compdb(commands::compdb::Compdb),

@@ -10,6 +10,7 @@ pub mod graph;
 pub mod history;
 pub mod install;
 pub mod log;
+pub mod ninja;
 pub mod notify;
 mod records;
 pub mod run;
@@ -186,6 +187,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Query(_)
         | Command::Run(_)
         | Command::Test(_)
+        | Command::Ninja(_)
         | Command::Compdb(_)
         | Command::Install(_)
         | Command::Watch(_)
@@ -226,6 +228,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(app, &arguments),
         Command::Test(arguments) => test::test(app, &arguments),
         Command::Why(arguments) => why::why(app, &arguments),
+        Command::Ninja(arguments) => ninja::ninja(app, &arguments),
         Command::Watch(arguments) => watch::watch(app, &arguments),
         Command::Install(arguments) => install::install(app, &arguments),
         Command::Compdb(arguments) => compdb::compdb(app, &arguments),

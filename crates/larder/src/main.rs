@@ -10,6 +10,7 @@ mod table;
 mod ui;
 
 use std::{
+    env,
     io::{self, Write},
     process::ExitCode,
 };
@@ -19,7 +20,7 @@ use clap::Parser;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    match cli::Cli::try_parse() {
+    match cli::Cli::try_parse_from(commands::ninja::as_ninja(env::args_os())) {
         Ok(cli) => commands::run(cli),
         Err(said) => match said.print() {
             Ok(()) if said.exit_code() == 0 => Exit::Done.into(),

@@ -151,3 +151,16 @@ fn manifests() {
     ];
     run(entries::manifest, &seeds, &words, 40_000);
 }
+
+#[test]
+fn build_files_of_ninja() {
+    let seed = "ninja_required_version = 1.5\npool p\n  depth = 2\nrule cc\n  command = cc $in -o $out $flags\n  \
+                depfile = $out.d\n  deps = gcc\n  dyndep = dd\nbuild a.o | a.d: cc a.c | b.h || dd |@ v\n  pool = p\n  \
+                flags = -O$ $$x ${y}\nbuild v: phony a.o $\n  b\ndefault v\n";
+    let dyndep = "ninja_dyndep_version = 1\nbuild a.o | a.mod: dyndep | b.mod\n  restat = 1\n";
+    let words = [
+        "$", "${", "\n  ", ":", "|", "||", "|@", "build ", "rule x\n", "\r\n", "\t", "#", "../",
+        "$in", "é",
+    ];
+    run(entries::ninja, &[seed.into(), dyndep.into()], &words, 40_000);
+}

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod lockfile;
 pub mod manifest;
 pub mod name;
+pub mod ninja;
 pub mod packages;
 mod parallel;
 pub mod path;

@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::glob::is_inside;
 
+/// Begins the name, among the outputs in a directory where commands write where they like, of one that lies
+/// somewhere else; its absolute path follows.
+pub(crate) const ELSEWHERE: &str = "<elsewhere>/";
+
 /// A text that is no path of the kind it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -102,6 +106,12 @@ impl BuildPath {
     /// It is empty, absolute, or has `..` in it.
     pub fn new(path: &str) -> Result<Self, PathError> {
         if path.is_empty() { Err(PathError::Empty) } else { inside(path).map(Self) }
+    }
+
+    /// Whether it is where outputs of a step belong, rather than somewhere else (see
+    /// [`Place::written`](crate::place::Place::written)).
+    pub fn is_inside(&self) -> bool {
+        !self.0.starts_with(ELSEWHERE)
     }
 
     /// Returns the path of `name`, one component, in this directory.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     manifest::FILE_NAME,
-    path::{BuildPath, PackagePath, PathError, PortablePath, RootPath, as_opened, concat},
+    path::{
+        BuildPath, ELSEWHERE, PackagePath, PathError, PortablePath, RootPath, as_opened, concat,
+    },
     setting::Choices,
 };
 
@@ -18,14 +20,19 @@ pub struct Place {
     pub directory: PathBuf,
     /// Its directory from the root: empty, or ending in `/`.
     prefix: String,
-    /// Its build directory from the root, ending in `/`.
+    /// Its build directory from the root, ending in `/`; empty where that is the root.
     build_prefix: String,
+    /// The directory of its trace files from the root, ending in `/`.
+    trace_prefix: String,
     /// Its manifest from the root.
     manifest: RootPath,
 }
 
 /// Stands for a package's build directory in a portable path.
 const BUILD: &str = "<build>/";
+
+/// Where trace files are kept that do not lie beside outputs.
+const TRACES: &str = ".larder/traces/";
 
 impl Place {
     /// The package `name` in `directory`, of a workspace at `root`. The root package builds into
@@ -37,7 +44,8 @@ impl Place {
         };
         let manifest = RootPath(concat(&[&prefix, FILE_NAME]));
         let (name, directory) = (name.to_owned(), directory.to_owned());
-        let place = Self { name, directory, prefix, build_prefix: String::new(), manifest };
+        let (build_prefix, trace_prefix) = (String::new(), String::new());
+        let place = Self { name, directory, prefix, build_prefix, trace_prefix, manifest };
         place.built_in(&Choices::default().build_directory())
     }
 
@@ -48,7 +56,21 @@ impl Place {
             true => format!(".larder/{directory}/"),
             false => format!(".larder/{directory}/@{}/", self.name),
         };
-        Self { build_prefix, ..self }
+        let trace_prefix = build_prefix.clone();
+        Self { build_prefix, trace_prefix, ..self }
+    }
+
+    /// A directory `name` in which commands write where they like: its outputs lie in `directory` itself, which
+    /// is the root, and their trace files are kept apart.
+    pub fn in_place(name: &str, directory: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            prefix: String::new(),
+            build_prefix: String::new(),
+            trace_prefix: TRACES.to_owned(),
+            manifest: RootPath(FILE_NAME.into()),
+        }
     }
 
     /// The same place of a package whose manifest is at `path`, an absolute one, in another package.
@@ -77,12 +99,31 @@ impl Place {
 
     /// Returns the path from the root of a file in its build directory.
     pub fn build_path(&self, path: &BuildPath) -> RootPath {
-        RootPath(concat(&[&self.build_prefix, &path.0]))
+        match path.0.strip_prefix(ELSEWHERE).filter(|_| self.build_prefix.is_empty()) {
+            Some(absolute) => RootPath(concat(&["/", absolute])),
+            None => RootPath(concat(&[&self.build_prefix, &path.0])),
+        }
+    }
+
+    /// Returns the name as an output of the file that a command in this directory, which writes where it likes,
+    /// writes as `path`.
+    pub fn written(&self, path: &str) -> BuildPath {
+        if !path.starts_with(['/', '.']) {
+            return BuildPath(path.into());
+        }
+        let absolute = as_opened(&self.directory, path);
+        match absolute.strip_prefix(&self.directory) {
+            Ok(inside) => BuildPath(inside.to_string_lossy().into()),
+            Err(_) => {
+                let absolute = absolute.to_string_lossy();
+                BuildPath(concat(&[ELSEWHERE, absolute.trim_start_matches('/')]))
+            }
+        }
     }
 
     /// Returns the path from the root of the trace file that lies beside an output.
     pub fn trace_path(&self, output: &BuildPath) -> RootPath {
-        RootPath(concat(&[&self.build_prefix, &output.0, ".trace"]))
+        RootPath(concat(&[&self.trace_prefix, &output.0, ".trace"]))
     }
 
     /// Returns the path from the root of its build directory.
@@ -92,7 +133,7 @@ impl Place {
 
     /// Returns the path in its build directory of a file, from the root, that is there.
     pub fn in_build_directory<'p>(&self, from_root: &'p str) -> Option<&'p str> {
-        from_root.strip_prefix(&self.build_prefix)
+        from_root.strip_prefix(&self.build_prefix).filter(|path| !path.starts_with('/'))
     }
 
     /// Returns what records of the package `reader` call `path` of this package, which is `built` if it

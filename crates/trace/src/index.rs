@@ -282,6 +282,13 @@ impl StatIndex {
         self.dirty.store(true, Ordering::Relaxed);
     }
 
+    /// Remembers a text under a key, unless it is what is remembered already.
+    pub fn set_note_once(&self, key: &str, value: &str) {
+        if self.note(key).as_deref() != Some(value) {
+            self.set_note(key, value);
+        }
+    }
+
     /// Writes the index, if this run learned anything. Facts about files and targets that this run
     /// had no use for are kept, until they outnumber the others.
     ///

@@ -131,6 +131,7 @@ impl CommandBuild {
             discovery: Discovery::None,
             response_file: None,
             limits: Default::default(),
+            in_place: None,
         })
     }
 

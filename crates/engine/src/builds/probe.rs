@@ -61,6 +61,7 @@ fn run(owner: &Owner, tool: &ToolUse, arguments: &[String]) -> Result<Execution,
         discovery: Discovery::None,
         response_file: None,
         limits: Default::default(),
+        in_place: None,
     };
     cx.executor.execute(&action, &owner.bench(staging.path()))
 }

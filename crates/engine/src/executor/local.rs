@@ -11,7 +11,7 @@ use std::{
 use larder_project::path::RootPath;
 use rustix::fs::OFlags;
 
-use super::{Bench, ExecuteError, Execution, Executor, render, shown};
+use super::{Bench, ExecuteError, Execution, Executor, in_place, render, shown};
 use crate::{
     action::{Action, Discovery, RunsIn},
     depfile,
@@ -65,6 +65,7 @@ impl LocalExecutor {
                 .response_file
                 .map(|first| ResponseFile { path: bench.staging.join("arguments.rsp"), first }),
             limits: action.limits,
+            terminal: action.in_place.as_ref().is_some_and(|own| own.terminal),
         })
     }
 
@@ -76,12 +77,9 @@ impl LocalExecutor {
         spec: &Spec,
         confined: Option<(&Sandbox, &View)>,
     ) -> Result<Execution, ExecuteError> {
-        for output in &action.outputs {
-            let path = bench.staged(output);
-            let parent = if output.directory { Some(path.as_path()) } else { path.parent() };
-            if let Some(parent) = parent.filter(|parent| *parent != bench.staging) {
-                fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
-            }
+        match &action.in_place {
+            Some(own) => in_place::prepare(action, bench, own)?,
+            None => make_room(action, bench)?,
         }
         let token = self.jobserver().map(|jobserver| {
             let name = format!("a token for {}", bench.target);
@@ -94,11 +92,15 @@ impl LocalExecutor {
             Err(ProcessError::Interrupted) => return Err(ExecuteError::Interrupted),
             Err(error) => return Err(ExecuteError::Failed(error.to_string())),
         };
+        if let Some(own) = &action.in_place {
+            return in_place::finish(action, bench, own, ended);
+        }
         let discovered = discovered(action.discovery, bench, ended.exit.success())?;
         Ok(Execution {
             exit: ended.exit,
             printed: ended.output,
             discovered,
+            silent: false,
             refusals: Vec::new(),
             cost: ended.cost,
             command_line: shown::command_line(action, bench)?,
@@ -121,8 +123,20 @@ impl Executor for LocalExecutor {
     }
 }
 
+/// Makes the directories that outputs are staged in.
+fn make_room(action: &Action, bench: &Bench<'_>) -> Result<(), ExecuteError> {
+    for output in &action.outputs {
+        let path = bench.staged(output);
+        let parent = if output.directory { Some(path.as_path()) } else { path.parent() };
+        if let Some(parent) = parent.filter(|parent| *parent != bench.staging) {
+            fs::create_dir_all(parent).map_err(|error| ExecuteError::io(parent, &error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the further inputs that a command told of.
-fn discovered(
+pub(super) fn discovered(
     discovery: Discovery,
     bench: &Bench<'_>,
     success: bool,

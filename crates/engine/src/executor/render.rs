@@ -62,7 +62,7 @@ pub(super) fn arguments(action: &Action, bench: &Bench<'_>) -> Result<Vec<String
     action.arguments.iter().map(|words| argument(action, words, bench, &mut lists)).collect()
 }
 
-fn argument(
+pub(super) fn argument(
     action: &Action,
     pieces: &Argument,
     bench: &Bench<'_>,

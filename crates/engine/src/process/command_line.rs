@@ -30,6 +30,8 @@ pub struct Spec {
     pub response_file: Option<ResponseFile>,
     /// How much it may take.
     pub limits: Limits,
+    /// Whether it has the terminal: it reads and prints there itself, and belongs to those that Ctrl-C reaches.
+    pub terminal: bool,
 }
 
 /// A file for arguments that are too many for a command line.

@@ -14,6 +14,7 @@ impl Work {
         match self {
             Self::Compile(compile) => Some(&compile.compiler),
             Self::Link(link) => Some(&link.linker),
+            Self::Shell(shell) => shell.installation.as_ref(),
             Self::Check(check) => Some(&check.compile.compiler),
             _ => None,
         }

@@ -33,6 +33,8 @@ pub(super) struct Done {
     pub log: Vec<LogEntry>,
     /// Inputs that it told of: paths from the root.
     pub discovered: Vec<RootPath>,
+    /// Whether it told of none, though it was to.
+    pub silent: bool,
     /// When it began.
     pub begun: Moment,
     pub command_line: Option<String>,
@@ -77,6 +79,7 @@ impl Step {
         let mut done = Done {
             log: Vec::new(),
             discovered: Vec::new(),
+            silent: false,
             begun,
             command_line: None,
             milliseconds: None,
@@ -142,11 +145,15 @@ impl Step {
         if self.work.is_tidy() {
             return Ok(());
         }
-        self.refuse_links(cx)?;
+        let in_place = self.work.in_place().is_some();
+        if !in_place {
+            self.refuse_links(cx)?;
+        }
         let trace_path = cx.absolute(&self.trace_path());
         with_parent(&trace_path, || begin_trace_file(&trace_path))
             .map_err(|error| ExecuteError::io(&trace_path, &error))?;
-        self.remove_outputs(cx)
+        // A command that writes in place may mean to go on from what is there.
+        if in_place { Ok(()) } else { self.remove_outputs(cx) }
     }
 
     fn work(
@@ -161,6 +168,7 @@ impl Step {
             Work::Archive(archive) => archive.action(self, cx, inputs),
             Work::Link(link) => link.action(self, cx, inputs),
             Work::Command(command) => command.action(self, cx, inputs)?,
+            Work::Shell(shell) => shell.action(self, cx, inputs),
             Work::Action(make) => make(self, cx, inputs),
             Work::Check(check) => return self.ask(cx, check, inputs, bench, done),
             Work::Function(function) => return self.call(cx, function, inputs, bench),
@@ -180,6 +188,7 @@ impl Step {
         let execution = execute(cx, action, bench, done)?;
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
+        done.silent = execution.silent;
         let success = execution.exit.success();
         done.log = entries(&execution.printed, !success, self.work.speaker(), self.naming(cx));
         if !success {
@@ -258,6 +267,7 @@ impl Step {
             discovery: Discovery::None,
             response_file: None,
             limits: Limits::default(),
+            in_place: None,
         }
     }
 }

@@ -34,16 +34,24 @@ impl Step {
         done: &Done,
     ) -> Result<Vec<Artifact>, ExecuteError> {
         let (discovered, mut settled) = self.discovered(cx, inputs, done)?;
-        self.refuse_links(cx)?;
+        if self.work.in_place().is_none() {
+            self.refuse_links(cx)?;
+        } else if let Some(unfinished) = self.unfinished_in_place(cx) {
+            return unfinished;
+        }
         // What is recorded was made from what was hashed. An input that has changed under the work, or
         // since it was hashed, makes outputs that are used once.
         let needed = inputs.artifacts.iter().chain(&self.prerequisites);
         settled &= needed.into_iter().all(|input| cx.is_unchanged_since(input, done.begun));
-        let store = cx.cache.store(&self.place.name).filter(|_| settled);
+        settled &= !done.silent || self.work.in_place().is_none_or(|shell| !shell.must_tell);
+        let shared = self.shared_as(cx, inputs, done);
+        let store = cx.cache.store(&self.place.name).filter(|_| settled && shared.is_possible());
         let mut taken = Taken { store, ..Taken::default() };
         for output in &self.outputs {
             let target = cx.absolute(&self.place.build_path(&output.path));
-            self.take(bench, output, &target)?;
+            if self.work.in_place().is_none() {
+                self.take(bench, output, &target)?;
+            }
             if output.directory {
                 taken.directories.push(output.path.to_string());
                 taken.tree(&target, output.path.as_str())?;
@@ -62,8 +70,8 @@ impl Step {
             milliseconds: done.milliseconds,
         };
         let trace = self.trace(inputs.trace);
-        if settled {
-            self.file_mapping(cx, &trace, &record, refused);
+        if settled && let Some(key) = shared.key(self, cx, trace.hash(), &record) {
+            self.file_mapping(cx, &trace, key, &record, refused);
         }
         let mut mtimes = Vec::with_capacity(record.outputs.len());
         for file in &record.outputs {
@@ -148,8 +156,14 @@ impl Step {
             }
             let path = from_root.as_str();
             let content = Content::of_source(path);
-            let hashed = cx.index.file(path, content);
-            let hashed = hashed.map_err(|error| ExecuteError::io(Path::new(path), &error))?;
+            let hashed = match cx.index.file(path, content) {
+                // What was read and is gone again, or is no file, cannot be looked at next time.
+                Err(_) if self.work.in_place().is_some() => {
+                    settled = false;
+                    continue;
+                }
+                hashed => hashed.map_err(|error| ExecuteError::io(Path::new(path), &error))?,
+            };
             // What a step has just made was hashed as a file before, and is as a text only now.
             settled &= [content, Content::Binary]
                 .into_iter()
@@ -243,6 +257,10 @@ impl Step {
 
     /// Removes outputs and trace, so that nothing is left of a step that failed.
     pub(super) fn discard(&self, cx: &Context) {
+        if self.work.in_place().is_some() {
+            // The mark stays, and so does what the command left: it may be of use to whoever looks.
+            return;
+        }
         // What cannot be removed stays marked as unfinished by its trace file.
         if self.refuse_links(cx).is_ok() && self.remove_outputs(cx).is_ok() {
             let _ = clear_trace_file(&cx.absolute(&self.trace_path()));

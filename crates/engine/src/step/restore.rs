@@ -5,8 +5,8 @@ use std::{error::Error, fmt, fs};
 use larder_project::path::PathError;
 use larder_store::Miss;
 use larder_trace::{
-    BuildMetadata, BuildTrace, MTime, OutputFile, Outputs, TraceFile, begin_trace_file,
-    read_trace_file, write_trace_file,
+    BuildMetadata, BuildTrace, ContentHash, MTime, OutputFile, Outputs, TraceFile,
+    begin_trace_file, read_trace_file, write_trace_file,
 };
 
 use super::{Inputs, Step, record::with_parent};
@@ -60,9 +60,10 @@ impl Step {
         let package = &self.place.name;
         cache.store(package)?;
         let dep_hash = self.prefix.hash_with(inputs.trace);
-        let Some(lookups) = cache.to_note() else {
+        let Some(lookups) = cache.to_note().filter(|_| self.work.in_place().is_none()) else {
             let fits = |outputs: &Outputs| self.fits(cx, inputs, outputs, on_disk);
-            let record = cache.lookup(package, &dep_hash, fits)?;
+            let mut keys = self.keys(inputs, dep_hash).into_iter();
+            let record = keys.find_map(|key| cache.lookup(package, &key, fits))?;
             return self.take_record(cx, inputs, record, on_disk).ok();
         };
         let mut asked = Asked::default();
@@ -210,14 +211,15 @@ impl Step {
                 Ok::<_, Box<dyn Error>>(())
             })
         });
-        self.file_mapping(cx, trace, record, kept.err());
+        self.file_mapping(cx, trace, trace.hash(), record, kept.err());
     }
 
-    /// Files the mapping of outputs, unless the store has `refused` one of them.
+    /// Files the mapping of outputs under `key`, unless the store has `refused` one of them.
     pub(super) fn file_mapping(
         &self,
         cx: &Context,
         trace: &BuildTrace,
+        key: ContentHash,
         record: &Outputs,
         refused: Option<impl fmt::Display>,
     ) {
@@ -225,7 +227,7 @@ impl Step {
             // What is made in every build is looked up by nobody, and differs as it is meant to.
             None if self.always => {}
             None => {
-                let differs = cx.cache.record(&self.place.name, &trace.hash(), record);
+                let differs = cx.cache.record(&self.place.name, &key, record);
                 if let Some(difference) = differs {
                     tracing::info!(
                         "`{}` does not come out the same from the same inputs: {difference}; both \

@@ -19,6 +19,7 @@ impl Work {
         match self {
             Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
+            Self::Shell(shell) => Some((shell.search.as_ref()?, shell.includes)),
             Self::Check(check) => Some((&check.search, true)),
             _ => None,
         }
@@ -71,6 +72,10 @@ impl Step {
             };
             let locate = |path: &str| self.directory(cx, path);
             names = names_of(&asked, &search, source.as_str(), &path.system, &cx.listings, &locate);
+        }
+        if self.work.in_place().is_some() {
+            // Outputs appear in the directories that are searched.
+            names.retain(|name| name != ANY);
         }
         let directories = path.directories.clone();
         let mut searched =

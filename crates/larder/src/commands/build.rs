@@ -209,6 +209,7 @@ pub fn request(
         options: Options {
             mode,
             keep_going: options.keep_going,
+            failures: None,
             rehash: options.rehash,
             old: options.old,
             check_traces: app.global.verbose > 0,

@@ -19,6 +19,8 @@ mod laws;
 mod linking;
 mod live;
 mod manifests;
+mod ninja;
+mod ninja_projects;
 mod output;
 mod placeholders;
 mod processes;
