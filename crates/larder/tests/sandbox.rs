@@ -106,7 +106,7 @@ fn shown(run: Run) -> (i32, String) {
 /// The message between the line that tells of the failure and the command line.
 fn report(text: &str) -> String {
     let lines = text.lines().skip_while(|line| !line.starts_with("/package/larder.toml"));
-    let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("  /")).collect();
+    let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("  cd ")).collect();
     lines.join("\n")
 }
 
