@@ -56,8 +56,9 @@ impl Executor for SandboxedExecutor {
         let view = self.sandbox.view(&wants);
         let view = view.map_err(|error| ExecuteError::io(bench.staging, &error))?;
         let mut execution = self.local.run(action, bench, &spec, Some((&self.sandbox, &view)))?;
-        let output = execution.printed.trim_end();
-        let refused = self.sandbox.refused(&view, &spec.directory, &read, output);
+        // Names of files have colours around them.
+        let output = anstream::adapter::strip_str(execution.printed.trim_end()).to_string();
+        let refused = self.sandbox.refused(&view, &spec.directory, &read, &output);
         let explain = |refused| self.sandbox.explain(bench.target, refused).to_string();
         execution.refusals = refused.iter().map(explain).collect();
         Ok(execution)
