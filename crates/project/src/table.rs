@@ -341,11 +341,29 @@ impl<'e, 's> Fields<'e, 's> {
         for (key, _) in &self.entries {
             let name = key.get_ref();
             let message = format!("unknown key `{name}` in {}", self.what);
-            let help = match suggest(name, self.known.iter().copied()) {
+            let meant = meant(name).filter(|key| self.known.contains(key));
+            let help = match meant.or_else(|| suggest(name, self.known.iter().copied())) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("the keys are {}", self.known.join(", ")),
             };
             self.errors.push(key.span(), message, Some(help));
         }
     }
+}
+
+/// The key that does what other build systems have `key` for.
+fn meant(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "cxxflags" | "cxx-flags" => "cxx-args",
+        "cflags" | "c-flags" | "cppflags" | "args" | "copts" | "flags" | "compile-args"
+        | "compile-options" => "trace-args",
+        "ldflags" | "link-flags" | "linkopts" | "link-options" => "link-args",
+        "srcs" | "src" | "files" => "sources",
+        "include-dirs" | "include-directories" | "includedirs" => "includes",
+        "definitions" | "macros" => "defines",
+        "deps" | "link-libraries" | "libs" => "libraries",
+        "pkg-config" | "pkgconfig" => "system",
+        "cmd" | "command" => "run",
+        _ => return None,
+    })
 }

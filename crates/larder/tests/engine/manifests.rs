@@ -68,6 +68,25 @@ fn unknown_keys_with_what_was_meant() {
 }
 
 #[test]
+fn words_of_other_build_systems_lead_to_the_key() {
+    let said = refused(
+        "[[library]]\nname = \"a\"\nsources = []\ncflags = []\ncxxflags = []\nldflags = []\nsrcs = []\ndeps = []\n",
+    );
+    for (word, key) in [
+        ("cflags", "trace-args"),
+        ("cxxflags", "cxx-args"),
+        ("ldflags", "link-args"),
+        ("srcs", "sources"),
+        ("deps", "libraries"),
+    ] {
+        let start = format!("unknown key `{word}` in library `a`");
+        let after = said.split_once(&start).unwrap_or_else(|| panic!("{word}: {said}")).1;
+        let help = after.lines().find(|line| line.contains("= help:")).unwrap();
+        assert!(help.ends_with(&format!("did you mean `{key}`?")), "{word}: {help}");
+    }
+}
+
+#[test]
 fn values_of_the_wrong_kind() {
     let manifest = "[toolchain]\ncc = 1\nkind = \"rust\"\n\n[[library]]\nname = \"a\"\nsources = \"a.c\"\nkind = [\"dynamic\"]\n\n[[command]]\nname = \"c d\"\nrun = []\n";
     assert_snapshot!(refused(manifest), @r#"

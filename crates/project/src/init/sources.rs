@@ -195,14 +195,16 @@ fn flags(needs: &Needs) -> Flags {
     }
 }
 
-/// Headers that are nowhere, for people.
+/// Headers that are not in the tree, for people.
 fn said(needs: &Needs) -> Vec<(String, String)> {
     let missing = needs.missing.iter();
     let missing = missing.map(|(header, by)| {
         let what = format!("the header {header}");
         (
             what,
-            format!("{by} includes it, and it is not here: generate it, or make it a dependency"),
+            format!(
+                "{by} includes it; where the system has none, generate it, or make it a dependency"
+            ),
         )
     });
     missing.collect()
