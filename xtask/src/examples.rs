@@ -30,6 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("there is no example `{unknown}`; there are {}", known.join(", "));
     }
     let asked = |name: &&String| arguments.examples.is_empty() || arguments.examples.contains(name);
+    install::install(install::EXAMPLES)?;
     // All sources first: an example may depend on another.
     for name in &known {
         sources::fetch(name).with_context(|| format!("cannot fetch the sources of {name}"))?;
@@ -37,7 +38,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.fetch_only {
         return Ok(());
     }
-    install::install(install::EXAMPLES)?;
     let larder = cargo::build_larder(Profile::Debug)?;
     let mut failed = Vec::new();
     let mut passed = 0;
