@@ -155,6 +155,7 @@ const SOURCES: &[Source] = &[
         ),
         copies: &[
             ("src", "src"),
+            ("deps/Makefile", "deps/Makefile"),
             ("deps/hiredis", "deps/hiredis"),
             ("deps/linenoise", "deps/linenoise"),
             ("deps/lua", "deps/lua"),
