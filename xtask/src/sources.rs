@@ -196,7 +196,8 @@ pub fn fetch(example: &str) -> Result<()> {
     }
     let directory = cargo::root().join("examples").join(example);
     let src = directory.join("src");
-    let stamp: String = sources.iter().map(|source| format!("{source}\n")).collect();
+    let stamp: String =
+        sources.iter().map(|source| format!("{source} {:?}\n", source.copies)).collect();
     if fs::read_to_string(src.join(STAMP)).is_ok_and(|found| found == stamp) {
         return Ok(());
     }
