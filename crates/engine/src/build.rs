@@ -1,5 +1,6 @@
 //! Builds what is asked for.
 
+mod directory;
 mod skipped;
 
 use std::{
@@ -17,7 +18,7 @@ use crate::{
     artifact::Artifact,
     cache::{Cache, CacheOptions},
     compdb,
-    context::{Context, Mode, Options},
+    context::{Context, Options},
     environment::Environment,
     event::{Event, Reporter, Status, StepCounts},
     job::{Built, Job, settle},
@@ -32,13 +33,13 @@ use crate::{
 use larder_project::{
     dependencies::Resolution,
     diagnostic::Diagnostics,
-    leftovers,
-    lock::lock_build,
     name::TargetName,
     plan::{PackageId, Plan, TargetId},
     setting::{Choices, Platform, Setting},
     workspace::Workspace,
 };
+
+pub(crate) use directory::BuildDirectory;
 
 /// A request to build: which targets, and how.
 #[derive(Debug, Clone)]
@@ -221,32 +222,10 @@ pub fn build(
     }
     let confined = |permissions| Sandbox::new(confined_packages(&plan), permissions);
     let sandbox = request.sandbox.as_ref().map(confined).transpose()?.map(Arc::new);
-    let larder = plan.workspace.larder_dir();
-    let unusable = |source| EngineError::Directory { path: larder.clone(), source };
     drop(planning);
     let locking = span(Kind::Wait, "locking the build directory");
-    let lock = match request.options.mode {
-        Mode::DryRun => None,
-        _ => Some(
-            lock_build(&larder, &|| session.processes.interrupted(), |holder| {
-                reporter.event(&Event::Waiting { holder })
-            })
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::Interrupted => EngineError::Interrupted,
-                _ => unusable(error),
-            })?,
-        ),
-    };
-    if lock.is_some() {
-        // Whatever an earlier larder left behind when it was killed; the lock says it is gone.
-        let left = larder.join("tmp");
-        if std::fs::remove_dir_all(&left).is_err() {
-            let _ = std::fs::remove_file(&left);
-        }
-    }
-    if lock.as_ref().is_some_and(|lock| lock.holder_died) {
-        leftovers::remove(&larder);
-    }
+    let larder = plan.workspace.larder_dir();
+    let directory = BuildDirectory::take(larder, request.options.mode, session, reporter)?;
     drop(locking);
     let opening = span(Kind::Examine, "reading what is known");
     let places = plan.workspace.packages.iter().map(|package| (*package.place).clone()).collect();
@@ -254,7 +233,7 @@ pub fn build(
     let cache = Cache::new(session, &plan.workspace, &request.cache);
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
-        .map_err(unusable)?;
+        .map_err(|error| directory.unusable(error))?;
     if let Some(run_path) = &request.run_path {
         // Nobody else has set it.
         _ = cx.run_path.set(run_path.clone());
@@ -263,17 +242,7 @@ pub fn build(
     drop(opening);
     let result = run(&plan, &wanted, &cx);
     let saving = span(Kind::Store, "writing what is known");
-    if request.options.mode != Mode::DryRun
-        && let Err(error) = cx.index.save()
-    {
-        let message = format!(
-            "cannot write {}: {}; the next build will take longer",
-            larder.join("index").display(),
-            describe_io(&error)
-        );
-        cx.report(&Event::Note { level: Level::Warning, message: &message });
-    }
-    cx.clean_up();
+    directory.leave(&cx);
     drop(saving);
     let (built, results, untried) = result?;
     Ok(BuildReport {

@@ -23,12 +23,9 @@ use std::{
 
 use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
-    leftovers,
-    lock::lock_build,
     ninja::{EdgeId, Graph, NodeId},
     workspace::LARDER_DIR,
 };
-use larder_trace::{Level, describe_io};
 
 pub use self::{
     clean::{Removed, clean, clean_dead, told},
@@ -36,10 +33,10 @@ pub use self::{
 };
 use self::{regenerate::Manifest, roots::Roots, run::Run};
 use crate::{
-    build::EngineError,
+    build::{BuildDirectory, EngineError},
     cache::{Cache, CacheOptions},
     context::{Context, Mode, Options},
-    event::{Event, Reporter, StepCounts},
+    event::{Reporter, StepCounts},
     session::Session,
 };
 
@@ -103,23 +100,7 @@ pub fn build(
     let started = Instant::now();
     let _heeding = session.processes.heed();
     let larder = request.directory.join(LARDER_DIR);
-    let unusable = |source| EngineError::Directory { path: larder.clone(), source };
-    let lock = match request.options.mode {
-        Mode::DryRun => None,
-        _ => {
-            let stop = || session.processes.interrupted();
-            let waiting = |holder| reporter.event(&Event::Waiting { holder });
-            let lock = lock_build(&larder, &stop, waiting).map_err(|error| match error.kind() {
-                std::io::ErrorKind::Interrupted => EngineError::Interrupted,
-                _ => unusable(error),
-            })?;
-            let _ = std::fs::remove_dir_all(larder.join("tmp"));
-            if lock.holder_died {
-                leftovers::remove(&larder);
-            }
-            Some(lock)
-        }
-    };
+    let directory = BuildDirectory::take(larder, request.options.mode, session, reporter)?;
     for _ in 0..MOST_RELOADS {
         let graph = Graph::load(&request.directory, &request.file).map_err(Diagnostics::from)?;
         let graph = Arc::new(graph);
@@ -131,21 +112,11 @@ pub fn build(
         let (root, options) = (request.directory.clone(), request.options);
         let cx =
             Context::new(session.clone(), root, places, options, cache, None, reporter.clone())
-                .map_err(unusable)?;
+                .map_err(|error| directory.unusable(error))?;
         cx.decide(true);
         let mut run = Run::new(&cx, graph, &roots, request.commands);
         let ended = finish(&mut run, request);
-        if lock.is_some()
-            && let Err(error) = cx.index.save()
-        {
-            let message = format!(
-                "cannot write {}: {}; the next build will take longer",
-                larder.join("index").display(),
-                describe_io(&error)
-            );
-            cx.report(&Event::Note { level: Level::Warning, message: &message });
-        }
-        cx.clean_up();
+        directory.leave(&cx);
         let (succeeded, planned) = match ended? {
             Ended::Reload => continue,
             Ended::Built { succeeded, planned } => (succeeded, planned),
