@@ -89,12 +89,12 @@ fn a_debugger_finds_the_sources_of_the_package_and_of_its_dependencies() {
     let project = application();
     project.file(
         "vendor/dep/larder.toml",
-        &DEPENDENCY.replace("int made;", "int made(void) { return 0; }"),
+        DEPENDENCY.replace("int made;", "int made(void) { return 0; }"),
     );
     let main = fs::read_to_string(project.path("main.c")).unwrap();
     let main =
         main.replace("extern int made", "int made(void)").replace("return made", "return made()");
-    project.file("main.c", &main);
+    project.file("main.c", main);
     // Each profile has a build directory, and so generated sources elsewhere.
     for (profile, name) in [(&[][..], "build"), (&["--profile", "debug"], "build-debug")] {
         project.build_with(profile);
