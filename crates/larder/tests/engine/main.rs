@@ -29,6 +29,7 @@ mod rebuilds;
 mod requests;
 mod scale;
 mod shared;
+mod stamps;
 mod system;
 mod testing;
 mod times;
