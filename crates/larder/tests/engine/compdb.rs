@@ -272,7 +272,8 @@ fn it_is_not_made_again_while_nothing_changes() {
     assert_eq!(stamped(), then);
     // Whatever decides it counts, one by one.
     let has = |text: &str| project.read("compile_commands.json").contains(text);
-    let changes: [(&str, &dyn Fn(), &[&str], &str); 4] = [
+    type Change<'c> = (&'c str, &'c dyn Fn(), &'c [&'c str], &'c str);
+    let changes: [Change<'_>; 4] = [
         (
             "a new header",
             &|| _ = project.file("include/fresh.h", ""),
