@@ -3,6 +3,7 @@
 //! The plan has resolved every name. Here globs are expanded and tools looked for, and whatever is wrong
 //! is collected, so that all of it is said before any command runs.
 
+mod assemble;
 mod command;
 mod compile;
 mod config;
