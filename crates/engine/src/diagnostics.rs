@@ -18,7 +18,7 @@ mod unmade;
 pub use self::{
     paths::{Naming, from_where},
     split::{Speaker, entries},
-    tally::{DiagnosticCounts, Finding, Tally},
+    tally::{DiagnosticCounts, Failure, FailureKind, Finding, Tally},
     unmade::{Unmade, unmade},
 };
 
