@@ -11,6 +11,7 @@ mod exclusions;
 mod flags;
 mod generated;
 mod init;
+mod init_text;
 mod installing;
 mod interrupts;
 mod jobserver;
