@@ -34,9 +34,13 @@ pub const TESTS: &[Need] = &[
     need("clang", "clang"),
     // It reads compile_commands.json.
     need("clangd", "clangd"),
+    // It finds sources by what debug information says.
+    need("gdb", "gdb"),
     // It finds what is installed.
     need("cmake", "cmake"),
     need("make", "make"),
+    // It assembles what no compiler takes.
+    need("nasm", "nasm"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),

@@ -10,7 +10,7 @@ use larder_trace::BuildTrace;
 
 use super::{
     Maker, TargetJob,
-    files::{all_of_package, flatten},
+    files::{Reads, all_of_package, flatten},
     no_tool,
 };
 use crate::{
@@ -118,26 +118,32 @@ impl Maker<'_> {
         let role = if cxx { Role::Cxx } else { Role::Cc };
         let exports = self.exports(id, &owner)?;
         let first = self.first_arguments(&package, role);
-        let flags = self.flags(&package, self.flags.linking());
+        let flags = self.flags(&package, self.flags.linking_as(role));
         let of_manifest = trace_args.iter().cloned();
         let here = of_manifest.clone().chain(said().map(|said| said.here.clone()));
         let asked: Vec<String> = flags.here().chain(here).collect();
         let (compiler, identity) = self.compiler(&package, role, &asked)?;
         let portable = of_manifest.chain(said().map(|said| said.portable.clone()));
         let given: Vec<String> = first.portable().chain(flags.portable()).chain(portable).collect();
+        let every = !compiler.linker.dependency_file;
+        let reads = if every { Reads::Untold } else { Reads::Told };
         let mut declared = Vec::new();
         for input in &linked.inputs {
-            declared.extend(self.input(package_id, input, &owner).map(|(job, _)| job));
+            declared.extend(self.ready(package_id, input, reads, &owner));
         }
         if self.errors.len() > known {
             return None;
         }
-        let every = !compiler.linker.dependency_file;
         let arguments = linked.link_args.iter().chain(&linked.weak_link_args);
         declared.extend(exports.iter().map(|(script, _)| single(script)));
         declared.extend(self.needs_of(package_id, arguments.clone()));
         declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
-        declared.extend(self.files_of_flags(package_id, self.flags.linking(), every, &owner));
+        declared.extend(self.files_of_flags(
+            package_id,
+            self.flags.linking_as(role),
+            every,
+            &owner,
+        ));
         let link = Link {
             linker: ToolUse {
                 arguments: first.arguments().collect(),

@@ -1,5 +1,7 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod appearing;
+mod assemblers;
 mod cached_tests;
 mod checks;
 mod compdb;
@@ -21,6 +23,7 @@ mod linking;
 mod live;
 mod manifests;
 mod ninja;
+mod ninja_laws;
 mod ninja_projects;
 mod output;
 mod placeholders;
@@ -28,9 +31,12 @@ mod processes;
 mod profiles;
 mod rebuilds;
 mod requests;
+mod reused;
 mod scale;
 mod shared;
+mod stamps;
 mod system;
+mod templates;
 mod testing;
 mod times;
 mod watching;
