@@ -25,6 +25,7 @@ mod ninja;
 mod ninja_projects;
 mod output;
 mod placeholders;
+mod precompiled;
 mod processes;
 mod profiles;
 mod rebuilds;
