@@ -154,7 +154,9 @@ impl<'i> Tools<'i> {
     ) -> Result<Arc<Compiler>, ToolError> {
         let name = self.name(toolchain, role, directory)?;
         let first = self.first_arguments(toolchain, role, directory);
-        let arguments = [&first[..], &deciding(arguments)].concat();
+        let asked = deciding(arguments.iter().map(String::as_str));
+        let arguments: Vec<String> =
+            first.iter().cloned().chain(asked.into_iter().map(str::to_owned)).collect();
         let place = match arguments.is_empty() {
             true => place_of_name(toolchain, directory),
             false => directory.to_owned(),
