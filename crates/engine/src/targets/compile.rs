@@ -89,7 +89,8 @@ impl Maker<'_> {
             if self.cx.options.compile_commands && language != Language::Asm {
                 let (place, object) = (package.place.clone(), object.clone());
                 let compile = compile.clone();
-                self.cx.note_unit(Unit { place, source: name, object, language, compile });
+                let unit = Unit { place, source: name, object, language, compile };
+                self.cx.noted().units.push(unit);
             }
             found.push(ObjectSource { source, object, compile, precompiled: None });
         }
