@@ -27,6 +27,7 @@ mod ninja_laws;
 mod ninja_projects;
 mod output;
 mod placeholders;
+mod precompiled;
 mod processes;
 mod profiles;
 mod rebuilds;
