@@ -18,6 +18,7 @@ use larder_project::{
     path::{BuildPath, PortablePath},
     place::Place,
     plan::{Language, Plan},
+    setting::BuiltFor,
     workspace::{LARDER_DIR, Workspace},
 };
 use larder_trace::{atomic, describe_io};
@@ -135,7 +136,9 @@ fn put(path: &Path, text: &[u8]) -> Result<(), CompdbError> {
 
 /// The names of all objects of a workspace.
 fn objects(plan: &Plan) -> Vec<TargetName> {
-    let objects = plan.targets.iter().filter(|target| target.facet() == Some(Facet::O));
+    let objects = plan.targets.iter().filter(|target| {
+        target.facet() == Some(Facet::O) && plan.side(target.package) == BuiltFor::Target
+    });
     let name = |target: &larder_project::plan::Target| {
         let package = plan.package_of(target);
         TargetName {

@@ -1,8 +1,8 @@
 //! Entries of sources, rendered for this machine.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
-use larder_project::{path::PortablePath, place::Place, plan::Language};
+use larder_project::{path::PortablePath, place::Place, plan::Language, setting::BuiltFor};
 use serde::Serialize;
 
 use super::{Unit, headers};
@@ -27,8 +27,15 @@ pub struct Entry {
 
 /// Returns the entries of sources and of the headers that these or their users may include.
 pub(crate) fn entries(cx: &Context, units: &[Unit]) -> Vec<Entry> {
+    // What is built for the target and for the host is shown as for the target.
+    let key = |unit: &Unit| (unit.place.name.clone(), unit.source.clone());
+    let (target, host): (Vec<&Unit>, Vec<&Unit>) =
+        units.iter().partition(|unit| unit.place.built_for == BuiltFor::Target);
+    let known: HashSet<_> = target.iter().map(|unit| key(unit)).collect();
+    let only_host = host.into_iter().filter(|unit| !known.contains(&key(unit)));
+    let units: Vec<&Unit> = target.iter().copied().chain(only_host).collect();
     let mut all: Vec<Entry> = units.iter().filter_map(|unit| unit.entry(cx)).collect();
-    all.extend(headers::entries(cx, units));
+    all.extend(headers::entries(cx, &units));
     all
 }
 

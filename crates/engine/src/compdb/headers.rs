@@ -27,7 +27,7 @@ struct Includer<'u> {
 
 /// Returns the entries of all headers that sources of the workspace include, and of those beside them and
 /// in their include directories that nobody includes. The system's have none.
-pub fn entries(cx: &Context, units: &[Unit]) -> Vec<Entry> {
+pub fn entries(cx: &Context, units: &[&Unit]) -> Vec<Entry> {
     let mut includes = Includes::default();
     let mut found: BTreeMap<Rc<Path>, Includer<'_>> = BTreeMap::new();
     let mut left: BTreeMap<PathBuf, &Unit> = BTreeMap::new();

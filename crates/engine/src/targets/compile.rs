@@ -12,6 +12,7 @@ use larder_project::{
     path::{BuildPath, PortablePath},
     place::Place,
     plan::{Directory, Kind, Language, Objects, PackageId, Source, TargetId},
+    setting::Format,
     workspace::Package,
 };
 use larder_trace::BuildTrace;
@@ -21,18 +22,16 @@ use super::{
     files::{first, flatten},
     generated::Generated,
     said::Said,
+    search_path::search_path,
     source_args::Chosen,
 };
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{
-        Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, TracedArgument, build_objects,
-    },
+    builds::{Compile, ObjectSource, Owner, SourceOf, ToolUse, TracedArgument, build_objects},
     compdb::Unit,
     job::Job,
-    search::{IncludeArguments, Typed},
-    toolchain::{Compiler, Role},
+    toolchain::Role,
 };
 
 /// A source that is compiled.
@@ -135,14 +134,15 @@ impl Maker<'_> {
         let of_manifest = || weak.iter().chain(&traced);
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let of_system = self.uses_for_compiling(package, &objects.system)?;
-        let first = self.first_arguments(package, role);
-        let last = self.flags(package, self.flags.compiling(language));
+        let flags = self.flags_of(package);
+        let last = self.flags(package, flags.compiling(language));
         let asked: Vec<String> = of_system
             .here()
             .chain(of_manifest().map(|said| said.here.clone()))
             .chain(last.here())
             .collect();
         let (compiler, identity) = self.compiler(package, role, &asked)?;
+        let first = self.first(package, &compiler.first);
         let given: Vec<String> = first
             .portable()
             .chain(of_system.portable())
@@ -169,7 +169,8 @@ impl Maker<'_> {
         weak_args.extend(of_system.arguments());
         weak_args.extend(weak.into_iter().map(|said| said.argument));
         let mut trace_args = Vec::new();
-        if objects.position_independent {
+        // All code for Windows is.
+        if objects.position_independent && package.platform.format() != Format::Pe {
             trace_args.push(TracedArgument::from("-fPIC"));
         }
         let with_trace =
@@ -193,7 +194,7 @@ impl Maker<'_> {
         let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
         compile.last_args = last.arguments().collect();
         compile.search =
-            search_path([includes, system], &given, &compiler, language == Language::Cxx);
+            search_path([includes, system], &given, self.standard(package, &compiler, language));
         Some(compile)
     }
 
@@ -230,12 +231,14 @@ impl Maker<'_> {
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
     /// `__FILE__`: each package by `@NAME`. The last map that fits counts.
     fn path_maps(&self, package: &Package) -> Vec<Argument> {
-        let packages = &self.plan.workspace.packages;
-        let depth = |directory: &Path| {
-            packages.iter().filter(|other| directory.starts_with(&other.place.directory)).count()
+        let packages = || {
+            let all = self.plan.workspace.packages.iter();
+            all.filter(|other| other.place.built_for == package.place.built_for)
         };
-        let mut maps: Vec<(usize, PortablePath, String)> = packages
-            .iter()
+        let depth = |directory: &Path| {
+            packages().filter(|other| directory.starts_with(&other.place.directory)).count()
+        };
+        let mut maps: Vec<(usize, PortablePath, String)> = packages()
             .map(|other| {
                 let path = other.place.portable(&package.place, false, "");
                 (depth(&other.place.directory), path, format!("@{}", other.place.name))
@@ -244,8 +247,8 @@ impl Maker<'_> {
         // Whatever is inside another comes after it.
         maps.sort();
         // One name for the build directories of all profiles, of the root package and so of all others.
-        let root = &packages[0].place;
-        if !package.is_root {
+        if let Some(root) = packages().next().filter(|_| !package.is_root) {
+            let root = &root.place;
             let built = root.portable(&package.place, true, "");
             maps.push((0, built, format!("@{}/.larder/build", root.name)));
         }
@@ -359,7 +362,8 @@ impl Maker<'_> {
             weak.chain(objects.arguments.all()).chain(own).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
         let languages = [Language::C, Language::Cxx, Language::Plain];
-        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
+        let flags = self.flags_of(&self.package(id));
+        let variables = languages.into_iter().flat_map(|language| flags.compiling(language));
         groups.extend(self.files_of_flags(id, variables, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)
@@ -374,32 +378,4 @@ pub(super) fn directory_of(owner: &Place, reader: &Place, path: &str) -> Portabl
 /// The name of a directory that is written with a final `/`.
 fn without_slash(directory: &PortablePath) -> &str {
     directory.as_str().trim_end_matches('/')
-}
-
-/// Where a compiler looks for headers, in order: in the directories that the manifest names for `-I` and
-/// for `-isystem`, in those of `arguments`, and in its own.
-fn search_path(
-    [includes, system]: [Vec<PortablePath>; 2],
-    arguments: &[String],
-    compiler: &Compiler,
-    cxx: bool,
-) -> SearchPath {
-    let given = IncludeArguments::parse(arguments);
-    let standard = &compiler.include_directories;
-    let standard = if cxx { &standard.cxx } else { &standard.c };
-    let standard: Vec<String> =
-        standard.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let name = |directory: &str| match directory.trim_end_matches('/').trim_start_matches("./") {
-        "." => String::new(),
-        name => name.to_owned(),
-    };
-    let names = |directories: &[PortablePath]| -> Vec<String> {
-        directories.iter().map(|directory| name(directory.as_str())).collect()
-    };
-    let typed = Typed { normal: &names(&includes), system: &names(&system) };
-    let directories = given.in_order(&typed, &standard).iter().map(|path| name(path)).collect();
-    let names = given.names;
-    let own = [includes, system].concat();
-    let system = if given.no_standard { Vec::new() } else { standard };
-    SearchPath { own, directories, system, names }
 }

@@ -28,6 +28,9 @@ pub struct Compiler {
     pub triple: Option<String>,
     /// The family that it says it is of.
     pub family: Option<Family>,
+    /// The arguments that it is given before all others, in every call. Relative paths among them start in the
+    /// root package's directory.
+    pub first: Vec<String>,
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
     /// Where they are is no part of it.
     pub trace: BuildTrace,
@@ -205,6 +208,7 @@ impl Remembered {
             name: name.to_owned(),
             path,
             triple: self.triple,
+            first: Vec::new(),
             trace: trace.mix(others),
             by_name,
             include_directories: self.include_directories,
