@@ -39,9 +39,13 @@ pub const TESTS: &[Need] = &[
     need("x86_64-w64-mingw32-gcc", "mingw-w64"),
     // It reads compile_commands.json.
     need("clangd", "clangd"),
+    // It finds sources by what debug information says.
+    need("gdb", "gdb"),
     // It finds what is installed.
     need("cmake", "cmake"),
     need("make", "make"),
+    // It assembles what no compiler takes.
+    need("nasm", "nasm"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),

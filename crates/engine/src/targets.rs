@@ -3,6 +3,7 @@
 //! The plan has resolved every name. Here globs are expanded and tools looked for, and whatever is wrong
 //! is collected, so that all of it is said before any command runs.
 
+mod assemble;
 mod command;
 mod compile;
 mod config;
@@ -13,6 +14,7 @@ mod link;
 mod said;
 mod search_path;
 mod source_args;
+mod sources;
 mod system;
 mod test;
 

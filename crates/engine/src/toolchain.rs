@@ -5,6 +5,7 @@
 //! nothing to do starts no process.
 
 mod ask;
+mod assembler;
 mod call;
 mod compiler;
 mod family;
@@ -40,6 +41,7 @@ use self::{
     lean::Lean,
 };
 pub use self::{
+    assembler::Assembler,
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
     family::{families, tools_of_sides},
     find::{ToolError, find_tool},
@@ -116,6 +118,8 @@ pub struct Tools<'i> {
     /// By their names and how they count, with the directory that decides which Lean it is.
     archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
     programs: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
+    /// By their names and how they count.
+    assemblers: HashMap<(String, KnownBy), Arc<Assembler>>,
     modules: HashMap<Module, Arc<Uses>>,
 }
 
@@ -139,6 +143,7 @@ impl<'i> Tools<'i> {
             compilers: HashMap::new(),
             archivers: HashMap::new(),
             programs: HashMap::new(),
+            assemblers: HashMap::new(),
             modules: HashMap::new(),
         }
     }
@@ -337,6 +342,8 @@ impl<'i> Tools<'i> {
         };
         let mut tools: Vec<offline::Tool> = compilers.collect();
         tools.extend(programs(&self.archivers, Role::Ar.key()));
+        let assemblers = self.assemblers.values().map(|assembler| &assembler.program);
+        tools.extend(assemblers.map(|p| tool(assembler::KEY, &p.name, None, &p.trace)));
         tools.extend(programs(&self.programs, "program"));
         tools.sort();
         tools.dedup();

@@ -103,6 +103,8 @@ pub struct Toolchain {
     pub cxx: Option<String>,
     /// The archiver.
     pub ar: Option<String>,
+    /// The assembler of `.asm` and `.nasm` sources with its first arguments; never empty.
+    pub asm: Option<Located<Vec<String>>>,
     /// More programs and files that the toolchain consists of, traced by content: names on `PATH`,
     /// paths from the package, or absolute paths.
     pub parts: Vec<Located<String>>,
@@ -206,6 +208,8 @@ pub struct Command {
     pub probes: Vec<Located<Vec<String>>>,
     /// Whether it runs in each build.
     pub always: bool,
+    /// Whether what it makes counts only where it is read. Such a command runs in each build, too.
+    pub stamp: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
     /// How long it may run as a test; for ever, when absent.

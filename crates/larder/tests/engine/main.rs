@@ -1,5 +1,7 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod appearing;
+mod assemblers;
 mod cached_tests;
 mod checks;
 mod compdb;
@@ -30,9 +32,12 @@ mod processes;
 mod profiles;
 mod rebuilds;
 mod requests;
+mod reused;
 mod scale;
 mod shared;
+mod stamps;
 mod system;
+mod templates;
 mod testing;
 mod times;
 mod watching;
