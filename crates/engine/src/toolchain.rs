@@ -195,7 +195,7 @@ impl<'i> Tools<'i> {
         let mut compiler = identified.map_err(|error| self.of_variable(error, toolchain, role))?;
         if let Some(option) = self.target_option(&compiler, &arguments) {
             arguments.insert(first, option.clone());
-            call.first.push(option);
+            call.add(option);
             first += 1;
             compiler = self.identify(&call.name, role, directory, &arguments, first)?;
         }

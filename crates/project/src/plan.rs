@@ -119,6 +119,9 @@ impl Plan {
 
     /// Returns the package as it is built for the host: itself, where no target is chosen.
     pub fn on_host(&self, id: PackageId) -> PackageId {
+        if self.workspace.cross.is_none() {
+            return id;
+        }
         let built = self.workspace.package_built(&self.package(id).place.name, BuiltFor::Host);
         built.map_or(id, |index| PackageId(index as u32))
     }

@@ -30,11 +30,17 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Adds an argument that is for the target.
+    pub fn add(&mut self, option: String) {
+        self.first.push(option);
+        self.of_target = true;
+    }
+
     /// Returns the parts of the tool's identity that say how it is called.
     pub fn traces(&self, root: &Path) -> Vec<BuildTrace> {
         let mut traces: Vec<BuildTrace> =
             self.variable.iter().map(|words| words.tool_trace(root)).collect();
-        if self.of_target || self.variable.is_none() && !self.first.is_empty() {
+        if self.of_target {
             let shown: Vec<String> =
                 self.first.iter().map(|word| flags::shown(word, root)).collect();
             traces.push(BuildTrace::list("target", &shown));
