@@ -181,7 +181,9 @@ impl<'i> Tools<'i> {
     ) -> Result<Arc<Compiler>, ToolError> {
         let mut call = self.call(toolchain, role, directory)?;
         let first = rooted(&call.first, &self.root, directory);
-        let mut arguments = [&first[..], &deciding(arguments)].concat();
+        let asked = deciding(arguments.iter().map(String::as_str));
+        let mut arguments: Vec<String> =
+            first.iter().cloned().chain(asked.into_iter().map(str::to_owned)).collect();
         let place = match arguments.is_empty() {
             true => place_of_name(toolchain, directory),
             false => directory.to_owned(),

@@ -25,6 +25,7 @@ mod linking;
 mod live;
 mod manifests;
 mod ninja;
+mod ninja_laws;
 mod ninja_projects;
 mod output;
 mod placeholders;
