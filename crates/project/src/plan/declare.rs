@@ -240,8 +240,8 @@ fn declarations(package: &Package, crosses: bool) -> Vec<Declaration<'_>> {
     });
     // Tools of the build are made for the host only.
     let is_made = |index: usize| {
-        !(crosses && package.place.built_for == BuiltFor::Target)
-            || !manifest.executables[index].host
+        let for_target = crosses && package.place.built_for == BuiltFor::Target;
+        !(for_target && manifest.executables[index].host)
     };
     let executables = executables.filter(move |(.., declared)| match declared {
         Declared::Executable(index) => is_made(*index),
