@@ -33,6 +33,14 @@ const ARGUMENTS: [Names; 4] = [
 /// The variable that names the program which knows the libraries of the system.
 const PKG_CONFIG: Names = Names { target: "PKG_CONFIG", host: "PKG_CONFIG_FOR_BUILD" };
 
+/// Whether the variable `name` may decide by which commands sources are compiled.
+pub(crate) fn decides_commands(name: &OsStr) -> bool {
+    const OTHERS: [&str; 4] = ["PATH", "HOME", "LEAN_SYSROOT", "ELAN_TOOLCHAIN"];
+    let names = TOOLS.iter().map(|(names, _)| names).chain(&ARGUMENTS);
+    let known = names.flat_map(|names| [names.target, names.host]).chain(OTHERS);
+    known.into_iter().any(|it| name == it) || name.as_encoded_bytes().starts_with(b"PKG_CONFIG")
+}
+
 /// The value of one variable, as the words that a shell makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
@@ -108,7 +116,15 @@ impl Flags {
         preprocessor.into_iter().chain(if language == Language::Cxx { cxx } else { c })
     }
 
-    /// Returns the arguments for linking, in order.
+    /// Returns the arguments with which the compiler for `role` links, in order: as `make` and CMake have it, those
+    /// for compiling come before those for linking.
+    pub fn linking_as(&self, role: Role) -> impl Iterator<Item = &Words> {
+        let [_, c, cxx, _] = &self.arguments;
+        let compiling = if role == Role::Cxx { cxx } else { c };
+        self.target_link_args.iter().chain(compiling).chain(&self.arguments[3])
+    }
+
+    /// Returns the arguments that are for linking only, in order.
     pub fn linking(&self) -> impl Iterator<Item = &Words> {
         self.target_link_args.iter().chain(&self.arguments[3])
     }
@@ -263,6 +279,8 @@ fn refused(words: &Words) -> Vec<Diagnostic> {
     let reason = |word: &String| match words.variable {
         "AR" | "PKG_CONFIG" => None,
         "LDFLAGS" => refused_link_argument(word),
+        // The compiler links with them, too.
+        "CFLAGS" | "CXXFLAGS" => refused_argument(word).or_else(|| refused_link_argument(word)),
         _ => refused_argument(word),
     };
     let arguments = match TOOLS.iter().any(|(tool, _)| tool.target == words.variable) {

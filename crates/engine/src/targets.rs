@@ -11,6 +11,7 @@ mod exports;
 mod files;
 mod generated;
 mod link;
+mod precompile;
 mod said;
 mod search_path;
 mod source_args;
@@ -18,7 +19,7 @@ mod sources;
 mod system;
 mod test;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use larder_project::{
     diagnostic::Diagnostic,
@@ -146,6 +147,11 @@ impl<'a> Maker<'a> {
     /// What is asked for of the tools for a package.
     fn flags_of(&self, package: &Package) -> Arc<Flags> {
         self.tools.of(package.place.built_for).flags().clone()
+    }
+
+    /// Returns the directories that patterns were looked up in, absolute.
+    pub fn listed(&self) -> impl Iterator<Item = PathBuf> {
+        self.globbers.values().flat_map(Globber::listed)
     }
 
     fn package(&self, id: PackageId) -> Arc<Package> {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::PathBuf};
 use larder_project::{path::PortablePath, place::Place, plan::Language, setting::BuiltFor};
 use serde::Serialize;
 
-use super::{Unit, headers};
+use super::{Commands, Noted, Unit, headers};
 use crate::{
     action::{Argument, Piece},
     context::Context,
@@ -26,17 +26,18 @@ pub struct Entry {
 }
 
 /// Returns the entries of sources and of the headers that these or their users may include.
-pub(crate) fn entries(cx: &Context, units: &[Unit]) -> Vec<Entry> {
+pub(crate) fn entries(cx: &Context, noted: &Noted) -> Commands {
     // What is built for the target and for the host is shown as for the target.
     let key = |unit: &Unit| (unit.place.name.clone(), unit.source.clone());
     let (target, host): (Vec<&Unit>, Vec<&Unit>) =
-        units.iter().partition(|unit| unit.place.built_for == BuiltFor::Target);
+        noted.units.iter().partition(|unit| unit.place.built_for == BuiltFor::Target);
     let known: HashSet<_> = target.iter().map(|unit| key(unit)).collect();
     let only_host = host.into_iter().filter(|unit| !known.contains(&key(unit)));
     let units: Vec<&Unit> = target.iter().copied().chain(only_host).collect();
-    let mut all: Vec<Entry> = units.iter().filter_map(|unit| unit.entry(cx)).collect();
-    all.extend(headers::entries(cx, &units));
-    all
+    let mut entries: Vec<Entry> = units.iter().filter_map(|unit| unit.entry(cx)).collect();
+    let mut directories = noted.listed.clone();
+    entries.extend(headers::entries(cx, &units, &mut directories));
+    Commands { entries, directories }
 }
 
 impl Unit {
@@ -55,12 +56,10 @@ impl Unit {
         Some(Entry { directory, file, arguments, output: Some(object) })
     }
 
-    /// Returns the entry of a header that is included by this source after some others.
-    pub fn header_entry(&self, cx: &Context, file: PathBuf, before: &[String]) -> Entry {
+    /// Returns the entry of a header that is included by this source, with the arguments for what comes `before` it.
+    pub fn header_entry(&self, cx: &Context, file: PathBuf, before: Vec<String>) -> Entry {
         let mut arguments = self.flags(cx);
-        for other in before {
-            arguments.extend(["-include".to_owned(), other.clone()]);
-        }
+        arguments.extend(before);
         let language = if self.language == Language::Cxx { "c++-header" } else { "c-header" };
         let last = ["-x".to_owned(), language.to_owned(), "-c".to_owned(), shown(&file)];
         arguments.extend(last);
@@ -72,10 +71,8 @@ impl Unit {
     fn flags(&self, cx: &Context) -> Vec<String> {
         let compile = &self.compile;
         let maps = |argument: &&Argument| !matches!(argument.first(), Some(Piece::Text(text)) if text.starts_with("-ffile-prefix-map="));
-        let traced: Vec<Argument> =
-            compile.trace_args.iter().map(|said| said.argument.clone()).collect();
-        let all = compile.compiler.arguments.iter().chain(&compile.weak_args);
-        let all = all.chain(&traced).chain(&compile.last_args).filter(maps);
+        let given: Vec<Argument> = compile.given().collect();
+        let all = compile.compiler.arguments.iter().chain(&given).filter(maps);
         let mut words = vec![shown(&compile.compiler.path)];
         words.extend(all.filter_map(|argument| word(cx, &self.place, argument)));
         words

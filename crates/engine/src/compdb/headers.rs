@@ -1,7 +1,7 @@
 //! Entries of headers: each with the command of a source that includes it.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     rc::Rc,
@@ -12,49 +12,72 @@ use larder_trace::{TraceFile, read_trace_file};
 
 use super::{
     Entry, Unit,
-    includes::{Include, Includes},
+    includes::{Directive, Include, Includes},
 };
 use crate::context::Context;
 
-/// A source that includes a header.
-struct Includer<'u> {
+/// A way on which a source comes to a header.
+struct Way<'u> {
     unit: &'u Unit,
     /// Whether the header is of another package.
     foreign: bool,
-    /// What the source includes before it.
-    before: Vec<Include>,
+    /// The files on the way, each with how many of its directives come before it goes on.
+    files: Vec<(Rc<Path>, usize)>,
 }
 
-/// Returns the entries of all headers that sources of the workspace include, and of those beside them and
-/// in their include directories that nobody includes. The system's have none.
-pub fn entries(cx: &Context, units: &[&Unit]) -> Vec<Entry> {
+impl Way<'_> {
+    /// How much is said before the header.
+    fn length(&self) -> usize {
+        self.files.iter().map(|(_, number)| number).sum()
+    }
+}
+
+/// What a source has read, where a build has recorded it.
+type Read = Option<Rc<[PathBuf]>>;
+
+/// Returns the entries of all headers that sources of the workspace include, and of those that nobody includes and
+/// that lie beside a source or a header which is included, or directly in an include directory. The
+/// system's have none. The directories that were looked into are added to `looked_into`.
+pub fn entries(cx: &Context, units: &[&Unit], looked_into: &mut BTreeSet<PathBuf>) -> Vec<Entry> {
     let mut includes = Includes::default();
-    let mut found: BTreeMap<Rc<Path>, Includer<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<Rc<Path>, Vec<Way<'_>>> = BTreeMap::new();
     let mut left: BTreeMap<PathBuf, &Unit> = BTreeMap::new();
     let mut looked: HashSet<(PathBuf, bool)> = HashSet::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
     for unit in units.iter().filter(|unit| unit.language != Language::Plain) {
         let Some(source) = unit.absolute(cx, &unit.source) else { continue };
         let directories = unit.directories(cx);
-        unit.note(cx, &source, &directories, &mut includes, &mut found);
+        let mut walk = Walk { cx, unit, directories: &directories, includes: &mut includes };
+        walk.note(&source, &mut Vec::new(), &mut HashSet::new(), &mut found);
         let beside = source.parent().map(|beside| (beside.to_owned(), false));
         let all = directories.into_iter().map(|directory| (directory, true));
         for place in all.chain(beside).filter(|place| is_own(cx, &place.0)) {
             if looked.insert(place.clone()) {
-                list(&place.0, place.1, &mut |header| _ = left.entry(header).or_insert(unit));
+                let mut note = |header| _ = left.entry(header).or_insert(unit);
+                list(&place.0, place.1, looked_into, &mut note);
+                known.insert(place.0);
             }
         }
     }
+    looked_into.extend(includes.looked_into());
+    known.extend(found.keys().filter_map(|header| header.parent()).map(Path::to_owned));
     let sources: HashSet<PathBuf> =
         units.iter().filter_map(|unit| unit.absolute(cx, &unit.source)).collect();
     let included =
         found.iter().filter(|(header, _)| is_header(header) && !sources.contains(&***header));
-    let mut all: Vec<Entry> = included
-        .map(|(header, includer)| {
-            includer.unit.header_entry(cx, header.to_path_buf(), &includer.before(cx))
-        })
-        .collect();
+    let mut records: HashMap<PathBuf, Read> = HashMap::new();
+    let mut all: Vec<Entry> = Vec::new();
+    for (header, ways) in included {
+        if let Some((way, read)) = best(cx, header, ways, &mut records) {
+            let before = way.before(cx, header, &read, &mut includes);
+            all.push(way.unit.header_entry(cx, header.to_path_buf(), before));
+        }
+    }
+    // Those in directories of which nothing is used are for other systems.
+    let is_used = |header: &Path| header.parent().is_some_and(|beside| known.contains(beside));
     let rest = left.into_iter().filter(|(header, _)| !found.contains_key(&**header));
-    all.extend(rest.map(|(header, unit)| unit.header_entry(cx, header, &[])));
+    let rest = rest.filter(|(header, _)| is_used(header));
+    all.extend(rest.map(|(header, unit)| unit.header_entry(cx, header, Vec::new())));
     all
 }
 
@@ -65,69 +88,139 @@ impl Unit {
         let paths = names.filter_map(|name| self.absolute(cx, &PortablePath::recorded(name)));
         paths.filter(|path| is_own(cx, path)).collect()
     }
+}
 
-    /// Notes the headers that its source includes, where it is a better one to have them from: of the same
-    /// package, with fewer others before.
-    fn note<'u>(
-        &'u self,
-        cx: &Context,
-        source: &Path,
-        directories: &[PathBuf],
-        includes: &mut Includes,
-        found: &mut BTreeMap<Rc<Path>, Includer<'u>>,
+/// A walk through all that one source includes, in the order in which a compiler reads it.
+struct Walk<'w, 'u> {
+    cx: &'w Context,
+    unit: &'u Unit,
+    directories: &'w [PathBuf],
+    includes: &'w mut Includes,
+}
+
+impl<'u> Walk<'_, 'u> {
+    /// Notes the headers that a file includes. `way` has the files that lead here, each with how far it has been read.
+    fn note(
+        &mut self,
+        file: &Path,
+        way: &mut Vec<(Rc<Path>, usize)>,
+        seen: &mut HashSet<Rc<Path>>,
+        found: &mut BTreeMap<Rc<Path>, Vec<Way<'u>>>,
     ) {
-        let mut seen = HashSet::new();
-        let direct = includes.of(source, directories);
-        for (number, include) in direct.iter().enumerate() {
-            let Some(file) = &include.file else { continue };
-            for header in includes.all_of(file, directories) {
-                if !is_own(cx, &header) || !seen.insert(header.clone()) {
-                    continue;
-                }
-                let foreign = !header.starts_with(&self.place.directory);
-                let better = found
-                    .get(&header)
-                    .is_none_or(|known| (foreign, number) < (known.foreign, known.before.len()));
-                if better {
-                    let before = direct[..number].to_vec();
-                    found.insert(header, Includer { unit: self, foreign, before });
-                }
+        for (number, directive) in self.includes.of(file, self.directories).into_iter().enumerate()
+        {
+            let Directive::Include(Include { file: Some(header), .. }) = directive else {
+                continue;
+            };
+            if !is_own(self.cx, &header) || !seen.insert(header.clone()) {
+                continue;
             }
+            way.push((file.into(), number));
+            let foreign = !header.starts_with(&self.unit.place.directory);
+            let new = Way { unit: self.unit, foreign, files: way.clone() };
+            found.entry(header.clone()).or_default().push(new);
+            self.note(&header, way, seen, found);
+            way.pop();
         }
     }
 }
 
-impl Includer<'_> {
-    /// The headers that the source has seen before, as arguments name them. Where a build has recorded what it
-    /// read, what conditions hide is known; else those of the system are left out.
-    fn before(&self, cx: &Context) -> Vec<String> {
-        if self.before.is_empty() {
-            return Vec::new();
+/// The best way to a header: from a source of its own package, with the least before it. One that conditions hid from the
+/// compiler, as far as that is recorded, is none, unless there is no other.
+fn best<'w, 'u>(
+    cx: &Context,
+    header: &Path,
+    ways: &'w [Way<'u>],
+    records: &mut HashMap<PathBuf, Read>,
+) -> Option<(&'w Way<'u>, Read)> {
+    let mut sorted: Vec<&Way<'_>> = ways.iter().collect();
+    sorted.sort_by_key(|way| (way.foreign, way.length()));
+    let mut first = None;
+    for way in sorted {
+        let trace = cx.absolute(&way.unit.place.trace_path(&way.unit.object));
+        let read =
+            records.entry(trace).or_insert_with_key(|trace| way.unit.read(cx, trace)).clone();
+        if read.as_ref().is_none_or(|read| read.iter().any(|it| it == header)) {
+            return Some((way, read));
         }
-        let trace = cx.absolute(&self.unit.place.trace_path(&self.unit.object));
-        let read: Option<Vec<PathBuf>> = match read_trace_file(&trace) {
-            TraceFile::Finished(record) => {
-                let paths = record.outputs.discovered.iter();
-                let paths = paths.map(|input| PortablePath::recorded(&input.path));
-                Some(paths.filter_map(|path| self.unit.absolute(cx, &path)).collect())
-            }
-            _ => None,
+        first.get_or_insert((way, read));
+    }
+    first
+}
+
+impl Unit {
+    /// The files that its last build read, if it is recorded; those of the workspace without links.
+    fn read(&self, cx: &Context, trace: &Path) -> Read {
+        let TraceFile::Finished(record) = read_trace_file(trace) else { return None };
+        let paths = record.outputs.discovered.iter();
+        let paths = paths.map(|input| PortablePath::recorded(&input.path));
+        let real = |path: PathBuf| match is_own(cx, &path) {
+            true => path.canonicalize().unwrap_or(path),
+            false => path,
         };
-        let name = |include: &Include| match (&include.file, &read) {
-            (Some(file), Some(read)) => {
-                let is_read = |path: &PathBuf| {
-                    path == &**file || path.canonicalize().is_ok_and(|path| path == **file)
-                };
-                read.iter().any(is_read).then(|| file.to_string_lossy().into_owned())
-            }
+        Some(paths.filter_map(|path| self.absolute(cx, &path)).map(real).collect())
+    }
+}
+
+impl Way<'_> {
+    /// The arguments for all that comes before the header `header`: macros that it or what it includes asks for, and
+    /// what is included. Where a build has recorded what it read, what conditions hide is known; else those of
+    /// the system are left out.
+    fn before(
+        &self,
+        cx: &Context,
+        header: &Rc<Path>,
+        read: &Read,
+        includes: &mut Includes,
+    ) -> Vec<String> {
+        let directories = self.unit.directories(cx);
+        let mut before = Vec::new();
+        for (file, number) in &self.files {
+            before.extend(includes.of(file, &directories).into_iter().take(*number));
+        }
+        let defines = before.iter().any(|directive| matches!(directive, Directive::Define(_)));
+        let texts: Vec<Vec<u8>> = match defines {
+            true => includes
+                .all_of(header, &directories)
+                .iter()
+                .filter_map(|file| fs::read(file).ok())
+                .collect(),
+            false => Vec::new(),
+        };
+        let is_asked = |name: &str| texts.iter().any(|text| has_word(text, name));
+        let name = |include: &Include| match (&include.file, read) {
+            (Some(file), Some(read)) => read
+                .iter()
+                .any(|path| **path == **file)
+                .then(|| file.to_string_lossy().into_owned()),
             (Some(file), None) => Some(file.to_string_lossy().into_owned()),
             (None, Some(read)) => {
                 read.iter().any(|path| path.ends_with(&include.name)).then(|| include.name.clone())
             }
             (None, None) => None,
         };
-        self.before.iter().filter_map(name).collect()
+        let mut arguments = Vec::new();
+        for directive in &before {
+            match directive {
+                Directive::Define(definition) => {
+                    let asked = definition.split('=').next().is_some_and(is_asked);
+                    arguments.extend(asked.then(|| format!("-D{definition}")));
+                }
+                Directive::Include(include) => {
+                    if let Some(name) = name(include) {
+                        arguments.extend(["-include".to_owned(), name]);
+                    }
+                }
+            }
+        }
+        arguments
     }
+}
+
+/// Whether a name stands in a text, and not as a part of another one.
+fn has_word(text: &[u8], name: &str) -> bool {
+    let is_part = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_';
+    text.split(|c| !is_part(c)).any(|word| word == name.as_bytes())
 }
 
 /// Whether a path is in the workspace: in a package or a build directory.
@@ -141,14 +234,20 @@ fn is_header(path: &Path) -> bool {
 }
 
 /// Finds the headers in a directory, and below it if `deep`. What starts with a dot is not looked at.
-fn list(directory: &Path, deep: bool, found: &mut dyn FnMut(PathBuf)) {
+fn list(
+    directory: &Path,
+    deep: bool,
+    looked_into: &mut BTreeSet<PathBuf>,
+    found: &mut dyn FnMut(PathBuf),
+) {
+    looked_into.insert(directory.to_owned());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() && deep {
-            list(&entry.path(), true, found);
+            list(&entry.path(), true, looked_into, found);
         } else if kind.is_file() && is_header(&entry.path()) {
             found(entry.path());
         }

@@ -131,7 +131,7 @@ impl Maker<'_> {
         let role = if cxx { Role::Cxx } else { Role::Cc };
         let exports = self.exports(id, &owner)?;
         let asked_for = self.flags_of(&package);
-        let flags = self.flags(&package, asked_for.linking());
+        let flags = self.flags(&package, asked_for.linking_as(role));
         let of_manifest = trace_args.iter().cloned();
         let here = of_manifest.clone().chain(said().map(|said| said.here.clone()));
         let asked: Vec<String> = flags.here().chain(here).collect();
@@ -152,7 +152,7 @@ impl Maker<'_> {
         declared.extend(exports.iter().map(|(script, _)| single(script)));
         declared.extend(self.needs_of(package_id, arguments.clone()));
         declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
-        declared.extend(self.files_of_flags(package_id, asked_for.linking(), every, &owner));
+        declared.extend(self.files_of_flags(package_id, asked_for.linking_as(role), every, &owner));
         let link = Link {
             linker: ToolUse {
                 arguments: first.arguments().collect(),
