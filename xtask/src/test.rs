@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::{
     cargo::{cargo, run as run_command},
-    examples, install,
+    examples, install, ninja,
 };
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Leave out the examples
+    /// Leave out the examples and other real projects
     #[arg(long)]
     fast: bool,
 }
@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if !arguments.fast {
         examples::run(&examples::Arguments::default())?;
+        ninja::run(&ninja::Arguments::default())?;
     }
     let what = if arguments.fast { "all tests" } else { "all tests and examples" };
     println!("\n{what} passed in {:.0} s", start.elapsed().as_secs_f64());
