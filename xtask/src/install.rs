@@ -34,6 +34,8 @@ pub const TESTS: &[Need] = &[
     need("clang", "clang"),
     // It reads compile_commands.json.
     need("clangd", "clangd"),
+    // It finds sources by what debug information says.
+    need("gdb", "gdb"),
     // It finds what is installed.
     need("cmake", "cmake"),
     need("make", "make"),

@@ -243,6 +243,7 @@ pub fn build(
     let result = run(&plan, &wanted, &cx);
     let saving = span(Kind::Store, "writing what is known");
     directory.leave(&cx);
+    directory.tell_debuggers(&cx, &plan);
     drop(saving);
     let (built, results, untried) = result?;
     Ok(BuildReport {

@@ -14,6 +14,7 @@ pub mod cache;
 pub mod checkouts;
 pub mod compdb;
 pub mod context;
+pub mod debugger;
 pub mod depfile;
 pub mod diagnostics;
 pub mod difference;

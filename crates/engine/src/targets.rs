@@ -12,6 +12,7 @@ mod generated;
 mod link;
 mod said;
 mod source_args;
+mod sources;
 mod system;
 mod test;
 

@@ -202,6 +202,8 @@ pub struct Command {
     pub probes: Vec<Located<Vec<String>>>,
     /// Whether it runs in each build.
     pub always: bool,
+    /// Whether what it makes counts only where it is read. Such a command runs in each build, too.
+    pub stamp: bool,
     /// Whether `larder test` runs it. A test needs no outputs and is run every time.
     pub test: bool,
     /// How long it may run as a test; for ever, when absent.

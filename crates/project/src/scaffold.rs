@@ -40,7 +40,7 @@ pub fn clean(root: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<(), Scaff
         move |source| ScaffoldError::Io { path, source }
     };
     let _lock = lock_build(&larder, &|| false, waiting).map_err(failed(&larder))?;
-    let others = ["index", "tmp", "tests", "failed"].map(|name| larder.join(name));
+    let others = ["index", "tmp", "tests", "failed", "debugger"].map(|name| larder.join(name));
     for path in build_directories(&larder).into_iter().chain(others) {
         let removed = match path.ends_with("index") {
             true => fs::remove_file(&path),

@@ -9,12 +9,14 @@ use std::{
 use larder_project::{
     leftovers,
     lock::{FileLock, lock_build},
+    plan::Plan,
 };
 use larder_trace::{Level, describe_io};
 
 use super::EngineError;
 use crate::{
     context::{Context, Mode},
+    debugger,
     event::{Event, Reporter},
     session::Session,
 };
@@ -64,17 +66,27 @@ impl BuildDirectory {
 
     /// Writes down what a build has learned of files, and removes what it needed for a while.
     pub fn leave(&self, cx: &Context) {
+        self.note(cx, "index", "the next build will take longer", || cx.index.save());
+        cx.clean_up();
+    }
+
+    /// Writes down where a debugger finds the sources of what was built.
+    pub fn tell_debuggers(&self, cx: &Context, plan: &Plan) {
+        let loss = "debuggers will not find sources";
+        self.note(cx, debugger::DIRECTORY, loss, || debugger::write(plan));
+    }
+
+    /// Writes `name` in the directory, unless the build is to change nothing. Where that fails, a warning says so,
+    /// and the `loss`.
+    fn note(&self, cx: &Context, name: &str, loss: &str, write: impl FnOnce() -> io::Result<()>) {
         if self.lock.is_some()
-            && let Err(error) = cx.index.save()
+            && let Err(error) = write()
         {
-            let message = format!(
-                "cannot write {}: {}; the next build will take longer",
-                self.path.join("index").display(),
-                describe_io(&error)
-            );
+            let path = self.path.join(name);
+            let message =
+                format!("cannot write {}: {}; {loss}", path.display(), describe_io(&error));
             cx.report(&Event::Note { level: Level::Warning, message: &message });
         }
-        cx.clean_up();
     }
 }
 

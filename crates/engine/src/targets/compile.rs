@@ -1,48 +1,32 @@
-//! Objects: sources, languages, include directories, and what must be there before compiling.
+//! Objects: how their sources are compiled.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use larder_project::{
-    diagnostic::{Diagnostic, Located},
-    glob::is_pattern,
-    path::{BuildPath, PortablePath},
+    path::PortablePath,
     place::Place,
-    plan::{Directory, Kind, Language, Objects, PackageId, Source, TargetId},
+    plan::{Directory, Language, Objects, Source, TargetId},
     workspace::Package,
 };
 use larder_trace::BuildTrace;
 
 use super::{
     Maker, TargetJob,
-    files::{first, flatten},
+    files::{Reads, flatten},
     generated::Generated,
     said::Said,
     source_args::Chosen,
+    sources::Found,
 };
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{
-        Compile, ObjectSource, Owner, SearchPath, SourceOf, ToolUse, TracedArgument, build_objects,
-    },
+    builds::{Compile, ObjectSource, Owner, SearchPath, ToolUse, TracedArgument, build_objects},
     compdb::Unit,
     job::Job,
     search::{IncludeArguments, Typed},
     toolchain::{Compiler, Role},
 };
-
-/// A source that is compiled.
-struct Found {
-    object: BuildPath,
-    source: SourceOf,
-    /// The source, as records of the package call it.
-    name: PortablePath,
-    language: Language,
-}
 
 impl Maker<'_> {
     pub(super) fn objects(
@@ -55,12 +39,33 @@ impl Maker<'_> {
         let package = self.package(package_id);
         let headers = self.check_headers(id);
         let sources = self.sources(package_id, &package, objects);
-        let after = self.prerequisites(package_id, objects, &owner);
+        let sources = sources.and_then(|sources| self.compiled(id, &package, objects, sources));
+        let reads = self.reads(&package, objects, sources.as_deref().unwrap_or_default());
+        let after = self.prerequisites(package_id, objects, reads, &owner);
         headers?;
         let (sources, after) = (sources?, after?);
         let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
+        let count = sources.len();
+        let outputs = build_objects(owner, sources, after.as_ref());
+        if more.is_empty() {
+            return Some(TargetJob { count, outputs });
+        }
+        // Nobody counts those of directories.
+        let count = count + more.len();
+        let groups = std::iter::once(outputs).chain(more).collect();
+        Some(TargetJob { count, outputs: flatten(self.cx, groups) })
+    }
+
+    /// How each of some sources of a target is compiled.
+    fn compiled(
+        &mut self,
+        id: TargetId,
+        package: &Package,
+        objects: &Objects,
+        sources: Vec<Found>,
+    ) -> Option<Vec<ObjectSource>> {
         let names = sources.iter().map(|source| &source.name);
-        let chosen = self.source_args(&package, &objects.source_args, names)?;
+        let chosen = self.source_args(package, &objects.source_args, names)?;
         let mut modes: HashMap<(Language, Chosen), Arc<Compile>> = HashMap::new();
         let mut found = Vec::with_capacity(sources.len());
         for (Found { object, source, name, language }, chosen) in sources.into_iter().zip(chosen) {
@@ -70,7 +75,7 @@ impl Maker<'_> {
                 None => {
                     let own = mode.1.iter().flat_map(|&one| &objects.source_args[one].arguments);
                     let own: Vec<String> = own.map(|argument| argument.value.clone()).collect();
-                    let compile = Arc::new(self.compile(&package, objects, language, &own)?);
+                    let compile = Arc::new(self.compile(package, objects, language, &own)?);
                     modes.insert(mode, compile.clone());
                     compile
                 }
@@ -83,15 +88,20 @@ impl Maker<'_> {
             }
             found.push(ObjectSource { source, object, compile });
         }
-        let count = found.len();
-        let outputs = build_objects(owner, found, after.as_ref());
-        if more.is_empty() {
-            return Some(TargetJob { count, outputs });
+        Some(found)
+    }
+
+    /// Whether all compilers of a target tell what they read.
+    fn reads(&mut self, package: &Package, objects: &Objects, sources: &[ObjectSource]) -> Reads {
+        let mut tell = sources.iter().all(|source| source.compile.gnu_like);
+        for source in &objects.sources {
+            let Source::Directory { language, .. } = &source.value else { continue };
+            // Without a pattern that tells the language, anything may be in it.
+            let compile =
+                language.and_then(|language| self.compile(package, objects, language, &[]));
+            tell &= compile.is_some_and(|compile| compile.gnu_like);
         }
-        // Nobody counts those of directories.
-        let count = count + more.len();
-        let groups = std::iter::once(outputs).chain(more).collect();
-        Some(TargetJob { count, outputs: flatten(self.cx, groups) })
+        if tell { Reads::Told } else { Reads::Untold }
     }
 
     /// The jobs of objects that commands make, or that are made from directories of sources.
@@ -259,110 +269,6 @@ impl Maker<'_> {
             ]
         };
         maps.into_iter().map(argument).collect()
-    }
-
-    /// The sources of a target. All that is wrong with them is said.
-    fn sources(
-        &mut self,
-        id: PackageId,
-        package: &Package,
-        objects: &Objects,
-    ) -> Option<Vec<Found>> {
-        let known = self.errors.len();
-        let mut excluded = HashSet::new();
-        for pattern in &objects.exclude {
-            excluded.extend(self.expand(id, pattern).into_iter().flatten());
-        }
-        let mut found = Vec::new();
-        let mut seen = HashSet::new();
-        for source in &objects.sources {
-            let wrong = |message: String| {
-                Diagnostic::new(message).at(&package.manifest.source, source.span.clone())
-            };
-            match &source.value {
-                Source::Object { .. } | Source::Directory { .. } => {}
-                Source::Output { made, language } => {
-                    let Some(output) = self.output(id, *made) else { continue };
-                    let Kind::Command(command) = &self.plan.target(made.target).kind else {
-                        continue;
-                    };
-                    let Some(of) = command.outputs.get(made.position) else { continue };
-                    let object = objects.object_of_output(&of.path);
-                    let maker = self.package(self.plan.target(made.target).package);
-                    let path = maker.place.build_path(&of.path);
-                    if seen.insert(object.clone()) {
-                        let source = SourceOf::Made(first(&output));
-                        let name = self.cx.places.portable(&package.place, &path);
-                        found.push(Found { object, source, name, language: *language });
-                    }
-                }
-                Source::Files { pattern } => {
-                    let pattern = Located { value: pattern.clone(), span: source.span.clone() };
-                    let Some(paths) = self.expand(id, &pattern) else { continue };
-                    let before = found.len();
-                    for path in paths {
-                        match Language::of(path.as_str()) {
-                            _ if excluded.contains(&path) => {}
-                            Some(language) => {
-                                let object = objects.object(&path);
-                                if seen.insert(object.clone()) {
-                                    let name = package.place.portable(
-                                        &package.place,
-                                        false,
-                                        path.as_str(),
-                                    );
-                                    let source = SourceOf::File(path);
-                                    found.push(Found { object, source, name, language });
-                                }
-                            }
-                            None if is_pattern(&pattern) => {}
-                            None => {
-                                let message = format!(
-                                    "`{path}` is neither C, C++ nor assembly by its extension"
-                                );
-                                self.errors.push(wrong(message).help(Language::EXTENSIONS));
-                            }
-                        }
-                    }
-                    if found.len() == before && is_pattern(&pattern) && seen.is_empty() {
-                        self.errors.push(wrong(format!("`{}` matches no source", *pattern)));
-                    }
-                }
-            }
-        }
-        (self.errors.len() == known).then_some(found)
-    }
-
-    /// The job of what must be there before anything of a target is compiled: its `inputs`, and what
-    /// commands make that it reads. `None` inside when there is no such thing.
-    #[allow(clippy::option_option, reason = "the outer one says that something is wrong")]
-    pub(super) fn prerequisites(
-        &mut self,
-        id: PackageId,
-        objects: &Objects,
-        owner: &Owner,
-    ) -> Option<Option<Job<Vec<Artifact>>>> {
-        let known = self.errors.len();
-        let mut groups = Vec::new();
-        for input in &objects.inputs {
-            groups.extend(self.input(id, input, owner).map(|(job, _)| job));
-        }
-        for read in &objects.reads {
-            groups.extend(self.job(*read).map(|job| job.outputs.clone()));
-        }
-        groups.extend(self.needs_of(id, &objects.filled_args));
-        groups.extend(self.files_of_arguments(id, &objects.filled_args, false, owner));
-        let weak = objects.weak_args.iter().map(|argument| &argument.value);
-        let own = objects.source_args.iter().flat_map(|entry| &entry.arguments);
-        let own = own.map(|argument| &argument.value);
-        let arguments: Vec<String> =
-            weak.chain(objects.arguments.all()).chain(own).cloned().collect();
-        groups.extend(self.named_files(id, &arguments, false, owner));
-        let languages = [Language::C, Language::Cxx, Language::Plain];
-        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
-        groups.extend(self.files_of_flags(id, variables, false, owner));
-        let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
-        (self.errors.len() == known).then_some(after)
     }
 }
 

@@ -13,7 +13,10 @@ use larder_project::{
     workspace::Package,
 };
 
-use super::{Maker, TargetJob, files::first};
+use super::{
+    Maker, TargetJob,
+    files::{Reads, first},
+};
 use crate::{
     artifact::Artifact,
     builds::{
@@ -113,7 +116,8 @@ impl Maker<'_> {
     ) -> Option<Checks<'p>> {
         let package = self.package(package_id);
         let language = if config.declared.cxx { Language::Cxx } else { Language::C };
-        let after = self.prerequisites(package_id, &config.checks, owner);
+        // A compiler that does not tell is refused below.
+        let after = self.prerequisites(package_id, &config.checks, Reads::Told, owner);
         let mut compile = self.compile(&package, &config.checks, language, &[])?;
         if !compile.gnu_like {
             let message = format!(

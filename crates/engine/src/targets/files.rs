@@ -9,7 +9,7 @@ use larder_project::{
     glob::{GlobError, Globber, is_pattern},
     packages::missing_submodule,
     path::PackagePath,
-    plan::{Files, Input, Made, PackageId, TargetId, ToolArgument},
+    plan::{Files, Input, Kind, Made, PackageId, TargetId, ToolArgument},
 };
 use larder_trace::BuildTrace;
 
@@ -21,6 +21,15 @@ use crate::{
     flags::Words,
     job::{Built, Failed, Flow, Job, collect},
 };
+
+/// Whether a tool tells which files it read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// It does.
+    Told,
+    /// It does not: all that it may read counts.
+    Untold,
+}
 
 /// Some jobs of a kind, and how many artifacts they give together.
 #[derive(Default)]
@@ -72,6 +81,37 @@ impl Maker<'_> {
         }
         let cx = self.cx.clone();
         Some((job.flow(move |made| as_text(&cx, made)), count))
+    }
+
+    /// The job of some files that must be there before a tool runs which tells `reads`.
+    pub(super) fn ready(
+        &mut self,
+        seen_from: PackageId,
+        input: &Input,
+        reads: Reads,
+        owner: &Owner,
+    ) -> Option<Job<Vec<Artifact>>> {
+        let (job, _) = self.input(seen_from, input, owner)?;
+        Some(match input.target() {
+            Some(target) => self.counting(target, reads, job),
+            None => job,
+        })
+    }
+
+    /// What a target makes, as it counts for a tool that does not have to read it. What a stamp makes is there,
+    /// and counts where the tool tells that it read it.
+    pub(super) fn counting(
+        &self,
+        target: TargetId,
+        reads: Reads,
+        job: Job<Vec<Artifact>>,
+    ) -> Job<Vec<Artifact>> {
+        let is_stamp =
+            matches!(&self.plan.target(target).kind, Kind::Command(command) if command.stamp);
+        if !is_stamp || reads == Reads::Untold {
+            return job;
+        }
+        job.map(|built| Ok(Built { value: built.value.clone(), trace: BuildTrace::nil("outputs") }))
     }
 
     /// Leaves out what the exclusions of an input match.

@@ -31,6 +31,7 @@ mod rebuilds;
 mod requests;
 mod scale;
 mod shared;
+mod stamps;
 mod system;
 mod testing;
 mod times;

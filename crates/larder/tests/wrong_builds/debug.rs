@@ -1,6 +1,6 @@
 //! Debug information names each package's files as that package's.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use larder_testkit::{
     files::walk,
@@ -82,4 +82,41 @@ fn a_package_gives_the_same_bytes_as_root_and_as_dependency() {
         }
     });
     assert!(compared >= 6, "{compared}");
+}
+
+#[test]
+fn a_debugger_finds_the_sources_of_the_package_and_of_its_dependencies() {
+    let project = application();
+    project.file(
+        "vendor/dep/larder.toml",
+        DEPENDENCY.replace("int made;", "int made(void) { return 0; }"),
+    );
+    let main = fs::read_to_string(project.path("main.c")).unwrap();
+    let main =
+        main.replace("extern int made", "int made(void)").replace("return made", "return made()");
+    project.file("main.c", main);
+    // Each profile has a build directory, and so generated sources elsewhere.
+    for (profile, name) in [(&[][..], "build"), (&["--profile", "debug"], "build-debug")] {
+        project.build_with(profile);
+        let says = format!(".larder/debugger/{name}.gdb");
+        let mut gdb = Command::new("gdb");
+        gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-x", &says]);
+        gdb.args(["-ex", "list util", "-ex", "list dep", "-ex", "list made"]);
+        gdb.arg(format!(".larder/{name}/x")).current_dir(&project.root);
+        let text = run(gdb).ok().stdout;
+        for line in [
+            "const char *util(void) { return",
+            "const char *dep(void) { return where",
+            "int made(void) { return 0; }",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        let lldb =
+            fs::read_to_string(project.path(&format!(".larder/debugger/{name}.lldb"))).unwrap();
+        let first =
+            format!("\"@dep/.larder/build\" {:?}", project.path(&format!(".larder/{name}/@dep")));
+        let first = format!("settings append target.source-map {first}");
+        assert_eq!(lldb.lines().next(), Some(first.as_str()));
+        assert_eq!(lldb.lines().count(), 4);
+    }
 }

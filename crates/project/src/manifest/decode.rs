@@ -254,6 +254,7 @@ fn command(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Command
         system_files: system_files(&mut fields),
         probes: probes(&mut fields),
         always: fields.boolean("always").unwrap_or(false),
+        stamp: fields.boolean("stamp").unwrap_or(false),
         test,
         timeout: timeout(&mut fields, test),
     };
@@ -261,6 +262,11 @@ fn command(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Command
     if command.run.is_empty() {
         let help = "add run = [\"PROGRAM\", \"ARGUMENT\", …]".to_owned();
         fields.errors.push(span.clone(), format!("{what} has nothing to run"), Some(help));
+    }
+    if command.stamp && command.test {
+        let message = format!("{what} is both a test and a stamp");
+        let help = "a stamp makes files for others in each build; a test runs when it is asked for";
+        fields.errors.push(span.clone(), message, Some(help.to_owned()));
     }
     if makes_nothing && !command.test {
         let help = "add outputs = [\"FILE\"], relative to the build directory".to_owned();

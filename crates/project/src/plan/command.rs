@@ -33,6 +33,8 @@ pub struct Command {
     pub probes: Vec<Located<Vec<String>>>,
     /// Whether it runs in each build.
     pub always: bool,
+    /// Whether its outputs count only where a tool tells that it read them.
+    pub stamp: bool,
     /// Whether `larder test` runs it.
     pub test: bool,
     /// How long it may run as a test; for ever, when absent.

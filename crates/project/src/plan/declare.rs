@@ -186,7 +186,8 @@ pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Comman
         tools: declared.tools.clone(),
         system_files: declared.system_files.clone(),
         probes: declared.probes.clone(),
-        always: declared.always,
+        always: declared.always || declared.stamp,
+        stamp: declared.stamp,
         test: declared.test,
         timeout: declared.timeout,
     }
