@@ -88,22 +88,30 @@ pub fn a_branch_and_back(tree: &Tree<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A build directory that is configured again comes back without a compiler, an archiver or a linker.
+/// A build directory that is configured again comes back without a compiler, an archiver or a linker having run, and with
+/// none on `PATH`. Of one that is named by its whole path larder asks who it is, since it may find other programs there.
 pub fn a_deleted_build_directory(tree: &Tree<'_>, place: &Path) -> Result<()> {
     let before = tree.outputs()?;
-    let programs = without_compilers(place)?;
     fs::remove_dir_all(&tree.out)?;
     tree.configure(PLAIN)?;
-    let (built, started) = tree.larder_with(&programs)?;
+    let configured = tree.out.with_file_name("out-configured");
+    copy(&tree.out, &configured)?;
+    let (built, started) = tree.larder_with(None)?;
     if let Some(compiler) = started.iter().find(|program| is_compiler(program)) {
         bail!("{compiler} was run: {:?}", built.ran);
     }
     same(&before, &tree.outputs()?)?;
-    eprintln!(
-        "a deleted build directory: {} restored, {} other commands",
-        built.restored.len(),
-        built.ran.len()
+    fs::remove_dir_all(&tree.out)?;
+    fs::rename(&configured, &tree.out)?;
+    let (alone, _) = tree.larder_with(Some(&without_compilers(place)?))?;
+    same(&before, &tree.outputs()?)?;
+    let (restored, ran) = (built.restored.len(), built.ran.len());
+    ensure!(
+        (alone.restored.len(), alone.ran.len()) == (restored, ran),
+        "run without a compiler on PATH: {:?}",
+        alone.ran
     );
+    eprintln!("a deleted build directory: {restored} restored, {ran} other commands");
     Ok(())
 }
 

@@ -128,13 +128,15 @@ impl<'p> Tree<'p> {
         self.built(command.args(self.arguments()))
     }
 
-    /// Builds it with larder, with nothing on its `PATH` but `programs`. Returns what came of it, and the names of the
+    /// Builds it with larder, with nothing on its `PATH` but `programs` where these are given. Returns what came of it, and the names of the
     /// programs that were started.
-    pub fn larder_with(&self, programs: &Path) -> Result<(Built, Vec<String>)> {
+    pub fn larder_with(&self, programs: Option<&Path>) -> Result<(Built, Vec<String>)> {
         let list = self.out.with_file_name("out-started");
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o"]).arg(&list);
-        command.arg("-E").arg(format!("PATH={}", programs.display()));
+        if let Some(programs) = programs {
+            command.arg("-E").arg(format!("PATH={}", programs.display()));
+        }
         command.arg(self.larder).args(self.arguments());
         let built = self.built(&mut command)?;
         let text = fs::read_to_string(&list)?;
