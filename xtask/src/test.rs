@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     cargo::{cargo, run as run_command},
-    examples, install, ninja,
+    examples, install,
 };
 
 /// Arguments of `cargo xtask test`.
@@ -33,7 +33,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if !arguments.fast {
         examples::run(&examples::Arguments::default())?;
-        ninja::run(&ninja::Arguments::default())?;
     }
     let what = if arguments.fast { "all tests" } else { "all tests and examples" };
     println!("\n{what} passed in {:.0} s", start.elapsed().as_secs_f64());

@@ -167,12 +167,15 @@ impl<'p> Tree<'p> {
         let mut list = Command::new("ninja");
         let listed = capture(list.arg("-C").arg(&self.out).args(["-t", "targets", "all"]))?;
         let mut outputs = Outputs::new();
-        for (name, _) in listed.lines().filter_map(|line| line.rsplit_once(": ")) {
+        let named = listed.lines().filter_map(|line| line.rsplit_once(": "));
+        // What configures it writes what it likes.
+        let others = ["phony", "RERUN_CMAKE", "REGENERATE_BUILD"];
+        for (name, _) in named.filter(|(_, rule)| !others.contains(rule)) {
             let path = self.out.join(name);
             let Ok(found) = path.symlink_metadata() else { continue };
             if found.is_symlink() {
                 outputs.insert(name.to_owned(), format!("-> {}", fs::read_link(&path)?.display()));
-            } else if found.is_file() && name != "build.ninja" {
+            } else if found.is_file() {
                 let sum = capture(Command::new("sha256sum").arg(&path))?;
                 outputs.insert(name.to_owned(), sum.split(' ').next().unwrap_or("").to_owned());
             }
