@@ -115,18 +115,19 @@ pub fn a_deleted_build_directory(tree: &Tree<'_>, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Another checkout takes every object and archive from the store that does not tell where it was made.
+/// Another checkout takes every object and archive from the store that does not tell where it was made, in its bytes or
+/// by its name: CMake calls objects by the whole path of sources that lie beside its list.
 pub fn a_second_checkout(tree: &Tree<'_>, place: &Path) -> Result<()> {
     let second = tree.second(place)?;
     second.configure(PLAIN)?;
     let built = second.larder()?;
-    ensure!(!built.restored.is_empty(), "nothing was taken from the store: {:?}", built.ran);
     let here = second.sources.to_string_lossy().into_owned();
     let kinds = ["Building C", "Compiling C", "static library", "static target"];
     for line in built.ran.iter().filter(|line| kinds.iter().any(|kind| line.contains(kind))) {
         let output = line.rsplit(' ').next().unwrap_or("");
         let bytes = fs::read(second.out.join(output))?;
-        let tells = bytes.windows(here.len()).any(|window| window == here.as_bytes());
+        let tells = output.contains(&here)
+            || bytes.windows(here.len()).any(|window| window == here.as_bytes());
         ensure!(tells, "made again, though it does not tell where it was made: {line}");
     }
     eprintln!("a second checkout: {} restored, {} run", built.restored.len(), built.ran.len());

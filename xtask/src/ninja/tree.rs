@@ -62,7 +62,7 @@ impl<'p> Tree<'p> {
 
     /// Clones it beside itself; the store is the same.
     pub fn second(&self, place: &Path) -> Result<Self> {
-        let sources = place.join("another place").join(self.project.name);
+        let sources = place.join("another").join(self.project.name);
         let mut clone = Command::new("git");
         run(clone.args(["clone", "--quiet"]).arg(&self.sources).arg(&sources))?;
         let out = sources.join("out");
