@@ -7,6 +7,7 @@ mod commits;
 mod engine;
 mod harness;
 mod hashing;
+mod ninja;
 mod objects;
 mod packs;
 mod projects;
@@ -52,6 +53,11 @@ const ROWS: &[(&str, Measure)] = &[
     ("touched", engine::touched),
     ("edited", engine::edited),
     ("restore", engine::restore),
+    ("ninja", ninja::noop),
+    ("ninja-first", ninja::first),
+    ("ninja-first-store", ninja::first_store),
+    ("ninja-edited", ninja::edited),
+    ("ninja-checkout", ninja::checkout),
     ("fetch", services::fetch),
     ("commits", commits::commits),
     ("hash", hashing::hash),

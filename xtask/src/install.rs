@@ -39,6 +39,8 @@ pub const TESTS: &[Need] = &[
     // It finds what is installed.
     need("cmake", "cmake"),
     need("make", "make"),
+    // It assembles what no compiler takes.
+    need("nasm", "nasm"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
     need("git", "git"),

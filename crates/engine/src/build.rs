@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -73,7 +73,7 @@ pub struct BuildReport {
     /// Each test that was to be run, with its result if it was.
     pub tests: Vec<(TargetId, Option<Tested>)>,
     /// How each source is compiled, where that was asked for.
-    pub compile_commands: Vec<compdb::Entry>,
+    pub compile_commands: compdb::Commands,
     /// The mappings of all targets touched, where they were to be collected.
     pub mappings: Option<Mappings>,
     /// The targets that these belong to, by dep hash.
@@ -250,10 +250,7 @@ pub fn build(
         targets: asked.into_iter().zip(built).collect(),
         tests: tests.into_iter().zip(results).collect(),
         plan,
-        compile_commands: compdb::entries(
-            &cx,
-            &cx.units.lock().unwrap_or_else(PoisonError::into_inner),
-        ),
+        compile_commands: compdb::entries(&cx, &cx.noted()),
         mappings: cx.cache.mappings(),
         owners: cx.cache.owners(),
         tools: cx.cache.tools().to_vec(),
@@ -310,6 +307,8 @@ fn run(plan: &Plan, asked: &Asked<'_>, cx: &Arc<Context>) -> Result<Outcome, Eng
         ];
         Ok::<_, Diagnostics>(settle(&cx.scheduler, everything))
     })?;
+    let _counting =
+        cx.timeline().map(|timeline| timeline.span(Kind::Store, "counting what was done"));
     for panic in cx.scheduler.panics() {
         // A failure of its own: no step has counted it.
         cx.expect(1);
@@ -376,6 +375,9 @@ fn make(
         return Err(Diagnostics(maker.errors));
     }
     cx.cache.use_tools(maker.tools());
+    if cx.options.compile_commands {
+        cx.noted().listed.extend(maker.listed());
+    }
     let made = order.iter().filter_map(|&id| Some((id, maker.job(id)?)));
     let ends = made.map(|(id, job)| (id, job.ended())).collect();
     let outputs = asked.targets.iter().map(|&id| Some(maker.job(id)?.outputs.clone())).collect();

@@ -1,6 +1,7 @@
 //! Common builds: jobs for input files, objects, libraries, executables and commands, after Lake's
 //! `Lake.Build.Common`. A build program of one's own calls these as larder itself does.
 
+mod assemble;
 mod check;
 mod command;
 mod compile;
@@ -20,7 +21,7 @@ use larder_trace::{BuildTrace, ContentHash};
 pub use check::{Answer, Check, Linking, Program as CheckProgram, build_answer};
 pub(crate) use check::{declares, function, header, size, size_in, type_of};
 pub use command::{CommandBuild, CommandProgram, Word, build_command};
-pub use compile::{Compile, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
+pub use compile::{Compile, Dialect, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
 pub use config::{Answered, Config, Notation, build_config};
 pub(crate) use inputs::{as_text, directory_trace, program_file, system_file, unreadable};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};

@@ -6,8 +6,10 @@
 mod entries;
 mod headers;
 mod includes;
+mod stamp;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,12 +20,11 @@ use larder_project::{
     path::{BuildPath, PortablePath},
     place::Place,
     plan::{Language, Plan},
-    workspace::{LARDER_DIR, Workspace},
 };
 use larder_trace::{atomic, describe_io};
 
 use crate::{
-    build::{BuildRequest, EngineError, build, load},
+    build::{BuildReport, BuildRequest, EngineError, build, load},
     builds::Compile,
     cache::CacheOptions,
     context::{Mode, Options},
@@ -31,7 +32,9 @@ use crate::{
     session::Session,
 };
 
-pub(crate) use entries::{Entry, entries};
+use self::stamp::Before;
+pub use entries::Entry;
+pub(crate) use entries::entries;
 
 /// The name of the file, in the root package's directory.
 pub const FILE_NAME: &str = "compile_commands.json";
@@ -49,6 +52,23 @@ pub(crate) struct Unit {
     pub object: BuildPath,
     pub language: Language,
     pub compile: Arc<Compile>,
+}
+
+/// What one build notes for it.
+#[derive(Default)]
+pub(crate) struct Noted {
+    pub units: Vec<Unit>,
+    /// The directories that patterns of sources were looked up in.
+    pub listed: BTreeSet<PathBuf>,
+}
+
+/// How everything is compiled, and what says so.
+#[derive(Debug, Default)]
+pub struct Commands {
+    /// An entry for each source and header.
+    pub entries: Vec<Entry>,
+    /// The directories whose names decided which there are.
+    pub directories: BTreeSet<PathBuf>,
 }
 
 /// Why there is no list of commands.
@@ -74,8 +94,16 @@ pub enum CompdbError {
 /// When the targets cannot be looked at.
 pub fn commands(session: &Arc<Session>, request: &BuildRequest) -> Result<Vec<u8>, EngineError> {
     let plan = load(&request.loading(&session.settings.environment))?;
+    Ok(text(&find(session, request, &plan)?))
+}
+
+fn find(
+    session: &Arc<Session>,
+    request: &BuildRequest,
+    plan: &Plan,
+) -> Result<Commands, EngineError> {
     let request = BuildRequest {
-        targets: objects(&plan),
+        targets: objects(plan),
         tests: None,
         cache: CacheOptions { off: true, ..CacheOptions::default() },
         options: Options {
@@ -87,11 +115,14 @@ pub fn commands(session: &Arc<Session>, request: &BuildRequest) -> Result<Vec<u8
         ..request.clone()
     };
     let nobody: Arc<dyn Reporter> = Arc::new(Nobody);
-    let report = build(session, &request, &nobody)?;
+    Ok(build(session, &request, &nobody)?.compile_commands)
+}
+
+fn text(commands: &Commands) -> Vec<u8> {
     // Plain data with string keys always serialises.
-    let mut text = serde_json::to_vec_pretty(&report.compile_commands).unwrap_or_default();
+    let mut text = serde_json::to_vec_pretty(&commands.entries).unwrap_or_default();
     text.push(b'\n');
-    Ok(text)
+    text
 }
 
 /// Writes the commands into the root package's directory, and has every build keep them current from then
@@ -100,31 +131,48 @@ pub fn commands(session: &Arc<Session>, request: &BuildRequest) -> Result<Vec<u8
 /// # Errors
 /// When the targets cannot be looked at, or the file cannot be written.
 pub fn write(session: &Arc<Session>, request: &BuildRequest) -> Result<PathBuf, CompdbError> {
-    let text = commands(session, request)?;
-    let root = root_of(request)?;
-    let file = root.join(FILE_NAME);
-    put(&file, &text)?;
-    put(&root.join(LARDER_DIR).join(WANTED), b"")?;
-    Ok(file)
+    let plan = load(&request.loading(&session.settings.environment))?;
+    let before = Before::look(request, &plan, &session.settings.environment);
+    make(session, request, &plan, &before)
 }
 
-/// Brings the file up to date if somebody wants it and it is still there. One that would not change is left
-/// alone.
+/// Brings the file up to date after a build if somebody wants it and it is still there. One that would not change
+/// is left alone, and nothing is looked at where nothing has changed that decides it.
 ///
 /// # Errors
 /// As of [`write`].
-pub fn keep_current(session: &Arc<Session>, request: &BuildRequest) -> Result<(), CompdbError> {
-    let root = root_of(request)?;
-    let file = root.join(FILE_NAME);
-    let wanted = root.join(LARDER_DIR).join(WANTED).exists() && file.symlink_metadata().is_ok();
-    if wanted && request.options.mode != Mode::DryRun {
-        put(&file, &commands(session, request)?)?;
+pub fn keep_current(
+    session: &Arc<Session>,
+    request: &BuildRequest,
+    report: &BuildReport,
+) -> Result<(), CompdbError> {
+    let workspace = &report.plan.workspace;
+    let wanted = workspace.larder_dir().join(WANTED).exists()
+        && workspace.root.join(FILE_NAME).symlink_metadata().is_ok();
+    if !wanted || request.options.mode == Mode::DryRun {
+        return Ok(());
     }
-    Ok(())
+    let before = Before::look(request, &report.plan, &session.settings.environment);
+    match before.is_current() {
+        true => Ok(()),
+        false => make(session, request, &report.plan, &before).map(|_| ()),
+    }
 }
 
-fn root_of(request: &BuildRequest) -> Result<PathBuf, EngineError> {
-    Ok(Workspace::find_root(&request.directory)?)
+/// Finds the commands and writes them down, with what they were made from.
+fn make(
+    session: &Arc<Session>,
+    request: &BuildRequest,
+    plan: &Plan,
+    before: &Before,
+) -> Result<PathBuf, CompdbError> {
+    let commands = find(session, request, plan)?;
+    let file = plan.workspace.root.join(FILE_NAME);
+    put(&file, &text(&commands))?;
+    let stamped = before.stamp(&commands.directories);
+    let place = plan.workspace.larder_dir().join(WANTED);
+    stamped.map_err(|source| CompdbError::Write { path: place, source })?;
+    Ok(file)
 }
 
 fn put(path: &Path, text: &[u8]) -> Result<(), CompdbError> {

@@ -17,7 +17,7 @@ mod tally;
 pub use self::{
     paths::{Naming, from_where},
     split::{Speaker, entries},
-    tally::{DiagnosticCounts, Finding, Tally},
+    tally::{DiagnosticCounts, Failure, FailureKind, Finding, Tally},
 };
 
 use larder_trace::Diagnostic;

@@ -17,6 +17,13 @@ const TOOLS: [(&str, Role); 3] = [("CC", Role::Cc), ("CXX", Role::Cxx), ("AR", R
 /// The variables that hold arguments: for the preprocessor, for C, for C++, for linking.
 const ARGUMENTS: [&str; 4] = ["CPPFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS"];
 
+/// Whether the variable `name` may decide by which commands sources are compiled.
+pub(crate) fn decides_commands(name: &OsStr) -> bool {
+    const OTHERS: [&str; 4] = ["PATH", "HOME", "LEAN_SYSROOT", "ELAN_TOOLCHAIN"];
+    let known = TOOLS.iter().map(|(variable, _)| variable).chain(&ARGUMENTS).chain(&OTHERS);
+    known.into_iter().any(|it| name == *it) || name.as_encoded_bytes().starts_with(b"PKG_CONFIG")
+}
+
 /// The value of one variable, as the words that a shell makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
@@ -74,7 +81,15 @@ impl Flags {
         preprocessor.into_iter().chain(if language == Language::Cxx { cxx } else { c })
     }
 
-    /// Returns the arguments for linking.
+    /// Returns the arguments with which the compiler for `role` links, in order: as `make` and CMake have it, those
+    /// for compiling come before those for linking.
+    pub fn linking_as(&self, role: Role) -> impl Iterator<Item = &Words> {
+        let [_, c, cxx, linking] = &self.arguments;
+        let compiling = if role == Role::Cxx { cxx } else { c };
+        compiling.iter().chain(linking)
+    }
+
+    /// Returns the arguments that are for linking only.
     pub fn linking(&self) -> Option<&Words> {
         self.arguments[3].as_ref()
     }
@@ -203,6 +218,8 @@ fn refused(words: &Words) -> Vec<Diagnostic> {
     let reason = |word: &String| match words.variable {
         "AR" | "PKG_CONFIG" => None,
         "LDFLAGS" => refused_link_argument(word),
+        // The compiler links with them, too.
+        "CFLAGS" | "CXXFLAGS" => refused_argument(word).or_else(|| refused_link_argument(word)),
         _ => refused_argument(word),
     };
     let arguments = match TOOLS.iter().any(|(tool, _)| *tool == words.variable) {

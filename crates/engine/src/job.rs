@@ -106,7 +106,12 @@ impl Scheduler {
             // Jobs that nobody ends would be dropped one inside the other, as deep as a chain is long.
             plan().inspect_err(|_| self.given_up.store(true, Ordering::Relaxed))
         });
-        self.pool.work_for(&self.group);
+        {
+            // This thread is one of those that work, in a slot of its own.
+            let timeline = self.timeline.as_deref();
+            let _building = timeline.map(|timeline| timeline.span(Kind::Build, "building"));
+            self.pool.work_for(&self.group);
+        }
         self.given_up.store(false, Ordering::Relaxed);
         planned
     }

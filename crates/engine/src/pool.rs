@@ -7,6 +7,7 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -20,7 +21,7 @@ use std::{
 pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
 /// The kind of thing that a task mostly waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// This machine: a command that runs here, or files that are looked at.
     Local,
@@ -61,11 +62,48 @@ impl Slots {
     }
 }
 
+/// One of the slots of a lane, counted from zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot {
+    /// The lane.
+    pub lane: Lane,
+    /// Which of its slots.
+    pub number: usize,
+}
+
+thread_local! {
+    static SLOT: Cell<Option<Slot>> = const { Cell::new(None) };
+}
+
+/// Returns the slot that the calling thread works in, if it runs a task.
+pub(crate) fn slot() -> Option<Slot> {
+    SLOT.get()
+}
+
 /// The tasks of one lane that could run now, and how many do.
 #[derive(Default)]
 struct Waiting {
     ready: VecDeque<(Task, Arc<Group>)>,
     running: usize,
+    /// By slot: whether a task has it.
+    taken: Vec<bool>,
+}
+
+impl Waiting {
+    /// Takes the first slot that is free. There is one.
+    fn begin(&mut self) -> usize {
+        self.running += 1;
+        let free = self.taken.iter().position(|taken| !taken);
+        let number = free.unwrap_or(self.taken.len());
+        self.taken.resize(self.taken.len().max(number + 1), false);
+        self.taken[number] = true;
+        number
+    }
+
+    fn end(&mut self, number: usize) {
+        self.running -= 1;
+        self.taken[number] = false;
+    }
 }
 
 /// All tasks that could run now, and the threads that there are for them.
@@ -214,12 +252,11 @@ impl Queue {
     }
 
     /// Takes a task that could run now, and its slot.
-    fn take(&mut self, slots: &Slots) -> Option<(Lane, Task, Arc<Group>)> {
+    fn take(&mut self, slots: &Slots) -> Option<(Slot, Task, Arc<Group>)> {
         let lane = self.runnable(slots)?;
         let waiting = &mut self.lanes[lane as usize];
         let (task, group) = waiting.ready.pop_front()?;
-        waiting.running += 1;
-        Some((lane, task, group))
+        Some((Slot { lane, number: waiting.begin() }, task, group))
     }
 }
 
@@ -228,13 +265,15 @@ impl Shared {
     fn work(&self, done: impl Fn(&Queue) -> bool) {
         let mut queue = lock(&self.queue);
         while !done(&queue) {
-            if let Some((lane, task, group)) = queue.take(&self.slots) {
+            if let Some((slot, task, group)) = queue.take(&self.slots) {
                 drop(queue);
+                SLOT.set(Some(slot));
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(task)) {
                     lock(&group.panics).push(describe_panic(&*panic));
                 }
+                SLOT.set(None);
                 queue = lock(&self.queue);
-                queue.lanes[lane as usize].running -= 1;
+                queue.lanes[slot.lane as usize].end(slot.number);
                 let more = queue.idle > 0 && queue.runnable(&self.slots).is_some();
                 drop(queue);
                 self.leave(&group);

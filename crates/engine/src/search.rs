@@ -177,17 +177,18 @@ pub fn check(
     locate: Locate<'_>,
 ) -> bool {
     let Searched { directories, names, found } = searched;
-    Search { directories, includers, names, discovered }.look(listings, locate).found == *found
+    let search = Search { directories, includers, names, discovered };
+    search.look(listings, locate, &[]).found == *found
 }
 
 impl Search<'_> {
-    /// Looks where else something could have been found.
-    pub fn look(&self, listings: &Listings, locate: Locate<'_>) -> Outcome {
+    /// Looks where else something could have been found. The files `left` count as there: absolute paths.
+    pub fn look(&self, listings: &Listings, locate: Locate<'_>, left: &[String]) -> Outcome {
         let includers = self.includers.iter().copied();
         let places = includers.chain(self.directories.iter().map(String::as_str));
         let mut places: Vec<Place<'_>> =
             places.map(|portable| Place::new(portable, listings, locate)).collect();
-        let mut looking = Looking { listings, found: Vec::new(), watched: BTreeSet::new() };
+        let mut looking = Looking { listings, left, found: Vec::new(), watched: BTreeSet::new() };
         let first = self.includers.len();
         for path in self.discovered {
             for (number, directory) in self.directories.iter().enumerate() {
@@ -258,6 +259,7 @@ impl<'a> Name<'a> {
 
 struct Looking<'l> {
     listings: &'l Listings,
+    left: &'l [String],
     found: Vec<(String, String)>,
     watched: BTreeSet<String>,
 }
@@ -271,7 +273,8 @@ impl Looking<'_> {
         };
         // Nearly every name ends here: it is not there.
         let Some(absolute) = &place.absolute else { return };
-        if self.exists(absolute, listing, name) {
+        let is_left = || self.left.iter().any(|path| *path == join(absolute, name.whole));
+        if is_left() || self.exists(absolute, listing, name) {
             self.found.push((place.portable.to_owned(), name.whole.to_owned()));
         }
     }

@@ -3,6 +3,7 @@
 //! The plan has resolved every name. Here globs are expanded and tools looked for, and whatever is wrong
 //! is collected, so that all of it is said before any command runs.
 
+mod assemble;
 mod command;
 mod compile;
 mod config;
@@ -16,7 +17,7 @@ mod sources;
 mod system;
 mod test;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use larder_project::{
     diagnostic::Diagnostic,
@@ -131,6 +132,11 @@ impl<'a> Maker<'a> {
     /// The tools that the jobs made so far use.
     pub fn tools(&self) -> Vec<offline::Tool> {
         self.tools.list()
+    }
+
+    /// Returns the directories that patterns were looked up in, absolute.
+    pub fn listed(&self) -> impl Iterator<Item = PathBuf> {
+        self.globbers.values().flat_map(Globber::listed)
     }
 
     fn package(&self, id: PackageId) -> Arc<Package> {

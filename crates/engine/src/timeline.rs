@@ -1,17 +1,17 @@
 //! Where the time of a build went: spans of work, the longest chain of steps, and what was saved.
 //!
-//! Only a build that is asked about it keeps a timeline. Each thread that works is a lane; its spans nest. What
-//! a lane does between its spans is waiting.
+//! Only a build that is asked about it keeps a timeline. Each slot that work is done in has a track, and so has the
+//! build as a whole; the spans of a track nest. The build's spans follow each other without a gap: it is always at
+//! something. A slot between its spans is free.
 
 mod critical;
 mod events;
 
 use std::{
     borrow::Cow,
-    cell::Cell,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,7 +19,12 @@ use std::{
 use larder_project::path::RootPath;
 use serde::Serialize;
 
-use crate::{artifact::Artifact, event::Status, process::Cost};
+use crate::{
+    artifact::Artifact,
+    event::Status,
+    pool::{self, Slot},
+    process::Cost,
+};
 
 pub use self::{critical::Critical, events::trace_events};
 
@@ -29,9 +34,11 @@ pub use self::{critical::Critical, events::trace_events};
 pub enum Kind {
     /// Reading manifests, looking for tools and sources, making jobs.
     Plan,
+    /// Having the slots do what is to be done.
+    Build,
     /// Looking at what is there: hashing, reading records.
     Examine,
-    /// Waiting for another larder, for a token of a jobserver, or for work.
+    /// Waiting for another larder, or for a token of a jobserver.
     Wait,
     /// Running a command.
     Execute,
@@ -48,8 +55,8 @@ pub enum Kind {
 /// A piece of work.
 #[derive(Debug, Clone)]
 pub struct Span {
-    /// The thread that did it.
-    pub lane: usize,
+    /// The slot that it was done in; none for the build as a whole.
+    pub slot: Option<Slot>,
     /// What it was.
     pub kind: Kind,
     /// What it was for.
@@ -86,16 +93,11 @@ pub struct Saved {
 #[derive(Debug)]
 pub struct Timeline {
     began: Instant,
-    lanes: AtomicUsize,
     spans: Mutex<Vec<Span>>,
     steps: Mutex<Vec<StepRun>>,
     saved: Mutex<Saved>,
     /// Time that commands had on processors, in microseconds.
     cpu: AtomicU64,
-}
-
-thread_local! {
-    static LANE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// A span that ends when it is dropped.
@@ -112,7 +114,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let took = self.start.elapsed();
         let span = Span {
-            lane: self.timeline.lane(),
+            slot: pool::slot(),
             kind: self.kind,
             name: std::mem::take(&mut self.name),
             start: self.start.saturating_duration_since(self.timeline.began),
@@ -130,7 +132,6 @@ impl Default for Timeline {
     fn default() -> Self {
         Self {
             began: Instant::now(),
-            lanes: AtomicUsize::new(0),
             spans: Mutex::default(),
             steps: Mutex::default(),
             saved: Mutex::default(),
@@ -140,21 +141,9 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Begins a span of the thread that calls.
+    /// Begins a span of the slot that the calling thread works in, else of the build as a whole.
     pub fn span(&self, kind: Kind, name: impl Into<Cow<'static, str>>) -> Running<'_> {
-        // The lane is taken now, so that lanes are numbered by when they began.
-        self.lane();
         Running { timeline: self, kind, name: name.into(), start: Instant::now() }
-    }
-
-    fn lane(&self) -> usize {
-        LANE.with(|lane| {
-            lane.get().unwrap_or_else(|| {
-                let new = self.lanes.fetch_add(1, Ordering::Relaxed);
-                lane.set(Some(new));
-                new
-            })
-        })
     }
 
     /// Takes note of what a command cost.

@@ -5,6 +5,7 @@
 //! nothing to do starts no process.
 
 mod ask;
+mod assembler;
 mod compiler;
 mod family;
 mod find;
@@ -38,6 +39,7 @@ use self::{
     recall::SeenCompiler,
 };
 pub use self::{
+    assembler::Assembler,
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
     family::families,
     find::{ToolError, find_tool},
@@ -107,6 +109,8 @@ pub struct Tools<'i> {
     /// By their names and how they count, with the directory that decides which Lean it is.
     archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
     programs: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
+    /// By their names and how they count.
+    assemblers: HashMap<(String, KnownBy), Arc<Assembler>>,
     modules: HashMap<Module, Arc<Uses>>,
 }
 
@@ -129,6 +133,7 @@ impl<'i> Tools<'i> {
             compilers: HashMap::new(),
             archivers: HashMap::new(),
             programs: HashMap::new(),
+            assemblers: HashMap::new(),
             modules: HashMap::new(),
         }
     }
@@ -162,7 +167,9 @@ impl<'i> Tools<'i> {
     ) -> Result<Arc<Compiler>, ToolError> {
         let name = self.name(toolchain, role, directory)?;
         let first = self.first_arguments(toolchain, role, directory);
-        let arguments = [&first[..], &deciding(arguments)].concat();
+        let asked = deciding(arguments.iter().map(String::as_str));
+        let arguments: Vec<String> =
+            first.iter().cloned().chain(asked.into_iter().map(str::to_owned)).collect();
         let place = match arguments.is_empty() {
             true => place_of_name(toolchain, directory),
             false => directory.to_owned(),
@@ -361,6 +368,8 @@ impl<'i> Tools<'i> {
         };
         let mut tools: Vec<offline::Tool> = compilers.collect();
         tools.extend(programs(&self.archivers, Role::Ar.key()));
+        let assemblers = self.assemblers.values().map(|assembler| &assembler.program);
+        tools.extend(assemblers.map(|p| tool(assembler::KEY, &p.name, None, &p.trace)));
         tools.extend(programs(&self.programs, "program"));
         tools.sort();
         tools.dedup();

@@ -196,7 +196,7 @@ impl Tree {
         let names =
             names_of(&asked, &search, "src/main.c", &[], listings, &|path| Some(root.join(path)));
         search.names = &names;
-        let found = search.look(listings, &|path| Some(root.join(path))).found;
+        let found = search.look(listings, &|path| Some(root.join(path)), &[]).found;
         Searched { directories: directories.clone(), names: names.clone(), found }
     }
 }
@@ -304,7 +304,7 @@ fn the_directories_that_decided_are_named() {
         discovered: &["two/sub/a.h"],
     };
     let listings = Listings::new();
-    let outcome = || search.look(&listings, &|path| Some(root.join(path)));
+    let outcome = || search.look(&listings, &|path| Some(root.join(path)), &[]);
     let expected = ["", "one", "three", "three/sub"].map(|path| {
         let path = root.join(path);
         path.to_str().unwrap().trim_end_matches('/').to_owned()
@@ -335,7 +335,7 @@ fn a_library_that_appears_earlier_counts() {
     let found = || {
         let directories = &arguments.directories;
         let search = Search { directories, includers: &[], names: &names, discovered: &[] };
-        search.look(&Listings::new(), &|path| Some(root.join(path))).found
+        search.look(&Listings::new(), &|path| Some(root.join(path)), &[]).found
     };
     let before = found();
     write(root, "first/liby.so", "");
@@ -373,10 +373,10 @@ fn a_check_is_cheap() {
     };
     let listings = Listings::new();
     let locate = |path: &str| Some(root.join(path));
-    let first = search.look(&listings, &locate);
+    let first = search.look(&listings, &locate, &[]);
     let best = (0..100).map(|_| {
         let started = Instant::now();
-        assert_eq!(search.look(&listings, &locate).found, first.found);
+        assert_eq!(search.look(&listings, &locate, &[]).found, first.found);
         started.elapsed()
     });
     println!("a check takes {:?}", best.min().unwrap());

@@ -121,6 +121,11 @@ impl Globber {
         found
     }
 
+    /// Returns the directories that were listed, absolute.
+    pub fn listed(&self) -> impl Iterator<Item = PathBuf> {
+        self.directories.keys().map(|directory| self.root.join(directory))
+    }
+
     fn walk(
         &mut self,
         directory: &str,

@@ -101,6 +101,8 @@ pub struct Toolchain {
     pub cxx: Option<String>,
     /// The archiver.
     pub ar: Option<String>,
+    /// The assembler of `.asm` and `.nasm` sources with its first arguments; never empty.
+    pub asm: Option<Located<Vec<String>>>,
     /// More programs and files that the toolchain consists of, traced by content: names on `PATH`,
     /// paths from the package, or absolute paths.
     pub parts: Vec<Located<String>>,

@@ -159,6 +159,14 @@ impl Place {
     }
 }
 
+/// Whether a path has no `.`, `..` or doubled slash in it; not of one that ends in `.`, which is harmless.
+fn is_plain(path: &str) -> bool {
+    let ends = |before: u8, byte: u8| (byte == b'/') & ((before == b'.') | (before == b'/'));
+    // A build asks of each of its files. All bytes are looked at in any case, so that they are many at a time.
+    let pairs = path.as_bytes().windows(2);
+    !pairs.fold(false, |found, pair| found | ends(pair[0], pair[1])) && !path.ends_with("..")
+}
+
 /// `path`, absolute or relative to `root`, as seen from `root`.
 fn from_root(root: &Path, path: &str) -> String {
     match Path::new(path).strip_prefix(root) {
@@ -197,8 +205,7 @@ impl Places {
 
     /// Returns the file that a command running in `place` opens as `path`, as the kernel finds it.
     pub fn opened(&self, place: &Place, path: &str) -> RootPath {
-        let plain = !path.contains("./") && !path.contains("//") && !path.ends_with("..");
-        match (plain, path.starts_with('/')) {
+        match (is_plain(path), path.starts_with('/')) {
             (true, false) => RootPath(concat(&[&place.prefix, path])),
             (true, true) => self.of_absolute(path),
             (false, _) => self.of_absolute(&as_opened(&place.directory, path).to_string_lossy()),

@@ -78,6 +78,11 @@ pub trait Files {
     /// An input that a build discovered, by its portable path; `None` when it cannot be read.
     fn discovered(&self, path: &str) -> Option<Hashed>;
 
+    /// Whether a discovered input need not be there: the dep hash holds its content.
+    fn is_left(&self, _: &str) -> bool {
+        false
+    }
+
     /// Whether a search would still find what it found when `record` was made.
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool;
 }
@@ -176,7 +181,8 @@ fn check_inputs(
         return Err(OutOfDate::Inputs(record.inputs.clone()));
     }
     let changed = |input: &&DiscoveredInput| {
-        files.discovered(&input.path).is_none_or(|now| now.hash != input.hash)
+        !files.is_left(&input.path)
+            && files.discovered(&input.path).is_none_or(|now| now.hash != input.hash)
     };
     let changed = record.outputs.discovered.iter().filter(changed);
     let changed: Vec<String> = changed.map(|input| input.path.clone()).collect();

@@ -9,8 +9,8 @@ use super::{
     objects::{Compiler, Project},
 };
 
-const LARGE: usize = 10_000;
-const SMALL: usize = 2_000;
+pub const LARGE: usize = 10_000;
+pub const SMALL: usize = 2_000;
 
 /// Nothing to do: time and memory.
 pub fn noop(bench: &Bench, name: &str) -> Result<Vec<Row>> {
@@ -90,18 +90,21 @@ pub fn touched(bench: &Bench, name: &str) -> Result<Vec<Row>> {
 pub fn edited(bench: &Bench, name: &str) -> Result<Vec<Row>> {
     let project = Project::generate(bench, LARGE)?;
     project.build_both(bench)?;
-    // Contents that no earlier build has seen, so that no cache can have the objects.
-    let fresh = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs() % 1_000_000) as usize;
+    let fresh = fresh();
     let medians = alternate(
         bench.runs,
-        |round| project.edit_header(fresh + round + 1),
+        |round| project.edit_header(fresh + round),
         || time(&mut project.larder(bench)),
         || time(&mut project.ninja_command(Compiler::Plain)),
     )?;
     project.compare(Compiler::Plain)?;
     Ok(vec![medians.row(name, "header of 100 of 10,000 objects edited", "ninja", 1.0)])
+}
+
+/// Returns the number of an edit that no earlier build has seen, so that no cache can have the objects.
+pub fn fresh() -> usize {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |time| time.as_secs() % 1_000_000) as usize
 }
 
 /// The build directory is gone and the stat index with it, everything is in the store; against Ninja

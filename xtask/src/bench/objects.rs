@@ -37,8 +37,16 @@ pub enum Compiler {
 impl Project {
     /// Generates a project of so many objects, unless it is there from an earlier run.
     pub fn generate(bench: &Bench, objects: usize) -> Result<Self> {
-        let project =
-            Self { directory: bench.directory.join(format!("objects-{objects}")), objects };
+        Self::generate_in(bench.directory.join(format!("objects-{objects}")), objects)
+    }
+
+    /// Generates another copy of it, of which `larder ninja` builds what Ninja builds of the first.
+    pub fn generate_copy(bench: &Bench, objects: usize) -> Result<Self> {
+        Self::generate_in(bench.directory.join(format!("objects-{objects}-copy")), objects)
+    }
+
+    fn generate_in(directory: PathBuf, objects: usize) -> Result<Self> {
+        let project = Self { directory, objects };
         let done = project.directory.join("generated");
         let text = format!("{objects} {}\n", env!("CARGO_PKG_VERSION"));
         if fs::read_to_string(&done).is_ok_and(|found| found == text) {
@@ -112,6 +120,13 @@ impl Project {
         command
     }
 
+    /// `larder ninja`, with the jobs that the yardstick has.
+    pub fn larder_ninja(&self, bench: &Bench) -> Command {
+        let mut command = bench.larder();
+        command.current_dir(&self.directory).args(["--quiet", "ninja", "-j2"]);
+        command
+    }
+
     /// `ninja`, with the jobs that larder has.
     pub fn ninja_command(&self, compiler: Compiler) -> Command {
         let mut command = Command::new("ninja");
@@ -148,15 +163,26 @@ impl Project {
     /// # Errors
     /// When an object or library of one side is not that of the other, byte for byte.
     pub fn compare(&self, compiler: Compiler) -> Result<()> {
-        let ours = self.directory.join(".larder/build");
+        self.compare_in(&self.directory.join(".larder/build"), compiler)
+    }
+
+    /// Compares what `larder ninja` has built in a copy with what Ninja has built here.
+    ///
+    /// # Errors
+    /// As [`Self::compare`].
+    pub fn compare_copy(&self, copy: &Self, compiler: Compiler) -> Result<()> {
+        self.compare_in(&copy.directory.join(build_directory(Compiler::Plain)), compiler)
+    }
+
+    fn compare_in(&self, ours: &Path, compiler: Compiler) -> Result<()> {
         let theirs = self.directory.join(build_directory(compiler));
         for library in 0..LIBRARIES {
             let name = library_name(library);
             for file in 0..self.objects / LIBRARIES {
                 let source = format!("src/{name}/{}", file_name(file));
-                same_bytes(&ours, &theirs, &object_path(&name, &source))?;
+                same_bytes(ours, &theirs, &object_path(&name, &source))?;
             }
-            same_bytes(&ours, &theirs, &format!("lib{name}.a"))?;
+            same_bytes(ours, &theirs, &format!("lib{name}.a"))?;
         }
         Ok(())
     }

@@ -69,6 +69,8 @@ pub struct Linking {
     pub first_args: Vec<Argument>,
     /// Arguments after it, traced.
     pub link_args: Vec<String>,
+    /// Arguments after all others: their traces are part of `depends_on`.
+    pub last_args: Vec<Argument>,
     /// Whether the linker writes a list of the files that it read, when asked.
     pub writes_depfile: bool,
     /// The trace of all that the answer depends on besides `link_args` and how it is compiled.
@@ -99,6 +101,7 @@ impl Check {
                 arguments.push(vec![option, Piece::LinkerDepfile]);
             }
             arguments.extend(link.link_args.iter().map(text));
+            arguments.extend(link.last_args.iter().cloned());
         }
         self.whole(step, cx, inputs, arguments, discovery)
     }

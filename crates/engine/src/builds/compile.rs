@@ -20,9 +20,8 @@ use crate::{
 pub struct Compile {
     /// The compiler.
     pub compiler: ToolUse,
-    /// Whether it takes the options of GCC and Clang for depfiles, colours and path maps. Any other
-    /// compiler is called with the arguments given and nothing else.
-    pub gnu_like: bool,
+    /// The options that it takes.
+    pub dialect: Dialect,
     /// Arguments that are not traced.
     pub weak_args: Vec<Argument>,
     /// Arguments that are traced.
@@ -34,6 +33,27 @@ pub struct Compile {
     pub search: SearchPath,
     /// The trace of all that objects depend on besides their sources.
     pub(super) depends_on: Arc<BuildTrace>,
+}
+
+/// The options that a compiler or assembler takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Those of GCC and Clang, for depfiles, colours and path maps.
+    Gcc,
+    /// Those of NASM. It lists what it reads when it is asked for nothing else: with an object, it leaves
+    /// some of it out.
+    Nasm,
+    /// Those of GNU as.
+    GnuAs,
+    /// Unknown: it is called with the arguments given and nothing else.
+    Other,
+}
+
+impl Dialect {
+    /// Whether the tool tells which files it read.
+    pub fn tells(self) -> bool {
+        self != Self::Other
+    }
 }
 
 /// Where a compiler or linker looks for files. Texts are portable names of directories as records of
@@ -55,7 +75,7 @@ impl Compile {
     /// the platform, and on `trace_args`.
     pub fn new(
         compiler: ToolUse,
-        gnu_like: bool,
+        dialect: Dialect,
         weak_args: Vec<Argument>,
         trace_args: Vec<TracedArgument>,
         depends_on: BuildTrace,
@@ -65,7 +85,7 @@ impl Compile {
         let depends_on = Arc::new(depends_on.mix(arguments));
         Self {
             compiler,
-            gnu_like,
+            dialect,
             weak_args,
             trace_args,
             last_args: Vec::new(),
@@ -82,12 +102,18 @@ impl Compile {
 
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
     pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
-        let mut arguments = vec![text("-c"), text("-o"), vec![Piece::Output(0)]];
-        let mut environment = BTreeMap::new();
         let source =
             inputs.artifacts.iter().map(|source| vec![Piece::Path(step.portable(cx, source))]);
-        arguments.extend(source);
-        if self.gnu_like {
+        let output = [text("-o"), vec![Piece::Output(0)]];
+        let mut environment = BTreeMap::new();
+        let mut arguments = match self.dialect {
+            Dialect::Gcc | Dialect::Other => [text("-c")].into_iter().chain(output).chain(source),
+            Dialect::Nasm | Dialect::GnuAs => {
+                return self.assembling(step, cx, inputs, output.into_iter().chain(source));
+            }
+        }
+        .collect::<Vec<_>>();
+        if self.dialect == Dialect::Gcc {
             arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
             // Recorded with what it says; whoever shows that takes colours out where none are wanted.
             arguments.push(text("-fdiagnostics-color=always"));
@@ -107,7 +133,8 @@ impl Compile {
             }
         }
         arguments.extend(self.given());
-        let discovery = if self.gnu_like { Discovery::Compiler } else { Discovery::None };
+        let discovery =
+            if self.dialect == Dialect::Gcc { Discovery::Compiler } else { Discovery::None };
         let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);
         let response_file = Some(self.compiler.arguments.len());

@@ -51,8 +51,8 @@ pub struct Notation {
     pub name: String,
     /// Its syntax.
     pub syntax: TemplateSyntax,
-    /// Whether `${NAME}` stands for a value too.
-    pub braces: bool,
+    /// Whether `${NAME}` stands for a value too; where nobody says so, it does in CMake's syntax.
+    pub braces: Option<bool>,
 }
 
 impl Config {
@@ -79,6 +79,13 @@ impl Config {
             .mix(BuildTrace::list("values", &values));
         match &self.template {
             Some(Notation { syntax, braces, .. }) => {
+                let braces = match (braces, syntax) {
+                    (Some(braces), _) => braces.to_string(),
+                    (None, TemplateSyntax::CMake | TemplateSyntax::Recognised) => {
+                        "as CMake".to_owned()
+                    }
+                    (None, TemplateSyntax::Autoconf | TemplateSyntax::Meson) => false.to_string(),
+                };
                 trace.mix(BuildTrace::text("template", format!("{syntax:?} {braces}")))
             }
             None => trace,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use larder_project::{path::PortablePath, place::Place, plan::Language};
 use serde::Serialize;
 
-use super::{Unit, headers};
+use super::{Commands, Noted, Unit, headers};
 use crate::{
     action::{Argument, Piece},
     context::Context,
@@ -26,10 +26,12 @@ pub struct Entry {
 }
 
 /// Returns the entries of sources and of the headers that these or their users may include.
-pub(crate) fn entries(cx: &Context, units: &[Unit]) -> Vec<Entry> {
-    let mut all: Vec<Entry> = units.iter().filter_map(|unit| unit.entry(cx)).collect();
-    all.extend(headers::entries(cx, units));
-    all
+pub(crate) fn entries(cx: &Context, noted: &Noted) -> Commands {
+    let units = &noted.units;
+    let mut entries: Vec<Entry> = units.iter().filter_map(|unit| unit.entry(cx)).collect();
+    let mut directories = noted.listed.clone();
+    entries.extend(headers::entries(cx, units, &mut directories));
+    Commands { entries, directories }
 }
 
 impl Unit {
@@ -48,12 +50,10 @@ impl Unit {
         Some(Entry { directory, file, arguments, output: Some(object) })
     }
 
-    /// Returns the entry of a header that is included by this source after some others.
-    pub fn header_entry(&self, cx: &Context, file: PathBuf, before: &[String]) -> Entry {
+    /// Returns the entry of a header that is included by this source, with the arguments for what comes `before` it.
+    pub fn header_entry(&self, cx: &Context, file: PathBuf, before: Vec<String>) -> Entry {
         let mut arguments = self.flags(cx);
-        for other in before {
-            arguments.extend(["-include".to_owned(), other.clone()]);
-        }
+        arguments.extend(before);
         let language = if self.language == Language::Cxx { "c++-header" } else { "c-header" };
         let last = ["-x".to_owned(), language.to_owned(), "-c".to_owned(), shown(&file)];
         arguments.extend(last);

@@ -1,4 +1,5 @@
-//! Which files include which, read from the files themselves: nothing has to be built for it.
+//! Which files include which, and the macros that they define, read from the files themselves: nothing has to be built
+//! for it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,6 +7,15 @@ use std::{
     path::{Path, PathBuf},
     rc::Rc,
 };
+
+/// A directive of a file that matters to what it includes later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directive {
+    /// It includes a file.
+    Include(Include),
+    /// It defines a macro without parameters: `NAME=VALUE`.
+    Define(String),
+}
 
 /// An `#include` of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,54 +26,71 @@ pub struct Include {
     pub file: Option<Rc<Path>>,
 }
 
+/// A directive as it is written.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// A name to include, and whether it is looked for beside the file first.
+    Include(String, bool),
+    Define(String),
+}
+
 /// Files of a workspace and what they include.
 #[derive(Default)]
 pub struct Includes {
-    /// By file: the names that it includes, in order, and whether they are looked for beside it first.
-    names: HashMap<Rc<Path>, Rc<[(String, bool)]>>,
+    lines: HashMap<Rc<Path>, Rc<[Line]>>,
     there: HashMap<PathBuf, Option<Rc<Path>>>,
 }
 
 impl Includes {
-    /// Returns what a file includes, in order, where directories are searched for it. Conditions are not
-    /// understood: what they hide is included too.
-    pub fn of(&mut self, file: &Path, directories: &[PathBuf]) -> Vec<Include> {
-        let names = match self.names.get(file) {
-            Some(names) => names.clone(),
+    /// Returns the directives of a file, in order, where directories are searched for what it includes. Conditions are not
+    /// understood: what they hide counts too.
+    pub fn of(&mut self, file: &Path, directories: &[PathBuf]) -> Vec<Directive> {
+        let lines = match self.lines.get(file) {
+            Some(lines) => lines.clone(),
             None => {
-                let names: Rc<[(String, bool)]> = names(&fs::read(file).unwrap_or_default()).into();
-                self.names.insert(file.into(), names.clone());
-                names
+                let lines: Rc<[Line]> = lines(&fs::read(file).unwrap_or_default()).into();
+                self.lines.insert(file.into(), lines.clone());
+                lines
             }
         };
         let beside = file.parent().unwrap_or(Path::new("/"));
-        let find = |includes: &mut Self, name: &str, quoted: bool| {
-            let own = quoted.then_some(beside).into_iter();
-            let mut all = own.chain(directories.iter().map(PathBuf::as_path));
-            all.find_map(|directory| includes.there(&directory.join(name)))
-        };
-        let mut found = Vec::with_capacity(names.len());
-        for (name, quoted) in &*names {
-            found.push(Include { name: name.clone(), file: find(self, name, *quoted) });
+        let mut found = Vec::with_capacity(lines.len());
+        for line in &*lines {
+            found.push(match line {
+                Line::Define(text) => Directive::Define(text.clone()),
+                Line::Include(name, quoted) => {
+                    let own = quoted.then_some(beside).into_iter();
+                    let mut all = own.chain(directories.iter().map(PathBuf::as_path));
+                    let file = all.find_map(|directory| self.there(&directory.join(name)));
+                    Directive::Include(Include { name: name.clone(), file })
+                }
+            });
         }
         found
     }
 
     /// Returns all that a file includes, whatever the way, itself first.
     pub fn all_of(&mut self, file: &Rc<Path>, directories: &[PathBuf]) -> Vec<Rc<Path>> {
-        let mut seen: HashSet<Rc<Path>> = [file.clone()].into();
         let mut order = vec![file.clone()];
+        let mut seen: HashSet<Rc<Path>> = order.iter().cloned().collect();
         let mut next = 0;
         while let Some(file) = order.get(next).cloned() {
             next += 1;
-            for include in self.of(&file, directories) {
-                let Some(found) = include.file else { continue };
+            for directive in self.of(&file, directories) {
+                let Directive::Include(Include { file: Some(found), .. }) = directive else {
+                    continue;
+                };
                 if seen.insert(found.clone()) {
                     order.push(found);
                 }
             }
         }
         order
+    }
+
+    /// Returns the directories in which files were looked for.
+    pub fn looked_into(&self) -> impl Iterator<Item = PathBuf> {
+        self.there.keys().filter_map(|path| path.parent()).map(Path::to_owned)
     }
 
     fn there(&mut self, path: &Path) -> Option<Rc<Path>> {
@@ -77,12 +104,17 @@ impl Includes {
     }
 }
 
-/// The names that a text includes, and whether they are in quotes.
-fn names(text: &[u8]) -> Vec<(String, bool)> {
+/// The directives of a text. A macro counts where it stands on one line and has a value: the others mostly say that a
+/// header has been read.
+fn lines(text: &[u8]) -> Vec<Line> {
     let mut found = Vec::new();
     for line in text.split(|&c| c == b'\n') {
         let Some(rest) = line.trim_ascii().strip_prefix(b"#") else { continue };
-        let Some(rest) = rest.trim_ascii_start().strip_prefix(b"include") else { continue };
+        let rest = rest.trim_ascii_start();
+        if let Some(rest) = rest.strip_prefix(b"define") {
+            found.extend(str::from_utf8(rest).ok().and_then(macro_of).map(Line::Define));
+        }
+        let Some(rest) = rest.strip_prefix(b"include") else { continue };
         let (quoted, rest) = match rest.trim_ascii_start() {
             [b'"', rest @ ..] => (true, rest),
             [b'<', rest @ ..] => (false, rest),
@@ -90,9 +122,18 @@ fn names(text: &[u8]) -> Vec<(String, bool)> {
         };
         let end = rest.iter().position(|&c| c == if quoted { b'"' } else { b'>' });
         let name = end.and_then(|end| str::from_utf8(&rest[..end]).ok());
-        found.extend(name.map(|name| (name.to_owned(), quoted)));
+        found.extend(name.map(|name| Line::Include(name.to_owned(), quoted)));
     }
     found
+}
+
+/// Returns `NAME=VALUE` of what stands after `#define`.
+fn macro_of(text: &str) -> Option<String> {
+    let (name, value) = text.strip_prefix([' ', '\t'])?.trim().split_once([' ', '\t'])?;
+    let comment = [value.find("/*"), value.find("//")].into_iter().flatten().min();
+    let value = value[..comment.unwrap_or(value.len())].trim();
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (is_name && !value.is_empty() && !value.ends_with('\\')).then(|| format!("{name}={value}"))
 }
 
 #[cfg(test)]
@@ -100,10 +141,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn includes_in_order() {
-        let text = b"#include <b.h>\n  #  include \"a/x.h\" // c\n#include MACRO\n#includes \"n\n#include\"q.h\"";
-        let expected = [("b.h", false), ("a/x.h", true), ("q.h", true)];
-        let expected = expected.map(|(name, quoted)| (name.to_owned(), quoted));
-        assert_eq!(names(text), expected);
+    fn directives_in_order() {
+        let text = b"#include <b.h>\n  #  include \"a/x.h\" // c\n#define N  512 /* of them */\n#define GUARD\n#define F(x) x\n#define L a \\\n b\n#include MACRO\n#includes \"n\n#include\"q.h\"\n# define M \"s\"";
+        let include = |name: &str, quoted| Line::Include(name.to_owned(), quoted);
+        let define = |text: &str| Line::Define(text.to_owned());
+        let expected = [
+            include("b.h", false),
+            include("a/x.h", true),
+            define("N=512"),
+            include("q.h", true),
+            define("M=\"s\""),
+        ];
+        assert_eq!(lines(text), expected);
     }
 }

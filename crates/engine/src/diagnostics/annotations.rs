@@ -66,6 +66,7 @@ mod tests {
             target: "t:o".to_owned(),
             output: "t.o".to_owned(),
             steps: 1,
+            failure: None,
         };
         assert_eq!(
             github(&finding, Path::new("/r/p"), Path::new("/r")),

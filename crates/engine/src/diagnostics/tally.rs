@@ -8,8 +8,11 @@ use std::{
 use larder_trace::{Diagnostic, Level, LogEntry};
 use serde::Serialize;
 
-use super::one_line;
-use crate::event::StepName;
+use super::{ansi, one_line};
+use crate::{
+    event::{Ended, Status, StepName},
+    testing::Tested,
+};
 
 /// How many different diagnostics there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -34,6 +37,28 @@ pub struct Finding {
     pub output: String,
     /// How many steps said it.
     pub steps: usize,
+    /// What failed, where no tool said a reason that could be told apart.
+    pub failure: Option<Failure>,
+}
+
+/// A step that failed without a word that is a diagnostic, or a test that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which of them.
+    pub kind: FailureKind,
+    /// The command line, where one was run.
+    pub command: Option<String>,
+    /// The end of what it printed, without colours.
+    pub printed: String,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// A step of the build.
+    Step,
+    /// A test.
+    Test,
 }
 
 /// Other output of a step.
@@ -59,9 +84,48 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of what a step printed. Returns for each entry whether it says something new; text that
-    /// is no diagnostic always does.
-    pub fn note(&self, step: StepName<'_>, log: &[LogEntry]) -> Vec<bool> {
+    /// Takes note of how a step ended and of what it printed. Returns for each entry whether it says something new;
+    /// text that is no diagnostic always does. A step that failed and gave no error as a reason is an error itself.
+    pub fn note(&self, step: StepName<'_>, ended: &Ended<'_>) -> Vec<bool> {
+        let new = self.note_log(step, ended.log);
+        let said_why = |entry: &LogEntry| entry.level == Level::Error && entry.diagnostic.is_some();
+        if ended.status == Status::Failed && !ended.log.iter().any(said_why) {
+            let printed: Vec<&str> = ended.log.iter().map(|entry| &*entry.message).collect();
+            let failure = Failure {
+                kind: FailureKind::Step,
+                command: ended.command.map(str::to_owned),
+                printed: last_lines(&printed.join("\n")),
+            };
+            let why = ended.error.unwrap_or("it failed");
+            self.fail(step.target, step.output, &format!("{step}: {why}"), failure);
+        }
+        new
+    }
+
+    /// Takes note of the result of a test.
+    pub fn note_test(&self, target: &str, tested: &Tested) {
+        if let Some(why) = &tested.last().failure {
+            let printed = last_lines(&tested.last().output);
+            let failure = Failure { kind: FailureKind::Test, command: None, printed };
+            self.fail(target, "", &format!("test {target}: {why}"), failure);
+        }
+    }
+
+    fn fail(&self, target: &str, output: &str, message: &str, failure: Failure) {
+        let message = message.lines().next().unwrap_or_default().to_owned();
+        let diagnostic = Diagnostic { message, ..Diagnostic::default() };
+        let finding = Finding {
+            level: Level::Error,
+            diagnostic: diagnostic.clone(),
+            target: target.to_owned(),
+            output: output.to_owned(),
+            steps: 1,
+            failure: Some(failure),
+        };
+        self.lock().findings.insert((diagnostic, Level::Error), finding);
+    }
+
+    fn note_log(&self, step: StepName<'_>, log: &[LogEntry]) -> Vec<bool> {
         if log.is_empty() {
             return Vec::new();
         }
@@ -90,6 +154,7 @@ impl Tally {
                     target: target.to_owned(),
                     output: output.to_owned(),
                     steps: 1,
+                    failure: None,
                 };
                 noted.findings.insert(key.clone(), finding);
                 new.push(true);
@@ -128,4 +193,19 @@ impl Tally {
         });
         findings.chain(texts).collect()
     }
+}
+
+/// Returns the last lines of what a command printed, without colours: enough to see why it failed.
+fn last_lines(printed: &str) -> String {
+    const LINES: usize = 20;
+    const LENGTH: usize = 200;
+    let lines: Vec<&str> = printed.trim_end().lines().collect();
+    let shown = lines[lines.len().saturating_sub(LINES)..].iter().map(|line| {
+        let line: String = ansi::plain(line).chars().filter(|c| !c.is_control()).collect();
+        match line.char_indices().nth(LENGTH) {
+            Some((at, _)) => format!("{}…", &line[..at]),
+            None => line,
+        }
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }

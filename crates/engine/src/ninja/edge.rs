@@ -13,7 +13,7 @@ use super::{
     Sharing, Shell,
     known::{Known, Named, known},
     run::{Fact, Run},
-    tools::Base,
+    tools::{Base, Last},
 };
 use crate::{
     action::{Output, Telling},
@@ -78,15 +78,27 @@ impl Run {
         outputs
     }
 
-    /// Returns the hash of all that an edge's outputs depend on; [`Self::trace`] in short.
-    pub(super) fn dep_hash(&self, id: EdgeId, texts: &Texts, outputs: &[BuildPath]) -> ContentHash {
-        let mut hash = self.bases.of(&texts.command, &self.cx, self.graph()).trace.hash();
+    /// Returns the hash of all that an edge's outputs depend on; [`Self::prefix`] and [`Self::inputs`] in short.
+    pub(super) fn dep_hash(
+        &self,
+        id: EdgeId,
+        texts: &Texts,
+        outputs: &[BuildPath],
+        last: &mut Last,
+    ) -> ContentHash {
+        let mut hash = last.of(&self.bases, &texts.command, &self.cx, self.graph()).trace.hash();
         let mut mix = |name: &str, part: ContentHash| hash = chain(hash, name, part);
         mix("command", ContentHash::of_bytes(texts.command.as_bytes()));
         if let Some((_, content)) = &texts.response_file {
             mix("response file", ContentHash::of_bytes(content.as_bytes()));
         }
-        mix("outputs", ContentHash::of_bytes(names(outputs).as_bytes()));
+        mix(
+            "outputs",
+            match outputs {
+                [only] => ContentHash::of_bytes(only.as_str().as_bytes()),
+                all => ContentHash::of_bytes(names(all).as_bytes()),
+            },
+        );
         let mut inputs = ContentHash::from_bytes([0; 32]);
         for &node in self.graph().edge(id).deciding_inputs() {
             let Some(fact) = self.fact(node) else { continue };

@@ -11,6 +11,8 @@ use larder_project::{
     place::Place,
 };
 
+use memchr::memmem;
+
 use crate::{action::Piece, grounds::SYSTEM};
 
 /// What the build directory is called in records.
@@ -24,8 +26,25 @@ const SOURCE: &str = "source";
 pub struct Roots {
     build: PathBuf,
     source: Option<PathBuf>,
-    /// Each with its name, the longest path first.
-    texts: Vec<(String, PortablePath)>,
+    /// The paths of both, the longest first.
+    texts: Vec<Text>,
+}
+
+/// The path of a directory, as it stands in commands.
+#[derive(Debug)]
+struct Text {
+    path: String,
+    /// Its name in records.
+    name: PortablePath,
+    finder: memmem::Finder<'static>,
+}
+
+impl Text {
+    fn new(directory: &Path, name: &str) -> Self {
+        let path = directory.to_string_lossy().into_owned();
+        let finder = memmem::Finder::new(&path).into_owned();
+        Self { path, name: PortablePath::recorded(name), finder }
+    }
 }
 
 impl Roots {
@@ -37,12 +56,9 @@ impl Roots {
         let said = said.filter(|source| source.is_absolute() && source.parent().is_some());
         let all = above(graph, said.as_deref()).filter(|all| !is_wide(all, build));
         let source = all.or(said).filter(|source| source != build);
-        let mut texts = vec![(build.to_string_lossy().into_owned(), PortablePath::recorded(""))];
-        if let Some(source) = &source {
-            let name = PortablePath::recorded(&format!("@{SOURCE}/"));
-            texts.push((source.to_string_lossy().into_owned(), name));
-        }
-        texts.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        let mut texts = vec![Text::new(build, "")];
+        texts.extend(source.as_ref().map(|source| Text::new(source, &format!("@{SOURCE}/"))));
+        texts.sort_by_key(|text| std::cmp::Reverse(text.path.len()));
         Self { build: build.to_owned(), source, texts }
     }
 
@@ -54,7 +70,7 @@ impl Roots {
 
     /// Returns the paths of the directories.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.texts.iter().map(|(text, _)| text.as_str())
+        self.texts.iter().map(|text| text.path.as_str())
     }
 
     /// Returns `text` in pieces: paths of the directories are pieces of their own.
@@ -77,14 +93,16 @@ impl Roots {
     /// Returns `text` with names for the paths of the directories.
     pub fn portable(&self, text: &str) -> String {
         let mut portable = String::with_capacity(text.len());
-        for piece in self.pieces(text) {
-            match piece {
-                Piece::Text(text) => portable.push_str(&text),
-                Piece::Absolute(name) if name.as_str().is_empty() => portable.push_str("@build"),
-                Piece::Absolute(name) => portable.push_str(name.as_str().trim_end_matches('/')),
-                _ => {}
-            }
+        let mut rest = text;
+        while let Some((at, length, name)) = self.first(rest) {
+            portable.push_str(&rest[..at]);
+            portable.push_str(match name.as_str() {
+                "" => "@build",
+                name => name.trim_end_matches('/'),
+            });
+            rest = &rest[at + length..];
         }
+        portable.push_str(rest);
         portable
     }
 
@@ -94,9 +112,8 @@ impl Roots {
             let next = text.as_bytes().get(end);
             next.is_none_or(|byte| !(byte.is_ascii_alphanumeric() || b"_-.+~".contains(byte)))
         };
-        let found = self.texts.iter().filter_map(|(path, name)| {
-            let mut places = memchr::memmem::find_iter(text.as_bytes(), path.as_bytes());
-            let at = places.find(|at| ends(at + path.len()))?;
+        let found = self.texts.iter().filter_map(|Text { path, name, finder }| {
+            let at = finder.find_iter(text.as_bytes()).find(|at| ends(at + path.len()))?;
             Some((at, path.len(), name))
         });
         // Of two that begin at one place, the longer.
@@ -111,6 +128,11 @@ fn above(graph: &Graph, said: Option<&Path>) -> Option<PathBuf> {
         for node in graph.edge(id).explicit_inputs() {
             let node = graph.node(*node);
             if node.made_by.is_some() || !node.path.starts_with(['/', '.']) {
+                continue;
+            }
+            // Most are inside what is known by then.
+            let known = all.as_deref().and_then(Path::to_str);
+            if known.and_then(|known| node.path.strip_prefix(known)?.strip_prefix('/')).is_some() {
                 continue;
             }
             let path = graph.directory.join(&*node.path);

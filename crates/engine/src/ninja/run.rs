@@ -1,6 +1,6 @@
 //! One build of a graph: what is known of its files, and the jobs for what is not up to date.
 //!
-//! First all edges are looked at, needs first, on one thread: an edge whose inputs are known and whose record the stat
+//! First all edges are looked at, needs first (`scan.rs`): an edge whose inputs are known and whose record the stat
 //! index vouches for is done, and costs no job. The others become jobs, and wait for each other as the edges do.
 
 use std::{
@@ -103,7 +103,7 @@ impl Run {
     }
 
     /// Returns the same build, for the thread of a job.
-    fn share(&self) -> Self {
+    pub(super) fn share(&self) -> Self {
         Self {
             cx: self.cx.clone(),
             graph: self.graph.clone(),
@@ -297,7 +297,7 @@ impl Run {
     /// # Errors
     /// One of them is wrong, or cannot be up to date before it is needed.
     pub fn load_dyndeps(&mut self, targets: &[NodeId]) -> Result<bool, Diagnostics> {
-        loop {
+        while self.graph.has_dyndeps() {
             let waiting = |graph: &Graph, order: &[EdgeId]| {
                 let mut files: Vec<NodeId> =
                     order.iter().filter_map(|id| graph.edge(*id).dyndep).collect();
@@ -331,6 +331,7 @@ impl Run {
             facts.resize_with(graph.node_count(), OnceLock::new);
             (self.graph, self.facts) = (Arc::new(graph), Arc::new(facts));
         }
+        Ok(true)
     }
 }
 

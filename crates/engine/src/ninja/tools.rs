@@ -51,27 +51,17 @@ impl Bases {
 
     /// Returns the beginning of the trace of `command`.
     pub fn of(&self, command: &str, cx: &Context, graph: &Graph) -> Arc<Base> {
-        let known = || self.by_programs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut key = String::with_capacity(64);
-        let mut compiles = false;
-        for name in programs(command) {
-            key.push_str(name);
-            key.push(' ');
-            compiles |= is_compiler(name);
-        }
-        if compiles {
-            // Some arguments decide which programs a compiler runs.
-            let words: Vec<&str> = command.split_ascii_whitespace().collect();
-            for word in deciding(&words) {
-                key.push('\n');
-                key.push_str(&word);
-            }
-        }
-        if let Some(base) = known().get(&*key) {
+        self.of_programs(&programs_of(command), cx, graph)
+    }
+
+    fn of_programs(&self, key: &str, cx: &Context, graph: &Graph) -> Arc<Base> {
+        // Whoever else asks meanwhile waits: compilers are asked once.
+        let mut known = self.by_programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = known.get(key) {
             return base.clone();
         }
-        let base = Arc::new(self.make(&key, cx, graph));
-        known().insert(key.into(), base.clone());
+        let base = Arc::new(self.make(key, cx, graph));
+        known.insert(key.into(), base.clone());
         base
     }
 
@@ -110,6 +100,44 @@ impl Bases {
         }
         base
     }
+}
+
+/// The base of the last command, which is mostly that of the next.
+#[derive(Default)]
+pub struct Last(Option<(Box<str>, Arc<Base>)>);
+
+impl Last {
+    /// [`Bases::of`].
+    pub fn of(&mut self, bases: &Bases, command: &str, cx: &Context, graph: &Graph) -> &Base {
+        let key = programs_of(command);
+        let base = match self.0.take() {
+            Some((known, base)) if *known == *key => (known, base),
+            _ => {
+                let base = bases.of_programs(&key, cx, graph);
+                (key.into(), base)
+            }
+        };
+        &self.0.insert(base).1
+    }
+}
+
+/// Returns the programs that a command runs, and in further lines the arguments that decide which programs a compiler
+/// among them runs.
+fn programs_of(command: &str) -> String {
+    let mut key = String::with_capacity(64);
+    let mut compiles = false;
+    for name in programs(command) {
+        key.push_str(name);
+        key.push(' ');
+        compiles |= is_compiler(name);
+    }
+    if compiles {
+        for word in deciding(command.split_ascii_whitespace()) {
+            key.push('\n');
+            key.push_str(word);
+        }
+    }
+    key
 }
 
 /// Whether a program is a compiler by its name, such as `cc`, `x86_64-linux-gnu-g++-12` or `clang`.

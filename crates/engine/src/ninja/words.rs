@@ -78,7 +78,9 @@ fn end(word: &mut Option<String>, commands: &mut [Simple]) {
 /// Returns the programs that `command` runs by name, as far as that is seen at a glance: the first word, and the
 /// first after each `&&`, without variables that are set for them, and what a compiler cache runs.
 pub fn programs(command: &str) -> impl Iterator<Item = &str> {
-    command.split("&&").flat_map(|one| {
+    // Most commands are one.
+    let most = if memchr::memchr(b'&', command.as_bytes()).is_some() { usize::MAX } else { 1 };
+    command.splitn(most, "&&").flat_map(|one| {
         let words = one.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
         let mut words = words.skip_while(|word| word.contains('='));
         let first = words.next().filter(|word| *word != ":" && is_plain(word));

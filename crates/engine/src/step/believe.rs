@@ -57,11 +57,14 @@ impl Step {
             .is_none_or(|searched| self.finds_the_same(cx, inputs, searched, record, source))
     }
 
-    /// Whether a discovered file is one that had to be there first and was left in the store: the dep hash,
-    /// under which the record is, holds its content.
-    fn is_left(&self, cx: &Context, path: &str) -> bool {
+    /// Whether a discovered file is one that had to be there first and was left in the store, by itself or in a
+    /// directory: the dep hash, under which the record is, holds its content.
+    pub(super) fn is_left(&self, cx: &Context, path: &str) -> bool {
         let mut left = self.prerequisites.iter().filter(|needed| needed.elided.is_some());
-        left.any(|needed| self.portable(cx, needed).as_str() == path)
+        left.any(|needed| {
+            let inside = path.strip_prefix(self.portable(cx, needed).as_str());
+            inside.is_some_and(|inside| inside.is_empty() || inside.starts_with('/'))
+        })
     }
 
     /// Whether everything that `record`, from `source`, names may be looked at, as far as it is there.

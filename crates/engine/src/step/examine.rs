@@ -51,6 +51,10 @@ impl Files for OfStep<'_> {
         self.step.recorded_input(self.cx, path, Source::BuildDirectory)
     }
 
+    fn is_left(&self, path: &str) -> bool {
+        self.step.is_left(self.cx, path)
+    }
+
     fn finds_the_same(&self, searched: &Searched, record: &Outputs) -> bool {
         self.step.finds_the_same(self.cx, self.inputs, searched, record, Source::BuildDirectory)
     }

@@ -15,7 +15,7 @@ use super::{Function, Inputs, MakeText, Step, Work, Workplace, record::with_pare
 use crate::{
     action::{Action, Argument, Discovery},
     artifact::Artifact,
-    builds::ToolUse,
+    builds::{Compile, ToolUse},
     context::Context,
     diagnostics::entries,
     event::{Ended, Event, Status},
@@ -164,7 +164,7 @@ impl Step {
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
         let action = match &self.work {
-            Work::Compile(compile) => compile.action(self, cx, inputs),
+            Work::Compile(compile) => return self.compile(cx, compile, inputs, bench, done),
             Work::Archive(archive) => archive.action(self, cx, inputs),
             Work::Link(link) => link.action(self, cx, inputs),
             Work::Command(command) => command.action(self, cx, inputs)?,
@@ -175,6 +175,27 @@ impl Step {
             Work::Text(make) => return self.write(cx, make, inputs, bench),
         };
         self.run(cx, &action, bench, done)
+    }
+
+    /// Has an object made, and what was read listed where that takes an action of its own.
+    fn compile(
+        &self,
+        cx: &Context,
+        compile: &Compile,
+        inputs: Inputs<'_>,
+        bench: &Bench<'_>,
+        done: &mut Done,
+    ) -> Result<(), ExecuteError> {
+        self.run(cx, &compile.action(self, cx, inputs), bench, done)?;
+        if let Some(listing) = compile.listing(self, cx, inputs) {
+            let listed = execute(cx, &listing, bench, done)?;
+            if !listed.exit.success() {
+                let message = format!("it did not list what it read:\n{}", listed.printed);
+                return Err(ExecuteError::Failed(message));
+            }
+            done.discovered = listed.discovered;
+        }
+        Ok(())
     }
 
     /// Has the executor run an action.

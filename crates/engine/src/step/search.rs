@@ -17,7 +17,7 @@ impl Work {
     /// Returns where the work looks for inputs, and whether they include each other.
     pub(super) fn search_path(&self) -> Option<(&SearchPath, bool)> {
         match self {
-            Self::Compile(compile) if compile.gnu_like => Some((&compile.search, true)),
+            Self::Compile(compile) if compile.dialect.tells() => Some((&compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
             Self::Shell(shell) => Some((shell.search.as_ref()?, shell.includes)),
             Self::Check(check) => Some((&check.search, true)),
@@ -137,7 +137,15 @@ impl Step {
             names: &searched.names,
             discovered: if includes { discovered } else { &[] },
         };
-        Some(search.look(&cx.listings, &|path| self.directory(cx, path)))
+        // What was left in the store was there when it was read.
+        let left = discovered.iter().filter(|path| self.is_left(cx, path));
+        let left: Vec<String> = left
+            .filter_map(|path| {
+                let found = cx.places.find(&self.place, &PortablePath::recorded(path)).ok()?;
+                Some(cx.absolute(&found).to_string_lossy().into_owned())
+            })
+            .collect();
+        Some(search.look(&cx.listings, &|path| self.directory(cx, path), &left))
     }
 
     /// Returns where a directory is: absolute.

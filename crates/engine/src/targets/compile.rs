@@ -21,7 +21,9 @@ use super::{
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{Compile, ObjectSource, Owner, SearchPath, ToolUse, TracedArgument, build_objects},
+    builds::{
+        Compile, Dialect, ObjectSource, Owner, SearchPath, ToolUse, TracedArgument, build_objects,
+    },
     compdb::Unit,
     job::Job,
     search::{IncludeArguments, Typed},
@@ -81,10 +83,12 @@ impl Maker<'_> {
                 }
             };
             self.cxx[id.index()] |= language == Language::Cxx;
-            if self.cx.options.compile_commands {
+            // Editors know no assemblers.
+            if self.cx.options.compile_commands && language != Language::Asm {
                 let (place, object) = (package.place.clone(), object.clone());
                 let compile = compile.clone();
-                self.cx.note_unit(Unit { place, source: name, object, language, compile });
+                let unit = Unit { place, source: name, object, language, compile };
+                self.cx.noted().units.push(unit);
             }
             found.push(ObjectSource { source, object, compile });
         }
@@ -93,13 +97,13 @@ impl Maker<'_> {
 
     /// Whether all compilers of a target tell what they read.
     fn reads(&mut self, package: &Package, objects: &Objects, sources: &[ObjectSource]) -> Reads {
-        let mut tell = sources.iter().all(|source| source.compile.gnu_like);
+        let mut tell = sources.iter().all(|source| source.compile.dialect.tells());
         for source in &objects.sources {
             let Source::Directory { language, .. } = &source.value else { continue };
             // Without a pattern that tells the language, anything may be in it.
             let compile =
                 language.and_then(|language| self.compile(package, objects, language, &[]));
-            tell &= compile.is_some_and(|compile| compile.gnu_like);
+            tell &= compile.is_some_and(|compile| compile.dialect.tells());
         }
         if tell { Reads::Told } else { Reads::Untold }
     }
@@ -137,6 +141,9 @@ impl Maker<'_> {
         language: Language,
         own: &[String],
     ) -> Option<Compile> {
+        if language == Language::Asm {
+            return self.assemble(package, objects, own);
+        }
         let weak: Vec<String> =
             objects.weak_args.iter().map(|argument| argument.value.clone()).collect();
         let weak = self.filled_in(package, objects, &weak);
@@ -159,14 +166,19 @@ impl Maker<'_> {
             .chain(of_manifest().map(|said| said.portable.clone()))
             .chain(last.portable())
             .collect();
-        let gnu_like = compiler.triple.is_some() && language != Language::Plain;
+        let dialect = match compiler.triple.is_some() && language != Language::Plain {
+            true => Dialect::Gcc,
+            false => Dialect::Other,
+        };
         let [includes, system] = [&objects.includes, &objects.system_includes].map(|directories| {
             let portable = |directory| self.portable(package, directory);
             directories.iter().map(portable).collect::<Vec<PortablePath>>()
         });
         let mut weak_args = Vec::new();
-        if gnu_like {
-            weak_args.extend(self.path_maps(package));
+        if dialect == Dialect::Gcc {
+            let option = || Piece::Text("-ffile-prefix-map=".to_owned());
+            let maps = self.path_maps(package).into_iter();
+            weak_args.extend(maps.map(|map| [vec![option()], map].concat()));
         }
         weak_args.extend(
             includes
@@ -200,7 +212,7 @@ impl Maker<'_> {
             arguments: first.arguments().collect(),
             ..ToolUse::new(compiler.path.clone(), &identity)
         };
-        let mut compile = Compile::new(tool, gnu_like, weak_args, trace_args, depends_on);
+        let mut compile = Compile::new(tool, dialect, weak_args, trace_args, depends_on);
         compile.last_args = last.arguments().collect();
         compile.search =
             search_path([includes, system], &given, &compiler, language == Language::Cxx);
@@ -208,7 +220,7 @@ impl Maker<'_> {
     }
 
     /// Arguments of the target's own manifest, with what their placeholders stand for.
-    fn filled_in(
+    pub(super) fn filled_in(
         &mut self,
         package: &Package,
         objects: &Objects,
@@ -226,7 +238,7 @@ impl Maker<'_> {
     }
 
     /// A directory, as records of a package call it; it ends in `/`.
-    fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
+    pub(super) fn portable(&self, package: &Package, directory: &Directory) -> PortablePath {
         let (owner, built, path) = directory.place();
         let owner = self.package(owner);
         let path = match path {
@@ -238,8 +250,8 @@ impl Maker<'_> {
     }
 
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
-    /// `__FILE__`: each package by `@NAME`. The last map that fits counts.
-    fn path_maps(&self, package: &Package) -> Vec<Argument> {
+    /// `__FILE__`: each package by `@NAME`, as `PATH=NAME`. The last map that fits counts.
+    pub(super) fn path_maps(&self, package: &Package) -> Vec<Argument> {
         let packages = &self.plan.workspace.packages;
         let depth = |directory: &Path| {
             packages.iter().filter(|other| directory.starts_with(&other.place.directory)).count()
@@ -262,11 +274,7 @@ impl Maker<'_> {
         let built = package.place.portable(&package.place, true, "");
         maps.push((0, built, format!("@{}/.larder/build", package.place.name)));
         let argument = |(_, path, name): (usize, PortablePath, String)| {
-            vec![
-                Piece::Text("-ffile-prefix-map=".to_owned()),
-                Piece::Absolute(path),
-                Piece::Text(format!("={name}")),
-            ]
+            vec![Piece::Absolute(path), Piece::Text(format!("={name}"))]
         };
         maps.into_iter().map(argument).collect()
     }
@@ -278,7 +286,7 @@ pub(super) fn directory_of(owner: &Place, reader: &Place, path: &str) -> Portabl
 }
 
 /// The name of a directory that is written with a final `/`.
-fn without_slash(directory: &PortablePath) -> &str {
+pub(super) fn without_slash(directory: &PortablePath) -> &str {
     directory.as_str().trim_end_matches('/')
 }
 

@@ -35,6 +35,8 @@ struct Checks<'p> {
     owner: Owner,
     compile: Arc<Compile>,
     link: Linking,
+    /// What libraries of the system have it linked with, with paths as records have them.
+    of_system: Vec<String>,
     /// Where the linker looks by itself.
     library_directories: Vec<String>,
     after: Option<Job<Vec<Artifact>>>,
@@ -119,7 +121,7 @@ impl Maker<'_> {
         // A compiler that does not tell is refused below.
         let after = self.prerequisites(package_id, &config.checks, Reads::Told, owner);
         let mut compile = self.compile(&package, &config.checks, language, &[])?;
-        if !compile.gnu_like {
+        if !compile.dialect.tells() {
             let message = format!(
                 "`{}` does not tell which headers it reads, so its answers would never be asked for again",
                 compile.compiler.name
@@ -131,6 +133,7 @@ impl Maker<'_> {
             return None;
         }
         let flags = self.flags(&package, self.flags.linking());
+        let of_system = self.uses_for_linking(&package, &config.checks.system)?;
         let linking = &config.declared.compiled.lists.linking;
         let own = [&linking.link_args, &linking.private_link_args, &linking.weak_link_args];
         let link_args = self.literal_arguments(&package, own.into_iter().flatten());
@@ -140,6 +143,7 @@ impl Maker<'_> {
             .chain(config.checks.arguments.of(language).iter().cloned())
             .chain(link_args.iter().cloned())
             .chain(of_checks)
+            .chain(of_system.here())
             .collect();
         let role = if config.declared.cxx { Role::Cxx } else { Role::Cc };
         let (linker, identity) = self.compiler(&package, role, &asked)?;
@@ -147,8 +151,12 @@ impl Maker<'_> {
         let link = Linking {
             first_args: flags.arguments().collect(),
             link_args,
+            last_args: of_system.arguments().collect(),
             writes_depfile: linker.linker.dependency_file,
-            depends_on: self.made_by("link", &package, identity).mix_all(flags.traces),
+            depends_on: self
+                .made_by("link", &package, identity)
+                .mix_all(flags.traces)
+                .mix_all(of_system.traces.iter().cloned()),
         };
         let directories = linker.library_directories.iter();
         let library_directories =
@@ -161,6 +169,7 @@ impl Maker<'_> {
             owner: Owner { keep, ..owner.clone() },
             compile: Arc::new(compile),
             link,
+            of_system: of_system.portable().collect(),
             library_directories,
             after: after?,
         })
@@ -279,6 +288,7 @@ impl Checks<'_> {
         link.link_args.extend_from_slice(more);
         let mut search = check.search;
         add_libraries(&mut search, &link.link_args);
+        add_libraries(&mut search, &self.of_system);
         // The linker's own directories come last.
         search.system.extend_from_slice(&self.library_directories);
         search.directories.extend_from_slice(&self.library_directories);

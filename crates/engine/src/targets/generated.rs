@@ -47,8 +47,10 @@ impl Maker<'_> {
         let place = self.package(target.package).place.clone();
         let languages =
             generated.language.map_or(Language::ALL.to_vec(), |language| vec![language]);
+        let toolchain = package.manifest.toolchain.clone();
+        let known = |language: &Language| *language != Language::Asm || toolchain.asm.is_some();
         let mut modes: HashMap<Language, Arc<Compile>> = HashMap::new();
-        for language in languages {
+        for language in languages.into_iter().filter(known) {
             let mut compile = self.compile(&package, objects, language, &[])?;
             // Sources include what was generated beside them.
             compile.search.own.push(directory_of(&place, &package.place, of.as_str()));
@@ -70,7 +72,8 @@ impl Maker<'_> {
             let sources = files.into_iter().filter_map(|(path, value)| {
                 let inside = path.as_str().strip_prefix(of.as_str())?.trim_start_matches('/');
                 let matches = glob::matches(&pattern, inside);
-                let compile = modes.get(&Language::of(inside)?).filter(|_| matches)?.clone();
+                let compile =
+                    modes.get(&Language::with(&toolchain, inside)?).filter(|_| matches)?.clone();
                 let trace = value.trace(format!("{prefix}{path}"));
                 let source = SourceOf::Made(Job::done(&cx.scheduler, value, trace));
                 Some(ObjectSource { source, object: objects.object_of_output(&path), compile })

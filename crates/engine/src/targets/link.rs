@@ -118,7 +118,7 @@ impl Maker<'_> {
         let role = if cxx { Role::Cxx } else { Role::Cc };
         let exports = self.exports(id, &owner)?;
         let first = self.first_arguments(&package, role);
-        let flags = self.flags(&package, self.flags.linking());
+        let flags = self.flags(&package, self.flags.linking_as(role));
         let of_manifest = trace_args.iter().cloned();
         let here = of_manifest.clone().chain(said().map(|said| said.here.clone()));
         let asked: Vec<String> = flags.here().chain(here).collect();
@@ -138,7 +138,12 @@ impl Maker<'_> {
         declared.extend(exports.iter().map(|(script, _)| single(script)));
         declared.extend(self.needs_of(package_id, arguments.clone()));
         declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
-        declared.extend(self.files_of_flags(package_id, self.flags.linking(), every, &owner));
+        declared.extend(self.files_of_flags(
+            package_id,
+            self.flags.linking_as(role),
+            every,
+            &owner,
+        ));
         let link = Link {
             linker: ToolUse {
                 arguments: first.arguments().collect(),

@@ -38,6 +38,7 @@ impl Maker<'_> {
         objects: &Objects,
     ) -> Option<Vec<Found>> {
         let known = self.errors.len();
+        let toolchain = &package.manifest.toolchain;
         let mut excluded = HashSet::new();
         for pattern in &objects.exclude {
             excluded.extend(self.expand(id, pattern).into_iter().flatten());
@@ -70,7 +71,7 @@ impl Maker<'_> {
                     let Some(paths) = self.expand(id, &pattern) else { continue };
                     let before = found.len();
                     for path in paths {
-                        match Language::of(path.as_str()) {
+                        match Language::with(toolchain, path.as_str()) {
                             _ if excluded.contains(&path) => {}
                             Some(language) => {
                                 let object = objects.object(&path);
@@ -89,12 +90,17 @@ impl Maker<'_> {
                                 let message = format!(
                                     "`{path}` is neither C, C++ nor assembly by its extension"
                                 );
-                                self.errors.push(wrong(message).help(Language::EXTENSIONS));
+                                self.errors
+                                    .push(wrong(message).help(Language::help(path.as_str())));
                             }
                         }
                     }
                     if found.len() == before && is_pattern(&pattern) && seen.is_empty() {
-                        self.errors.push(wrong(format!("`{}` matches no source", *pattern)));
+                        let nothing = wrong(format!("`{}` matches no source", *pattern));
+                        self.errors.push(match Language::is_asm(&pattern) {
+                            true => nothing.help(Language::help(&pattern)),
+                            false => nothing,
+                        });
                     }
                 }
             }

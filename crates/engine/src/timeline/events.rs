@@ -1,32 +1,34 @@
 //! A timeline in Chrome's trace event format, which Perfetto and browsers show.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Kind, Span};
+use super::Span;
+use crate::pool::{Lane, Slot};
 
-/// Returns the events of a build that took so long. Where a lane has no span it waits, from its first span on; the
-/// first lane from the beginning to the end.
-pub fn trace_events(spans: &[Span], took: Duration) -> Value {
-    let lanes: BTreeSet<usize> = spans.iter().map(|span| span.lane).collect();
-    let names = lanes.iter().map(|&lane| {
-        let name = if lane == 0 { "larder".to_owned() } else { format!("slot {lane}") };
-        json!({ "ph": "M", "pid": 1, "tid": lane, "name": "thread_name", "args": { "name": name } })
+/// Returns the events of a build: a track for the build as a whole, one for each slot that was used.
+pub fn trace_events(spans: &[Span]) -> Value {
+    let tracks: BTreeSet<Option<Slot>> = spans.iter().map(|span| span.slot).collect();
+    let names = tracks.iter().flat_map(|track| {
+        let named = |kind: &str, key: &str, value: Value| {
+            let arguments = json!({ key: value });
+            json!({ "ph": "M", "pid": 1, "tid": number(*track), "name": kind, "args": arguments })
+        };
+        [
+            named("thread_name", "name", name(*track).into()),
+            named("thread_sort_index", "sort_index", number(*track).into()),
+        ]
     });
-    let mut all: Vec<Span> = spans.to_vec();
-    all.extend(waits(spans, took));
+    let mut all: Vec<&Span> = spans.iter().collect();
     // Of two that begin together the longer one comes first: it is around the other.
-    all.sort_by_key(|span| (span.start, std::cmp::Reverse(span.took), span.lane));
+    all.sort_by_key(|span| (span.start, std::cmp::Reverse(span.took), span.slot));
     let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
     let spans = all.iter().map(|span| {
         json!({
             "ph": "X",
             "pid": 1,
-            "tid": span.lane,
+            "tid": number(span.slot),
             "cat": span.kind,
             "name": span.name,
             "ts": micros(span.start),
@@ -36,24 +38,22 @@ pub fn trace_events(spans: &[Span], took: Duration) -> Value {
     json!({ "displayTimeUnit": "ms", "traceEvents": names.chain(spans).collect::<Vec<_>>() })
 }
 
-/// Returns the time between the spans of each lane.
-fn waits(spans: &[Span], took: Duration) -> Vec<Span> {
-    let mut by_lane: BTreeMap<usize, Vec<(Duration, Duration)>> = BTreeMap::new();
-    for span in spans {
-        by_lane.entry(span.lane).or_default().push((span.start, span.start + span.took));
-    }
-    let mut found = Vec::new();
-    for (lane, mut busy) in by_lane {
-        busy.sort();
-        let mut at = if lane == 0 { Duration::ZERO } else { busy[0].0 };
-        busy.push((took, took));
-        for (start, end) in busy {
-            if start > at {
-                let name = "waiting".into();
-                found.push(Span { lane, kind: Kind::Wait, name, start: at, took: start - at });
-            }
-            at = at.max(end);
-        }
-    }
-    found
+/// The number of a track: the build's is the first, and the slots of a lane stand together.
+fn number(track: Option<Slot>) -> usize {
+    let first = |lane| match lane {
+        Lane::Local => 1,
+        Lane::Fetch => 10_000,
+        Lane::Remote => 20_000,
+    };
+    track.map_or(0, |slot| first(slot.lane) + slot.number)
+}
+
+fn name(track: Option<Slot>) -> String {
+    let Some(Slot { lane, number }) = track else { return "larder".to_owned() };
+    let lane = match lane {
+        Lane::Local => "slot",
+        Lane::Fetch => "fetch",
+        Lane::Remote => "remote",
+    };
+    format!("{lane} {}", number + 1)
 }

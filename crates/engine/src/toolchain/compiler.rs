@@ -296,18 +296,29 @@ pub fn note_key(
 
 /// The arguments that decide which programs a driver runs, how it expands the rest, and where it looks
 /// for system headers; a compiler is asked who it is with these.
-pub fn deciding<S: AsRef<str>>(arguments: &[S]) -> Vec<String> {
+pub fn deciding<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut found = Vec::new();
-    let mut arguments = arguments.iter().map(AsRef::as_ref);
+    let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
+        if !may_decide(argument) {
+            continue;
+        }
         if SEPARATE.contains(&argument) {
-            found.push(argument.to_owned());
-            found.extend(arguments.next().map(str::to_owned));
+            found.push(argument);
+            found.extend(arguments.next());
         } else if DECIDING.iter().any(|begin| argument.starts_with(begin)) {
-            found.push(argument.to_owned());
+            found.push(argument);
         }
     }
     found
+}
+
+/// Whether an argument begins as one of these does: most do not, and a build asks of each of them.
+fn may_decide(argument: &str) -> bool {
+    matches!(
+        argument.as_bytes(),
+        [b'-', b'-' | b'B' | b'f' | b'i' | b'm' | b'n' | b'r' | b's' | b't' | b'w', ..]
+    )
 }
 
 const SEPARATE: &[&str] =
@@ -334,3 +345,17 @@ const DECIDING: &[&str] = &[
     "-resource-dir=",
     "-m",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_decide_are_found() {
+        for argument in SEPARATE.iter().chain(DECIDING) {
+            assert_eq!(deciding([*argument]), [*argument]);
+        }
+        let found = deciding("-O2 -B x -m32 -fPIC a.c --sysroot=/s -I y -target".split(' '));
+        assert_eq!(found, ["-B", "x", "-m32", "--sysroot=/s", "-target"]);
+    }
+}

@@ -55,6 +55,15 @@ pub enum ToolError {
         /// The manifest's key for it.
         key: String,
     },
+    /// It does not say that it is an assembler which tells what it reads.
+    #[error(
+        "`{name} --version` says neither NASM nor GNU assembler, and of no other larder knows how it tells which files \
+         it reads; yasm's sources are NASM's"
+    )]
+    NoAssembler {
+        /// The tool as it was asked for.
+        name: String,
+    },
     /// There is no such library of the system.
     #[error("the system has no library `{module}`: {said}")]
     NoModule {

@@ -14,7 +14,7 @@ use larder_project::{
 };
 use larder_trace::{BuildTrace, StatIndex, describe_io};
 
-use super::{Role, ToolError, Tools, program::Program};
+use super::{Role, ToolError, Tools, assembler, program::Program};
 use crate::{
     environment::Environment,
     flags::{self, Flags, Words},
@@ -79,6 +79,20 @@ fn identities(
                 },
             };
             of_package = of_package.mix(identity(role.key(), tool)?);
+        }
+        if let Some(words) = &toolchain.asm {
+            let program = match words[0].contains('/') {
+                // A file of the package, as far as anybody knows: it is not run.
+                true => Program::find(
+                    &directory.join(&words[0]).to_string_lossy(),
+                    assembler::KEY,
+                    &index,
+                    environment,
+                )
+                .map(|program| program.trace),
+                false => tools.assembler(toolchain, directory).map(|it| it.program.trace.clone()),
+            };
+            of_package = of_package.mix(identity(assembler::KEY, program)?);
         }
         for module in modules(&package.manifest) {
             let uses = tools.system(module).map(|uses| {
@@ -157,11 +171,15 @@ fn is_inside(
         })
 }
 
-/// The libraries of the system that a package uses, each once.
+/// The libraries of the system that a package uses or checks with, each once.
 fn modules(manifest: &Manifest) -> Vec<&Module> {
     let libraries = manifest.libraries.iter().map(|library| &library.compiled);
     let executables = manifest.executables.iter().map(|executable| &executable.compiled);
-    let all = libraries.chain(executables).flat_map(|compiled| &compiled.lists.linking.system);
+    let configs = manifest.configs.iter().map(|config| &config.compiled);
+    let all = libraries
+        .chain(executables)
+        .chain(configs)
+        .flat_map(|compiled| &compiled.lists.linking.system);
     let mut found: Vec<&Module> = Vec::new();
     for module in all {
         if !found.contains(&&module.value) {
@@ -184,6 +202,7 @@ fn identity(name: &str, tool: Result<BuildTrace, ToolError>) -> Result<BuildTrac
         Err(
             ToolError::NotFound { .. }
             | ToolError::NotAsNamed { .. }
+            | ToolError::NoAssembler { .. }
             | ToolError::NoLean
             | ToolError::NoModule { .. }
             | ToolError::NoPkgConfig

@@ -50,7 +50,11 @@ pub fn of_archiver(
 
 /// The answer to `--version`, remembered for as long as the program is the same. A script may have
 /// another program answer, so it is asked every time.
-fn said(program: &Program, index: &StatIndex, environment: &Environment) -> Option<String> {
+pub(super) fn said(
+    program: &Program,
+    index: &StatIndex,
+    environment: &Environment,
+) -> Option<String> {
     let key = format!("says {} {}", program.path.display(), program.trace.hash());
     let is_script = script::text_of(&program.path).is_some();
     if let Some(said) = index.note(&key).filter(|_| !is_script) {

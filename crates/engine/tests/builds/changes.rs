@@ -72,7 +72,7 @@ fn compiled(here: &Here) -> (Vec<String>, String) {
     let build = here.build();
     let compile = Compile::new(
         tool_at(here.root.join("cc")),
-        false,
+        Dialect::Other,
         vec![text("weak")],
         Vec::new(),
         nothing(),

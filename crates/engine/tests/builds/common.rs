@@ -137,7 +137,7 @@ fn a_compiler_of_any_make_gets_the_arguments_and_nothing_else() {
     let build = here.build();
     let compile = Compile::new(
         tool_at(here.root.join("mycc")),
-        false,
+        Dialect::Other,
         vec![text("weak")],
         vec!["traced".into()],
         BuildTrace::nil("object"),

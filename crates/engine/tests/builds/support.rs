@@ -215,7 +215,7 @@ pub fn tool_at(path: PathBuf) -> ToolUse {
 pub fn compile(weak: &[&str], traced: &[&str]) -> Arc<Compile> {
     let weak: Vec<Argument> = weak.iter().map(|&value| text(value)).collect();
     let traced = traced.iter().map(|&value| TracedArgument::from(value)).collect();
-    Compile::new(tool("cc"), true, weak, traced, BuildTrace::nil("object")).into()
+    Compile::new(tool("cc"), Dialect::Gcc, weak, traced, BuildTrace::nil("object")).into()
 }
 
 pub fn link() -> Link {

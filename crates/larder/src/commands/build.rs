@@ -247,11 +247,6 @@ pub fn run(
     let built = build::build(&session, request, &reporter);
     ui.clear();
     let report = built?;
-    if !report.interrupted
-        && let Err(error) = compdb::keep_current(&session, request)
-    {
-        ui.note(Level::Warning, &error.to_string());
-    }
     let fail_level = match (options.fail_level, options.wfail, options.iofail) {
         (_, true, _) => Some(Level::Warning),
         (_, _, true) => Some(Level::Info),
@@ -275,10 +270,14 @@ pub fn run(
             loud.join("\n  ")
         ));
     }
-    options.showing.tell_diagnostics(app, &report, exit)?;
-    if let Some(timeline) = &timeline {
-        options.showing.tell_time(app, &report, timeline)?;
+    let told = options.showing.tell(app, &report, exit, timeline.as_deref());
+    // Nothing of this is a part of the build that was told of.
+    if !report.interrupted
+        && let Err(error) = compdb::keep_current(&session, request, &report)
+    {
+        ui.note(Level::Warning, &error.to_string());
     }
+    told?;
     Ok((report, exit))
 }
 

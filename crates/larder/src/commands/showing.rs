@@ -49,14 +49,21 @@ enum Annotations {
 }
 
 impl Showing {
-    /// Tells what compilers and linkers had to say in a build: how often it was repeated, and to other programs
-    /// in the forms that were asked for.
-    pub fn tell_diagnostics(
+    /// Tells what a build had to tell besides how it went, and where its time went.
+    pub fn tell(
         &self,
         app: &App,
         report: &BuildReport,
         exit: Exit,
+        timeline: Option<&Timeline>,
     ) -> Result<(), Failure> {
+        self.tell_diagnostics(app, report, exit)?;
+        timeline.map_or(Ok(()), |timeline| self.tell_time(app, report, timeline))
+    }
+
+    /// Tells what compilers and linkers had to say in a build: how often it was repeated, and to other programs
+    /// in the forms that were asked for.
+    fn tell_diagnostics(&self, app: &App, report: &BuildReport, exit: Exit) -> Result<(), Failure> {
         let findings = app.ui.tally.findings();
         tell_repeated(app, &findings);
         let Ok(here) = std::path::absolute(here()) else { return Ok(()) };
@@ -69,7 +76,15 @@ impl Showing {
             }
         }
         let Some(file) = &self.sarif else { return Ok(()) };
-        let log = sarif::log(&findings, &here, root, exit == Exit::Done);
+        // Where a service reads it, paths start where the repository does.
+        let repository = app.environment.get("GITHUB_WORKSPACE").map(Path::new);
+        let base = repository.filter(|repository| root.starts_with(repository)).unwrap_or(root);
+        let declared = |label: &str| {
+            let (file, line) = report.plan.declared_at(label)?;
+            Some((file.to_owned(), line))
+        };
+        let places = sarif::Places { here: &here, base, declared: &declared };
+        let log = sarif::log(&findings, &places, exit.code());
         write_file(file, &format!("{log:#}\n"))
     }
 
@@ -80,7 +95,7 @@ impl Showing {
     }
 
     /// Tells where the time of a build went.
-    pub fn tell_time(
+    fn tell_time(
         &self,
         app: &App,
         report: &BuildReport,
@@ -90,7 +105,7 @@ impl Showing {
             summarize_time(app, report, timeline);
         }
         let Some(file) = &self.trace_events else { return Ok(()) };
-        let events = trace_events(&timeline.spans(), report.took);
+        let events = trace_events(&timeline.spans());
         write_file(file, &format!("{events}\n"))
     }
 

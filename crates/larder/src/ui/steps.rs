@@ -7,9 +7,10 @@ use super::{Shown, Ui, json::event_json, style};
 
 impl Ui {
     fn ended(&self, step: StepName<'_>, ended: &Ended<'_>, progress: &StepCounts) {
-        let news = self.tally.note(step, ended.log);
+        let news = self.tally.note(step, ended);
         if let Some(live) = &self.live {
-            let found = (!ended.log.is_empty()).then(|| self.tally.counts());
+            let says = !ended.log.is_empty() || ended.status == Status::Failed;
+            let found = says.then(|| self.tally.counts());
             live.ended(step, *progress, found);
         }
         let wanted = self.shown.get_or_init(Shown::default);
@@ -99,9 +100,12 @@ fn shorten(command: &str) -> String {
 
 impl Reporter for Ui {
     fn event(&self, event: &Event<'_>) {
+        if let Event::Tested { target, tested } = event {
+            self.tally.note_test(target, tested);
+        }
         if self.json {
             let new = match event {
-                Event::Ended { step, ended, .. } => self.tally.note(*step, ended.log),
+                Event::Ended { step, ended, .. } => self.tally.note(*step, ended),
                 _ => Vec::new(),
             };
             if let Some(event) = event_json(event, &new) {

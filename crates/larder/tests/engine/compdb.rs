@@ -50,6 +50,12 @@ run = ["sh", "-c", "echo '#define MADE 7' > $2; printf '#include \"made.h\"\\nin
         "include/shape.h",
         "#pragma once\nnamespace shapes { template <class T> struct Shape { T side; }; }\n",
     );
+    // By way of another one, after what that includes, and with a macro of the source.
+    project.file("src/way.h", "#include \"types.h\"\n#include \"late.h\"\n");
+    project.file("src/late.h", "static const item late[SIZE] = {{3}};\n");
+    project.file("src/way.c", "#define SIZE 4 /* of them */\n#include \"way.h\"\nint way(void) { return late[SIZE - 1].x; }\n");
+    // For another system.
+    project.file("include/other/system.h", "#include <nowhere.h>\n");
     project.file("include/nobody.h", "#pragma once\ninline int nobody() { return 1; }\n");
     project.file(
         "src/shape.cpp",
@@ -105,6 +111,7 @@ fn every_source_and_header_has_an_entry() {
         let at = words.iter().position(|word| *word == "-x").unwrap();
         assert_eq!(words[at + 1], language, "{header}");
     }
+    assert!(!project.read("compile_commands.json").contains("other/system.h"));
     // The commands work as they stand.
     project.build();
     fs::remove_dir_all(project.output("obj")).unwrap();
@@ -127,6 +134,8 @@ fn clangd_finds_nothing_amiss() {
         "src/main.c",
         "src/shape.cpp",
         "src/table.h",
+        "src/late.h",
+        "src/way.h",
         "include/types.h",
         "include/shape.h",
         "include/nobody.h",
@@ -233,4 +242,83 @@ fn printed_commands_can_be_run_again() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("wrong"));
     let said = larder(&["build"]).ends_with(1).stderr;
     assert!(said.contains("cd '") && !said.contains(".larder/tmp"), "{said}");
+}
+
+#[test]
+fn it_is_not_made_again_while_nothing_changes() {
+    let project = project();
+    project.larder(&["compdb"]).ok();
+    project.build();
+    let stamp = project.path(".larder/compdb");
+    // Directories that a build has just written into are looked at once more.
+    larder_testkit::wait::wait_until("the stamp is whole", || {
+        project.build();
+        fs::metadata(&stamp).is_ok_and(|found| found.len() > 0)
+    });
+    let stamped = || modified(&stamp);
+    let then = stamped();
+    // Nobody reads the sources for it: what no build has looked at does not count.
+    let opened = |arguments: &[&str]| {
+        let trace = project.path("../opened");
+        let flags = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", trace.to_str().unwrap()];
+        let command = project.command(arguments);
+        larder_testkit::run::run(larder_testkit::run::under(&flags, &command)).ok();
+        fs::read_to_string(trace).unwrap()
+    };
+    if larder_testkit::tools::require("strace") {
+        let trace = opened(&["build"]);
+        assert!(!trace.contains("types.h") && !trace.contains("main.c"), "{trace}");
+    }
+    assert_eq!(stamped(), then);
+    // Whatever decides it counts, one by one.
+    let has = |text: &str| project.read("compile_commands.json").contains(text);
+    type Change<'c> = (&'c str, &'c dyn Fn(), &'c [&'c str], &'c str);
+    let changes: [Change<'_>; 4] = [
+        (
+            "a new header",
+            &|| _ = project.file("include/fresh.h", ""),
+            &["build"],
+            "include/fresh.h",
+        ),
+        (
+            "a new source of a target that is not built",
+            &|| _ = project.file("src/fresh.c", ""),
+            &["build", "@low"],
+            "src/fresh.c",
+        ),
+        (
+            "the manifest",
+            &|| project.replace("larder.toml", "-Wall", "-Wextra"),
+            &["build"],
+            "-Wextra",
+        ),
+        ("a profile", &|| {}, &["build", "--profile", "debug"], "-O0"),
+    ];
+    for (what, change, arguments, text) in changes {
+        assert!(!has(text), "{what}");
+        change();
+        project.larder(arguments).ok();
+        assert!(has(text), "{what}");
+    }
+    let mut other = project.command(&["build"]);
+    other.env("CFLAGS", "-DFROM_ENVIRONMENT");
+    larder_testkit::run::run(other).ok();
+    assert!(has("FROM_ENVIRONMENT") && !has("-O0"));
+    // Somebody else's hands.
+    project.file("compile_commands.json", "[]");
+    project.build();
+    assert!(!has("FROM_ENVIRONMENT") && has("src/main.c"));
+    // An edited header is included by others now.
+    project.file(
+        "src/way.h",
+        "#include \"types.h\"\n#include \"other/more.h\"\n#include \"late.h\"\n",
+    );
+    project.file("include/other/more.h", "");
+    project.build();
+    assert!(has("other/more.h"));
+    // A stamp that is damaged vouches for nothing.
+    fs::write(&stamp, "{").unwrap();
+    project.file("compile_commands.json", "[]");
+    project.build();
+    assert!(has("src/main.c"));
 }

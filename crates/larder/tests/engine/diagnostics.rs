@@ -136,6 +136,7 @@ fn errors_are_diagnostics_of_the_build_that_failed() {
     let (run, log) = sarif(&project, &["-k"]);
     let run = run.ends_with(1).says(", 1 error, 2 warnings\n");
     assert!(run.stderr.contains("src/own.c:1:24: error: "), "{}", run.stderr);
+    is_whole(&log);
     let results = log["runs"][0]["results"].as_array().unwrap();
     let errors = results.iter().filter(|result| result["level"] == "error").count();
     assert_eq!((errors, results.len()), (1, 3));
@@ -150,6 +151,76 @@ fn errors_are_diagnostics_of_the_build_that_failed() {
     assert_eq!(found["object"], ".larder/build/obj/x/x.c.o", "{link}");
     assert_eq!(found["function"], "main");
     assert_eq!(found["message"], "undefined reference to `gone'");
+}
+
+/// Each result of a log has what code hosts ask for.
+#[track_caller]
+fn is_whole(log: &Value) {
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert!(rules.iter().all(|rule| rule["shortDescription"]["text"].is_string()));
+    for result in run["results"].as_array().unwrap() {
+        assert!(["error", "warning"].contains(&result["level"].as_str().unwrap()), "{result}");
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty(), "{result}");
+        if let Some(rule) = result["ruleId"].as_str() {
+            assert_eq!(rules[result["ruleIndex"].as_u64().unwrap() as usize]["id"], rule);
+        }
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].is_string(), "{result}");
+        assert!(place["region"]["startLine"].as_u64().unwrap() > 0, "{result}");
+    }
+}
+
+#[test]
+fn what_fails_without_a_diagnostic_is_a_result() {
+    let project = Project::new(
+        "[[command]]\nname = \"quiet\"\noutputs = [\"q\"]\nrun = [\"sh\", \"-c\", \"echo no luck; exit 3\"]\n\
+         [[command]]\nname = \"other\"\noutputs = [\"o\"]\nrun = [\"sh\", \"-c\", \"exit 3\"]\n\
+         [[command]]\nname = \"unit\"\nrun = [\"sh\", \"-c\", \"echo bad luck; exit 7\"]\ntest = true\n\
+         [[command]]\nname = \"fine\"\nrun = [\"true\"]\ntest = true\n\
+         [[command]]\nname = \"slow\"\nrun = [\"sleep\", \"1000\"]\ntimeout = \"1s\"\ntest = true\n",
+    );
+    let (run, log) = sarif(&project, &["-k", "--annotations", "github"]);
+    let run = run.ends_with(1).says("2 failed").says(", 2 errors\n");
+    is_whole(&log);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2, "{log}");
+    let quiet = &results[1];
+    assert_eq!(quiet["ruleId"], "step-failed");
+    let text = quiet["message"]["text"].as_str().unwrap();
+    assert!(text.starts_with("quiet q: ") && text.contains('3'), "{text}");
+    assert!(text.ends_with("\n\nno luck"), "{text}");
+    assert!(quiet["properties"]["command"].as_str().unwrap().contains("no luck"), "{quiet}");
+    let place = &quiet["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "larder.toml");
+    let line = project.read("larder.toml").lines().position(|line| line.contains("quiet"));
+    assert_eq!(place["region"]["startLine"], line.unwrap() + 1);
+    let annotations = run.stderr.lines().filter(|line| line.starts_with("::error ")).count();
+    assert_eq!(annotations, 2, "{}", run.stderr);
+    assert_eq!(log["runs"][0]["invocations"][0]["exitCode"], 1);
+    // Where a service reads it, paths start where its repository does.
+    let above = project.root.parent().unwrap();
+    let mut command = project.command(&["build", "-k", "--sarif", "f"]);
+    larder_testkit::run::run(command.env("GITHUB_WORKSPACE", above)).ends_with(1);
+    assert!(project.read("f").contains("\"p/larder.toml\""));
+
+    let file = project.path("tests.sarif");
+    let arguments = ["test", "--json", "--junit", "junit.xml", "--sarif", file.to_str().unwrap()];
+    let events = project.larder(&arguments).ends_with(1).events();
+    let log: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    is_whole(&log);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert!(results.iter().all(|result| result["ruleId"] == "test-failed"), "{log}");
+    let text = results[1]["message"]["text"].as_str().unwrap();
+    assert!(text.starts_with("test unit: ") && text.ends_with("\n\nbad luck"), "{text}");
+    // The same numbers everywhere.
+    let event = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
+    let tests = event("tests");
+    let failed = tests["failed"].as_u64().unwrap() + tests["timedOut"].as_u64().unwrap();
+    assert_eq!((failed, results.len()), (2, 2));
+    assert_eq!(event("finished")["diagnostics"]["errors"], 2);
+    assert!(project.read("junit.xml").contains("failures=\"2\""));
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn arguments_reach_dependencies_with_paths_from_the_root() {
     project.file("extra/v.h", "#define VALUE 2\n");
     assert_eq!(printed(&project, &flags), "2");
     project.file("flags", "-UVALUE");
-    assert_eq!(built(&project, &flags).built().len(), 2, "both objects read the file");
+    assert_eq!(built(&project, &flags).built().len(), 3, "both objects and the link read the file");
 }
 
 #[test]
@@ -124,6 +124,32 @@ fn arguments_for_linking_come_before_the_inputs_and_are_traced() {
     library(2);
     assert_eq!(printed(&project, &[("LDFLAGS", "-Lvendor")]), "2");
     assert_eq!(built(&project, &[("LDFLAGS", "-Lvendor -Wl,-z,now")]).built(), ["x"]);
+}
+
+#[test]
+fn arguments_for_compiling_are_given_when_linking_as_make_and_cmake_do() {
+    let project = Project::cached(&format!(
+        "{PROGRAM}libraries = [\"low\"]\n[[library]]\nname = \"low\"\nkind = [\"shared\"]\nsources = [\"low.c\"]\n\
+         [[executable]]\nname = \"y\"\nsources = [\"y.cpp\"]\n"
+    ));
+    project.file("main.c", format!("int low(void);\n{MAIN}").replace("VALUE", "low() + VALUE"));
+    project.file("low.c", "int low(void) { return 1; }\n");
+    project.file(
+        "y.cpp",
+        "#include <vector>\nint main() { return std::vector<int>(3).size() - 3; }\n",
+    );
+    assert_eq!(printed(&project, &[("CFLAGS", "-DVALUE=1")]), "2");
+    // What only one of both has would not link.
+    let flags = [("CFLAGS", "-DVALUE=2 -fsanitize=address -g"), ("LDFLAGS", "-Wl,-z,now")];
+    assert_eq!(printed(&project, &flags), "3");
+    assert_eq!(printed(&project, &[("CFLAGS", "-DVALUE=3 -flto -O2")]), "4");
+    with(&project, &[("CXXFLAGS", "-fsanitize=undefined")], &["exec", "y"]).ok();
+    let why = with(&project, &[("CXXFLAGS", "-fsanitize=address")], &["why", "y"]).ok().stdout;
+    assert!(why.contains("CXXFLAGS changed"), "{why}");
+    // Those of C++ are not given where C is linked.
+    built(&project, &[("CFLAGS", "-DVALUE=1")]);
+    let again = built(&project, &[("CFLAGS", "-DVALUE=1"), ("CXXFLAGS", "-O3")]);
+    assert_eq!(again.built(), ["obj/y/y.cpp.o", "y"]);
 }
 
 #[test]
@@ -169,6 +195,7 @@ fn every_bad_value_is_an_error_that_names_the_variable() {
         ("CFLAGS", "-MD", "`-MD` in the environment variable CFLAGS"),
         ("CPPFLAGS", "-Wp,-MMD,x.d", "`-Wp,-MMD,x.d` in the environment variable CPPFLAGS"),
         ("CXXFLAGS", "-ox.o", "`-ox.o` in the environment variable CXXFLAGS"),
+        ("CFLAGS", "-Wl,-o,y", "`-Wl,-o,y` in the environment variable CFLAGS"),
         ("LDFLAGS", "-Wl,-o,y", "`-Wl,-o,y` in the environment variable LDFLAGS"),
         ("LDFLAGS", "-Wl,--dependency-file=y", "the environment variable LDFLAGS"),
     ] {

@@ -1,5 +1,7 @@
 //! The engine as its users meet it: larder itself, real compilers, real files.
 
+mod appearing;
+mod assemblers;
 mod cached_tests;
 mod checks;
 mod compdb;
@@ -21,6 +23,7 @@ mod live;
 mod manifests;
 mod ninja;
 mod ninja_absent;
+mod ninja_laws;
 mod ninja_projects;
 mod ninja_tools;
 mod output;
@@ -29,10 +32,12 @@ mod processes;
 mod profiles;
 mod rebuilds;
 mod requests;
+mod reused;
 mod scale;
 mod shared;
 mod stamps;
 mod system;
+mod templates;
 mod testing;
 mod times;
 mod watching;

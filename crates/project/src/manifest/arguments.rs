@@ -57,6 +57,15 @@ pub fn refused_link_argument(argument: &str) -> Option<&'static str> {
     reads.or(passed_on.split(',').any(names_output).then_some(OUTPUT))
 }
 
+/// Whether `argument` cannot be given to an assembler: it would write something else, or elsewhere.
+pub(super) fn refused_of_assembler(argument: &str) -> bool {
+    argument.starts_with("-o")
+        || argument.starts_with("-M")
+        || matches!(argument, "-E" | "-e" | "-a" | "--MD" | "-h" | "-v" | "--version")
+        || argument.starts_with("-l")
+        || argument.starts_with("-@")
+}
+
 fn chooses_output(argument: &str) -> bool {
     matches!(argument, "-c" | "-E" | "-S" | "--compile" | "--preprocess" | "--assemble")
         || names_output(argument)

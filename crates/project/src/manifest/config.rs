@@ -18,8 +18,8 @@ pub struct Config {
     pub template: Option<Input>,
     /// What stands for something in the template.
     pub syntax: TemplateSyntax,
-    /// Whether `${NAME}` stands for a value too.
-    pub braces: bool,
+    /// Whether `${NAME}` stands for a value too; as the syntax has it, when absent.
+    pub braces: Option<bool>,
     /// What is asked of the compiler, in the manifest's order.
     pub checks: Vec<Check>,
     /// What the manifest says itself, by name.

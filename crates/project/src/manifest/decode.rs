@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
-    Template, Toolchain, ToolchainKind,
+    Template, Toolchain, ToolchainKind, arguments,
     condition::{Condition, Names},
     document::{Part, Written},
     keys::{self, Cases, Keys},
@@ -98,14 +98,36 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
     };
     let mut tool = |key| fields.string(key).map(|name| name.value).filter(|name| !name.is_empty());
     let (cc, cxx, ar) = (tool("cc"), tool("cxx"), tool("ar"));
+    let asm = assembler(&mut fields);
     let parts = fields.strings("parts").unwrap_or_default();
     for part in parts.iter().filter(|part| part.is_empty()) {
         let help = "name a program on PATH, a path from the package, or an absolute path";
         fields.errors.push(part.span.clone(), "an empty name of a tool", Some(help.to_owned()));
     }
-    let toolchain = Toolchain { kind, cc, cxx, ar, parts, ..Toolchain::default() };
+    let toolchain = Toolchain { kind, cc, cxx, ar, asm, parts, ..Toolchain::default() };
     fields.finish();
     toolchain
+}
+
+/// The key `asm`: a program, or a program and its arguments.
+fn assembler(fields: &mut Fields<'_, '_>) -> Option<Located<Vec<String>>> {
+    let span = fields.entries.get("asm")?.span();
+    let words = match fields.entries.get("asm").map(|value| value.get_ref()) {
+        Some(DeValue::Array(_)) => fields.strings("asm")?,
+        _ => vec![fields.string("asm")?],
+    };
+    let help = "write asm = \"nasm\", or asm = [\"nasm\", \"-f\", \"elf64\"]";
+    if words.first().is_none_or(|program| program.is_empty()) {
+        fields.errors.push(span, "`asm` names no program", Some(help.to_owned()));
+        return None;
+    }
+    let refused = words.iter().skip(1).find(|word| arguments::refused_of_assembler(word));
+    if let Some(word) = refused {
+        let message = format!("`{}` cannot be an argument of the assembler here", **word);
+        let help = "larder itself says what is assembled to which file, and asks for the files that are read";
+        fields.errors.push(word.span.clone(), message, Some(help.to_owned()));
+    }
+    Some(Located { value: words.into_iter().map(|word| word.value).collect(), span })
 }
 
 /// The name of a library or an executable, with nothing settled yet.

@@ -137,9 +137,10 @@ impl Document {
             }
         }
         let mut configs = Vec::new();
+        let of_configs = defaults.clone().without_inputs();
         for Part { when, of: Written { target, keys } } in self.configs {
             if is_there(&when, &target.compiled.name) {
-                let compiled = settled(target.compiled, &defaults, keys.holding(holds), profile);
+                let compiled = settled(target.compiled, &of_configs, keys.holding(holds), profile);
                 configs.push(Config { compiled, ..target });
             }
         }

@@ -120,7 +120,7 @@ impl Flags {
         match language {
             Language::C => self.c_std.as_ref(),
             Language::Cxx => self.cxx_std.as_ref(),
-            Language::Assembly | Language::Plain => None,
+            Language::Assembly | Language::Plain | Language::Asm => None,
         }
     }
 
@@ -129,9 +129,11 @@ impl Flags {
         let own = match language {
             Language::C => &self.c_args,
             Language::Cxx => &self.cxx_args,
-            Language::Assembly | Language::Plain => &self.asm_args,
+            Language::Assembly | Language::Plain | Language::Asm => &self.asm_args,
         };
-        self.trace_args.iter().chain(own)
+        // Those for all languages are a compiler's.
+        let of_all = if language == Language::Asm { &[][..] } else { &self.trace_args };
+        of_all.iter().chain(own)
     }
 }
 

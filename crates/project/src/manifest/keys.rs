@@ -161,11 +161,28 @@ impl Keys {
         keys
     }
 
-    /// Takes the keys of a config.
-    pub(super) fn of_config(fields: &mut Fields<'_, '_>) -> Self {
+    /// Takes the keys of `[defaults]`.
+    fn of_defaults(fields: &mut Fields<'_, '_>) -> Self {
         let inputs = fields.inputs("inputs");
         let mut keys = Self::common(fields);
         keys.lists.inputs = inputs;
+        refuse_of_targets(fields);
+        keys
+    }
+
+    /// Leaves out what must be there before targets are compiled: configs are made before.
+    pub(super) fn without_inputs(mut self) -> Self {
+        self.lists.inputs.clear();
+        self
+    }
+
+    /// Takes the keys of a config.
+    pub(super) fn of_config(fields: &mut Fields<'_, '_>) -> Self {
+        let inputs = fields.inputs("inputs");
+        let system = linking::modules(fields);
+        let mut keys = Self::common(fields);
+        keys.lists.inputs = inputs;
+        keys.lists.linking.system = system;
         keys
     }
 
@@ -260,12 +277,8 @@ fn to_fill(argument: &Located<String>) -> Option<Located<Template>> {
 
 /// `[defaults]`
 pub(super) fn defaults(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Cases {
-    let keys = Keys::common(&mut fields);
-    refuse_of_targets(&mut fields);
-    let cases = Cases::decode(keys, &mut fields, names, |case| {
-        refuse_of_targets(case);
-        Keys::common(case)
-    });
+    let keys = Keys::of_defaults(&mut fields);
+    let cases = Cases::decode(keys, &mut fields, names, Keys::of_defaults);
     fields.finish();
     cases
 }

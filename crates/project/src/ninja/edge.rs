@@ -21,7 +21,7 @@ impl EdgeId {
 pub struct Edge {
     pub(super) rule: usize,
     pub(super) scope: usize,
-    pub(super) bindings: Vec<(Box<str>, Box<str>)>,
+    pub(super) bindings: Vec<Binding>,
     /// All outputs: explicit, then implicit ones.
     pub outputs: Vec<NodeId>,
     pub(super) explicit_outputs: usize,
@@ -37,6 +37,45 @@ pub struct Edge {
     pub(super) dyndep_restat: bool,
     /// The file that it stands in, by position, and where.
     pub(super) place: (usize, Range<usize>),
+}
+
+/// A variable of an edge.
+#[derive(Debug, Clone)]
+pub(super) struct Binding {
+    /// Its name, and its value after that.
+    text: Box<str>,
+    name: usize,
+}
+
+impl Binding {
+    /// The variable whose name is the first `name` bytes of `text`, and whose value is the rest.
+    pub fn new(text: &str, name: usize) -> Self {
+        Self { text: text.into(), name }
+    }
+
+    pub fn is(&self, name: &str) -> bool {
+        self.text[..self.name] == *name
+    }
+
+    pub fn value(&self) -> &str {
+        &self.text[self.name..]
+    }
+}
+
+/// The rules and scopes that bind a variable.
+pub(super) struct Binders {
+    name: &'static str,
+    rules: Vec<bool>,
+    scopes: Vec<bool>,
+}
+
+impl Binders {
+    /// Whether anything binds it for `edge`.
+    pub fn may_bind(&self, edge: &Edge) -> bool {
+        self.rules[edge.rule]
+            || self.scopes[edge.scope]
+            || edge.bindings.iter().any(|own| own.is(self.name))
+    }
 }
 
 impl Edge {
@@ -58,6 +97,30 @@ impl Edge {
     /// Returns the outputs that `$out` stands for.
     pub fn explicit_outputs(&self) -> &[NodeId] {
         &self.outputs[..self.explicit_outputs]
+    }
+}
+
+/// The variables of a rule that are being evaluated, each within the next.
+struct Way<'w> {
+    name: &'w str,
+    within: Option<&'w Way<'w>>,
+}
+
+impl Way<'_> {
+    /// Returns the names on the way back to `name`, if it is on the way.
+    fn cycle(way: Option<&Self>, name: &str) -> Option<String> {
+        let mut names = vec![];
+        let mut next = way;
+        while let Some(here) = next {
+            names.push(here.name);
+            if here.name == name {
+                names.reverse();
+                names.push(name);
+                return Some(names.join(" -> "));
+            }
+            next = here.within;
+        }
+        None
     }
 }
 
@@ -84,16 +147,27 @@ impl Graph {
     /// Variables of its rule need each other.
     pub fn variable(&self, id: EdgeId, name: &str, quoting: Quoting) -> Result<String, Diagnostic> {
         let mut value = String::new();
-        let mut path = Vec::new();
-        self.push_variable(self.edge(id), name, quoting, &mut path, &mut value).map_err(
-            |cycle| {
-                let (file, span) = &self.edge(id).place;
-                let rule = &self.rules[self.edge(id).rule].name;
-                let message = format!("variables of the rule `{rule}` need each other: {cycle}");
-                Diagnostic::new(message).at(&self.files[*file], span.clone())
-            },
-        )?;
+        self.add_variable(id, name, quoting, &mut value)?;
         Ok(value)
+    }
+
+    /// Adds what the variable `name` of an edge comes to, to `out`.
+    ///
+    /// # Errors
+    /// As [`Self::variable`].
+    pub fn add_variable(
+        &self,
+        id: EdgeId,
+        name: &str,
+        quoting: Quoting,
+        out: &mut String,
+    ) -> Result<(), Diagnostic> {
+        self.push_variable(self.edge(id), name, quoting, None, out).map_err(|cycle| {
+            let (file, span) = &self.edge(id).place;
+            let rule = &self.rules[self.edge(id).rule].name;
+            let message = format!("variables of the rule `{rule}` need each other: {cycle}");
+            Diagnostic::new(message).at(&self.files[*file], span.clone())
+        })
     }
 
     /// Returns the command of an edge.
@@ -101,7 +175,10 @@ impl Graph {
     /// # Errors
     /// As [`Self::variable`].
     pub fn command(&self, id: EdgeId) -> Result<String, Diagnostic> {
-        self.variable(id, "command", Quoting::Shell)
+        // Long enough for most.
+        let mut command = String::with_capacity(256);
+        self.add_variable(id, "command", Quoting::Shell, &mut command)?;
+        Ok(command)
     }
 
     /// Whether a variable of an edge is set to something.
@@ -115,8 +192,18 @@ impl Graph {
     fn may_bind(&self, id: EdgeId, name: &str) -> bool {
         let edge = self.edge(id);
         self.rules[edge.rule].bindings.contains_key(name)
-            || edge.bindings.iter().any(|(own, _)| &**own == name)
+            || edge.bindings.iter().any(|own| own.is(name))
             || self.scopes.variable(edge.scope, name).is_some()
+    }
+
+    /// Returns which rules and scopes bind a variable: for whoever asks of many edges.
+    pub(super) fn binders(&self, name: &'static str) -> Binders {
+        let scopes = 0..self.scopes.0.len();
+        Binders {
+            name,
+            rules: self.rules.iter().map(|rule| rule.bindings.contains_key(name)).collect(),
+            scopes: scopes.map(|scope| self.scopes.variable(scope, name).is_some()).collect(),
+        }
     }
 
     /// Returns a path that the variable `name` of an edge names; none where it is empty.
@@ -131,12 +218,12 @@ impl Graph {
         Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
-    fn push_variable<'g>(
-        &'g self,
-        edge: &'g Edge,
+    fn push_variable(
+        &self,
+        edge: &Edge,
         name: &str,
         quoting: Quoting,
-        path: &mut Vec<&'g str>,
+        within: Option<&Way<'_>>,
         out: &mut String,
     ) -> Result<(), String> {
         let rule = &self.rules[edge.rule];
@@ -150,8 +237,8 @@ impl Graph {
             self.push_paths(paths, quoting, between, out);
             return Ok(());
         }
-        if let Some((_, value)) = edge.bindings.iter().rev().find(|(own, _)| &**own == name) {
-            out.push_str(value);
+        if let Some(own) = edge.bindings.iter().rev().find(|own| own.is(name)) {
+            out.push_str(own.value());
             return Ok(());
         }
         // An edge without variables of its own shares those of its file, which then come before the rule's.
@@ -165,15 +252,11 @@ impl Graph {
             out.push_str(self.scopes.variable(edge.scope, name).unwrap_or(""));
             return Ok(());
         };
-        if let Some(at) = path.iter().position(|known| *known == name) {
-            let mut names = path[at..].to_vec();
-            names.push(own);
-            return Err(names.join(" -> "));
+        if let Some(cycle) = Way::cycle(within, name) {
+            return Err(cycle);
         }
-        path.push(own);
-        template.evaluate(out, |name, out| self.push_variable(edge, name, quoting, path, out))?;
-        path.pop();
-        Ok(())
+        let way = Way { name: own, within };
+        template.evaluate(out, |name, out| self.push_variable(edge, name, quoting, Some(&way), out))
     }
 
     fn push_paths(&self, nodes: &[NodeId], quoting: Quoting, between: &str, out: &mut String) {

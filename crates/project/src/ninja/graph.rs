@@ -1,11 +1,15 @@
 //! The graph: files, and the edges between them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs,
+    hash::Hasher,
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+use hashbrown::{HashTable, hash_table::Entry};
+use rustc_hash::FxHasher;
 
 use super::{
     CONSOLE, Edge, EdgeId, PHONY, Rule,
@@ -42,7 +46,8 @@ pub struct Graph {
     pub directory: PathBuf,
     pub(super) files: Vec<SourceText>,
     pub(super) nodes: Vec<Node>,
-    by_path: HashMap<Arc<str>, NodeId>,
+    /// The nodes by the hashes of their paths.
+    by_path: HashTable<NodeId>,
     pub(super) edges: Vec<Edge>,
     pub(super) rules: Vec<Rule>,
     pub(super) scopes: Scopes,
@@ -87,7 +92,7 @@ impl Graph {
             directory: directory.to_owned(),
             files: Vec::new(),
             nodes: Vec::new(),
-            by_path: HashMap::new(),
+            by_path: HashTable::new(),
             edges: Vec::new(),
             rules: vec![phony],
             scopes,
@@ -140,24 +145,34 @@ impl Graph {
     }
 
     /// Returns all edges.
-    pub fn edges(&self) -> impl Iterator<Item = EdgeId> + use<> {
+    pub fn edges(&self) -> impl ExactSizeIterator<Item = EdgeId> + use<> {
         (0..self.edges.len() as u32).map(EdgeId)
     }
 
     /// Returns the node at `path`, which must be canonical, if there is one.
     pub fn find(&self, path: &str) -> Option<NodeId> {
-        self.by_path.get(path).copied()
+        let is_it = |id: &NodeId| *self.nodes[id.index()].path == *path;
+        self.by_path.find(hash(path), is_it).copied()
     }
 
     /// Returns the node at `path`, which must be canonical; makes it if need be.
     pub fn intern(&mut self, path: &str) -> NodeId {
-        if let Some(id) = self.find(path) {
-            return id;
+        let hash_of = |id: &NodeId| hash(&self.nodes[id.index()].path);
+        let is_it = |id: &NodeId| *self.nodes[id.index()].path == *path;
+        match self.by_path.entry(hash(path), is_it, hash_of) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let id = NodeId(self.nodes.len() as u32);
+                place.insert(id);
+                self.nodes.push(Node { path: path.into(), made_by: None });
+                id
+            }
         }
-        let (path, id): (Arc<str>, _) = (path.into(), NodeId(self.nodes.len() as u32));
-        self.nodes.push(Node { path: path.clone(), made_by: None });
-        self.by_path.insert(path, id);
-        id
+    }
+
+    /// Whether some edge still waits for a file that tells of its inputs.
+    pub fn has_dyndeps(&self) -> bool {
+        self.edges.iter().any(|edge| edge.dyndep.is_some())
     }
 
     /// Returns the directory for what is kept between builds, where the file names one.
@@ -174,13 +189,19 @@ impl Graph {
     /// Makes sure that edges name pools that are there, and that a file which tells of an edge's inputs is one of
     /// them.
     fn check_edges(&mut self) -> Result<(), Diagnostic> {
+        let pools = self.binders("pool");
+        let dyndeps = self.binders("dyndep");
         for id in self.edges() {
-            if let Some(pool) = self.path_variable(id, "pool")?
+            if pools.may_bind(self.edge(id))
+                && let Some(pool) = self.path_variable(id, "pool")?
                 && !self.pools.contains_key(&*pool)
             {
                 let (file, span) = self.edge(id).place.clone();
                 let wrong = Diagnostic::new(format!("there is no pool `{pool}`"));
                 return Err(wrong.at(&self.files[file], span));
+            }
+            if !dyndeps.may_bind(self.edge(id)) {
+                continue;
             }
             let Some(path) = self.path_variable(id, "dyndep")? else { continue };
             let node = self.find(&super::canonical(&path));
@@ -194,4 +215,11 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// Returns the hash of a path, as the table of nodes has it.
+fn hash(path: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(path.as_bytes());
+    hasher.finish()
 }

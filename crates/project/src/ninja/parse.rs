@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Edge, Graph, NodeId, Rule, VERSION,
-    edge::EdgeId,
+    edge::{Binding, EdgeId},
     lexer::{Lexer, Mistake, Piece, Token},
     path::canonical,
     scope::Template,
@@ -24,6 +24,10 @@ pub(super) struct Parser<'t, 'g> {
     lexer: Lexer<'t>,
     /// The pieces of texts that are being read.
     pieces: Vec<Piece<'t>>,
+    /// The paths among them.
+    reads: Vec<Read>,
+    /// A text that is being put together.
+    text: String,
 }
 
 /// A path that has been read and not evaluated: its pieces, and where it stands.
@@ -41,7 +45,8 @@ impl Parser<'_, '_> {
         let source = graph.files[file].clone();
         let lexer = Lexer::new(&source.text);
         let source = &source;
-        Parser { graph, source, file, scope, depth, lexer, pieces: Vec::new() }.statements()
+        let (pieces, reads, text) = (Vec::new(), Vec::new(), String::new());
+        Parser { graph, source, file, scope, depth, lexer, pieces, reads, text }.statements()
     }
 }
 
@@ -187,16 +192,17 @@ impl<'t> Parser<'t, '_> {
     }
 
     fn default(&mut self) -> Parsed {
+        self.begin();
         let paths = self.paths()?;
         if paths.is_empty() {
             let here = self.lexer.position();
             return Err(self.wrong(here..here + 1, "expected the name of a target"));
         }
-        for path in paths {
-            let span = path.1.clone();
-            let (text, _) = self.evaluate(&path, &[])?;
-            let Some(node) = self.graph.find(&text) else {
-                return Err(self.wrong(span, format!("there is no target `{text}`")));
+        for (pieces, span) in std::mem::take(&mut self.reads) {
+            self.evaluate(&pieces, &span, &[])?;
+            let path = canonical(&self.text);
+            let Some(node) = self.graph.find(&path) else {
+                return Err(self.wrong(span, format!("there is no target `{path}`")));
             };
             self.graph.defaults.push(node);
         }
@@ -235,69 +241,71 @@ impl<'t> Parser<'t, '_> {
         Ok((self.pieces.len() > first).then_some((first..self.pieces.len(), span)))
     }
 
-    fn paths(&mut self) -> Parsed<Vec<Read>> {
-        let mut paths = Vec::new();
+    /// Forgets the paths that were read.
+    fn begin(&mut self) {
+        self.pieces.clear();
+        self.reads.clear();
+    }
+
+    /// Reads paths, and returns where they are among those that were read.
+    fn paths(&mut self) -> Parsed<Range<usize>> {
+        let first = self.reads.len();
         while let Some(path) = self.path()? {
-            paths.push(path);
+            self.reads.push(path);
         }
-        Ok(paths)
+        Ok(first..self.reads.len())
     }
 
-    fn paths_after(&mut self, token: Token) -> Parsed<Vec<Read>> {
-        if self.lexer.takes(token) { self.paths() } else { Ok(Vec::new()) }
+    fn paths_after(&mut self, token: Token) -> Parsed<Range<usize>> {
+        let none = self.reads.len()..self.reads.len();
+        if self.lexer.takes(token) { self.paths() } else { Ok(none) }
     }
 
-    /// Returns the canonical path that was read, as an edge with these variables has it.
+    /// Puts together the path of these pieces, as an edge with these variables has it.
     fn evaluate(
-        &self,
-        read: &Read,
-        bindings: &[(Box<str>, Box<str>)],
-    ) -> Parsed<(String, Range<usize>)> {
-        let mut path = String::new();
-        for piece in &self.pieces[read.0.clone()] {
+        &mut self,
+        pieces: &Range<usize>,
+        span: &Range<usize>,
+        bindings: &[Binding],
+    ) -> Parsed {
+        self.text.clear();
+        for piece in &self.pieces[pieces.clone()] {
             match *piece {
-                Piece::Text(text) => path.push_str(text),
+                Piece::Text(text) => self.text.push_str(text),
                 Piece::Variable(name) => {
-                    let own = bindings.iter().rev().find(|(own, _)| &**own == name);
+                    let own = bindings.iter().rev().find(|own| own.is(name));
                     let file = || self.graph.scopes.variable(self.scope, name);
-                    path.push_str(own.map(|(_, value)| &**value).or_else(file).unwrap_or(""));
+                    self.text.push_str(own.map(Binding::value).or_else(file).unwrap_or(""));
                 }
             }
         }
-        if path.is_empty() {
-            return Err(self.wrong(read.1.clone(), "an empty path"));
+        match self.text.is_empty() {
+            true => Err(self.wrong(span.clone(), "an empty path")),
+            false => Ok(()),
         }
-        let path = match canonical(&path) {
-            std::borrow::Cow::Borrowed(_) => path,
-            std::borrow::Cow::Owned(path) => path,
-        };
-        Ok((path, read.1.clone()))
     }
 
-    fn nodes(
-        &mut self,
-        read: &[Read],
-        bindings: &[(Box<str>, Box<str>)],
-        nodes: &mut Vec<NodeId>,
-    ) -> Parsed {
-        for path in read {
-            // Most paths are one piece that is canonical.
-            if let [Piece::Text(text)] = self.pieces[path.0.clone()]
-                && matches!(canonical(text), std::borrow::Cow::Borrowed(_))
-                && !text.is_empty()
-            {
-                nodes.push(self.graph.intern(text));
-                continue;
-            }
-            let (text, _) = self.evaluate(path, bindings)?;
-            nodes.push(self.graph.intern(&text));
+    /// Returns the nodes of paths that were read.
+    fn nodes(&mut self, read: &Range<usize>, bindings: &[Binding]) -> Parsed<Vec<NodeId>> {
+        let mut nodes = Vec::with_capacity(read.len());
+        for at in read.clone() {
+            let (pieces, span) = self.reads[at].clone();
+            // Most paths are one piece.
+            let node = match self.pieces[pieces.clone()] {
+                [Piece::Text(text)] if !text.is_empty() => self.graph.intern(&canonical(text)),
+                _ => {
+                    self.evaluate(&pieces, &span, bindings)?;
+                    self.graph.intern(&canonical(&self.text))
+                }
+            };
+            nodes.push(node);
         }
-        Ok(())
+        Ok(nodes)
     }
 
     fn edge(&mut self) -> Parsed {
         let statement = self.lexer.last().start;
-        self.pieces.clear();
+        self.begin();
         let explicit = self.paths()?;
         let implicit = self.paths_after(Token::Pipe)?;
         if explicit.is_empty() && implicit.is_empty() {
@@ -320,34 +328,26 @@ impl<'t> Parser<'t, '_> {
         self.expect(Token::Newline)?;
         let place = (self.file, statement..rule_span.end);
         let bindings = self.edge_bindings()?;
-        let mut edge = Edge {
+        // They stand beside each other, outputs before inputs.
+        let edge = Edge {
             rule,
             scope: self.scope,
-            outputs: Vec::with_capacity(explicit.len() + implicit.len()),
+            outputs: self.nodes(&(explicit.start..implicit.end), &bindings)?,
             explicit_outputs: explicit.len(),
-            inputs: Vec::with_capacity(inputs.len() + implicit_inputs.len() + order_only.len()),
+            inputs: self.nodes(&(inputs.start..order_only.end), &bindings)?,
             explicit_inputs: inputs.len(),
             implicit_inputs: implicit_inputs.len(),
-            validations: Vec::new(),
+            validations: self.nodes(&validations, &bindings)?,
             dyndep: None,
             dyndep_restat: false,
             place,
-            bindings: Vec::new(),
+            bindings,
         };
-        self.nodes(&explicit, &bindings, &mut edge.outputs)?;
-        self.nodes(&implicit, &bindings, &mut edge.outputs)?;
-        self.nodes(&inputs, &bindings, &mut edge.inputs)?;
-        self.nodes(&implicit_inputs, &bindings, &mut edge.inputs)?;
-        self.nodes(&order_only, &bindings, &mut edge.inputs)?;
-        self.nodes(&validations, &bindings, &mut edge.validations)?;
-        edge.bindings = bindings;
-        let spans: Vec<Range<usize>> =
-            explicit.iter().chain(&implicit).map(|(_, span)| span.clone()).collect();
-        self.add(edge, &spans)
+        self.add(edge)
     }
 
-    fn edge_bindings(&mut self) -> Parsed<Vec<(Box<str>, Box<str>)>> {
-        let mut bindings: Vec<(Box<str>, Box<str>)> = Vec::new();
+    fn edge_bindings(&mut self) -> Parsed<Vec<Binding>> {
+        let mut bindings: Vec<Binding> = Vec::new();
         let read = self.pieces.len();
         while self.lexer.takes(Token::Indent) {
             let (name, _) = self.name("a variable's name")?;
@@ -355,22 +355,25 @@ impl<'t> Parser<'t, '_> {
             self.pieces.truncate(read);
             let begin = self.lexer.position();
             self.lexer.value(&mut self.pieces).map_err(|mistake| self.said(mistake))?;
-            let mut value = String::new();
-            self.graph.scopes.evaluate(self.scope, &self.pieces[read..], &mut value);
-            if name == "pool" && !value.is_empty() && !self.graph.pools.contains_key(&*value) {
+            self.text.clear();
+            self.text.push_str(name);
+            self.graph.scopes.evaluate(self.scope, &self.pieces[read..], &mut self.text);
+            let binding = Binding::new(&self.text, name.len());
+            let value = binding.value();
+            if name == "pool" && !value.is_empty() && !self.graph.pools.contains_key(value) {
                 let message = format!("there is no pool `{value}`");
                 return Err(self.wrong(begin..begin + value.len().max(1), message));
             }
-            bindings.push((name.into(), value.into()));
+            bindings.push(binding);
         }
         self.pieces.truncate(read);
         Ok(bindings)
     }
 
-    /// Adds an edge whose outputs stand at `spans`.
-    fn add(&mut self, mut edge: Edge, spans: &[Range<usize>]) -> Parsed {
+    /// Adds an edge, whose outputs were the first paths to be read.
+    fn add(&mut self, mut edge: Edge) -> Parsed {
         let id = EdgeId(self.graph.edges.len() as u32);
-        for (&output, span) in edge.outputs.iter().zip(spans) {
+        for (&output, (_, span)) in edge.outputs.iter().zip(&self.reads) {
             let node = &mut self.graph.nodes[output.index()];
             if node.made_by.replace(id).is_some() {
                 let message = format!("`{}` is made twice", node.path);

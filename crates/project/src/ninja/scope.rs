@@ -1,6 +1,6 @@
 //! Variables and rules, and where their names hold.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::lexer::Piece;
 
@@ -44,7 +44,7 @@ impl Template {
 pub struct Rule {
     /// Its name.
     pub name: Box<str>,
-    pub(super) bindings: HashMap<Box<str>, Template>,
+    pub(super) bindings: FxHashMap<Box<str>, Template>,
 }
 
 impl Rule {
@@ -78,8 +78,8 @@ pub enum Quoting {
 pub(super) struct Scope {
     /// The file that has it as `subninja`.
     pub parent: Option<usize>,
-    pub variables: HashMap<Box<str>, Box<str>>,
-    pub rules: HashMap<Box<str>, usize>,
+    pub variables: FxHashMap<Box<str>, Box<str>>,
+    pub rules: FxHashMap<Box<str>, usize>,
 }
 
 /// All scopes of a graph, by position.

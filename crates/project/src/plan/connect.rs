@@ -147,6 +147,7 @@ impl Plan {
             checks.reads = each_once(reads.clone());
             checks.weak_args = compiled.lists.weak_args.clone();
             checks.filled_args = own.filled_args.clone();
+            checks.system = own.system.clone();
             checks.arguments = compiled.arguments.clone();
             config.template = found.clone();
         }

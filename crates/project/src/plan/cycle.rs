@@ -1,5 +1,7 @@
 //! Cycles: targets that need each other.
 
+use std::path::Path;
+
 use super::{Declared, Plan, Target, TargetId};
 use crate::diagnostic::Diagnostic;
 
@@ -65,6 +67,14 @@ impl Plan {
     }
 
     /// Where a target's name stands in its manifest.
+    /// Returns the manifest and the line in it where the target of this label is declared.
+    pub fn declared_at(&self, label: &str) -> Option<(&Path, usize)> {
+        let target = self.targets.iter().find(|target| &*target.label == label)?;
+        let source = &self.package_of(target).manifest.source;
+        let before = source.text.get(..self.span_of(target).start)?;
+        Some((&source.path, before.matches('\n').count() + 1))
+    }
+
     pub(super) fn span_of(&self, target: &Target) -> std::ops::Range<usize> {
         let name = match target.declared {
             Declared::Command(index) => &self.package_of(target).manifest.commands[index].name,

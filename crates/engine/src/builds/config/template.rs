@@ -21,6 +21,7 @@ pub fn filled(text: &str, notation: &Notation, values: &Values<'_>) -> Result<St
         TemplateSyntax::Recognised => recognised(text),
         syntax => syntax,
     };
+    let braces = notation.braces.unwrap_or(syntax == TemplateSyntax::CMake);
     let mut filled = String::with_capacity(text.len() + text.len() / 4);
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let (line, end) = match line.strip_suffix('\n') {
@@ -30,7 +31,7 @@ pub fn filled(text: &str, notation: &Notation, values: &Values<'_>) -> Result<St
             },
             None => (line, ""),
         };
-        let replaced = filled_line(line, syntax, notation.braces, values)
+        let replaced = filled_line(line, syntax, braces, values)
             .map_err(|wrong| format!("{}:{}: {wrong}", notation.name, number + 1))?;
         filled.push_str(&replaced);
         filled.push_str(end);
@@ -137,7 +138,8 @@ fn words<'t>(text: &'t str, braces: bool, values: &Values<'_>) -> Result<Cow<'t,
         match found {
             Some((name, after, open, close)) => {
                 let value = values.get(name).ok_or_else(|| {
-                    format!("nothing says what {open}{name}{close} is; add it to `values`")
+                    let or = if open == "${" { ", or braces = false" } else { "" };
+                    format!("nothing says what {open}{name}{close} is; add it to `values`{or}")
                 })?;
                 match value {
                     Value::Boolean(value) => replaced.push(if *value { '1' } else { '0' }),
@@ -173,7 +175,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn fill_as(syntax: TemplateSyntax, braces: bool, text: &str) -> Result<String, String> {
+    fn fill_as(
+        syntax: TemplateSyntax,
+        braces: impl Into<Option<bool>>,
+        text: &str,
+    ) -> Result<String, String> {
         let values = [
             ("YES", Value::Boolean(true)),
             ("NO", Value::Boolean(false)),
@@ -182,7 +188,7 @@ mod tests {
             ("TEXT", Value::Text("\"a b\"".to_owned())),
             ("EMPTY", Value::Text(String::new())),
         ];
-        let notation = Notation { name: "t.in".to_owned(), syntax, braces };
+        let notation = Notation { name: "t.in".to_owned(), syntax, braces: braces.into() };
         filled(text, &notation, &values.into_iter().collect())
     }
 
@@ -235,6 +241,23 @@ mod tests {
         let braces = |text| fill_as(TemplateSyntax::Recognised, true, text);
         assert_eq!(braces("${SIZE}$${1}${TEXT"), Ok("8$${1}${TEXT".to_owned()));
         assert!(braces("${OTHER}").unwrap_err().contains("t.in:1: nothing says what ${OTHER} is"));
+    }
+
+    #[test]
+    fn braces_stand_for_values_where_cmake_has_them_so() {
+        let fill = |syntax, text| fill_as(syntax, None, text);
+        let recognised = |text| fill(TemplateSyntax::Recognised, text);
+        assert_eq!(recognised("#cmakedefine YES\n${SIZE}").unwrap(), "#define YES\n8");
+        assert_eq!(recognised("#cmakedefine SIZE ${SIZE}").unwrap(), "#define SIZE 8");
+        assert_eq!(fill(TemplateSyntax::CMake, "${SIZE} @SIZE@").unwrap(), "8 8");
+        for syntax in [TemplateSyntax::Recognised, TemplateSyntax::Autoconf, TemplateSyntax::Meson]
+        {
+            assert_eq!(fill(syntax, "${SIZE} @SIZE@").unwrap(), "${SIZE} 8");
+        }
+        let kept = fill_as(TemplateSyntax::CMake, false, "${SIZE}");
+        assert_eq!(kept.unwrap(), "${SIZE}");
+        let unknown = fill(TemplateSyntax::CMake, "${prefix}/lib").unwrap_err();
+        assert!(unknown.ends_with("add it to `values`, or braces = false"), "{unknown}");
     }
 
     #[test]

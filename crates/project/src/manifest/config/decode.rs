@@ -58,7 +58,7 @@ pub(in crate::manifest) fn config(
         output: output?,
         template,
         syntax: syntax.unwrap_or_default(),
-        braces: braces.unwrap_or(false),
+        braces,
         checks,
         values: values.into_iter().map(|(name, value)| (name.value, value)).collect(),
         cxx,
