@@ -5,18 +5,15 @@
 
 mod cmake;
 mod compdb;
-mod flags;
+mod made;
 mod meson;
-mod tests;
+mod systems;
 mod tools;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 use larder_project::{
-    init::{Package, Place, Tree, from_sources},
+    init::{Package, Place, Tree, from_cmake_text, from_meson_text, from_sources},
     scaffold::ScaffoldError,
 };
 use larder_trace::describe_io;
@@ -37,7 +34,10 @@ pub enum Source {
 }
 
 impl Source {
-    const ALL: [Self; 4] = [Self::Cmake, Self::Meson, Self::Compdb, Self::Sources];
+    /// Whether there is a tool to ask.
+    fn has_tool(self) -> bool {
+        matches!(self, Self::Cmake | Self::Meson)
+    }
 
     /// The file that says that there is such a thing.
     fn file(self) -> &'static str {
@@ -121,50 +121,107 @@ pub fn describe(
         directory: directory.display().to_string(),
         source,
     })?;
-    let mut passed = Vec::new();
-    for source in Source::ALL {
-        let is_there = directory.join(source.file()).exists();
-        if wanted.map_or(!is_there, |wanted| wanted != source) {
+    let mut passed: Vec<(Way, String)> = Vec::new();
+    for way in Way::ALL {
+        let is_there = directory.join(way.of.file()).exists();
+        if wanted.map_or(!is_there, |wanted| wanted != way.of) {
             continue;
         }
-        match describe_from(source, place, &tree, environment) {
+        match way.describe(place, &tree, environment) {
             Ok(mut package) => {
                 finish(&mut package, &tree);
-                for (file, reason) in passed {
-                    package.leave_out(file, reason);
+                systems::name(&mut package, directory, environment);
+                let is_asked = |other: &Way| way.how == How::Read && other.of == way.of;
+                for (other, reason) in passed {
+                    match other.how {
+                        _ if is_asked(&other) => package.cautions.push(read_only(&other, &reason)),
+                        // Why its tool said nothing is said already.
+                        How::Read if other.of.has_tool() => {}
+                        _ => package.leave_out(other.of.file(), reason),
+                    }
                 }
                 return Ok(package);
             }
-            Err(reason) if wanted.is_some() => {
-                return Err(InitError::Unusable { file: source.file().to_owned(), reason });
-            }
-            Err(reason) => passed.push((source.file(), reason)),
+            Err(reason) => passed.push((way, reason)),
         }
     }
-    Ok(from_sources(directory, &place.name, &tree))
+    match (wanted, passed.into_iter().next()) {
+        (Some(wanted), Some((_, reason))) => {
+            Err(InitError::Unusable { file: wanted.file().to_owned(), reason })
+        }
+        _ => Err(InitError::Unusable {
+            file: directory.display().to_string(),
+            reason: "there is nothing to read".to_owned(),
+        }),
+    }
 }
 
-fn describe_from(
-    source: Source,
-    place: &Place,
-    tree: &Tree,
-    environment: &Environment,
-) -> Result<Package, String> {
-    let package = match source {
-        Source::Cmake => cmake::describe(place, environment)?,
-        Source::Meson => meson::describe(place, environment)?,
-        Source::Compdb => compdb::describe(place)?,
-        Source::Sources => from_sources(&place.directory, &place.name, tree),
-    };
-    match package.targets.is_empty() && source != Source::Sources {
-        true => Err("it has nothing that is built from sources that are here".to_owned()),
-        false => Ok(package),
+/// How something is found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By the tool that it is for.
+    Asked,
+    /// From its text alone.
+    Read,
+}
+
+/// A way to find out what a package consists of.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    of: Source,
+    how: How,
+}
+
+impl Way {
+    /// In the order in which they are tried: what is certain first.
+    const ALL: [Self; 6] = [
+        Self { of: Source::Cmake, how: How::Asked },
+        Self { of: Source::Meson, how: How::Asked },
+        Self { of: Source::Compdb, how: How::Read },
+        Self { of: Source::Cmake, how: How::Read },
+        Self { of: Source::Meson, how: How::Read },
+        Self { of: Source::Sources, how: How::Read },
+    ];
+
+    fn describe(
+        self,
+        place: &Place,
+        tree: &Tree,
+        environment: &Environment,
+    ) -> Result<Package, String> {
+        let (directory, name) = (&place.directory, &place.name);
+        let package = match (self.of, self.how) {
+            (Source::Cmake, How::Asked) => cmake::describe(place, environment)?,
+            (Source::Meson, How::Asked) => meson::describe(place, environment)?,
+            (Source::Cmake, How::Read) => from_cmake_text(directory, name, tree)?,
+            (Source::Meson, How::Read) => from_meson_text(directory, name, tree)?,
+            (Source::Compdb, _) => compdb::describe(place)?,
+            (Source::Sources, _) => from_sources(directory, name, tree),
+        };
+        match package.targets.is_empty() && self.of != Source::Sources {
+            true => Err("it has nothing that is built from sources that are here".to_owned()),
+            false => Ok(package),
+        }
     }
+}
+
+/// What has to be known of a package that was read from a text alone.
+fn read_only(asked: &Way, reason: &str) -> String {
+    let (tool, file) = match asked.of {
+        Source::Meson => ("Meson", "meson.build"),
+        _ => ("CMake", "CMakeLists.txt"),
+    };
+    format!(
+        "{tool} could not be asked ({reason}), so this is what the text of {file} says by itself. \
+         What only {tool} can tell is left out."
+    )
 }
 
 /// Says which sources are in no target, and takes out what is none of the package.
 fn finish(package: &mut Package, tree: &Tree) {
     package.sources = tree.all_sources.clone();
+    package.headers = tree.headers.clone();
+    package.drop_empty_headers();
     let used: Vec<String> =
         package.targets.iter().flat_map(|target| &target.sources).cloned().collect();
     for path in &tree.sources {
@@ -173,17 +230,5 @@ fn finish(package: &mut Package, tree: &Tree) {
             let why = format!("{} has it in no target", package.from);
             package.leave_out(path.clone(), why);
         }
-    }
-}
-
-/// The path of `path`, which is absolute or counts from `base`, in `directory`; `None` outside.
-fn inside(path: &str, base: &Path, directory: &Path) -> Option<String> {
-    let absolute = base.join(path);
-    // What is not there has no canonical path.
-    let absolute = absolute.canonicalize().unwrap_or(absolute);
-    let below = absolute.strip_prefix(directory).ok()?.to_str()?;
-    match below {
-        "" => Some(".".to_owned()),
-        below => Some(below.to_owned()),
     }
 }

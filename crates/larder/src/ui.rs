@@ -118,6 +118,11 @@ impl Ui {
         wants_color(self.color_choice, terminal, self.no_color)
     }
 
+    /// Whether more is wanted (`-v`).
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Whether events go to standard output.
     pub fn json(&self) -> bool {
         self.json

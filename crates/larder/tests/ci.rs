@@ -99,6 +99,14 @@ fn a_job_is_skipped_when_it_is_done_and_runs_again_when_an_input_changes() {
     assert_eq!(fs::metadata(&mark).unwrap().modified().unwrap(), time);
 
     assert_eq!(project.skipped(), ["build"]);
+    // People see a table, and sums that add up; programs ask for JSON.
+    let (code, out, err) = run(project.larder(&["ci", "plan"])).parts();
+    assert_eq!(code, 0, "{err}");
+    let line = |job: &str| out.lines().find(|line| line.starts_with(job)).unwrap_or_default();
+    assert!(line("build").contains("skip  its result is there") && out.contains(&key), "{out}");
+    assert!(line("test").contains("run   its result is not there"), "{out}");
+    let jobs = out.lines().count() - 1;
+    assert!(err.contains(&format!("1 to skip, {} to run", jobs - 1)), "{err}");
     write_all(&project.root, &[("src/a.c", "int b;\n")]);
     assert_eq!(project.skipped(), [""; 0]);
     write_all(&project.root, &[("src/a.c", "int a;\n")]);
@@ -139,10 +147,13 @@ fn outputs_for_github_are_appended() {
     let project = Project::new();
     let file = project.temp.path().join("outputs");
     fs::write(&file, "earlier=1\n").unwrap();
-    let (code, out, err) =
-        run(project.larder(&["ci", "plan", "--github-output"]).env("GITHUB_OUTPUT", &file)).parts();
+    let (code, out, err) = run(project
+        .larder(&["ci", "plan", "--json", "--github-output"])
+        .env("GITHUB_OUTPUT", &file))
+    .parts();
     assert_eq!(code, 0, "{err}");
-    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let mut plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    plan.as_object_mut().unwrap().remove("event");
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("earlier=1\nbuild-key=build-"), "{text}");
     assert!(text.contains("\ntest-skip=false\n"), "{text}");

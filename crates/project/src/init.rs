@@ -3,7 +3,12 @@
 //! What the sources or a build system say becomes a [`Package`], plain data, of which [`Package::manifest`]
 //! makes the text. This crate reads the sources; `engine` runs the tools of build systems.
 
+mod cmake;
+pub mod config;
+pub mod declared;
 mod describe;
+pub mod flags;
+mod meson;
 mod reading;
 mod resolve;
 mod sources;
@@ -16,7 +21,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use cmake::{checks as cmake_checks, describe as from_cmake_text};
 pub use describe::{Flags, Kind, LeftOut, Package, Target};
+pub use meson::describe as from_meson_text;
 pub use reading::Reading;
 pub use sources::describe as from_sources;
 pub use tree::{Tree, is_other_platform};
@@ -92,3 +99,15 @@ impl Place {
 
 const MAIN: &str =
     "#include <stdio.h>\n\nint main(void) {\n    puts(\"Hello from larder\");\n    return 0;\n}\n";
+
+/// Returns the path of `path`, which is absolute or counts from `base`, in `directory`; `None` outside.
+pub fn inside(path: &str, base: &Path, directory: &Path) -> Option<String> {
+    let absolute = base.join(path);
+    // What is not there has no canonical path.
+    let absolute = absolute.canonicalize().unwrap_or(absolute);
+    let below = absolute.strip_prefix(directory).ok()?.to_str()?;
+    match below {
+        "" => Some(".".to_owned()),
+        below => Some(below.to_owned()),
+    }
+}

@@ -7,16 +7,20 @@ use std::{
 };
 
 use larder_project::{
-    init::{Flags, Kind, Package, Place, Target},
+    init::{
+        Flags, Kind, Package, Place, Target, cmake_checks,
+        config::Asks,
+        declared::{self, Declared},
+        flags::{Given, of_compiler, of_linker},
+        inside,
+    },
     plan::Language,
 };
 use larder_trace::describe_io;
 use serde_json::Value;
 
 use super::{
-    flags::{Given, of_compiler, of_linker},
-    inside,
-    tests::{self, Declared},
+    made::Made,
     tools::{list, run, text},
 };
 use crate::environment::Environment;
@@ -33,6 +37,7 @@ pub fn describe(place: &Place, environment: &Environment) -> Result<Package, Str
     fs::create_dir_all(&query)
         .and_then(|()| fs::write(query.join("codemodel-v2"), ""))
         .and_then(|()| fs::write(query.join("cache-v2"), ""))
+        .and_then(|()| fs::write(query.join("cmakeFiles-v1"), ""))
         .map_err(|error| describe_io(&error))?;
     let (source, to) = (place.directory.to_string_lossy(), build.to_string_lossy());
     let arguments =
@@ -49,6 +54,12 @@ struct Reply<'a> {
     /// The targets by their ids.
     targets: BTreeMap<String, Value>,
     version: String,
+    /// Files of the package that CMake read.
+    read: Vec<String>,
+    /// How answers were found out.
+    checks: BTreeMap<String, Asks>,
+    /// Headers that are installed.
+    headers: Vec<String>,
 }
 
 impl<'a> Reply<'a> {
@@ -76,7 +87,38 @@ impl<'a> Reply<'a> {
         let entries = of_kind("cache").map_or(&[][..], |cache| list(&cache["entries"]));
         let version = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
         let version = version.map(|entry| text(&entry["value"]).to_owned()).unwrap_or_default();
-        Ok(Self { build: build.to_owned(), directory, targets, version })
+        let inputs = of_kind("cmakeFiles").map_or(&[][..], |files| list(&files["inputs"]));
+        let own = inputs.iter().filter(|it| it["isGenerated"] != true && it["isExternal"] != true);
+        let read_files: Vec<String> =
+            own.filter_map(|it| inside(text(&it["path"]), directory, directory)).collect();
+        let mut headers = Vec::new();
+        for part in list(&model["configurations"][0]["directories"]) {
+            let part = read(&place.join(text(&part["jsonFile"]))).unwrap_or_default();
+            let base = directory.join(text(&part["paths"]["source"]));
+            for installer in list(&part["installers"]).iter().filter(|it| it["type"] == "file") {
+                // An entry is a path, or one with its new name.
+                let paths = list(&installer["paths"]).iter();
+                let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
+                headers.extend(paths.filter_map(|path| inside(path, &base, directory)));
+            }
+            for installer in list(&part["installers"]).iter().filter(|it| it["type"] == "directory")
+            {
+                let paths = list(&installer["paths"]).iter();
+                let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
+                let found = paths.filter_map(|path| inside(path, &base, directory));
+                headers.extend(found.map(|path| format!("{path}/")));
+            }
+        }
+        let checks = checks(directory, &read_files, entries);
+        Ok(Self {
+            build: build.to_owned(),
+            directory,
+            targets,
+            version,
+            read: read_files,
+            checks,
+            headers,
+        })
     }
 
     fn package(&self, name: &str) -> Package {
@@ -95,6 +137,16 @@ impl<'a> Reply<'a> {
         }
         self.tests(&names, &mut package);
         package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
+        let made = Made {
+            build: &self.build,
+            package: self.directory,
+            read: self.read.clone(),
+            checks: self.checks.clone(),
+            by: "CMake",
+        };
+        made.describe(&mut package);
+        package.give_headers(&self.headers);
+        package.drop_empty_includes();
         package.inherit_includes();
         package
     }
@@ -150,7 +202,7 @@ impl<'a> Reply<'a> {
         }
         let mut flags = Flags::default();
         for group in list(&value["compileGroups"]) {
-            flags.merge(&self.flags(name, group, package));
+            flags.merge(&self.flags(group));
         }
         let mut libraries = Vec::new();
         for dependency in list(&value["dependencies"]) {
@@ -168,10 +220,18 @@ impl<'a> Reply<'a> {
             .collect();
         let sources = self.sources(value).into_iter().map(|(path, _)| path).collect();
         let link_args = of_linker(&words);
-        Target { name: name.to_owned(), kind, sources, flags, libraries, link_args }
+        Target {
+            name: name.to_owned(),
+            kind,
+            sources,
+            flags,
+            libraries,
+            link_args,
+            ..Target::default()
+        }
     }
 
-    fn flags(&self, name: &str, group: &Value, package: &mut Package) -> Flags {
+    fn flags(&self, group: &Value) -> Flags {
         let language = match text(&group["language"]) {
             "CXX" => Language::Cxx,
             "C" => Language::C,
@@ -193,10 +253,6 @@ impl<'a> Reply<'a> {
             let path = text(&include["path"]);
             let key = if include["isSystem"] == true { "-isystem" } else { "-I" };
             words.push(format!("{key}{path}"));
-            if Path::new(path).starts_with(&self.build) && has_files(Path::new(path)) {
-                let why = format!("{name} includes headers that CMake made: see [[config]]");
-                package.leave_out(format!("headers in {path}"), why);
-            }
         }
         let given = Given { package: self.directory, base: &self.build, build: Some(&self.build) };
         of_compiler(&words, language, &given)
@@ -216,7 +272,7 @@ impl<'a> Reply<'a> {
             let id = self.targets.iter().find(|(_, value)| is_it(value))?.0;
             names.get(id).cloned()
         };
-        tests::mark(package, &declared, self.directory, &self.build, program);
+        declared::mark(package, &declared, self.directory, &self.build, program);
     }
 
     /// The tests that `CTestTestfile.cmake` in `directory` and below declares. CTest itself tells the commands of
@@ -282,11 +338,29 @@ fn bracket(text: &str) -> Option<usize> {
     rest[level..].starts_with('[').then_some(level)
 }
 
-fn has_files(directory: &Path) -> bool {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .any(|name| name.ends_with(".h") || name.ends_with(".hpp"))
+/// How answers were found out: as the cache says of each, or the files of the package.
+fn checks(directory: &Path, files: &[String], cache: &[Value]) -> BTreeMap<String, Asks> {
+    let mut found = BTreeMap::new();
+    for file in files.iter().filter(|it| it.ends_with("CMakeLists.txt") || it.ends_with(".cmake")) {
+        let text = fs::read(directory.join(file)).unwrap_or_default();
+        found.extend(cmake_checks(&String::from_utf8_lossy(&text)));
+    }
+    for entry in cache {
+        let help = list(&entry["properties"]).iter().find(|it| it["name"] == "HELPSTRING");
+        let help = help.map_or("", |it| text(&it["value"]));
+        let name = |prefix: &str| {
+            let name = help.strip_prefix(prefix)?.trim();
+            let is_one = !name.is_empty() && !name.contains([' ', ';', ',']);
+            is_one.then(|| name.to_owned())
+        };
+        let asks = match (name("Have include "), name("Have function ")) {
+            (Some(name), _) => Asks::Header { name, before: Vec::new() },
+            (_, Some(name)) => Asks::Function { name, library: None },
+            _ => continue,
+        };
+        found.entry(text(&entry["name"]).to_owned()).or_insert(asks);
+    }
+    found
 }
 
 fn read(path: &Path) -> Result<Value, String> {

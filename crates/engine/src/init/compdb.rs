@@ -4,16 +4,15 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use larder_project::{
-    init::{Flags, Kind, Package, Place, Tree, from_sources},
+    init::{
+        Flags, Kind, Package, Place, Tree,
+        flags::{Given, of_compiler},
+        from_sources, inside,
+    },
     plan::Language,
 };
 use larder_trace::describe_io;
 use serde::Deserialize;
-
-use super::{
-    flags::{Given, of_compiler},
-    inside,
-};
 
 const FILE: &str = "compile_commands.json";
 
@@ -60,6 +59,7 @@ pub fn describe(place: &Place) -> Result<Package, String> {
     let mut package = from_sources(directory, &place.name, &Tree { left_out: Vec::new(), ..tree });
     package.from = FILE.to_owned();
     split_by_flags(&mut package, &by_source);
+    package.drop_empty_includes();
     for file in outside {
         package.leave_out(file, "it is no source of this package");
     }

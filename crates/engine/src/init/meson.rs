@@ -7,16 +7,19 @@ use std::{
 };
 
 use larder_project::{
-    init::{Flags, Kind, Package, Place, Target},
+    init::{
+        Flags, Kind, Package, Place, Target,
+        declared::{self, Declared},
+        flags::{Given, of_compiler, of_linker},
+        inside,
+    },
     plan::Language,
 };
 use larder_trace::describe_io;
 use serde_json::Value;
 
 use super::{
-    flags::{Given, of_compiler, of_linker},
-    inside,
-    tests::{self, Declared},
+    made::Made,
     tools::{list, run, text},
 };
 use crate::environment::Environment;
@@ -45,9 +48,29 @@ pub fn describe(place: &Place, environment: &Environment) -> Result<Package, Str
         links: link_words(&links),
         build: build.clone(),
     };
+    let read_files = read("intro-buildsystem_files.json").unwrap_or_default();
+    let read_files = list(&read_files).iter();
+    let read_files: Vec<String> =
+        read_files.filter_map(|it| inside(text(it), &place.directory, &place.directory)).collect();
     let version = text(&read("intro-projectinfo.json")?["version"]).to_owned();
     let version = if version == "undefined" { String::new() } else { version };
-    Ok(project.package(&place.name, version, &read("intro-tests.json")?))
+    let mut package = project.package(&place.name, version, &read("intro-tests.json")?);
+    let made = Made {
+        build: &build,
+        package: &place.directory,
+        read: read_files,
+        checks: BTreeMap::new(),
+        by: "Meson",
+    };
+    made.describe(&mut package);
+    let installed = read("intro-installed.json").unwrap_or_default();
+    let installed = installed.as_object().into_iter().flatten().map(|(path, _)| path);
+    let headers: Vec<String> =
+        installed.filter_map(|path| inside(path, &place.directory, &place.directory)).collect();
+    package.give_headers(&headers);
+    package.drop_empty_includes();
+    package.inherit_includes();
+    Ok(package)
 }
 
 struct Project<'a> {
@@ -103,7 +126,6 @@ impl Project<'_> {
             );
         }
         package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
-        package.inherit_includes();
         package
     }
 
@@ -143,7 +165,15 @@ impl Project<'_> {
         }
         let kind = self.kind(target).unwrap_or(Kind::Static);
         let (libraries, link_args) = Default::default();
-        Target { name: name.to_owned(), kind, sources, flags, libraries, link_args }
+        Target {
+            name: name.to_owned(),
+            kind,
+            sources,
+            flags,
+            libraries,
+            link_args,
+            ..Target::default()
+        }
     }
 
     /// The libraries of the package that a target is linked with, and its other arguments.
@@ -177,7 +207,7 @@ impl Project<'_> {
             .map(|test| Declared { name: text(&test["name"]).to_owned(), words: words(test) })
             .collect();
         let program = |file: &str| names.get(file).cloned();
-        tests::mark(package, &declared, self.directory, &self.build, program);
+        declared::mark(package, &declared, self.directory, &self.build, program);
     }
 }
 

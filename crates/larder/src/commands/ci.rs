@@ -15,7 +15,7 @@ use larder_engine::toolchain::machine;
 use larder_project::{
     ci::{
         key::{Image, Ingredients, Keyed, Keys, key},
-        plan::{github_outputs, job_key, json, left_out, plan_of, uses_tools},
+        plan::{PlannedJob, github_outputs, job_key, json, left_out, plan_of, uses_tools},
         variant::{ArgumentValue, BuildArgument, Matrix, Pair},
     },
     diagnostic::{Diagnostics, Located},
@@ -29,6 +29,7 @@ use super::{App, here};
 use crate::{
     choices::ChoiceArgs,
     exit::{Exit, Failure},
+    table::{Cell, Table, Tone},
 };
 
 /// The commands of the group.
@@ -78,7 +79,7 @@ pub struct Key {
     explain: bool,
 }
 
-/// Print which jobs of the manifest can be skipped, as JSON
+/// Print which jobs of the manifest can be skipped; with --json, all that is known of them
 ///
 /// A job with a matrix is planned where --matrix has its values, and else left out.
 #[derive(Args)]
@@ -238,9 +239,8 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
             });
         }
     }
-    let plan = json(&jobs);
-    app.ui.result(&format!("{plan:#}"));
-    let mut event = plan;
+    show_plan(app, &jobs);
+    let mut event = json(&jobs);
     event["event"] = json!("plan");
     app.ui.event_json(&event);
     if let Some(file) = outputs {
@@ -249,6 +249,36 @@ fn print_plan(app: &App, arguments: &Plan) -> Result<Exit, Failure> {
         })?;
     }
     Ok(Exit::Done)
+}
+
+/// One line a job: whether it runs, and the beginning of its key.
+fn show_plan(app: &App, jobs: &[PlannedJob]) {
+    if jobs.is_empty() {
+        return app.ui.status("there is no job to plan: a manifest has them in [ci.jobs.NAME]");
+    }
+    let mut table = Table::new(["JOB", "", "BECAUSE", "NEEDS", "KEY"]).spare(&["NEEDS"]);
+    for job in jobs {
+        let because = match (job.skip, job.probe) {
+            (true, _) => "its result is there",
+            (_, "unknown") => "nobody could tell",
+            _ if job.reason.is_some() => "its result counts no more",
+            _ => "its result is not there",
+        };
+        let matrix = job.matrix.iter().map(|(name, value)| format!(" {name}={value}"));
+        table.row([
+            format!("{}{}", job.name, matrix.collect::<String>()).into(),
+            Cell::new(
+                if job.skip { "skip" } else { "run" },
+                if job.skip { Tone::Good } else { Tone::Plain },
+            ),
+            because.into(),
+            job.needs.join(", ").into(),
+            Cell::new(&job.key, Tone::Faint),
+        ]);
+    }
+    table.print(&app.ui);
+    let skipped = jobs.iter().filter(|job| job.skip).count();
+    app.ui.status(&format!("{skipped} to skip, {} to run", jobs.len() - skipped));
 }
 
 /// Other steps write to the same file: whatever is there stays.

@@ -7,7 +7,11 @@ use larder_engine::{
     event::{Event, Reporter},
     init,
 };
-use larder_project::{init::Place, scaffold, workspace::Workspace};
+use larder_project::{
+    init::{LeftOut, Place},
+    scaffold,
+    workspace::Workspace,
+};
 use serde_json::json;
 
 use super::{App, here};
@@ -60,13 +64,24 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
         From::Sources => init::Source::Sources,
     });
     let made = init::make(&place, from, &app.environment, arguments.dry_run)?;
+    for caution in &made.package.cautions {
+        app.ui.status(caution);
+        app.ui.event_json(&json!({ "event": "caution", "text": caution }));
+    }
     for left_out in &made.package.left_out {
-        app.ui.status(&format!("left out {}: {}", left_out.what, left_out.why));
         app.ui.event_json(&json!({
             "event": "leftOut",
             "what": left_out.what,
             "why": left_out.why,
         }));
+    }
+    for (what, why) in by_reason(&made.package.left_out) {
+        let shown = if app.ui.is_verbose() { what.len() } else { what.len().min(MOST_SHOWN) };
+        let rest = match what.len() - shown {
+            0 => String::new(),
+            rest => format!(" and {rest} more"),
+        };
+        app.ui.status(&format!("left out {}{rest}: {why}", what[..shown].join(", ")));
     }
     if arguments.dry_run {
         let manifest = made.package.manifest();
@@ -77,6 +92,21 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
         app.ui.status(&format!("wrote {}", path.display()));
     }
     Ok(Exit::Done)
+}
+
+/// So many of what is left out for one reason are named; all of them with `-v`.
+const MOST_SHOWN: usize = 4;
+
+/// What is left out, by its reason.
+fn by_reason(left_out: &[LeftOut]) -> Vec<(Vec<&str>, &str)> {
+    let mut found: Vec<(Vec<&str>, &str)> = Vec::new();
+    for LeftOut { what, why } in left_out {
+        match found.iter_mut().find(|(_, known)| known == why) {
+            Some((all, _)) => all.push(what),
+            None => found.push((vec![what], why)),
+        }
+    }
+    found
 }
 
 /// Runs `larder clean`.

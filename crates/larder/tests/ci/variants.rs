@@ -15,7 +15,7 @@ impl Project {
     }
 
     fn plan_with(&self, arguments: &[&str]) -> Value {
-        let (code, out, err) = run(self.larder(&["ci", "plan"]).args(arguments)).parts();
+        let (code, out, err) = run(self.larder(&["ci", "plan", "--json"]).args(arguments)).parts();
         assert_eq!(code, 0, "{err}");
         serde_json::from_str(&out).unwrap()
     }
@@ -155,7 +155,7 @@ fn build_arguments_of_a_job_count_and_those_of_the_environment_are_not_shown() {
         assert!(!all[..at].iter().any(|(other, beginning)| other == key || beginning == near));
     }
     // A plan says the same.
-    let mut command = project.larder(&["ci", "plan", "--job", "image"]);
+    let mut command = project.larder(&["ci", "plan", "--json", "--job", "image"]);
     let (_, out, _) = run(command.env("REV", "hunter2")).parts();
     let plan: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(plan["jobs"][0]["key"], all[2].0);

@@ -110,7 +110,7 @@ fn libraries_programs_and_tests_are_told_apart() {
     ]);
     works(&project, &["--name", "liblist"]).mentions(&[
         "left out examples/: by its name, nothing needs it",
-        "left out tests/g_test.cc: it includes gtest/gtest.h, and so needs googletest",
+        "left out tests/g_test.cc: it includes gtest/gtest.h, and so it needs googletest",
     ]);
     insta::assert_snapshot!(project.read("larder.toml"), @r#"
     # Made by `larder init` from the sources. It is yours to change.

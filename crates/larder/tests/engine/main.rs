@@ -13,6 +13,7 @@ mod exclusions;
 mod flags;
 mod generated;
 mod init;
+mod init_text;
 mod installing;
 mod interrupts;
 mod jobserver;

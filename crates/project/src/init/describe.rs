@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::config::Config;
 use crate::name::is_name;
 
 /// A package without a manifest.
@@ -15,10 +16,18 @@ pub struct Package {
     pub from: String,
     /// Its libraries and executables.
     pub targets: Vec<Target>,
+    /// Files that are made from answers and values.
+    pub configs: Vec<Config>,
     /// What is in none of them.
     pub left_out: Vec<LeftOut>,
     /// All sources that are there, by which patterns are found that match some of them.
     pub sources: BTreeSet<String>,
+    /// All headers that are there, for the same.
+    pub headers: BTreeSet<String>,
+    /// What whoever reads the manifest, or makes it, has to know: what is not certain in it.
+    pub cautions: Vec<String>,
+    /// Remarks for whoever reads the manifest.
+    pub notes: Vec<String>,
 }
 
 /// Something that is in no target.
@@ -31,7 +40,7 @@ pub struct LeftOut {
 }
 
 /// A library or an executable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
     /// Its name.
     pub name: String,
@@ -45,13 +54,22 @@ pub struct Target {
     pub libraries: Vec<String>,
     /// Arguments for the linker.
     pub link_args: Vec<String>,
+    /// Libraries of the system, by their names for `pkg-config`.
+    pub system: Vec<String>,
+    /// What has to be there before it is compiled.
+    pub inputs: Vec<String>,
+    /// Patterns of headers that are for its users; of a library.
+    pub headers: Vec<String>,
 }
 
 /// What a target is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Kind {
     /// A static library.
+    #[default]
     Static,
+    /// A library of headers only.
+    Headers,
     /// A shared library.
     Shared,
     /// An executable.
@@ -63,7 +81,7 @@ pub enum Kind {
 impl Kind {
     /// Whether it is a library.
     pub fn is_library(&self) -> bool {
-        matches!(self, Self::Static | Self::Shared)
+        matches!(self, Self::Static | Self::Headers | Self::Shared)
     }
 }
 
@@ -78,8 +96,12 @@ pub struct Flags {
     pub warnings: Vec<String>,
     /// Macros.
     pub defines: Vec<String>,
+    /// Macros for whoever is linked with it, too.
+    pub public_defines: Vec<String>,
     /// Directories of headers.
     pub includes: Vec<String>,
+    /// Directories of headers for its own sources alone.
+    pub private_includes: Vec<String>,
     /// Directories of others' headers.
     pub system_includes: Vec<String>,
     /// More arguments for C.
@@ -98,9 +120,19 @@ impl Flags {
         }
     }
 
-    fn lists(&mut self) -> [&mut Vec<String>; 6] {
-        let Self { warnings, defines, includes, system_includes, c_args, cxx_args, .. } = self;
-        [warnings, defines, includes, system_includes, c_args, cxx_args]
+    fn lists(&mut self) -> [&mut Vec<String>; 8] {
+        let Self { warnings, defines, public_defines, includes, private_includes, .. } = self;
+        let Self { system_includes, c_args, cxx_args, .. } = self;
+        [
+            warnings,
+            defines,
+            public_defines,
+            includes,
+            private_includes,
+            system_includes,
+            c_args,
+            cxx_args,
+        ]
     }
 
     /// Takes out of all of `several` what they have in common.
@@ -151,6 +183,77 @@ impl Package {
         let numbered = (2..).map(|count| format!("{plain}-{count}"));
         let mut names = std::iter::once(plain.clone()).chain(numbered);
         names.find(|name| !is_taken(name)).unwrap_or(plain)
+    }
+
+    /// Gives `installed`, files and directories (with a final `/`), to those libraries whose include directories they are
+    /// below, as far as they are headers.
+    pub fn give_headers(&mut self, installed: &[String]) {
+        let is_header = |path: &str| {
+            let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+            matches!(extension, "h" | "hh" | "hpp" | "hxx" | "inl" | "ipp" | "tpp")
+        };
+        for target in self.targets.iter_mut().filter(|target| target.kind.is_library()) {
+            let includes = &target.flags.includes;
+            let is_below = |path: &str| {
+                includes.iter().any(|it| it == "." || path.starts_with(&format!("{it}/")))
+            };
+            for path in installed.iter().filter(|path| is_below(path)) {
+                match path.strip_suffix('/') {
+                    Some(directory) => target.headers.extend(
+                        ["h", "hpp", "hh"].iter().map(|end| format!("{directory}/**/*.{end}")),
+                    ),
+                    None if is_header(path) => target.headers.push(path.clone()),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Takes away patterns of headers that match nothing.
+    pub fn drop_empty_headers(&mut self) {
+        let all = &self.headers;
+        for target in &mut self.targets {
+            target.headers.retain(|pattern| {
+                !pattern.contains('*') || all.iter().any(|path| crate::glob::matches(pattern, path))
+            });
+        }
+    }
+
+    /// Adds a file that is made, under a name that nothing else has. Targets with one of its directories among their
+    /// includes, as `{build}` paths, wait for it.
+    pub fn add_config(&mut self, mut config: Config) {
+        let file = config.output.rsplit('/').next().unwrap_or_default();
+        let stem = file.split('.').next().unwrap_or(file).to_owned();
+        let is_taken = |name: &str| self.configs.iter().any(|other| other.name == name);
+        let base = self.free_name(&stem);
+        let numbered = (2..).map(|count| format!("{base}-{count}"));
+        let mut names = std::iter::once(base.clone()).chain(numbered);
+        config.name = names.find(|name| !is_taken(name)).unwrap_or(base);
+        let path = format!("{{build}}/{}", config.output);
+        for target in &mut self.targets {
+            let Flags { includes, private_includes, system_includes, .. } = &target.flags;
+            let mut given = includes.iter().chain(private_includes).chain(system_includes);
+            if given.any(|it| it.starts_with("{build}") && path.starts_with(&format!("{it}/"))) {
+                target.inputs.push(format!("{{{}}}", config.name));
+            }
+        }
+        self.configs.push(config);
+    }
+
+    /// Takes away directories of the build in which nothing is made.
+    pub fn drop_empty_includes(&mut self) {
+        let made: Vec<String> =
+            self.configs.iter().map(|it| format!("{{build}}/{}", it.output)).collect();
+        let is_used = |it: &String| {
+            !it.starts_with("{build}")
+                || made.iter().any(|made| made.starts_with(&format!("{it}/")))
+        };
+        for target in &mut self.targets {
+            let Flags { includes, private_includes, system_includes, .. } = &mut target.flags;
+            for list in [includes, private_includes, system_includes] {
+                list.retain(is_used);
+            }
+        }
     }
 
     /// Leaves to libraries what whoever is linked with them gets from them.

@@ -123,7 +123,7 @@ impl<'t> Files<'t> {
                 needs.link_args.push((*argument).to_owned());
             }
         }
-        if include.quoted && !system::is_standard(&include.path) {
+        if include.quoted && !system::is_standard(&include.path) && !system::has(&include.path) {
             needs.missing.entry(include.path.clone()).or_insert_with(|| file.to_owned());
         }
     }
@@ -164,7 +164,7 @@ impl<'t> Files<'t> {
 }
 
 /// `path` without `.` and `..`; `None` where it leads out of the package.
-fn plain(path: &str) -> Option<String> {
+pub(super) fn plain(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {

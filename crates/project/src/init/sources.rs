@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     describe::{Flags, Kind, Package, Target},
     resolve::{Files, Needs},
+    system,
     tree::Tree,
 };
 
@@ -18,8 +19,12 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Package {
         from: "the sources".to_owned(),
         left_out: tree.left_out.clone(),
         sources: tree.all_sources.clone(),
+        headers: tree.headers.clone(),
         ..Package::default()
     };
+    if tree.all_sources.is_empty() && !tree.headers.is_empty() {
+        package.targets.push(of_headers(name, tree));
+    }
     let (tests, mut rest): (Vec<String>, Vec<String>) =
         tree.sources.iter().cloned().partition(|path| is_test(path));
     for (source, by) in files.needs(&rest).included {
@@ -55,8 +60,27 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Package {
         let kind = Kind::Test(Vec::new());
         add_program(&files, &mut package, name, sources, library.as_deref(), kind);
     }
+    // A file that one test cannot do with may be part of another.
+    let used: Vec<String> = package.targets.iter().flat_map(|it| &it.sources).cloned().collect();
+    package.left_out.retain(|it| !used.contains(&it.what));
     package.inherit_includes();
     package
+}
+
+/// The library of a package that consists of headers.
+fn of_headers(name: &str, tree: &Tree) -> Target {
+    let roots = ["include", "inc", "src", "single_include"];
+    let is_below = |root: &&str| tree.headers.iter().any(|it| it.starts_with(&format!("{root}/")));
+    let root = roots.into_iter().find(is_below);
+    let headers = tree.headers.iter();
+    let own = headers.filter(|it| root.is_none_or(|root| it.starts_with(&format!("{root}/"))));
+    Target {
+        name: name.to_owned(),
+        kind: Kind::Headers,
+        flags: Flags { includes: vec![root.unwrap_or(".").to_owned()], ..Flags::default() },
+        headers: own.cloned().collect(),
+        ..Target::default()
+    }
 }
 
 /// Whether a source belongs to tests, by its name and directories.
@@ -95,7 +119,7 @@ fn test_groups(files: &Files<'_>, tests: Vec<String>, package: &mut Package) -> 
             let framework = files.needs(&others).framework;
             for path in others {
                 let why = match framework {
-                    Some((framework, _)) => format!("it needs {framework}: make that a dependency"),
+                    Some((framework, _)) => system::advice(framework),
                     None => {
                         "it looks like part of a test, but no file beside it has a main".to_owned()
                     }
@@ -146,8 +170,8 @@ fn add_library(
         kind: Kind::Static,
         sources,
         flags: flags(&needs),
-        libraries: Vec::new(),
         link_args: needs.link_args,
+        ..Target::default()
     });
     missing.into_iter().for_each(|(what, why)| package.leave_out(what, why));
     name
@@ -163,7 +187,7 @@ fn add_program(
 ) {
     let needs = files.needs(&sources);
     if let Some((framework, header)) = &needs.framework {
-        let why = format!("it includes {header}, and so needs {framework}: make that a dependency");
+        let why = format!("it includes {header}, and so {}", system::advice(framework));
         sources.into_iter().for_each(|path| package.leave_out(path, why.clone()));
         return;
     }
@@ -181,6 +205,7 @@ fn add_program(
         flags: flags(&needs),
         libraries: library.map(str::to_owned).into_iter().collect(),
         link_args,
+        ..Target::default()
     });
 }
 

@@ -1,5 +1,7 @@
 //! What is known of the headers of systems.
 
+use std::path::Path;
+
 /// Libraries of the system that whoever includes a header is linked with.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("bzlib.h", &["-lbz2"]),
@@ -59,6 +61,75 @@ const FRAMEWORKS: &[(&str, &str)] = &[
 /// The framework that the header `path` belongs to.
 pub fn framework(path: &str) -> Option<&'static str> {
     FRAMEWORKS.iter().find(|(start, _)| path.starts_with(start)).map(|(_, name)| *name)
+}
+
+/// Packages that CMake looks for, in large letters as in the names of its variables, and what whoever uses them is linked
+/// with.
+const PACKAGES: &[(&str, &[&str])] = &[
+    ("BZIP2", &["-lbz2"]),
+    ("CMAKE_DL_LIBS", &["-ldl"]),
+    ("CMAKE_THREAD_LIBS_INIT", &["-pthread"]),
+    ("CURL", &["-lcurl"]),
+    ("CURSES", &["-lncurses"]),
+    ("EXPAT", &["-lexpat"]),
+    ("FREETYPE", &["-lfreetype"]),
+    ("JPEG", &["-ljpeg"]),
+    ("LIBLZMA", &["-llzma"]),
+    ("LIBXML2", &["-lxml2"]),
+    ("OPENSSL", &["-lssl", "-lcrypto"]),
+    ("OPENSSL_CRYPTO", &["-lcrypto"]),
+    ("OPENSSL_SSL", &["-lssl", "-lcrypto"]),
+    ("PNG", &["-lpng"]),
+    ("SQLITE3", &["-lsqlite3"]),
+    ("THREADS", &["-pthread"]),
+    ("TIFF", &["-ltiff"]),
+    ("ZLIB", &["-lz"]),
+    ("ZSTD", &["-lzstd"]),
+];
+
+/// What whoever uses a package that CMake looks for is linked with.
+pub fn of_package(name: &str) -> Option<&'static [&'static str]> {
+    let name = name.to_ascii_uppercase();
+    PACKAGES.iter().find(|(known, _)| *known == name).map(|(_, arguments)| *arguments)
+}
+
+/// The framework that a library belongs to, by what CMake and Meson call it.
+pub fn framework_library(name: &str) -> Option<&'static str> {
+    Some(match name.split("::").next().unwrap_or(name) {
+        "GTest" | "GMock" | "gtest" | "gtest_main" | "gmock" | "gmock_main" => "googletest",
+        "benchmark" | "benchmark_main" => "Google Benchmark",
+        "Catch2" | "Catch2WithMain" | "catch2" | "catch2-with-main" => "Catch2",
+        "doctest" => "doctest",
+        "Boost" | "boost" => "Boost",
+        "check" | "Check" => "Check",
+        "cmocka" => "cmocka",
+        "criterion" => "Criterion",
+        "cppunit" => "CppUnit",
+        "cunit" => "CUnit",
+        "unity" | "Unity" => "Unity",
+        _ => return None,
+    })
+}
+
+/// What to do where a framework for tests is needed and not there.
+pub fn advice(framework: &str) -> String {
+    let modules = match framework {
+        "googletest" => "gtest_main",
+        "Google Benchmark" => "benchmark_main",
+        "Catch2" => "catch2-with-main",
+        "Check" => "check",
+        "cmocka" => "cmocka",
+        "Criterion" => "criterion",
+        "CppUnit" => "cppunit",
+        "CUnit" => "cunit",
+        _ => "",
+    };
+    match modules {
+        "" => format!("it needs {framework}: make that a dependency"),
+        module => format!(
+            "it needs {framework}: add system = [\"{module}\"] where that is installed, or make it a dependency"
+        ),
+    }
 }
 
 const STANDARD: &[&str] = &[
@@ -131,4 +202,10 @@ const STANDARD: &[&str] = &[
 pub fn is_standard(path: &str) -> bool {
     let of_system = ["sys/", "arpa/", "asm/", "linux/", "net/", "netinet/"];
     STANDARD.contains(&path) || of_system.iter().any(|start| path.starts_with(start))
+}
+
+/// Whether this system has a header where compilers look for it without being told.
+pub fn has(path: &str) -> bool {
+    let places = ["/usr/include", "/usr/local/include"];
+    !path.starts_with('/') && places.iter().any(|place| Path::new(place).join(path).is_file())
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
+use larder_trace::describe_io;
+
 use super::LeftOut;
 use crate::{manifest::FILE_NAME, plan::Language};
 
@@ -68,11 +70,16 @@ impl Tree {
     /// Looks through the package in `directory`.
     ///
     /// # Errors
-    /// When a directory cannot be listed.
+    /// When the directory cannot be listed; one in it that cannot be is left out.
     pub fn read(directory: &Path) -> io::Result<Self> {
         let mut tree = Self::default();
         tree.walk(directory, "", None, 0)?;
         Ok(tree)
+    }
+
+    /// Whether a path is that of a header, by its name.
+    pub fn is_header(path: &str) -> bool {
+        path.rsplit_once('.').is_some_and(|(_, extension)| HEADERS.contains(&extension))
     }
 
     /// Whether there is nothing to build.
@@ -91,8 +98,24 @@ impl Tree {
         let mut entries: Vec<_> = fs::read_dir(directory)?.collect::<io::Result<_>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
-            let Ok(file) = entry.file_name().into_string() else { continue };
             let kind = entry.file_type()?;
+            let file = match entry.file_name().into_string() {
+                Ok(file) => file,
+                Err(odd) => {
+                    let shown = odd.to_string_lossy().into_owned();
+                    if why.is_none()
+                        && (kind.is_dir()
+                            || Language::of(&shown).is_some()
+                            || Self::is_header(&shown))
+                    {
+                        self.leave_out(
+                            format!("{name}{shown}"),
+                            "its name is no UTF-8, and a manifest is",
+                        );
+                    }
+                    continue;
+                }
+            };
             if file.starts_with('.') {
                 continue;
             }
@@ -100,7 +123,12 @@ impl Tree {
             if kind.is_dir() && depth < DEEPEST {
                 let below = why.or_else(|| reason(&entry.path(), &file));
                 let before = self.all_sources.len();
-                self.walk(&entry.path(), &format!("{path}/"), below, depth + 1)?;
+                if let Err(error) = self.walk(&entry.path(), &format!("{path}/"), below, depth + 1)
+                {
+                    let why = format!("it cannot be read: {}", describe_io(&error));
+                    self.left_out.push(LeftOut { what: format!("{path}/"), why });
+                    continue;
+                }
                 if let (None, Some(reason)) = (why, below)
                     && self.all_sources.len() > before
                 {

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use super::describe::{Flags, Kind, Package, Target};
-use crate::plan::Language;
+use super::{
+    config::{Asks, Config, Value},
+    describe::{Flags, Kind, Package, Target},
+};
+use crate::{manifest::config::macro_name, plan::Language};
 
 impl Package {
     /// The text of its manifest.
@@ -12,6 +15,9 @@ impl Package {
         // Writing to a string cannot fail.
         let _ =
             writeln!(text, "# Made by `larder init` from {}. It is yours to change.", self.from);
+        for note in self.cautions.iter().chain(&self.notes) {
+            let _ = writeln!(text, "# {}", one_line(note));
+        }
         let _ = writeln!(text, "\n[package]\nname = {}", quoted(&self.name));
         if !self.version.is_empty() {
             let _ = writeln!(text, "version = {}", quoted(&self.version));
@@ -26,6 +32,9 @@ impl Package {
                 let _ = write!(text, "\n[defaults]\n{lines}");
             }
         }
+        for config in &self.configs {
+            self::config(config, &mut text);
+        }
         for target in &targets {
             self.target(target, &mut text);
         }
@@ -38,16 +47,87 @@ impl Package {
         if target.kind == Kind::Shared {
             text.push_str("kind = [\"shared\"]\n");
         }
-        let (patterns, exclude) = patterns(&target.sources, &self.sources);
-        list(text, "sources", &patterns);
+        let (sources, exclude) = patterns(&target.sources, &self.sources);
+        list(text, "sources", &sources);
         list(text, "exclude", &exclude);
         let has = |wanted| has_language(target, wanted);
         text.push_str(&flag_lines(&target.flags, has(Language::C), has(Language::Cxx)));
+        list(text, "inputs", &target.inputs);
         list(text, "libraries", &target.libraries);
+        list(text, "system", &target.system);
         list(text, "link-args", &target.link_args);
+        list(text, "headers", &header_patterns(&target.headers, &self.headers));
         if let Kind::Test(arguments) = &target.kind {
             text.push_str("test = true\n");
             list(text, "test-args", arguments);
+        }
+    }
+}
+
+fn config(config: &Config, text: &mut String) {
+    let Config { name, output, template, checks, values, unknown, .. } = config;
+    if !unknown.is_empty() {
+        let names = unknown.join(", ");
+        let _ = write!(text, "\n# Not known, and so not defined: {names}.");
+    }
+    let _ = writeln!(text, "\n[[config]]\nname = {}\noutput = {}", quoted(name), quoted(output));
+    if let Some(template) = template {
+        let _ = writeln!(text, "template = {}", quoted(template));
+    }
+    if config.braces {
+        text.push_str("braces = true\n");
+    }
+    for key in ["headers", "functions", "types", "sizes", "symbols", "compiles"] {
+        let asked = checks.iter().filter(|(_, asks)| asks.key() == key);
+        raw_list(text, key, asked.map(|(define, asks)| entry(define, asks)).collect());
+    }
+    let values = values.iter().map(|(name, value)| match value {
+        Value::Boolean(value) => format!("{name} = {value}"),
+        Value::Text(value) => format!("{name} = {}", quoted(value)),
+    });
+    let values: Vec<String> = values.collect();
+    if !values.is_empty() {
+        let _ = writeln!(text, "\n[config.values]\n{}", values.join("\n"));
+    }
+}
+
+/// A check as an entry of its list.
+fn entry(define: &str, asks: &Asks) -> String {
+    let named = |name: &str, prefix: &str, more: Vec<String>| {
+        let mut parts = vec![format!("name = {}", quoted(name))];
+        if macro_name(prefix, name) != define {
+            parts.push(format!("define = {}", quoted(define)));
+        }
+        parts.extend(more);
+        match parts.len() {
+            1 => quoted(name),
+            _ => format!("{{ {} }}", parts.join(", ")),
+        }
+    };
+    let headers = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+        (!names.is_empty()).then(|| format!("headers = [{}]", names.join(", ")))
+    };
+    match asks {
+        Asks::Header { name, before } => {
+            named(name, "HAVE_", headers(before).into_iter().collect())
+        }
+        Asks::Function { name, library } => {
+            let library = library.iter().map(|it| format!("link-args = [{}]", quoted(it)));
+            named(name, "HAVE_", library.collect())
+        }
+        Asks::Type { name } => named(name, "HAVE_", Vec::new()),
+        Asks::Size { name } => named(name, "SIZEOF_", Vec::new()),
+        // With a name of its own, the answer is 1 or nothing, as build systems have it.
+        Asks::Symbol { name, headers: names } => {
+            let define = format!("define = {}", quoted(define));
+            let parts = [Some(format!("name = {}", quoted(name))), Some(define), headers(names)];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            format!("{{ {} }}", parts.join(", "))
+        }
+        Asks::Program { code } => {
+            let (define, code) = (quoted(define), quoted(code));
+            format!("{{ define = {define}, code = {code}, link = true }}")
         }
     }
 }
@@ -70,7 +150,9 @@ fn flag_lines(flags: &Flags, has_c: bool, has_cxx: bool) -> String {
     }
     list(&mut text, "warnings", &flags.warnings);
     list(&mut text, "defines", &flags.defines);
+    list(&mut text, "public-defines", &flags.public_defines);
     list(&mut text, "includes", &flags.includes);
+    list(&mut text, "private-includes", &flags.private_includes);
     list(&mut text, "system-includes", &flags.system_includes);
     let (c, cxx) = (&flags.c_args, &flags.cxx_args);
     match (has_c, has_cxx) {
@@ -92,15 +174,24 @@ fn flag_lines(flags: &Flags, has_c: bool, has_cxx: bool) -> String {
 const WIDTH: usize = 100;
 
 fn list<S: AsRef<str>>(text: &mut String, key: &str, entries: &[S]) {
+    raw_list(text, key, entries.iter().map(|entry| quoted(entry.as_ref())).collect());
+}
+
+/// A list of entries that are written already.
+fn raw_list(text: &mut String, key: &str, entries: Vec<String>) {
     if entries.is_empty() {
         return;
     }
-    let entries: Vec<String> = entries.iter().map(|entry| quoted(entry.as_ref())).collect();
     let line = format!("{key} = [{}]", entries.join(", "));
     let _ = match line.chars().count() <= WIDTH {
         true => writeln!(text, "{line}"),
         false => writeln!(text, "{key} = [\n    {},\n]", entries.join(",\n    ")),
     };
+}
+
+/// A text without what would end a line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A text that stands for itself where placeholders may be.
@@ -114,6 +205,8 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         let _ = match c {
             '"' | '\\' => write!(quoted, "\\{c}"),
+            '\n' => write!(quoted, "\\n"),
+            '\t' => write!(quoted, "\\t"),
             c if c.is_control() => write!(quoted, "\\u{:04x}", u32::from(c)),
             c => write!(quoted, "{c}"),
         };
@@ -147,6 +240,20 @@ fn patterns(sources: &[String], all: &BTreeSet<String>) -> (Vec<String>, Vec<Str
         }
     }
     (patterns, exclude)
+}
+
+/// Patterns that match `wanted`, and no other of `all`: there is no key to take one out.
+fn header_patterns(wanted: &[String], all: &BTreeSet<String>) -> Vec<String> {
+    let is_other = |path: &&String| !wanted.contains(path);
+    let others: Vec<&String> = all.iter().filter(is_other).collect();
+    let (found, _) = patterns(wanted, &wanted.iter().cloned().collect());
+    found
+        .iter()
+        .flat_map(|pattern| match others.iter().any(|path| crate::glob::matches(pattern, path)) {
+            false => vec![pattern.clone()],
+            true => wanted.iter().filter(|it| crate::glob::matches(pattern, it)).cloned().collect(),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use larder_project::{
-    init::Flags,
+use super::{Flags, inside};
+use crate::{
     manifest::{refused_argument, refused_link_argument},
     plan::Language,
 };
-
-use super::inside;
 
 /// Where arguments were given.
 pub struct Given<'a> {
@@ -102,10 +100,16 @@ fn add(list: &mut Vec<String>, entry: Option<String>) {
     }
 }
 
-/// A directory of headers that is part of the package.
+/// A directory of headers that is part of the package, or of the build: `{build}/…`.
 fn directory(path: &str, given: &Given<'_>) -> Option<String> {
     let build = given.build.and_then(|build| inside(path, given.base, build));
-    let found = inside(path, given.base, given.package).filter(|_| build.is_none())?;
+    if let Some(below) = build {
+        return Some(match &*below {
+            "." => "{build}".to_owned(),
+            below => format!("{{build}}/{below}"),
+        });
+    }
+    let found = inside(path, given.base, given.package)?;
     given.package.join(&found).is_dir().then_some(found)
 }
 
@@ -168,7 +172,7 @@ mod tests {
         );
         let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
         let flags = of_compiler(&words, Language::C, &given);
-        assert_eq!(flags.includes, ["include", "sub"]);
+        assert_eq!(flags.includes, ["include", "sub", "{build}/gen"]);
         assert_eq!(flags.defines, ["A", "B=1"]);
         assert_eq!(flags.warnings, ["all", "no-x"]);
         assert_eq!(flags.c_std.as_deref(), Some("gnu11"));

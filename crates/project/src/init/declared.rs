@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use larder_project::init::{Kind, Package, literal};
-
-use super::inside;
+use super::{Kind, Package, inside, literal};
 
 /// A test as it is declared: a program and its arguments.
 pub struct Declared {

@@ -1,0 +1,77 @@
+//! What the text of `meson.build` says, where Meson itself is not asked.
+
+mod functions;
+mod lexer;
+mod methods;
+mod run;
+mod syntax;
+mod value;
+
+use std::path::Path;
+
+use self::{run::Reader, value::Value};
+use super::{
+    Kind, Package, Tree,
+    declared::{self, Declared},
+};
+
+/// Describes the package `name` in `directory` from the text of its `meson.build`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, String> {
+    let mut reader = Reader::read(directory, tree)?;
+    let mut package = Package {
+        name: name.to_owned(),
+        version: std::mem::take(&mut reader.version),
+        from: "the text of meson.build".to_owned(),
+        ..Package::default()
+    };
+    for (target, why) in &reader.refused {
+        package.leave_out(format!("the target {target}"), why);
+    }
+    for target in reader.targets.values() {
+        match target.sources.is_empty() && target.kind != Kind::Headers {
+            true => package.leave_out(
+                format!("the target {}", target.name),
+                "none of its sources is a file of the package",
+            ),
+            false => package.targets.push(target.clone()),
+        }
+    }
+    let kept: Vec<String> = package.targets.iter().map(|target| target.name.clone()).collect();
+    for target in &mut package.targets {
+        target.libraries.retain(|library| kept.contains(library));
+        let mut seen = Vec::new();
+        for list in [&mut target.libraries, &mut target.link_args, &mut target.system] {
+            list.retain(|entry| {
+                let is_new = !seen.contains(entry);
+                seen.push(entry.clone());
+                is_new
+            });
+        }
+    }
+    let root = directory.to_string_lossy();
+    let word = |value: &Value| match value {
+        Value::File(path) => format!("{root}/{path}"),
+        Value::Target(name) => format!("/{{build}}/{name}"),
+        value => value.text().unwrap_or("/{build}/?").to_owned(),
+    };
+    let declared: Vec<Declared> = reader
+        .tests
+        .iter()
+        .map(|(name, program, arguments)| {
+            let words = std::iter::once(program).chain(arguments).map(word).collect();
+            Declared { name: name.clone(), words }
+        })
+        .collect();
+    let program = |word: &str| word.strip_prefix("/{build}/").map(str::to_owned);
+    declared::mark(&mut package, &declared, directory, Path::new("/{build}"), program);
+    package.give_headers(&reader.headers);
+    for (what, why) in &reader.left_out {
+        package.leave_out(what, why);
+    }
+    package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
+    package.inherit_includes();
+    Ok(package)
+}
