@@ -1,7 +1,7 @@
 //! The programs that commands run, known by their content.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,6 +24,8 @@ pub struct Bases {
     platform: BuildTrace,
     places: BuildTrace,
     by_programs: Mutex<HashMap<Box<str>, Arc<Base>>>,
+    /// Programs of which it was said that they are not here.
+    said: Mutex<HashSet<Box<str>>>,
 }
 
 /// What the commands that run the same programs depend on.
@@ -46,7 +48,7 @@ impl Bases {
         let places: Vec<&str> = roots.paths().collect();
         let places = BuildTrace::list("places", &places);
         let platform = BuildTrace::nil("command").mix(platform_trace());
-        Self { platform, places, by_programs: Mutex::default() }
+        Self { platform, places, by_programs: Mutex::default(), said: Mutex::default() }
     }
 
     /// Returns the beginning of the trace of `command`.
@@ -85,7 +87,9 @@ impl Bases {
                 Some(compiler) => Some(compiler.trace.clone()),
                 None => traced(name, cx, graph, environment, &mut believed),
             };
-            if believed {
+            if believed
+                && self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into())
+            {
                 say_believed(name, cx);
             }
             base.believed |= believed;
