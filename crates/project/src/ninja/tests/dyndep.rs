@@ -1,7 +1,9 @@
 //! Files that tell of inputs and outputs while things are built.
 
+use std::fs;
+
 use super::super::*;
-use super::{graph, load, maker, names};
+use super::{maker, names};
 use crate::diagnostic::{Diagnostic, SourceText};
 
 pub fn dyndep(text: &str) -> Result<Vec<Dyndep>, Diagnostic> {
