@@ -48,6 +48,7 @@ type Measure = fn(&Bench, &str) -> Result<Vec<Row>>;
 /// All rows, in the order of the table.
 const ROWS: &[(&str, Measure)] = &[
     ("noop", engine::noop),
+    ("noop-compdb", engine::noop_compdb),
     ("first", engine::first),
     ("first-store", engine::first_store),
     ("touched", engine::touched),

@@ -1,11 +1,12 @@
 //! `cargo xtask examples`: real projects, built by larder, and their tests.
 
-use std::{fs, path::PathBuf, process::Command, time::Instant};
+use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
     cargo::{self, Profile},
+    clangd::{self, Which},
     install, sources,
 };
 
@@ -18,6 +19,9 @@ pub struct Arguments {
     /// Only bring in the sources
     #[arg(long)]
     fetch_only: bool,
+    /// Have clangd look at all files, not only at some of each example
+    #[arg(long)]
+    thorough: bool,
 }
 
 /// Fetches, builds and tests examples. One that fails does not keep the others from being tried.
@@ -39,12 +43,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let larder = cargo::build_larder(Profile::Debug)?;
+    let which = if arguments.thorough { Which::All } else { Which::Some };
     let mut failed = Vec::new();
     let mut passed = 0;
     for name in known.iter().filter(asked) {
         let start = Instant::now();
         eprintln!("\n--- {name}");
-        match check(&larder, name) {
+        match check(&larder, name, which) {
             Ok(()) => {
                 passed += 1;
                 eprintln!("--- {name}: passed in {:.1} s", start.elapsed().as_secs_f64());
@@ -62,8 +67,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Builds an example, runs its tests, and sees that nothing is left to do.
-fn check(larder: &PathBuf, name: &str) -> Result<()> {
+/// Builds an example, runs its tests, sees that nothing is left to do, and has clangd look at its files.
+fn check(larder: &Path, name: &str, which: Which) -> Result<()> {
     let command = |arguments: &[&str]| {
         let mut command = Command::new(larder);
         command
@@ -75,7 +80,8 @@ fn check(larder: &PathBuf, name: &str) -> Result<()> {
     cargo::run(&mut command(&["build"]))?;
     cargo::run(&mut command(&["test"]))?;
     cargo::run(&mut command(&["--quiet", "build", "--no-build"]))
-        .context("built, but not up to date")
+        .context("built, but not up to date")?;
+    clangd::check(larder, name, which)
 }
 
 /// The examples' names, in order, but for `ci`: only its own test, in `crates/larder/tests/offline`, has the

@@ -43,6 +43,7 @@ pub const TESTS: &[Need] = &[
     need("nasm", "nasm"),
     need("ld.gold", "binutils"),
     need("ld.lld", "lld"),
+    need("mold", "mold"),
     need("git", "git"),
     // Kills larder at each of its system calls, and refuses it threads.
     need("strace", "strace"),
@@ -68,6 +69,7 @@ pub const TESTS: &[Need] = &[
 
 /// Programs that the examples are built with.
 pub const EXAMPLES: &[Need] = &[
+    need("clangd", "clangd"),
     need("cc", "gcc"),
     need("c++", "g++"),
     need("ar", "binutils"),

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod clangd;
 mod demo;
 mod dist;
 mod examples;

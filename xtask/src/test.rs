@@ -12,7 +12,7 @@ use crate::{
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Leave out the examples and other real projects
+    /// Leave out the examples
     #[arg(long)]
     fast: bool,
 }

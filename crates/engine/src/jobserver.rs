@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -33,6 +33,9 @@ use rustix::{
 
 /// How often somebody who waits for a token looks whether the build was interrupted.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// The byte that stands for a job.
+const TOKEN: u8 = b'+';
 
 /// A jobserver: offered by this process, or by one above it.
 #[derive(Debug)]
@@ -54,8 +57,23 @@ enum Told {
     /// As this process was told.
     Inherited(Auth),
     /// By descriptors that they inherit, to read and to write, or by a name for these.
-    Offered([OwnedFd; 2]),
+    Offered(Offered),
 }
+
+/// A jobserver of this process's own.
+#[derive(Debug)]
+struct Offered {
+    /// The descriptors, to read and to write.
+    handed: [OwnedFd; 2],
+    /// How many tokens there are.
+    tokens: usize,
+    /// How many commands know of it and run.
+    told: AtomicUsize,
+}
+
+/// A command that knows of the jobserver, until this is dropped: when it has ended.
+#[derive(Debug)]
+pub struct Lent<'j>(&'j Jobserver);
 
 /// Why a jobserver cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +106,10 @@ impl Jobserver {
         for descriptor in &handed {
             fcntl_setfd(descriptor, FdFlags::empty())?;
         }
-        let tokens = vec![b'+'; slots.saturating_sub(1)];
-        rustix::io::write(&write, &tokens)?;
-        Self::of(read, write, Told::Offered(handed))
+        let tokens = slots.saturating_sub(1);
+        rustix::io::write(&write, &vec![TOKEN; tokens])?;
+        let told = AtomicUsize::new(0);
+        Self::of(read, write, Told::Offered(Offered { handed, tokens, told }))
     }
 
     /// Returns the one that the variable `MAKEFLAGS` names, if it names one. To be called before this process
@@ -176,16 +195,36 @@ impl Jobserver {
         }
     }
 
+    /// Takes note of a command that is told of it.
+    pub fn lend(&self) -> Lent<'_> {
+        if let Told::Offered(offered) = &self.told {
+            offered.told.fetch_add(1, Ordering::AcqRel);
+        }
+        Lent(self)
+    }
+
+    /// Puts back the tokens that commands took and left with: they were killed. None of them runs any more.
+    fn make_whole(&self, tokens: usize) {
+        // Under the lock nobody here has one in hand.
+        let held = self.held();
+        let Ok(there) = rustix::io::ioctl_fionread(&self.read) else { return };
+        let lost = tokens.saturating_sub(held.len() + there as usize);
+        if lost > 0 {
+            tracing::debug!("{lost} tokens of the jobserver were lost");
+            let _ = rustix::io::write(&self.write, &vec![TOKEN; lost]);
+        }
+    }
+
     /// Returns the value of `MAKEFLAGS` by which `program` finds it.
     pub fn makeflags(&self, program: &Path) -> String {
         let auth = match &self.told {
             Told::Inherited(auth) => auth.to_string(),
             // ninja knows names only, and make knows them since 4.4.
-            Told::Offered([read, _]) if is_ninja(program) => {
+            Told::Offered(Offered { handed: [read, _], .. }) if is_ninja(program) => {
                 let (process, read) = (std::process::id(), read.as_raw_fd());
                 Auth::Fifo(format!("/proc/{process}/fd/{read}").into()).to_string()
             }
-            Told::Offered([read, write]) => {
+            Told::Offered(Offered { handed: [read, write], .. }) => {
                 Auth::Descriptors(read.as_raw_fd(), write.as_raw_fd()).to_string()
             }
         };
@@ -206,6 +245,16 @@ fn open(path: &Path, read: bool, write: bool) -> io::Result<OwnedFd> {
 
 fn is_ninja(program: &Path) -> bool {
     program.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ninja"))
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Told::Offered(offered) = &self.0.told
+            && offered.told.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            self.0.make_whole(offered.tokens);
+        }
+    }
 }
 
 impl Drop for Token<'_> {
@@ -266,6 +315,25 @@ mod tests {
         assert!(jobserver.acquire(stop).is_none(), "a fourth");
         drop(all);
         let _again = [take(), take(), take()];
+    }
+
+    #[test]
+    fn tokens_of_commands_that_were_killed_are_put_back() {
+        let jobserver = Jobserver::offer(4).unwrap();
+        let (one, other) = (jobserver.lend(), jobserver.lend());
+        let mut bytes = [0; 2];
+        assert_eq!(rustix::io::read(&jobserver.read, &mut bytes), Ok(2), "a command takes two");
+        drop(one);
+        let there = || rustix::io::ioctl_fionread(&jobserver.read).unwrap();
+        assert_eq!(there(), 1, "the other may have them");
+        let held = [jobserver.acquire(|| false).unwrap(), jobserver.acquire(|| false).unwrap()];
+        assert_eq!(there(), 0);
+        drop(other);
+        assert_eq!(there(), 2);
+        drop(held);
+        assert_eq!(there(), 3);
+        drop(jobserver.lend());
+        assert_eq!(there(), 3);
     }
 
     #[test]

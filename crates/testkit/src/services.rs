@@ -32,6 +32,7 @@ pub use nginx::{Collections, nginx};
 pub use programs::{Program, moto, rclone_s3, rclone_webdav};
 #[cfg(feature = "services")]
 pub use proxy::{Faults, Proxy};
+pub use python::environment as python_environment;
 #[cfg(feature = "services")]
 pub use s3::{Policy, S3};
 #[cfg(feature = "mail")]

@@ -111,6 +111,11 @@ impl StatIndex {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the paths of all files and directories that earlier runs looked at.
+    pub fn known(&self) -> impl Iterator<Item = &str> {
+        (0..self.base.files).map(|slot| self.base.text(self.base.file(slot).path))
+    }
+
     /// The hash of what is at `path`, read only when its status is not the remembered one. Within one
     /// run a path is looked at once, and again only after [`Self::record_output`] or
     /// [`Self::record_elided`] of it, or of something in that directory.

@@ -1,7 +1,7 @@
 //! Entries of headers: each with the command of a source that includes it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     rc::Rc,
@@ -16,21 +16,31 @@ use super::{
 };
 use crate::context::Context;
 
-/// A source that includes a header.
-struct Includer<'u> {
+/// A way on which a source comes to a header.
+struct Way<'u> {
     unit: &'u Unit,
     /// Whether the header is of another package.
     foreign: bool,
-    /// What the source, and the headers by way of which it comes to this one, say before it.
-    before: Vec<Directive>,
+    /// The files on the way, each with how many of its directives come before it goes on.
+    files: Vec<(Rc<Path>, usize)>,
 }
+
+impl Way<'_> {
+    /// How much is said before the header.
+    fn length(&self) -> usize {
+        self.files.iter().map(|(_, number)| number).sum()
+    }
+}
+
+/// What a source has read, where a build has recorded it.
+type Read = Option<Rc<[PathBuf]>>;
 
 /// Returns the entries of all headers that sources of the workspace include, and of those that nobody includes and
 /// that lie beside a source or a header which is included, or directly in an include directory. The
 /// system's have none. The directories that were looked into are added to `looked_into`.
 pub fn entries(cx: &Context, units: &[Unit], looked_into: &mut BTreeSet<PathBuf>) -> Vec<Entry> {
     let mut includes = Includes::default();
-    let mut found: BTreeMap<Rc<Path>, Includer<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<Rc<Path>, Vec<Way<'_>>> = BTreeMap::new();
     let mut left: BTreeMap<PathBuf, &Unit> = BTreeMap::new();
     let mut looked: HashSet<(PathBuf, bool)> = HashSet::new();
     let mut known: HashSet<PathBuf> = HashSet::new();
@@ -55,12 +65,14 @@ pub fn entries(cx: &Context, units: &[Unit], looked_into: &mut BTreeSet<PathBuf>
         units.iter().filter_map(|unit| unit.absolute(cx, &unit.source)).collect();
     let included =
         found.iter().filter(|(header, _)| is_header(header) && !sources.contains(&***header));
-    let mut all: Vec<Entry> = included
-        .map(|(header, includer)| {
-            let before = includer.before(cx, header, &mut includes);
-            includer.unit.header_entry(cx, header.to_path_buf(), before)
-        })
-        .collect();
+    let mut records: HashMap<PathBuf, Read> = HashMap::new();
+    let mut all: Vec<Entry> = Vec::new();
+    for (header, ways) in included {
+        if let Some((way, read)) = best(cx, header, ways, &mut records) {
+            let before = way.before(cx, header, &read, &mut includes);
+            all.push(way.unit.header_entry(cx, header.to_path_buf(), before));
+        }
+    }
     // Those in directories of which nothing is used are for other systems.
     let is_used = |header: &Path| header.parent().is_some_and(|beside| known.contains(beside));
     let rest = left.into_iter().filter(|(header, _)| !found.contains_key(&**header));
@@ -78,7 +90,7 @@ impl Unit {
     }
 }
 
-/// A way through all that one source includes, in the order in which a compiler reads it.
+/// A walk through all that one source includes, in the order in which a compiler reads it.
 struct Walk<'w, 'u> {
     cx: &'w Context,
     unit: &'u Unit,
@@ -87,14 +99,13 @@ struct Walk<'w, 'u> {
 }
 
 impl<'u> Walk<'_, 'u> {
-    /// Notes the headers that a file includes, where its source is a better one to have them from: of the same
-    /// package, with less before. `way` has the files that lead here, each with how far it has been read.
+    /// Notes the headers that a file includes. `way` has the files that lead here, each with how far it has been read.
     fn note(
         &mut self,
         file: &Path,
         way: &mut Vec<(Rc<Path>, usize)>,
         seen: &mut HashSet<Rc<Path>>,
-        found: &mut BTreeMap<Rc<Path>, Includer<'u>>,
+        found: &mut BTreeMap<Rc<Path>, Vec<Way<'u>>>,
     ) {
         for (number, directive) in self.includes.of(file, self.directories).into_iter().enumerate()
         {
@@ -106,68 +117,90 @@ impl<'u> Walk<'_, 'u> {
             }
             way.push((file.into(), number));
             let foreign = !header.starts_with(&self.unit.place.directory);
-            let length: usize = way.iter().map(|(_, number)| number).sum();
-            let better = found
-                .get(&header)
-                .is_none_or(|known| (foreign, length) < (known.foreign, known.before.len()));
-            if better {
-                let before = way.iter().flat_map(|(file, number)| {
-                    let mut all = self.includes.of(file, self.directories);
-                    all.truncate(*number);
-                    all
-                });
-                let before = before.collect();
-                found.insert(header.clone(), Includer { unit: self.unit, foreign, before });
-            }
+            let new = Way { unit: self.unit, foreign, files: way.clone() };
+            found.entry(header.clone()).or_default().push(new);
             self.note(&header, way, seen, found);
             way.pop();
         }
     }
 }
 
-impl Includer<'_> {
+/// The best way to a header: from a source of its own package, with the least before it. One that conditions hid from the
+/// compiler, as far as that is recorded, is none, unless there is no other.
+fn best<'w, 'u>(
+    cx: &Context,
+    header: &Path,
+    ways: &'w [Way<'u>],
+    records: &mut HashMap<PathBuf, Read>,
+) -> Option<(&'w Way<'u>, Read)> {
+    let mut sorted: Vec<&Way<'_>> = ways.iter().collect();
+    sorted.sort_by_key(|way| (way.foreign, way.length()));
+    let mut first = None;
+    for way in sorted {
+        let trace = cx.absolute(&way.unit.place.trace_path(&way.unit.object));
+        let read =
+            records.entry(trace).or_insert_with_key(|trace| way.unit.read(cx, trace)).clone();
+        if read.as_ref().is_none_or(|read| read.iter().any(|it| it == header)) {
+            return Some((way, read));
+        }
+        first.get_or_insert((way, read));
+    }
+    first
+}
+
+impl Unit {
+    /// The files that its last build read, if it is recorded; those of the workspace without links.
+    fn read(&self, cx: &Context, trace: &Path) -> Read {
+        let TraceFile::Finished(record) = read_trace_file(trace) else { return None };
+        let paths = record.outputs.discovered.iter();
+        let paths = paths.map(|input| PortablePath::recorded(&input.path));
+        let real = |path: PathBuf| match is_own(cx, &path) {
+            true => path.canonicalize().unwrap_or(path),
+            false => path,
+        };
+        Some(paths.filter_map(|path| self.absolute(cx, &path)).map(real).collect())
+    }
+}
+
+impl Way<'_> {
     /// The arguments for all that comes before the header `header`: macros that it or what it includes asks for, and
     /// what is included. Where a build has recorded what it read, what conditions hide is known; else those of
     /// the system are left out.
-    fn before(&self, cx: &Context, header: &Rc<Path>, includes: &mut Includes) -> Vec<String> {
-        if self.before.is_empty() {
-            return Vec::new();
+    fn before(
+        &self,
+        cx: &Context,
+        header: &Rc<Path>,
+        read: &Read,
+        includes: &mut Includes,
+    ) -> Vec<String> {
+        let directories = self.unit.directories(cx);
+        let mut before = Vec::new();
+        for (file, number) in &self.files {
+            before.extend(includes.of(file, &directories).into_iter().take(*number));
         }
-        let trace = cx.absolute(&self.unit.place.trace_path(&self.unit.object));
-        let read: Option<Vec<PathBuf>> = match read_trace_file(&trace) {
-            TraceFile::Finished(record) => {
-                let paths = record.outputs.discovered.iter();
-                let paths = paths.map(|input| PortablePath::recorded(&input.path));
-                Some(paths.filter_map(|path| self.unit.absolute(cx, &path)).collect())
-            }
-            _ => None,
+        let defines = before.iter().any(|directive| matches!(directive, Directive::Define(_)));
+        let texts: Vec<Vec<u8>> = match defines {
+            true => includes
+                .all_of(header, &directories)
+                .iter()
+                .filter_map(|file| fs::read(file).ok())
+                .collect(),
+            false => Vec::new(),
         };
-        let name = |include: &Include| match (&include.file, &read) {
-            (Some(file), Some(read)) => {
-                let is_read = |path: &PathBuf| {
-                    path == &**file || path.canonicalize().is_ok_and(|path| path == **file)
-                };
-                read.iter().any(is_read).then(|| file.to_string_lossy().into_owned())
-            }
+        let is_asked = |name: &str| texts.iter().any(|text| has_word(text, name));
+        let name = |include: &Include| match (&include.file, read) {
+            (Some(file), Some(read)) => read
+                .iter()
+                .any(|path| **path == **file)
+                .then(|| file.to_string_lossy().into_owned()),
             (Some(file), None) => Some(file.to_string_lossy().into_owned()),
             (None, Some(read)) => {
                 read.iter().any(|path| path.ends_with(&include.name)).then(|| include.name.clone())
             }
             (None, None) => None,
         };
-        let directories = self.unit.directories(cx);
-        let texts: Vec<Vec<u8>> =
-            match self.before.iter().any(|it| matches!(it, Directive::Define(_))) {
-                true => includes
-                    .all_of(header, &directories)
-                    .iter()
-                    .filter_map(|it| fs::read(it).ok())
-                    .collect(),
-                false => Vec::new(),
-            };
-        let is_asked = |name: &str| texts.iter().any(|text| has_word(text, name));
         let mut arguments = Vec::new();
-        for directive in &self.before {
+        for directive in &before {
             match directive {
                 Directive::Define(definition) => {
                     let asked = definition.split('=').next().is_some_and(is_asked);

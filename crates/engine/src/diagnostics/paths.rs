@@ -33,6 +33,13 @@ impl Naming<'_> {
         if !is_path(printed) {
             return None;
         }
+        // As debug information calls it, from which linkers have it.
+        if printed.starts_with('@')
+            && let Ok(found) = self.places.find(self.place, &PortablePath::recorded(printed))
+            && self.places.absolute(&found).exists()
+        {
+            return Some(self.places.portable(self.place, &found).to_string());
+        }
         let path = self.places.opened(self.place, printed);
         (printed.starts_with('/') || self.places.absolute(&path).exists())
             .then(|| self.places.portable(self.place, &path).to_string())

@@ -120,7 +120,14 @@ impl Splitter<'_> {
                 }
                 self.go_on([recorded]);
             }
-            Kind::Other | Kind::Note | Kind::Summary => {
+            Kind::Summary => {
+                // Counted here, too, and each diagnostic once. Whoever wants to see everything sees it.
+                self.end_open();
+                self.before_is_text();
+                self.end_text();
+                self.done.push(LogEntry::text(Level::Trace, coloured));
+            }
+            Kind::Other | Kind::Note => {
                 self.end_open();
                 self.before_is_text();
                 append(&mut self.text, coloured);

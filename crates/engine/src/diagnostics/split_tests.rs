@@ -90,7 +90,7 @@ fn clang() {
     tool(
         "In file included from a.c:1:\n./h.h:1:41: warning: unused variable 'q' [-Wunused-variable]\nstatic int q;\n           ^\n1 warning generated.",
         false,
-        &["4 Warning h.h:1:41: unused variable 'q' [-Wunused-variable]", "1 Info text"],
+        &["4 Warning h.h:1:41: unused variable 'q' [-Wunused-variable]", "1 Trace text"],
     );
     tool(
         "clang: warning: argument unused during compilation: '-x' [-Wunused-command-line-argument]",

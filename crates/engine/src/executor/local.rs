@@ -112,13 +112,13 @@ impl Executor for LocalExecutor {
     fn execute(&self, action: &Action, bench: &Bench<'_>) -> Result<Execution, ExecuteError> {
         let mut spec = self.spec(action, bench)?;
         // Tools take no tokens. What the command asks for by itself counts, and what is sandboxed has none.
-        if !bench.flat
-            && !action.environment.contains_key(MAKEFLAGS)
-            && let Some(jobserver) = self.jobserver()
-        {
+        let tells = !bench.flat && !action.environment.contains_key(MAKEFLAGS);
+        let told = self.jobserver().filter(|_| tells);
+        if let Some(jobserver) = told {
             let flags = jobserver.makeflags(&spec.program);
             spec.environment.push((MAKEFLAGS.to_owned(), flags.into()));
         }
+        let _lent = told.map(Jobserver::lend);
         self.run(action, bench, &spec, None)
     }
 }

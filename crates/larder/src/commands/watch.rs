@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use larder_engine::watch::Watcher;
+use larder_engine::watch::{Wanted, Watcher};
 use larder_project::workspace::Workspace;
 use larder_trace::describe_io;
 use serde_json::json;
@@ -58,12 +58,18 @@ pub fn watch(app: &App, arguments: &Watch) -> Result<Exit, Failure> {
             packages =
                 plan.workspace.packages.iter().map(|it| it.place.directory.clone()).collect();
         }
-        watcher.watch(packages.clone()).map_err(Failure::failed)?;
+        // The user's configuration says where artifacts come from.
+        let elsewhere =
+            app.environment.get("LARDER_CONFIG").map(PathBuf::from).into_iter().collect();
+        let wanted = Wanted { packages: packages.clone(), elsewhere };
+        watcher.watch(wanted.clone().with_read(&root)).map_err(Failure::failed)?;
         let started = Instant::now();
         let status = round(app, &larder, &words)?;
         if app.processes.interrupted() {
             return Ok(Exit::Interrupted);
         }
+        // What it has read outside of packages is known only now.
+        watcher.watch(wanted.with_read(&root)).map_err(Failure::failed)?;
         // Before anybody hears that the round is over: what comes later is not its own.
         let meanwhile = watcher.changed_meanwhile().map_err(Failure::failed)?;
         tell(app, number, status, started, &changed, &root);

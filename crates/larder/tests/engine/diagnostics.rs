@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use larder_testkit::{events::Built, project::Project, run::Run};
+use larder_testkit::{events::Built, project::Project, run::Run, tools::require};
 use serde_json::Value;
 
 const TARGET: &str = "[[library]]\nname = \"a\"\nsources = [\"src/*.c\"]\nincludes = [\"inc\"]\ntrace-args = [\"-Wall\"]\n";
@@ -221,6 +221,80 @@ fn what_fails_without_a_diagnostic_is_a_result() {
     assert_eq!((failed, results.len()), (2, 2));
     assert_eq!(event("finished")["diagnostics"]["errors"], 2);
     assert!(project.read("junit.xml").contains("failures=\"2\""));
+}
+
+/// The lines that a build printed which are not larder's own, sorted, and without whose turn it was to say them.
+fn said(run: &Run) -> Vec<String> {
+    let own = |line: &&str| {
+        let is_step = line.starts_with('[') || line.contains(": and in ");
+        !is_step && !line.contains(", 3 warnings") && !line.contains("included from")
+    };
+    let mut lines: Vec<String> = run.stderr.lines().filter(own).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn every_compiler_says_the_same_cold_replayed_and_restored_in_colour() {
+    for compiler in ["gcc", "clang"] {
+        if !require(compiler) {
+            continue;
+        }
+        let manifest = format!("[toolchain]\ncc = \"{compiler}\"\n{TARGET}");
+        let project = Project::cached(&manifest);
+        project.file("inc/h.h", "static inline int in_header(void) { int q; return 1; }\n");
+        for number in 0..20 {
+            let text = format!("#include \"h.h\"\nint f{number}(void) {{ return in_header(); }}\n");
+            project.file(&format!("src/u{number}.c"), text);
+        }
+        // With a note, which belongs to it.
+        project.file(
+            "src/own.c",
+            "int own(int a);\nint own(int a) { int mine; if (a = 1) return 2; return 0; }\n",
+        );
+        let build =
+            |project: &Project, color: &str| project.larder(&["build", "--color", color]).ok();
+        let cold = build(&project, "always").says("and in 19 more").says(", 3 warnings");
+        let lines = said(&cold);
+        assert!(lines.iter().any(|line| line.contains("\x1b[")), "{compiler}: {lines:?}");
+        assert!(lines.iter().filter(|line| line.contains("inc/h.h:1:")).count() == 1, "{lines:?}");
+        let replayed = build(&project, "always").says("and in 19 more").says(", 3 warnings");
+        assert_eq!(said(&replayed), lines, "{compiler}");
+        let restored = project.checkout();
+        let run = build(&restored, "always").says("and in 19 more").says(", 3 warnings");
+        assert_eq!(said(&run), lines, "{compiler}");
+        let plain: Vec<String> = said(&build(&restored, "never"));
+        assert!(plain.iter().all(|line| !line.contains('\x1b')), "{compiler}: {plain:?}");
+        assert_eq!(plain.len(), lines.len(), "{compiler}");
+    }
+}
+
+#[test]
+fn every_linker_names_what_it_misses_and_where() {
+    for (linker, program) in
+        [("bfd", "ld.bfd"), ("gold", "ld.gold"), ("lld", "ld.lld"), ("mold", "mold")]
+    {
+        if !require(program) {
+            continue;
+        }
+        let project = Project::new(&format!(
+            "[[executable]]\nname = \"x\"\nsources = [\"*.c\"]\ntrace-args = [\"-g\"]\nlink-args = [\"-fuse-ld={linker}\"]\n"
+        ));
+        project.file("x.c", "int gone(void);\nint main(void) { return gone(); }\n");
+        let (run, log) = sarif(&project, &["--json"]);
+        let events = run.ends_with(1).events();
+        let link = events.iter().find(|event| event["status"] == "failed").unwrap();
+        let errors = link["log"].as_array().unwrap().iter();
+        let errors: Vec<&Value> = errors.filter(|entry| entry["level"] == "error").collect();
+        assert_eq!(errors.len(), 1, "{linker}: {link}");
+        let found = &errors[0]["diagnostic"];
+        assert!(found["message"].as_str().unwrap().contains("gone"), "{linker}: {link}");
+        let file = found["file"].as_str().unwrap_or_default();
+        let object = found["object"].as_str().unwrap_or_default();
+        assert!(file == "x.c" || object.ends_with("x.c.o"), "{linker}: {link}");
+        is_whole(&log);
+        assert_eq!(log["runs"][0]["results"].as_array().unwrap().len(), 1, "{linker}: {log}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One budget with GNU make above larder and below it.
 
 use std::{
+    env,
     fs::{self, File, OpenOptions},
     path::PathBuf,
     process::Command,
@@ -10,7 +11,8 @@ use larder_testkit::{
     processes::{send, spawn},
     project::Project,
     run::{Run, run},
-    tools::require,
+    services::python_environment,
+    tools::{path_with, require},
     wait::{ends_within, wait_until},
 };
 use rustix::process::Signal;
@@ -191,6 +193,96 @@ fn commands_share_the_slots_of_larder() {
     assert_eq!((meeting.begun(), meeting.most()), (4, 2));
     project.larder(&["build", "b", "a", "-j3", "--rehash"]).ok();
     assert!(meeting.most() <= 3, "{}", meeting.most());
+}
+
+#[test]
+fn ninja_takes_from_the_slots_of_larder() {
+    // The first version that knows jobservers.
+    let Some(bin) = python_environment("ninja-1.13", &["ninja==1.13.0"]) else { return };
+    let meeting = Meeting::new();
+    let project = Project::new(
+        "[[command]]\nname = \"n\"\ntest = true\ninputs = [\"job.sh\", \"jobs.ninja\"]\nenv = { TOGETHER = \"1\" }\n\
+         run = [\"ninja\", \"-f\", \"jobs.ninja\"]\n",
+    );
+    project.file("job.sh", JOB);
+    let mut text = format!("rule job\n  command = sh job.sh {} $out\n", meeting.path());
+    (0..6).for_each(|job| text += &format!("build n{job}: job\n"));
+    project.file("jobs.ninja", text);
+    let mut command = project.command(&["test", "-j3"]);
+    command.env("PATH", path_with(&bin));
+    run(command).ok();
+    assert_eq!(meeting.begun(), 6);
+    // Whatever ninja would have made of the number of processors.
+    assert!((2..=3).contains(&meeting.most()), "{}", meeting.most());
+}
+
+#[test]
+fn cargo_takes_from_the_slots_of_larder() {
+    if !require("cargo") {
+        return;
+    }
+    for (slots, expected) in [("-j1", 1..=1), ("-j3", 2..=3)] {
+        let meeting = Meeting::new();
+        let together = if slots == "-j1" { "" } else { "1" };
+        let project = Project::new(&format!(
+            "[[command]]\nname = \"c\"\ntest = true\npass-env = [\"CARGO_HOME\", \"RUSTUP_HOME\", \"RUSTUP_TOOLCHAIN\"]\n\
+             env = {{ RUSTC_WRAPPER = \"{{package}}/wrapper.sh\", MEETING = \"{}\", TOGETHER = \"{together}\" }}\n\
+             run = [\"cargo\", \"build\", \"--offline\", \"--quiet\"]\n",
+            meeting.path()
+        ));
+        project.file("job.sh", JOB);
+        // What cargo only asks the compiler is no job.
+        let job = project.path("job.sh");
+        let job = format!("sh {} \"$MEETING\" \"$3\"", job.display());
+        let script =
+            format!("case \"$2 $3\" in \"--crate-name c\"[0-9]) {job};; esac\nexec \"$@\"\n");
+        project.script("wrapper.sh", &script);
+        let members: Vec<String> = (0..5).map(|number| format!("\"c{number}\"")).collect();
+        let members = members.join(", ");
+        project
+            .file("Cargo.toml", format!("[workspace]\nresolver = \"2\"\nmembers = [{members}]\n"));
+        for number in 0..5 {
+            let package = format!(
+                "[package]\nname = \"c{number}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n"
+            );
+            project.file(&format!("c{number}/Cargo.toml"), package);
+            project.file(&format!("c{number}/src/lib.rs"), "");
+        }
+        let mut command = project.command(&["test", slots]);
+        for name in ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+            command.envs(env::var_os(name).map(|value| (name, value)));
+        }
+        run(command).ok();
+        assert_eq!(meeting.begun(), 5, "{slots}");
+        assert!(expected.contains(&meeting.most()), "{} with {slots}", meeting.most());
+    }
+}
+
+#[test]
+fn what_a_killed_command_took_is_put_back() {
+    if !require("make") {
+        return;
+    }
+    let (first, second) = (Meeting::new(), Meeting::new());
+    let makefile = |meeting: &Meeting, name: &str| {
+        let job = |job: u8| format!("{job}:\n\tsh job.sh {} {name}{job}\n", meeting.path());
+        format!("all: 1 2\n{}{}", job(1), job(2))
+    };
+    // It is killed while both of its jobs run, one of them by a token.
+    let kill = format!(
+        "make -s -f first.mk & while [ $(cat {}/begun 2>/dev/null | wc -l) -lt 2 ]; do sleep 0.01; done; kill -9 $!; : > $0",
+        first.path()
+    );
+    let project = Project::new(&format!(
+        "[[command]]\nname = \"a\"\ninputs = [\"job.sh\", \"first.mk\"]\noutputs = [\"a\"]\nenv = {{ HOLD = \"1\" }}\n\
+         run = [\"sh\", \"-c\", '''{kill}''', \"{{out}}\"]\n\
+         [[command]]\nname = \"b\"\ninputs = [\"{{a}}\", \"job.sh\", \"second.mk\"]\noutputs = [\"b\"]\nenv = {{ TOGETHER = \"1\" }}\n\
+         run = [\"sh\", \"-c\", \"make -s -f second.mk && : > $0\", \"{{out}}\"]\n"
+    ));
+    project.file("job.sh", JOB);
+    project.file("first.mk", makefile(&first, "a")).file("second.mk", makefile(&second, "b"));
+    project.larder(&["build", "b", "-j2"]).ok();
+    assert_eq!((second.begun(), second.most()), (2, 2));
 }
 
 #[test]

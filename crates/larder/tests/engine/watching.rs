@@ -140,6 +140,57 @@ fn tests_run_again_and_what_they_write_does_not_count() {
 }
 
 #[test]
+fn what_is_read_elsewhere_counts_and_what_editors_leave_does_not() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let outside = elsewhere.path().canonicalize().unwrap();
+    let header = |value: u8| {
+        let text = format!("#define VALUE {value}\n");
+        larder_testkit::files::write(&outside.join("v.h"), text);
+    };
+    header(1);
+    let project = Project::new(&format!(
+        "[[executable]]\nname = \"x\"\nsources = [\"src/*.c\"]\ntrace-args = [\"-I{}\"]\n",
+        outside.display()
+    ));
+    let main =
+        |plus: u8| format!("#include \"v.h\"\nint main(void) {{ return VALUE + {plus}; }}\n");
+    project.file("src/main.c", main(0));
+    let returns = |code: i32| {
+        let run = std::process::Command::new(project.output("x")).status();
+        run.is_ok_and(|status| status.code() == Some(code))
+    };
+    let mut watching = Watching::start(&project, &[]);
+    assert_eq!(watching.round().0["exitCode"], 0);
+    assert!(returns(1));
+    header(2);
+    assert_eq!(watching.until(|| returns(2)), 0);
+    let silent = || {
+        let more = watching.events.recv_timeout(Duration::from_millis(700));
+        assert!(more.is_err(), "{more:?}");
+    };
+    while watching.events.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    // What editors leave beside what they edit.
+    for name in ["4913", ".main.c.swp", "main.c~", ".#main.c", "#main.c#"] {
+        fs::write(project.path("src").join(name), "").unwrap();
+        fs::remove_file(project.path("src").join(name)).unwrap();
+    }
+    silent();
+    // An editor that writes another file and renames it.
+    project.file("src/.main.c.new", main(3));
+    fs::rename(project.path("src/.main.c.new"), project.path("src/main.c")).unwrap();
+    assert_eq!(watching.until(|| returns(5)), 0);
+    // As of a checkout: many files, one round.
+    while watching.events.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    let more = |number: u32| format!("int f{number}(void) {{ return {number}; }}\n");
+    (0..100).for_each(|number| _ = project.file(&format!("src/more{number}.c"), more(number)));
+    let (round, _) = watching.round();
+    assert_eq!(round["exitCode"], 0);
+    assert!(round["changed"].as_array().unwrap().len() >= 100, "{round}");
+    silent();
+    assert_eq!(watching.interrupt(), Some(130));
+}
+
+#[test]
 fn an_interrupted_round_ends_the_watch() {
     let project = Project::new(
         "[[command]]\nname = \"slow\"\noutputs = [\"o\"]\nrun = [\"sh\", \"-c\", \"touch begun; sleep 1000\"]\n",

@@ -120,8 +120,17 @@ impl Graph {
             Some(said) => said(error),
             None => error,
         })?;
+        self.expect(source.text.len());
         self.files.push(source);
         Ok(self.files.len() - 1)
+    }
+
+    /// Makes room for what stands in a build file of so many bytes, more or less.
+    fn expect(&mut self, bytes: usize) {
+        let nodes = &self.nodes;
+        self.by_path.reserve(bytes / 64, |id| hash(&nodes[id.index()].path));
+        self.nodes.reserve(bytes / 64);
+        self.edges.reserve(bytes / 96);
     }
 
     /// Returns the files that it was read from.
