@@ -8,6 +8,7 @@ mod compile;
 mod config;
 mod inputs;
 mod link;
+mod precompile;
 mod probe;
 
 use std::{
@@ -30,6 +31,7 @@ pub use link::{
     Archive, Dynlib, Link, LinkKind, build_exe, build_shared_lib, build_shared_lib_of_static,
     build_static_lib, compute_dynlib_of_shared,
 };
+pub use precompile::{Included, Precompile, PrecompiledForm, build_precompiled};
 pub(crate) use probe::probe;
 
 use crate::{

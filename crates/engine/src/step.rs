@@ -13,10 +13,12 @@
 mod answer;
 mod believe;
 mod compare;
+mod deferred;
 mod elided;
 mod examine;
 mod execute;
 mod in_place;
+mod inputs;
 mod record;
 mod restore;
 mod search;
@@ -37,7 +39,7 @@ use larder_trace::{BuildTrace, ContentHash};
 use crate::{
     action::{Action, Output},
     artifact::{Artifact, Made},
-    builds::{Archive, Check, CommandBuild, Compile, Link},
+    builds::{Archive, Check, CommandBuild, Compile, Link, Precompile},
     context::{Context, Mode},
     diagnostics::{Naming, Speaker},
     event::{Status, StepName},
@@ -48,9 +50,9 @@ use crate::{
     timeline::{self, Kind, StepRun},
 };
 
-pub use self::elided::Elided;
 pub(crate) use self::in_place::unique;
 pub(crate) use self::record::files_below;
+pub use self::{elided::Elided, inputs::Inputs};
 use self::{elided::Ending, examine::Fresh, restore::Restored};
 
 /// How some outputs are made from some inputs.
@@ -78,6 +80,8 @@ pub struct Step {
 pub enum Work {
     /// A compiler.
     Compile(Arc<Compile>),
+    /// A compiler, of a header.
+    Precompile(Box<Precompile>),
     /// An archiver.
     Archive(Arc<Archive>),
     /// A linker.
@@ -123,7 +127,11 @@ impl Work {
     /// Who prints what this work prints.
     fn speaker(&self) -> Speaker {
         match self {
-            Self::Compile(_) | Self::Archive(_) | Self::Link(_) | Self::Text(_) => Speaker::Tool,
+            Self::Compile(_)
+            | Self::Precompile(_)
+            | Self::Archive(_)
+            | Self::Link(_)
+            | Self::Text(_) => Speaker::Tool,
             Self::Check(_)
             | Self::Command(_)
             | Self::Shell(_)
@@ -135,34 +143,6 @@ impl Work {
     /// The command that writes its outputs in place, where one does.
     fn in_place(&self) -> Option<&Shell> {
         if let Self::Shell(shell) = self { Some(shell) } else { None }
-    }
-}
-
-/// Artifacts that a step works on, and the trace of all of them. The trace is that of the artifact where
-/// there is one, else a group with one part an artifact, in order.
-#[derive(Clone, Copy)]
-pub struct Inputs<'a> {
-    /// The artifacts.
-    pub artifacts: &'a [Artifact],
-    /// Their trace.
-    pub trace: &'a BuildTrace,
-}
-
-impl<'a> From<&'a Built<Vec<Artifact>>> for Inputs<'a> {
-    fn from(built: &'a Built<Vec<Artifact>>) -> Self {
-        Self { artifacts: &built.value, trace: &built.trace }
-    }
-}
-
-impl<'a> From<&'a Built<Artifact>> for Inputs<'a> {
-    fn from(built: &'a Built<Artifact>) -> Self {
-        Self { artifacts: std::slice::from_ref(&built.value), trace: &built.trace }
-    }
-}
-
-impl Inputs<'_> {
-    fn to_owned(self) -> Built<Vec<Artifact>> {
-        Built { value: self.artifacts.to_vec(), trace: self.trace.clone() }
     }
 }
 
@@ -240,7 +220,10 @@ impl Step {
         lane: Lane,
     ) -> Flow<Vec<Artifact>> {
         if let Some(uploads) = cx.cache.uploads() {
-            return self.compare(cx, inputs, uploads, started);
+            return match self.is_deferred() {
+                true => self.defer(inputs, None),
+                false => self.compare(cx, inputs, uploads, started),
+            };
         }
         loop {
             state = match state {
@@ -248,7 +231,13 @@ impl Step {
                     let _span = cx.span(Kind::Examine, self.name());
                     self.examine(cx, inputs)
                 }
+                State::OutOfDate(reason) if self.is_deferred() => {
+                    return self.defer(inputs, Some(reason));
+                }
                 State::UpToDate(mut fresh) => {
+                    if self.is_deferred() {
+                        cx.expect(1);
+                    }
                     let (status, took) = (Status::Replayed, started.elapsed());
                     if let Some(timeline) = cx.timeline() {
                         timeline.saved(fresh.milliseconds);

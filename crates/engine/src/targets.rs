@@ -11,6 +11,7 @@ mod exports;
 mod files;
 mod generated;
 mod link;
+mod precompile;
 mod said;
 mod source_args;
 mod sources;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use larder_project::path::{BuildPath, PackagePath, PortablePath};
 use larder_trace::{BuildTrace, Content, Walk};
 
-use super::{Owner, ToolUse, TracedArgument, inputs::unreadable, start_single};
+use super::{Included, Owner, ToolUse, TracedArgument, inputs::unreadable, start_single};
 use crate::{
     action::{Action, Argument, Discovery, Output, Piece, Variable, text},
     artifact::Artifact,
@@ -24,6 +24,8 @@ pub struct Compile {
     pub dialect: Dialect,
     /// Arguments that are not traced.
     pub weak_args: Vec<Argument>,
+    /// A header that every source includes first.
+    pub included: Option<Included>,
     /// Arguments that are traced.
     pub trace_args: Vec<TracedArgument>,
     /// Arguments after all others. Whoever gives them sees to it that they are part of what objects
@@ -87,6 +89,7 @@ impl Compile {
             compiler,
             dialect,
             weak_args,
+            included: None,
             trace_args,
             last_args: Vec::new(),
             search: SearchPath::default(),
@@ -94,14 +97,37 @@ impl Compile {
         }
     }
 
+    /// The same with a header that every source includes first.
+    #[must_use]
+    pub fn including(self, included: Included) -> Self {
+        // Compilers say more or less in debug information of what they have read in that form.
+        let form = included.form.map_or(String::new(), |form| format!(" precompiled by {form:?}"));
+        let trace = BuildTrace::text("included", format!("{}{form}", included.header));
+        let depends_on = Arc::new((*self.depends_on).clone().mix(trace));
+        Self { included: Some(included), depends_on, ..self }
+    }
+
     /// The arguments that the manifest and the environment ask for, in order.
-    pub(super) fn given(&self) -> impl Iterator<Item = Argument> {
+    pub(crate) fn given(&self) -> impl Iterator<Item = Argument> {
+        let header = self.included.iter().flat_map(Included::as_it_is);
+        header.chain(self.given_without_header())
+    }
+
+    /// The same without the header that is included first.
+    pub(super) fn given_without_header(&self) -> impl Iterator<Item = Argument> {
         let traced = self.trace_args.iter().map(|said| said.argument.clone());
         self.weak_args.iter().cloned().chain(traced).chain(self.last_args.iter().cloned())
     }
 
     /// Returns the action that compiles: `COMPILER -c -o OBJECT SOURCE … WEAK… TRACE…`.
-    pub(crate) fn action(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+    /// With `precompiled`, the header that is included first is read as it was compiled.
+    pub(crate) fn action(
+        &self,
+        step: &Step,
+        cx: &Context,
+        inputs: Inputs<'_>,
+        precompiled: Option<&Artifact>,
+    ) -> Action {
         let source =
             inputs.artifacts.iter().map(|source| vec![Piece::Path(step.portable(cx, source))]);
         let output = [text("-o"), vec![Piece::Output(0)]];
@@ -132,13 +158,20 @@ impl Compile {
                 arguments.push(text(format!("-ffile-prefix-map={HERE}=@{}", step.place.name)));
             }
         }
-        arguments.extend(self.given());
+        match (&self.included, precompiled) {
+            (Some(included), Some(file)) => {
+                arguments.extend(included.as_compiled(step.portable(cx, file)));
+                arguments.extend(self.given_without_header());
+            }
+            _ => arguments.extend(self.given()),
+        }
         let discovery =
             if self.dialect == Dialect::Gcc { Discovery::Compiler } else { Discovery::None };
         let searched = self.search.own.clone();
         let action = step.action(cx, inputs, &self.compiler, arguments);
         let response_file = Some(self.compiler.arguments.len());
-        Action { searched, discovery, environment, response_file, ..action }
+        let action = Action { searched, discovery, environment, response_file, ..action };
+        self.seeing_header(step, cx, precompiled, action)
     }
 }
 
@@ -160,6 +193,8 @@ pub struct ObjectSource {
     pub object: BuildPath,
     /// How it is compiled.
     pub compile: Arc<Compile>,
+    /// The header that is included first, compiled. It is there before, and does not count.
+    pub precompiled: Option<Job<Artifact>>,
 }
 
 /// Where a source comes from.
@@ -185,7 +220,7 @@ pub fn build_o(
     after: Option<&Job<Vec<Artifact>>>,
 ) -> Job<Artifact> {
     let source = SourceOf::Made(source.clone());
-    let object = ObjectSource { source, object: o_file, compile };
+    let object = ObjectSource { source, object: o_file, compile, precompiled: None };
     build_objects(owner, vec![object], after).map(|built| {
         let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
         Ok(Built { value: value.clone(), trace: (**part).clone() })
@@ -249,7 +284,7 @@ fn start(
     let mut waiting: Vec<Job<Artifact>> = Vec::new();
     // The objects of a group mostly lie beside each other, and so do their sources.
     let mut walk = cx.index.walk();
-    for ObjectSource { source, object, compile } in sources {
+    for ObjectSource { source, object, compile, precompiled } in sources {
         let known = prefixes.iter().find(|(known, _)| Arc::ptr_eq(known, &compile));
         let prefix = known.map(|(_, prefix)| prefix.clone()).unwrap_or_else(|| {
             let prefix = match &after {
@@ -268,7 +303,16 @@ fn start(
             let output = Output::file(object.clone());
             let mut step = owner.step(output, prefix, Work::Compile(compile));
             step.prerequisites = prerequisites;
-            waiting.push(compile_one(owner, source, step));
+            waiting.push(match precompiled {
+                None => compile_one(owner, source, step),
+                Some(header) => {
+                    let owner = owner.clone();
+                    header.flow(move |header| {
+                        step.prerequisites.push(header.value.clone());
+                        Flow::Continued(compile_one(&owner, source, step))
+                    })
+                }
+            });
         }
         found.push((object, quick));
     }

@@ -65,10 +65,8 @@ impl Unit {
     fn flags(&self, cx: &Context) -> Vec<String> {
         let compile = &self.compile;
         let maps = |argument: &&Argument| !matches!(argument.first(), Some(Piece::Text(text)) if text.starts_with("-ffile-prefix-map="));
-        let traced: Vec<Argument> =
-            compile.trace_args.iter().map(|said| said.argument.clone()).collect();
-        let all = compile.compiler.arguments.iter().chain(&compile.weak_args);
-        let all = all.chain(&traced).chain(&compile.last_args).filter(maps);
+        let given: Vec<Argument> = compile.given().collect();
+        let all = compile.compiler.arguments.iter().chain(&given).filter(maps);
         let mut words = vec![shown(&compile.compiler.path)];
         words.extend(all.filter_map(|argument| word(cx, &self.place, argument)));
         words

@@ -13,6 +13,7 @@ impl Work {
     fn tool(&self) -> Option<&ToolUse> {
         match self {
             Self::Compile(compile) => Some(&compile.compiler),
+            Self::Precompile(header) => Some(&header.compile.compiler),
             Self::Link(link) => Some(&link.linker),
             Self::Shell(shell) => shell.installation.as_ref(),
             Self::Check(check) => Some(&check.compile.compiler),

@@ -1,4 +1,4 @@
-//! Outputs that were left in the store: known by their hashes, fetched when somebody needs them.
+//! Outputs that were left in the store, or are not made yet: they are brought to disk when somebody needs them.
 
 use std::{
     sync::{
@@ -19,15 +19,23 @@ use crate::{
     reason::Reason,
 };
 
-/// The outputs of a step that were left in the store, and how to get them after all.
+/// The outputs of a step that are not on disk, and how to get them after all.
 pub struct Elided {
     step: Arc<Step>,
     inputs: Built<Vec<Artifact>>,
-    ending: Ending,
+    standing: Standing,
     /// Whether the outputs had to be made after all.
     made: AtomicBool,
     /// The job that gets them, once somebody has asked.
     fetched: Mutex<Option<Job<Vec<Artifact>>>>,
+}
+
+/// Where a step stands whose outputs are not on disk.
+enum Standing {
+    /// They were left in the store.
+    Left(Ending),
+    /// They are made when they are needed, if they ever are. It does not count before.
+    Deferred(Option<Reason>),
 }
 
 /// How a step ended whose outputs were left in the store. It is counted at once, and told when it is
@@ -49,17 +57,34 @@ impl Step {
         ending: Ending,
     ) {
         cx.count(ending.status, 1);
-        let elided = Arc::new(Elided {
-            step: self.clone(),
-            inputs: inputs.to_owned(),
-            ending,
-            made: AtomicBool::new(false),
-            fetched: Mutex::default(),
-        });
+        let elided = self.elided(inputs, Standing::Left(ending));
         for artifact in artifacts {
             artifact.elided = Some(elided.clone());
         }
         cx.tell_later(elided);
+    }
+
+    /// Notes on artifacts that are made when they are needed how to get them.
+    pub(super) fn leave_unmade(
+        self: &Arc<Self>,
+        inputs: Inputs<'_>,
+        artifacts: &mut [Artifact],
+        reason: Option<Reason>,
+    ) {
+        let elided = self.elided(inputs, Standing::Deferred(reason));
+        for artifact in artifacts {
+            artifact.elided = Some(elided.clone());
+        }
+    }
+
+    fn elided(self: &Arc<Self>, inputs: Inputs<'_>, standing: Standing) -> Arc<Elided> {
+        Arc::new(Elided {
+            step: self.clone(),
+            inputs: inputs.to_owned(),
+            standing,
+            made: AtomicBool::new(false),
+            fetched: Mutex::default(),
+        })
     }
 }
 
@@ -87,7 +112,9 @@ impl Elided {
         if self.made.load(Ordering::Relaxed) {
             return;
         }
-        let Ending { status, ref log, ref reason, took } = self.ending;
+        let Standing::Left(Ending { status, ref log, ref reason, took }) = self.standing else {
+            return;
+        };
         let reason = reason.as_ref();
         let log = &self.step.naming(cx).show(log, cx.here());
         cx.tell(self.step.name(), &Ended { status, log, reason, error: None, command: None, took });
@@ -105,13 +132,20 @@ impl Elided {
         let lane = cx.cache.lane();
         let job = Job::go_on(&cx.scheduler, lane, move || {
             let inputs = Inputs::from(&own.inputs);
+            let ending = match &own.standing {
+                Standing::Left(ending) => ending,
+                Standing::Deferred(reason) => {
+                    context.expect(1);
+                    return own.step.clone().make(&context, inputs, reason.clone(), lane);
+                }
+            };
             match own.step.restore(&context, inputs, true) {
                 Some(restored) => Flow::Ended(Ok(own.step.built(restored.artifacts))),
                 None => {
                     // It is made after all, and counts as that only.
                     own.made.store(true, Ordering::Relaxed);
-                    context.uncount(own.ending.status);
-                    own.step.clone().make(&context, inputs, own.ending.reason.clone(), lane)
+                    context.uncount(ending.status);
+                    own.step.clone().make(&context, inputs, ending.reason.clone(), lane)
                 }
             }
         });

@@ -68,7 +68,8 @@ impl Step {
         }
         match self.look(cx, inputs) {
             Ok(fresh)
-                if (fresh.on_disk || !self.keep) && self.collect(cx, inputs, fresh.on_disk) =>
+                if (fresh.on_disk || !self.keep)
+                    && (self.is_deferred() || self.collect(cx, inputs, fresh.on_disk)) =>
             {
                 State::UpToDate(fresh)
             }

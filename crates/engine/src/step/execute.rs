@@ -11,11 +11,13 @@ use std::{
 use larder_project::path::{PortablePath, RootPath};
 use larder_trace::{Level, LogEntry, Moment, begin_trace_file, describe_io};
 
-use super::{Function, Inputs, MakeText, Step, Work, Workplace, record::with_parent};
+use super::{
+    Function, Inputs, MakeText, Step, Work, Workplace, deferred::Behind, record::with_parent,
+};
 use crate::{
     action::{Action, Argument, Discovery},
     artifact::Artifact,
-    builds::{Compile, ToolUse},
+    builds::ToolUse,
     context::Context,
     diagnostics::entries,
     event::{Ended, Event, Status},
@@ -38,6 +40,8 @@ pub(super) struct Done {
     /// When it began.
     pub begun: Moment,
     pub command_line: Option<String>,
+    /// What it read in the form of a precompiled header.
+    pub behind: Behind,
     /// Names of headers that it looked for and that may not be there.
     pub looked_for: Vec<String>,
     /// How long its command took, in milliseconds.
@@ -84,6 +88,7 @@ impl Step {
             command_line: None,
             milliseconds: None,
             looked_for: Vec::new(),
+            behind: Behind::Nothing,
         };
         let work = AssertUnwindSafe(|| {
             self.begin(cx)?;
@@ -165,6 +170,7 @@ impl Step {
     ) -> Result<(), ExecuteError> {
         let action = match &self.work {
             Work::Compile(compile) => return self.compile(cx, compile, inputs, bench, done),
+            Work::Precompile(precompile) => precompile.action(self, cx, inputs),
             Work::Archive(archive) => archive.action(self, cx, inputs),
             Work::Link(link) => link.action(self, cx, inputs),
             Work::Command(command) => command.action(self, cx, inputs)?,
@@ -177,29 +183,8 @@ impl Step {
         self.run(cx, &action, bench, done)
     }
 
-    /// Has an object made, and what was read listed where that takes an action of its own.
-    fn compile(
-        &self,
-        cx: &Context,
-        compile: &Compile,
-        inputs: Inputs<'_>,
-        bench: &Bench<'_>,
-        done: &mut Done,
-    ) -> Result<(), ExecuteError> {
-        self.run(cx, &compile.action(self, cx, inputs), bench, done)?;
-        if let Some(listing) = compile.listing(self, cx, inputs) {
-            let listed = execute(cx, &listing, bench, done)?;
-            if !listed.exit.success() {
-                let message = format!("it did not list what it read:\n{}", listed.printed);
-                return Err(ExecuteError::Failed(message));
-            }
-            done.discovered = listed.discovered;
-        }
-        Ok(())
-    }
-
     /// Has the executor run an action.
-    fn run(
+    pub(super) fn run(
         &self,
         cx: &Context,
         action: &Action,

@@ -56,7 +56,8 @@ impl Shared {
 impl Step {
     /// Whether the store is asked for the outputs.
     pub(super) fn is_shared(&self) -> bool {
-        self.work.in_place().is_none_or(|shell| !matches!(shell.sharing, Sharing::Never))
+        !self.is_deferred()
+            && self.work.in_place().is_none_or(|shell| !matches!(shell.sharing, Sharing::Never))
     }
 
     /// Returns the keys under which the store may have the outputs.
@@ -73,7 +74,9 @@ impl Step {
 
     /// Returns how the outputs of work that is done may be kept.
     pub(super) fn shared_as(&self, cx: &Context, inputs: Inputs<'_>, done: &Done) -> Shared {
-        let Some(shell) = self.work.in_place() else { return Shared::ByDepHash };
+        let Some(shell) = self.work.in_place() else {
+            return if self.is_deferred() { Shared::No } else { Shared::ByDepHash };
+        };
         let regular =
             |path: &std::path::Path| path.symlink_metadata().is_ok_and(|found| found.is_file());
         let in_place = self.outputs.iter().all(|output| {

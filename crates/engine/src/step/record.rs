@@ -42,6 +42,7 @@ impl Step {
         // What is recorded was made from what was hashed. An input that has changed under the work, or
         // since it was hashed, makes outputs that are used once.
         let needed = inputs.artifacts.iter().chain(&self.prerequisites);
+        let needed = needed.into_iter().filter(|input| !self.only_helps(input));
         settled &= needed.into_iter().all(|input| cx.is_unchanged_since(input, done.begun));
         settled &= !done.silent || self.work.in_place().is_none_or(|shell| !shell.must_tell);
         let shared = self.shared_as(cx, inputs, done);
@@ -173,6 +174,7 @@ impl Step {
                 hash: hashed.hash,
             });
         }
+        settled &= self.add_behind(cx, &done.behind, &mut found)?;
         found.sort();
         found.dedup();
         Ok((found, settled))

@@ -18,6 +18,7 @@ impl Work {
     pub(super) fn search_path(&self) -> Option<(&SearchPath, bool)> {
         match self {
             Self::Compile(compile) if compile.dialect.tells() => Some((&compile.search, true)),
+            Self::Precompile(header) => Some((&header.compile.search, true)),
             Self::Link(link) => Some((&link.search, false)),
             Self::Shell(shell) => Some((shell.search.as_ref()?, shell.includes)),
             Self::Check(check) => Some((&check.search, true)),

@@ -42,10 +42,12 @@ impl Maker<'_> {
         let headers = self.check_headers(id);
         let sources = self.sources(package_id, &package, objects);
         let sources = sources.and_then(|sources| self.compiled(id, &package, objects, sources));
+        self.check_precompiled(package_id, &package, objects);
         let reads = self.reads(&package, objects, sources.as_deref().unwrap_or_default());
         let after = self.prerequisites(package_id, objects, reads, &owner);
         headers?;
-        let (sources, after) = (sources?, after?);
+        let (mut sources, after) = (sources?, after?);
+        self.precompile(&owner, objects, &mut sources, after.as_ref());
         let more = self.more_objects(id, objects, after.as_ref(), &owner)?;
         let count = sources.len();
         let outputs = build_objects(owner, sources, after.as_ref());
@@ -90,7 +92,7 @@ impl Maker<'_> {
                 let unit = Unit { place, source: name, object, language, compile };
                 self.cx.noted().units.push(unit);
             }
-            found.push(ObjectSource { source, object, compile });
+            found.push(ObjectSource { source, object, compile, precompiled: None });
         }
         Some(found)
     }
@@ -216,7 +218,7 @@ impl Maker<'_> {
         compile.last_args = last.arguments().collect();
         compile.search =
             search_path([includes, system], &given, &compiler, language == Language::Cxx);
-        Some(compile)
+        self.included(package, objects, (language, own), &compiler, compile)
     }
 
     /// Arguments of the target's own manifest, with what their placeholders stand for.

@@ -76,7 +76,8 @@ impl Maker<'_> {
                     modes.get(&Language::with(&toolchain, inside)?).filter(|_| matches)?.clone();
                 let trace = value.trace(format!("{prefix}{path}"));
                 let source = SourceOf::Made(Job::done(&cx.scheduler, value, trace));
-                Some(ObjectSource { source, object: objects.object_of_output(&path), compile })
+                let object = objects.object_of_output(&path);
+                Some(ObjectSource { source, object, compile, precompiled: None })
             });
             let sources: Vec<ObjectSource> = sources.collect();
             if sources.is_empty() {

@@ -214,7 +214,7 @@ fn mistakes_about_assemblers_are_told() {
             "asm = [\"nasm\", \"-o\", \"x\"]",
             "cannot be an argument of the assembler",
         ),
-        ("asm = \"nasm\"", "asn = \"nasm\"", "unknown key `asn`"),
+        ("asm = \"nasm\"", "asn = \"nasm\"", "did you mean `asm`?"),
         ("includes", "asm-args = [\"-MD\"]\nincludes", "cannot be a compiler argument here"),
     ] {
         let project = nasm();

@@ -29,6 +29,7 @@ mod ninja_projects;
 mod ninja_tools;
 mod output;
 mod placeholders;
+mod precompiled;
 mod processes;
 mod profiles;
 mod rebuilds;

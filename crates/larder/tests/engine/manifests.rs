@@ -63,7 +63,7 @@ fn unknown_keys_with_what_was_meant() {
         |
      13 | foo = 1
         | ^^^
-        = help: the keys are kind, cc, cxx, ar, parts
+        = help: the keys are kind, cc, cxx, ar, asm, parts
     "#);
 }
 

@@ -111,7 +111,7 @@ fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
 
 /// The key `asm`: a program, or a program and its arguments.
 fn assembler(fields: &mut Fields<'_, '_>) -> Option<Located<Vec<String>>> {
-    let span = fields.entries.get("asm")?.span();
+    let span = fields.entries.get("asm").map_or(0..0, |value| value.span());
     let words = match fields.entries.get("asm").map(|value| value.get_ref()) {
         Some(DeValue::Array(_)) => fields.strings("asm")?,
         _ => vec![fields.string("asm")?],
@@ -156,7 +156,8 @@ fn needs_sources(fields: &mut Fields<'_, '_>, help: &str) {
 }
 
 /// The keys that are for sources and for linking: a library of headers only has neither.
-const OF_SOURCES: [&str; 15] = [
+const OF_SOURCES: [&str; 16] = [
+    "precompiled-header",
     "kind",
     "exclude",
     "private-includes",

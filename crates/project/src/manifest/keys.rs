@@ -1,7 +1,7 @@
 //! The keys that say how sources are compiled and what is linked, in whichever table they stand.
 
 use super::{
-    Input, Linking, Template, arguments,
+    Input, Linking, Precompiled, Template, arguments,
     condition::{Condition, Names},
     flags::{self, Flags},
     linking,
@@ -38,6 +38,8 @@ pub struct Lists {
     pub linking: Linking,
     /// Libraries it is linked with: of this package, or `PACKAGE/LIBRARY`.
     pub libraries: Vec<Located<String>>,
+    /// Headers that are included before everything else.
+    pub precompiled: Precompiled,
 }
 
 impl Lists {
@@ -55,6 +57,7 @@ impl Lists {
         self.filled_args.extend(later.filled_args);
         self.linking.append(later.linking);
         self.libraries.extend(later.libraries);
+        self.precompiled.append(later.precompiled);
     }
 }
 
@@ -77,7 +80,8 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 14] = [
+const OF_TARGETS: [&str; 15] = [
+    "precompiled-header",
     "source-args",
     "name",
     "kind",
@@ -150,7 +154,9 @@ impl Keys {
         let source_args = fields.table("source-args").map(source_args).unwrap_or_default();
         let of_sources = source_args.iter().flat_map(|entry| &entry.arguments);
         keys.lists.filled_args.extend(of_sources.filter_map(to_fill));
-        keys.lists = Lists { sources, exclude, inputs, libraries, source_args, ..keys.lists };
+        let precompiled = Precompiled::decode(fields);
+        keys.lists =
+            Lists { sources, exclude, inputs, libraries, source_args, precompiled, ..keys.lists };
         keys
     }
 

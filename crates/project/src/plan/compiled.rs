@@ -6,7 +6,7 @@ use super::{Argument, BuiltIn, Input, Language, Made, PackageId, Part, TargetId}
 use crate::{
     diagnostic::Located,
     manifest::Module,
-    manifest::{Arguments, SourceArgs},
+    manifest::{Arguments, Precompiled, SourceArgs},
     path::{BuildPath, PackagePath, concat},
 };
 
@@ -43,6 +43,8 @@ pub struct Objects {
     pub filled_args: Vec<ToolArgument>,
     /// Whether a shared library will hold them.
     pub position_independent: bool,
+    /// Headers that are compiled once for all of them.
+    pub precompiled: Precompiled,
 }
 
 /// Where sources come from.
@@ -230,12 +232,19 @@ impl Objects {
             system: Vec::new(),
             filled_args: Vec::new(),
             position_independent: false,
+            precompiled: Precompiled::default(),
         }
     }
 
     /// Returns where the object of a source of the package goes.
     pub fn object(&self, source: &PackagePath) -> BuildPath {
         BuildPath(concat(&[self.directory.as_str(), "/", source.as_str(), ".o"]))
+    }
+
+    /// Returns where the precompiled header for sources of `language` goes.
+    pub fn precompiled(&self, language: Language) -> BuildPath {
+        let name = if language == Language::Cxx { "c++" } else { "c" };
+        BuildPath(concat(&[self.directory.as_str(), "/_precompiled/", name, ".h.gch"]))
     }
 
     /// Returns where the object of a source that a command makes goes.

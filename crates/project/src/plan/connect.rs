@@ -234,6 +234,7 @@ impl Plan {
                         objects.arguments = compiled.arguments.clone();
                         objects.source_args = compiled.lists.source_args.clone();
                         objects.system = system.clone();
+                        objects.precompiled = compiled.lists.precompiled.clone();
                         objects.filled_args = filled_args.clone();
                     }
                     Kind::Headers(headers) => {
