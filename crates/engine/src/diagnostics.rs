@@ -13,11 +13,13 @@ mod paths;
 pub mod sarif;
 mod split;
 mod tally;
+mod unmade;
 
 pub use self::{
     paths::{Naming, from_where},
     split::{Speaker, entries},
     tally::{DiagnosticCounts, Failure, FailureKind, Finding, Tally},
+    unmade::{Unmade, unmade},
 };
 
 use larder_trace::Diagnostic;

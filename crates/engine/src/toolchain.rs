@@ -16,6 +16,7 @@ mod libraries;
 mod name;
 mod pkg_config;
 mod program;
+mod recall;
 mod said;
 mod script;
 mod system;
@@ -39,6 +40,7 @@ use self::{
     compiler::{Remembered, note_key},
     find::hash_tool,
     lean::Lean,
+    recall::SeenCompiler,
 };
 pub use self::{
     assembler::Assembler,
@@ -48,6 +50,7 @@ pub use self::{
     identities::machine,
     pkg_config::Uses,
     program::Program,
+    recall::Recall,
 };
 use crate::{
     environment::Environment,
@@ -106,6 +109,8 @@ type Use = (String, Role, KnownBy, Vec<String>, PathBuf);
 pub struct Tools<'i> {
     index: &'i StatIndex,
     sandbox: Option<&'i Sandbox>,
+    /// What the store has seen of tools, where that counts.
+    recall: Option<Recall<'i>>,
     environment: Environment,
     /// The tools that the environment asks for, and the root package's directory.
     flags: Arc<Flags>,
@@ -135,6 +140,7 @@ impl<'i> Tools<'i> {
         Self {
             index,
             sandbox,
+            recall: None,
             environment,
             flags: Arc::default(),
             root: PathBuf::new(),
@@ -164,6 +170,13 @@ impl<'i> Tools<'i> {
     #[must_use]
     pub fn crossing(self, cross: Option<Arc<Cross>>) -> Self {
         Self { cross, ..self }
+    }
+
+    /// The same with the memory that a store has of tools. A compiler that is not all here is taken for the one that was
+    /// last seen, and says so ([`Compiler::believed`]).
+    #[must_use]
+    pub fn recalling(self, recall: Recall<'i>) -> Self {
+        Self { recall: Some(recall), ..self }
     }
 
     /// The compiler that a package in `directory` uses as `role` (not [`Role::Ar`], for which there is
@@ -362,22 +375,43 @@ impl<'i> Tools<'i> {
         arguments: &[String],
         first: usize,
     ) -> Result<Compiler, ToolError> {
-        let path = find_tool(name, role.key(), &self.environment)?;
+        let path = match find_tool(name, role.key(), &self.environment) {
+            Ok(path) => path,
+            Err(error) => {
+                let seen = self.recall.and_then(|recall| recall.last(name, arguments));
+                return seen.map(|seen| seen.compiler(name, role.key())).ok_or(error);
+            }
+        };
         let driver = hash_tool(&path, self.index)?.hash;
         let key = note_key(&path, driver, arguments, directory, &self.environment);
         let answers = match Remembered::find(&key, self.index) {
             Some(answers) => answers,
             None => {
-                let answers = self.ask(&path, directory, arguments, first)?;
-                let answers = Remembered::new(answers, self.index)?;
+                let seen = self.recall.and_then(|recall| recall.answers(&key));
+                let answers = match seen {
+                    Some(answers) => answers,
+                    None => {
+                        let answers = self.ask(&path, directory, arguments, first)?;
+                        Remembered::new(answers, self.index)?
+                    }
+                };
                 // One that could not answer may have been kept from it by the sandbox.
                 if self.sandbox.is_none() || answers.complete() {
                     answers.keep(&key, self.index);
                 }
+                if let Some(recall) = self.recall.filter(|_| answers.is_whole()) {
+                    let (path, answers) = (path.clone(), answers.clone());
+                    let seen = SeenCompiler { path, driver, answers };
+                    recall.keep(&key, name, arguments, &seen);
+                }
                 answers
             }
         };
-        Ok(answers.compiler(name, path, role.key(), driver))
+        let recall = self.recall.filter(|_| !answers.is_whole());
+        match recall.and_then(|recall| recall.whole(name, arguments, driver, &answers)) {
+            Some(seen) => Ok(seen.compiler(name, role.key())),
+            None => Ok(answers.compiler(name, path, role.key(), driver)),
+        }
     }
 
     fn ask(

@@ -8,7 +8,7 @@ use std::{
 
 use larder_project::{
     glob::Globber,
-    plan::{Kind, Plan},
+    plan::{Directory, Kind, Plan},
 };
 
 use super::{InstallError, Library, collect::Files};
@@ -65,7 +65,9 @@ fn directories(plan: &Plan, library: Library) -> Vec<PathBuf> {
         }
     }
     // Directories that commands make have no path in the manifest.
-    for directory in objects.into_iter().flat_map(|objects| &objects.includes) {
+    let private =
+        |it: &&Directory| objects.is_none_or(|objects| !objects.private_includes.contains(it));
+    for directory in objects.into_iter().flat_map(|objects| &objects.includes).filter(private) {
         let (owner, built, path) = directory.place();
         let path = build.join(path);
         if built && owner == library.package && !found.contains(&path) {

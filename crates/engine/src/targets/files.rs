@@ -214,6 +214,9 @@ fn where_paths_start(what: &str, directory: &Path, pattern: &str) -> String {
         Some(path) => format!(
             "{path} is a Git submodule that is not there: submodules = true at the dependency fetches it"
         ),
+        None if pattern.starts_with('{') => {
+            "only files of the package can be named here; generated headers are installed from include directories in {build}".to_owned()
+        }
         None => format!("{what} start in {}", directory.display()),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use larder_engine::{
     build::BuildReport,
-    diagnostics::{DiagnosticCounts, Finding, annotations, one_line, sarif},
+    diagnostics::{DiagnosticCounts, Finding, annotations, one_line, sarif, unmade},
     timeline::{Timeline, trace_events},
 };
 use larder_trace::{atomic, describe_io};
@@ -66,6 +66,7 @@ impl Showing {
     fn tell_diagnostics(&self, app: &App, report: &BuildReport, exit: Exit) -> Result<(), Failure> {
         let findings = app.ui.tally.findings();
         tell_repeated(app, &findings);
+        unmade(&report.plan, &findings).iter().for_each(|one| app.ui.status(&one.to_string()));
         let Ok(here) = std::path::absolute(here()) else { return Ok(()) };
         let root = &report.plan.workspace.root;
         if self.annotates(app) {

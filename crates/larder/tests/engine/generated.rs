@@ -188,3 +188,43 @@ fn mistakes_with_generated_sources_are_told() {
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(run.stderr.contains("how many objects `a:o` has"), "{}", run.stderr);
 }
+
+#[test]
+fn a_generated_header_that_nobody_waits_for_is_told_with_its_maker() {
+    let manifest = |compiler: &str, keys: &str| {
+        format!(
+            "[toolchain]\ncc = \"{compiler}\"\n[[config]]\nname = \"conf\"\noutput = \"made/conf.h\"\nvalues = {{ V = 0 }}\n[[command]]\nname = \"gen\"\noutputs = [\"gen.h\"]\nrun = [\"touch\", \"{{out}}\"]\n[[executable]]\nname = \"x\"\nsources = [\"main.c\"]\n{keys}"
+        )
+    };
+    for (compiler, keys, hint) in [
+        (
+            "gcc",
+            "includes = [\"{build}/made\"]",
+            "conf makes conf.h: add \"{conf}\" to the `inputs` of x",
+        ),
+        (
+            "clang",
+            "includes = [\"{build}/made\"]",
+            "conf makes conf.h: add \"{conf}\" to the `inputs` of x",
+        ),
+        (
+            "gcc",
+            "inputs = [\"{conf}\"]",
+            "conf makes conf.h: add \"{build}/made\" to the `includes` of x",
+        ),
+    ] {
+        let project = Project::new(&manifest(compiler, keys));
+        project.file("main.c", "#include <conf.h>\nint main(void) { return V; }\n");
+        project.larder(&["build", "x"]).ends_with(1).says(hint);
+        let both = "includes = [\"{build}/made\"]\ninputs = [\"{conf}\"]";
+        project.file("larder.toml", Project::new(&manifest(compiler, both)).read("larder.toml"));
+        project.larder(&["build", "x"]).ok();
+    }
+    // At the top of the build directory; and a header that nobody makes has no hint.
+    let project = Project::new(&manifest("gcc", ""));
+    project.file("main.c", "#include <gen.h>\nint main(void) { return 0; }\n");
+    project.larder(&["build", "x"]).ends_with(1).says("add \"{gen}\" to the `inputs` of x");
+    project.file("main.c", "#include <nix.h>\nint main(void) { return 0; }\n");
+    let run = project.larder(&["build", "x"]).ends_with(1);
+    assert!(!run.stderr.contains("makes"), "{}", run.stderr);
+}

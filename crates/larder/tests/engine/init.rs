@@ -44,6 +44,7 @@ fn flat_sources_are_a_program() {
         ("third_party/x/x.c", "nonsense\n"),
         ("a b[1].c", "nonsense\n"),
         ("lexer.l", "nonsense\n"),
+        ("fast.asm", "nonsense\n"),
     ]);
     let run = works(&project, &[]);
     run.mentions(&[
@@ -53,6 +54,7 @@ fn flat_sources_are_a_program() {
         "left out part.c: whole.c includes it",
         "left out a b[1].c: its name has characters",
         "left out lexer.l: larder compiles",
+        "left out fast.asm: an assembler has to be named for it, `[toolchain] asm = \"nasm\"`",
         "wrote ",
     ]);
     insta::assert_snapshot!(project.read("larder.toml"), @r#"

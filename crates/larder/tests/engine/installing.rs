@@ -25,8 +25,8 @@ name = "shapes"
 kind = ["static", "shared"]
 sources = ["src/shapes.c"]
 includes = ["include", "{build}/gen"]
-private-includes = ["src"]
-inputs = ["{made}"]
+private-includes = ["src", "{build}/secret"]
+inputs = ["{made}", "{secret}"]
 libraries = ["low/low"]
 public-defines = ["SHAPES=2"]
 link-args = ["-lm"]
@@ -57,6 +57,11 @@ test = true
 name = "made"
 outputs = ["gen/made/made.h"]
 run = ["sh", "-c", "echo '#define MADE 5' > $0", "{out}"]
+
+[[command]]
+name = "secret"
+outputs = ["secret/secret.h"]
+run = ["touch", "{out}"]
 "#,
     );
     project.file("deps/low/larder.toml", "[package]\nname = \"low\"\nversion = \"0.9\"\n[[library]]\nname = \"low\"\nkind = [\"shared\"]\nsources = [\"low.c\"]\nincludes = [\"include\"]\n");
@@ -67,7 +72,7 @@ run = ["sh", "-c", "echo '#define MADE 5' > $0", "{out}"]
         "#include <low/low.h>\n#include <made/made.h>\nint shapes(void);\n",
     );
     project.file("src/private.h", "#define PRIVATE 7\n");
-    project.file("src/shapes.c", "#include <math.h>\n#include <shapes/shapes.h>\n#include \"private.h\"\nint shapes(void) { return low() + MADE + PRIVATE + SHAPES - 2 + (int)fabs(cos(MADE) * 0); }\n");
+    project.file("src/shapes.c", "#include <math.h>\n#include <shapes/shapes.h>\n#include \"private.h\"\n#include <secret.h>\nint shapes(void) { return low() + MADE + PRIVATE + SHAPES - 2 + (int)fabs(cos(MADE) * 0); }\n");
     project.file("plain/plain.h", "int plain(void);\n");
     project.file("src/plain.c", "#include \"plain.h\"\nint plain(void) { return 1; }\n");
     project.file("only/only.h", "#include <plain.h>\n").file("only/inner.hpp", "#error private\n");

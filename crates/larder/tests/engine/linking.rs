@@ -227,6 +227,7 @@ fn mistakes_in_a_library_of_headers_are_said() {
         ("includes = [\"include\"]\nwarnings = [\"all\"]", "`warnings` has no meaning"),
         ("headers = [\"include/*.hpp\"]", "`include/*.hpp` matches no file"),
         ("headers = [\"none.h\"]", "there is no file `none.h`"),
+        ("headers = [\"{gen}\"]", "only files of the package can be named here"),
         ("headers = \"include\"", "headers"),
         ("includes = [\"include\"]\ninputs = [\"none\"]", "there is no file `none`"),
         ("includes = [\"include\"]\nlibraries = [\"h\"]", "h"),

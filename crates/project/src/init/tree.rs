@@ -23,7 +23,7 @@ pub struct Tree {
 const HEADERS: &[&str] = &["h", "hh", "hpp", "hxx", "h++", "H", "inc", "inl", "ipp", "tpp", "def"];
 
 /// Languages that larder compiles by a command only.
-const OTHER: &[&str] = &["asm", "cu", "f", "f90", "l", "ll", "m", "mm", "y", "yy"];
+const OTHER: &[&str] = &["cu", "f", "f90", "l", "ll", "m", "mm", "y", "yy"];
 
 const BUILD: &[&str] = &["build", "builds", "_build", "out", "dist", "target", "node_modules"];
 
@@ -154,6 +154,11 @@ impl Tree {
                 Some(why) => self.leave_out(path, why),
                 None => _ = self.sources.insert(path),
             }
+        } else if counts && Language::is_asm(name) {
+            self.leave_out(
+                path,
+                "an assembler has to be named for it, `[toolchain] asm = \"nasm\"`, and it in `sources`",
+            );
         } else if counts && OTHER.contains(&extension) {
             self.leave_out(
                 path,

@@ -39,7 +39,7 @@ impl Plan {
 
     /// The outputs of a target in its package's build directory, and where each is declared. Objects
     /// and answers of checks count as the directory they are in.
-    fn outputs_of(&self, target: &Target) -> Vec<(BuildPath, Range<usize>)> {
+    pub fn outputs_of(&self, target: &Target) -> Vec<(BuildPath, Range<usize>)> {
         let file = match &target.kind {
             Kind::Objects(objects) => &objects.directory,
             Kind::Headers(_) => return Vec::new(),

@@ -22,6 +22,8 @@ pub struct Objects {
     /// Include directories in the order of the search: its own first, then those of the libraries it
     /// links with, transitively, each once.
     pub includes: Vec<Directory>,
+    /// Those of [`Self::includes`] that are for its own sources only.
+    pub private_includes: Vec<Directory>,
     /// Directories of headers of others, in the same order, each once. They are searched after all
     /// [`Self::includes`].
     pub system_includes: Vec<Directory>,
@@ -225,6 +227,7 @@ impl Objects {
             sources: Vec::new(),
             exclude: Vec::new(),
             includes: Vec::new(),
+            private_includes: Vec::new(),
             system_includes: Vec::new(),
             inputs: Vec::new(),
             reads: Vec::new(),

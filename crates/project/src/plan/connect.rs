@@ -204,6 +204,9 @@ impl Plan {
             };
             let public = || group().flat_map(|(_, own)| &own.includes);
             let includes = each_place(this.private_includes.iter().chain(public()));
+            let is_private =
+                |it: &&Directory| this.includes.iter().all(|own| own.place() != it.place());
+            let private_includes = each_place(this.private_includes.iter().filter(is_private));
             let system_includes = each_place(group().flat_map(|(_, own)| &own.system_includes));
             let mut reads: Vec<TargetId> = self.makers_beside_sources(&this.sources).collect();
             reads.extend(makers_of(this.private_includes.iter()));
@@ -235,7 +238,7 @@ impl Plan {
             let own_inputs = this.inputs.clone();
             let weak_link_args = this.weak_link_args.clone();
             let filled_args = this.filled_args.clone();
-            let directories = (includes, system_includes);
+            let directories = (includes, private_includes, system_includes);
             let mut made = Some((sources, directories, each_once(reads), own_inputs));
             let mut test = test;
             for id in entry.ids() {
@@ -245,7 +248,8 @@ impl Plan {
                             continue;
                         };
                         objects.sources = sources;
-                        (objects.includes, objects.system_includes) = directories;
+                        (objects.includes, objects.private_includes, objects.system_includes) =
+                            directories;
                         objects.reads = reads;
                         objects.inputs = inputs;
                         objects.exclude = compiled.lists.exclude.clone();
