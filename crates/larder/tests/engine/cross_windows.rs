@@ -163,7 +163,7 @@ fn installing_for_windows() {
     ] {
         assert!(prefix.join(file).exists(), "{file}");
     }
-    assert!(!prefix.join("lib/libhigh.dll").symlink_metadata().is_ok());
+    assert!(prefix.join("lib/libhigh.dll").symlink_metadata().is_err());
     let cmake = fs::read_to_string(prefix.join("lib/cmake/p/pConfig.cmake")).unwrap();
     assert!(cmake.contains("IMPORTED_IMPLIB \"${_larder_prefix}/lib/libhigh.dll.a\""), "{cmake}");
     assert!(cmake.contains("IMPORTED_LOCATION \"${_larder_prefix}/bin/libhigh-2.dll\""), "{cmake}");
