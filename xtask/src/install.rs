@@ -32,6 +32,11 @@ pub const TESTS: &[Need] = &[
     need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // Tools for other machines, and what runs programs for one of them.
+    need("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+    need("aarch64-linux-gnu-g++", "g++-aarch64-linux-gnu"),
+    need("qemu-aarch64", "qemu-user"),
+    need("x86_64-w64-mingw32-gcc", "mingw-w64"),
     // It reads compile_commands.json.
     need("clangd", "clangd"),
     // It finds sources by what debug information says.

@@ -7,6 +7,7 @@ mod demo;
 mod dist;
 mod examples;
 mod install;
+mod ninja;
 mod sources;
 mod test;
 
@@ -30,6 +31,8 @@ enum Chore {
     Demo,
     /// Fetch the examples' sources through cargo, build them and run their tests
     Examples(examples::Arguments),
+    /// Build real projects of CMake and Meson with Ninja and with `larder ninja`, and compare
+    Ninja(ninja::Arguments),
     /// Measure larder beside what people use today
     Bench(bench::Arguments),
     /// Build the binary to ship, with its symbols in a file beside it
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Demo => demo::run(),
         Chore::Examples(arguments) => examples::run(&arguments),
+        Chore::Ninja(arguments) => ninja::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Dist => dist::run(),
         Chore::Append(arguments) => bench::append_some(&arguments),

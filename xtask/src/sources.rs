@@ -23,8 +23,9 @@ struct Source {
     copies: &'static [(&'static str, &'static str)],
 }
 
-/// Where an example's sources come from.
-enum Origin {
+/// Where sources come from.
+#[derive(Clone, Copy)]
+pub enum Origin {
     /// A crate, in exactly this version.
     Crate { name: &'static str, version: &'static str },
     /// The original archive of a Debian source package: its path below the mirror's `pool/main`, and
@@ -36,9 +37,22 @@ const fn krate(name: &'static str, version: &'static str) -> Origin {
     Origin::Crate { name, version }
 }
 
-const fn debian(archive: &'static str, sha256: &'static str) -> Origin {
+/// The original archive of a Debian source package.
+pub const fn debian(archive: &'static str, sha256: &'static str) -> Origin {
     Origin::Debian { archive, sha256 }
 }
+
+/// The sources of fmt.
+pub const FMT: Origin = debian(
+    "f/fmtlib/fmtlib_9.1.0+ds1.orig.tar.gz",
+    "84ce1c2d0be3a9863935137969dcec6970125caac032f82474640bfc81463583",
+);
+
+/// The sources of curl.
+pub const CURL: Origin = debian(
+    "c/curl/curl_7.88.1.orig.tar.gz",
+    "cdb38b72e36bc5d33d5b8810f8018ece1baa29a8f215b4495e495ded82bbf3c7",
+);
 
 const SOURCES: &[Source] = &[
     Source { example: "lua", origin: krate("lua-src", "546.0.2"), copies: &[("lua-5.4.6", "")] },
@@ -114,14 +128,7 @@ const SOURCES: &[Source] = &[
         ),
         copies: &[("", "")],
     },
-    Source {
-        example: "fmt",
-        origin: debian(
-            "f/fmtlib/fmtlib_9.1.0+ds1.orig.tar.gz",
-            "84ce1c2d0be3a9863935137969dcec6970125caac032f82474640bfc81463583",
-        ),
-        copies: &[("", "")],
-    },
+    Source { example: "fmt", origin: FMT, copies: &[("", "")] },
     Source {
         example: "jq",
         origin: debian(
@@ -165,10 +172,7 @@ const SOURCES: &[Source] = &[
     },
     Source {
         example: "curl",
-        origin: debian(
-            "c/curl/curl_7.88.1.orig.tar.gz",
-            "cdb38b72e36bc5d33d5b8810f8018ece1baa29a8f215b4495e495ded82bbf3c7",
-        ),
+        origin: CURL,
         copies: &[
             ("include", "include"),
             ("lib", "lib"),
@@ -207,10 +211,7 @@ pub fn fetch(example: &str) -> Result<()> {
         .with_context(|| format!("cannot create {}", elsewhere.display()))?;
     let fresh = tempfile::tempdir_in(&elsewhere)?;
     for source in &sources {
-        let found = match source.origin {
-            Origin::Crate { name, version } => locate(name, version)?,
-            Origin::Debian { archive, sha256 } => unpack(archive, sha256)?,
-        };
+        let found = unpack(&source.origin)?;
         for (from, to) in source.copies {
             copy(&found, from, &fresh.path().join("src").join(to))
                 .with_context(|| format!("cannot copy `{from}` of {source}"))?;
@@ -222,6 +223,17 @@ pub fn fetch(example: &str) -> Result<()> {
     }
     fs::rename(fresh.path().join("src"), &src)
         .with_context(|| format!("cannot put the sources into {}", src.display()))
+}
+
+/// The directory of the files that come from `origin`.
+///
+/// # Errors
+/// When they cannot be had.
+pub fn unpack(origin: &Origin) -> Result<PathBuf> {
+    match *origin {
+        Origin::Crate { name, version } => locate(name, version),
+        Origin::Debian { archive, sha256 } => unpack_archive(archive, sha256),
+    }
 }
 
 /// The directory of a crate's sources, which cargo downloads where they are missing.
@@ -252,7 +264,7 @@ fn locate(name: &str, version: &str) -> Result<PathBuf> {
 }
 
 /// The directory of an archive's files, which is downloaded and unpacked where it is missing.
-fn unpack(archive: &str, sha256: &str) -> Result<PathBuf> {
+fn unpack_archive(archive: &str, sha256: &str) -> Result<PathBuf> {
     let place = cargo::target().join("examples/archives");
     let unpacked = place.join(sha256);
     if unpacked.is_dir() {

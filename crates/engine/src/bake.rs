@@ -25,7 +25,8 @@ use crate::{
 use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
     lockfile::Lockfile,
-    plan::{PackageId, Plan, TargetId},
+    plan::{Plan, TargetId},
+    setting::BuiltFor,
 };
 
 /// A request to bake: which targets, and from where.
@@ -186,7 +187,10 @@ fn asked_for(plan: &Plan, request: &BakeRequest<'_>) -> Result<Vec<TargetId>, En
     let needed: Vec<TargetId> = plan
         .closure(&asked)
         .into_iter()
-        .filter(|id| plan.target(*id).package != PackageId::ROOT)
+        .filter(|id| {
+            let package = plan.package_of(plan.target(*id));
+            !package.is_root && package.place.built_for == BuiltFor::Target
+        })
         .collect();
     match needed.is_empty() && plan.workspace.checkouts.is_empty() {
         false => Ok(needed),

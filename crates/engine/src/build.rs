@@ -1,12 +1,13 @@
 //! Builds what is asked for.
 
 mod directory;
+mod loading;
 mod skipped;
 
 use std::{
     collections::HashMap,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,7 +20,6 @@ use crate::{
     cache::{Cache, CacheOptions},
     compdb,
     context::{Context, Options},
-    environment::Environment,
     event::{Event, Reporter, Status, StepCounts},
     job::{Built, Job, settle},
     lookups::Lookups,
@@ -28,18 +28,17 @@ use crate::{
     targets::Maker,
     testing::{TestRequest, Tested, Testing},
     timeline::Kind,
-    toolchain::families,
 };
 use larder_project::{
     dependencies::Resolution,
     diagnostic::Diagnostics,
     name::TargetName,
     plan::{PackageId, Plan, TargetId},
-    setting::{Choices, Platform, Setting},
-    workspace::Workspace,
+    setting::Choices,
 };
 
 pub(crate) use directory::BuildDirectory;
+pub use loading::{Loading, cross, load};
 
 /// A request to build: which targets, and how.
 #[derive(Debug, Clone)]
@@ -58,6 +57,8 @@ pub struct BuildRequest {
     pub resolution: Resolution,
     /// The choices that decide what of the manifests holds.
     pub choices: Choices,
+    /// The user's configuration, which may declare tools for targets.
+    pub configuration: Option<PathBuf>,
     /// Where shared libraries will be found, seen from programs, if these are linked to be installed.
     pub run_path: Option<String>,
     /// The tests to run, in the place of targets to build.
@@ -122,57 +123,6 @@ impl BuildReport {
                 .tests
                 .iter()
                 .all(|(_, tested)| matches!(tested, Some(it) if it.outcome.success()))
-    }
-}
-
-/// A plan to load: of which package, and with which settings.
-#[derive(Clone, Copy)]
-pub struct Loading<'l> {
-    /// A directory in the root package.
-    pub directory: &'l Path,
-    /// How dependencies are resolved.
-    pub resolution: &'l Resolution,
-    /// The choices of whoever builds.
-    pub choices: &'l Choices,
-    /// The environment in which compilers are found, where a condition asks for them.
-    pub environment: &'l Environment,
-    /// Permissions for compilers that are asked; not confined at all when absent.
-    pub sandbox: Option<&'l Permissions>,
-}
-
-/// Loads a workspace and makes its graph.
-///
-/// # Errors
-/// Everything wrong with its manifests, and compilers that a condition asks for and that are not there.
-pub fn load(loading: &Loading<'_>) -> Result<Plan, EngineError> {
-    let root = Workspace::find_root(loading.directory)?;
-    let workspace = Workspace::read(&root, loading.resolution)?;
-    let sandbox = || {
-        let directories = workspace.packages.iter().map(|package| &package.place);
-        let directories =
-            directories.map(|place| (place.name.to_string(), place.directory.clone())).collect();
-        let packages = sandbox::Packages { directories, declarations: Vec::new() };
-        let confined = |permissions| Sandbox::new(packages, permissions);
-        loading.sandbox.map(confined).transpose()
-    };
-    let setting = Setting {
-        compilers: families(&workspace, loading.environment, sandbox)?,
-        choices: loading.choices.clone(),
-        platform: Platform::default(),
-    };
-    Ok(Plan::new(workspace.settle(&setting)?)?)
-}
-
-impl BuildRequest {
-    /// The plan that it is about.
-    pub fn loading<'l>(&'l self, environment: &'l Environment) -> Loading<'l> {
-        Loading {
-            directory: &self.directory,
-            resolution: &self.resolution,
-            choices: &self.choices,
-            environment,
-            sandbox: self.sandbox.as_ref(),
-        }
     }
 }
 

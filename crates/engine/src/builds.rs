@@ -21,16 +21,16 @@ use larder_trace::{BuildTrace, ContentHash};
 
 pub use check::{Answer, Check, Linking, Program as CheckProgram, build_answer};
 pub(crate) use check::{declares, function, header, size, size_in, type_of};
-pub use command::{CommandBuild, CommandProgram, Word, build_command};
+pub use command::{CommandBuild, CommandProgram, Machine, Word, build_command};
 pub use compile::{Compile, Dialect, ObjectSource, SearchPath, SourceOf, build_o, build_objects};
 pub use config::{Answered, Config, Notation, build_config};
 pub(crate) use inputs::{as_text, directory_trace, program_file, system_file, unreadable};
 pub use inputs::{input_bin_file, input_dir, input_file, input_text_file};
-pub(crate) use link::single;
 pub use link::{
-    Archive, Dynlib, Link, LinkKind, build_exe, build_shared_lib, build_shared_lib_of_static,
-    build_static_lib, compute_dynlib_of_shared,
+    Archive, Dynlib, Link, LinkKind, build_exe, build_shared_lib, build_shared_lib_and_import,
+    build_shared_lib_of_static, build_static_lib, compute_dynlib_of_shared,
 };
+pub(crate) use link::{nth, single};
 pub use precompile::{Included, Precompile, PrecompiledForm, build_precompiled};
 pub(crate) use probe::probe;
 

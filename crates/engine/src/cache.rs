@@ -115,6 +115,11 @@ impl StoreSettings {
         }
     }
 
+    /// Returns where the user's configuration is, there or not.
+    pub fn configuration(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(Config::default_path)
+    }
+
     /// Reads the configuration of services, once. They are opened with the credentials of these settings.
     ///
     /// # Errors
@@ -123,10 +128,7 @@ impl StoreSettings {
         if let Some(config) = self.services.get() {
             return Ok(config.clone());
         }
-        let config = match &self.config {
-            Some(path) => Config::read(path),
-            None => Config::read(&Config::default_path()),
-        };
+        let config = Config::read(&self.configuration());
         let config = config?.with_credentials(&self.credentials);
         let directory = self.directory.clone().or_else(|| Store::default_directory().ok());
         let layout = Layout::new(directory.unwrap_or_default());

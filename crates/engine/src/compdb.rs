@@ -20,6 +20,7 @@ use larder_project::{
     path::{BuildPath, PortablePath},
     place::Place,
     plan::{Language, Plan},
+    setting::BuiltFor,
 };
 use larder_trace::{atomic, describe_io};
 
@@ -183,7 +184,9 @@ fn put(path: &Path, text: &[u8]) -> Result<(), CompdbError> {
 
 /// The names of all objects of a workspace.
 fn objects(plan: &Plan) -> Vec<TargetName> {
-    let objects = plan.targets.iter().filter(|target| target.facet() == Some(Facet::O));
+    let objects = plan.targets.iter().filter(|target| {
+        target.facet() == Some(Facet::O) && plan.side(target.package) == BuiltFor::Target
+    });
     let name = |target: &larder_project::plan::Target| {
         let package = plan.package_of(target);
         TargetName {

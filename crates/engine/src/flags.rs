@@ -6,29 +6,48 @@ use larder_project::{
     diagnostic::Diagnostic,
     manifest::{self, ToolchainKind, refused_argument, refused_link_argument},
     plan::Language,
+    setting::{BuiltFor, Cross, Sides},
 };
 use larder_trace::BuildTrace;
 
 use crate::{environment::Environment, search::relative_paths, toolchain::Role};
 
+/// A variable, and the one that holds the same for the host where something is built for a target.
+type Names = Sides<&'static str>;
+
 /// The variables that name tools, with what they name.
-const TOOLS: [(&str, Role); 3] = [("CC", Role::Cc), ("CXX", Role::Cxx), ("AR", Role::Ar)];
+const TOOLS: [(Names, Role); 3] = [
+    (Names { target: "CC", host: "CC_FOR_BUILD" }, Role::Cc),
+    (Names { target: "CXX", host: "CXX_FOR_BUILD" }, Role::Cxx),
+    (Names { target: "AR", host: "AR_FOR_BUILD" }, Role::Ar),
+];
 
 /// The variables that hold arguments: for the preprocessor, for C, for C++, for linking.
-const ARGUMENTS: [&str; 4] = ["CPPFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS"];
+const ARGUMENTS: [Names; 4] = [
+    Names { target: "CPPFLAGS", host: "CPPFLAGS_FOR_BUILD" },
+    Names { target: "CFLAGS", host: "CFLAGS_FOR_BUILD" },
+    Names { target: "CXXFLAGS", host: "CXXFLAGS_FOR_BUILD" },
+    Names { target: "LDFLAGS", host: "LDFLAGS_FOR_BUILD" },
+];
+
+/// The variable that names the program which knows the libraries of the system.
+const PKG_CONFIG: Names = Names { target: "PKG_CONFIG", host: "PKG_CONFIG_FOR_BUILD" };
 
 /// Whether the variable `name` may decide by which commands sources are compiled.
 pub(crate) fn decides_commands(name: &OsStr) -> bool {
     const OTHERS: [&str; 4] = ["PATH", "HOME", "LEAN_SYSROOT", "ELAN_TOOLCHAIN"];
-    let known = TOOLS.iter().map(|(variable, _)| variable).chain(&ARGUMENTS).chain(&OTHERS);
-    known.into_iter().any(|it| name == *it) || name.as_encoded_bytes().starts_with(b"PKG_CONFIG")
+    let names = TOOLS.iter().map(|(names, _)| names).chain(&ARGUMENTS);
+    let known = names.flat_map(|names| [names.target, names.host]).chain(OTHERS);
+    known.into_iter().any(|it| name == it) || name.as_encoded_bytes().starts_with(b"PKG_CONFIG")
 }
 
 /// The value of one variable, as the words that a shell makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The variable.
+    /// The variable, as traces call it on both sides.
     pub variable: &'static str,
+    /// The variable that was read.
+    pub read_from: &'static str,
     /// The words; there is at least one.
     pub words: Vec<String>,
 }
@@ -40,27 +59,43 @@ pub struct Flags {
     tools: [Option<Words>; 3],
     arguments: [Option<Words>; 4],
     pkg_config: Option<Words>,
+    /// What is declared of the target.
+    target_link_args: Option<Words>,
 }
 
 impl Flags {
-    /// Reads the variables of `environment`.
+    /// Reads the variables of `environment` that are for `side`.
     ///
     /// # Errors
     /// The variables that are no words of a shell, and the arguments that larder gives itself.
-    pub fn of(environment: &Environment) -> Result<Self, Vec<Diagnostic>> {
+    pub fn of(environment: &Environment, side: BuiltFor) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
-        let mut read = |variable| {
-            let words = words(variable, environment).unwrap_or_else(|diagnostic| {
+        let mut read = |names: Names| {
+            let words = words(names, side, environment).unwrap_or_else(|diagnostic| {
                 wrong.push(diagnostic);
                 None
             })?;
             wrong.extend(refused(&words));
             Some(words)
         };
-        let tools = TOOLS.map(|(variable, _)| read(variable));
+        let tools = TOOLS.map(|(names, _)| read(names));
         let arguments = ARGUMENTS.map(&mut read);
-        let pkg_config = read("PKG_CONFIG");
-        if wrong.is_empty() { Ok(Self { tools, arguments, pkg_config }) } else { Err(wrong) }
+        let pkg_config = read(PKG_CONFIG);
+        if wrong.is_empty() {
+            Ok(Self { tools, arguments, pkg_config, target_link_args: None })
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// Returns the same with the arguments for linking that are declared of a target, before all others.
+    #[must_use]
+    pub fn with(self, cross: Option<&Cross>) -> Self {
+        let declared = cross.and_then(|cross| cross.toolchain.link_args.clone());
+        let words = declared.filter(|words| !words.is_empty());
+        let name = "target link-args";
+        let target_link_args = words.map(|words| Words { variable: name, read_from: name, words });
+        Self { target_link_args, ..self }
     }
 
     /// Returns the tool that is asked for as `role` in a package with `toolchain`. Lean's tools belong to
@@ -84,14 +119,14 @@ impl Flags {
     /// Returns the arguments with which the compiler for `role` links, in order: as `make` and CMake have it, those
     /// for compiling come before those for linking.
     pub fn linking_as(&self, role: Role) -> impl Iterator<Item = &Words> {
-        let [_, c, cxx, linking] = &self.arguments;
+        let [_, c, cxx, _] = &self.arguments;
         let compiling = if role == Role::Cxx { cxx } else { c };
-        compiling.iter().chain(linking)
+        self.target_link_args.iter().chain(compiling).chain(&self.arguments[3])
     }
 
-    /// Returns the arguments that are for linking only.
-    pub fn linking(&self) -> Option<&Words> {
-        self.arguments[3].as_ref()
+    /// Returns the arguments that are for linking only, in order.
+    pub fn linking(&self) -> impl Iterator<Item = &Words> {
+        self.target_link_args.iter().chain(&self.arguments[3])
     }
 
     /// Returns the program that knows the libraries of the system, where one is asked for.
@@ -106,7 +141,7 @@ impl Flags {
             Role::Cxx => self.compiling(Language::Cxx).collect(),
             Role::Ar => Vec::new(),
         };
-        let linking = self.linking().filter(|_| role != Role::Ar);
+        let linking = self.linking().filter(move |_| role != Role::Ar);
         let all = compiling.into_iter().chain(linking);
         all.flat_map(|words| words.words.iter().cloned()).collect()
     }
@@ -122,11 +157,27 @@ impl Flags {
     }
 }
 
+/// Returns `environment` as it is for what is built for the host where something is built for a target: of the
+/// variables that `pkg-config` goes by, those that end in `_FOR_BUILD` count, without that.
+pub(crate) fn for_build(environment: &Environment) -> Environment {
+    const END: &str = "_FOR_BUILD";
+    let of_pkg_config = |name: &OsStr| {
+        let name = name.to_str().filter(|name| name.starts_with(PKG_CONFIG.target))?;
+        Some(name.strip_suffix(END).map(str::to_owned))
+    };
+    let kept = environment.iter().filter_map(|(name, value)| match of_pkg_config(name) {
+        None => Some((name.to_owned(), value.to_owned())),
+        Some(meant) => meant.map(|name| (name.into(), value.to_owned())),
+    });
+    kept.collect()
+}
+
 /// Returns `environment` with the directory `from` called `to` in the variables that hold tools and
 /// arguments, for a copy of the root package there.
 pub(crate) fn moved(environment: &Environment, from: &Path, to: &Path) -> Environment {
     let ours = |name: &OsStr| {
-        TOOLS.iter().map(|(variable, _)| variable).chain(&ARGUMENTS).any(|it| name == *it)
+        let mut all = TOOLS.iter().map(|(names, _)| names).chain(&ARGUMENTS);
+        all.any(|names| name == names.target || name == names.host)
     };
     let value = |name: &OsStr, value: &OsStr| match value.to_str().filter(|_| ours(name)) {
         Some(text) => replaced(text, from, &to.to_string_lossy(), str::to_owned).into(),
@@ -136,17 +187,9 @@ pub(crate) fn moved(environment: &Environment, from: &Path, to: &Path) -> Enviro
 }
 
 impl Words {
-    /// Returns the words after the first: the arguments of a tool. Relative paths among them start in
-    /// `root`, and are made absolute where they would be read from elsewhere.
-    pub fn arguments(&self, root: &Path, directory: &Path) -> Vec<String> {
-        let mut arguments = self.words[1..].to_vec();
-        if root != directory {
-            for (at, range) in relative_paths(&self.words[1..]).into_iter().rev() {
-                let start = format!("{}/", root.display());
-                arguments[at].insert_str(range.start, &start);
-            }
-        }
-        arguments
+    /// Returns the words after the first: the arguments of a tool.
+    pub fn arguments(&self) -> &[String] {
+        &self.words[1..]
     }
 
     /// Returns the trace of the value as that of a tool: where the program lies does not count.
@@ -157,6 +200,19 @@ impl Words {
         }
         BuildTrace::list(self.variable, &texts)
     }
+}
+
+/// Returns arguments whose relative paths start in `root`, the root package's directory, as they are read in
+/// `directory`: absolute where that is another.
+pub(crate) fn rooted(words: &[String], root: &Path, directory: &Path) -> Vec<String> {
+    let mut arguments = words.to_vec();
+    if root != directory {
+        for (at, range) in relative_paths(words).into_iter().rev() {
+            let start = format!("{}/", root.display());
+            arguments[at].insert_str(range.start, &start);
+        }
+    }
+    arguments
 }
 
 /// A word with the root package's directory called `{package}`, wherever that is.
@@ -196,10 +252,15 @@ pub(crate) fn path_below(word: &str, root: &Path) -> Option<std::ops::Range<usiz
 }
 
 /// The words of a variable, if it has any.
-fn words(variable: &'static str, environment: &Environment) -> Result<Option<Words>, Diagnostic> {
-    let Some(value) = environment.get(variable) else { return Ok(None) };
+fn words(
+    names: Names,
+    side: BuiltFor,
+    environment: &Environment,
+) -> Result<Option<Words>, Diagnostic> {
+    let (variable, read_from) = (names.target, *names.of(side));
+    let Some(value) = environment.get(read_from) else { return Ok(None) };
     let wrong = |what: &str, help: &str| {
-        Diagnostic::new(format!("the environment variable {variable} {what}")).help(help)
+        Diagnostic::new(format!("the environment variable {read_from} {what}")).help(help)
     };
     let value = value.to_str().ok_or_else(|| {
         wrong("is not UTF-8", "unset it, or use names that can be written in UTF-8")
@@ -210,7 +271,7 @@ fn words(variable: &'static str, environment: &Environment) -> Result<Option<Wor
             "it is split into words as a shell does; a quote ends, and a backslash comes before something",
         )
     })?;
-    Ok((!words.is_empty()).then_some(Words { variable, words }))
+    Ok((!words.is_empty()).then_some(Words { variable, read_from, words }))
 }
 
 /// What is wrong with the words of a variable.
@@ -222,12 +283,12 @@ fn refused(words: &Words) -> Vec<Diagnostic> {
         "CFLAGS" | "CXXFLAGS" => refused_argument(word).or_else(|| refused_link_argument(word)),
         _ => refused_argument(word),
     };
-    let arguments = match TOOLS.iter().any(|(tool, _)| *tool == words.variable) {
+    let arguments = match TOOLS.iter().any(|(tool, _)| tool.target == words.variable) {
         true => &words.words[1..],
         false => &words.words[..],
     };
     let refused = arguments.iter().filter_map(|word| Some((word, reason(word)?)));
-    let variable = words.variable;
+    let variable = words.read_from;
     refused
         .map(|(word, reason)| {
             let message = format!(
@@ -243,7 +304,7 @@ mod tests {
     use super::*;
 
     fn of(variables: &[(&str, &str)]) -> Result<Flags, Vec<Diagnostic>> {
-        Flags::of(&variables.iter().copied().collect())
+        Flags::of(&variables.iter().copied().collect(), BuiltFor::Target)
     }
 
     #[test]
@@ -274,6 +335,22 @@ mod tests {
         for (said, variable) in said.iter().zip(["CC", "CFLAGS", "LDFLAGS"]) {
             assert!(said.contains(variable), "{said}");
         }
+    }
+
+    #[test]
+    fn each_side_has_its_variables() {
+        let variables = [("CC", "one"), ("CFLAGS_FOR_BUILD", "-O1"), ("CC_FOR_BUILD", "two 'x")];
+        let environment: Environment = variables.into_iter().collect();
+        let target = Flags::of(&environment, BuiltFor::Target).unwrap();
+        let toolchain = manifest::Toolchain::default();
+        assert_eq!(target.tool(&toolchain, Role::Cc).unwrap().words, ["one"]);
+        assert_eq!(target.compiling(Language::C).count(), 0);
+        let wrong = Flags::of(&environment, BuiltFor::Host).unwrap_err();
+        assert!(wrong[0].to_string().contains("CC_FOR_BUILD"), "{}", wrong[0]);
+        let environment: Environment = variables[..2].iter().copied().collect();
+        let host = Flags::of(&environment, BuiltFor::Host).unwrap();
+        assert_eq!(host.tool(&toolchain, Role::Cc), None);
+        assert_eq!(host.compiling(Language::C).next().unwrap().variable, "CFLAGS");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod pool;
 pub mod process;
 pub mod published;
 pub mod reason;
+pub mod runner;
 pub mod sandbox;
 pub mod search;
 pub mod session;

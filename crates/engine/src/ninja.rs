@@ -12,6 +12,7 @@ mod roots;
 mod run;
 mod scan;
 mod shell;
+mod told;
 mod tools;
 mod words;
 
@@ -28,8 +29,9 @@ use larder_project::{
 };
 
 pub use self::{
-    clean::{Removed, clean, clean_dead, told},
+    clean::{Removed, clean, clean_dead},
     shell::{Sharing, Shell},
+    told::{logs, told},
 };
 use self::{regenerate::Manifest, roots::Roots, run::Run};
 use crate::{
@@ -56,6 +58,8 @@ pub struct NinjaRequest {
     pub options: Options,
     /// Whether the artifact cache is left alone.
     pub no_cache: bool,
+    /// Whether what is warned of in the build file is a mistake.
+    pub strict: bool,
     /// Settings of single commands.
     pub commands: CommandSettings,
 }
@@ -104,6 +108,9 @@ pub fn build(
     for _ in 0..MOST_RELOADS {
         let graph = Graph::load(&request.directory, &request.file).map_err(Diagnostics::from)?;
         let graph = Arc::new(graph);
+        if let Some(doubt) = graph.warnings.first().filter(|_| request.strict) {
+            return Err(Diagnostics::from(Diagnostic::new(doubt.clone())).into());
+        }
         loaded(&graph);
         let roots = Arc::new(Roots::find(&graph));
         let cache = CacheOptions { off: request.no_cache, ..CacheOptions::default() };
@@ -148,7 +155,7 @@ enum Ended {
 /// Brings the build file up to date, and then what was asked for.
 fn finish(run: &mut Run, request: &NinjaRequest) -> Result<Ended, Diagnostics> {
     if request.options.mode == Mode::DryRun {
-        regenerate::assume(run, &request.file);
+        regenerate::assume(run, &request.file)?;
     } else {
         match regenerate::bring(run, &request.file)? {
             Manifest::UpToDate => {}

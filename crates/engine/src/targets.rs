@@ -13,6 +13,7 @@ mod generated;
 mod link;
 mod precompile;
 mod said;
+mod search_path;
 mod source_args;
 mod sources;
 mod system;
@@ -24,6 +25,7 @@ use larder_project::{
     diagnostic::Diagnostic,
     glob::Globber,
     plan::{Kind, PackageId, Plan, TargetId},
+    setting::{BuiltFor, Cross, Platform, Sides},
     workspace::Package,
 };
 use larder_store::offline;
@@ -33,9 +35,10 @@ use crate::{
     artifact::Artifact,
     builds::{Owner, single},
     context::Context,
+    environment::Environment,
     flags::Flags,
     job::{Built, Job},
-    toolchain::{Compiler, Role, Tools},
+    toolchain::{Compiler, Role, Tools, tools_of_sides},
 };
 
 /// The job of one target.
@@ -66,9 +69,7 @@ pub struct Maker<'a> {
     /// By target: whether its outputs are asked for.
     asked: Vec<bool>,
     jobs: Vec<Option<TargetJob>>,
-    tools: Tools<'a>,
-    /// What the environment asks for.
-    flags: Arc<Flags>,
+    tools: Sides<Tools<'a>>,
     globbers: HashMap<PackageId, Globber>,
     /// By target: whether its objects, or those that it is made of, have any from C++.
     cxx: Vec<bool>,
@@ -84,20 +85,20 @@ impl<'a> Maker<'a> {
         for id in asked.iter().chain(&plan.loaded_by(asked)) {
             is_asked[id.index()] = true;
         }
-        let environment = (*cx.session.settings.environment).clone();
-        let mut errors = Vec::new();
-        let flags = Arc::new(Flags::of(&environment).unwrap_or_else(|wrong| {
-            errors = wrong;
-            Flags::default()
-        }));
-        let tools = Tools::new(&cx.index, cx.sandbox.as_deref(), environment);
+        let environment = &*cx.session.settings.environment;
+        let (sandbox, cross) = (cx.sandbox.as_deref(), plan.workspace.cross.as_deref());
+        let none = || Tools::new(&cx.index, sandbox, Environment::default());
+        let tools = tools_of_sides(&cx.index, sandbox, environment, &cx.root, cross);
+        let (tools, errors) = match tools {
+            Ok(tools) => (tools, Vec::new()),
+            Err(wrong) => (Sides { target: none(), host: none() }, wrong),
+        };
         Self {
             plan,
             cx,
             asked: is_asked,
             jobs: vec![None; plan.targets.len()],
-            tools: tools.asked_for(flags.clone(), &cx.root),
-            flags,
+            tools,
             globbers: HashMap::new(),
             cxx: vec![false; plan.targets.len()],
             errors,
@@ -132,7 +133,20 @@ impl<'a> Maker<'a> {
 
     /// The tools that the jobs made so far use.
     pub fn tools(&self) -> Vec<offline::Tool> {
-        self.tools.list()
+        let mut tools = [self.tools.target.list(), self.tools.host.list()].concat();
+        tools.sort();
+        tools.dedup();
+        tools
+    }
+
+    /// The tools for what is built of a package, or by its commands.
+    fn tools_of(&mut self, package: &Package) -> &mut Tools<'a> {
+        self.tools.of_mut(package.place.built_for)
+    }
+
+    /// What is asked for of the tools for a package.
+    fn flags_of(&self, package: &Package) -> Arc<Flags> {
+        self.tools.of(package.place.built_for).flags().clone()
     }
 
     /// Returns the directories that patterns were looked up in, absolute.
@@ -162,23 +176,43 @@ impl<'a> Maker<'a> {
         arguments: &[String],
     ) -> Option<(Arc<Compiler>, BuildTrace)> {
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
-        let found = self.tools.compiler(toolchain, role, directory, arguments);
+        let found = self.tools_of(package).compiler(toolchain, role, directory, arguments);
         let compiler = self.check(found.map_err(|error| no_tool(package, &error)))?;
-        let trace = compiler.trace.clone();
-        if toolchain.parts.is_empty() {
-            return Some((compiler, trace));
-        }
+        let mut trace = compiler.trace.clone();
         let parts: Vec<String> = toolchain.parts.iter().map(|part| part.value.clone()).collect();
-        let more = self.tools.more(&parts, directory);
-        let more = self.check(more.map_err(|error| no_tool(package, &error)))?;
-        Some((compiler, trace.mix(more)))
+        let cross = self.cross(package);
+        let of_target = cross.and_then(|cross| cross.toolchain.parts.clone()).unwrap_or_default();
+        let root = self.cx.root.clone();
+        for (parts, directory) in [(parts, directory), (of_target, &root)] {
+            if !parts.is_empty() {
+                let more = self.tools_of(package).more(&parts, directory);
+                let more = self.check(more.map_err(|error| no_tool(package, &error)))?;
+                trace = trace.mix(more);
+            }
+        }
+        Some((compiler, trace))
+    }
+
+    /// The target that a package is built for, where one was chosen.
+    fn cross(&self, package: &Package) -> Option<&'a Cross> {
+        let cross = self.plan.workspace.cross.as_deref();
+        cross.filter(|_| package.place.built_for == BuiltFor::Target)
     }
 
     /// The trace of what everything depends on that is made for the platform by a tool.
     fn made_by(&self, name: &'static str, package: &Package, tool: BuildTrace) -> BuildTrace {
-        let platform = (!package.manifest.package.platform_independent).then(platform_trace);
+        let platform = || {
+            self.cross(package)
+                .map_or_else(platform_trace, |_| platform_trace_of(&package.platform))
+        };
+        let platform = (!package.manifest.package.platform_independent).then(platform);
         BuildTrace::nil(name).mix_all(platform).mix(tool)
     }
+}
+
+/// The trace of a platform, as [`platform_trace`] is that of this one.
+fn platform_trace_of(platform: &Platform) -> BuildTrace {
+    BuildTrace::text("platform", format!("{}-{}", platform.arch, platform.os))
 }
 
 fn no_tool(package: &Package, error: &crate::toolchain::ToolError) -> Diagnostic {

@@ -6,6 +6,7 @@
 
 mod ask;
 mod assembler;
+mod call;
 mod compiler;
 mod family;
 mod find;
@@ -15,8 +16,10 @@ mod libraries;
 mod name;
 mod pkg_config;
 mod program;
+mod recall;
 mod said;
 mod script;
+mod system;
 
 use std::{
     collections::HashMap,
@@ -25,7 +28,10 @@ use std::{
     sync::Arc,
 };
 
-use larder_project::manifest::{self, KnownBy, Module, ToolchainKind};
+use larder_project::{
+    manifest::{self, KnownBy, Module, ToolchainKind},
+    setting::Cross,
+};
 use larder_store::offline;
 use larder_trace::{BuildTrace, MTime, StatIndex};
 
@@ -34,19 +40,26 @@ use self::{
     compiler::{Remembered, note_key},
     find::hash_tool,
     lean::Lean,
-    pkg_config::PkgConfig,
+    recall::SeenCompiler,
 };
 pub use self::{
     assembler::Assembler,
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
-    family::families,
+    family::{families, tools_of_sides},
     find::{ToolError, find_tool},
     identities::machine,
     pkg_config::Uses,
     program::Program,
+    recall::Recall,
 };
-use crate::{environment::Environment, flags::Flags, sandbox::Sandbox};
-pub(crate) use libraries::{LIST as LIST_LIBRARIES, is_dynamic, listed as listed_libraries};
+use crate::{
+    environment::Environment,
+    flags::{Flags, rooted},
+    sandbox::Sandbox,
+};
+pub(crate) use libraries::{
+    LIST as LIST_LIBRARIES, is_dynamic, is_static, listed as listed_libraries,
+};
 
 /// Something a tool is for: also its key under `[toolchain]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,10 +109,16 @@ type Use = (String, Role, KnownBy, Vec<String>, PathBuf);
 pub struct Tools<'i> {
     index: &'i StatIndex,
     sandbox: Option<&'i Sandbox>,
+    /// What the store has seen of tools, where that counts.
+    recall: Option<Recall<'i>>,
     environment: Environment,
     /// The tools that the environment asks for, and the root package's directory.
     flags: Arc<Flags>,
     root: PathBuf,
+    /// The machine that they are for, if that is another.
+    cross: Option<Arc<Cross>>,
+    /// By name and role: whether a tool works for every machine.
+    of_all_machines: HashMap<(String, Role), bool>,
     compilers: HashMap<Use, Arc<Compiler>>,
     /// By their names and how they count, with the directory that decides which Lean it is.
     archivers: HashMap<(String, KnownBy, PathBuf), Arc<Program>>,
@@ -121,9 +140,12 @@ impl<'i> Tools<'i> {
         Self {
             index,
             sandbox,
+            recall: None,
             environment,
             flags: Arc::default(),
             root: PathBuf::new(),
+            cross: None,
+            of_all_machines: HashMap::new(),
             compilers: HashMap::new(),
             archivers: HashMap::new(),
             programs: HashMap::new(),
@@ -139,6 +161,24 @@ impl<'i> Tools<'i> {
         Self { flags, root: root.to_owned(), ..self }
     }
 
+    /// Returns what the environment asks for, and what is declared of the target.
+    pub fn flags(&self) -> &Arc<Flags> {
+        &self.flags
+    }
+
+    /// The same for another machine, if there is one.
+    #[must_use]
+    pub fn crossing(self, cross: Option<Arc<Cross>>) -> Self {
+        Self { cross, ..self }
+    }
+
+    /// The same with the memory that a store has of tools. A compiler that is not all here is taken for the one that was
+    /// last seen, and says so ([`Compiler::believed`]).
+    #[must_use]
+    pub fn recalling(self, recall: Recall<'i>) -> Self {
+        Self { recall: Some(recall), ..self }
+    }
+
     /// The compiler that a package in `directory` uses as `role` (not [`Role::Ar`], for which there is
     /// [`Self::archiver`]) with `arguments`. Of those only the ones count that decide what it runs and
     /// where it searches (see [`deciding`]), such as `-fuse-ld=gold` or `-march=native`.
@@ -152,21 +192,29 @@ impl<'i> Tools<'i> {
         directory: &Path,
         arguments: &[String],
     ) -> Result<Arc<Compiler>, ToolError> {
-        let name = self.name(toolchain, role, directory)?;
-        let first = self.first_arguments(toolchain, role, directory);
+        let mut call = self.call(toolchain, role, directory)?;
+        let first = rooted(&call.first, &self.root, directory);
         let asked = deciding(arguments.iter().map(String::as_str));
-        let arguments: Vec<String> =
+        let mut arguments: Vec<String> =
             first.iter().cloned().chain(asked.into_iter().map(str::to_owned)).collect();
         let place = match arguments.is_empty() {
             true => place_of_name(toolchain, directory),
             false => directory.to_owned(),
         };
-        let key = (name, role, toolchain.known_by, arguments, place);
+        let key = (call.name.clone(), role, toolchain.known_by, arguments.clone(), place);
         if let Some(compiler) = self.compilers.get(&key) {
             return Ok(compiler.clone());
         }
-        let identified = self.identify(&key.0, role, directory, &key.3, first.len());
+        let mut first = first.len();
+        let identified = self.identify(&call.name, role, directory, &arguments, first);
         let mut compiler = identified.map_err(|error| self.of_variable(error, toolchain, role))?;
+        if let Some(option) = self.target_option(&compiler, &arguments) {
+            arguments.insert(first, option.clone());
+            call.add(option);
+            first += 1;
+            compiler = self.identify(&call.name, role, directory, &arguments, first)?;
+        }
+        self.check_machine(&compiler, role, &arguments)?;
         if toolchain.known_by == KnownBy::Name {
             compiler.trace = name::of_compiler(&compiler, role.key())?;
         }
@@ -174,9 +222,8 @@ impl<'i> Tools<'i> {
             let lean = self.lean(toolchain, directory)?;
             compiler.trace = compiler.trace.mix(lean);
         }
-        if let Some(words) = self.flags.tool(toolchain, role) {
-            compiler.trace = compiler.trace.mix(words.tool_trace(&self.root));
-        }
+        compiler.trace = compiler.trace.mix_all(call.traces(&self.root));
+        compiler.first = call.first;
         let compiler = Arc::new(compiler);
         self.compilers.insert(key, compiler.clone());
         Ok(compiler)
@@ -191,8 +238,8 @@ impl<'i> Tools<'i> {
         toolchain: &manifest::Toolchain,
         directory: &Path,
     ) -> Result<Arc<Program>, ToolError> {
-        let name = self.name(toolchain, Role::Ar, directory)?;
-        let key = (name, toolchain.known_by, place_of_name(toolchain, directory));
+        let call = self.call(toolchain, Role::Ar, directory)?;
+        let key = (call.name.clone(), toolchain.known_by, place_of_name(toolchain, directory));
         if let Some(archiver) = self.archivers.get(&key) {
             return Ok(archiver.clone());
         }
@@ -206,9 +253,7 @@ impl<'i> Tools<'i> {
         if toolchain.kind == ToolchainKind::Lean {
             archiver.trace = archiver.trace.mix(self.lean(toolchain, directory)?);
         }
-        if let Some(words) = self.flags.tool(toolchain, Role::Ar) {
-            archiver.trace = archiver.trace.mix(words.tool_trace(&self.root));
-        }
+        archiver.trace = archiver.trace.mix_all(call.traces(&self.root));
         let archiver = Arc::new(archiver);
         self.archivers.insert(key, archiver.clone());
         Ok(archiver)
@@ -274,49 +319,6 @@ impl<'i> Tools<'i> {
         })
     }
 
-    /// What the users of a library of the system are given, as `pkg-config` says, or what `PKG_CONFIG` names.
-    ///
-    /// # Errors
-    /// There is no such library, or nobody to ask.
-    pub fn system(&mut self, module: &Module) -> Result<Arc<Uses>, ToolError> {
-        if let Some(known) = self.modules.get(module) {
-            return Ok(known.clone());
-        }
-        let asked = self.flags.pkg_config();
-        let name = asked.and_then(|asked| asked.words.first()).map_or("pkg-config", String::as_str);
-        let path = match name.contains('/') {
-            true => self.root.join(name).to_string_lossy().into_owned(),
-            false => name.to_owned(),
-        };
-        let found = Program::find(&path, pkg_config::VARIABLE, self.index, &self.environment);
-        let program = found.map_err(|error| match error {
-            ToolError::NotFound { name, where_, .. } if asked.is_some() => {
-                ToolError::NotAsNamed { name, where_, variable: pkg_config::VARIABLE }
-            }
-            ToolError::NotFound { .. } => ToolError::NoPkgConfig,
-            error => error,
-        })?;
-        let asker = PkgConfig {
-            path: &program.path,
-            arguments: asked.map_or(&[][..], |asked| &asked.words[1..]),
-            trace: &program.trace,
-            root: &self.root,
-            environment: &self.environment,
-        };
-        let uses = match asker.remembered(module, self.index) {
-            Some(uses) => uses,
-            None => {
-                let places = asker.named_directories();
-                let mut visible: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
-                visible.push(&program.path);
-                self.confined(&visible, None, || asker.ask(module, self.index))?
-            }
-        };
-        let uses = Arc::new(uses);
-        self.modules.insert(module.clone(), uses.clone());
-        Ok(uses)
-    }
-
     /// More that belongs to a toolchain, by content: programs on `PATH`, and files by paths with a
     /// `/`, which are relative to `directory`.
     ///
@@ -363,70 +365,6 @@ impl<'i> Tools<'i> {
         tools
     }
 
-    /// The arguments that the environment has a tool called with before all others, as a package in
-    /// `directory` writes them.
-    fn first_arguments(
-        &self,
-        toolchain: &manifest::Toolchain,
-        role: Role,
-        directory: &Path,
-    ) -> Vec<String> {
-        let words = self.flags.tool(toolchain, role);
-        words.map(|words| words.arguments(&self.root, directory)).unwrap_or_default()
-    }
-
-    /// The error, where a variable names what is not there.
-    fn of_variable(
-        &self,
-        error: ToolError,
-        toolchain: &manifest::Toolchain,
-        role: Role,
-    ) -> ToolError {
-        match (error, self.flags.tool(toolchain, role)) {
-            (ToolError::NotFound { name, where_, .. }, Some(words)) => {
-                ToolError::NotAsNamed { name, where_, variable: words.variable }
-            }
-            (error, _) => error,
-        }
-    }
-
-    /// The path of the tool that a package in `directory` uses as `role`, where a manifest or a variable
-    /// names one by its path.
-    fn path_of(
-        &self,
-        toolchain: &manifest::Toolchain,
-        role: Role,
-        directory: &Path,
-    ) -> Option<PathBuf> {
-        if let Some(asked) = self.flags.tool(toolchain, role) {
-            let path = asked.words.first().filter(|name| name.contains('/'))?;
-            return Some(self.root.join(path));
-        }
-        let path = role.named(toolchain).filter(|name| name.contains('/'))?;
-        Some(directory.join(path))
-    }
-
-    /// The name on `PATH`, or the path, of the tool that a package in `directory` uses as `role`.
-    fn name(
-        &self,
-        toolchain: &manifest::Toolchain,
-        role: Role,
-        directory: &Path,
-    ) -> Result<String, ToolError> {
-        if let Some(path) = self.path_of(toolchain, role, directory) {
-            return Ok(path.to_string_lossy().into_owned());
-        }
-        let asked = self.flags.tool(toolchain, role).and_then(|asked| asked.words.first());
-        Ok(match asked.map(String::as_str).or(role.named(toolchain)) {
-            Some(name) => name.to_owned(),
-            None if toolchain.kind == ToolchainKind::Lean && role != Role::Cxx => {
-                let tool = self.of_lean(directory, |lean| lean.tool(role))?;
-                tool.to_string_lossy().into_owned()
-            }
-            None => role.usual().to_owned(),
-        })
-    }
-
     /// The compiler `name` with its identity, asked with `arguments`, of which the `first` may name
     /// another program; from what is remembered where that still holds.
     fn identify(
@@ -437,22 +375,43 @@ impl<'i> Tools<'i> {
         arguments: &[String],
         first: usize,
     ) -> Result<Compiler, ToolError> {
-        let path = find_tool(name, role.key(), &self.environment)?;
+        let path = match find_tool(name, role.key(), &self.environment) {
+            Ok(path) => path,
+            Err(error) => {
+                let seen = self.recall.and_then(|recall| recall.last(name, arguments));
+                return seen.map(|seen| seen.compiler(name, role.key())).ok_or(error);
+            }
+        };
         let driver = hash_tool(&path, self.index)?.hash;
         let key = note_key(&path, driver, arguments, directory, &self.environment);
         let answers = match Remembered::find(&key, self.index) {
             Some(answers) => answers,
             None => {
-                let answers = self.ask(&path, directory, arguments, first)?;
-                let answers = Remembered::new(answers, self.index)?;
+                let seen = self.recall.and_then(|recall| recall.answers(&key));
+                let answers = match seen {
+                    Some(answers) => answers,
+                    None => {
+                        let answers = self.ask(&path, directory, arguments, first)?;
+                        Remembered::new(answers, self.index)?
+                    }
+                };
                 // One that could not answer may have been kept from it by the sandbox.
                 if self.sandbox.is_none() || answers.complete() {
                     answers.keep(&key, self.index);
                 }
+                if let Some(recall) = self.recall.filter(|_| answers.is_whole()) {
+                    let (path, answers) = (path.clone(), answers.clone());
+                    let seen = SeenCompiler { path, driver, answers };
+                    recall.keep(&key, name, arguments, &seen);
+                }
                 answers
             }
         };
-        Ok(answers.compiler(name, path, role.key(), driver))
+        let recall = self.recall.filter(|_| !answers.is_whole());
+        match recall.and_then(|recall| recall.whole(name, arguments, driver, &answers)) {
+            Some(seen) => Ok(seen.compiler(name, role.key())),
+            None => Ok(answers.compiler(name, path, role.key(), driver)),
+        }
     }
 
     fn ask(

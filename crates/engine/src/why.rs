@@ -1,7 +1,7 @@
 //! `larder why`: what changed since targets were last built, each cause once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -9,6 +9,7 @@ use crate::{
     build::{self, BuildReport, BuildRequest, EngineError},
     context::Mode,
     event::{Event, Reporter, Status},
+    ninja::{self, NinjaReport, NinjaRequest},
     reason::Reason,
     session::Session,
 };
@@ -43,9 +44,45 @@ pub fn why(
 ) -> Result<(Explanation, BuildReport), EngineError> {
     let mut request = request.clone();
     request.options.mode = Mode::DryRun;
+    listening(reporter, |reporter| build::build(session, &request, reporter))
+}
+
+/// Finds out why the targets of a `build.ninja` are not up to date, as [`why`] does for those of manifests.
+///
+/// # Errors
+/// Why it could not be found out.
+pub fn why_of_ninja(
+    session: &Arc<Session>,
+    request: &NinjaRequest,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(Explanation, NinjaReport), EngineError> {
+    let mut request = request.clone();
+    request.options.mode = Mode::DryRun;
+    let build = |reporter: &_| ninja::build(session, &request, reporter, &|_| {});
+    let (mut explanation, report) = listening(reporter, build)?;
+    let caused: HashSet<&str> = explanation
+        .causes
+        .iter()
+        .flat_map(|cause| cause.outputs.iter().map(|(_, output)| output.as_str()))
+        .collect();
+    // What is not looked at, since its inputs have to be made, waits for these.
+    let graph = &report.graph;
+    let planned = report.planned.iter().filter(|id| !graph.is_phony(**id));
+    let outputs = planned.filter_map(|id| graph.edge(*id).outputs.first());
+    let outputs = outputs.map(|node| &*graph.node(*node).path);
+    let dependents = outputs.filter(|path| !caused.contains(path)).map(str::to_owned).collect();
+    explanation.dependents = dependents;
+    Ok((explanation, report))
+}
+
+/// Does what may say why something is out of date, and returns what was heard with what came of it.
+fn listening<T>(
+    reporter: &Arc<dyn Reporter>,
+    work: impl FnOnce(&Arc<dyn Reporter>) -> Result<T, EngineError>,
+) -> Result<(Explanation, T), EngineError> {
     let listener = Arc::new(Listener { reporter: reporter.clone(), heard: Mutex::default() });
     let as_reporter: Arc<dyn Reporter> = listener.clone();
-    let report = build::build(session, &request, &as_reporter)?;
+    let report = work(&as_reporter)?;
     let heard = std::mem::take(&mut *listener.heard.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((heard.explanation(), report))
 }

@@ -27,7 +27,7 @@ fn keys(root: &Path) -> Result<Keys, Diagnostics> {
 
 fn keys_in(root: &Path, environment: &Environment) -> Result<Keys, Diagnostics> {
     let keys = Keys::read(root, &Choices::default())?;
-    let machine = machine(&keys, environment)?;
+    let machine = machine(&keys, environment, Path::new("/nonexistent"))?;
     Ok(keys.on(machine))
 }
 

@@ -47,7 +47,7 @@ impl Place {
         let variables = [("PATH", path.as_str()), ("HOME", home.to_str().unwrap())];
         let environment: Environment = variables.into_iter().collect();
         let keys = Keys::read(&self.path("app"), &Choices::default()).unwrap();
-        let here = machine(&keys, &environment).unwrap();
+        let here = machine(&keys, &environment, Path::new("/nonexistent")).unwrap();
         let ingredients = Ingredients { toolchain: true, ..Ingredients::default() };
         key(&keys.on(here), &ingredients).unwrap().key
     }

@@ -1,7 +1,10 @@
 //! Options that decide what of the manifests holds, for every command that reads them to build.
 
 use clap::Args;
-use larder_project::setting::{Choice, Choices};
+use larder_project::{
+    setting::{Choice, Choices},
+    triple::Triple,
+};
 
 /// What whoever builds chooses.
 #[derive(Args, Clone, Default)]
@@ -13,11 +16,18 @@ pub struct ChoiceArgs {
     /// tsan, or one of the manifest
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Build for another machine, in a directory of its own: aarch64-linux-gnu, x86_64-w64-mingw32
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<Triple>,
 }
 
 impl ChoiceArgs {
     /// Returns the choices as values.
     pub fn choices(&self) -> Choices {
-        Choices { options: self.options.clone(), profile: self.profile.clone() }
+        Choices {
+            options: self.options.clone(),
+            profile: self.profile.clone(),
+            target: self.target.clone(),
+        }
     }
 }

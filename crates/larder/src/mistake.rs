@@ -177,6 +177,7 @@ mod tests {
             sandbox: None,
             resolution: Resolution::default(),
             choices: Default::default(),
+            configuration: None,
             tests: None,
             run_path: None,
         }

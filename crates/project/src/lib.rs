@@ -31,5 +31,6 @@ pub mod scaffold;
 pub mod set;
 pub mod setting;
 mod table;
+pub mod triple;
 pub mod version;
 pub mod workspace;

@@ -8,6 +8,7 @@ mod arguments;
 mod ci;
 mod condition;
 pub mod config;
+mod cross;
 mod decode;
 mod dependencies;
 mod document;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
 pub use config::Config;
+pub use cross::{CrossToolchain, Toolchains};
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;
@@ -170,6 +172,8 @@ pub struct Library {
 pub struct Executable {
     /// How it is compiled.
     pub compiled: Compiled,
+    /// Whether it is a tool of the build: made for the host, whatever the target.
+    pub host: bool,
     /// Whether `larder test` runs it.
     pub test: bool,
     /// Its arguments as a test.

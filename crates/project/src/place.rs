@@ -7,7 +7,7 @@ use crate::{
     path::{
         BuildPath, ELSEWHERE, PackagePath, PathError, PortablePath, RootPath, as_opened, concat,
     },
-    setting::Choices,
+    setting::{BuiltFor, Choices},
 };
 
 /// A package's directories. Paths "from the root" are relative to the root package's directory where
@@ -18,6 +18,8 @@ pub struct Place {
     pub name: String,
     /// Its directory, absolute.
     pub directory: PathBuf,
+    /// What it is built for, in its build directory.
+    pub built_for: BuiltFor,
     /// Its directory from the root: empty, or ending in `/`.
     prefix: String,
     /// Its build directory from the root, ending in `/`; empty where that is the root.
@@ -30,6 +32,10 @@ pub struct Place {
 
 /// Stands for a package's build directory in a portable path.
 const BUILD: &str = "<build>/";
+
+/// Stands for the build directory of what is built for the host, where a record of what is built for the
+/// target names it.
+const HOST: &str = "<host>/";
 
 /// Where trace files are kept that do not lie beside outputs.
 const TRACES: &str = ".larder/traces/";
@@ -45,19 +51,22 @@ impl Place {
         let manifest = RootPath(concat(&[&prefix, FILE_NAME]));
         let (name, directory) = (name.to_owned(), directory.to_owned());
         let (build_prefix, trace_prefix) = (String::new(), String::new());
-        let place = Self { name, directory, prefix, build_prefix, trace_prefix, manifest };
-        place.built_in(&Choices::default().build_directory())
+        let built_for = BuiltFor::Target;
+        let place =
+            Self { name, directory, built_for, prefix, build_prefix, trace_prefix, manifest };
+        place.built(&Choices::default(), built_for)
     }
 
-    /// The same place of a package that is built in another directory in `.larder`.
+    /// The same place of a package that is built with `choices`, for one side.
     #[must_use]
-    pub fn built_in(self, directory: &str) -> Self {
+    pub fn built(self, choices: &Choices, built_for: BuiltFor) -> Self {
+        let directory = choices.build_directory(built_for);
         let build_prefix = match self.prefix.is_empty() {
             true => format!(".larder/{directory}/"),
             false => format!(".larder/{directory}/@{}/", self.name),
         };
         let trace_prefix = build_prefix.clone();
-        Self { build_prefix, trace_prefix, ..self }
+        Self { built_for, build_prefix, trace_prefix, ..self }
     }
 
     /// A directory `name` in which commands write where they like: its outputs lie in `directory` itself, which
@@ -66,6 +75,7 @@ impl Place {
         Self {
             name: name.to_owned(),
             directory: directory.to_owned(),
+            built_for: BuiltFor::Target,
             prefix: String::new(),
             build_prefix: String::new(),
             trace_prefix: TRACES.to_owned(),
@@ -139,7 +149,12 @@ impl Place {
     /// Returns what records of the package `reader` call `path` of this package, which is `built` if it
     /// is in the build directory. An empty path is the directory that it would be in.
     pub fn portable(&self, reader: &Self, built: bool, path: &str) -> PortablePath {
-        self.marked(reader, if built { BUILD } else { "" }, path)
+        self.marked(reader, if built { self.build_mark(reader) } else { "" }, path)
+    }
+
+    /// The mark of its build directory in records of the package `reader`.
+    fn build_mark(&self, reader: &Self) -> &'static str {
+        if self.built_for == reader.built_for { BUILD } else { HOST }
     }
 
     fn marked(&self, reader: &Self, mark: &str, path: &str) -> PortablePath {
@@ -151,7 +166,8 @@ impl Place {
 
     /// Returns the path from the root of what a record calls `local` in this package.
     fn find(&self, local: &str) -> RootPath {
-        RootPath(match (local.strip_prefix("./").unwrap_or(local), local.strip_prefix(BUILD)) {
+        let built = local.strip_prefix(BUILD).or_else(|| local.strip_prefix(HOST));
+        RootPath(match (local.strip_prefix("./").unwrap_or(local), built) {
             (_, Some(built)) => concat(&[&self.build_prefix, built]),
             (own, None) if own.starts_with('/') => own.into(),
             (own, None) => concat(&[&self.prefix, own]),
@@ -220,10 +236,12 @@ impl Places {
     /// Returns the name of a file in records of `place`.
     pub fn portable(&self, place: &Place, path: &RootPath) -> PortablePath {
         let path = path.as_str();
-        let prefixes = self
-            .places
-            .iter()
-            .flat_map(|other| [(other, &other.prefix, ""), (other, &other.build_prefix, BUILD)]);
+        // Both sides have the files of packages in common.
+        let prefixes = self.places.iter().flat_map(|other| {
+            let mark = other.build_mark(place);
+            let own = (other.built_for == place.built_for).then_some((other, &other.prefix, ""));
+            own.into_iter().chain([(other, &other.build_prefix, mark)])
+        });
         let best = prefixes
             .filter(|(_, prefix, _)| {
                 path.starts_with(prefix.as_str()) && (!prefix.is_empty() || !path.starts_with('/'))
@@ -232,7 +250,8 @@ impl Places {
         let Some((owner, prefix, mark)) = best else { return PortablePath(path.into()) };
         let local = &path[prefix.len()..];
         let own = owner.name == place.name;
-        let looks_special = (own && local.starts_with('@')) || local.starts_with(BUILD);
+        let looks_special =
+            (own && local.starts_with('@')) || local.starts_with(BUILD) || local.starts_with(HOST);
         owner.marked(place, if mark.is_empty() && looks_special { "./" } else { mark }, local)
     }
 
@@ -241,11 +260,14 @@ impl Places {
     /// # Errors
     /// It is in a package that the workspace does not have.
     pub fn find(&self, place: &Place, path: &PortablePath) -> Result<RootPath, PathError> {
-        let Some((name, local)) = path.0.strip_prefix('@').and_then(|path| path.split_once('/'))
-        else {
-            return Ok(place.find(&path.0));
+        let (name, local) = match path.0.strip_prefix('@').and_then(|path| path.split_once('/')) {
+            Some((name, local)) => (name, local),
+            None if path.0.starts_with(HOST) => (place.name.as_str(), &*path.0),
+            None => return Ok(place.find(&path.0)),
         };
-        let owner = self.places.iter().find(|other| other.name == name);
+        let side = if local.starts_with(HOST) { BuiltFor::Host } else { place.built_for };
+        let mut named = self.places.iter().filter(|other| other.name == name);
+        let owner = named.find(|other| other.built_for == side);
         owner.map(|owner| owner.find(local)).ok_or_else(|| PathError::NoPackage(name.to_owned()))
     }
 }
@@ -300,6 +322,41 @@ mod tests {
         }
         let gone = places.find(lua, &PortablePath::recorded("@gone/x.h"));
         assert_eq!(gone, Err(PathError::NoPackage("gone".to_owned())));
+    }
+
+    /// Both sides have the sources in common, and call what each builds for itself alike.
+    #[test]
+    fn what_is_built_for_the_host_has_a_name_of_its_own() {
+        let root = PathBuf::from("/w/lua");
+        let choices = Choices { target: "aarch64-linux-gnu".parse().ok(), ..Choices::default() };
+        let place = |name: &str, directory: &str, side| {
+            Place::new(&root, name, Path::new(directory)).built(&choices, side)
+        };
+        let both = |side| [place("lua", "/w/lua", side), place("zlib", "/w/zlib", side)];
+        let all = [both(BuiltFor::Target), both(BuiltFor::Host)].concat();
+        let places = Places::new(root.clone(), all.clone());
+        let [lua, zlib, host_lua, host_zlib] = &all[..] else { unreachable!() };
+        for (place, path, portable) in [
+            (lua, ".larder/build-aarch64-linux-gnu/gen.h", "<build>/gen.h"),
+            (lua, ".larder/build/gen", "<host>/gen"),
+            (zlib, ".larder/build/gen", "@lua/<host>/gen"),
+            (lua, ".larder/build/@zlib/gen", "@zlib/<host>/gen"),
+            (zlib, ".larder/build/@zlib/gen", "<host>/gen"),
+            (host_lua, ".larder/build/gen", "<build>/gen"),
+            (host_zlib, ".larder/build/gen", "@lua/<build>/gen"),
+            (lua, "/w/zlib/zlib.h", "@zlib/zlib.h"),
+            (host_lua, "/w/zlib/zlib.h", "@zlib/zlib.h"),
+            (lua, "<host>/x.h", "./<host>/x.h"),
+            (host_lua, "src/a.c", "src/a.c"),
+        ] {
+            let path = places.of_absolute(path);
+            assert_eq!(places.portable(place, &path).as_str(), portable, "{}", path.as_str());
+            let found = places.find(place, &PortablePath::recorded(portable)).unwrap();
+            assert_eq!(found, path, "{portable}");
+        }
+        let plain = super::tests::places();
+        let of_host = plain.find(&plain.places[0], &PortablePath::recorded("<host>/gen"));
+        assert!(of_host.is_err(), "without a target there is none: {of_host:?}");
     }
 
     proptest! {

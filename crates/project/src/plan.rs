@@ -26,7 +26,6 @@ use std::{collections::HashMap, sync::Arc};
 pub use command::*;
 pub use compiled::*;
 pub use config::Config;
-pub use declare::shared_file;
 pub use language::Language;
 pub use target::*;
 
@@ -37,6 +36,7 @@ use crate::{
     manifest::Compiled,
     name::Facet,
     path::BuildPath,
+    setting::{BuiltFor, Sides},
     workspace::{Package, Workspace},
 };
 
@@ -53,6 +53,16 @@ pub struct Plan {
     by_output: Vec<HashMap<BuildPath, Made>>,
 }
 
+/// The mistakes found so far, in what is built for each side.
+type Wrong = Sides<Vec<Diagnostic>>;
+
+/// Whether what is built for the target needs anything that is built for the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Nothing,
+    Tools,
+}
+
 impl Plan {
     /// Makes the plan of a workspace.
     ///
@@ -66,11 +76,16 @@ impl Plan {
             by_name: vec![HashMap::new(); packages],
             by_output: vec![HashMap::new(); packages],
         };
-        let mut errors = Vec::new();
-        let entries = plan.declare(&mut errors);
-        plan.claim_outputs(&mut errors);
-        plan.connect(&entries, &mut errors);
+        let mut wrong = Wrong::default();
+        let entries = plan.declare(&mut wrong);
+        plan.claim_outputs(&mut wrong);
+        let runs = plan.connect(&entries, &mut wrong);
+        let mut errors = wrong.target;
         plan.check_default_targets(&mut errors);
+        // Of a package that cannot be built for the host, tools may not be needed.
+        if runs == Runs::Tools {
+            errors.extend(wrong.host);
+        }
         if errors.is_empty() {
             errors.extend(plan.cycle());
             plan.refuse_uncounted(&mut errors);
@@ -95,6 +110,20 @@ impl Plan {
     /// The package of a target.
     pub fn package_of(&self, target: &Target) -> &Arc<Package> {
         self.package(target.package)
+    }
+
+    /// What the package with this id is built for.
+    pub fn side(&self, id: PackageId) -> BuiltFor {
+        self.package(id).place.built_for
+    }
+
+    /// Returns the package as it is built for the host: itself, where no target is chosen.
+    pub fn on_host(&self, id: PackageId) -> PackageId {
+        if self.workspace.cross.is_none() {
+            return id;
+        }
+        let built = self.workspace.package_built(&self.package(id).place.name, BuiltFor::Host);
+        built.map_or(id, |index| PackageId(index as u32))
     }
 
     /// The keys that libraries and executables have in common, of a target that is made for one.
@@ -147,7 +176,7 @@ impl Plan {
 
     /// Resolves all `default-targets` to find mistakes in them.
     fn check_default_targets(&self, errors: &mut Vec<Diagnostic>) {
-        for id in self.package_ids() {
+        for id in self.package_ids().filter(|id| self.side(*id) == BuiltFor::Target) {
             let manifest = &self.package(id).manifest;
             for name in manifest.package.default_targets.iter().flatten() {
                 if let Err(diagnostic) = self.resolve(id, name) {

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use larder_trace::BuildTrace;
 
-use crate::{manifest::OptionValue, name::is_name};
+use crate::{
+    manifest::{CrossToolchain, OptionValue},
+    name::is_name,
+    triple::Triple,
+};
 
 /// The directory in `.larder` that is built into without a profile; the names of all others begin with
 /// this and `-`.
@@ -23,6 +27,8 @@ pub struct Choices {
     pub options: Vec<Choice>,
     /// The profile, if one was chosen.
     pub profile: Option<String>,
+    /// The machine to build for; this one, when absent.
+    pub target: Option<Triple>,
 }
 
 /// A value that somebody chooses for an option: `[PACKAGE/]NAME=VALUE`.
@@ -41,10 +47,42 @@ pub struct Choice {
 pub struct Setting {
     /// The choices of whoever builds.
     pub choices: Choices,
-    /// The platform that is built for.
-    pub platform: Platform,
-    /// The compilers' families, by package, where a condition asks for them.
-    pub compilers: BTreeMap<String, Family>,
+    /// The compilers' families, where a condition asks for them.
+    pub compilers: Sides<Compilers>,
+    /// The tools for the machine that is built for, where that is chosen.
+    pub cross: Option<Cross>,
+}
+
+/// The families of compilers by package.
+pub type Compilers = BTreeMap<String, Family>;
+
+/// Another machine to build for, and the tools that do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cross {
+    /// The machine.
+    pub triple: Triple,
+    /// What is declared of its tools.
+    pub toolchain: CrossToolchain,
+}
+
+/// What something is built for. Without a target that is chosen, all is built for the target, and that is
+/// this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BuiltFor {
+    /// What is asked for: for the target.
+    #[default]
+    Target,
+    /// The tools that are run to make that: for the host, which is this machine.
+    Host,
+}
+
+/// A value for each thing that is built for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sides<T> {
+    /// What is built for the target.
+    pub target: T,
+    /// What is built for the host.
+    pub host: T,
 }
 
 /// A platform, as conditions know it.
@@ -54,6 +92,18 @@ pub struct Platform {
     pub os: String,
     /// The processor, such as `x86_64`.
     pub arch: String,
+}
+
+/// The format of programs and shared libraries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Of Linux and most others.
+    #[default]
+    Elf,
+    /// Of macOS.
+    MachO,
+    /// Of Windows.
+    Pe,
 }
 
 /// A family of compilers.
@@ -76,6 +126,26 @@ pub struct Facts {
     pub compiler: Option<Family>,
     /// The profile, if one was chosen.
     pub profile: Option<String>,
+    /// The target that it is built for, where one was chosen.
+    pub target: Option<Triple>,
+}
+
+impl<T> Sides<T> {
+    /// Returns the value for what is built for `side`.
+    pub fn of(&self, side: BuiltFor) -> &T {
+        match side {
+            BuiltFor::Target => &self.target,
+            BuiltFor::Host => &self.host,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn of_mut(&mut self, side: BuiltFor) -> &mut T {
+        match side {
+            BuiltFor::Target => &mut self.target,
+            BuiltFor::Host => &mut self.host,
+        }
+    }
 }
 
 impl Choices {
@@ -92,16 +162,55 @@ impl Choices {
         let options =
             (!self.options.is_empty()).then(|| BuildTrace::nil("options").mix_all(options));
         let profile = self.profile.as_deref().map(|profile| BuildTrace::text("profile", profile));
-        let chosen: Vec<BuildTrace> = options.into_iter().chain(profile).collect();
+        let target = self.target.as_ref();
+        let target = target.map(|target| BuildTrace::text("target", target.to_string()));
+        let chosen: Vec<BuildTrace> = options.into_iter().chain(profile).chain(target).collect();
         (!chosen.is_empty()).then(|| BuildTrace::nil("choices").mix_all(chosen))
     }
 
-    /// Returns the name of the directory in `.larder` that is built into.
-    pub fn build_directory(&self) -> String {
-        match &self.profile {
-            Some(profile) => format!("{BUILD_DIRECTORY}-{profile}"),
-            None => BUILD_DIRECTORY.to_owned(),
+    /// Returns the name of the directory in `.larder` in which is built what is built for `side`.
+    pub fn build_directory(&self, side: BuiltFor) -> String {
+        let target = self.target.as_ref().filter(|_| side == BuiltFor::Target);
+        let target = target.map(ToString::to_string);
+        let parts = [Some(BUILD_DIRECTORY.to_owned()), target, self.profile.clone()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("-")
+    }
+}
+
+impl Platform {
+    /// Returns the format of its programs.
+    pub fn format(&self) -> Format {
+        match self.os.as_str() {
+            "windows" => Format::Pe,
+            "macos" | "ios" => Format::MachO,
+            _ => Format::Elf,
         }
+    }
+
+    /// Returns the file name of an executable.
+    pub fn executable(&self, name: &str) -> String {
+        match self.format() {
+            Format::Pe => format!("{name}.exe"),
+            Format::Elf | Format::MachO => name.to_owned(),
+        }
+    }
+
+    /// Returns the file name of a shared library. Its version comes where the system has it.
+    pub fn shared_library(&self, name: &str, version: Option<&str>) -> String {
+        match (self.format(), version) {
+            (Format::Elf, None) => format!("lib{name}.so"),
+            (Format::Elf, Some(version)) => format!("lib{name}.so.{version}"),
+            (Format::MachO, None) => format!("lib{name}.dylib"),
+            (Format::MachO, Some(version)) => format!("lib{name}.{version}.dylib"),
+            (Format::Pe, None) => format!("lib{name}.dll"),
+            (Format::Pe, Some(version)) => format!("lib{name}-{version}.dll"),
+        }
+    }
+
+    /// Returns the file name of what is linked in the place of a shared library, where that is another
+    /// file: by it linkers learn what the library offers.
+    pub fn import_library(&self, name: &str) -> Option<String> {
+        (self.format() == Format::Pe).then(|| format!("lib{name}.dll.a"))
     }
 }
 

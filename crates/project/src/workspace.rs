@@ -21,6 +21,7 @@ use crate::{
     manifest::{self, Document, Manifest},
     packages::Checkout,
     place::Place,
+    setting::{BuiltFor, Cross, Platform},
 };
 use find::find_packages;
 
@@ -33,12 +34,15 @@ pub const LARDER_DIR: &str = ".larder";
 pub struct Workspace<M = Manifest> {
     /// The root package's directory, absolute.
     pub root: PathBuf,
-    /// All packages; the root package is the first, and a package comes after whoever needs it first.
+    /// All packages; the root package is the first, and a package comes after whoever needs it first. Where a
+    /// target is chosen, all of them come once more after these, as they are built for the host.
     pub packages: Vec<Arc<Package<M>>>,
     /// The checkouts that packages from Git are in, sorted by name.
     pub checkouts: Vec<Checkout>,
     /// The manifests that are kept here for packages whose files are not looked for, by package.
     pub(crate) overlays: Vec<(String, SourceText)>,
+    /// The tools for the target, where one is chosen.
+    pub cross: Option<Arc<Cross>>,
 }
 
 /// One package of a workspace.
@@ -50,6 +54,8 @@ pub struct Package<M = Manifest> {
     pub manifest: M,
     /// Whether it is the root package.
     pub is_root: bool,
+    /// The platform that it is built for.
+    pub platform: Platform,
 }
 
 impl Workspace<Document> {
@@ -157,7 +163,14 @@ impl Workspace<Document> {
 impl<M> Workspace<M> {
     /// The package called `name`.
     pub fn package_named(&self, name: &str) -> Option<usize> {
-        self.packages.iter().position(|package| package.place.name == name)
+        self.package_built(name, BuiltFor::Target)
+    }
+
+    /// The package called `name`, as it is built for one side.
+    pub fn package_built(&self, name: &str, side: BuiltFor) -> Option<usize> {
+        self.packages
+            .iter()
+            .position(|package| package.place.name == name && package.place.built_for == side)
     }
 
     /// `.larder` of the root package, absolute.

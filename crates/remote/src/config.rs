@@ -10,7 +10,7 @@ use std::{
 };
 
 use larder_store::Scope;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{Credentials, KeyId, Ref, Trust, TrustedKey, address, retry::Outlook};
 
@@ -24,6 +24,9 @@ pub struct Config {
     /// The `[cache]` table.
     #[serde(default)]
     pub cache: CacheConfig,
+    /// The `[target.TRIPLE]` tables, which are for builds to read.
+    #[serde(default)]
+    pub target: IgnoredAny,
 }
 
 /// The `[cache]` table.

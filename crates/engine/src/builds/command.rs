@@ -44,6 +44,22 @@ pub struct CommandBuild {
     pub depends_on: BuildTrace,
     /// The directory that it runs in.
     pub runs_in: RunsIn,
+    /// The machine whose programs it runs.
+    pub machine: Machine,
+}
+
+/// The machine whose programs a command runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Machine {
+    /// This one.
+    Here,
+    /// Another: the program is one of the inputs, by position.
+    Other {
+        /// The program.
+        program: usize,
+        /// What to do where it does not run here; none, where something runs it.
+        advice: Option<String>,
+    },
 }
 
 /// The program of a command.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use larder_project::path::{BuildPath, RootPath};
+use larder_project::{
+    path::{BuildPath, RootPath},
+    setting::Format,
+};
 use larder_trace::{BuildTrace, Level};
 
 use super::{Owner, SearchPath, ToolUse, TracedArgument, start_single};
@@ -47,6 +50,11 @@ pub struct Link {
     pub depends_on: BuildTrace,
     /// The kind of the result.
     pub kind: LinkKind,
+    /// The format of the result.
+    pub format: Format,
+    /// The file that is linked in the place of a shared library, where there is one: it says what the library
+    /// offers.
+    pub import: Option<BuildPath>,
 }
 
 /// The kind of what is linked, and how its inputs count.
@@ -82,7 +90,15 @@ impl Link {
         let mut flags = Vec::new();
         if self.kind != LinkKind::Executable {
             flags.push("-shared".to_owned());
-            flags.extend(shared_name(file));
+            flags.extend(shared_name(file, self.format));
+        }
+        if self.format == Format::Pe {
+            // The same inputs, the same bytes: no time of day in them.
+            flags.push("-Wl,--no-insert-timestamp".to_owned());
+            if self.kind != LinkKind::Executable {
+                // Nor a number made of where it is written.
+                flags.push("-Wl,--disable-auto-image-base".to_owned());
+            }
         }
         flags
     }
@@ -92,6 +108,10 @@ impl Link {
         let flags = self.flags(&step.first().path).into_iter();
         let mut arguments: Vec<Argument> = flags.map(text).collect();
         arguments.extend([text("-o"), vec![Piece::Output(0)]]);
+        if self.import.is_some() {
+            arguments.push(text("-Xlinker"));
+            arguments.push(vec![Piece::Text("--out-implib=".to_owned()), Piece::Output(1)]);
+        }
         if self.writes_depfile {
             // Not `-Wl,…`, where a comma in the path would end it.
             arguments.push(text("-Xlinker"));
@@ -99,11 +119,10 @@ impl Link {
         }
         arguments.extend(self.weak_args.iter().cloned());
         arguments.extend(self.trace_args.iter().map(text));
-        let whole =
-            (self.kind == LinkKind::SharedWhole).then_some(match cfg!(target_os = "macos") {
-                true => ["-Wl,-all_load", ""],
-                false => ["-Wl,--whole-archive", "-Wl,--no-whole-archive"],
-            });
+        let whole = (self.kind == LinkKind::SharedWhole).then_some(match self.format {
+            Format::MachO => ["-Wl,-all_load", ""],
+            Format::Elf | Format::Pe => ["-Wl,--whole-archive", "-Wl,--no-whole-archive"],
+        });
         arguments.extend(whole.map(|[before, _]| text(before)));
         arguments.extend(
             inputs.artifacts.iter().map(|input| vec![Piece::Path(step.portable(cx, input))]),
@@ -145,6 +164,24 @@ pub fn build_shared_lib(
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
+    first(&linked(
+        owner,
+        file,
+        inputs,
+        after,
+        Link { kind: LinkKind::Shared, import: None, ..link },
+    ))
+}
+
+/// Links objects and libraries into the shared library `file`, after what its arguments may name, and the file
+/// that is linked in its place, where `link` names one. Gives both.
+pub fn build_shared_lib_and_import(
+    owner: Owner,
+    file: BuildPath,
+    inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
+    after: Option<&Job<Vec<Artifact>>>,
+    link: Link,
+) -> Job<Vec<Artifact>> {
     linked(owner, file, inputs, after, Link { kind: LinkKind::Shared, ..link })
 }
 
@@ -156,7 +193,8 @@ pub fn build_shared_lib_of_static(
     static_lib: &Job<Artifact>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file, [single(static_lib)], None, Link { kind: LinkKind::SharedWhole, ..link })
+    let link = Link { kind: LinkKind::SharedWhole, import: None, ..link };
+    first(&linked(owner, file, [single(static_lib)], None, link))
 }
 
 /// Links objects and libraries into the executable `file` (Lake's `buildExe`; `buildLeanExe` with
@@ -168,7 +206,13 @@ pub fn build_exe(
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    linked(owner, file, inputs, after, Link { kind: LinkKind::Executable, ..link })
+    first(&linked(
+        owner,
+        file,
+        inputs,
+        after,
+        Link { kind: LinkKind::Executable, import: None, ..link },
+    ))
 }
 
 /// One artifact as a group of one.
@@ -180,9 +224,23 @@ pub(crate) fn single(one: &Job<Artifact>) -> Job<Vec<Artifact>> {
 }
 
 /// The name that whoever is linked with a shared library looks for when it starts.
-fn shared_name(file: &BuildPath) -> Option<String> {
+fn shared_name(file: &BuildPath, format: Format) -> Option<String> {
     let name = file.as_str().rsplit('/').next()?;
-    cfg!(target_os = "linux").then(|| format!("-Wl,-soname,{name}"))
+    (format == Format::Elf).then(|| format!("-Wl,-soname,{name}"))
+}
+
+/// The first of some artifacts.
+fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
+    nth(all, 0)
+}
+
+/// One of some artifacts, by position.
+pub(crate) fn nth(all: &Job<Vec<Artifact>>, position: usize) -> Job<Artifact> {
+    all.map(move |built| {
+        let one = built.value.get(position).zip(built.trace.parts().get(position));
+        let (value, part) = one.ok_or(Failed)?;
+        Ok(Built { value: value.clone(), trace: (**part).clone() })
+    })
 }
 
 fn linked(
@@ -191,7 +249,7 @@ fn linked(
     inputs: impl IntoIterator<Item = Job<Vec<Artifact>>>,
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
-) -> Job<Artifact> {
+) -> Job<Vec<Artifact>> {
     owner.cx.expect(1);
     let scheduler = owner.cx.scheduler.clone();
     let groups = inputs.into_iter().chain(after.cloned());
@@ -217,15 +275,20 @@ fn linked(
             .clone()
             .mix(BuildTrace::text("output", file.as_str()))
             .mix(BuildTrace::list("arguments", &traced));
+        if let Some(import) = &link.import {
+            prefix = prefix.mix(BuildTrace::text("import", import.as_str()));
+        }
         let mut prerequisites = Vec::new();
         if let Some((files, trace)) = more {
             prefix = prefix.mix(trace);
             prerequisites = files;
         }
+        let import = link.import.clone().map(Output::file);
         let work = Work::Link(Arc::new(link));
         let mut step = owner.step(Output::file(file), prefix, work);
+        step.outputs.extend(import);
         step.prerequisites = prerequisites;
-        start_single(step, &owner.cx, (&inputs).into())
+        Arc::new(step).start(&owner.cx, (&inputs).into())
     })
 }
 

@@ -1,8 +1,8 @@
 //! Entries of sources, rendered for this machine.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
-use larder_project::{path::PortablePath, place::Place, plan::Language};
+use larder_project::{path::PortablePath, place::Place, plan::Language, setting::BuiltFor};
 use serde::Serialize;
 
 use super::{Commands, Noted, Unit, headers};
@@ -27,10 +27,16 @@ pub struct Entry {
 
 /// Returns the entries of sources and of the headers that these or their users may include.
 pub(crate) fn entries(cx: &Context, noted: &Noted) -> Commands {
-    let units = &noted.units;
+    // What is built for the target and for the host is shown as for the target.
+    let key = |unit: &Unit| (unit.place.name.clone(), unit.source.clone());
+    let (target, host): (Vec<&Unit>, Vec<&Unit>) =
+        noted.units.iter().partition(|unit| unit.place.built_for == BuiltFor::Target);
+    let known: HashSet<_> = target.iter().map(|unit| key(unit)).collect();
+    let only_host = host.into_iter().filter(|unit| !known.contains(&key(unit)));
+    let units: Vec<&Unit> = target.iter().copied().chain(only_host).collect();
     let mut entries: Vec<Entry> = units.iter().filter_map(|unit| unit.entry(cx)).collect();
     let mut directories = noted.listed.clone();
-    entries.extend(headers::entries(cx, units, &mut directories));
+    entries.extend(headers::entries(cx, &units, &mut directories));
     Commands { entries, directories }
 }
 

@@ -38,7 +38,7 @@ type Read = Option<Rc<[PathBuf]>>;
 /// Returns the entries of all headers that sources of the workspace include, and of those that nobody includes and
 /// that lie beside a source or a header which is included, or directly in an include directory. The
 /// system's have none. The directories that were looked into are added to `looked_into`.
-pub fn entries(cx: &Context, units: &[Unit], looked_into: &mut BTreeSet<PathBuf>) -> Vec<Entry> {
+pub fn entries(cx: &Context, units: &[&Unit], looked_into: &mut BTreeSet<PathBuf>) -> Vec<Entry> {
     let mut includes = Includes::default();
     let mut found: BTreeMap<Rc<Path>, Vec<Way<'_>>> = BTreeMap::new();
     let mut left: BTreeMap<PathBuf, &Unit> = BTreeMap::new();

@@ -112,6 +112,7 @@ fn facts(request: &BuildRequest, plan: &Plan, environment: &Environment) -> Stri
     BuildTrace::text("larder", env!("CARGO_PKG_VERSION"))
         .mix(BuildTrace::list("packages", &packages))
         .mix(BuildTrace::text("choices", format!("{:?}", request.choices)))
+        .mix(BuildTrace::text("cross", format!("{:?}", plan.workspace.cross)))
         .mix(BuildTrace::text("sandbox", request.sandbox.is_some().to_string()))
         .mix(BuildTrace::list("variables", &variables.collect::<Vec<_>>()))
         .hash()

@@ -45,8 +45,13 @@ fn imported(target: &str, kind: &str, file: &str, library: &Offered, layout: &La
          INTERFACE_INCLUDE_DIRECTORIES \"${{_larder_prefix}}/include\""
     );
     if kind != "INTERFACE" {
-        text +=
-            &format!("\n    IMPORTED_LOCATION \"${{_larder_prefix}}/{}/{file}\"", layout.libraries);
+        let import = library.import.as_ref().filter(|_| kind == "SHARED");
+        let directory = if import.is_some() { "bin" } else { &layout.libraries };
+        text += &format!("\n    IMPORTED_LOCATION \"${{_larder_prefix}}/{directory}/{file}\"");
+        if let Some(import) = import {
+            let libraries = &layout.libraries;
+            text += &format!("\n    IMPORTED_IMPLIB \"${{_larder_prefix}}/{libraries}/{import}\"");
+        }
     }
     for (property, values) in [
         ("INTERFACE_LINK_LIBRARIES", &libraries),

@@ -8,7 +8,8 @@ use std::{
 
 use larder_project::{
     manifest::Module,
-    plan::{PackageId, Plan, TargetId, shared_file},
+    path::BuildPath,
+    plan::{Kind, PackageId, Plan, TargetId},
 };
 
 use super::{
@@ -28,6 +29,8 @@ pub struct Offered {
     pub archive: Option<String>,
     /// The file name of the shared library, if it is installed.
     pub shared: Option<String>,
+    /// The file name of what is linked in its place, if that is another.
+    pub import: Option<String>,
     /// The libraries that it is linked with and that are installed, too: package and name.
     pub libraries: Vec<(String, String)>,
     /// The libraries of the system that it is linked with: `-lm`, `-pthread`.
@@ -99,28 +102,35 @@ pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, In
     for (id, outputs) in &report.targets {
         let target = plan.target(*id);
         let outputs = outputs.as_deref().unwrap_or_default();
-        let mut put = |directory: &str, executable| {
-            let Some((artifact, file)) = outputs.first().zip(target.file()) else {
-                return Ok(None);
-            };
+        let mut put = |directory: &str, at: usize, file: Option<&BuildPath>, executable| {
+            let Some((artifact, file)) = outputs.get(at).zip(file) else { return Ok(None) };
             let name = Path::new(file.as_str()).file_name().unwrap_or_default();
             let from = plan.workspace.root.join(artifact.path.as_str());
             files.add(Path::new(directory).join(name), from, executable)?;
             Ok(Some(name.to_string_lossy().into_owned()))
         };
         let Some(library) = Library::of(target) else {
-            put("bin", true)?;
+            put("bin", 0, target.file(), true)?;
             continue;
         };
-        let name = put(&layout.libraries, is_shared(target))?;
+        let import = match &target.kind {
+            Kind::Linked(linked) => linked.import.as_ref(),
+            _ => None,
+        };
+        // Windows looks for libraries where programs are.
+        let directory = if import.is_some() { "bin" } else { &layout.libraries };
+        let name = put(directory, 0, target.file(), is_shared(target))?;
+        let import = put(&layout.libraries, 1, import, false)?;
         let offered = libraries.entry(library).or_insert_with(|| offered(plan, *id));
         match is_shared(target) {
-            true => offered.shared = name,
+            true => (offered.shared, offered.import) = (name, import),
             false => offered.archive = name,
         }
         // By this name linkers find it; programs look for the one with its version.
-        let unversioned = shared_file(&target.name, None);
-        if let Some(name) = offered.shared.as_ref().filter(|name| **name != unversioned) {
+        let platform = &plan.package_of(target).platform;
+        let unversioned = platform.shared_library(&target.name, None);
+        let by_name = offered.shared.as_ref().filter(|_| offered.import.is_none());
+        if let Some(name) = by_name.filter(|name| **name != unversioned) {
             let path = Path::new(&layout.libraries).join(unversioned);
             files.own(path, Content::Link(name.clone()));
         }

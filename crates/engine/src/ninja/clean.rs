@@ -9,12 +9,11 @@ use std::{
 use larder_project::{
     diagnostic::Diagnostics,
     ninja::{EdgeId, Graph, NodeId, Quoting},
-    path::PortablePath,
-    place::{Place, Places},
+    place::Place,
 };
 use larder_trace::{TraceFile, read_trace_file};
 
-use super::roots::{BUILD, Roots};
+use super::roots::BUILD;
 
 /// What was removed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -108,35 +107,4 @@ fn remove(directory: &Path, paths: Vec<String>, dry: bool) -> Removed {
         }
     }
     removed
-}
-
-/// Returns the inputs that the commands which make `targets`, or anything, told of when they were last run.
-pub fn told(graph: &Graph, targets: &[NodeId]) -> String {
-    let roots = Roots::find(graph);
-    let places = Places::new(graph.directory.clone(), roots.places());
-    let place = Place::in_place(BUILD, &graph.directory);
-    let edges: Vec<EdgeId> = match targets {
-        [] => graph.edges().filter(|id| !graph.is_phony(*id)).collect(),
-        targets => targets.iter().filter_map(|id| graph.node(*id).made_by).collect(),
-    };
-    let mut out = String::new();
-    for id in edges {
-        let Some(first) = graph.edge(id).outputs.first() else { continue };
-        let path = &graph.node(*first).path;
-        let trace = graph.directory.join(place.trace_path(&place.written(path)).as_str());
-        let TraceFile::Finished(record) = read_trace_file(&trace) else {
-            if !targets.is_empty() {
-                out += &format!("{path}: deps not found\n");
-            }
-            continue;
-        };
-        let found = record.outputs.discovered;
-        out += &format!("{path}: #deps {}\n", found.len());
-        for input in found {
-            let file = places.find(&place, &PortablePath::recorded(&input.path));
-            out += &format!("    {}\n", file.map_or(input.path, |file| file.to_string()));
-        }
-        out.push('\n');
-    }
-    out
 }

@@ -206,6 +206,7 @@ impl Run {
             search: None,
             includes: false,
             installation: None,
+            believed: base.believed,
             sharing: Sharing::Never,
         };
         if !shell.terminal {
@@ -224,7 +225,9 @@ impl Run {
         };
         let Some(known) = self.knows(id, shell) else { return };
         let name = |path: &str| {
-            let path = self.cx.places.opened(&self.place, path);
+            let path = self.cx.absolute(&self.cx.places.opened(&self.place, path));
+            // With a slash at its end, the root of a tree has its name, too.
+            let path = self.cx.places.of_absolute(&format!("{}/", path.display()));
             let name = self.cx.places.portable(&self.place, &path);
             name.as_str().trim_end_matches('/').to_owned()
         };

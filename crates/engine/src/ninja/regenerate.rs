@@ -4,9 +4,10 @@ use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
     ninja::{EdgeId, NodeId, canonical},
 };
-use larder_trace::{Content, ContentHash, MTime};
+use larder_trace::{Content, ContentHash, Level, MTime};
 
 use super::{edge::chain, run::Run};
+use crate::event::Event;
 
 /// How the build file stands.
 pub enum Manifest {
@@ -32,12 +33,7 @@ pub fn bring(run: &Run, file: &str) -> Result<Manifest, Diagnostics> {
     if !run.bring(&order)? {
         return Ok(Manifest::Failed);
     }
-    let inputs: Vec<NodeId> = graph.edge(id).deciding_inputs().to_vec();
-    let sources: Vec<NodeId> =
-        inputs.iter().copied().filter(|node| graph.node(*node).made_by.is_none()).collect();
-    for node in sources {
-        run.look(node, id)?;
-    }
+    let inputs = looked_at(run, id)?;
     let made_from = made_from(run, &inputs);
     if is_current(run, id, &inputs, made_from) {
         run.cx.index.set_note_once(NOTE, &made_from.to_string());
@@ -54,11 +50,30 @@ pub fn bring(run: &Run, file: &str) -> Result<Manifest, Diagnostics> {
     Err(Diagnostic::new(message).failed().into())
 }
 
-/// Takes the build file `file` for up to date: nothing is to be touched.
-pub fn assume(run: &Run, file: &str) {
-    if let Some((_, id)) = maker(run, file) {
-        run.take_as_they_are(id);
+/// Takes the build file `file` as it is: nothing is to be touched. Says where it would be made anew.
+pub fn assume(run: &Run, file: &str) -> Result<(), Diagnostics> {
+    let Some((node, id)) = maker(run, file) else { return Ok(()) };
+    let mut order = run.graph().closure(&[node])?;
+    order.retain(|one| *one != id && !run.graph().edge(*one).inputs.contains(&node));
+    let stands = run.scan(&order)?.is_empty() && {
+        let inputs = looked_at(run, id)?;
+        is_current(run, id, &inputs, made_from(run, &inputs))
+    };
+    if !stands {
+        let message = format!("{file} is out of date: a build makes it anew before all else");
+        run.cx.report(&Event::Note { level: Level::Info, message: &message });
     }
+    run.take_as_they_are(id);
+    Ok(())
+}
+
+/// Returns what the build file is made from, as it is there.
+fn looked_at(run: &Run, id: EdgeId) -> Result<Vec<NodeId>, Diagnostics> {
+    let inputs: Vec<NodeId> = run.graph().edge(id).deciding_inputs().to_vec();
+    for &node in inputs.iter().filter(|node| run.graph().node(**node).made_by.is_none()) {
+        run.look(node, id)?;
+    }
+    Ok(inputs)
 }
 
 /// Returns the build file as a node, and the edge that makes it.

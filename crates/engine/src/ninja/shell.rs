@@ -31,6 +31,8 @@ pub struct Shell {
     pub(crate) includes: bool,
     /// The installation that it is part of, where it looks for inputs as well.
     pub(crate) installation: Option<ToolUse>,
+    /// Whether it runs a program that is not here, as far as is known: nobody knows what it makes then.
+    pub(crate) believed: bool,
     /// Who may have its outputs besides this build directory.
     pub sharing: Sharing,
 }

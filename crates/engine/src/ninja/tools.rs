@@ -1,18 +1,22 @@
 //! The programs that commands run, known by their content.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use larder_project::{manifest::Toolchain, ninja::Graph};
-use larder_trace::{BuildTrace, platform_trace};
+use larder_trace::{BuildTrace, Level, platform_trace};
 
-use super::{roots::Roots, words::programs};
+use super::{
+    roots::{BUILD, Roots},
+    words::programs,
+};
 use crate::{
     context::Context,
     environment::Environment,
-    toolchain::{Compiler, Program, Role, Tools, deciding},
+    event::Event,
+    toolchain::{Compiler, Program, Recall, Role, Tools, deciding},
 };
 
 /// The beginnings of traces: what all commands depend on that run the same programs.
@@ -20,6 +24,8 @@ pub struct Bases {
     platform: BuildTrace,
     places: BuildTrace,
     by_programs: Mutex<HashMap<Box<str>, Arc<Base>>>,
+    /// Programs of which it was said that they are not here.
+    said: Mutex<HashSet<Box<str>>>,
 }
 
 /// What the commands that run the same programs depend on.
@@ -32,6 +38,8 @@ pub struct Base {
     pub compiler: Option<Arc<Compiler>>,
     /// Whether each of the programs is known.
     pub complete: bool,
+    /// Whether one of them is not here, and is taken for the one that was last seen.
+    pub believed: bool,
 }
 
 impl Bases {
@@ -40,7 +48,7 @@ impl Bases {
         let places: Vec<&str> = roots.paths().collect();
         let places = BuildTrace::list("places", &places);
         let platform = BuildTrace::nil("command").mix(platform_trace());
-        Self { platform, places, by_programs: Mutex::default() }
+        Self { platform, places, by_programs: Mutex::default(), said: Mutex::default() }
     }
 
     /// Returns the beginning of the trace of `command`.
@@ -69,14 +77,22 @@ impl Bases {
             portable: self.platform.clone(),
             compiler: None,
             complete: true,
+            believed: false,
         };
         for name in names.split_ascii_whitespace() {
             let compiler =
                 is_compiler(name).then(|| compiler(name, &arguments, cx, environment)).flatten();
+            let mut believed = compiler.as_ref().is_some_and(|compiler| compiler.believed);
             let part = match &compiler {
                 Some(compiler) => Some(compiler.trace.clone()),
-                None => traced(name, cx, graph, environment),
+                None => traced(name, cx, graph, environment, &mut believed),
             };
+            if believed
+                && self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into())
+            {
+                say_believed(name, cx);
+            }
+            base.believed |= believed;
             base.compiler = base.compiler.or(compiler);
             match part {
                 Some(part) => {
@@ -153,9 +169,18 @@ fn compiler(
         Role::Cxx => Toolchain { cxx: named, ..Toolchain::default() },
         _ => Toolchain { cc: named, ..Toolchain::default() },
     };
-    let mut tools = Tools::new(&cx.index, None, environment.clone());
+    let recall = Recall::new(&cx.cache, BUILD, &cx.index);
+    let mut tools = Tools::new(&cx.index, None, environment.clone()).recalling(recall);
     let found = tools.compiler(&toolchain, role, &cx.root, arguments).ok()?;
     found.triple.is_some().then_some(found)
+}
+
+/// Says that a program is taken for another.
+fn say_believed(name: &str, cx: &Context) {
+    let message = format!(
+        "`{name}` is not all here: what it made when it was last seen is taken, and what has to be made now is not kept"
+    );
+    cx.report(&Event::Note { level: Level::Info, message: &message });
 }
 
 /// Returns the trace of a program; none for what a shell does by itself, for what this build makes, which counts as an
@@ -165,6 +190,7 @@ fn traced(
     cx: &Context,
     graph: &Graph,
     environment: &Environment,
+    believed: &mut bool,
 ) -> Option<BuildTrace> {
     let made = graph.find(name).is_some_and(|node| graph.node(node).made_by.is_some());
     if name.is_empty() || made || name.contains('/') && !name.starts_with('/') {
@@ -175,7 +201,18 @@ fn traced(
     if made.is_some_and(|node| graph.node(node).made_by.is_some()) {
         return None;
     }
-    let program = Program::find(name, "program", &cx.index, environment).ok()?;
+    let recall = Recall::new(&cx.cache, BUILD, &cx.index);
+    let trace = match Program::find(name, "program", &cx.index, environment) {
+        Ok(program) => {
+            recall.keep_program(name, &program);
+            program.trace
+        }
+        Err(_) => {
+            let trace = recall.last_program(name)?;
+            *believed = true;
+            trace
+        }
+    };
     let file = name.rsplit('/').next().unwrap_or(name).to_owned();
-    Some(program.trace.named(file))
+    Some(trace.named(file))
 }

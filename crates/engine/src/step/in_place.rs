@@ -111,15 +111,16 @@ impl Step {
         })
     }
 
-    /// Returns how the step ends where its command has not written each of its outputs as a file. There is
-    /// nothing to record then, so that it is run in each build, and what needs it as well.
+    /// Returns how the step ends where its command has not written each of its outputs as a file, or nobody knows what
+    /// has run. There is nothing to record then, so that it is run in each build, and what needs it as well.
     pub(super) fn unfinished_in_place(
         &self,
         cx: &Context,
     ) -> Option<Result<Vec<Artifact>, ExecuteError>> {
         let path = |at: usize| self.place.build_path(&self.outputs[at].path);
         let is_file = |at: usize| cx.absolute(&path(at)).is_file();
-        if (0..self.outputs.len()).all(is_file) {
+        let believed = self.work.in_place().is_some_and(|shell| shell.believed);
+        if !believed && (0..self.outputs.len()).all(is_file) {
             return None;
         }
         let trace_path = cx.absolute(&self.trace_path());

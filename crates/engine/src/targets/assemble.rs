@@ -29,7 +29,7 @@ impl Maker<'_> {
         let wrong = |message: String| {
             Diagnostic::new(message).at(&package.manifest.source, words.span.clone())
         };
-        let found = self.tools.assembler(toolchain, directory);
+        let found = self.tools_of(package).assembler(toolchain, directory);
         let assembler = self.check(found.map_err(|error| wrong(error.to_string())))?;
         let dialect = assembler.dialect;
         let given = [objects.arguments.of(Language::Asm), own].concat();

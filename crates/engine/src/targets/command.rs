@@ -13,8 +13,8 @@ use super::{Maker, TargetJob, files::Group};
 use crate::{
     action::{RunsIn, Variable},
     builds::{
-        CommandBuild, CommandProgram, Owner, ToolUse, Word, build_command, probe, program_file,
-        single, system_file,
+        CommandBuild, CommandProgram, Machine, Owner, ToolUse, Word, build_command, probe,
+        program_file, single, system_file,
     },
     toolchain::counts_as_lean,
 };
@@ -137,7 +137,7 @@ impl Maker<'_> {
             }
         }
         let always = command.always;
-        let build = CommandBuild {
+        let mut build = CommandBuild {
             program,
             arguments,
             environment,
@@ -147,17 +147,23 @@ impl Maker<'_> {
             always,
             depends_on,
             runs_in: RunsIn::Package,
+            machine: Machine::Here,
         };
+        // A test runs what it tests.
+        if let (true, Program::Made(made)) = (command.test, &command.program) {
+            self.run_elsewhere(made.target, &mut build)?;
+        }
         (self.errors.len() == known).then_some((build, inputs))
     }
 
     /// A program on `PATH`, and its part of a trace.
     fn tool(&mut self, package: &Package, name: &Located<String>) -> Option<(ToolUse, BuildTrace)> {
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
-        let found = self.tools.program_of(toolchain, directory, name).map_err(|error| {
-            let diagnostic = Diagnostic::new(error.to_string());
-            diagnostic.at(&package.manifest.source, name.span.clone())
-        });
+        let found =
+            self.tools_of(package).program_of(toolchain, directory, name).map_err(|error| {
+                let diagnostic = Diagnostic::new(error.to_string());
+                diagnostic.at(&package.manifest.source, name.span.clone())
+            });
         let tool = self.check(found)?;
         // Outputs that are the same everywhere do not depend on how the programs of this machine were built.
         let by_name_only = package.manifest.package.platform_independent

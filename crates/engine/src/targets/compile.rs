@@ -6,6 +6,7 @@ use larder_project::{
     path::PortablePath,
     place::Place,
     plan::{Directory, Language, Objects, Source, TargetId},
+    setting::Format,
     workspace::Package,
 };
 use larder_trace::BuildTrace;
@@ -15,19 +16,17 @@ use super::{
     files::{Reads, flatten},
     generated::Generated,
     said::Said,
+    search_path::search_path,
     source_args::Chosen,
     sources::Found,
 };
 use crate::{
     action::{Argument, Piece, text},
     artifact::Artifact,
-    builds::{
-        Compile, Dialect, ObjectSource, Owner, SearchPath, ToolUse, TracedArgument, build_objects,
-    },
+    builds::{Compile, Dialect, ObjectSource, Owner, ToolUse, TracedArgument, build_objects},
     compdb::Unit,
     job::Job,
-    search::{IncludeArguments, Typed},
-    toolchain::{Compiler, Role},
+    toolchain::Role,
 };
 
 impl Maker<'_> {
@@ -154,14 +153,15 @@ impl Maker<'_> {
         let of_manifest = || weak.iter().chain(&traced);
         let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let of_system = self.uses_for_compiling(package, &objects.system)?;
-        let first = self.first_arguments(package, role);
-        let last = self.flags(package, self.flags.compiling(language));
+        let flags = self.flags_of(package);
+        let last = self.flags(package, flags.compiling(language));
         let asked: Vec<String> = of_system
             .here()
             .chain(of_manifest().map(|said| said.here.clone()))
             .chain(last.here())
             .collect();
         let (compiler, identity) = self.compiler(package, role, &asked)?;
+        let first = self.first(package, &compiler.first);
         let given: Vec<String> = first
             .portable()
             .chain(of_system.portable())
@@ -193,7 +193,8 @@ impl Maker<'_> {
         weak_args.extend(of_system.arguments());
         weak_args.extend(weak.into_iter().map(|said| said.argument));
         let mut trace_args = Vec::new();
-        if objects.position_independent {
+        // All code for Windows is.
+        if objects.position_independent && package.platform.format() != Format::Pe {
             trace_args.push(TracedArgument::from("-fPIC"));
         }
         let with_trace =
@@ -217,7 +218,7 @@ impl Maker<'_> {
         let mut compile = Compile::new(tool, dialect, weak_args, trace_args, depends_on);
         compile.last_args = last.arguments().collect();
         compile.search =
-            search_path([includes, system], &given, &compiler, language == Language::Cxx);
+            search_path([includes, system], &given, self.standard(package, &compiler, language));
         self.included(package, objects, (language, own), &compiler, compile)
     }
 
@@ -254,12 +255,14 @@ impl Maker<'_> {
     /// Has the compiler call directories by what is the same everywhere, in debug information and in
     /// `__FILE__`: each package by `@NAME`, as `PATH=NAME`. The last map that fits counts.
     pub(super) fn path_maps(&self, package: &Package) -> Vec<Argument> {
-        let packages = &self.plan.workspace.packages;
-        let depth = |directory: &Path| {
-            packages.iter().filter(|other| directory.starts_with(&other.place.directory)).count()
+        let packages = || {
+            let all = self.plan.workspace.packages.iter();
+            all.filter(|other| other.place.built_for == package.place.built_for)
         };
-        let mut maps: Vec<(usize, PortablePath, String)> = packages
-            .iter()
+        let depth = |directory: &Path| {
+            packages().filter(|other| directory.starts_with(&other.place.directory)).count()
+        };
+        let mut maps: Vec<(usize, PortablePath, String)> = packages()
             .map(|other| {
                 let path = other.place.portable(&package.place, false, "");
                 (depth(&other.place.directory), path, format!("@{}", other.place.name))
@@ -268,8 +271,8 @@ impl Maker<'_> {
         // Whatever is inside another comes after it.
         maps.sort();
         // One name for the build directories of all profiles, of the root package and so of all others.
-        let root = &packages[0].place;
-        if !package.is_root {
+        if let Some(root) = packages().next().filter(|_| !package.is_root) {
+            let root = &root.place;
             let built = root.portable(&package.place, true, "");
             maps.push((0, built, format!("@{}/.larder/build", root.name)));
         }
@@ -290,32 +293,4 @@ pub(super) fn directory_of(owner: &Place, reader: &Place, path: &str) -> Portabl
 /// The name of a directory that is written with a final `/`.
 pub(super) fn without_slash(directory: &PortablePath) -> &str {
     directory.as_str().trim_end_matches('/')
-}
-
-/// Where a compiler looks for headers, in order: in the directories that the manifest names for `-I` and
-/// for `-isystem`, in those of `arguments`, and in its own.
-fn search_path(
-    [includes, system]: [Vec<PortablePath>; 2],
-    arguments: &[String],
-    compiler: &Compiler,
-    cxx: bool,
-) -> SearchPath {
-    let given = IncludeArguments::parse(arguments);
-    let standard = &compiler.include_directories;
-    let standard = if cxx { &standard.cxx } else { &standard.c };
-    let standard: Vec<String> =
-        standard.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let name = |directory: &str| match directory.trim_end_matches('/').trim_start_matches("./") {
-        "." => String::new(),
-        name => name.to_owned(),
-    };
-    let names = |directories: &[PortablePath]| -> Vec<String> {
-        directories.iter().map(|directory| name(directory.as_str())).collect()
-    };
-    let typed = Typed { normal: &names(&includes), system: &names(&system) };
-    let directories = given.in_order(&typed, &standard).iter().map(|path| name(path)).collect();
-    let names = given.names;
-    let own = [includes, system].concat();
-    let system = if given.no_standard { Vec::new() } else { standard };
-    SearchPath { own, directories, system, names }
 }

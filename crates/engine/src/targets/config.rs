@@ -132,7 +132,7 @@ impl Maker<'_> {
             self.errors.push(wrong.at(&package.manifest.source, span));
             return None;
         }
-        let flags = self.flags(&package, self.flags.linking());
+        let flags = self.flags(&package, self.flags_of(&package).linking());
         let of_system = self.uses_for_linking(&package, &config.checks.system)?;
         let linking = &config.declared.compiled.lists.linking;
         let own = [&linking.link_args, &linking.private_link_args, &linking.weak_link_args];

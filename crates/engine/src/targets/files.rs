@@ -10,13 +10,14 @@ use larder_project::{
     packages::missing_submodule,
     path::PackagePath,
     plan::{Files, Input, Kind, Made, PackageId, TargetId, ToolArgument},
+    setting::BuiltFor,
 };
 use larder_trace::BuildTrace;
 
 use super::Maker;
 use crate::{
     artifact::Artifact,
-    builds::{Owner, as_text, input_dir, input_file},
+    builds::{Owner, as_text, input_dir, input_file, nth},
     context::Context,
     flags::Words,
     job::{Built, Failed, Flow, Job, collect},
@@ -255,9 +256,12 @@ impl Maker<'_> {
         every: bool,
         owner: &Owner,
     ) -> Option<Job<Vec<Artifact>>> {
-        let root = self.package(PackageId::ROOT);
-        let words: Vec<String> = self.flags(&root, variables).portable().collect();
-        self.files_named_by(PackageId::ROOT, seen_from, &words, every, owner)
+        let id = match self.plan.side(seen_from) {
+            BuiltFor::Target => PackageId::ROOT,
+            BuiltFor::Host => self.plan.on_host(PackageId::ROOT),
+        };
+        let words: Vec<String> = self.flags(&self.package(id), variables).portable().collect();
+        self.files_named_by(id, seen_from, &words, every, owner)
     }
 
     /// The same for files that arguments of manifests name, each of the package that says it.
@@ -352,8 +356,5 @@ pub(super) fn flatten(cx: &Context, groups: Vec<Job<Vec<Artifact>>>) -> Job<Vec<
 
 /// The first of some artifacts.
 pub(super) fn first(all: &Job<Vec<Artifact>>) -> Job<Artifact> {
-    all.map(|built| {
-        let (value, part) = built.value.first().zip(built.trace.parts().first()).ok_or(Failed)?;
-        Ok(Built { value: value.clone(), trace: (**part).clone() })
-    })
+    nth(all, 0)
 }

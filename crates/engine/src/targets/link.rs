@@ -3,6 +3,7 @@
 use larder_project::{
     path::BuildPath,
     plan::{self, Declared, Form, Kind, Linked, TargetId},
+    setting::Format,
     workspace::Package,
 };
 
@@ -17,7 +18,7 @@ use crate::{
     artifact::Artifact,
     builds::{
         Archive, Link, LinkKind, Owner, SearchPath, ToolUse, TracedArgument, build_exe,
-        build_shared_lib, build_static_lib, single,
+        build_shared_lib_and_import, build_static_lib, nth, single,
     },
     job::Built,
     search::LinkArguments,
@@ -69,11 +70,11 @@ impl Maker<'_> {
         let objects = self.job(archive.objects)?.outputs.clone();
         self.cxx[id.index()] = self.cxx[archive.objects.index()];
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
-        let found = self.tools.archiver(toolchain, directory);
+        let found = self.tools_of(&package).archiver(toolchain, directory);
         let archiver = self.check(found.map_err(|error| no_tool(&package, &error)))?;
         let build = Archive {
             archiver: ToolUse {
-                arguments: self.first_arguments(&package, Role::Ar).arguments().collect(),
+                arguments: self.first_of_archiver(&package).arguments().collect(),
                 ..ToolUse::new(archiver.path.clone(), &archiver.trace)
             },
             depends_on: self.made_by("archive", &package, archiver.trace.clone()),
@@ -95,13 +96,21 @@ impl Maker<'_> {
         for &library in &linked.libraries {
             let target = self.plan.target(library);
             let of = self.package(target.package);
-            let outputs = &self.job(library)?.outputs;
+            let mut outputs = self.job(library)?.outputs.clone();
+            let mut is_loaded = false;
+            if let Kind::Linked(Linked { form: Form::SharedLibrary, import, .. }) = &target.kind {
+                is_loaded = package.platform.format() != Format::Pe;
+                // Who is linked with it needs to know only what it offers.
+                if import.is_some() {
+                    outputs = single(&nth(&outputs, 1));
+                }
+            }
             inputs.push(match target.package == package_id {
-                true => outputs.clone(),
-                false => all_of_package(outputs, &of.place.name),
+                true => outputs,
+                false => all_of_package(&outputs, &of.place.name),
             });
             cxx |= self.cxx[library.index()];
-            if matches!(&target.kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary) {
+            if is_loaded {
                 let flag = run_path(&package, &of);
                 if !trace_args.contains(&flag) {
                     trace_args.push(flag);
@@ -109,7 +118,11 @@ impl Maker<'_> {
             }
         }
         self.cxx[id.index()] = cxx;
-        let file = self.to_install(linked, &mut trace_args);
+        let file = match self.asked[id.index()] {
+            true => self.to_install(linked, package.platform.format(), &mut trace_args),
+            // It may be a tool of the build.
+            false => linked.file.clone(),
+        };
         let known = self.errors.len();
         let link_args = self.said(&package, &linked.link_args);
         let weak_args = self.said(&package, &linked.weak_link_args);
@@ -117,12 +130,13 @@ impl Maker<'_> {
         let said = || link_args.iter().chain(&of_system.arguments).chain(&weak_args);
         let role = if cxx { Role::Cxx } else { Role::Cc };
         let exports = self.exports(id, &owner)?;
-        let first = self.first_arguments(&package, role);
-        let flags = self.flags(&package, self.flags.linking_as(role));
+        let asked_for = self.flags_of(&package);
+        let flags = self.flags(&package, asked_for.linking_as(role));
         let of_manifest = trace_args.iter().cloned();
         let here = of_manifest.clone().chain(said().map(|said| said.here.clone()));
         let asked: Vec<String> = flags.here().chain(here).collect();
         let (compiler, identity) = self.compiler(&package, role, &asked)?;
+        let first = self.first(&package, &compiler.first);
         let portable = of_manifest.chain(said().map(|said| said.portable.clone()));
         let given: Vec<String> = first.portable().chain(flags.portable()).chain(portable).collect();
         let every = !compiler.linker.dependency_file;
@@ -138,12 +152,7 @@ impl Maker<'_> {
         declared.extend(exports.iter().map(|(script, _)| single(script)));
         declared.extend(self.needs_of(package_id, arguments.clone()));
         declared.extend(self.files_of_arguments(package_id, arguments, every, &owner));
-        declared.extend(self.files_of_flags(
-            package_id,
-            self.flags.linking_as(role),
-            every,
-            &owner,
-        ));
+        declared.extend(self.files_of_flags(package_id, asked_for.linking_as(role), every, &owner));
         let link = Link {
             linker: ToolUse {
                 arguments: first.arguments().collect(),
@@ -167,25 +176,36 @@ impl Maker<'_> {
                 .mix_all(of_system.traces.iter().cloned())
                 .mix_all(flags.traces),
             kind: LinkKind::Executable,
+            format: package.platform.format(),
+            import: linked.import.clone(),
         };
         let after = (!declared.is_empty()).then(|| flatten(self.cx, declared));
-        let build = match linked.form {
-            Form::SharedLibrary => build_shared_lib,
-            Form::Executable => build_exe,
-        };
-        Some(TargetJob::single(&build(owner, file, inputs, after.as_ref(), link)))
+        Some(match linked.form {
+            Form::Executable => {
+                TargetJob::single(&build_exe(owner, file, inputs, after.as_ref(), link))
+            }
+            Form::SharedLibrary => TargetJob {
+                count: 1 + usize::from(link.import.is_some()),
+                outputs: build_shared_lib_and_import(owner, file, inputs, after.as_ref(), link),
+            },
+        })
     }
 }
 
 impl Maker<'_> {
     /// The file that is linked, with its run paths. What is linked to be installed and would not find its
     /// libraries there is another file.
-    fn to_install(&self, linked: &Linked, run_paths: &mut Vec<String>) -> BuildPath {
+    fn to_install(
+        &self,
+        linked: &Linked,
+        format: Format,
+        run_paths: &mut Vec<String>,
+    ) -> BuildPath {
         let Some(way) = self.cx.run_path.get() else { return linked.file.clone() };
         let wanted = match linked.form {
-            Form::Executable => run_path_option(&format!("/{way}")),
+            Form::Executable => run_path_option(format, &format!("/{way}")),
             // Libraries are beside each other.
-            Form::SharedLibrary => run_path_option(""),
+            Form::SharedLibrary => run_path_option(format, ""),
         };
         if run_paths.is_empty() || *run_paths == [wanted.clone()] {
             return linked.file.clone();
@@ -217,10 +237,10 @@ fn run_path(package: &Package, library: &Package) -> String {
         (false, true) => "/..".to_owned(),
         (false, false) => format!("/../@{name}"),
     };
-    run_path_option(&way)
+    run_path_option(package.platform.format(), &way)
 }
 
-fn run_path_option(way: &str) -> String {
-    let origin = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
+fn run_path_option(format: Format, way: &str) -> String {
+    let origin = if format == Format::MachO { "@loader_path" } else { "$ORIGIN" };
     format!("-Wl,-rpath,{origin}{way}")
 }

@@ -78,7 +78,7 @@ impl Maker<'_> {
         variables: impl IntoIterator<Item = &'w Words>,
     ) -> AllSaid {
         let mut all = AllSaid::default();
-        for Words { variable, words } in variables {
+        for Words { variable, words, .. } in variables {
             let said = self.of_environment(package, words);
             let traced: Vec<&str> = said.iter().map(|said| said.traced.as_str()).collect();
             all.traces.push(BuildTrace::list(*variable, &traced));
@@ -87,10 +87,15 @@ impl Maker<'_> {
         all
     }
 
-    /// The arguments that the environment has the tool for `role` called with before all others.
-    pub(super) fn first_arguments(&self, package: &Package, role: Role) -> AllSaid {
-        let toolchain = &package.manifest.toolchain;
-        let words = self.flags.tool(toolchain, role).map_or(&[][..], |asked| &asked.words[1..]);
+    /// The arguments that the environment has the archiver called with before all others.
+    pub(super) fn first_of_archiver(&self, package: &Package) -> AllSaid {
+        let flags = self.flags_of(package);
+        let words = flags.tool(&package.manifest.toolchain, Role::Ar);
+        self.first(package, words.map_or(&[][..], Words::arguments))
+    }
+
+    /// Arguments that a tool is given before all others. They are part of who it is.
+    pub(super) fn first(&self, package: &Package, words: &[String]) -> AllSaid {
         AllSaid { arguments: self.of_environment(package, words), traces: Vec::new() }
     }
 

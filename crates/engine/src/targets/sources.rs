@@ -136,7 +136,8 @@ impl Maker<'_> {
             weak.chain(objects.arguments.all()).chain(own).cloned().collect();
         groups.extend(self.named_files(id, &arguments, false, owner));
         let languages = [Language::C, Language::Cxx, Language::Plain];
-        let variables = languages.into_iter().flat_map(|language| self.flags.compiling(language));
+        let flags = self.flags_of(&self.package(id));
+        let variables = languages.into_iter().flat_map(|language| flags.compiling(language));
         groups.extend(self.files_of_flags(id, variables, false, owner));
         let after = (!groups.is_empty()).then(|| flatten(self.cx, groups));
         (self.errors.len() == known).then_some(after)

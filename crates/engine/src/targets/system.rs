@@ -37,7 +37,7 @@ impl Maker<'_> {
         let known = self.errors.len();
         let mut all = AllSaid::default();
         for library in libraries {
-            match self.tools.system(&library.module) {
+            match self.tools_of(package).system(&library.module) {
                 Ok(uses) => {
                     let said = self.of_environment(package, &words(&uses));
                     let traced: Vec<&str> = said.iter().map(|said| said.traced.as_str()).collect();

@@ -11,12 +11,17 @@ use larder_trace::{BuildTrace, platform_trace};
 use super::{
     Maker,
     files::{Group, flatten},
+    no_tool,
 };
 use crate::{
     action::RunsIn,
-    builds::{CommandBuild, CommandProgram, Owner, Word, input_dir, input_file, single},
+    builds::{
+        CommandBuild, CommandProgram, Machine, Owner, ToolUse, Word, input_dir, input_file, single,
+    },
     job::Job,
+    runner::RunsAs,
     testing::{Tested, Testing, run_test},
+    toolchain::ToolError,
 };
 
 impl Maker<'_> {
@@ -28,8 +33,8 @@ impl Maker<'_> {
         let owner = self.owner(id, false);
         let (command, inputs, timeout) = match &target.kind {
             Kind::Command(command @ Command { timeout, .. }) => {
-                let (command, inputs) = self.command_build(id, command, &owner)?;
-                (command, inputs, *timeout)
+                let (build, inputs) = self.command_build(id, command, &owner)?;
+                (build, inputs, *timeout)
             }
             Kind::Linked(linked @ Linked { test: Some(test), .. }) => {
                 let (command, inputs) = self.executable_test(id, linked, test, &owner, testing)?;
@@ -56,7 +61,8 @@ impl Maker<'_> {
         let plan = self.plan;
         let package = plan.target(id).package;
         let mut inputs = Group::default();
-        inputs.add(self.job(id)?.outputs.clone(), 1);
+        let own = self.job(id)?;
+        inputs.add(own.outputs.clone(), own.count);
         let mut arguments = Vec::with_capacity(test.arguments.len());
         for argument in &test.arguments {
             arguments.push(match self.file_argument(package, argument, &mut inputs, owner) {
@@ -68,7 +74,8 @@ impl Maker<'_> {
         arguments.extend(more.map(|argument| vec![Part::Text(argument.clone())]));
         // All that it is loaded with must be there too, and a sandbox must let it be seen.
         for load in &test.loads {
-            inputs.add(self.job(*load)?.outputs.clone(), 1);
+            let load = self.job(*load)?;
+            inputs.add(load.outputs.clone(), load.count);
         }
         // Its data are among its inputs.
         if let Kind::Objects(objects) = &plan.target(linked.objects).kind {
@@ -77,7 +84,7 @@ impl Maker<'_> {
                 inputs.add(job, count);
             }
         }
-        let command = CommandBuild {
+        let mut command = CommandBuild {
             program: CommandProgram::Input(0),
             arguments,
             environment: BTreeMap::new(),
@@ -87,8 +94,39 @@ impl Maker<'_> {
             always: false,
             depends_on: BuildTrace::nil("test").mix(platform_trace()),
             runs_in: RunsIn::Scratch,
+            machine: Machine::Here,
         };
+        self.run_elsewhere(id, &mut command)?;
         Some((command, inputs))
+    }
+
+    /// Has a command that runs the program `id` run it as programs of the target are run.
+    pub(super) fn run_elsewhere(&mut self, id: TargetId, command: &mut CommandBuild) -> Option<()> {
+        let CommandProgram::Input(program) = command.program else { return Some(()) };
+        let package = self.package(self.plan.target(id).package);
+        let runner = match RunsAs::of_target(self.plan, id) {
+            RunsAs::Itself => return Some(()),
+            RunsAs::Foreign { advice } => {
+                command.machine = Machine::Other { program, advice: Some(advice) };
+                return Some(());
+            }
+            RunsAs::By(runner) => runner,
+        };
+        let found = self.tools.host.program(&runner.program);
+        let found = found.map_err(|_| no_tool(&package, &ToolError::NoRunner(runner.program)));
+        let tool = self.check(found)?;
+        let mut before: Vec<Vec<Word>> =
+            runner.arguments.into_iter().map(|word| vec![Part::Text(word)]).collect();
+        before.push(vec![Part::Made(program..program + 1)]);
+        command.arguments.splice(0..0, before);
+        command.program = CommandProgram::Tool(ToolUse::new(tool.path.clone(), &tool.trace));
+        command.machine = Machine::Other { program, advice: None };
+        command.depends_on = command
+            .depends_on
+            .clone()
+            .mix(BuildTrace::list("runner", &runner.declared))
+            .mix(tool.trace.clone());
+        Some(())
     }
 
     /// An argument that is the path of a file or directory of the package, as it stands: an input.

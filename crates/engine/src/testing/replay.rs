@@ -2,15 +2,16 @@
 
 use std::{fs, path::Path};
 
+use larder_project::path::RootPath;
 use larder_trace::{BuildTrace, Content, ContentHash, MTime, atomic};
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
 use crate::{
     action::{Action, Program, RunsIn, Variable},
-    builds::{CommandBuild, Owner},
+    builds::{CommandBuild, Machine, Owner},
     process::Limits,
-    toolchain::{LIST_LIBRARIES, is_dynamic, listed_libraries},
+    toolchain::{LIST_LIBRARIES, is_dynamic, is_static, listed_libraries},
 };
 
 /// A result as it is kept in `.larder/tests`.
@@ -33,6 +34,7 @@ pub(super) fn key(
     action: &Action,
     inputs: &BuildTrace,
     command: &CommandBuild,
+    programs: &[RootPath],
 ) -> Option<ContentHash> {
     let sandboxed = if owner.cx.sandbox.is_some() { "yes" } else { "no" };
     let trace = BuildTrace::nil("test")
@@ -40,8 +42,19 @@ pub(super) fn key(
         .mix(command.depends_on.clone())
         .mix(inputs.clone())
         .mix(BuildTrace::text("sandboxed", sandboxed))
-        .mix(libraries(owner, action)?);
+        .mix(match command.machine {
+            Machine::Here => libraries(owner, action)?,
+            Machine::Other { program, .. } => {
+                loads_none(&owner.cx.absolute(programs.get(program)?))?
+            }
+        });
     Some(trace.hash())
+}
+
+/// The libraries of a program for another machine, if it loads none: which ones it would load is known only
+/// to what runs it.
+fn loads_none(program: &Path) -> Option<BuildTrace> {
+    is_static(program).then(|| BuildTrace::nil("libraries"))
 }
 
 /// The libraries that a built program loads, by content. The dynamic loader lists them in the place of running

@@ -7,18 +7,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_project::workspace::LARDER_DIR;
+use larder_project::{path::RootPath, workspace::LARDER_DIR};
 use larder_trace::{BuildTrace, Moment, describe_io};
 
 use super::{Attempt, Outcome, Tested, Testing, replay};
 use crate::{
     action::Action,
     artifact::Artifact,
-    builds::{CommandBuild, Owner},
+    builds::{CommandBuild, Machine, Owner},
     event::Event,
     executor::{ExecuteError, Execution},
     job::{Built, Failed, Flow, Job},
     process::{Exit, Limits},
+    runner::kernel_runs,
     step::Elided,
 };
 
@@ -90,7 +91,11 @@ impl Test {
         let begun = Moment::now();
         let key = match self.command.always {
             true => None,
-            false => replay::key(&self.owner, &action, &self.inputs.trace, &self.command),
+            false => {
+                let inputs = self.inputs.value.iter().map(|input| input.path.clone());
+                let inputs: Vec<RootPath> = inputs.collect();
+                replay::key(&self.owner, &action, &self.inputs.trace, &self.command, &inputs)
+            }
         };
         let record = self.place("tests", ".json");
         if let Some(key) = key.filter(|_| self.testing.options.cached)
@@ -146,6 +151,7 @@ impl Test {
             ExecuteError::Failed(format!("cannot make a directory to run in: {why}"))
         });
         let executed = match &staging {
+            Ok(_) if let Some(why) = self.does_not_run() => Err(ExecuteError::Failed(why)),
             Ok(staging) => cx.executor.execute(action, &self.owner.bench(staging.path())),
             Err(ExecuteError::Failed(message)) => Err(ExecuteError::Failed(message.clone())),
             Err(ExecuteError::Interrupted) => Err(ExecuteError::Interrupted),
@@ -171,6 +177,15 @@ impl Test {
             moved.is_ok().then_some(kept)
         });
         Ok((attempt, kept))
+    }
+
+    /// Why this machine does not run the program, if it is known.
+    fn does_not_run(&self) -> Option<String> {
+        let Machine::Other { program, advice: Some(advice) } = &self.command.machine else {
+            return None;
+        };
+        let path = self.owner.cx.absolute(&self.inputs.value.get(*program)?.path);
+        (!kernel_runs(&path)).then(|| format!("cannot run {}: {advice}", path.display()))
     }
 
     /// The path of something of the test's among others of its kind.

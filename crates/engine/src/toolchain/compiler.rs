@@ -28,6 +28,9 @@ pub struct Compiler {
     pub triple: Option<String>,
     /// The family that it says it is of.
     pub family: Option<Family>,
+    /// The arguments that it is given before all others, in every call. Relative paths among them start in the
+    /// root package's directory.
+    pub first: Vec<String>,
     /// Its identity: the content of the driver and of all that it runs, and what it says of itself.
     /// Where they are is no part of it.
     pub trace: BuildTrace,
@@ -40,6 +43,8 @@ pub struct Compiler {
     pub library_directories: Vec<PathBuf>,
     /// The abilities of its linker.
     pub linker: LinkerAbilities,
+    /// Whether it is not all here, and is taken for the one that was last seen.
+    pub believed: bool,
 }
 
 /// The directories of system headers by language, in the order in which they are searched: absolute
@@ -61,7 +66,7 @@ pub struct LinkerAbilities {
 
 /// A compiler's answers, as the index keeps them, with everything that decides them: they hold for as
 /// long as every file is the same and nothing absent has appeared.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Remembered {
     triple: Option<String>,
     version: Option<String>,
@@ -78,7 +83,7 @@ pub struct Remembered {
 
 /// Everything that decides an answer: it holds for as long as every file is the same and nothing absent has
 /// appeared.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Watched {
     files: Vec<ToolFile>,
     absent: Vec<PathBuf>,
@@ -107,7 +112,7 @@ impl Watched {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct ToolFile {
     path: PathBuf,
     hash: ContentHash,
@@ -144,7 +149,17 @@ impl Remembered {
     /// The answers that the index remembers under `key`, if they still hold.
     pub fn find(key: &str, index: &StatIndex) -> Option<Self> {
         let remembered: Self = serde_json::from_str(&index.note(key)?).ok()?;
-        remembered.decides.holds(index).then_some(remembered)
+        remembered.holds(index).then_some(remembered)
+    }
+
+    /// Whether they would be the same if it was asked again.
+    pub fn holds(&self, index: &StatIndex) -> bool {
+        self.decides.holds(index)
+    }
+
+    /// The files that decide them, by content.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, ContentHash)> {
+        self.decides.files.iter().map(|file| (file.path.as_path(), file.hash))
     }
 
     /// Has the index remember it under `key`.
@@ -158,6 +173,18 @@ impl Remembered {
     /// Whether the compiler understood the questions about itself.
     pub fn complete(&self) -> bool {
         self.triple.is_some() && self.version.is_some()
+    }
+
+    /// Whether it can compile and link.
+    pub fn is_whole(&self) -> bool {
+        self.complete() && self.versions[0].is_some()
+    }
+
+    /// Whether it could not answer what it answered in `then`: something that it runs is not where it looks for it.
+    pub fn lacks(&self, then: &Self) -> bool {
+        let mut versions = self.versions.iter().zip(&then.versions);
+        !self.complete() && then.complete()
+            || versions.any(|(now, then)| now.is_none() && then.is_some())
     }
 
     /// The trace of what it says of itself; none without its target, its version and that of its linker. A
@@ -205,11 +232,13 @@ impl Remembered {
             name: name.to_owned(),
             path,
             triple: self.triple,
+            first: Vec::new(),
             trace: trace.mix(others),
             by_name,
             include_directories: self.include_directories,
             library_directories: self.library_directories,
             linker: self.linker,
+            believed: false,
         }
     }
 }

@@ -37,6 +37,75 @@ pub enum ToolError {
         /// The variable.
         variable: &'static str,
     },
+    /// No such executable, and `[target.TRIPLE]` names it.
+    #[error(
+        "`{name}` was not found{where_}; install it, or name another with `{key}` under [target.{triple}]"
+    )]
+    NotForTarget {
+        /// The tool as it was asked for.
+        name: String,
+        /// Where it was looked for.
+        where_: &'static str,
+        /// The key for it.
+        key: &'static str,
+        /// The target.
+        triple: String,
+    },
+    /// No tool for a target has one of the usual names.
+    #[error(
+        "there is no tool for {triple}: {tried} not found on PATH; install {package}, or name a tool with `{key}` \
+         under [target.{triple}]{clang}"
+    )]
+    NoneForTarget {
+        /// The target.
+        triple: String,
+        /// The names that were tried.
+        tried: String,
+        /// What brings it.
+        package: String,
+        /// The key for it.
+        key: &'static str,
+        /// A further way, where there is one.
+        clang: &'static str,
+    },
+    /// The compiler makes programs for another machine.
+    #[error(
+        "`{name}` compiles for {made}, and not for {triple}; name another with `{key}` under [target.{triple}]{variable}"
+    )]
+    OtherMachine {
+        /// The compiler as it was asked for.
+        name: String,
+        /// The machine that it compiles for.
+        made: String,
+        /// The target.
+        triple: String,
+        /// The key for it.
+        key: &'static str,
+        /// A further way, where there is one.
+        variable: String,
+    },
+    /// There is no program that runs those of the target.
+    #[error(
+        "the runner `{0}` was not found; install it, or name another with `runner` under [target.TRIPLE]"
+    )]
+    NoRunner(String),
+    /// Lean compiles for this machine only.
+    #[error(
+        "the toolchain of Lean compiles for this machine, and not for {0}; leave out kind = \"lean\", or --target"
+    )]
+    LeanForTarget(String),
+    /// Nobody knows the libraries of the target's system.
+    #[error(
+        "nobody knows the libraries of the system of {triple}: {tried} not found on PATH, and `pkg-config` would \
+         name those of this machine; name a program with `pkg-config`, or the directories of its .pc files with \
+         `pkg-config-libdir`, under [target.{triple}]"
+    )]
+    NoPkgConfigForTarget {
+        /// The target.
+        triple: String,
+        /// The names that were tried.
+        tried: String,
+    },
     /// No such executable for a command.
     #[error(
         "`{0}` was not found on PATH; install it, or name a file of the package by a path with a `/`"

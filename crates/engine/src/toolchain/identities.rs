@@ -10,47 +10,67 @@ use larder_project::{
     ci::key::{Keys, Machine},
     diagnostic::{Diagnostic, Diagnostics},
     manifest::{KnownBy, Manifest, Module, Toolchain},
+    setting::Cross,
     workspace::{LARDER_DIR, Package},
 };
 use larder_trace::{BuildTrace, StatIndex, describe_io};
 
-use super::{Role, ToolError, Tools, assembler, program::Program};
+use super::{Role, ToolError, Tools, assembler, program::Program, tools_of_sides};
 use crate::{
+    build::cross,
     environment::Environment,
-    flags::{self, Flags, Words},
+    flags::{self, Words},
 };
 
 /// Returns what counts of this machine for `keys`: the identities of the tools and, of `environment`,
-/// the variables that the packages' commands take and those that hold tools and arguments for all.
+/// the variables that the packages' commands take and those that hold tools and arguments for all. Tools for
+/// a target may be declared in the user's `configuration`.
 ///
 /// # Errors
-/// When the root package cannot be entered, a tool that is there cannot be read, or a variable holds what
-/// cannot be an argument.
-pub fn machine(keys: &Keys, environment: &Environment) -> Result<Machine, Diagnostics> {
-    let set = |name: &str| Some((name.to_owned(), environment.get(name)?.to_owned()));
-    let flags = Arc::new(Flags::of(environment).map_err(Diagnostics)?);
-    Ok(Machine {
-        flags: flags.traces(keys.root()),
-        tools: identities(keys.root(), keys.packages(), environment, &flags)?,
-        variables: keys.variables().into_iter().filter_map(set).collect(),
-    })
-}
-
-/// Identifies the tools of `packages`: compilers and archivers, as each package names them, and the
-/// programs that commands run.
-fn identities(
-    root: &Path,
-    packages: &BTreeMap<String, Arc<Package>>,
+/// When the root package cannot be entered, a tool that is there cannot be read, or a variable or the
+/// configuration holds what cannot be used.
+pub fn machine(
+    keys: &Keys,
     environment: &Environment,
-    flags: &Arc<Flags>,
-) -> Result<BuildTrace, Diagnostics> {
+    configuration: &Path,
+) -> Result<Machine, Diagnostics> {
+    let set = |name: &str| Some((name.to_owned(), environment.get(name)?.to_owned()));
+    let cross = cross(keys.choices(), Some(configuration), keys.toolchains())?;
+    let root = keys.root();
     let index = root.join(LARDER_DIR).join("index");
     // The answers of compilers are taken from the index; hashes of files are not.
     let index = StatIndex::open(root, &index, true).map_err(|error| {
         Diagnostic::new(format!("cannot enter {}: {}", root.display(), describe_io(&error)))
             .failed()
     })?;
-    let mut tools = Tools::new(&index, None, environment.clone()).asked_for(flags.clone(), root);
+    let tools = tools_of_sides(&index, None, environment, root, cross.as_ref());
+    let mut tools = tools.map_err(Diagnostics)?;
+    let mut flags = tools.target.flags().traces(root);
+    let mut trace = identities(keys, &mut tools.target, &index, environment, cross.as_ref())?;
+    if cross.is_some() {
+        // What is built for this machine, too, is told apart by its name.
+        let of_host = |trace: BuildTrace| BuildTrace::nil("host").mix(trace);
+        flags.extend(tools.host.flags().traces(root).into_iter().map(of_host));
+        let host = identities(keys, &mut tools.host, &index, environment, None)?;
+        trace = trace.mix(of_host(host));
+    }
+    Ok(Machine {
+        flags,
+        tools: trace,
+        variables: keys.variables().into_iter().filter_map(set).collect(),
+    })
+}
+
+/// Identifies the tools of all packages, for one side: compilers and archivers, as each package names them, and
+/// the programs that commands run.
+fn identities(
+    keys: &Keys,
+    tools: &mut Tools<'_>,
+    index: &StatIndex,
+    environment: &Environment,
+    cross: Option<&Cross>,
+) -> Result<BuildTrace, Diagnostics> {
+    let (root, packages, flags) = (keys.root(), keys.packages(), tools.flags().clone());
     let mut trace = BuildTrace::nil("toolchain");
     for (name, package) in packages {
         let mut of_package = BuildTrace::nil(name.clone());
@@ -58,22 +78,31 @@ fn identities(
         let by_content = Toolchain { known_by: KnownBy::Content, ..toolchain.clone() };
         for role in [Role::Cc, Role::Cxx, Role::Ar] {
             let asked = flags.tool(toolchain, role);
-            let path = tools.path_of(toolchain, role, directory);
+            let declared = cross.and_then(|cross| role.declared(cross)).filter(|_| asked.is_none());
+            let path = match declared {
+                Some(name) => name.contains('/').then(|| root.join(name)),
+                None => tools.path_of(toolchain, role, directory),
+            };
+            let written = match (asked, declared) {
+                (Some(asked), _) => asked.words.first().map(String::as_str),
+                (None, Some(declared)) => Some(declared),
+                (None, None) => role.named(toolchain),
+            };
             let arguments = flags.deciding(role);
             let tool = match path {
                 // It may be a file of the package, which nobody vouches for: it is read and not run.
                 Some(path)
                     if toolchain.known_by == KnownBy::Content && asked.is_none()
-                        || is_inside(toolchain, role, asked, &path, packages) =>
+                        || is_inside(written, &path, packages) =>
                 {
-                    let behind = asked.map_or(&[][..], |asked| &asked.words[1..]);
-                    read(&path, behind, role, &index, environment)
+                    let behind = asked.map_or(&[][..], Words::arguments);
+                    read(&path, behind, role, index, environment)
                         .map(|trace| trace.mix_all(asked.map(|asked| asked.tool_trace(root))))
                 }
-                _ => match counted(&mut tools, toolchain, role, directory, &arguments) {
+                _ => match counted(tools, toolchain, role, directory, &arguments) {
                     // A build that uses it is told; a package may have one on its PATH and not use it.
                     Err(ToolError::NoName { .. }) => {
-                        counted(&mut tools, &by_content, role, directory, &arguments)
+                        counted(tools, &by_content, role, directory, &arguments)
                     }
                     found => found,
                 },
@@ -86,7 +115,7 @@ fn identities(
                 true => Program::find(
                     &directory.join(&words[0]).to_string_lossy(),
                     assembler::KEY,
-                    &index,
+                    index,
                     environment,
                 )
                 .map(|program| program.trace),
@@ -110,7 +139,28 @@ fn identities(
         }
         trace = trace.mix(of_package);
     }
+    if let Some(cross) = cross {
+        trace = trace.mix(declared_trace(cross));
+    }
     Ok(trace)
+}
+
+/// The trace of what is declared of a target besides its tools.
+fn declared_trace(cross: &Cross) -> BuildTrace {
+    let toolchain = &cross.toolchain;
+    let lists = [
+        ("trace-args", &toolchain.trace_args),
+        ("link-args", &toolchain.link_args),
+        ("parts", &toolchain.parts),
+        ("runner", &toolchain.runner),
+        ("pkg-config-libdir", &toolchain.pkg_config_libdir),
+    ];
+    let lists = lists.into_iter().filter_map(|(name, list)| Some((name, list.as_ref()?)));
+    let lists = lists.map(|(name, list)| BuildTrace::list(name, list));
+    let texts = [("sysroot", &toolchain.sysroot), ("pkg-config", &toolchain.pkg_config)];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?)));
+    let texts = texts.map(|(name, text)| BuildTrace::text(name, text));
+    BuildTrace::nil("target").mix_all(lists).mix_all(texts)
 }
 
 /// The identity of the tool that a package in `directory` uses as `role`.
@@ -153,17 +203,11 @@ fn read(
 /// Whether the tool at `path` may be a file that a package brings along: only one outside of all
 /// packages by an absolute path, links followed, is none.
 fn is_inside(
-    toolchain: &Toolchain,
-    role: Role,
-    asked: Option<&Words>,
+    written: Option<&str>,
     path: &Path,
     packages: &BTreeMap<String, Arc<Package>>,
 ) -> bool {
     let Ok(real) = path.canonicalize() else { return true };
-    let written = match asked {
-        Some(asked) => asked.words.first().map(String::as_str),
-        None => role.named(toolchain),
-    };
     !written.is_some_and(|written| written.starts_with('/'))
         || packages.values().any(|package| {
             let directory = package.place.directory.canonicalize();
@@ -202,6 +246,11 @@ fn identity(name: &str, tool: Result<BuildTrace, ToolError>) -> Result<BuildTrac
         Err(
             ToolError::NotFound { .. }
             | ToolError::NotAsNamed { .. }
+            | ToolError::NotForTarget { .. }
+            | ToolError::NoneForTarget { .. }
+            | ToolError::OtherMachine { .. }
+            | ToolError::LeanForTarget(_)
+            | ToolError::NoPkgConfigForTarget { .. }
             | ToolError::NoAssembler { .. }
             | ToolError::NoLean
             | ToolError::NoModule { .. }

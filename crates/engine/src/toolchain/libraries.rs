@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -16,9 +16,25 @@ const BEGINNING: u64 = 4096;
 /// Whether the program at `path` is one that a dynamic loader starts: an ELF file with an interpreter,
 /// in this machine's order of bytes. Any other would run if it were asked for its libraries.
 pub fn is_dynamic(path: &Path) -> bool {
+    beginning(path).is_ok_and(|bytes| has_interpreter(&bytes).unwrap_or(false))
+}
+
+/// Whether the program at `path`, for whichever machine, loads no libraries, as far as that can be told: an ELF
+/// file in this machine's order of bytes without an interpreter.
+pub fn is_static(path: &Path) -> bool {
+    let order = if cfg!(target_endian = "little") { 1 } else { 2 };
+    let read = beginning(path);
+    read.is_ok_and(|bytes| {
+        bytes.starts_with(b"\x7fELF")
+            && bytes.get(5) == Some(&order)
+            && has_interpreter(&bytes) == Some(false)
+    })
+}
+
+fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes));
-    read.is_ok() && has_interpreter(&bytes).unwrap_or(false)
+    File::open(path)?.take(BEGINNING).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn has_interpreter(bytes: &[u8]) -> Option<bool> {

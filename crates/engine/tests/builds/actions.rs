@@ -71,6 +71,7 @@ fn actions(root: &Path) -> Vec<Action> {
         sandbox: None,
         resolution: Default::default(),
         choices: Default::default(),
+        configuration: None,
         tests: None,
         run_path: None,
     };

@@ -177,6 +177,7 @@ fn commands_take_inputs_and_make_outputs() {
             always: false,
             depends_on: BuildTrace::nil("command"),
             runs_in: Default::default(),
+            machine: larder_engine::builds::Machine::Here,
         };
         let (all, word) = (Output::file(out("all")), Output::file(out("word")));
         let job = build_command(build.owner(), all, vec![word], [inputs], command);

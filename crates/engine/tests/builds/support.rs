@@ -229,6 +229,8 @@ pub fn link() -> Link {
         last_args: Vec::new(),
         depends_on: BuildTrace::nil("link"),
         kind: LinkKind::default(),
+        format: Default::default(),
+        import: None,
     }
 }
 
@@ -272,6 +274,7 @@ pub fn shell(script: &str) -> CommandBuild {
         always: false,
         depends_on: BuildTrace::text("command", script),
         runs_in: Default::default(),
+        machine: larder_engine::builds::Machine::Here,
     }
 }
 

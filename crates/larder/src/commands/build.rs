@@ -227,6 +227,7 @@ pub fn request(
         }),
         resolution: app.resolution.clone(),
         choices: options.choices.choices(),
+        configuration: Some(app.store.configuration()),
         tests: None,
         run_path: None,
     }

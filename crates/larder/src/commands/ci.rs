@@ -193,7 +193,7 @@ fn on_machine(app: &App, keys: Keys, uses: bool) -> Result<Keys, Diagnostics> {
     if !uses {
         return Ok(keys);
     }
-    let machine = machine(&keys, &app.environment)?;
+    let machine = machine(&keys, &app.environment, &app.store.configuration())?;
     Ok(keys.on(machine))
 }
 

@@ -52,6 +52,9 @@ pub struct Ninja {
     /// Turn on a mode: explain, stats, keepdepfile, keeprsp, or list
     #[arg(short, value_name = "MODE")]
     debug: Vec<Debug>,
+    /// What a doubtful build file is: phonycycle=err or phonycycle=warn, or list
+    #[arg(short = 'w', value_name = "FLAG")]
+    warnings: Vec<Flag>,
     /// Run a tool, with all that follows as its arguments; `-t list` names them
     #[arg(short, value_name = "TOOL", num_args = 1.., allow_hyphen_values = true)]
     tool: Vec<String>,
@@ -83,6 +86,22 @@ enum Debug {
     List,
 }
 
+/// How strictly a build file is read.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Flag {
+    /// An alias of itself is a mistake
+    #[value(name = "phonycycle=err")]
+    PhonyCycleIsError,
+    /// An alias of itself is warned of
+    #[value(name = "phonycycle=warn")]
+    PhonyCycleIsWarning,
+    /// What two edges make is always a mistake
+    #[value(name = "dupbuild=err")]
+    DoubleIsError,
+    /// Name these flags
+    List,
+}
+
 /// The arguments of larder, where it was started by the name of Ninja.
 pub fn as_ninja(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -107,6 +126,11 @@ pub fn ninja(app: &App, arguments: &Ninja) -> Result<Exit, Failure> {
             "keeprsp      keep response files",
         ];
         modes.iter().for_each(|mode| app.ui.result(mode));
+        return Ok(Exit::Done);
+    }
+    if arguments.warnings.contains(&Flag::List) {
+        app.ui.result("phonycycle={err,warn}  an alias of itself is a mistake, or is warned of");
+        app.ui.result("dupbuild=err           what two edges make is a mistake; it always is");
         return Ok(Exit::Done);
     }
     let directory = std::env::current_dir().map_err(|error| {
@@ -150,6 +174,8 @@ fn build(app: &App, arguments: &Ninja, directory: &Path) -> Result<Exit, Failure
             ..Options::default()
         },
         no_cache: arguments.no_cache,
+        strict: arguments.warnings.iter().rev().find(|flag| **flag != Flag::DoubleIsError)
+            == Some(&Flag::PhonyCycleIsError),
         commands: CommandSettings {
             keep_depfiles: has(Debug::KeepDepfile),
             keep_response_files: has(Debug::KeepRsp),

@@ -3,6 +3,7 @@
 use std::{env, ffi::OsString, os::unix::process::CommandExt, process::Command};
 
 use clap::Args;
+use larder_engine::runner::{RunsAs, kernel_runs};
 use larder_project::name::{Facet, TargetName};
 use larder_trace::describe_io;
 
@@ -69,7 +70,25 @@ pub fn run(app: &App, arguments: &Run) -> Result<Exit, Failure> {
     if !app.ui.is_written() {
         return Ok(Exit::Failed);
     }
+    let runs_as = report
+        .targets
+        .first()
+        .map_or(RunsAs::Itself, |(id, _)| RunsAs::of_target(&report.plan, *id));
+    let words = runs_as.words(&app.environment).map_err(Failure::failed)?;
+    let mut command = match words.split_first() {
+        None => Command::new(&program),
+        Some((runner, arguments)) => {
+            let mut command = Command::new(runner);
+            command.args(arguments).arg(&program);
+            command
+        }
+    };
+    if let RunsAs::Foreign { advice } = runs_as
+        && !kernel_runs(&program)
+    {
+        return Err(Failure::failed(format!("cannot run {}", program.display())).hint(advice));
+    }
     // Only comes back when it could not start.
-    let error = Command::new(&program).args(given).exec();
+    let error = command.args(given).exec();
     Err(Failure::failed(format!("cannot run {}: {}", program.display(), describe_io(&error))))
 }

@@ -6,8 +6,9 @@ use clap::Args;
 use larder_engine::{
     context::Mode,
     event::Reporter,
+    ninja::NinjaRequest,
     uploads::Uploads,
-    why::{self, Cause},
+    why::{self, Cause, Explanation},
 };
 use larder_project::name::TargetName;
 use larder_remote::{Service, git};
@@ -84,17 +85,31 @@ pub fn why(app: &App, arguments: &Why) -> Result<Exit, Failure> {
     let explained = why::why(&app.session(None), &request, &reporter);
     app.ui.clear();
     let (explanation, report) = explained?;
+    tell(app, &explanation, report.succeeded(), &words);
+    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Done })
+}
+
+/// Runs `larder ninja -t why`.
+pub fn why_of_ninja(app: &App, request: &NinjaRequest) -> Result<Exit, Failure> {
+    let reporter: Arc<dyn Reporter> = app.ui.clone();
+    let explained = why::why_of_ninja(&app.session(None), request, &reporter);
+    app.ui.clear();
+    let (explanation, report) = explained?;
+    tell(app, &explanation, report.planned.is_empty(), &SINCE_LAST_BUILD);
+    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Done })
+}
+
+fn tell(app: &App, explanation: &Explanation, nothing: bool, words: &Words) {
     for cause in &explanation.causes {
-        say(app, cause, &words);
+        say(app, cause, words);
     }
     if !explanation.dependents.is_empty() {
         let names = explanation.dependents.iter().map(String::as_str).collect();
         app.ui.result(&format!("and what needs them: {}", fold(app, names)));
     }
-    if report.succeeded() && explanation.causes.is_empty() {
+    if nothing && explanation.causes.is_empty() {
         app.ui.result(words.nothing);
     }
-    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
 /// The words for what is found out.

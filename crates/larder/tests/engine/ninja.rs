@@ -7,22 +7,22 @@ use larder_testkit::{
     run::{Run, binary, run},
 };
 
-const CAT: &str = "rule cat\n  command = cat $in > $out\n  description = CAT $out\n";
+pub const CAT: &str = "rule cat\n  command = cat $in > $out\n  description = CAT $out\n";
 
 /// A directory with a build file.
-fn project(build: &str) -> Project {
+pub fn project(build: &str) -> Project {
     let project = Project::new("");
     project.file("build.ninja", build);
     project
 }
 
-fn ninja(project: &Project, arguments: &[&str]) -> Run {
+pub fn ninja(project: &Project, arguments: &[&str]) -> Run {
     project.larder(&[&["ninja"], arguments].concat())
 }
 
 /// What a build that has to succeed did: its lines without counts.
 #[track_caller]
-fn built(project: &Project) -> Vec<String> {
+pub fn built(project: &Project) -> Vec<String> {
     done(ninja(project, &[]).ok())
 }
 

@@ -65,7 +65,7 @@ impl Tree {
 const CMAKE: &str = "cmake_minimum_required(VERSION 3.16)\nproject(demo C)\nadd_library(util STATIC util.c)\n\
 add_library(sh SHARED sh.c)\nset_target_properties(sh PROPERTIES VERSION 1.2.3 SOVERSION 1)\n\
 add_custom_command(OUTPUT gen.h COMMAND ${CMAKE_COMMAND} -E copy ${CMAKE_SOURCE_DIR}/gen.in gen.h DEPENDS gen.in)\n\
-add_executable(app main.c gen.h)\ntarget_include_directories(app PRIVATE ${CMAKE_BINARY_DIR})\n\
+add_executable(app main.c gen.h)\ntarget_include_directories(app PRIVATE ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})\n\
 target_link_libraries(app util sh)\n";
 
 fn demo() -> Tree {

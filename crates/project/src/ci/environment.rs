@@ -19,7 +19,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, SourceText},
     lockfile::{self, Lockfile},
-    manifest::{DependencySource, Manifest},
+    manifest::{DependencySource, Manifest, Toolchains},
     setting::Choices,
     workspace::{self, Package, Workspace},
 };
@@ -34,7 +34,9 @@ pub(super) struct Sources {
     overlays: Vec<(String, SourceText)>,
     lockfile: Lockfile,
     /// The choices of whoever asks, which decide what of the manifests holds.
-    choices: Choices,
+    pub choices: Choices,
+    /// What the root package declares of the tools for targets.
+    pub toolchains: Toolchains,
     /// The parts of this machine that keys are made from, once they are known.
     pub machine: Option<Machine>,
 }
@@ -49,11 +51,13 @@ impl Sources {
         let (workspace, lockfile) = workspace::pinned(root)?;
         let pinned: Vec<&str> = lockfile.packages.keys().map(String::as_str).collect();
         workspace.check(choices, &pinned)?;
+        let toolchains = workspace.packages.first().map(|root| &root.manifest.toolchains);
+        let toolchains = toolchains.cloned().unwrap_or_default();
         let Workspace { packages, overlays, .. } = workspace.with_all_parts();
         let packages = packages.into_iter().map(|package| (package.place.name.clone(), package));
         let (root, packages) = (root.to_owned(), packages.collect());
         let choices = choices.clone();
-        Ok(Self { root, packages, overlays, lockfile, choices, machine: None })
+        Ok(Self { root, packages, overlays, lockfile, choices, toolchains, machine: None })
     }
 
     /// The packages, by name.

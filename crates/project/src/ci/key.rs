@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostics, Located, SourceText},
-    manifest::Manifest,
+    manifest::{Manifest, Toolchains},
     setting::Choices,
     workspace::Package,
 };
@@ -150,6 +150,16 @@ impl Keys {
     /// The names of the environment variables that the packages' commands take.
     pub fn variables(&self) -> BTreeSet<&str> {
         self.sources.variables()
+    }
+
+    /// The choices of whoever asks.
+    pub fn choices(&self) -> &Choices {
+        &self.sources.choices
+    }
+
+    /// What the root package declares of the tools for targets.
+    pub fn toolchains(&self) -> &Toolchains {
+        &self.sources.toolchains
     }
 
     /// The root package's directory, absolute.

@@ -12,6 +12,7 @@ use crate::{
     diagnostic::{Located, suggest},
     setting::{Facts, Family},
     table::Fields,
+    triple::Triple,
 };
 
 /// When a part of a manifest holds. Each list means "one of these".
@@ -27,6 +28,8 @@ pub(super) enum Condition {
     Os(Vec<String>),
     /// The processor that is built for.
     Arch(Vec<String>),
+    /// The target that was chosen to build for.
+    Target(Vec<Triple>),
     /// The family of the package's compiler.
     Compiler(Vec<Family>),
     /// It is built with this profile, or with one that inherits from it.
@@ -99,6 +102,9 @@ impl Condition {
             Self::Not(part) => !part.holds(facts, profiles),
             Self::Os(names) => names.contains(&facts.platform.os),
             Self::Arch(names) => names.contains(&facts.platform.arch),
+            Self::Target(triples) => {
+                facts.target.as_ref().is_some_and(|target| triples.contains(target))
+            }
             Self::Compiler(families) => facts.compiler.is_some_and(|one| families.contains(&one)),
             Self::Profile(names) => profiles.iter().any(|name| names.contains(name)),
             Self::Option(name, values) => {
@@ -113,7 +119,9 @@ impl Condition {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_for_compiler),
             Self::Not(part) => part.asks_for_compiler(),
             Self::Compiler(_) => true,
-            Self::Os(_) | Self::Arch(_) | Self::Profile(_) | Self::Option(..) => false,
+            Self::Os(_) | Self::Arch(_) | Self::Target(_) | Self::Profile(_) | Self::Option(..) => {
+                false
+            }
         }
     }
 
@@ -133,6 +141,9 @@ impl Condition {
         }
         parts.extend(words(&mut fields, "os", SYSTEMS).map(Self::Os));
         parts.extend(words(&mut fields, "arch", PROCESSORS).map(Self::Arch));
+        if fields.entries.contains_key("target") {
+            parts.extend(target_part(&mut fields));
+        }
         parts.extend(words(&mut fields, "compiler", Family::WORDS).map(|words| {
             Self::Compiler(words.iter().filter_map(|word| Family::named(word)).collect())
         }));
@@ -193,6 +204,19 @@ fn profile_part(fields: &mut Fields<'_, '_>, profiles: &Profiles) -> Option<Cond
         fields.errors.push(word.span.clone(), message, Some(profiles.advice(word)));
     }
     Some(Condition::Profile(words.into_iter().map(|word| word.value).collect()))
+}
+
+/// The key `target`.
+fn target_part(fields: &mut Fields<'_, '_>) -> Option<Condition> {
+    let words = one_or_more(fields, "target")?;
+    let mut triples = Vec::new();
+    for word in words {
+        match word.parse::<Triple>() {
+            Ok(triple) => triples.push(triple),
+            Err(wrong) => fields.errors.push(word.span, wrong, None),
+        }
+    }
+    Some(Condition::Target(triples))
 }
 
 /// A string or a list of at least one.
@@ -271,6 +295,9 @@ impl fmt::Display for Condition {
             },
             Self::Os(names) => one_of(f, "os", names.clone()),
             Self::Arch(names) => one_of(f, "arch", names.clone()),
+            Self::Target(triples) => {
+                one_of(f, "target", triples.iter().map(ToString::to_string).collect())
+            }
             Self::Profile(names) => one_of(f, "profile", names.clone()),
             Self::Compiler(of) => {
                 one_of(f, "compiler", of.iter().map(ToString::to_string).collect())

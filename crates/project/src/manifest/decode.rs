@@ -8,6 +8,7 @@ use super::{
     Arguments, Command, Compiled, Document, Executable, KnownBy, Library, Lists, Output, Package,
     Template, Toolchain, ToolchainKind, arguments,
     condition::{Condition, Names},
+    cross,
     document::{Part, Written},
     keys::{self, Cases, Keys},
     options, profile,
@@ -39,6 +40,7 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
         top.table("dependencies").map(super::dependencies::dependencies).unwrap_or_default();
     let options = top.table("options").map(options::options).unwrap_or_default();
     let profiles = top.table("profile").map(profile::profiles).unwrap_or_default();
+    let toolchains = top.table("target").map(cross::toolchains).unwrap_or_default();
     let names = Names { options: &options, profiles: &profiles };
     let defaults = top.table("defaults").map(|fields| keys::defaults(fields, &names));
     let libraries = top.tables("library", |fields| library(fields, &names));
@@ -56,6 +58,7 @@ pub(super) fn document(source: SourceText) -> Result<Document, Diagnostics> {
             defaults: defaults.unwrap_or_default(),
             options,
             profiles,
+            toolchains,
             libraries,
             executables,
             commands,
@@ -235,6 +238,7 @@ fn executable(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Writ
     let test = fields.boolean("test").unwrap_or(false);
     let target = Executable {
         compiled,
+        host: fields.boolean("host").unwrap_or(false),
         test,
         test_args: fields.templates("test-args"),
         timeout: timeout(&mut fields, test),

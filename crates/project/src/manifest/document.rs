@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     Ci, Command, Compiled, Config, Dependency, Executable, FILE_NAME, Library, Manifest, Options,
-    Package, Toolchain,
+    Package, Toolchain, Toolchains,
     condition::Condition,
     decode,
     keys::{Cases, Keys},
@@ -33,6 +33,8 @@ pub struct Document {
     pub options: Options,
     /// `[profile.NAME]`
     pub profiles: Profiles,
+    /// `[target.TRIPLE]`
+    pub toolchains: Toolchains,
     /// `[defaults]`
     pub(super) defaults: Cases,
     /// `[[library]]`

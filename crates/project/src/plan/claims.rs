@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
-use super::{Declared, Kind, Made, Plan, Target, TargetId};
+use super::{Declared, Kind, Linked, Made, Plan, Target, TargetId, Wrong};
 use crate::{
     diagnostic::Diagnostic,
     name::Facet,
@@ -11,7 +11,7 @@ use crate::{
 
 impl Plan {
     /// Finds out which target makes which output.
-    pub(super) fn claim_outputs(&mut self, errors: &mut Vec<Diagnostic>) {
+    pub(super) fn claim_outputs(&mut self, errors: &mut Wrong) {
         let mut claims = Claims::default();
         for id in self.ids() {
             let target = &self.targets[id.index()];
@@ -25,7 +25,7 @@ impl Plan {
                     let theirs = package.place.in_build_directory(theirs.as_str());
                     let theirs = theirs.unwrap_or(output.as_str());
                     let diagnostic = clash(target, other, output.as_str(), theirs);
-                    errors.push(at(diagnostic, &span));
+                    errors.of_mut(package.place.built_for).push(at(diagnostic, &span));
                     continue;
                 }
                 let answers = position > 0 && matches!(target.kind, Kind::Config(_));
@@ -53,6 +53,9 @@ impl Plan {
             }
         };
         let mut outputs = vec![(file.clone(), self.span_of(target))];
+        if let Kind::Linked(Linked { import: Some(import), .. }) = &target.kind {
+            outputs.push((import.clone(), self.span_of(target)));
+        }
         if let Kind::Config(config) = &target.kind
             && !config.declared.checks.is_empty()
         {

@@ -135,6 +135,8 @@ pub struct Linked {
     pub form: Form,
     /// The file.
     pub file: BuildPath,
+    /// The file that is linked in the place of a shared library, where that is another.
+    pub import: Option<BuildPath>,
     /// *Sources from*: the objects.
     pub objects: TargetId,
     /// *Links with*: all libraries on its command line, each before those it needs itself.

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use super::{
-    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, Plan, Source,
-    SystemLibrary, TargetId, Test, ToolArgument, declare::Entry, links::LinkOrder,
+    Argument, Command, Declared, Directory, DirectoryAt, Form, Input, Kind, Plan, Runs, Source,
+    SystemLibrary, TargetId, Test, ToolArgument, Wrong, declare::Entry, links::LinkOrder,
     target::each_once,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
     manifest::{Compiled, Exports},
     name::Facet,
+    setting::{BuiltFor, Format},
 };
 use names::Names;
 
@@ -66,13 +67,18 @@ fn makers_of<'d>(
 }
 
 impl Plan {
-    /// Fills in all edges. Without errors, libraries may still need each other in a cycle.
-    pub(super) fn connect(&mut self, entries: &[Entry], errors: &mut Vec<Diagnostic>) {
-        let resolved: Vec<Resolved> =
-            entries.iter().map(|entry| self.resolve_entry(entry, errors)).collect();
+    /// Fills in all edges. Without errors, libraries may still need each other in a cycle. Of a side with
+    /// errors, targets are left alone.
+    pub(super) fn connect(&mut self, entries: &[Entry], wrong: &mut Wrong) -> Runs {
+        let mut resolved = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let errors = wrong.of_mut(self.side(entry.package));
+            resolved.push(self.resolve_entry(entry, errors));
+        }
         let mut own = Vec::with_capacity(entries.len());
         for (entry, resolved) in entries.iter().zip(resolved) {
             own.push(match resolved {
+                _ if !wrong.of(self.side(entry.package)).is_empty() => None,
                 Resolved::Compiled(found) => {
                     self.set_libraries(entry, &found.libraries);
                     Some(found)
@@ -89,10 +95,19 @@ impl Plan {
                 }
             });
         }
-        if errors.is_empty() {
+        let on_host = |id: &TargetId| self.side(self.target(*id).package) == BuiltFor::Host;
+        let mut targets =
+            self.targets.iter().filter(|one| self.side(one.package) == BuiltFor::Target);
+        let crosses = self.workspace.cross.is_some();
+        let runs = match crosses && targets.any(|target| target.needs().iter().any(on_host)) {
+            true => Runs::Tools,
+            false => Runs::Nothing,
+        };
+        if wrong.target.is_empty() {
             self.connect_libraries(entries, own);
             self.connect_loads();
         }
+        runs
     }
 
     fn resolve_entry(&self, entry: &Entry, errors: &mut Vec<Diagnostic>) -> Resolved {
@@ -103,7 +118,11 @@ impl Plan {
             Declared::Library(index) => {
                 let library = &manifest.libraries[index];
                 let mut own = names.compiled(&library.compiled);
-                if let Some(Exports::Script(script)) = &library.shared.exports {
+                // The engine says that Windows knows none.
+                let is_known = package.platform.format() != Format::Pe;
+                if let Some(Exports::Script(script)) =
+                    library.shared.exports.as_ref().filter(|_| is_known)
+                {
                     own.private_link_args.extend(names.version_script(script));
                 }
                 Resolved::Compiled(own)

@@ -7,12 +7,13 @@ use std::{
 
 use super::{
     Archive, Command, Config, Declared, Form, Headers, Kind, Linked, Objects, PackageId, Plan,
-    Program, Target, TargetId,
+    Program, Target, TargetId, Wrong,
 };
 use crate::{
     diagnostic::{Diagnostic, Located},
     name::{Facet, TargetName},
     path::BuildPath,
+    setting::BuiltFor,
     workspace::Package,
 };
 
@@ -31,15 +32,43 @@ impl Entry {
     }
 }
 
+/// Follows the name of what is built for the host, where it is shown.
+const HOST: &str = " (host)";
+
 impl Plan {
     /// Adds all targets.
-    pub(super) fn declare(&mut self, errors: &mut Vec<Diagnostic>) -> Vec<Entry> {
+    pub(super) fn declare(&mut self, errors: &mut Wrong) -> Vec<Entry> {
         let mut entries = Vec::new();
         for package in self.package_ids() {
-            self.declare_package(package, &mut entries, errors);
+            let side = self.side(package);
+            self.declare_package(package, &mut entries, errors.of_mut(side));
         }
         self.tell_objects_apart();
+        self.name_tools();
         entries
+    }
+
+    /// Has the tools of the build, which are made for the host only, mean the same for what is built for the
+    /// target.
+    fn name_tools(&mut self) {
+        let tools: Vec<TargetId> = self.ids().filter(|&id| self.is_tool(id)).collect();
+        for id in tools {
+            let target = &self.targets[id.index()];
+            let of_target = self.workspace.package_named(&self.package_of(target).place.name);
+            let name = target.name.clone();
+            if let Some(package) = of_target.filter(|index| *index != target.package.index()) {
+                self.by_name[package].entry(name).or_default().push(id);
+            }
+        }
+    }
+
+    /// Whether a target is an executable that is a tool of the build, as it is made.
+    pub(super) fn is_tool(&self, id: TargetId) -> bool {
+        let target = self.target(id);
+        match target.declared {
+            Declared::Executable(index) => self.package_of(target).manifest.executables[index].host,
+            _ => false,
+        }
     }
 
     fn declare_package(
@@ -50,7 +79,8 @@ impl Plan {
     ) {
         let package = self.package(id).clone();
         let mut kinds: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (kind, name, facets, declared) in declarations(&package) {
+        let crosses = self.workspace.cross.is_some();
+        for (kind, name, facets, declared) in declarations(&package, crosses) {
             let known = kinds.entry(name).or_default();
             // A library and an executable may share a name, as `liblua.a` and `lua` do.
             let clash = |other: &&&str| **other == kind || alone(other) || alone(kind);
@@ -68,13 +98,17 @@ impl Plan {
                     target: Some(name.value.clone()),
                     facet,
                 };
+                let mut label = full.to_string();
+                if package.place.built_for == BuiltFor::Host {
+                    label.push_str(HOST);
+                }
                 let target = TargetId(self.targets.len() as u32);
                 self.by_name[id.index()].entry(name.value.clone()).or_default().push(target);
                 self.targets.push(Target {
                     package: id,
                     declared,
                     name: name.value.clone(),
-                    label: full.to_string().into(),
+                    label: label.into(),
                     kind: unconnected(&package, declared, name, facet, TargetId(first)),
                 });
             }
@@ -118,6 +152,7 @@ fn unconnected(
         Kind::Linked(Linked {
             form,
             file: path(file),
+            import: None,
             objects,
             libraries: Vec::new(),
             direct_libraries: Vec::new(),
@@ -138,9 +173,14 @@ fn unconnected(
                 Declared::Library(index) => &package.manifest.libraries[index].shared.version,
                 _ => &None,
             };
-            linked(Form::SharedLibrary, shared_file(name, version.as_deref()))
+            let file = package.platform.shared_library(name, version.as_deref());
+            let mut library = linked(Form::SharedLibrary, file);
+            if let Kind::Linked(linked) = &mut library {
+                linked.import = package.platform.import_library(name).map(path);
+            }
+            library
         }
-        (Some(Facet::Exe), _) => linked(Form::Executable, name.to_owned()),
+        (Some(Facet::Exe), _) => linked(Form::Executable, package.platform.executable(name)),
         (None, Declared::Command(index)) => {
             Kind::Command(unconnected_command(&package.manifest.commands[index]))
         }
@@ -156,16 +196,6 @@ fn unconnected(
             Declared::Library(_) => format!("obj/lib{name}"),
             _ => format!("obj/{name}"),
         }))),
-    }
-}
-
-/// Returns the file name of a shared library. Its version comes where the system has it.
-pub fn shared_file(name: &str, version: Option<&str>) -> String {
-    let suffix = std::env::consts::DLL_SUFFIX;
-    match version {
-        None => format!("lib{name}{suffix}"),
-        Some(version) if suffix == ".so" => format!("lib{name}{suffix}.{version}"),
-        Some(version) => format!("lib{name}.{version}{suffix}"),
     }
 }
 
@@ -195,7 +225,7 @@ pub(super) fn unconnected_command(declared: &crate::manifest::Command) -> Comman
 
 type Declaration<'p> = (&'static str, &'p Located<String>, Vec<Option<Facet>>, Declared);
 
-fn declarations(package: &Package) -> Vec<Declaration<'_>> {
+fn declarations(package: &Package, crosses: bool) -> Vec<Declaration<'_>> {
     let manifest = &package.manifest;
     let libraries = manifest.libraries.iter().enumerate().map(|(index, library)| {
         let is_made = library.is_static || library.is_shared;
@@ -207,6 +237,15 @@ fn declarations(package: &Package) -> Vec<Declaration<'_>> {
     let executables = manifest.executables.iter().enumerate().map(|(index, executable)| {
         let facets = vec![Some(Facet::O), Some(Facet::Exe)];
         ("executable", &executable.compiled.name, facets, Declared::Executable(index))
+    });
+    // Tools of the build are made for the host only.
+    let is_made = |index: usize| {
+        let for_target = crosses && package.place.built_for == BuiltFor::Target;
+        !(for_target && manifest.executables[index].host)
+    };
+    let executables = executables.filter(move |(.., declared)| match declared {
+        Declared::Executable(index) => is_made(*index),
+        _ => true,
     });
     let commands =
         manifest.commands.iter().enumerate().map(|(index, command)| {

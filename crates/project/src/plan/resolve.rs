@@ -5,6 +5,7 @@ use crate::{
     diagnostic::{Diagnostic, suggest},
     name::{Facet, TargetName},
     path::BuildPath,
+    setting::BuiltFor,
 };
 
 impl Plan {
@@ -31,7 +32,7 @@ impl Plan {
     ) -> Result<Vec<TargetId>, Diagnostic> {
         let package = match &name.package {
             None => package,
-            Some(other) => self.resolve_package(other)?,
+            Some(other) => self.resolve_package(other, self.side(package))?,
         };
         let Some(target) = &name.target else { return Ok(self.defaults(package)) };
         let found: Vec<TargetId> = self
@@ -41,8 +42,8 @@ impl Plan {
         if found.is_empty() { Err(self.no_target(package, target, name.facet)) } else { Ok(found) }
     }
 
-    fn resolve_package(&self, name: &str) -> Result<PackageId, Diagnostic> {
-        if let Some(index) = self.workspace.package_named(name) {
+    fn resolve_package(&self, name: &str, side: BuiltFor) -> Result<PackageId, Diagnostic> {
+        if let Some(index) = self.workspace.package_built(name, side) {
             return Ok(PackageId(index as u32));
         }
         let names = self.workspace.packages.iter().map(|package| package.place.name.as_str());
@@ -98,12 +99,17 @@ impl Plan {
                         Declared::Command(index) => manifest.commands[index].outputs.is_empty(),
                         _ => false,
                     };
-                    target.package == package
+                    (target.package == package || self.is_tool_of(id, package))
                         && target.facet() != Some(Facet::O)
                         && !makes_nothing()
                 })
                 .collect(),
         }
+    }
+
+    /// Whether a target is a tool of the build that a package declares.
+    pub(super) fn is_tool_of(&self, id: TargetId, package: PackageId) -> bool {
+        self.is_tool(id) && self.target(id).package == self.on_host(package)
     }
 
     /// Returns the output of a package at `path` in its build directory. Objects have no such names.

@@ -4,6 +4,7 @@ use super::{PackageId, Plan, Target};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     name::{Facet, TargetName},
+    setting::BuiltFor,
 };
 
 impl Plan {
@@ -17,7 +18,9 @@ impl Plan {
         let mut found: Vec<&Target> = defaults
             .iter()
             .map(|&id| self.target(id))
-            .filter(|target| target.facet() == Some(Facet::Exe))
+            .filter(|target| {
+                target.facet() == Some(Facet::Exe) && self.side(target.package) == BuiltFor::Target
+            })
             .collect();
         if found.len() > 1 {
             found.retain(|target| !target.is_test());

@@ -4,6 +4,7 @@ use super::{PackageId, Plan, Target, TargetId};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, suggest},
     pattern::TargetPattern,
+    setting::BuiltFor,
 };
 
 /// So many tests are named where none fits.
@@ -16,9 +17,9 @@ impl Plan {
     /// # Errors
     /// The patterns that match no test.
     pub fn tests(&self, patterns: &[TargetPattern]) -> Result<Vec<TargetId>, Diagnostics> {
-        let all = || self.ids().filter(|&id| self.target(id).is_test());
+        let all = || self.ids().filter(|&id| self.is_asked(id));
         if patterns.is_empty() {
-            return Ok(all().filter(|&id| self.target(id).package == PackageId::ROOT).collect());
+            return Ok(all().filter(|&id| self.package_of(self.target(id)).is_root).collect());
         }
         let mut found: Vec<TargetId> = Vec::new();
         let mut errors = Vec::new();
@@ -37,14 +38,21 @@ impl Plan {
         if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors)) }
     }
 
+    /// Whether a target is a test that can be asked for: those for the host are, where nothing else is made of
+    /// them.
+    fn is_asked(&self, id: TargetId) -> bool {
+        let target = self.target(id);
+        target.is_test() && (self.side(target.package) == BuiltFor::Target || self.is_tool(id))
+    }
+
     fn is_match(&self, pattern: &TargetPattern, target: &Target) -> bool {
         let package = self.package_of(target);
         pattern.matches((&package.place.name, package.is_root), &target.name, target.facet())
     }
 
     fn no_test(&self, pattern: &TargetPattern) -> Diagnostic {
-        let mut tests: Vec<&str> =
-            self.targets.iter().filter(|t| t.is_test()).map(asked_as).collect();
+        let tests = self.ids().filter(|&id| self.is_asked(id));
+        let mut tests: Vec<&str> = tests.map(|id| asked_as(self.target(id))).collect();
         if let Some(name) = pattern.as_name() {
             let meant = self.resolve(PackageId::ROOT, &name);
             // Names of packages and facets have suggestions of their own.

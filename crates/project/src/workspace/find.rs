@@ -17,6 +17,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::{self, Dependency, DependencySource, Document},
     place::Place,
+    setting::Platform,
     version::Answer,
 };
 
@@ -32,6 +33,7 @@ pub(super) fn find_packages(
             packages: Vec::new(),
             checkouts: Vec::new(),
             overlays: Vec::new(),
+            cross: None,
         },
         origins: Vec::new(),
         by_name: HashMap::new(),
@@ -336,5 +338,10 @@ fn read_package(
     if needed.overlay.is_some() {
         place = place.with_manifest(&workspace.root, &manifest.source.path);
     }
-    Ok(Package { place: Arc::new(place), manifest, is_root: needed.by.is_none() })
+    Ok(Package {
+        place: Arc::new(place),
+        manifest,
+        is_root: needed.by.is_none(),
+        platform: Platform::default(),
+    })
 }

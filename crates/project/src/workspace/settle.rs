@@ -8,8 +8,9 @@ use std::{
 use super::{Package, Workspace};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, suggest},
-    manifest::{Document, Manifest, OptionValue},
-    setting::{Choice, Choices, Facts, Setting},
+    manifest::{Document, OptionValue},
+    setting::{BuiltFor, Choice, Choices, Facts, Platform, Setting},
+    triple::Triple,
 };
 
 /// The values of a package's options.
@@ -40,30 +41,53 @@ impl Workspace<Document> {
             let value = declared.and_then(|declared| declared.parse(&chosen.value).ok());
             options[number].extend(value.map(|value| (chosen.name.clone(), value)));
         }
-        let mut options = options.into_iter();
-        let root = self.packages.first().map(|root| root.manifest.profiles.clone());
-        let root = root.unwrap_or_default();
-        let directory = setting.choices.build_directory();
-        let mut settled = self.map(|name, document| {
+        let profiles = self.packages.first().map(|root| root.manifest.profiles.clone());
+        let profiles = profiles.unwrap_or_default();
+        let settled = |(package, options): (Arc<Package<Document>>, Values), side| {
+            let Package { place, manifest, is_root, .. } =
+                Arc::try_unwrap(package).unwrap_or_else(|shared| (*shared).clone());
+            let cross = setting.cross.as_ref().filter(|_| side == BuiltFor::Target);
+            let target = cross.map(|cross| cross.triple.clone());
+            let platform = target.as_ref().map_or_else(Platform::default, Triple::platform);
             let facts = Facts {
-                options: options.next().unwrap_or_default(),
-                platform: setting.platform.clone(),
-                compiler: setting.compilers.get(name).copied(),
+                options,
+                platform: platform.clone(),
+                compiler: setting.compilers.of(side).get(&place.name).copied(),
                 profile: setting.choices.profile.clone(),
+                target,
             };
-            document.settle(&facts, &root)
-        });
-        for package in &mut settled.packages {
-            let Package { place, manifest, is_root } = (**package).clone();
-            let place = Arc::new((*place).clone().built_in(&directory));
-            *package = Arc::new(Package { place, manifest, is_root });
-        }
-        Ok(settled)
+            let manifest = manifest.settle(&facts, &profiles);
+            let place = Arc::new((*place).clone().built(&setting.choices, side));
+            Arc::new(Package { place, manifest, is_root, platform })
+        };
+        let all: Vec<_> = self.packages.into_iter().zip(options).collect();
+        let host = if setting.cross.is_some() { all.clone() } else { Vec::new() };
+        let host = host.into_iter().map(|one| settled(one, BuiltFor::Host));
+        let target = all.into_iter().map(|one| settled(one, BuiltFor::Target));
+        let packages = target.chain(host).collect();
+        Ok(Workspace {
+            root: self.root,
+            packages,
+            checkouts: self.checkouts,
+            overlays: self.overlays,
+            cross: setting.cross.clone().map(Arc::new),
+        })
     }
 
     /// Returns the workspace with all parts of its manifests, whether they hold or not.
     pub(crate) fn with_all_parts(self) -> Workspace {
-        self.map(|_, document| document.with_all_parts())
+        let package = |package: Arc<Package<Document>>| {
+            let Package { place, manifest, is_root, platform } =
+                Arc::try_unwrap(package).unwrap_or_else(|shared| (*shared).clone());
+            Arc::new(Package { place, manifest: manifest.with_all_parts(), is_root, platform })
+        };
+        Workspace {
+            root: self.root,
+            packages: self.packages.into_iter().map(package).collect(),
+            checkouts: self.checkouts,
+            overlays: self.overlays,
+            cross: None,
+        }
     }
 
     /// Makes sure that the options in `choices` are there. Packages of the names `elsewhere` are known, and
@@ -88,21 +112,6 @@ impl Workspace<Document> {
         let message =
             format!("--profile {name}: there is no such profile in `{}`", root.place.name);
         Some(Diagnostic::new(message).help(profiles.advice(name)))
-    }
-
-    fn map(self, mut settle: impl FnMut(&str, Document) -> Manifest) -> Workspace {
-        let package = |package: Arc<Package<Document>>| {
-            let Package { place, manifest, is_root } =
-                Arc::try_unwrap(package).unwrap_or_else(|shared| (*shared).clone());
-            let manifest = settle(&place.name, manifest);
-            Arc::new(Package { place, manifest, is_root })
-        };
-        Workspace {
-            root: self.root,
-            packages: self.packages.into_iter().map(package).collect(),
-            checkouts: self.checkouts,
-            overlays: self.overlays,
-        }
     }
 
     /// The choices, each with the package that it is for, by number.

@@ -81,8 +81,8 @@ pub struct Bake {
     /// The offline store, for LARDER_OFFLINE_STORE
     #[arg(value_name = "DIR")]
     pub store: PathBuf,
-    /// A target; may be repeated [default: the package's default targets]
-    #[arg(long = "target", value_name = "TARGET")]
+    /// Targets [default: the package's default targets]
+    #[arg(value_name = "TARGET")]
     targets: Vec<TargetName>,
     /// Only what the targets need from dependencies, not the package's own outputs
     #[arg(long)]

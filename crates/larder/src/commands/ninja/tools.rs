@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use larder_engine::ninja;
+use larder_engine::{
+    context::Options,
+    ninja::{self, CommandSettings, NinjaRequest},
+};
 use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
     ninja::{Graph, NodeId},
 };
+use larder_runs::sanitise;
 
-use super::App;
+use super::{super::why, App};
 use crate::exit::{Exit, Failure};
 
 /// How a tool was called.
@@ -39,11 +43,13 @@ const TOOLS: &[(&str, &str)] = &[
     ("graph", "print the graph for Graphviz"),
     ("inputs", "print the files that TARGETs are made from"),
     ("list", "name the tools"),
+    ("log", "print again what the commands printed that made TARGETs and what they need"),
     ("query", "print what TARGETs are made from, and what is made from them"),
     ("recompact", "nothing: records need no care"),
     ("restat", "nothing: files count by their content"),
     ("rules", "print the rules, with -d what they say they do"),
     ("targets", "print targets: depth N, rule [NAME], or all"),
+    ("why", "say what changed since TARGETs were last built, down to the file"),
 ];
 
 /// Runs a tool.
@@ -55,6 +61,18 @@ pub fn run(app: &App, tool: &str, call: &Call<'_>) -> Result<Exit, Failure> {
         }
         // CMake calls these before there is anything to build.
         "recompact" | "restat" => return Ok(Exit::Done),
+        "why" => {
+            let request = NinjaRequest {
+                directory: call.directory.to_owned(),
+                file: call.file.to_owned(),
+                targets: call.arguments.to_vec(),
+                options: Options { keep_going: true, ..Options::default() },
+                no_cache: false,
+                strict: false,
+                commands: CommandSettings::default(),
+            };
+            return why::why_of_ninja(app, &request);
+        }
         tool if TOOLS.iter().any(|(name, _)| *name == tool) => {}
         tool => {
             let message = format!("there is no tool `{tool}`");
@@ -111,6 +129,13 @@ fn answer(
         "deps" => ninja::told(graph, &if names.is_empty() { Vec::new() } else { targets()? }),
         "graph" => graph.dot(&targets()?)?,
         "inputs" => graph.inputs_of(&graph.closure(&targets()?)?),
+        "log" => {
+            for (output, log) in ninja::logs(graph, &targets()?)? {
+                app.ui.result(&format!("{output}:"));
+                log.iter().for_each(|entry| app.ui.result(&sanitise::text(&entry.message)));
+            }
+            String::new()
+        }
         "query" => targets()?.iter().map(|id| graph.neighbours(*id)).collect(),
         "rules" => graph.rule_names(has("-d")),
         _ => match names {

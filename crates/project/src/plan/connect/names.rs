@@ -119,7 +119,7 @@ impl Names<'_> {
         }
         // A manifest without a program is refused before.
         if let [program, arguments @ ..] = &declared.run[..] {
-            let found = self.program(program);
+            let found = self.program(program, declared.test);
             if let Some(program) = self.keep(found, program) {
                 command.program = program;
             }
@@ -266,8 +266,14 @@ impl Names<'_> {
         Directory { package: self.package, at }
     }
 
-    /// The first word of `run`.
-    fn program(&mut self, template: &Located<Template>) -> Checked<Program> {
+    /// The first word of `run`. What is made to be run here is made for the host; a test runs what it
+    /// tests.
+    fn program(&mut self, template: &Located<Template>, test: bool) -> Checked<Program> {
+        let package = if test { self.package } else { self.plan.on_host(self.package) };
+        Names { plan: self.plan, package, errors: self.errors }.program_in_package(template)
+    }
+
+    fn program_in_package(&mut self, template: &Located<Template>) -> Checked<Program> {
         let span = template.span.clone();
         if let Some(name) = template.as_literal() {
             let value = name.strip_prefix("./").unwrap_or(name).to_owned();
