@@ -219,7 +219,7 @@ impl<'a> Reply<'a> {
             .flat_map(|fragment| shlex::split(text(&fragment["fragment"])).unwrap_or_default())
             .collect();
         let sources = self.sources(value).into_iter().map(|(path, _)| path).collect();
-        let link_args = of_linker(&words);
+        let link_args = self.link_args(name, &words, package);
         Target {
             name: name.to_owned(),
             kind,
@@ -229,6 +229,20 @@ impl<'a> Reply<'a> {
             link_args,
             ..Target::default()
         }
+    }
+
+    /// The linker arguments among `words`, with paths from the package. Those that name files which CMake made are
+    /// left out.
+    fn link_args(&self, name: &str, words: &[String], package: &mut Package) -> Vec<String> {
+        let [build, own] =
+            [&self.build, self.directory].map(|path| format!("{}/", path.to_string_lossy()));
+        let (made, kept): (Vec<_>, Vec<_>) =
+            of_linker(words).into_iter().partition(|word| word.contains(&build));
+        for word in made {
+            let what = format!("{} of {name}", word.replace(&build, ""));
+            package.leave_out(what, "CMake makes that file: see [[config]] and [[command]]");
+        }
+        kept.into_iter().map(|word| word.replace(&own, "")).collect()
     }
 
     fn flags(&self, group: &Value) -> Flags {

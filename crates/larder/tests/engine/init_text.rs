@@ -294,6 +294,28 @@ fn what_cmake_makes_becomes_a_config() {
 }
 
 #[test]
+fn arguments_with_files_that_cmake_makes_are_left_out() {
+    let project = bare(&[
+        ("l.c", "int l(void) { return 0; }\n"),
+        ("own.map", "{ global: l; local: *; };\n"),
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.13)\nproject(x C)\nfile(WRITE ${CMAKE_BINARY_DIR}/made.map \"{ global: l; };\")\n\
+             add_library(made SHARED l.c)\ntarget_link_options(made PRIVATE -Wl,--version-script=${CMAKE_BINARY_DIR}/made.map)\n\
+             add_library(own SHARED l.c)\ntarget_link_options(own PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/own.map)\n",
+        ),
+    ]);
+    project
+        .larder(&["init"])
+        .ok()
+        .says("left out -Wl,--version-script=made.map of made: CMake makes that file");
+    let manifest = project.read("larder.toml");
+    assert!(manifest.contains("link-args = [\"-Wl,--version-script=own.map\"]"), "{manifest}");
+    assert!(!manifest.contains("made.map"), "{manifest}");
+    project.larder(&["build"]).ok();
+}
+
+#[test]
 fn odd_directories_are_looked_through() {
     let project =
         bare(&[("include/x/x.h", "#define X 1\n"), ("include/x/y.hpp", "#pragma once\n")]);
