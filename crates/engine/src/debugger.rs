@@ -25,8 +25,9 @@ pub fn write(plan: &Plan) -> io::Result<()> {
         // A debugger reads a command up to the end of its line.
         .filter(|(_, directory)| !directory.contains(char::is_control))
         .collect();
-    // A debugger takes the first that fits.
+    // A debugger takes the first that fits. What is built for the target comes before what is built for the host.
     maps.sort_by(|a, b| (b.0.len(), &a.0).cmp(&(a.0.len(), &b.0)));
+    maps.dedup_by(|again, first| again.0 == first.0);
     let lines = |command: &str| -> String {
         let line = |(name, directory): &(String, String)| {
             format!("{command} {} {}\n", quoted(name), quoted(directory))
