@@ -36,6 +36,8 @@ pub struct Project {
     arguments: &'static [&'static str],
     /// What is built; its defaults where there are none.
     targets: &'static [&'static str],
+    /// Whether checkouts can share its objects: nothing in them tells where they were made.
+    portable: bool,
     /// A source, and a text that stands in it once, with what an edit makes of it.
     edit: (&'static str, &'static str, &'static str),
 }
@@ -55,6 +57,8 @@ const PROJECTS: &[Project] = &[
         by: Generator::CMake("."),
         arguments: &["-DFMT_TEST=OFF", "-DFMT_DOC=OFF", "-DCMAKE_BUILD_TYPE=None"],
         targets: &[],
+        // Its assertions have `__FILE__`.
+        portable: false,
         edit: ("src/os.cc", "#include <climits>", "#include <climits>\nint edited() { return 1; }"),
     },
     Project {
@@ -72,6 +76,8 @@ const PROJECTS: &[Project] = &[
             "-DCMAKE_BUILD_TYPE=None",
         ],
         targets: &["zstd"],
+        // Its sources lie beside the list, so that CMake calls objects by their whole paths.
+        portable: false,
         edit: (
             "lib/common/debug.h",
             "#define DEBUG_H_12987983217",
@@ -91,6 +97,7 @@ const PROJECTS: &[Project] = &[
             "-DCMAKE_BUILD_TYPE=None",
         ],
         targets: &[],
+        portable: true,
         edit: ("lib/curl_gethostname.h", "#define HOSTNAME_MAX 1024", "#define HOSTNAME_MAX 1025"),
     },
     Project {
@@ -102,6 +109,7 @@ const PROJECTS: &[Project] = &[
         by: Generator::Meson,
         arguments: &["-Ddocs=false", "--buildtype=plain"],
         targets: &[],
+        portable: true,
         edit: ("lib/common.h", "#ifndef _COMMON_H", "#define EDITED 1\n#ifndef _COMMON_H"),
     },
 ];

@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::{
     cargo::{cargo, run as run_command},
-    examples, install,
+    examples, install, ninja,
 };
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Leave out the examples
+    /// Leave out the examples and the projects of `cargo xtask ninja`
     #[arg(long)]
     fast: bool,
 }
@@ -33,8 +33,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if !arguments.fast {
         examples::run(&examples::Arguments::default())?;
+        ninja::run(&ninja::Arguments::default())?;
     }
-    let what = if arguments.fast { "all tests" } else { "all tests and examples" };
+    let what = if arguments.fast { "all tests" } else { "all tests, examples and projects" };
     println!("\n{what} passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -130,6 +130,8 @@ pub fn a_second_checkout(tree: &Tree<'_>, place: &Path) -> Result<()> {
             || bytes.windows(here.len()).any(|window| window == here.as_bytes());
         ensure!(tells, "made again, though it does not tell where it was made: {line}");
     }
+    let shares = !built.restored.is_empty();
+    ensure!(shares == tree.project.portable, "{} restored elsewhere", built.restored.len());
     eprintln!("a second checkout: {} restored, {} run", built.restored.len(), built.ran.len());
     Ok(())
 }
