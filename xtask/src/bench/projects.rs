@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use super::harness::{Bench, Medians, Row, alternate, remove, time};
 use crate::{
     cargo::{self, run},
-    install, sources,
+    install,
+    sources::{self, Origin},
 };
 
 /// An example and the build system that its authors gave it.
@@ -23,6 +24,8 @@ struct Project {
     needs: &'static [&'static str],
     /// Where its sources lie, seen from the example.
     sources: &'static str,
+    /// All that its authors distribute, where the example does without some of what their build system needs.
+    whole: Option<Origin>,
     /// The targets that both sides make.
     targets: &'static [&'static str],
     /// The yardstick's name in the table.
@@ -42,6 +45,7 @@ const PROJECTS: &[Project] = &[
         name: "pigz",
         needs: &["zlib"],
         sources: "src",
+        whole: None,
         targets: &["pigz"],
         yardstick: "make -j2",
         configure: "true",
@@ -53,6 +57,7 @@ const PROJECTS: &[Project] = &[
         name: "fmt",
         needs: &["googletest"],
         sources: "src",
+        whole: None,
         targets: &["fmt:static"],
         yardstick: "CMake, ninja",
         configure: "cmake -S . -B build -G Ninja -DFMT_TEST=OFF -DFMT_DOC=OFF -DCMAKE_CXX_FLAGS=-O2",
@@ -64,6 +69,7 @@ const PROJECTS: &[Project] = &[
         name: "leveldb",
         needs: &["googletest"],
         sources: "src",
+        whole: None,
         targets: &["leveldb:static", "leveldbutil"],
         yardstick: "CMake, ninja",
         configure: "cmake -S . -B build -G Ninja -DLEVELDB_BUILD_TESTS=OFF -DLEVELDB_BUILD_BENCHMARKS=OFF -DCMAKE_CXX_FLAGS=-O2",
@@ -75,6 +81,7 @@ const PROJECTS: &[Project] = &[
         name: "jq",
         needs: &[],
         sources: "src/modules/oniguruma",
+        whole: None,
         targets: &["@oniguruma/onig"],
         yardstick: "CMake, ninja",
         configure: "cmake -S . -B build -G Ninja -DBUILD_SHARED_LIBS=OFF -DBUILD_TEST=OFF -DCMAKE_C_FLAGS=-O2",
@@ -86,6 +93,7 @@ const PROJECTS: &[Project] = &[
         name: "htop",
         needs: &[],
         sources: "src",
+        whole: None,
         targets: &["htop"],
         yardstick: "configure, make -j2",
         configure: "autoreconf -fi && ./configure",
@@ -97,6 +105,7 @@ const PROJECTS: &[Project] = &[
         name: "redis",
         needs: &[],
         sources: "src",
+        whole: None,
         targets: &["redis-server", "redis-cli", "redis-benchmark"],
         yardstick: "make -j2",
         configure: "true",
@@ -108,6 +117,7 @@ const PROJECTS: &[Project] = &[
         name: "curl",
         needs: &[],
         sources: "src",
+        whole: Some(sources::CURL),
         targets: &["curl"],
         yardstick: "CMake, ninja",
         configure: "cmake -S . -B build -G Ninja -DBUILD_TESTING=OFF -DCURL_ENABLE_SSL=OFF -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DCURL_DISABLE_LDAP=ON -DCURL_ZLIB=OFF -DUSE_LIBIDN2=OFF -DBUILD_SHARED_LIBS=OFF -DCMAKE_C_FLAGS=-O2",
@@ -128,6 +138,8 @@ pub fn projects(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         for (what, medians) in sides.measure(bench)? {
             let name = format!("{name}-{}-{what}", project.name);
             let work = format!("{}: {}", project.name, what.replace('-', " "));
+            let Medians { ours, theirs } = medians;
+            eprintln!("    {what}: {ours:.3} s, {}: {theirs:.3} s", project.yardstick);
             rows.push(medians.row(&name, &work, project.yardstick, 1.1));
         }
     }
@@ -154,7 +166,10 @@ impl Sides {
         }
         let ours = place.join("ours").join(project.name);
         let theirs = place.join("theirs");
-        copy(&ours.join(project.sources), &theirs)?;
+        match &project.whole {
+            Some(origin) => copy(&sources::unpack(origin)?, &theirs)?,
+            None => copy(&ours.join(project.sources), &theirs)?,
+        }
         run(shell(&theirs, project.configure).stdout(std::process::Stdio::null()))?;
         Ok(Self { project, ours, theirs })
     }
