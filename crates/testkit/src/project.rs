@@ -51,6 +51,16 @@ impl Project {
         project
     }
 
+    /// A directory with these files, each with its text, and no manifest.
+    pub fn bare(files: &[(&str, &str)]) -> Self {
+        let project = Self::with_manifest("");
+        project.remove("larder.toml");
+        for (path, text) in files {
+            project.file(path, text);
+        }
+        project
+    }
+
     /// A package with [`CACHED`] and `manifest`: what was built once is restored.
     pub fn cached(manifest: &str) -> Self {
         Self::with_manifest(&format!("{CACHED}{manifest}"))

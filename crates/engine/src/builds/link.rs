@@ -164,13 +164,8 @@ pub fn build_shared_lib(
     after: Option<&Job<Vec<Artifact>>>,
     link: Link,
 ) -> Job<Artifact> {
-    first(&linked(
-        owner,
-        file,
-        inputs,
-        after,
-        Link { kind: LinkKind::Shared, import: None, ..link },
-    ))
+    let link = Link { import: None, ..link };
+    first(&build_shared_lib_and_import(owner, file, inputs, after, link))
 }
 
 /// Links objects and libraries into the shared library `file`, after what its arguments may name, and the file

@@ -164,16 +164,7 @@ impl Project<'_> {
             }
         }
         let kind = self.kind(target).unwrap_or(Kind::Static);
-        let (libraries, link_args) = Default::default();
-        Target {
-            name: name.to_owned(),
-            kind,
-            sources,
-            flags,
-            libraries,
-            link_args,
-            ..Target::default()
-        }
+        Target { name: name.to_owned(), kind, sources, flags, ..Target::default() }
     }
 
     /// The libraries of the package that a target is linked with, and its other arguments.

@@ -4,16 +4,6 @@ use std::fs;
 
 use larder_testkit::{project::Project, run::Run};
 
-/// A directory with these files and no manifest.
-fn bare(files: &[(&str, &str)]) -> Project {
-    let project = Project::with_manifest("");
-    project.remove("larder.toml");
-    for (path, text) in files {
-        project.file(path, text);
-    }
-    project
-}
-
 /// Writes a manifest, which has to build, and whose tests have to pass.
 fn works(project: &Project, arguments: &[&str]) -> Run {
     let files = || larder_testkit::files::names(&project.root);
@@ -29,7 +19,7 @@ fn works(project: &Project, arguments: &[&str]) -> Run {
 
 #[test]
 fn flat_sources_are_a_program() {
-    let project = bare(&[
+    let project = Project::bare(&[
         ("main.c", "#include \"util.h\"\nint main(void) { return util() - 4; }\n"),
         (
             "util.c",
@@ -82,7 +72,7 @@ fn flat_sources_are_a_program() {
 
 #[test]
 fn libraries_programs_and_tests_are_told_apart() {
-    let project = bare(&[
+    let project = Project::bare(&[
         ("include/list/list.h", "#pragma once\nint list(void);\n"),
         (
             "src/list.c",
@@ -169,7 +159,7 @@ const COMPILED: &[(&str, &str)] = &[
 
 #[test]
 fn cmake_is_asked() {
-    let project = bare(COMPILED);
+    let project = Project::bare(COMPILED);
     project.file(
         "CMakeLists.txt",
         "cmake_minimum_required(VERSION 3.10)\nproject(thing VERSION 2.5.1 LANGUAGES CXX)\n\
@@ -225,7 +215,7 @@ fn cmake_is_asked() {
 
 #[test]
 fn meson_is_asked() {
-    let project = bare(COMPILED);
+    let project = Project::bare(COMPILED);
     project.file(
         "meson.build",
         "project('thing', 'cpp', version: '2.5', default_options: ['cpp_std=c++17', 'warning_level=1'])\n\
@@ -272,7 +262,7 @@ fn meson_is_asked() {
 
 #[test]
 fn compile_commands_are_enough() {
-    let project = bare(COMPILED);
+    let project = Project::bare(COMPILED);
     let root = project.root.display().to_string();
     let entries: Vec<serde_json::Value> = [
         ("lib/a.cpp", "-DWITH=3"),
@@ -325,7 +315,7 @@ fn compile_commands_are_enough() {
 
 #[test]
 fn what_cannot_be_asked_is_said_and_the_next_is_tried() {
-    let project = bare(&[("main.c", "int main(void) { return 0; }\n")]);
+    let project = Project::bare(&[("main.c", "int main(void) { return 0; }\n")]);
     project.file("CMakeLists.txt", "message(FATAL_ERROR \"no way\")\n");
     project.file("compile_commands.json", "[]");
     let shown = project.larder(&["init", "--dry-run"]).ok();

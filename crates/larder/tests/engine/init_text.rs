@@ -4,16 +4,6 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use larder_testkit::{project::Project, run::Run};
 
-/// A directory with these files and no manifest.
-fn bare(files: &[(&str, &str)]) -> Project {
-    let project = Project::with_manifest("");
-    project.remove("larder.toml");
-    for (path, text) in files {
-        project.file(path, text);
-    }
-    project
-}
-
 /// Writes a manifest with neither CMake nor Meson on `PATH`.
 fn without_tools(project: &Project, arguments: &[&str]) -> Run {
     let tools = tempfile::tempdir().unwrap();
@@ -41,7 +31,7 @@ const SOURCES: &[(&str, &str)] = &[
 
 #[test]
 fn the_text_of_cmake_is_enough_for_a_first_manifest() {
-    let project = bare(SOURCES);
+    let project = Project::bare(SOURCES);
     project.file(
         "CMakeLists.txt",
         r#"cmake_minimum_required(VERSION 3.10)
@@ -150,7 +140,7 @@ install(DIRECTORY include/ DESTINATION include)
 
 #[test]
 fn the_text_of_meson_is_enough_for_a_first_manifest() {
-    let project = bare(SOURCES);
+    let project = Project::bare(SOURCES);
     project.file("src/a.c", "#include <zoo.h>\nint zoo(void) { return ZOO + 5; }\n");
     project.file(
         "meson_options.txt",
@@ -234,7 +224,7 @@ fn a_text_that_is_broken_leaves_the_sources() {
         ("meson.build", "x = 'a"),
         ("CMakeLists.txt", "macro(m)\nm()\nendmacro()\nm()\ninclude(CMakeLists.txt)\n"),
     ] {
-        let project = bare(&[("main.c", "int main(void) { return 0; }\n"), (file, text)]);
+        let project = Project::bare(&[("main.c", "int main(void) { return 0; }\n"), (file, text)]);
         without_tools(&project, &[]).ok().says(&format!("left out {file}"));
         assert!(project.read("larder.toml").contains("from the sources"));
         project.larder(&["build"]).ok();
@@ -243,7 +233,7 @@ fn a_text_that_is_broken_leaves_the_sources() {
 
 #[test]
 fn what_cmake_makes_becomes_a_config() {
-    let project = bare(&[
+    let project = Project::bare(&[
         (
             "main.c",
             "#include \"config.h\"\n#include <zlib.h>\nint main(void) { return HAVE_UNISTD_H + LEVEL - 4 + !zlibVersion(); }\n",
@@ -295,7 +285,7 @@ fn what_cmake_makes_becomes_a_config() {
 
 #[test]
 fn arguments_with_files_that_cmake_makes_are_left_out() {
-    let project = bare(&[
+    let project = Project::bare(&[
         ("l.c", "int l(void) { return 0; }\n"),
         ("own.map", "{ global: l; local: *; };\n"),
         (
@@ -318,7 +308,7 @@ fn arguments_with_files_that_cmake_makes_are_left_out() {
 #[test]
 fn odd_directories_are_looked_through() {
     let project =
-        bare(&[("include/x/x.h", "#define X 1\n"), ("include/x/y.hpp", "#pragma once\n")]);
+        Project::bare(&[("include/x/x.h", "#define X 1\n"), ("include/x/y.hpp", "#pragma once\n")]);
     // Names that are no UTF-8, links in circles, and what nobody may read.
     let odd: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(b"odd\xff.c".to_vec());
     fs::write(project.root.join(odd), "nonsense").unwrap();
