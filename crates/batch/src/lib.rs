@@ -7,3 +7,6 @@
 //!
 //! It parses no arguments, prints nothing and reads no environment: whoever calls it hands in settings, and is told
 //! what happens.
+
+pub mod build;
+pub mod layer;
