@@ -7,3 +7,10 @@
 //!
 //! It parses no arguments, prints nothing and reads no environment: whoever calls it hands in settings, and is told
 //! what happens.
+
+pub mod bless;
+pub mod catalogue;
+pub mod graph;
+pub mod hashes;
+pub mod solve;
+pub mod version;
