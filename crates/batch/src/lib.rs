@@ -8,5 +8,11 @@
 //! It parses no arguments, prints nothing and reads no environment: whoever calls it hands in settings, and is told
 //! what happens.
 
+pub mod bless;
 pub mod build;
+pub mod catalogue;
+pub mod graph;
+pub mod hashes;
 pub mod layer;
+pub mod solve;
+pub mod version;
