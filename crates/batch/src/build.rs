@@ -20,7 +20,7 @@ use larder_runs::{
 };
 use larder_trace::ContentHash;
 
-use crate::layer::Layer;
+use crate::{catalogue::Recipe, layer::Layer};
 
 /// One package to build: all that decides its layer, and how much that may take. Plain data.
 #[derive(Debug, Clone)]
@@ -56,29 +56,6 @@ pub struct Compiler {
     pub identity: HashName,
     /// Its tools, as the set names them.
     pub toolchain: Toolchain,
-}
-
-/// How a package is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recipe {
-    /// By its `larder.toml`.
-    Manifest {
-        /// The manifest to take in the place of its own, absolute.
-        overlay: Option<PathBuf>,
-    },
-    /// By lines for `sh -e`.
-    Commands(Commands),
-}
-
-/// Lines for `sh -e` with placeholders.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Commands {
-    /// These build and install into `{prefix}`.
-    pub build: Vec<String>,
-    /// These test what was built.
-    pub test: Vec<String>,
-    /// These write documentation into `{docs}`.
-    pub docs: Vec<String>,
 }
 
 /// A package that another one needs, itself or by another.
