@@ -7,6 +7,7 @@
 //! costs reading, parsing and hashing, never correctness.
 
 mod file;
+mod learn;
 mod merge;
 mod tables;
 mod walk;

@@ -5,6 +5,7 @@ mod assemblers;
 mod cached_tests;
 mod checks;
 mod compdb;
+mod compilers;
 mod conditions;
 mod cross;
 mod cross_tools;
