@@ -19,6 +19,7 @@ mod program;
 mod recall;
 mod said;
 mod script;
+mod side_by_side;
 mod system;
 
 use std::{
