@@ -358,3 +358,41 @@ fn what_another_index_found_is_kept() {
     assert!(again.known().any(|path| path == "in/b"));
     assert_eq!(again.file("in/b", Content::Binary).unwrap(), found);
 }
+
+/// A listing is that of the directory as it is, or none.
+#[test]
+fn a_listing_is_remembered_while_the_directory_is_the_same() {
+    let place = Place::new();
+    let remembered = || {
+        let index = place.open();
+        let listing = index.listing("dir");
+        if listing.is_none() {
+            index.set_listing("dir", "made");
+        }
+        index.save().unwrap();
+        listing
+    };
+    // Changed a moment ago, it may change again without its status telling.
+    fs::create_dir(place.path("dir/new")).unwrap();
+    assert_eq!(remembered(), None);
+    place.settle();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered().as_deref(), Some("made"));
+    assert_eq!(remembered().as_deref(), Some("made"));
+    let rehashing = StatIndex::open(place.0.path(), &place.path(".index"), true).unwrap();
+    assert_eq!(rehashing.listing("dir"), None);
+    // One entry takes the place of another, of the same name.
+    fs::remove_dir(place.path("dir/new")).unwrap();
+    fs::write(place.path("dir/new"), "").unwrap();
+    place.settle();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered().as_deref(), Some("made"));
+    // Another directory takes its place.
+    fs::rename(place.path("dir"), place.path("old")).unwrap();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered(), None);
+    fs::rename(place.path("old"), place.path("dir")).unwrap();
+    place.settle();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered().as_deref(), Some("made"));
+}

@@ -24,6 +24,7 @@ mod jobserver;
 mod languages;
 mod laws;
 mod linking;
+mod listings;
 mod live;
 mod manifests;
 mod ninja;
