@@ -163,28 +163,6 @@ fn memory_that_processes_share_counts_once() {
 }
 
 #[test]
-fn forks_without_end_are_stopped_and_none_is_left() {
-    let all = Allowance { processes: Some(60), ..time(20_000) };
-    for (kind, script) in [
-        // All in one group.
-        ("plain", "bomb() { echo $$ >> ids; bomb & bomb; }; bomb"),
-        // Each in a group and a session of its own, with a parent that ends at once.
-        (
-            "sessions",
-            "cat > bomb <<'END'\necho $$ >> ids\nsetsid sh bomb &\nsetsid sh bomb &\nEND\nsh bomb; sleep 1000",
-        ),
-        // Not one after the other, but all by one.
-        ("many", "while :; do (sh -c 'echo $$ >> ids; exec sleep 1000') & done"),
-    ] {
-        let shared = Shared::new(all);
-        let outcome = shared.run(script);
-        assert_eq!(outcome.exit, Exit::Limited(Limit::Processes(60)), "{kind}");
-        shared.assert_gone("ids");
-        assert!(shared.listed("ids").len() < 20_000);
-    }
-}
-
-#[test]
 fn files_may_not_take_more_than_they_may() {
     let all = Allowance { disk: Some(8 << 20), ..time(20_000) };
     for script in [
