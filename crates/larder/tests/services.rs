@@ -51,6 +51,32 @@ fn a_check_says_what_works_and_what_that_takes() {
 }
 
 #[test]
+fn a_bucket_that_is_not_there_is_named_with_what_to_do() {
+    let server = S3::start();
+    let service = s3(&server).replace("s3://bucket", "s3://no-such-bucket");
+    let (machine, work) = machine(&service);
+    let said = machine.cache(&work, 1, &["services", "--check", "--write"]);
+    said.mentions(&[
+        "reach   works",
+        "read    fails: there is no such bucket; make it where",
+        "write   fails: there is no such bucket; make it where",
+        "aws s3 mb s3://",
+    ]);
+    // For whoever only reads, nothing is there.
+    machine.cache(&work, 1, &["get", "--rev", "r1", "--scope", "x"]).says("nothing");
+}
+
+#[test]
+fn a_name_that_is_misspelt_is_set_right() {
+    let (machine, work) = machine("url = \"file:///nowhere\"");
+    let said = machine.cache(&work, 2, &["get", "--service", "taem", "--rev", "r", "--scope", "x"]);
+    said.mentions(&["no service is named \"taem\"", "help: did you mean \"team\"?"]);
+    let said =
+        machine.cache(&work, 2, &["get", "--service", "other", "--rev", "r", "--scope", "x"]);
+    assert!(!said.stderr.contains("did you mean"), "{}", said.stderr);
+}
+
+#[test]
 fn a_check_fails_where_a_service_cannot_be_read() {
     let server = S3::start();
     let (machine, work) = machine(&s3(&server));

@@ -19,8 +19,9 @@ use larder_trace::describe_io;
 use serde_json::Value;
 
 use super::{
+    Asking,
     made::Made,
-    tools::{list, run, text},
+    tools::{self, list, run, text},
 };
 use crate::environment::Environment;
 
@@ -28,7 +29,13 @@ use crate::environment::Environment;
 ///
 /// # Errors
 /// Why Meson does not say.
-pub fn describe(place: &Place, environment: &Environment) -> Result<Package, String> {
+pub fn describe(
+    place: &Place,
+    environment: &Environment,
+    asking: Asking<'_>,
+) -> Result<Package, String> {
+    tools::find("meson", environment)?;
+    asking("Meson");
     let scratch = tempfile::tempdir_in(environment.temporary_directory())
         .map_err(|error| describe_io(&error))?;
     let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
