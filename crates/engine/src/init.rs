@@ -11,7 +11,7 @@ mod submodules;
 mod systems;
 mod tools;
 
-use std::{io, path::PathBuf};
+use std::{collections::HashSet, io, path::PathBuf};
 
 use larder_project::{
     init::{Package, Place, Tree, from_cmake_text, from_meson_text, from_sources},
@@ -227,14 +227,14 @@ fn read_only(asked: &Way, reason: &str) -> String {
 
 /// Says which sources are in no target, and takes out what is none of the package.
 fn finish(package: &mut Package, tree: &Tree) {
-    package.sources = tree.all_sources.clone();
+    package.sources = tree.all_sources.union(&tree.assembly).cloned().collect();
     package.headers = tree.headers.clone();
     package.drop_empty_headers();
-    let used: Vec<String> =
-        package.targets.iter().flat_map(|target| &target.sources).cloned().collect();
+    let used = package.targets.iter().flat_map(|target| &target.sources);
+    let said = package.left_out.iter().map(|it| &it.what);
+    let known: HashSet<String> = used.chain(said).cloned().collect();
     for path in &tree.sources {
-        let is_said = package.left_out.iter().any(|it| it.what == *path);
-        if !used.contains(path) && !is_said {
+        if !known.contains(path) {
             let why = format!("{} has it in no target", package.from);
             package.leave_out(path.clone(), why);
         }

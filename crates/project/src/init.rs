@@ -22,7 +22,7 @@ use std::{
 };
 
 pub use cmake::{checks as cmake_checks, describe as from_cmake_text};
-pub use describe::{Flags, Kind, LeftOut, Package, Target};
+pub use describe::{Flags, Kind, LeftOut, Package, Target, Text};
 pub use meson::describe as from_meson_text;
 pub use reading::Reading;
 pub use sources::describe as from_sources;

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use larder_project::init::{
-    Package, Target, Tree,
-    config::{Asks, Config, Value},
+use larder_project::{
+    init::{
+        Package, Target, Tree,
+        config::{Asks, Config, Value},
+    },
+    plan::Language,
 };
 
 /// What is known of headers that were made.
@@ -58,12 +61,28 @@ impl Made<'_> {
                 Err(why) => package.leave_out(output, why),
             }
         }
+        self.describe_texts(package);
         if !guesses.is_empty() {
             package.cautions.push(format!(
                 "The `values` of {} are what {} found on this machine. What the compiler should be asked instead is for you to say.",
                 guesses.join(", "),
                 self.by
             ));
+        }
+    }
+
+    /// Adds what was written for the assembler.
+    fn describe_texts(&self, package: &mut Package) {
+        if package.assembler.is_none() {
+            return;
+        }
+        let mut outputs = Vec::new();
+        files(self.build, "", 0, &Language::is_asm, &mut outputs);
+        for output in outputs {
+            if let Ok(text) = fs::read_to_string(self.build.join(&output)) {
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                package.add_text(&output, lines.map(str::to_owned).collect());
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What Meson says through its introspection.
 
+mod commands;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -53,6 +55,7 @@ pub fn describe(
         directory: &place.directory,
         targets: list(&targets),
         links: link_words(&links),
+        ninja: &links,
         build: build.clone(),
     };
     let read_files = read("intro-buildsystem_files.json").unwrap_or_default();
@@ -86,6 +89,8 @@ struct Project<'a> {
     targets: &'a [Value],
     /// What each file is linked from, by its path in the build directory.
     links: BTreeMap<String, Vec<String>>,
+    /// The text of `build.ninja`.
+    ninja: &'a str,
 }
 
 impl Project<'_> {
@@ -97,13 +102,11 @@ impl Project<'_> {
             ..Package::default()
         };
         let mut names = BTreeMap::new();
+        let mut others = Vec::new();
         for target in self.targets {
             let own = text(&target["name"]);
             if self.kind(target).is_none() {
-                package.leave_out(
-                    format!("the target {own}"),
-                    "it is neither a library nor an executable: write a [[command]]",
-                );
+                others.push(target);
                 continue;
             }
             let name = package.free_name(own);
@@ -118,6 +121,15 @@ impl Project<'_> {
             let (libraries, link_args) = self.linked(target, &names);
             package.targets[index].libraries = libraries;
             package.targets[index].link_args = link_args;
+        }
+        commands::assembled(&mut package, self.ninja, self.directory, &self.build, &names);
+        for target in others {
+            if !commands::version_file(&mut package, target, self.directory, &self.build) {
+                package.leave_out(
+                    format!("the target {}", text(&target["name"])),
+                    "it is neither a library nor an executable: write a [[command]]",
+                );
+            }
         }
         self.tests(tests, &names, &mut package);
         let (kept, empty): (Vec<_>, Vec<_>) =

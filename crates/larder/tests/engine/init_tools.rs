@@ -25,7 +25,7 @@ fn headers_that_a_directory_installs_are_those_of_the_package() {
     ]);
     project.larder(&["init"]).ok();
     let manifest = project.read("larder.toml");
-    let headers = "headers = [\"include/sub/**/*.h\", \"include/thing.h\"]\n";
+    let headers = "headers = [\"include/thing.h\", \"include/sub/**/*.h\"]\n";
     assert!(manifest.contains(headers), "{manifest}");
     project.build();
 }
@@ -137,4 +137,49 @@ fn headers_that_cmake_writes_by_itself_are_made_again() {
         assert!(manifest.contains(part), "{part}\n{manifest}");
     }
     project.build();
+}
+
+#[test]
+fn assembly_and_the_version_of_git_come_along_from_meson() {
+    if !require("nasm") {
+        return;
+    }
+    let project = Project::bare(&[
+        (
+            "meson.build",
+            "project('thing', 'c', version: '2.5')\n\
+             nasm = generator(find_program('nasm'), output: '@BASENAME@.obj', depfile: '@BASENAME@.ndep', \
+             arguments: ['-f', 'elf64', '-I', meson.current_source_dir() / 'src/', '-I', meson.current_build_dir() + '/', \
+             '-DFOUR=4', '-MQ', '@OUTPUT@', '-MF', '@DEPFILE@', '@INPUT@', '-o', '@OUTPUT@'])\n\
+             set = configuration_data()\nset.set('BASE', 38)\n\
+             configure_file(output: 'config.asm', output_format: 'nasm', configuration: set)\n\
+             tag = vcs_tag(command: ['git', 'describe'], input: 'tag.h.in', output: 'tag.h')\n\
+             executable('thing', 'src/thing.c', tag, nasm.process('src/fast.asm'), include_directories: '.')\n",
+        ),
+        ("tag.h.in", "#define TAG \"@VCS_TAG@\"\n"),
+        (
+            "src/thing.c",
+            "#include <tag.h>\nint fast(void);\nint main(void) { return fast() + (TAG[0] == '2') - 43; }\n",
+        ),
+        (
+            "src/fast.asm",
+            "%include \"config.asm\"\n%include \"part.asm\"\nsection .note.GNU-stack noalloc noexec nowrite progbits\n\
+             section .text\nglobal fast\nfast:\n mov eax, BASE + FOUR\n ret\n",
+        ),
+        (
+            "src/part.asm",
+            "; nothing by itself, %error where it is assembled alone\n%ifndef BASE\n%error alone\n%endif\n",
+        ),
+    ]);
+    project.larder(&["init"]).ok().mentions(&["tag.h says 2.5, as it does without Git"]);
+    let manifest = project.read("larder.toml");
+    for part in [
+        "[toolchain]\nasm = \"nasm\"\n",
+        "sources = [\"src/fast.asm\", \"src/thing.c\"]",
+        "asm-args = [\"-DFOUR=4\"]",
+        "output = \"tag.h\"\ntemplate = \"tag.h.in\"\n",
+    ] {
+        assert!(manifest.contains(part), "{part}\n{manifest}");
+    }
+    project.larder(&["run", "thing"]).ok();
 }
