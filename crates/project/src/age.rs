@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// A span of time: a number and a unit, such as `90s`, `45m`, `12h`, `30d` or `2w`.
+/// A span of time: a number and a unit, such as `90s`, `45m` or `45 min`, `12h`, `30d` or `2w`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Age {
     text: String,
@@ -36,7 +36,7 @@ impl FromStr for Age {
         let (number, unit) = text.split_at(end);
         let unit = match unit.trim() {
             "s" => 1.0,
-            "m" => 60.0,
+            "m" | "min" => 60.0,
             "h" => 3_600.0,
             "d" => 86_400.0,
             "w" => 7.0 * 86_400.0,
@@ -59,7 +59,10 @@ mod tests {
         assert_eq!(age("1.5h"), Ok(5_400));
         assert_eq!(age("30 d"), Ok(30 * 86_400));
         assert_eq!(age("2w"), Ok(14 * 86_400));
-        for bad in ["", "3", "d", "1y", "-1d", "1.2.3d", &format!("{}w", "9".repeat(400))] {
+        assert_eq!(age("30 min"), age("30m"));
+        for bad in
+            ["", "3", "d", "1y", "-1d", "30 mins", "1.2.3d", &format!("{}w", "9".repeat(400))]
+        {
             assert_eq!(age(bad), Err(ParseAgeError), "{bad}");
         }
     }

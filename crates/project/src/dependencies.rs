@@ -171,6 +171,11 @@ impl Dependencies {
 
     /// Finds everything that is wanted, at once. Returns what went wrong.
     pub fn obtain(&mut self) -> Vec<Diagnostic> {
+        self.obtain_each().into_iter().map(|(_, diagnostic)| diagnostic).collect()
+    }
+
+    /// The same, with the name of each that went wrong.
+    pub fn obtain_each(&mut self) -> Vec<(String, Diagnostic)> {
         let wanted = std::mem::take(&mut self.wanted);
         let obtained = parallel::map(&wanted, SERVERS, |requirement| self.obtain_one(requirement));
         let mut errors = Vec::new();
@@ -181,10 +186,27 @@ impl Dependencies {
                         .insert(requirement.name.clone(), Found { requirement, form, directory });
                 }
                 Ok(None) => self.incomplete = true,
-                Err(diagnostic) => errors.push(diagnostic),
+                Err(diagnostic) => errors.push((requirement.name, diagnostic)),
             }
         }
         errors
+    }
+
+    /// What was obtained as files by this name, and where.
+    pub fn obtained(&self, name: &str) -> Option<(&Path, &Form)> {
+        let found = self.found.get(name)?;
+        found.directory.as_deref().map(|directory| (directory, &found.form))
+    }
+
+    /// The lock file with what was found and is not pinned yet; `None` where that is nothing.
+    pub fn grown_lockfile(&self) -> Option<Lockfile> {
+        let mut grown = self.lockfile.clone();
+        for (name, found) in &self.found {
+            if let Some(entry) = found.requirement.origin.entry(&found.form.content) {
+                grown.packages.entry(name.clone()).or_insert(entry);
+            }
+        }
+        (grown != self.lockfile).then_some(grown)
     }
 
     /// The content and, where files are needed, the directory it is in; `None` when something would

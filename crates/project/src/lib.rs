@@ -30,6 +30,7 @@ pub mod repository;
 pub mod scaffold;
 pub mod set;
 pub mod setting;
+pub mod size;
 mod table;
 pub mod triple;
 pub mod version;

@@ -27,6 +27,8 @@ pub use arguments::{refused_argument, refused_link_argument};
 pub use ci::{Ci, CiJob};
 pub use config::Config;
 pub use cross::{CrossToolchain, Toolchains};
+pub(crate) use decode::toolchain;
+pub(crate) use dependencies::source;
 pub use dependencies::{ArchiveSource, Dependency, DependencySource};
 pub use document::Document;
 pub use flags::Arguments;

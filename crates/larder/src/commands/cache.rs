@@ -235,7 +235,7 @@ pub struct Verify {
 #[derive(Args)]
 pub struct Gc {
     /// Keep at most SIZE, such as 10G
-    #[arg(long, value_name = "SIZE", value_parser = measure::size, conflicts_with = "service")]
+    #[arg(long, value_name = "SIZE", value_parser = larder_project::size::bytes, conflicts_with = "service")]
     max_size: Option<u64>,
     /// Remove what has not been used for AGE, such as 30d; on a service, older revisions
     #[arg(long, value_name = "AGE", value_parser = measure::age)]

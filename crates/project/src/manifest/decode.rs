@@ -88,7 +88,8 @@ fn package(mut fields: Fields<'_, '_>) -> Option<(Package, KnownBy)> {
     Some((package, known_by))
 }
 
-fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
+/// `[toolchain]`, or what has the same keys elsewhere.
+pub(crate) fn toolchain(mut fields: Fields<'_, '_>) -> Toolchain {
     let kind = match fields.string("kind") {
         None => ToolchainKind::C,
         Some(kind) if *kind == "c" => ToolchainKind::C,

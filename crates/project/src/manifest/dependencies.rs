@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::OptionValue;
 use crate::{
@@ -105,31 +105,38 @@ pub(super) fn dependencies(mut fields: Fields<'_, '_>) -> BTreeMap<String, Depen
 fn dependency(at: Range<usize>, mut fields: Fields<'_, '_>) -> Option<Dependency> {
     let manifest = fields.string("manifest");
     let options = fields.table("options").map(wanted).unwrap_or_default();
-    let given = ["path", "git", "url", "version"].map(|key| fields.entries.contains_key(key));
-    let from = match given {
+    let from = source(&mut fields, true);
+    fields.finish();
+    from.map(|from| Dependency { span: at, from, manifest, options })
+}
+
+/// Where a package comes from, as the keys of `fields` say: by path, git or url, or by a version where
+/// `versions` are allowed.
+pub(crate) fn source(fields: &mut Fields<'_, '_>, versions: bool) -> Option<DependencySource> {
+    let given = ["path", "git", "url", "version"];
+    let given = given.map(|key| (versions || key != "version") && fields.entries.contains_key(key));
+    match given {
         [true, false, false, false] => match fields.string("path") {
-            Some(path) if has_hash(&fields) => {
-                archive(&mut fields, ArchiveSource::Path(path.value))
-            }
+            Some(path) if has_hash(fields) => archive(fields, ArchiveSource::Path(path.value)),
             path => path.map(|path| DependencySource::Path(path.value)),
         },
-        [false, true, false, false] => git(&mut fields),
-        [false, false, true, false] => url(&mut fields),
+        [false, true, false, false] => git(fields),
+        [false, false, true, false] => url(fields),
         [false, false, false, true] => {
             let text = fields.string("version");
-            text.and_then(|text| version(&mut fields, &text))
+            text.and_then(|text| version(fields, &text))
         }
         _ => {
-            let message =
-                format!("{} needs exactly one of path, git, url and version", fields.what);
+            let keys = if versions { "path, git, url and version" } else { "path, git and url" };
+            let message = format!("{} needs exactly one of {keys}", fields.what);
             let help = "`rev` and `submodules` go with `git`; `sha256` or `blake3` with `url`, and with the \
                         `path` of an archive";
             fields.errors.push(fields.span.clone(), message, Some(help.into()));
-            return None;
+            // None of its keys is unknown.
+            fields.entries = DeTable::default();
+            None
         }
-    };
-    fields.finish();
-    from.map(|from| Dependency { span: at, from, manifest, options })
+    }
 }
 
 /// The key `options`: values by name.

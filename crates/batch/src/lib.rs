@@ -1,0 +1,16 @@
+//! All of it at once: solves, blesses, builds, tests and documents the packages of a set.
+//!
+//! ```text
+//! larder-set.toml ─▶ catalogue ─▶ solutions ─▶ builds ─▶ schedule ─▶ layers and results
+//!                    what there is  which versions  what is built  when     what came of it
+//! ```
+//!
+//! It parses no arguments, prints nothing and reads no environment: whoever calls it hands in settings, and is told
+//! what happens.
+
+pub mod bless;
+pub mod catalogue;
+pub mod graph;
+pub mod hashes;
+pub mod solve;
+pub mod version;

@@ -1,0 +1,1 @@
+//! The order of versions of one package.

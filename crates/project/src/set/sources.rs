@@ -1,0 +1,189 @@
+//! The sources of the packages that a set file describes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use larder_trace::describe_io;
+
+use super::{Entry, PackageSet};
+use crate::{
+    dependencies::{ArchivePlace, Dependencies, Origin, Reach, Requirement, Resolution},
+    diagnostic::{Diagnostic, Diagnostics},
+    leftovers,
+    lock::lock_build,
+    lockfile,
+    manifest::{ArchiveSource, DependencySource},
+    packages::Form,
+    repository::Repository,
+    workspace::{LARDER_DIR, canonical},
+};
+
+/// The sources of a package, which are here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obtained {
+    /// Their directory, absolute.
+    pub directory: PathBuf,
+    /// The commit or archive that they are; `None` for a directory of the set, which may change.
+    pub form: Option<Form>,
+}
+
+/// Returns the sources of all packages that the set file describes, by name, or why they cannot be had.
+/// Directories of the set are looked for; commits and archives are found as dependencies of a workspace are,
+/// with `larder.lock` beside the set file to pin them, and fetched where they are not there.
+///
+/// # Errors
+/// When `larder.lock` is broken, or cannot be written.
+pub fn obtain(
+    set: &PackageSet,
+    root: &Path,
+    resolution: &Resolution,
+) -> Result<BTreeMap<String, Result<Obtained, Diagnostic>>, Diagnostics> {
+    let root = canonical(root)?;
+    let (mut found, elsewhere) = here(set, &root);
+    if elsewhere.is_empty() {
+        return Ok(found);
+    }
+    let look = Dependencies::new(&root, resolution.clone(), Reach::Look)?;
+    let (dependencies, failed) = match all(look, &elsewhere) {
+        (dependencies, failed) if !dependencies.is_incomplete() => (dependencies, failed),
+        _ => fetch(&root, resolution, &elsewhere)?,
+    };
+    for Requirement { name, .. } in elsewhere {
+        let obtained = match dependencies.obtained(&name) {
+            Some((directory, form)) => {
+                Ok(Obtained { directory: directory.to_owned(), form: Some(form.clone()) })
+            }
+            None => {
+                let failed = failed.iter().find(|(of, _)| *of == name);
+                let unknown = || Diagnostic::new(format!("{name} could not be obtained")).failed();
+                Err(failed.map_or_else(unknown, |(_, diagnostic)| diagnostic.clone()))
+            }
+        };
+        found.insert(name, obtained);
+    }
+    Ok(found)
+}
+
+type Sources = BTreeMap<String, Result<Obtained, Diagnostic>>;
+
+/// The packages that are directories of the set, and what the others require.
+fn here(set: &PackageSet, root: &Path) -> (Sources, Vec<Requirement>) {
+    let mut found = BTreeMap::new();
+    let mut elsewhere = Vec::new();
+    for (name, entry) in &set.entries {
+        match origin(set, root, entry) {
+            Ok(None) => {
+                let DependencySource::Path(path) = &entry.source else { continue };
+                found.insert(name.clone(), directory(set, root, entry, path));
+            }
+            Ok(Some(origin)) => elsewhere.push(Requirement {
+                name: name.clone(),
+                origin,
+                user: "the set".to_owned(),
+                source: set.source.clone(),
+                span: entry.span.clone(),
+            }),
+            Err(wrong) => {
+                found.insert(name.clone(), Err(wrong.at(&set.source, entry.span.clone())));
+            }
+        }
+    }
+    (found, elsewhere)
+}
+
+/// A directory of the set.
+fn directory(
+    set: &PackageSet,
+    root: &Path,
+    entry: &Entry,
+    path: &str,
+) -> Result<Obtained, Diagnostic> {
+    let wrong = |message: String, help: &str| {
+        Diagnostic::new(message).help(help).at(&set.source, entry.span.clone())
+    };
+    let directory = root.join(path).canonicalize().map_err(|error| {
+        wrong(
+            format!("cannot find the sources at {path}: {}", describe_io(&error)),
+            "put them there",
+        )
+    })?;
+    if !directory.starts_with(root) {
+        return Err(wrong(
+            format!("the sources at {path} are outside the set"),
+            "copy them to where the link leads from",
+        ));
+    }
+    if !directory.is_dir() {
+        let help = "name a directory; an archive has a sha256 or blake3 beside its path";
+        return Err(wrong(format!("{path} is no directory"), help));
+    }
+    Ok(Obtained { directory, form: None })
+}
+
+/// Where an entry's sources come from; `None` for a directory.
+fn origin(set: &PackageSet, root: &Path, entry: &Entry) -> Result<Option<Origin>, Diagnostic> {
+    Ok(match &entry.source {
+        DependencySource::Git { url, rev, submodules } => {
+            let base = set.source.path.parent().unwrap_or(root);
+            let base = base.canonicalize().unwrap_or_else(|_| root.to_owned());
+            let repository = Repository::parse(url, &base)
+                .map_err(|error| Diagnostic::new(error.to_string()))?;
+            let (spelled, rev, submodules) = (url.clone(), rev.clone(), *submodules);
+            Some(Origin::Git { repository, spelled, rev, submodules })
+        }
+        DependencySource::Archive { from, hash, strip } => {
+            let from = match from {
+                ArchiveSource::Url(url) => ArchivePlace::Url(url.clone()),
+                ArchiveSource::Path(path) => ArchivePlace::File(root.join(path)),
+            };
+            Some(Origin::Archive { from, hash: hash.clone(), strip: *strip })
+        }
+        DependencySource::Path(_) | DependencySource::Version(_) => None,
+    })
+}
+
+/// Finds what is required, as far as `dependencies` may. Returns what went wrong with which.
+fn all(
+    mut dependencies: Dependencies,
+    required: &[Requirement],
+) -> (Dependencies, Vec<(String, Diagnostic)>) {
+    let mut failed = Vec::new();
+    for requirement in required {
+        let wanted = dependencies.want(requirement.clone());
+        failed.extend(wanted.err().map(|wrong| (requirement.name.clone(), wrong)));
+    }
+    failed.extend(dependencies.obtain_each());
+    (dependencies, failed)
+}
+
+/// Finds what is required, fetches what is not there, and pins what is not pinned.
+fn fetch(
+    root: &Path,
+    resolution: &Resolution,
+    required: &[Requirement],
+) -> Result<(Dependencies, Vec<(String, Diagnostic)>), Diagnostics> {
+    let larder = root.join(LARDER_DIR);
+    let waiting = |holder: Option<u32>| {
+        let holder = holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
+        tracing::info!("waiting for {holder}, which fetches sources of {}", root.display());
+    };
+    let lock = lock_build(&larder, &|| false, waiting).map_err(|error| {
+        Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
+            .failed()
+    })?;
+    if lock.holder_died {
+        leftovers::remove(&larder);
+    }
+    let (dependencies, failed) =
+        all(Dependencies::new(root, resolution.clone(), Reach::Fetch)?, required);
+    if let Some(lockfile) = dependencies.grown_lockfile() {
+        lockfile.write(root).map_err(|error| {
+            let path = root.join(lockfile::FILE_NAME);
+            let message = format!("cannot write {}: {}", path.display(), describe_io(&error));
+            Diagnostic::new(message).failed()
+        })?;
+    }
+    Ok((dependencies, failed))
+}
