@@ -176,7 +176,7 @@ fn assembly_and_the_version_of_git_come_along_from_meson() {
     for part in [
         "[toolchain]\nasm = \"nasm\"\n",
         "sources = [\"src/fast.asm\", \"src/thing.c\"]",
-        "asm-args = [\"-DFOUR=4\"]",
+        "asm-args = [\"-Isrc/\", \"-DFOUR=4\"]",
         "output = \"tag.h\"\ntemplate = \"tag.h.in\"\n",
     ] {
         assert!(manifest.contains(part), "{part}\n{manifest}");

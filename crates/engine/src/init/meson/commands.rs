@@ -45,13 +45,25 @@ pub fn assembled(
             continue;
         };
         target.sources.push(source);
-        for argument in arguments(&words, input, output) {
-            if !target.flags.asm_args.contains(&argument) {
-                target.flags.asm_args.push(argument);
+        let flags = &mut target.flags;
+        let directories = directories(&words).filter_map(|it| inside(it, build, directory));
+        let others = directories.filter(|it| !flags.includes.contains(it));
+        // NASM before 2.14 puts a name right behind it.
+        let others: Vec<String> = others.map(|it| format!("-I{it}/")).collect();
+        for argument in others.into_iter().chain(arguments(&words, input, output)) {
+            if !flags.asm_args.contains(&argument) {
+                flags.asm_args.push(argument);
             }
         }
         package.assembler = Some(program.to_owned());
     }
+}
+
+/// The directories that an assembler looks in.
+fn directories(words: &[String]) -> impl Iterator<Item = &str> {
+    let joined = words.iter().filter_map(|word| word.strip_prefix("-I"));
+    let after = words.windows(2).filter(|pair| pair[0] == "-I").map(|pair| &*pair[1]);
+    joined.filter(|it| !it.is_empty()).chain(after)
 }
 
 /// The arguments of an assembler but for its files, its directories, which the target has, and the format, which larder
