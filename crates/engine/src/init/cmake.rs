@@ -101,18 +101,17 @@ impl<'a> Reply<'a> {
         let mut headers = Vec::new();
         for part in list(&model["configurations"][0]["directories"]) {
             let part = read(&place.join(text(&part["jsonFile"]))).unwrap_or_default();
-            for installer in list(&part["installers"]).iter().filter(|it| it["type"] == "file") {
+            for installer in list(&part["installers"]) {
+                let end = match text(&installer["type"]) {
+                    "file" => "",
+                    "directory" => "/",
+                    _ => continue,
+                };
                 // An entry is a path from the project's directory, or one with its new name.
                 let paths = list(&installer["paths"]).iter();
                 let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
-                headers.extend(paths.filter_map(|path| inside(path, directory, directory)));
-            }
-            for installer in list(&part["installers"]).iter().filter(|it| it["type"] == "directory")
-            {
-                let paths = list(&installer["paths"]).iter();
-                let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
                 let found = paths.filter_map(|path| inside(path, directory, directory));
-                headers.extend(found.map(|path| format!("{path}/")));
+                headers.extend(found.map(|path| format!("{path}{end}")));
             }
         }
         let checks = checks(directory, &read_files, entries);
