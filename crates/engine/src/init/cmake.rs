@@ -22,7 +22,7 @@ use serde_json::Value;
 use super::{
     Asking,
     made::Made,
-    tools::{self, list, run, text},
+    tools::{self, list, read, run, text},
 };
 use crate::environment::Environment;
 
@@ -380,11 +380,6 @@ fn checks(directory: &Path, files: &[String], cache: &[Value]) -> BTreeMap<Strin
         found.entry(text(&entry["name"]).to_owned()).or_insert(asks);
     }
     found
-}
-
-fn read(path: &Path) -> Result<Value, String> {
-    let text = fs::read(path).map_err(|error| describe_io(&error))?;
-    serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

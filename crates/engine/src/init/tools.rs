@@ -1,6 +1,7 @@
 //! Running the tools of build systems.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -70,6 +71,15 @@ fn reason(said: &str) -> String {
         None => &lines[lines.len().saturating_sub(3)..],
     };
     told.join(" ")
+}
+
+/// Reads a file of JSON.
+///
+/// # Errors
+/// Why that is not possible.
+pub fn read(path: &Path) -> Result<Value, String> {
+    let text = fs::read(path).map_err(|error| describe_io(&error))?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
 /// The text of a value, or nothing.

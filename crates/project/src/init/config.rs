@@ -235,10 +235,8 @@ impl Config {
     pub fn take_all_values(&mut self, template: &str, made: &str) -> Result<(), String> {
         self.take_values(template, made)?;
         let is_known = |line: &str| match directive(line) {
-            Some((word, ..)) if matches!(word, "cmakedefine" | "cmakedefine01" | "mesondefine") => {
-                true
-            }
-            Some((word, name, "")) if word == "undef" => self.values.contains_key(name),
+            Some(("cmakedefine" | "cmakedefine01" | "mesondefine", ..)) => true,
+            Some(("undef", name, "")) => self.values.contains_key(name),
             _ => placeholders(line).iter().any(|name| self.values.contains_key(name)),
         };
         let mut lines = template.lines().zip(made.lines());
