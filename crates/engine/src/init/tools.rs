@@ -58,7 +58,7 @@ fn reason(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let is_error =
         |line: &&str| ["CMake Error", "ERROR", "error:"].iter().any(|it| line.contains(it));
-    let told = match lines.iter().position(|line| is_error(&line)) {
+    let told = match lines.iter().position(is_error) {
         Some(at) => {
             let rest = &lines[at + 1..];
             let begins = |line: &&str| {
