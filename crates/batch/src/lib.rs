@@ -9,8 +9,10 @@
 //! what happens.
 
 pub mod bless;
+pub mod build;
 pub mod catalogue;
 pub mod graph;
 pub mod hashes;
+pub mod layer;
 pub mod solve;
 pub mod version;
