@@ -34,6 +34,7 @@ mod ninja;
 mod ninja_absent;
 mod ninja_alike;
 mod ninja_laws;
+mod ninja_modules;
 mod ninja_projects;
 mod ninja_sandbox;
 mod ninja_tools;
