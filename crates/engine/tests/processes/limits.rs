@@ -162,6 +162,34 @@ fn memory_that_processes_share_counts_once() {
     assert_eq!(outcome.exit, Exit::Code(0), "{:?}", shared.budget);
 }
 
+/// Each of these would fork without end, but for a depth or a count that keeps a test that fails from taking the
+/// machine down: at most some 250 processes.
+#[test]
+fn forks_upon_forks_are_stopped_and_none_is_left() {
+    let all = Allowance { processes: Some(60), ..time(20_000) };
+    for (kind, script) in [
+        // All in one group.
+        (
+            "plain",
+            "bomb() { echo $$ >> ids; test $1 -lt 7 || exec sleep 30; bomb $(($1 + 1)) & bomb $(($1 + 1)); }; bomb 0",
+        ),
+        // Each in a group and a session of its own, with a parent that ends at once.
+        (
+            "sessions",
+            "cat > bomb <<'END'\necho $$ >> ids\ntest $1 -lt 7 || exec sleep 30\n\
+             setsid sh bomb $(($1 + 1)) &\nsetsid sh bomb $(($1 + 1)) &\nEND\nsh bomb 0; sleep 30",
+        ),
+        // Not one after the other, but all by one.
+        ("many", "for i in $(seq 200); do (sh -c 'echo $$ >> ids; exec sleep 30') & done; wait"),
+    ] {
+        let shared = Shared::new(all);
+        let outcome = shared.run(script);
+        assert_eq!(outcome.exit, Exit::Limited(Limit::Processes(60)), "{kind}");
+        shared.assert_gone("ids");
+        assert!(shared.listed("ids").len() < 20_000);
+    }
+}
+
 #[test]
 fn files_may_not_take_more_than_they_may() {
     let all = Allowance { disk: Some(8 << 20), ..time(20_000) };
@@ -170,7 +198,7 @@ fn files_may_not_take_more_than_they_may() {
         "exec head -c 1000000000 /dev/zero > large",
         "exec fallocate -l 100G large",
         // Many small ones.
-        "i=0; while :; do i=$((i + 1)); head -c 200000 /dev/zero > $i; done",
+        "i=0; while test $i -lt 400; do i=$((i + 1)); head -c 200000 /dev/zero > $i; done",
     ] {
         let shared = Shared::new(all);
         let outcome = shared.run(script);
