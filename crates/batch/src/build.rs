@@ -4,23 +4,44 @@
 //! shell. Either way nothing is built in place: sources are only read. What came of it is data, and a failure of
 //! one package is no error of whoever builds many.
 
+mod commands;
+mod environment;
+mod failure;
+mod package;
+mod said;
+mod script;
+mod work;
+
 use std::{
     io::Write,
     path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
-use larder_engine::process::{Allowance, Limit};
-use larder_project::manifest::Toolchain;
+use larder_engine::{
+    process::{Allowance, Budget, Limit},
+    session::Session,
+};
+use larder_project::{dependencies::Resolution, manifest::Toolchain};
 use larder_runs::{
-    Category,
+    Category, DataDir,
+    build_lock::{self, BuildLock, Purpose},
     name::{HashName, PackageName},
     result::{Exit, Origin},
+    time::Clock,
 };
+use larder_store::{Scope, Store};
 use larder_trace::ContentHash;
 
-use crate::{catalogue::Recipe, layer::Layer};
+pub use self::script::check as check_script;
+use self::work::Work;
+use crate::{
+    catalogue::Recipe,
+    hashes::Fields,
+    layer::{self, Collected, Keys, Layer, LayerRecord, Layers, Moving, Spots},
+};
 
 /// One package to build: all that decides its layer, and how much that may take. Plain data.
 #[derive(Debug, Clone)]
@@ -131,4 +152,238 @@ pub struct Costs {
     pub cpu: Duration,
     /// The most memory that its commands held at once, in bytes.
     pub peak_memory: u64,
+}
+
+impl Built {
+    fn new(dep_hash: ContentHash, ended: Ended, origin: Origin, costs: Costs) -> Self {
+        Self { dep_hash, ended, origin, costs }
+    }
+}
+
+/// Where packages are built, and with what.
+pub struct Workshop {
+    /// The data directory.
+    pub data: DataDir,
+    /// The session that all builds share.
+    pub session: Arc<Session>,
+    /// How a larder package's own dependencies by Git or URL are found.
+    pub resolution: Resolution,
+    /// The layers.
+    pub layers: Layers,
+    /// The platform that is built on, such as `x86_64-linux`.
+    pub platform: String,
+}
+
+/// Layers are filed under this name in stores and services.
+const SCOPE: &str = "layers";
+
+/// How often it is looked whether another process has finished a build.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl BuildTask {
+    /// The hash of all that its layer depends on: of what it is built with, the content counts, and not how that came
+    /// about.
+    pub fn dep_hash(&self, platform: &str) -> ContentHash {
+        let mut fields = Fields::of("layer of package");
+        fields.text(self.package.as_str()).text(self.source_digest.as_str()).text(platform);
+        fields.text(self.compiler.package.as_str()).text(self.compiler.identity.as_str());
+        fields.number(u64::from(self.sandbox)).number(self.needs.len() as u64);
+        for need in &self.needs {
+            fields.text(need.package.as_str()).number(u64::from(need.direct));
+            fields.hash(&need.layer.record.digest);
+            let sources = need.sources.as_ref().filter(|_| self.is_larder_package());
+            fields.text(sources.map_or("", |sources| sources.digest.as_str()));
+        }
+        fields.finish()
+    }
+
+    fn is_larder_package(&self) -> bool {
+        matches!(self.recipe, Recipe::Manifest { .. })
+    }
+
+    /// The layers that it is built with, by name.
+    fn need_paths(&self) -> Vec<(String, PathBuf)> {
+        let path = |need: &Need| (need.package.name().to_owned(), need.layer.directory.clone());
+        self.needs.iter().map(path).collect()
+    }
+}
+
+impl Workshop {
+    /// A workshop in `data` for the builds of a session.
+    pub fn new(data: DataDir, session: Arc<Session>, resolution: Resolution) -> Self {
+        let layers = Layers::new(data.layers());
+        let platform = larder_trace::host_platform().to_string();
+        Self { data, session, resolution, layers, platform }
+    }
+
+    /// Where packages are built.
+    fn work(&self) -> PathBuf {
+        self.data.root().join("work")
+    }
+
+    fn store(&self) -> Option<(&Arc<Store>, Scope)> {
+        let settings = &self.session.settings.store;
+        if settings.off || settings.packages_use_it == Some(false) {
+            return None;
+        }
+        Some((self.session.store()?, SCOPE.parse().ok()?))
+    }
+
+    /// Takes the lock on a build; `None` when the run is to end meanwhile.
+    fn lock(&self, task: &BuildTask) -> Result<Option<BuildLock>, Failure> {
+        let target = task.build_hash.as_str();
+        loop {
+            if self.session.processes.interrupted() {
+                return Ok(None);
+            }
+            let lock = build_lock::try_acquire(&self.data.locks(), Purpose::Build, target);
+            match lock.map_err(|error| Failure::of_larder(error.to_string()))? {
+                Some(lock) => return Ok(Some(lock)),
+                None => thread::sleep(LOOK),
+            }
+        }
+    }
+
+    /// Removes what builds left behind whose larder was killed. Those that are going on are left alone.
+    pub fn clean_up(&self) {
+        for entry in std::fs::read_dir(self.work()).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let lock = build_lock::try_acquire(&self.data.locks(), Purpose::Build, name);
+            if let Ok(Some(_lock)) = lock
+                && let Err(error) = Work::remove(&entry.path())
+            {
+                tracing::info!("cannot remove {}: {error}", entry.path().display());
+            }
+        }
+    }
+}
+
+/// Makes the layer of a package: takes the one that is there or that the store has, or else builds it. What it prints
+/// goes to `log`. No other process builds the same at the same time.
+pub fn build(shop: &Workshop, task: &BuildTask, log: &Log) -> Built {
+    let dep_hash = task.dep_hash(&shop.platform);
+    let started = Instant::now();
+    let failed = |failure: Failure| {
+        said::line(log, &failure.error);
+        let costs = Costs { wall: started.elapsed(), ..Costs::default() };
+        Built::new(dep_hash, Ended::Failed(failure), Origin::Built, costs)
+    };
+    let _lock = match shop.lock(task) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => {
+            return Built::new(dep_hash, Ended::Interrupted, Origin::Built, Costs::default());
+        }
+        Err(failure) => return failed(failure),
+    };
+    let needs = task.need_paths();
+    if let Some(layer) = shop.layers.verified(&task.build_hash, &needs) {
+        return Built::new(dep_hash, Ended::Worked(layer), Origin::Cached, Costs::default());
+    }
+    match make(shop, task, dep_hash, log) {
+        Ok(built) => built,
+        Err(failure) => failed(failure),
+    }
+}
+
+/// Restores or builds a layer.
+fn make(
+    shop: &Workshop,
+    task: &BuildTask,
+    dep_hash: ContentHash,
+    log: &Log,
+) -> Result<Built, Failure> {
+    let started = Instant::now();
+    let needs = task.need_paths();
+    for need in &task.needs {
+        if shop.layers.verified(&need.layer.record.build_hash, &needs).is_none() {
+            let message = format!("the layer of {} is gone or damaged", need.package);
+            return Err(Failure::of_larder(message));
+        }
+    }
+    let home = shop.layers.path(&task.build_hash);
+    let spots = Spots::new(&home, &needs);
+    let keys = Keys::new(dep_hash, &home, &needs);
+    let work = Work::new(&shop.work().join(task.build_hash.as_str()))?;
+    let prefix = work.prefix();
+    let publish = |collected: &Collected, costs: Costs| {
+        let record = record(task, dep_hash, collected, shop.layers.directory(), costs);
+        let published = shop.layers.publish(&prefix, &collected.listing, record);
+        published.map_err(|error| Failure::of_io("cannot keep the layer", &home, &error))
+    };
+    if let Some((store, scope)) = shop.store()
+        && let Some(restored) = layer::restore(store, &scope, keys, &prefix, &spots)
+    {
+        let took = restored.milliseconds.map_or(Duration::ZERO, Duration::from_millis);
+        let layer = publish(&restored.collected, Costs { wall: took, ..Costs::default() })?;
+        said::line(log, "restored from the store");
+        let costs = Costs { wall: started.elapsed(), ..Costs::default() };
+        return Ok(Built::new(dep_hash, Ended::Worked(layer), Origin::Restored, costs));
+    }
+    let heard = log.clone();
+    let listener = move |bytes: &[u8]| said::raw(&heard, bytes);
+    let budget = Budget::new(task.allowance).writing_in(vec![work.path().to_owned()]);
+    // What commands of larder packages print is told when they have ended, with what they are.
+    let budget = match task.recipe {
+        Recipe::Manifest { .. } => budget,
+        Recipe::Commands { .. } => budget.heard_by(Box::new(listener)),
+    };
+    let budget = Arc::new(budget);
+    let ended = match &task.recipe {
+        Recipe::Manifest { overlay } => {
+            package::build(shop, task, overlay.as_deref(), &work, &budget, log)
+        }
+        Recipe::Commands { build, .. } => commands::build(shop, task, build, &work, &budget, log),
+    };
+    let spent = budget.spent();
+    let costs = Costs { wall: started.elapsed(), cpu: spent.cpu, peak_memory: spent.peak_memory };
+    let origin = match ended {
+        Ok(origin) => origin,
+        Err(_) if shop.session.processes.interrupted() => {
+            return Ok(Built::new(dep_hash, Ended::Interrupted, Origin::Built, costs));
+        }
+        Err(mut failure) => {
+            if let Some(limit) = budget.reached() {
+                failure = failure.by(limit);
+            }
+            said::line(log, &failure.error);
+            return Ok(Built::new(dep_hash, Ended::Failed(failure), Origin::Built, costs));
+        }
+    };
+    let moving = Moving { work: work.path(), from: &prefix, to: &home };
+    let collected = layer::collect(&moving, &spots).map_err(Failure::of_layer)?;
+    let layer = publish(&collected, costs)?;
+    if let Some((store, scope)) = shop.store() {
+        let milliseconds = u64::try_from(costs.wall.as_millis()).unwrap_or(u64::MAX);
+        layer::keep(store, &scope, keys, &layer.directory, &collected, &spots, milliseconds);
+    }
+    Ok(Built::new(dep_hash, Ended::Worked(layer), origin, costs))
+}
+
+fn record(
+    task: &BuildTask,
+    dep_hash: ContentHash,
+    collected: &Collected,
+    layers: &std::path::Path,
+    costs: Costs,
+) -> LayerRecord {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    LayerRecord {
+        schema_version: layer::SCHEMA_VERSION,
+        package: task.package.clone(),
+        build_hash: task.build_hash.clone(),
+        dep_hash,
+        digest: collected.listing.digest(),
+        compiler: task.compiler.package.clone(),
+        made: Clock::system().now().to_string(),
+        home: (!collected.names_nothing()).then(|| layers.to_owned()),
+        wall_ms: milliseconds(costs.wall),
+        cpu_ms: milliseconds(costs.cpu),
+        peak_memory_bytes: costs.peak_memory,
+    }
+}
+
+/// Something that is locked for an instant.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

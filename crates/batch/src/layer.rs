@@ -25,7 +25,7 @@ use larder_trace::{ContentHash, atomic, describe_io};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    collect::{Collected, collect},
+    collect::{Collected, Moving, collect},
     listing::{Entry, Listing},
     spots::Spots,
     stored::{Keys, keep, restore},

@@ -46,7 +46,7 @@ use wait4::Wait4;
 pub use self::{
     allowance::{Allowance, Budget, Limit, Listener, Spent},
     command_line::{ResponseFile, Spec, argument_path, shell_word},
-    descendants::end_all,
+    descendants::{end_all, end_those_in},
     exit::{Cost, Exit},
 };
 use self::{
@@ -194,7 +194,8 @@ impl Processes {
         let mut command = spec.command()?;
         command.stdout(writer.try_clone().map_err(lost)?).stderr(writer);
         let started = Instant::now();
-        let child = start::start(&mut command, confined, || self.interrupted())
+        let first = spec.budget.as_ref().map(|_| watch::step_back as fn());
+        let child = start::start(&mut command, confined, first, || self.interrupted())
             .map_err(|error| error.of(spec))?;
         // The command holds the writing ends; the pipe ends when the child and its children do.
         drop(command);

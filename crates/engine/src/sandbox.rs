@@ -34,7 +34,10 @@ use self::{
 
 use crate::environment::Environment;
 
-pub use self::refusals::{Declaration, Refused, declarations};
+pub use self::{
+    refusals::{Declaration, Refused, declarations},
+    tools::is_system,
+};
 
 /// Permissions besides what the manifest declares: for whoever builds to give, never for
 /// the manifest.

@@ -6,7 +6,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use larder_store::Store;
@@ -16,7 +16,7 @@ use crate::{
     environment::Environment,
     executor::{Executor, LocalExecutor, SandboxedExecutor},
     jobserver::{Jobs, Jobserver},
-    pool::{Pool, Slots},
+    pool::{Lane, Pool, Slots},
     process::{Budget, Processes},
     sandbox::Sandbox,
     timeline::Timeline,
@@ -111,6 +111,28 @@ impl Session {
     /// Returns the pool that all tasks run in.
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// Does `work` in a slot for commands of this machine, when there is one. This thread takes part in what else is to
+    /// be done meanwhile.
+    ///
+    /// # Errors
+    /// The message, when it panics.
+    pub fn in_slot<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let group = Arc::default();
+        let result = Arc::new(Mutex::new(None));
+        let kept = result.clone();
+        let task = move || {
+            let done = work();
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+        };
+        self.pool.queue(&group, Lane::Local, Box::new(task), false);
+        self.pool.work_for(&group);
+        let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        done.ok_or_else(|| group.panics().join("; "))
     }
 
     /// Returns the store, opened when it is first asked for; `None` when there is none to be had, which

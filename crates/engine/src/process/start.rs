@@ -47,24 +47,39 @@ impl StartError {
 }
 
 /// Starts `command` in a process group of its own: Ctrl-C on the terminal reaches larder, which ends the
-/// group. Where the system allows no more processes, tries again for a while.
+/// group. Where the system allows no more processes, tries again for a while. `first` is done on a thread of the
+/// command's own, and binds it and all that it starts.
 ///
 /// # Errors
 /// When it did not start.
 pub fn start(
     command: &mut Command,
     confined: Option<(&Sandbox, &View)>,
+    first: Option<fn()>,
     interrupted: impl Fn() -> bool,
 ) -> Result<Child, StartError> {
     command.process_group(0);
     patiently(LONGEST, interrupted, || {
-        let spawned = match confined {
-            None => command.spawn(),
-            Some((sandbox, view)) => {
-                sandbox.confined(view, || command.spawn()).map_err(StartError::Sandbox)?
+        let mut spawn = || {
+            first.inspect(|first| first());
+            command.spawn()
+        };
+        let spawned = match (confined, first) {
+            (None, None) => spawn(),
+            (None, Some(_)) => on_a_thread(spawn).map_err(StartError::Process)?,
+            (Some((sandbox, view)), _) => {
+                sandbox.confined(view, spawn).map_err(StartError::Sandbox)?
             }
         };
         spawned.map_err(StartError::Process)
+    })
+}
+
+/// Does `work` on a thread that ends with it.
+fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("start".to_owned()).spawn_scoped(scope, work)?;
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 

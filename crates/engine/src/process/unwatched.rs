@@ -17,6 +17,9 @@ pub struct Watch;
 #[derive(Debug)]
 pub struct Guard(Arc<Budget>);
 
+/// Nothing: nobody has to look after commands.
+pub fn step_back() {}
+
 impl Watch {
     /// Takes note of a command that has just begun.
     pub fn begin(self: &Arc<Self>, _: Pid, _: Option<String>, budget: &Arc<Budget>) -> Guard {

@@ -41,7 +41,7 @@ const MEASURE: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How long processes are ended for that start others all the time.
-const LAST: Duration = Duration::from_secs(10);
+const LAST: Duration = Duration::from_secs(60);
 
 /// How much less urgent commands are than larder, which has to look after them.
 const NICER: i32 = 10;
@@ -64,6 +64,8 @@ struct State {
     watched: bool,
     /// Whether it is to look now.
     now: bool,
+    /// How many processes and threads the machine had when nothing was amiss.
+    calm: u64,
 }
 
 /// A command that is watched.
@@ -117,6 +119,9 @@ impl Watch {
         let watched =
             Watched { budget: budget.clone(), mark, known: HashMap::new(), measured: None };
         let mut state = self.state();
+        if state.commands.is_empty() {
+            state.calm = tree::all_tasks();
+        }
         state.commands.insert(id.as_raw_nonzero().get(), watched);
         if !state.watched {
             let watch = Arc::downgrade(self);
@@ -134,6 +139,7 @@ impl Watch {
     /// done again; `None` when there are none.
     fn tick(&self) -> Option<Duration> {
         let started = Instant::now();
+        let alarmed = self.freeze_if_alarmed();
         let mut shares = self.shares();
         shares.iter_mut().for_each(Share::measure);
         for share in &shares {
@@ -149,12 +155,33 @@ impl Watch {
         let over = state.commands.iter().filter(|(_, watched)| over(watched));
         let over: Vec<i32> = over.map(|(id, _)| *id).collect();
         if !over.is_empty() {
-            end(&mut state, &over, End::All);
+            end(&mut state, &over);
         }
+        alarmed.iter().filter(|group| state.commands.contains_key(group)).for_each(|group| {
+            tell_group(*group, Signal::CONT);
+        });
+        state.calm = tree::all_tasks();
         let left = shares.iter().filter_map(|share| share.budget.time_left()).min();
         let pause = (started.elapsed() * SHARE).clamp(SHORT, LONG);
         let pause = pause.min(left.unwrap_or(LONG).max(Duration::from_millis(1)));
         (!state.commands.is_empty()).then_some(pause)
+    }
+
+    /// Stops all commands whose processes are limited when the machine suddenly has many more: looking who they are takes
+    /// time, and they would use it. Returns those that it stopped.
+    fn freeze_if_alarmed(&self) -> Vec<i32> {
+        let state = self.state();
+        let limited = |watched: &Watched| watched.budget.allowance().processes;
+        let Some(least) = state.commands.values().filter_map(limited).min() else {
+            return Vec::new();
+        };
+        if tree::all_tasks() <= state.calm + least / 2 {
+            return Vec::new();
+        }
+        let groups = state.commands.iter().filter(|(_, watched)| limited(watched).is_some());
+        let groups: Vec<i32> = groups.map(|(id, _)| *id).collect();
+        groups.iter().for_each(|group| tell_group(*group, Signal::STOP));
+        groups
     }
 
     /// The processes of each budget, as they are now.
@@ -205,6 +232,7 @@ impl Share {
 /// Watches until there has been no command for a while.
 fn look_after(watch: &Weak<Watch>) {
     while let Some(watch) = watch.upgrade() {
+        let _leaving = Leaving(&watch);
         let pause = watch.tick();
         let mut state = watch.state();
         if pause.is_none() {
@@ -217,6 +245,17 @@ fn look_after(watch: &Weak<Watch>) {
         // Most commands end before there is anything to be seen.
         state = watch.wait(state, pause.unwrap_or(SHORT), |state| !state.now);
         state.now = false;
+    }
+}
+
+/// Has another thread look after commands where this one goes down.
+struct Leaving<'w>(&'w Watch);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.state().watched = false;
+        }
     }
 }
 
@@ -244,7 +283,7 @@ impl Guard {
         if orphans(&state).is_empty() {
             return;
         }
-        end(&mut state, &[self.id.as_raw_nonzero().get()], End::Left);
+        end(&mut state, &[self.id.as_raw_nonzero().get()]);
     }
 
     /// Takes note of what the command cost.
@@ -270,6 +309,13 @@ fn adopt_orphans() {
     });
 }
 
+/// Makes the calling thread, and whatever it starts, less urgent than larder. It is the first that a command's process
+/// inherits: of many that start others without end, none is ever as urgent as who is to end them.
+pub fn step_back() {
+    let own = rustix::process::getpriority_process(None).unwrap_or(0);
+    let _ = rustix::process::setpriority_process(None, (own + NICER).min(19));
+}
+
 /// Has the kernel hold what it can of a budget, for a process and all that it will start.
 fn restrain(id: Pid, budget: &Budget) {
     let most = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
@@ -279,8 +325,6 @@ fn restrain(id: Pid, budget: &Budget) {
         // It may have ended.
         let _ = rustix::process::prlimit(Some(id), resource, most(limit));
     }
-    let own = rustix::process::getpriority_process(None).unwrap_or(0);
-    let _ = rustix::process::setpriority_process(Some(id), (own + NICER).min(19));
     let _ = std::fs::write(format!("/proc/{}/oom_score_adj", id.as_raw_nonzero()), EXPENDABLE);
 }
 
@@ -315,7 +359,7 @@ fn families(state: &mut State) -> Families {
         let first = Pid::from_raw(*id).and_then(tree::look);
         families.of.insert(*id, descendants(first, most));
     }
-    let own_session = rustix::process::getsid(None).map_or(0, |id| id.as_raw_nonzero().get());
+    let own_session = tree::look(getpid()).map_or(0, |own| own.session);
     for orphan in orphans(state).into_iter().filter_map(tree::look) {
         let owner = owner(state, &families, &orphan);
         let left_session = orphan.session != own_session;
@@ -400,18 +444,16 @@ fn check(budget: &Budget, all: &[Seen]) {
     }
 }
 
-/// Which processes of commands are to be ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// All of them.
-    All,
-    /// Those that are left when the first one has ended.
-    Left,
+/// Tells all processes of a command's group at once: none comes into being meanwhile.
+fn tell_group(group: i32, signal: Signal) {
+    if let Some(group) = Pid::from_raw(group) {
+        let _ = kill_process_group(group, signal);
+    }
 }
 
 /// Ends processes of these commands, and does not return before they are gone. First they are stopped, since one that
 /// runs may start others while they are being ended.
-fn end(state: &mut State, commands: &[i32], which: End) {
+fn end(state: &mut State, commands: &[i32]) {
     let started = Instant::now();
     let mut stopped = HashSet::new();
     let family = |state: &mut State| -> Vec<Seen> {
@@ -422,12 +464,8 @@ fn end(state: &mut State, commands: &[i32], which: End) {
             |seen: &Seen| !(seen.ended && commands.contains(&seen.id.as_raw_nonzero().get()));
         commands.iter().flat_map(of).filter(is_left).collect()
     };
-    if which == End::All {
-        // None of a group comes into being while it is told.
-        commands.iter().filter_map(|id| Pid::from_raw(*id)).for_each(|group| {
-            let _ = kill_process_group(group, Signal::STOP);
-        });
-    }
+    // The groups are the commands' own until their first processes were waited for.
+    commands.iter().for_each(|group| tell_group(*group, Signal::STOP));
     let mut all = family(state);
     while started.elapsed() < LAST {
         let is_new = |seen: &&Seen| stopped.insert((seen.id.as_raw_nonzero(), seen.began));

@@ -41,16 +41,6 @@ const REFUSED: &[i64] = &[
     libc::SYS_inotify_add_watch,
     libc::SYS_fanotify_init,
     libc::SYS_open_by_handle_at,
-    // Labels of files, by path: Landlock does not look at these.
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_fsetxattr,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-    libc::SYS_fremovexattr,
-    SET_XATTR_AT,
-    REMOVE_XATTR_AT,
-    SET_FILE_ATTRIBUTES,
     // Into namespaces of others.
     libc::SYS_setns,
     // The machine itself, where larder runs as root.
@@ -73,6 +63,20 @@ const REFUSED: &[i64] = &[
     libc::SYS_swapon,
     libc::SYS_syslog,
     libc::SYS_vhangup,
+];
+
+/// Labels of files, by path: Landlock does not look at these. They are said to be none of this file system's, which
+/// programs such as `install` expect of some; that they may not is none of what they expect.
+const UNSUPPORTED: &[i64] = &[
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    SET_XATTR_AT,
+    REMOVE_XATTR_AT,
+    SET_FILE_ATTRIBUTES,
 ];
 
 /// `setxattrat`, `removexattrat` and `file_setattr`, which came with Linux 6.13 and 6.17 and have the same
@@ -117,6 +121,7 @@ const X32: i64 = 0x4000_0000;
 /// ended at its first call.
 pub struct Calls {
     refuse: BpfProgram,
+    unsupported: BpfProgram,
     unknown: BpfProgram,
     pretend: BpfProgram,
 }
@@ -135,10 +140,12 @@ impl Calls {
     /// # Errors
     /// When the kernel does not take them.
     pub fn refuse(&self) -> Result<(), SandboxError> {
-        [&self.refuse, &self.unknown, &self.pretend].into_iter().try_for_each(|filter| {
-            seccompiler::apply_filter(filter)
-                .map_err(|error| SandboxError::Kernel(error.to_string()))
-        })
+        [&self.refuse, &self.unsupported, &self.unknown, &self.pretend].into_iter().try_for_each(
+            |filter| {
+                seccompiler::apply_filter(filter)
+                    .map_err(|error| SandboxError::Kernel(error.to_string()))
+            },
+        )
     }
 }
 
@@ -155,9 +162,10 @@ fn filters() -> Result<Calls, BackendError> {
     refused.insert(libc::SYS_unshare, namespaces()?);
     refused.insert(libc::SYS_clone, namespaces()?);
     let all = |calls: &[i64]| calls.iter().map(|&call| (call, Vec::new())).collect();
-    let (unknown, pretended) = (all(UNKNOWN), all(PRETENDED));
+    let (unsupported, unknown, pretended) = (all(UNSUPPORTED), all(UNKNOWN), all(PRETENDED));
     Ok(Calls {
         refuse: filter(refused, SeccompAction::Errno(libc::EPERM as u32))?,
+        unsupported: filter(unsupported, SeccompAction::Errno(libc::EOPNOTSUPP as u32))?,
         unknown: filter(unknown, SeccompAction::Errno(libc::ENOSYS as u32))?,
         pretend: filter(pretended, SeccompAction::Errno(0))?,
     })

@@ -80,7 +80,7 @@ pub fn system() -> Vec<Visible> {
     found
 }
 
-/// Whether every command sees `path` anyway.
+/// Whether `path` belongs to the system: every command sees it anyway.
 pub fn is_system(path: &Path) -> bool {
     readable().any(|system| path.starts_with(system))
 }

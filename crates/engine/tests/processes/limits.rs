@@ -147,7 +147,7 @@ fn memory_is_of_all_processes_together() {
     let script = "for i in 1 2 3 4; do (echo $i >> ids; head -c 40000000 /dev/zero | tail -c 40000000 | sleep 1000) & done; wait";
     assert_eq!(shared.run(script).exit, Exit::Limited(Limit::Memory(96 << 20)));
     let shared = Shared::new(all);
-    let script = "exec perl -e '$x .= \"x\" x 1000000 while 1'";
+    let script = "exec perl -e '$x .= \"x\" x 1000000 while length($x) < 1e9; sleep 30'";
     assert_eq!(shared.run(script).exit, Exit::Limited(Limit::Memory(96 << 20)));
     assert!(shared.budget.spent().peak_memory > 96 << 20);
 }

@@ -1,0 +1,238 @@
+//! Packages that are built by lines for a shell: one action.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use larder_engine::{
+    action::{Action, Argument, Discovery, Output, Piece, Program, RunsIn, Variable, text},
+    environment::Environment,
+    executor::{Bench, ExecuteError, Execution, ToolPaths},
+    process::Budget,
+    sandbox::{self, Permissions, Sandbox},
+    toolchain::find_tool,
+};
+use larder_project::{
+    path::{BuildPath, PortablePath},
+    place::{Place, Places},
+};
+use larder_runs::result::Origin;
+use larder_trace::ContentHash;
+
+use super::{
+    BuildTask, Failure, Log, Workshop, environment, said,
+    script::{Meanings, below, script},
+    work::{EPOCH, Work, copy_sources},
+};
+
+/// The shell.
+const SHELL: &str = "/bin/sh";
+
+/// Builds a package by these lines, and leaves what it installed in the work directory.
+///
+/// # Errors
+/// Why there is nothing.
+pub(super) fn build(
+    shop: &Workshop,
+    task: &BuildTask,
+    lines: &[String],
+    work: &Work,
+    budget: &Arc<Budget>,
+    log: &Log,
+) -> Result<Origin, Failure> {
+    let ran = Script { task, lines, libraries: &[], docs: false };
+    let execution = ran.run(shop, work, budget)?;
+    for refusal in &execution.refusals {
+        said::line(log, refusal);
+    }
+    if !execution.exit.success() {
+        let mut failure = Failure::of_exit("its build", execution.exit);
+        if failure.limit.is_none() {
+            let refusals = execution.refusals.iter().filter_map(|it| it.lines().next());
+            refusals.for_each(|refusal| failure.error += &format!("; {refusal}"));
+        }
+        return Err(failure);
+    }
+    let installed = fs::read_dir(work.prefix());
+    let empty = installed.is_ok_and(|mut entries| entries.next().is_none());
+    if empty {
+        let message = "its build succeeded, but installed nothing into {prefix}";
+        return Err(Failure::of_larder(message.to_owned()));
+    }
+    Ok(Origin::Built)
+}
+
+/// Lines to run for a package.
+pub(super) struct Script<'a> {
+    pub task: &'a BuildTask,
+    pub lines: &'a [String],
+    /// The layers whose libraries programs find that are run.
+    pub libraries: &'a [PathBuf],
+    /// Whether there is a place for documentation.
+    pub docs: bool,
+}
+
+impl Script<'_> {
+    /// Runs the lines among a copy of the sources.
+    ///
+    /// # Errors
+    /// When they were not run.
+    pub fn run(
+        &self,
+        shop: &Workshop,
+        work: &Work,
+        budget: &Arc<Budget>,
+    ) -> Result<Execution, Failure> {
+        check_path(work.path())?;
+        copy_sources(&self.task.sources, &work.sources())?;
+        let system = shop.session.settings.environment.clone();
+        let mut variables = environment::of_layers(self.task, &system);
+        let path = variables.remove("PATH").unwrap_or_default();
+        let home = system.get("HOME").map(|home| ("HOME".into(), home.to_owned()));
+        let own = [(OsString::from("PATH"), path)].into_iter().chain(home);
+        let own: Arc<Environment> = Arc::new(own.collect());
+        let sandbox = self.sandbox(&own, work)?;
+        let tools = ToolPaths::default();
+        let action = self.action(&own, variables, &tools)?;
+        let session = shop.session.in_environment(own).within(budget.clone());
+        let (executor, places) = (session.executor(sandbox), self.places(work));
+        let (staging, package) = (work.path().to_owned(), self.task.package.to_string());
+        // The executor runs it in the place of the thread that a task of the pool has.
+        let done = session.in_slot(move || {
+            let place = Place::new(places.root(), &package, places.root());
+            let bench = Bench {
+                places: &places,
+                place: &place,
+                target: &package,
+                tools: &tools,
+                staging: &staging,
+                flat: false,
+            };
+            executor.execute(&action, &bench)
+        });
+        match done {
+            Ok(Ok(execution)) => Ok(execution),
+            Ok(Err(ExecuteError::Interrupted)) => Err(Failure::of_larder("interrupted".to_owned())),
+            Ok(Err(ExecuteError::Failed(error))) => Err(Failure::of_larder(error)),
+            Err(panic) => Err(Failure::of_larder(format!(
+                "larder itself failed: {panic}; please report this"
+            ))),
+        }
+    }
+
+    /// The package, and the layers that it is built with.
+    fn places(&self, work: &Work) -> Places {
+        let root = work.path();
+        let own = Place::new(root, self.task.package.as_str(), root);
+        let needs = self.task.needs.iter();
+        let needs = needs.map(|need| Place::new(root, need.package.name(), &need.layer.directory));
+        Places::new(root.to_owned(), [own].into_iter().chain(needs).collect())
+    }
+
+    fn sandbox(
+        &self,
+        environment: &Arc<Environment>,
+        work: &Work,
+    ) -> Result<Option<Arc<Sandbox>>, Failure> {
+        if !self.task.sandbox {
+            return Ok(None);
+        }
+        let needs = self.task.needs.iter();
+        let layers =
+            needs.map(|need| (need.package.name().to_owned(), need.layer.directory.clone()));
+        let own = (self.task.package.to_string(), work.path().to_owned());
+        let packages = sandbox::Packages {
+            directories: [own].into_iter().chain(layers).collect(),
+            declarations: Vec::new(),
+        };
+        let permissions =
+            Permissions { surroundings: environment.clone(), ..Permissions::default() };
+        let made = Sandbox::new(packages, &permissions);
+        Ok(Some(Arc::new(made.map_err(|error| Failure::of_larder(error.to_string()))?)))
+    }
+
+    fn action(
+        &self,
+        environment: &Environment,
+        variables: BTreeMap<String, OsString>,
+        tools: &ToolPaths,
+    ) -> Result<Action, Failure> {
+        let task = self.task;
+        let needs: Vec<String> =
+            task.needs.iter().map(|need| need.package.name().to_owned()).collect();
+        let meanings = Meanings { jobs: task.jobs.max(1), needs, docs: self.docs };
+        let lines = script(self.lines, &meanings).map_err(Failure::of_larder)?;
+        let tool = |name: &str, path: PathBuf| {
+            let identity = ContentHash::of_bytes(path.as_os_str().as_encoded_bytes());
+            tools.insert(name, identity, path);
+            Program::Tool { name: name.to_owned(), identity }
+        };
+        let mut all: BTreeMap<String, Variable> = variables
+            .into_iter()
+            .map(|(name, value)| (name, Variable::Text(value.to_string_lossy().into_owned())))
+            .collect();
+        let mut compilers = Vec::new();
+        for (variable, named) in environment::compilers(&task.compiler.toolchain) {
+            let Some(named) = named else { continue };
+            // A package may need no compiler, or not this one.
+            if let Ok(path) = find_tool(named, variable, environment) {
+                compilers.push(tool(named, path));
+            }
+            all.insert(variable.to_owned(), Variable::Pieces(call(variable, named)));
+        }
+        let libraries = environment::libraries(self.libraries);
+        all.extend(libraries.map(|list| {
+            ("LD_LIBRARY_PATH".to_owned(), Variable::Text(list.to_string_lossy().into_owned()))
+        }));
+        all.insert("HOME".to_owned(), Variable::Pieces(vec![Piece::OutputDirectory]));
+        all.insert("SOURCE_DATE_EPOCH".to_owned(), Variable::Text(EPOCH.to_string()));
+        let prefix = BuildPath::new("p").map_err(|error| Failure::of_larder(error.to_string()))?;
+        let inputs = task.needs.iter().map(|need| {
+            let name = PortablePath::recorded(&format!("@{}/", need.package.name()));
+            (name, need.layer.record.digest)
+        });
+        Ok(Action {
+            package: task.package.to_string(),
+            runs_in: RunsIn::Scratch,
+            program: tool("sh", SHELL.into()),
+            tools: compilers,
+            arguments: vec![text("-e"), text("-c"), lines],
+            environment: all,
+            inputs: inputs.collect(),
+            searched: Vec::new(),
+            outputs: vec![Output { path: prefix, directory: true }],
+            discovery: Discovery::None,
+            response_file: None,
+            limits: Default::default(),
+            in_place: None,
+        })
+    }
+}
+
+/// A compiler as a variable has it. What it is given has names for the directory that it works in, so that it makes
+/// the same anywhere.
+fn call(variable: &str, named: &str) -> Argument {
+    let mut call = text(named);
+    if variable != "AR" && environment::is_usual(named) {
+        call.push(Piece::Text(" -ffile-prefix-map=".to_owned()));
+        call.extend(below("src"));
+        call.push(Piece::Text("=.".to_owned()));
+    }
+    call
+}
+
+/// Checks that a path stands for itself in a shell.
+fn check_path(path: &Path) -> Result<(), Failure> {
+    let plain = |c: char| c.is_alphanumeric() || "/_-+=.,:@%~".contains(c);
+    match path.to_str().is_some_and(|path| path.chars().all(plain)) {
+        true => Ok(()),
+        false => Err(Failure::of_larder(format!(
+            "{} cannot be used in shell commands as it is: keep data in a directory without blanks and the like",
+            path.display()
+        ))),
+    }
+}

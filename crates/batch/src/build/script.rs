@@ -1,0 +1,140 @@
+//! Lines for a shell with placeholders.
+
+use larder_engine::action::{Argument, Piece};
+use larder_project::path::PortablePath;
+
+use super::work::SOURCES;
+
+/// What placeholders stand for.
+#[derive(Debug, Clone, Default)]
+pub struct Meanings {
+    /// `{jobs}`
+    pub jobs: usize,
+    /// The names of the needs: `{prefix:NAME}`.
+    pub needs: Vec<String>,
+    /// Whether `{docs}` means something.
+    pub docs: bool,
+}
+
+/// A piece of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part<'l> {
+    Text(&'l str),
+    Prefix,
+    PrefixOf(&'l str),
+    Source,
+    Docs,
+    Jobs,
+}
+
+/// Returns the placeholders and other parts of a line. `${prefix}` is a variable of the shell, and other words in
+/// braces are the shell's, too.
+fn parts(line: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let (mut begin, mut from) = (0, 0);
+    while let Some(open) = line[from..].find('{').map(|at| at + from) {
+        let Some(close) = line[open..].find('}').map(|at| at + open) else { break };
+        let part = match &line[open + 1..close] {
+            "prefix" => Some(Part::Prefix),
+            "source" => Some(Part::Source),
+            "docs" => Some(Part::Docs),
+            "jobs" => Some(Part::Jobs),
+            word => word.strip_prefix("prefix:").map(Part::PrefixOf),
+        };
+        match part.filter(|_| !line[..open].ends_with('$')) {
+            Some(part) => {
+                parts.push(Part::Text(&line[begin..open]));
+                parts.push(part);
+                (begin, from) = (close + 1, close + 1);
+            }
+            None => from = open + 1,
+        }
+    }
+    parts.push(Part::Text(&line[begin..]));
+    parts.retain(|part| *part != Part::Text(""));
+    parts
+}
+
+/// Checks the placeholders of lines, of a package with needs of these names.
+///
+/// # Errors
+/// The first that means nothing, and why.
+pub fn check(lines: &[String], needs: &[&str], docs: bool) -> Result<(), String> {
+    for part in lines.iter().flat_map(|line| parts(line)) {
+        match part {
+            Part::PrefixOf(name) if !needs.contains(&name) => {
+                return Err(format!("`{{prefix:{name}}}`: `{name}` is none of its dependencies"));
+            }
+            Part::Docs if !docs => {
+                return Err("`{docs}` is for documentation only".to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns a script that runs these lines one after the other, each said before it runs, from the sources.
+///
+/// # Errors
+/// A placeholder that means nothing.
+pub fn script(lines: &[String], meanings: &Meanings) -> Result<Argument, String> {
+    let needs: Vec<&str> = meanings.needs.iter().map(String::as_str).collect();
+    check(lines, &needs, meanings.docs)?;
+    let mut script = vec![Piece::Text("cd ".to_owned())];
+    script.extend(below(SOURCES));
+    for line in lines {
+        let said = shlex::try_quote(line).map_err(|_| format!("{line:?} has a NUL in it"))?;
+        script.push(Piece::Text(format!("\nprintf '+ %s\\n' {said}\n")));
+        for part in parts(line) {
+            match part {
+                Part::Text(text) => script.push(Piece::Text(text.to_owned())),
+                Part::Prefix => script.extend(below("p")),
+                Part::Source => script.extend(below(SOURCES)),
+                Part::Docs => script.extend(below("docs")),
+                Part::Jobs => script.push(Piece::Text(meanings.jobs.to_string())),
+                Part::PrefixOf(name) => script.push(prefix_of(name)),
+            }
+        }
+    }
+    script.push(Piece::Text("\n".to_owned()));
+    Ok(script)
+}
+
+/// The path of something below the directory that a package is built in.
+pub fn below(name: &str) -> [Piece; 2] {
+    [Piece::OutputDirectory, Piece::Text(format!("/{name}"))]
+}
+
+/// The layer of a need.
+pub fn prefix_of(name: &str) -> Piece {
+    Piece::Absolute(PortablePath::recorded(&format!("@{name}/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_found_among_words_of_the_shell() {
+        for (line, found) in [
+            ("make -j{jobs}", vec![Part::Text("make -j"), Part::Jobs]),
+            ("{prefix}{prefix:zlib}", vec![Part::Prefix, Part::PrefixOf("zlib")]),
+            ("echo ${prefix} {a,b} {", vec![Part::Text("echo ${prefix} {a,b} {")]),
+            ("{x{source}}", vec![Part::Text("{x"), Part::Source, Part::Text("}")]),
+            ("awk '{print}' {docs}", vec![Part::Text("awk '{print}' "), Part::Docs]),
+        ] {
+            assert_eq!(parts(line), found, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        let lines = |line: &str| vec![line.to_owned()];
+        assert_eq!(check(&lines("{prefix:zlib} {docs}"), &["zlib"], true), Ok(()));
+        let error = check(&lines("{prefix:png}"), &["zlib"], true).unwrap_err();
+        assert_eq!(error, "`{prefix:png}`: `png` is none of its dependencies");
+        let error = check(&lines("{docs}"), &[], false).unwrap_err();
+        assert_eq!(error, "`{docs}` is for documentation only");
+    }
+}

@@ -1,0 +1,8 @@
+//! Packages that are really built, into layers.
+
+mod commands;
+mod hostile;
+mod moved;
+mod packages;
+mod support;
+mod torn;
