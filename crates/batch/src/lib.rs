@@ -12,5 +12,8 @@ pub mod bless;
 pub mod catalogue;
 pub mod graph;
 pub mod hashes;
+mod kept;
 pub mod solve;
+#[cfg(test)]
+mod testing;
 pub mod version;
