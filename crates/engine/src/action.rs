@@ -62,6 +62,35 @@ pub struct InPlace {
     pub telling: Telling,
     /// Whether it has the terminal.
     pub terminal: bool,
+    /// The files that it may reach in a sandbox besides its inputs and tools. None where it is not to be confined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+}
+
+/// The files that a confined command which writes its outputs where they belong may reach besides its inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reach {
+    /// Where its build statement stands, for people.
+    pub statement: String,
+    /// Files and directories that have to be there before it runs.
+    pub beside: Vec<PortablePath>,
+    /// The directories that it may write in: those of its outputs.
+    pub directories: Vec<PortablePath>,
+    /// What else it may read.
+    pub reading: Reading,
+}
+
+/// The files that a confined command may read though nothing declares them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reading {
+    /// None.
+    Nothing,
+    /// Those in the directories that it writes in: it is a tool that reads what it has written.
+    Written,
+    /// All in the trees of the build: it tells of what it reads.
+    Trees,
 }
 
 /// How a command that writes its outputs where they belong tells of further inputs.

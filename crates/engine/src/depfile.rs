@@ -1,9 +1,14 @@
 //! Depfiles: the list of files a compiler or a linker read, in Make's syntax.
 
-/// The prerequisites of every rule in a depfile, in order. A text that no compiler wrote gives whatever
-/// words are there.
+/// The prerequisites of every rule in a depfile, in order.
 pub fn parse(text: &str) -> Vec<String> {
+    parse_rules(text).unwrap_or_default()
+}
+
+/// The same; `None` where there is a text and no rule in it.
+pub fn parse_rules(text: &str) -> Option<Vec<String>> {
     let mut found = Vec::new();
+    let mut rules = 0;
     let mut word = String::new();
     let mut in_prerequisites = false;
     let mut rest = text.chars().peekable();
@@ -16,7 +21,7 @@ pub fn parse(text: &str) -> Vec<String> {
         }
     };
     while let Some(c) = rest.next() {
-        match (c, rest.peek()) {
+        match (c, rest.peek().copied()) {
             ('\\', Some('\n')) => {
                 rest.next();
                 end_word(&mut word, in_prerequisites);
@@ -26,14 +31,19 @@ pub fn parse(text: &str) -> Vec<String> {
                 rest.next_if_eq(&'\n');
                 end_word(&mut word, in_prerequisites);
             }
+            // A backslash before the colon of a rule is one at the end of a name.
+            ('\\', Some(':')) if rest.clone().nth(1).is_none_or(char::is_whitespace) => {
+                word.push(c)
+            }
             ('\\', Some(' ' | '#' | ':')) => word.extend(rest.next()),
             ('$', Some('$')) => {
                 rest.next();
                 word.push('$');
             }
-            (':', next) if !in_prerequisites && next.is_none_or(|c| c.is_whitespace()) => {
+            (':', next) if !in_prerequisites && next.is_none_or(char::is_whitespace) => {
                 word.clear();
                 in_prerequisites = true;
+                rules += 1;
             }
             ('\n', _) => {
                 end_word(&mut word, in_prerequisites);
@@ -44,7 +54,7 @@ pub fn parse(text: &str) -> Vec<String> {
         }
     }
     end_word(&mut word, in_prerequisites);
-    found
+    (rules > 0 || text.trim().is_empty()).then_some(found)
 }
 
 /// The files that a linker's dependency file lists, sorted.
@@ -87,7 +97,10 @@ mod tests {
         assert_eq!(parse("a.o: my\\ file.c a\\#b.h $$x.h"), ["my file.c", "a#b.h", "$x.h"]);
         assert_eq!(parse("C:/a.o: a.c \\\r\n b.h\r\n"), ["a.c", "b.h"]);
         assert_eq!(parse("a.o b.o : dir\\back.c"), ["dir\\back.c"]);
+        assert_eq!(parse("dir\\a\\: x\ndir\\b\\:y.o: z\n"), ["x", "z"]);
         assert_eq!(parse(""), [""; 0]);
+        assert_eq!(parse_rules(" \n"), Some(vec![]));
+        assert_eq!(parse_rules("no rule\n"), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod clean;
 mod edge;
 mod gate;
 mod known;
+mod missing;
+mod reach;
 mod regenerate;
 mod roots;
 mod run;
@@ -30,6 +32,7 @@ use larder_project::{
 
 pub use self::{
     clean::{Removed, clean, clean_dead},
+    missing::{Missing, missing},
     shell::{Sharing, Shell},
     told::{logs, told},
 };
@@ -39,6 +42,7 @@ use crate::{
     cache::{Cache, CacheOptions},
     context::{Context, Mode, Options},
     event::{Reporter, StepCounts},
+    sandbox::{self, Permissions, Sandbox},
     session::Session,
 };
 
@@ -62,6 +66,8 @@ pub struct NinjaRequest {
     pub strict: bool,
     /// Settings of single commands.
     pub commands: CommandSettings,
+    /// What commands may see besides what their build statements declare, where they are confined.
+    pub sandbox: Option<Permissions>,
 }
 
 /// How commands are started, and what is kept of what they leave.
@@ -116,9 +122,11 @@ pub fn build(
         let cache = CacheOptions { off: request.no_cache, ..CacheOptions::default() };
         let cache = Cache::of_package(session, roots::BUILD, &cache);
         let places = roots.places();
+        let confined = |permissions| Sandbox::new(confined_trees(&roots), permissions);
+        let sandbox = request.sandbox.as_ref().map(confined).transpose()?.map(Arc::new);
         let (root, options) = (request.directory.clone(), request.options);
         let cx =
-            Context::new(session.clone(), root, places, options, cache, None, reporter.clone())
+            Context::new(session.clone(), root, places, options, cache, sandbox, reporter.clone())
                 .map_err(|error| directory.unusable(error))?;
         cx.decide(true);
         let mut run = Run::new(&cx, graph, &roots, request.commands);
@@ -142,6 +150,12 @@ pub fn build(
         request.file
     );
     Err(Diagnostics::from(Diagnostic::new(message).failed()).into())
+}
+
+/// Returns the trees of a build, as a sandbox is to know them.
+fn confined_trees(roots: &Roots) -> sandbox::Packages {
+    let directories = roots.places().into_iter().map(|place| (place.name, place.directory));
+    sandbox::Packages { directories: directories.collect(), declarations: Vec::new() }
 }
 
 /// How a build with one graph ended.

@@ -14,6 +14,7 @@ mod kernel;
 #[path = "sandbox/elsewhere.rs"]
 mod kernel;
 mod refusals;
+mod statements;
 mod tools;
 
 use std::{
@@ -25,8 +26,9 @@ use std::{
 use larder_project::diagnostic::Diagnostic;
 use larder_trace::describe_io;
 
+pub use self::kernel::Access;
 use self::{
-    kernel::{Access, Calls, Rule},
+    kernel::{Calls, Rule},
     tools::{Installation, Visible},
 };
 
@@ -112,6 +114,10 @@ pub struct Wants<'a> {
     pub system: &'a [PathBuf],
     /// The directory that it may write to.
     pub staging: &'a Path,
+    /// Files and directories of packages that it may write to besides, and whether it may read there.
+    pub written: &'a [(PathBuf, Access)],
+    /// Whether it sees all programs that are on `PATH`: nobody knows which it runs.
+    pub installed: bool,
 }
 
 /// All that one command sees.
@@ -170,6 +176,17 @@ impl Sandbox {
                 view.rules.push(rule);
                 view.paths.push(path.clone());
             }
+        }
+        for (path, access) in wants.written {
+            let Some(rule) = self.declared(path, *access) else { continue };
+            view.rules.push(rule);
+            if *access == Access::Write {
+                view.paths.push(path.clone());
+            }
+        }
+        if wants.installed {
+            let parts = self.installations.iter().flat_map(|found| &found.parts);
+            parts.for_each(|part| view.show(part));
         }
         let listed = wants.list.iter().filter_map(|path| self.declared(path, Access::List));
         view.rules.extend(listed);

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod changes;
 pub mod ci;
 pub mod compdb;
+mod confinement;
 pub mod failures;
 pub mod graph;
 pub mod history;

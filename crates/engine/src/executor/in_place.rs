@@ -1,17 +1,21 @@
 //! What there is to do around a command that writes its outputs where they belong.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use larder_project::path::RootPath;
 
 use super::{Bench, ExecuteError, Execution, local, render};
 use crate::{
-    action::{Action, Discovery, InPlace, Telling},
+    action::{Action, Discovery, InPlace, Reach, Reading, Telling},
     depfile,
     process::Outcome,
+    sandbox::Access,
 };
 
-/// Makes the directories of the outputs, and writes the response file.
+/// Makes the directories of the outputs and of the depfile, and writes the response file.
 pub(super) fn prepare(
     action: &Action,
     bench: &Bench<'_>,
@@ -21,11 +25,34 @@ pub(super) fn prepare(
         let path = bench.places.absolute(&bench.place.build_path(&output.path));
         make_parent(&path)?;
     }
+    if let Telling::Depfile { path, .. } = &own.telling {
+        make_parent(&render::absolute(bench, path)?)?;
+    }
     let Some((path, content)) = &own.response_file else { return Ok(()) };
     let path = render::absolute(bench, path)?;
     make_parent(&path)?;
     let content = render::argument(action, content, bench, &mut 0)?;
     fs::write(&path, content).map_err(|error| ExecuteError::io(&path, &error))
+}
+
+/// Returns what a confined command may write to, and whether it may read there.
+pub(super) fn written(
+    action: &Action,
+    bench: &Bench<'_>,
+    reach: &Reach,
+) -> Result<Vec<(PathBuf, Access)>, ExecuteError> {
+    let access = match reach.reading {
+        Reading::Nothing => Access::Make,
+        Reading::Written | Reading::Trees => Access::Write,
+    };
+    let directories = reach.directories.iter().map(|path| render::absolute(bench, path));
+    let mut written: Vec<(PathBuf, Access)> =
+        directories.map(|path| Ok((path?, access))).collect::<Result<_, ExecuteError>>()?;
+    // An output that is there already may be read: a command may go on from it, or leave it as it is.
+    let outputs = action.outputs.iter();
+    let outputs = outputs.map(|it| bench.places.absolute(&bench.place.build_path(&it.path)));
+    written.extend(outputs.map(|path| (path, Access::Write)));
+    Ok(written)
 }
 
 fn make_parent(path: &Path) -> Result<(), ExecuteError> {
@@ -92,10 +119,16 @@ fn read(path: &Path, keep: bool) -> Result<Option<Vec<String>>, ExecuteError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(ExecuteError::io(path, &error)),
     };
+    let names = depfile::parse_rules(&text).ok_or_else(|| {
+        let name = path.file_name().unwrap_or(path.as_os_str()).display();
+        ExecuteError::Failed(format!(
+            "it wrote no depfile: there is no rule (`TARGET: FILES`) in {name}"
+        ))
+    })?;
     if !keep {
         let _ = fs::remove_file(path);
     }
-    Ok(Some(depfile::parse(&text)))
+    Ok(Some(names))
 }
 
 /// Takes the lines with this beginning away, and returns what follows in each.

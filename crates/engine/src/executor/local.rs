@@ -69,7 +69,15 @@ impl LocalExecutor {
         })
     }
 
-    /// Runs a process, with nothing but a view of the sandbox to see where there is one.
+    /// Makes the directories that an action writes in, and the files that it is given.
+    pub(super) fn prepare(&self, action: &Action, bench: &Bench<'_>) -> Result<(), ExecuteError> {
+        match &action.in_place {
+            Some(own) => in_place::prepare(action, bench, own),
+            None => make_room(action, bench),
+        }
+    }
+
+    /// Runs a process for which all is prepared, with nothing but a view of the sandbox to see where there is one.
     pub(super) fn run(
         &self,
         action: &Action,
@@ -77,10 +85,6 @@ impl LocalExecutor {
         spec: &Spec,
         confined: Option<(&Sandbox, &View)>,
     ) -> Result<Execution, ExecuteError> {
-        match &action.in_place {
-            Some(own) => in_place::prepare(action, bench, own)?,
-            None => make_room(action, bench)?,
-        }
         let token = self.jobserver().map(|jobserver| {
             let name = format!("a token for {}", bench.target);
             let _waiting = self.timeline.as_ref().map(|timeline| timeline.span(Kind::Wait, name));
@@ -119,6 +123,7 @@ impl Executor for LocalExecutor {
             spec.environment.push((MAKEFLAGS.to_owned(), flags.into()));
         }
         let _lent = told.map(Jobserver::lend);
+        self.prepare(action, bench)?;
         self.run(action, bench, &spec, None)
     }
 }

@@ -1,10 +1,10 @@
 //! Runs actions in a sandbox of this machine.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use super::{Bench, ExecuteError, Execution, Executor, LocalExecutor, render};
+use super::{Bench, ExecuteError, Execution, Executor, LocalExecutor, in_place, render};
 use crate::{
-    action::{Action, Discovery, Variable},
+    action::{Action, Discovery, Reading, Variable},
     sandbox::{self, Sandbox, Wants},
 };
 
@@ -45,6 +45,20 @@ impl Executor for SandboxedExecutor {
         for directory in &action.searched {
             read.push(render::absolute(bench, directory)?);
         }
+        self.local.prepare(action, bench)?;
+        let own = action.in_place.as_ref();
+        let reach = own.and_then(|own| own.reach.as_ref());
+        let written = reach.map(|reach| in_place::written(action, bench, reach)).transpose()?;
+        for path in reach.iter().flat_map(|reach| &reach.beside) {
+            let target = if path.as_str().starts_with('/') { &mut system } else { &mut read };
+            target.push(render::absolute(bench, path)?);
+        }
+        if let Some((path, _)) = own.and_then(|own| own.response_file.as_ref()) {
+            read.push(render::absolute(bench, path)?);
+        }
+        if reach.is_some_and(|reach| reach.reading == Reading::Trees) {
+            read.extend(bench.places.directories().map(Path::to_owned));
+        }
         let wants = Wants {
             program: &spec.program,
             tools: &render::tools(action, bench)?,
@@ -52,6 +66,8 @@ impl Executor for SandboxedExecutor {
             list: &list,
             system: &system,
             staging: bench.staging,
+            written: written.as_deref().unwrap_or_default(),
+            installed: reach.is_some(),
         };
         let view = self.sandbox.view(&wants);
         let view = view.map_err(|error| ExecuteError::io(bench.staging, &error))?;
@@ -59,7 +75,13 @@ impl Executor for SandboxedExecutor {
         // Names of files have colours around them.
         let output = anstream::adapter::strip_str(execution.printed.trim_end()).to_string();
         let refused = self.sandbox.refused(&view, &spec.directory, &read, &output);
-        let explain = |refused| self.sandbox.explain(bench.target, refused).to_string();
+        let explain = |refused| match reach {
+            None => self.sandbox.explain(bench.target, refused).to_string(),
+            Some(reach) => {
+                let directory = &bench.place.directory;
+                self.sandbox.explain_statement(&reach.statement, directory, refused).to_string()
+            }
+        };
         execution.refusals = refused.iter().map(explain).collect();
         Ok(execution)
     }

@@ -1,6 +1,6 @@
 //! Edges as steps: what each depends on, and what it runs.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use larder_project::{
     diagnostic::Diagnostic,
@@ -25,6 +25,7 @@ use crate::{
 use larder_trace::Content;
 
 /// The texts that decide what an edge's command does.
+#[derive(Clone, Default)]
 pub struct Texts {
     pub command: String,
     pub response_file: Option<(String, String)>,
@@ -86,6 +87,7 @@ impl Run {
         outputs: &[BuildPath],
         last: &mut Last,
     ) -> ContentHash {
+        let texts = &*self.deciding(id, texts);
         let mut hash = last.of(&self.bases, &texts.command, &self.cx, self.graph()).trace.hash();
         let mut mix = |name: &str, part: ContentHash| hash = chain(hash, name, part);
         mix("command", ContentHash::of_bytes(texts.command.as_bytes()));
@@ -112,6 +114,15 @@ impl Run {
         hash
     }
 
+    /// Returns the texts that decide an edge's outputs. With `generator`, none does: a build file is not made anew since
+    /// the next would be made by another command.
+    fn deciding<'t>(&self, id: EdgeId, texts: &'t Texts) -> Cow<'t, Texts> {
+        match self.graph().flag(id, "generator") {
+            true => Cow::Owned(Texts::default()),
+            false => Cow::Borrowed(texts),
+        }
+    }
+
     /// Returns `base` with the texts of an edge mixed in.
     fn prefix(&self, base: &BuildTrace, texts: &Texts, outputs: &[BuildPath]) -> BuildTrace {
         let mut prefix = base.clone().mix(BuildTrace::text("command", &*texts.command));
@@ -136,8 +147,9 @@ impl Run {
     pub(super) fn step(&self, id: EdgeId) -> Result<(Step, Built<Vec<Artifact>>), Diagnostic> {
         let texts = self.texts(id)?;
         let outputs = self.outputs(id);
-        let base = self.bases.of(&texts.command, &self.cx, self.graph());
-        let prefix = self.prefix(&base.trace, &texts, &outputs);
+        let deciding = self.deciding(id, &texts);
+        let base = self.bases.of(&deciding.command, &self.cx, self.graph());
+        let prefix = self.prefix(&base.trace, &deciding, &outputs);
         let inputs = self.inputs(id);
         let graph = self.graph();
         let target = match self.cx.options.mode {
@@ -207,9 +219,13 @@ impl Run {
             includes: false,
             installation: None,
             believed: base.believed,
+            confined: None,
             sharing: Sharing::Never,
         };
-        if !shell.terminal {
+        if self.cx.sandbox.is_some() {
+            shell.confined = Some(self.confined(id, &shell)?);
+        }
+        if !shell.terminal && !graph.flag(id, "generator") {
             self.share_known(id, &mut shell, base, outputs);
         }
         Ok(shell)
@@ -331,7 +347,8 @@ impl Run {
     }
 
     /// Returns what is known of an output: of an empty one, its content says nothing, so that what made it counts, or for
-    /// a command that may leave it as it is, when it was written.
+    /// a command that may leave it as it is, when it was written. A program loads the shared libraries that it was linked
+    /// with when it runs, so that they count where it does.
     pub(super) fn output_fact(
         &self,
         id: EdgeId,
@@ -346,6 +363,10 @@ impl Run {
             }
             true => chain(content, "made from", dep_hash),
         };
+        let inputs = self.graph().edge(id).deciding_inputs().iter();
+        let libraries = inputs.filter(|node| is_shared_library(&self.graph().node(**node).path));
+        let libraries = libraries.filter_map(|node| self.fact(*node));
+        let hash = libraries.fold(hash, |hash, library| chain(hash, "library", library.hash));
         Fact { hash, content, mtime, is_file: true }
     }
 }
@@ -353,6 +374,12 @@ impl Run {
 /// Returns the hash of a trace that has `hash` and another part mixed in.
 pub(super) fn chain(hash: ContentHash, name: &str, part: ContentHash) -> ContentHash {
     BuildTrace::leaf("", hash, MTime::NONE).hash_with_leaf(name, part)
+}
+
+/// Whether a file is a shared library by its name: `libz.so`, `libz.so.1.3`, `libz.dylib`.
+pub(super) fn is_shared_library(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.ends_with(".so") || name.ends_with(".dylib") || name.contains(".so.")
 }
 
 fn names(outputs: &[BuildPath]) -> String {

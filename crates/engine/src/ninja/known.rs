@@ -69,7 +69,7 @@ pub fn known(command: &str, named: &Named<'_>) -> Option<Known> {
 }
 
 /// Whether a program is `name`, perhaps of some toolchain: `gcc-ar`, `llvm-ar-15`.
-fn is_named(file: &str, name: &str) -> bool {
+pub(super) fn is_named(file: &str, name: &str) -> bool {
     let version = |end: &str| end.chars().all(|c| c.is_ascii_digit() || c == '.');
     let file = match file.rsplit_once('-') {
         Some((file, end)) if version(end) => file,

@@ -26,7 +26,7 @@ use crate::{
     action::Variable,
     artifact::Artifact,
     builds::ToolUse,
-    context::Context,
+    context::{Context, Mode},
     event::{Event, StepName},
     job::{Built, Failed, Flow, Job, settle},
     step::Inputs,
@@ -77,6 +77,9 @@ impl Run {
             let hash = ContentHash::of_bytes(value.as_encoded_bytes());
             Some((name.to_str()?.to_owned(), Variable::Passed(hash)))
         });
+        let permitted =
+            |name: &str| cx.sandbox.as_ref().is_none_or(|sandbox| sandbox.permits(name));
+        let variables = variables.filter(|(name, _)| permitted(name));
         // Which shell it is counts where the programs do that it runs.
         let sh = ToolUse::new(PathBuf::from("/bin/sh"), &BuildTrace::text("shell", "sh"));
         let gates = graph.pools.iter().filter(|(_, depth)| **depth > 0);
@@ -258,9 +261,28 @@ impl Run {
             let path = self.place.build_path(&self.place.written(&self.graph.node(node).path));
             let artifact = built.value.iter().find(|artifact| artifact.path == path);
             let artifact = artifact.ok_or(Failed)?;
-            self.know(node, self.output_fact(id, artifact.hash, artifact.mtime, dep_hash));
+            let fact = match artifact.mtime {
+                MTime::NONE => self.unfinished_fact(id, node, artifact.hash),
+                mtime => self.output_fact(id, artifact.hash, mtime, dep_hash),
+            };
+            self.know(node, fact);
         }
         Ok(nothing())
+    }
+
+    /// Returns what is known of an output where a command has not made all of them: `hash`, which no other has. A command
+    /// that may leave its outputs as they are may leave them away as well.
+    fn unfinished_fact(&self, id: EdgeId, node: NodeId, hash: ContentHash) -> Fact {
+        let found = self.source(node, None);
+        match self.graph.flag(id, "restat") {
+            true => found.unwrap_or(Fact {
+                hash: self.empty,
+                content: self.empty,
+                mtime: MTime::NONE,
+                is_file: false,
+            }),
+            false => Fact { hash, content: hash, mtime: MTime::NONE, is_file: found.is_ok() },
+        }
     }
 
     /// Waits until the load of the system allows another command, or none of this build runs.
@@ -321,10 +343,14 @@ impl Run {
                 return Err(Diagnostic::new(message).into());
             }
             if !self.bring(&self.graph.closure(&ready)?)? {
-                return Ok(false);
+                // A dry run makes none, and goes on with what is known.
+                return Ok(self.cx.options.mode == Mode::DryRun);
             }
+            // Of those that came along, too: one may tell what makes an input of which another tells.
+            let all: Vec<EdgeId> = self.graph.edges().collect();
+            let is_there = |file: &NodeId| ready.contains(file) || self.fact(*file).is_some();
             let mut graph = (*self.graph).clone();
-            for file in ready {
+            for file in waiting(&self.graph, &all).into_iter().filter(is_there) {
                 graph.load_dyndep(file)?;
             }
             let mut facts = (*self.facts).clone();

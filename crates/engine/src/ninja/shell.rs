@@ -6,7 +6,7 @@ use larder_trace::BuildTrace;
 
 use super::roots::Roots;
 use crate::{
-    action::{Action, InPlace, Telling, Variable, text},
+    action::{Action, InPlace, Program, Reach, Telling, Variable, text},
     builds::{SearchPath, ToolUse},
     context::Context,
     step::{Inputs, Step},
@@ -33,8 +33,17 @@ pub struct Shell {
     pub(crate) installation: Option<ToolUse>,
     /// Whether it runs a program that is not here, as far as is known: nobody knows what it makes then.
     pub(crate) believed: bool,
+    /// What it may reach where it is confined.
+    pub(crate) confined: Option<Confined>,
     /// Who may have its outputs besides this build directory.
     pub sharing: Sharing,
+}
+
+/// The files and programs that a command may reach in a sandbox besides its inputs.
+#[derive(Debug, Clone)]
+pub struct Confined {
+    pub(crate) reach: Reach,
+    pub(crate) tools: Vec<Program>,
 }
 
 /// Whether the outputs of a command may be kept in the store, and taken from there.
@@ -60,13 +69,17 @@ impl Shell {
             let path = cx.places.portable(&step.place, &cx.places.opened(&step.place, path));
             (path, self.roots.pieces(content))
         });
+        let confined = self.confined.clone();
+        let (reach, tools) = confined.map(|it| (it.reach, it.tools)).unzip();
         Action {
+            tools: tools.unwrap_or_default(),
             environment: (*self.environment).clone(),
             in_place: Some(InPlace {
                 response_file,
                 keep_response_file: self.keep_response_file,
                 telling: self.telling.clone(),
                 terminal: self.terminal,
+                reach,
             }),
             ..action
         }

@@ -60,7 +60,11 @@ pub fn logs(
 }
 
 /// Returns the first output of an edge, and the record of how it was made.
-fn record<'g>(graph: &'g Graph, place: &Place, id: EdgeId) -> Option<(&'g str, TraceFile)> {
+pub(super) fn record<'g>(
+    graph: &'g Graph,
+    place: &Place,
+    id: EdgeId,
+) -> Option<(&'g str, TraceFile)> {
     let first = graph.edge(id).outputs.first().filter(|_| !graph.is_phony(id))?;
     let path = &*graph.node(*first).path;
     let trace = graph.directory.join(place.trace_path(&place.written(path)).as_str());

@@ -170,7 +170,8 @@ fn compiler(
         _ => Toolchain { cc: named, ..Toolchain::default() },
     };
     let recall = Recall::new(&cx.cache, BUILD, &cx.index);
-    let mut tools = Tools::new(&cx.index, None, environment.clone()).recalling(recall);
+    let mut tools =
+        Tools::new(&cx.index, cx.sandbox.as_deref(), environment.clone()).recalling(recall);
     let found = tools.compiler(&toolchain, role, &cx.root, arguments).ok()?;
     found.triple.is_some().then_some(found)
 }

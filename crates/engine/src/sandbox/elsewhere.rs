@@ -4,11 +4,12 @@ use std::{io, path::Path};
 
 use super::SandboxError;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     List,
     Read,
     Device,
+    Make,
     Write,
 }
 

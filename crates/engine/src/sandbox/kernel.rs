@@ -35,6 +35,8 @@ pub enum Access {
     Read,
     /// Read and write, as with `/dev/null`.
     Device,
+    /// See names, and make, change and remove files without reading any.
+    Make,
     /// Everything that the owner may do, except making devices and sockets.
     Write,
 }
@@ -47,6 +49,10 @@ impl Access {
             Self::List => AccessFs::ReadDir.into(),
             Self::Read => read,
             Self::Device => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate,
+            Self::Make => {
+                let reading = AccessFs::ReadFile | AccessFs::Execute;
+                AccessFs::from_all(REQUIRED) & !devices & !reading
+            }
             Self::Write => AccessFs::from_all(REQUIRED) & !devices,
         };
         if directory { flags } else { flags & AccessFs::from_file(REQUIRED) }

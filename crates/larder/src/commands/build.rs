@@ -14,14 +14,15 @@ use larder_engine::{
     context::{Mode, Options},
     event::Reporter,
     lookups::ServiceCounts,
-    sandbox::Permissions,
 };
 use larder_project::{name::TargetName, plan::Plan};
 use larder_trace::{Content, Level, save_file_hash};
 use serde_json::json;
 
 use super::{
-    App, here,
+    App,
+    confinement::SandboxArgs,
+    here,
     showing::{Showing, count, describe_diagnostics},
 };
 use crate::{
@@ -51,15 +52,9 @@ pub struct BuildOptions {
     /// Accept outputs that are newer than their inputs, even if their traces differ
     #[arg(long)]
     old: bool,
-    /// Show each command only what the manifest declares, with no network, home or secrets (Linux)
-    #[arg(long)]
-    sandbox: bool,
-    /// Let sandboxed commands read PATH, besides what the manifest declares
-    #[arg(long, value_name = "PATH", requires = "sandbox")]
-    allow_read: Vec<PathBuf>,
-    /// Let sandboxed commands have the environment variable NAME where their `pass-env` asks for it
-    #[arg(long, value_name = "NAME", requires = "sandbox")]
-    allow_env: Vec<String>,
+    /// What commands see.
+    #[command(flatten)]
+    sandbox: SandboxArgs,
     /// Say why each target is not up to date
     #[arg(long)]
     explain: bool,
@@ -220,11 +215,7 @@ pub fn request(
             note_lookups: app.global.verbose > 0 || app.global.json,
             ..CacheOptions::default()
         },
-        sandbox: options.sandbox.then(|| Permissions {
-            read: options.allow_read.clone(),
-            environment: options.allow_env.clone(),
-            surroundings: app.environment.clone(),
-        }),
+        sandbox: options.sandbox.permissions(app),
         resolution: app.resolution.clone(),
         choices: options.choices.choices(),
         configuration: Some(app.store.configuration()),

@@ -20,7 +20,7 @@ use larder_trace::describe_io;
 use serde_json::json;
 
 use self::show::Show;
-use super::App;
+use super::{App, confinement::SandboxArgs};
 use crate::{
     exit::{Exit, Failure},
     ui::seconds,
@@ -30,6 +30,8 @@ use crate::{
 ///
 /// The options are those of Ninja. Started by the name `ninja`, larder does this and nothing else.
 #[derive(Args)]
+// Of an option given twice, the last counts, as with Ninja: CMake and editors add their own to those of users.
+#[command(args_override_self = true)]
 pub struct Ninja {
     /// Targets; SOURCE^ is what is made from SOURCE [default: the defaults of the build file]
     #[arg(value_name = "TARGET")]
@@ -41,10 +43,10 @@ pub struct Ninja {
     #[arg(short, long, value_name = "N")]
     jobs: Option<u16>,
     /// Keep going until N commands have failed; 0 for any number
-    #[arg(short, value_name = "N", default_value_t = 1)]
-    keep_going: usize,
+    #[arg(short, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    keep_going: isize,
     /// Start no command while the load of the system is above N
-    #[arg(short = 'l', value_name = "N")]
+    #[arg(short = 'l', value_name = "N", allow_negative_numbers = true)]
     load: Option<f64>,
     /// Say what would be run, and touch nothing
     #[arg(short = 'n')]
@@ -64,6 +66,9 @@ pub struct Ninja {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
+    /// What commands see.
+    #[command(flatten)]
+    sandbox: SandboxArgs,
     /// Print the version of Ninja whose build files are understood
     #[arg(long)]
     version: bool,
@@ -169,7 +174,7 @@ fn build(app: &App, arguments: &Ninja, directory: &Path) -> Result<Exit, Failure
         options: Options {
             mode: if arguments.dry_run { Mode::DryRun } else { Mode::Build },
             keep_going: arguments.keep_going != 1,
-            failures: (arguments.keep_going > 1).then_some(arguments.keep_going),
+            failures: usize::try_from(arguments.keep_going).ok().filter(|most| *most > 1),
             rehash: arguments.rehash,
             ..Options::default()
         },
@@ -181,6 +186,7 @@ fn build(app: &App, arguments: &Ninja, directory: &Path) -> Result<Exit, Failure
             keep_response_files: has(Debug::KeepRsp),
             load: arguments.load.filter(|load| *load > 0.0),
         },
+        sandbox: arguments.sandbox.permissions(app),
     };
     let show = Arc::new(Show::new(app, has(Debug::Explain)));
     let reporter: Arc<dyn Reporter> = match app.ui.json() {

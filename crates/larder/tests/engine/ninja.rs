@@ -283,6 +283,21 @@ fn the_status_line_is_what_ninja_status_says() {
 }
 
 #[test]
+fn numbers_of_the_status_line_come_in_order() {
+    let mut text = "rule r\n  command = : > $out\n".to_owned();
+    (0..300).for_each(|at| text += &format!("build o{at}: r\n"));
+    let project = project(&text);
+    let said = ninja(&project, &["-j32"]).ok().stdout;
+    let numbers: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.split_once(']'))
+        .map(|it| it.0)
+        .collect();
+    let right: Vec<String> = (1..=300).map(|at| format!("{at}/300")).collect();
+    assert_eq!(numbers, right);
+}
+
+#[test]
 fn edges_are_told_of_inputs_while_they_are_built() {
     let text = "rule dd\n  command = cp dd.in dd\nbuild dd: dd dd.in\nrule cat\n  command = cat $in b > $out\n  dyndep = dd\nbuild o: cat a || dd\nrule b\n  command = cp b.in b\nbuild b: b b.in\n";
     let project = project(text);
@@ -335,10 +350,15 @@ fn tools_answer_without_building() {
     assert_eq!(tool(&["commands", "b"]).ok().stdout, "cat a > b\n");
     assert!(tool(&["list"]).ok().stdout.contains("compdb"));
     tool(&["nothing"]).ends_with(2).says("there is no tool `nothing`");
+    tool(&["browse", "b"]).ends_with(2).says("the tool `browse` is not there");
     for quiet in ["recompact", "restat", "cleandead"] {
         tool(&[quiet]).ok();
     }
     built(&project);
+    tool(&["clean", "-n"]).ends_with(2).says("the tool `clean` has no option `-n`");
+    tool(&["clean", "-r"]).ends_with(2).says("needs the name of a rule");
+    tool(&["clean", "-r", "dog"]).ends_with(2).says("there is no rule `dog`");
+    assert!(project.path("b").exists());
     assert_eq!(tool(&["clean", "-r", "cat"]).ok().stdout, "Cleaning... 2 files.\n");
     assert!(!project.path("b").exists());
     assert_eq!(built(&project).len(), 2);

@@ -66,8 +66,16 @@ fn version(lexer: &mut Lexer<'_>) -> Result<(), Mistake> {
     let mistake = lexer.mistake("expected `ninja_dyndep_version = 1`");
     lexer.expect(Token::Equals)?;
     let value = plain(lexer, |lexer, pieces| lexer.value(pieces))?;
-    let major = value.split(['.', '-']).next().unwrap_or("");
-    if name == "ninja_dyndep_version" && major == "1" { Ok(()) } else { Err(mistake) }
+    let number = |part: Option<&str>| {
+        let digits = part.unwrap_or("0").split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse::<u32>().ok())
+    };
+    let mut parts = value.splitn(2, '.');
+    let version = (number(parts.next()), number(parts.next()));
+    match name == "ninja_dyndep_version" && version == (Some(1), Some(0)) {
+        true => Ok(()),
+        false => Err(mistake),
+    }
 }
 
 /// Reads a text in which there are no variables: nothing is bound in such a file.
@@ -118,7 +126,7 @@ fn edge(lexer: &mut Lexer<'_>) -> Result<Dyndep, Mistake> {
     }
     lexer.expect(Token::Newline)?;
     let mut restat = false;
-    while lexer.takes(Token::Indent) {
+    if lexer.takes(Token::Indent) {
         let name = lexer.name("`restat`")?;
         let mistake = lexer.mistake(format!("expected `restat`, found `{name}`"));
         lexer.expect(Token::Equals)?;

@@ -213,6 +213,19 @@ impl<'t> Lexer<'t> {
         found
     }
 
+    /// Refuses a line that is indented by a tab, which looks as if it belonged to the last.
+    pub fn refuse_tab(&self) -> Result<(), Mistake> {
+        let blanks = self.text.as_bytes()[self.at..].iter().take_while(|byte| **byte == b' ');
+        let tab = self.at + blanks.count();
+        match self.text.as_bytes().get(tab) {
+            Some(b'\t') => {
+                let message = "a tab; lines are indented by blanks".to_owned();
+                Err(Mistake { span: tab..tab + 1, message })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads `token`.
     pub fn expect(&mut self, token: Token) -> Result<(), Mistake> {
         let found = self.next();

@@ -156,6 +156,7 @@ impl<'t> Parser<'t, '_> {
             bindings.push((key, Template::new(&self.pieces)));
         }
         let has = |key: &str| bindings.iter().any(|(known, _)| *known == key);
+        self.lexer.refuse_tab().map_err(|mistake| self.said(mistake))?;
         if !has("command") {
             return Err(self.wrong(span, format!("the rule `{name}` has no `command`")));
         }

@@ -138,6 +138,16 @@ impl Graph {
         paths.into_iter().map(|path| format!("{path}\n")).collect()
     }
 
+    /// Returns where the statement of an edge stands: `FILE:LINE`, from the build directory.
+    pub fn statement(&self, id: EdgeId) -> String {
+        let (file, span) = &self.edge(id).place;
+        let source = &self.files[*file];
+        let path = source.path.strip_prefix(&self.directory).unwrap_or(&source.path);
+        let before = &source.text.as_bytes()[..span.start.min(source.text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("{}:{line}", path.display())
+    }
+
     /// Returns what people are told when an edge is built: its description, else its command.
     ///
     /// # Errors

@@ -34,6 +34,12 @@ pub struct Show {
 struct State {
     graph: Option<Arc<Graph>>,
     started: usize,
+    /// Commands that have ended, and outputs that came from the store. Events come from many threads, and the counts in
+    /// them in any order.
+    finished: usize,
+    /// How many there are to be, as far as is known, and how many of these turned out to be up to date.
+    expected: usize,
+    replayed: usize,
     /// Whether the last line can be written over.
     open: bool,
     /// Commands that have the terminal.
@@ -75,12 +81,13 @@ impl Show {
     pub fn plan(&self, graph: &Graph, planned: &[EdgeId]) {
         let planned: Vec<EdgeId> =
             planned.iter().copied().filter(|id| !graph.is_phony(*id)).collect();
-        let mut counts = StepCounts { total: planned.len(), ..StepCounts::default() };
+        let mut state = State { expected: planned.len(), ..State::default() };
         for &id in &planned {
-            counts.built += 1;
+            state.started += 1;
+            state.finished += 1;
             let text = if self.verbose { graph.command(id) } else { graph.description(id) };
             let text = text.unwrap_or_default();
-            self.ui.result(&format!("{}{text}", self.status(&counts, counts.built)));
+            self.ui.result(&format!("{}{text}", self.status(&state)));
         }
     }
 
@@ -91,9 +98,9 @@ impl Show {
     }
 
     /// Returns the beginning of a line.
-    fn status(&self, counts: &StepCounts, started: usize) -> String {
-        let total = counts.total.saturating_sub(counts.replayed);
-        let finished = counts.built + counts.restored + counts.failed;
+    fn status(&self, state: &State) -> String {
+        let (started, finished) = (state.started, state.finished);
+        let total = state.total();
         let seconds = self.began.elapsed().as_secs_f64();
         let percent = (finished * 100).checked_div(total).unwrap_or(100);
         let rate = || if seconds > 0.0 { finished as f64 / seconds } else { 0.0 };
@@ -181,11 +188,12 @@ impl Show {
     fn started(&self, step: &StepName<'_>, counts: &StepCounts) {
         let mut state = self.state();
         state.started += 1;
+        state.expect(counts);
         let attached = self.is_attached(&state, step);
         if self.quiet && !attached {
             return;
         }
-        let text = format!("{}{}", self.status(counts, state.started), step.target);
+        let text = format!("{}{}", self.status(&state), step.target);
         if attached {
             if !self.quiet {
                 self.say(&mut state, &text);
@@ -198,9 +206,10 @@ impl Show {
 
     fn ended(&self, step: &StepName<'_>, ended: &Ended<'_>, counts: &StepCounts) {
         let mut state = self.state();
-        if ended.status == Status::Restored {
-            state.started += 1;
-        }
+        state.started += usize::from(ended.status == Status::Restored);
+        let finished = matches!(ended.status, Status::Built | Status::Restored | Status::Failed);
+        state.finished += usize::from(finished);
+        state.expect(counts);
         let ran = matches!(ended.status, Status::Built | Status::Failed);
         let attached = ran && self.is_attached(&state, step) && state.attached > 0;
         if attached {
@@ -213,32 +222,31 @@ impl Show {
         if let Some(reason) = ended.reason.filter(|_| self.explain) {
             let _ = writeln!(io::stderr(), "ninja explain: {}: {reason}", step.output);
         }
-        let status = || self.status(counts, state.started);
+        let status = self.status(&state);
         match ended.status {
             Status::Built if !attached && !self.quiet => {
-                let text = format!("{}{}", status(), step.target);
+                let text = format!("{status}{}", step.target);
                 self.line(&mut state, &text);
             }
             Status::Restored if !self.quiet => {
-                let text = format!("{}{} (restored)", status(), step.target);
+                let text = format!("{status}{} (restored)", step.target);
                 self.line(&mut state, &text);
             }
             Status::Failed => {
-                let mut text = format!("FAILED: {}", step.output);
+                let mut text = format!("FAILED: {}", outputs(&state, step));
                 match ended.command {
                     Some(command) => text += &format!("\n{command}"),
                     None => text += &format!(": {}", ended.error.unwrap_or("it failed")),
                 }
                 self.say(&mut state, &text);
-                if let Some(error) =
-                    ended.error.filter(|_| ended.command.is_some() && ended.log.is_empty())
-                {
-                    self.say(&mut state, &format!("it {error}"));
-                }
             }
             _ => {}
         }
         self.log(&mut state, ended.status, ended.log);
+        if let Some(error) = ended.error.filter(|_| ended.command.is_some()) {
+            let error = explained(error, !ended.log.is_empty());
+            error.iter().for_each(|error| self.say(&mut state, error));
+        }
     }
 
     /// Shows what a command printed; again, where that is a warning.
@@ -265,6 +273,41 @@ impl Reporter for Show {
     fn wants_everything(&self) -> bool {
         self.verbose
     }
+}
+
+impl State {
+    /// Takes note of how many commands there are to be: the number only grows where more become known, and only falls
+    /// where some turn out to be up to date.
+    fn expect(&mut self, counts: &StepCounts) {
+        self.expected = self.expected.max(counts.total);
+        self.replayed = self.replayed.max(counts.replayed);
+    }
+
+    fn total(&self) -> usize {
+        self.expected.saturating_sub(self.replayed).max(self.finished)
+    }
+}
+
+/// Returns what is to be said of an error: where the command has `said` something, its exit code says nothing more.
+fn explained(error: &str, said: bool) -> Option<String> {
+    let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
+    let exit = first.starts_with("failed with") || first.starts_with("was ");
+    match (exit, said) {
+        (true, true) if rest.is_empty() => None,
+        (true, true) => Some(rest.to_owned()),
+        (true, false) => Some(format!("it {error}")),
+        (false, _) => Some(error.to_owned()),
+    }
+}
+
+/// Returns all that the edge of a step makes.
+fn outputs(state: &State, step: &StepName<'_>) -> String {
+    let edge = state.graph.as_ref().and_then(|graph| {
+        let id = graph.node(graph.find(step.output)?).made_by?;
+        let outputs = graph.edge(id).outputs.iter();
+        Some(outputs.map(|node| &*graph.node(*node).path).collect::<Vec<_>>().join(" "))
+    });
+    edge.unwrap_or_else(|| step.output.to_owned())
 }
 
 fn columns() -> usize {
