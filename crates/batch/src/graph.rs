@@ -4,6 +4,9 @@
 //! the choice that is below it. Two solutions that have the same below a package version share its build, and all
 //! builds below that.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::HashMap, ops::Range};
 
 use larder_runs::name::HashName;
@@ -183,8 +186,8 @@ impl<'c> Maker<'c> {
         }
     }
 
-    /// The build of a chosen version, made after those of its needs; none has itself among them.
-    fn build(&mut self, version: VersionId, solution: &Solution) -> Option<BuildId> {
+    /// Makes the build of a chosen version after those of its needs. None needs itself.
+    fn build(&mut self, version: VersionId, solution: &Solution) {
         let mut way = vec![version];
         while let Some(&next) = way.last() {
             let chosen = |name: &u32| self.chosen[*name as usize];
@@ -203,7 +206,6 @@ impl<'c> Maker<'c> {
             }
             way.pop();
         }
-        self.built(version)
     }
 
     fn built(&self, version: VersionId) -> Option<BuildId> {

@@ -228,7 +228,7 @@ impl ReportFormatter<Node, Versions, Reason> for Formatter<'_> {
                     let places = open.places(circle.len() as u32);
                     let mut others: Vec<String> =
                         places.map(|place| self.one(circle[place as usize])).collect();
-                    needed.push(format!("another version than {}", join(&mut others, "or")));
+                    needed.push(format!("a choice without {}", join(&mut others, "or")));
                 }
                 (Node::Circle(number), Term::Positive(open)) => {
                     let circle = &self.unsolvable.circles[*number as usize];
