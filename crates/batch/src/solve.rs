@@ -19,7 +19,13 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    path::Path,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use larder_project::parallel;
 use larder_runs::name::{HashName, PackageName};
@@ -77,6 +83,8 @@ pub struct Solutions {
     solved: Vec<Solved>,
     /// How many of them were known from earlier runs.
     pub known: usize,
+    /// How often PubGrub was asked for the others.
+    pub asked: usize,
 }
 
 impl Solutions {
@@ -136,13 +144,14 @@ impl Solver<'_> {
         let keys = Keys::new(catalogue);
         // Which takes a while, and is of no use where all is known.
         let network = OnceLock::new();
+        let questions = AtomicUsize::new(0);
         let came = parallel::map(&asked, self.threads, |(target, compiler)| {
             let key = keys.key(*target, *compiler);
             if let Some(known) = known(&ids, cache.get(&key)) {
                 return Some((key, known, true));
             }
             let network = network.get_or_init(|| Network::new(catalogue));
-            self.solve_one(network, *target, *compiler).map(|came| (key, came, false))
+            self.solve_one(network, *target, *compiler, &questions).map(|came| (key, came, false))
         });
         let came: Vec<_> = asked.into_iter().zip(came).collect();
         let known = came.iter().flat_map(|(_, came)| came).filter(|(_, _, known)| *known).count();
@@ -160,7 +169,7 @@ impl Solver<'_> {
                 Err(explanation) => Solved::NoSolution { target, compiler, explanation },
             })
         });
-        Solutions { solved: solved.collect(), known }
+        Solutions { solved: solved.collect(), known, asked: questions.into_inner() }
     }
 
     /// Solves for one; `None` where it was stopped.
@@ -169,6 +178,7 @@ impl Solver<'_> {
         network: &Network<'_>,
         target: VersionId,
         compiler: CompilerId,
+        questions: &AtomicUsize,
     ) -> Option<Came> {
         if (self.stop)() {
             return None;
@@ -185,7 +195,9 @@ impl Solver<'_> {
             }
             None => {}
         }
-        match search::newest(network, target, compiler, self.stop).ok()? {
+        let found = search::newest(network, target, compiler, self.stop).ok()?;
+        questions.fetch_add(found.asked, Ordering::Relaxed);
+        match found.came {
             Ok(chosen) => Some(Ok(chosen)),
             Err(unsolvable) => Some(Err(explain::explain(network, target, compiler, &unsolvable))),
         }

@@ -133,6 +133,8 @@ pub(super) struct Question<'q> {
     pub bound: Vec<(u32, Versions)>,
     /// The circles that are known to be closed by some choices.
     pub circles: Vec<Circle>,
+    /// How often PubGrub was asked.
+    pub asked: usize,
     /// Whether to give up.
     pub stop: &'q (dyn Fn() -> bool + Sync),
 }

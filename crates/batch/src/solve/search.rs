@@ -20,22 +20,33 @@ pub(super) struct Unsolvable {
     pub circles: Vec<Circle>,
 }
 
+/// What came of a search.
+pub(super) struct Found {
+    /// The target and all that it needs, sorted, or why there is no solution.
+    pub came: Result<Vec<VersionId>, Unsolvable>,
+    /// How often PubGrub was asked.
+    pub asked: usize,
+}
+
 /// The chosen place of each package, by the number of its name.
 type Choice = HashMap<u32, u32>;
 
-/// Returns the newest solution for a package version that can be chosen: the target and all that it needs, sorted.
+/// Looks for the newest solution for a package version that can be chosen.
 pub(super) fn newest(
     network: &Network<'_>,
     target: VersionId,
     compiler: CompilerId,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Result<Vec<VersionId>, Unsolvable>, Stopped> {
+) -> Result<Found, Stopped> {
     let target = network.place(target);
     let (bound, circles) = (Vec::new(), Vec::new());
-    let mut question = Question { network, compiler, target, bound, circles, stop };
+    let mut question = Question { network, compiler, target, bound, circles, asked: 0, stop };
     let mut choice = match ask(&mut question)? {
         Ok(choice) => choice,
-        Err(derivation) => return Ok(Err(Unsolvable { derivation, circles: question.circles })),
+        Err(derivation) => {
+            let Question { circles, asked, .. } = question;
+            return Ok(Found { came: Err(Unsolvable { derivation, circles }), asked });
+        }
     };
     let mut settled = vec![target];
     let mut level = 0..1;
@@ -59,7 +70,7 @@ pub(super) fn newest(
     let mut chosen: Vec<VersionId> =
         settled.into_iter().map(|(name, place)| network.id(name, place)).collect();
     chosen.sort_unstable();
-    Ok(Ok(chosen))
+    Ok(Found { came: Ok(chosen), asked: question.asked })
 }
 
 /// The names that a level of what is settled needs and that are not settled, in their order.
@@ -104,6 +115,7 @@ fn ask(
 ) -> Result<Result<Choice, DerivationTree<Node, Versions, Reason>>, Stopped> {
     loop {
         let (name, place) = question.target;
+        question.asked += 1;
         let chosen = match pubgrub::resolve(&*question, Node::Package(name), place) {
             Ok(chosen) => chosen,
             Err(PubGrubError::NoSolution(derivation)) => return Ok(Err(derivation)),

@@ -381,3 +381,26 @@ fn only_what_could_have_been_chosen_counts() {
     assert_eq!(known(package("b.2", &[])), 2, "`b.1` and `other.1` have nothing to do with it");
     assert_eq!(known(package("unrelated.1", &["app"])), 4);
 }
+
+/// Work is counted here; `cargo xtask bench solve` takes the time.
+#[test]
+fn a_large_set_costs_few_questions_and_none_the_second_time() {
+    let versions = larder_testkit::ecosystem::ecosystem(250);
+    let versions = versions.into_iter().map(|it| {
+        let needs: Vec<String> =
+            it.needs.iter().map(|(name, required)| format!("{name} {required}")).collect();
+        let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
+        package(&format!("{}.{}", it.name, it.version), &needs)
+    });
+    let catalogue = catalogue(versions.collect(), &["gcc.12"]);
+    let directory = tempfile::tempdir().unwrap();
+    let first = solve(&catalogue, Some(directory.path()));
+    let count = first.iter().len();
+    assert_eq!(count, 750);
+    let found = first.found().count();
+    assert!(found > count * 3 / 4 && found < count, "{found} of {count} have a solution");
+    assert!(first.asked < count * 3, "{} questions", first.asked);
+    let again = solve(&catalogue, Some(directory.path()));
+    assert_eq!((again.known, again.asked), (count, 0));
+    assert!(again.iter().eq(first.iter()));
+}
