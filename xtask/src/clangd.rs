@@ -23,7 +23,8 @@ const LONGEST: u64 = 1 << 20;
 /// So many are looked at at once.
 const AT_ONCE: usize = 2;
 
-/// Files that nobody could understand by themselves, and why: an example, a path below its directory.
+/// Files that nobody could understand by themselves, and why: an example, a path below its directory. One that is not
+/// there, or in which nothing is amiss, is an error.
 const RIDDLES: &[(&str, &str, &str)] = &[
     ("lua", "src/ljumptab.h", "it is a part of a function"),
     ("lua", "src/ltm.h", "it includes itself by way of lstate.h, which clangd does not allow"),
@@ -63,13 +64,10 @@ pub fn check(larder: &Path, name: &str, which: Which) -> Result<()> {
     let directory = cargo::root().join("examples").join(name);
     let mut compdb = Command::new(larder);
     cargo::run(compdb.current_dir(&directory).args(["--quiet", "compdb"]))?;
-    let riddles: Vec<PathBuf> = RIDDLES
-        .iter()
-        .filter(|(example, ..)| *example == name)
-        .map(|(_, path, _)| directory.join(path))
-        .collect();
-    let files: Vec<PathBuf> =
-        files(&directory)?.into_iter().filter(|file| !riddles.contains(file)).collect();
+    let riddles = RIDDLES.iter().filter(|(example, ..)| *example == name);
+    let riddles: BTreeSet<PathBuf> = riddles.map(|(_, path, _)| directory.join(path)).collect();
+    let known = files(&directory)?;
+    let files: Vec<PathBuf> = known.difference(&riddles).cloned().collect();
     let looked = match which {
         Which::All => files,
         Which::Some => some(&files, SOME),
@@ -80,8 +78,31 @@ pub fn check(larder: &Path, name: &str, which: Which) -> Result<()> {
             amiss.iter().map(|(file, said)| format!("{}:\n{said}", file.display())).collect();
         bail!("clangd finds something amiss in {} files:\n{}", amiss.len(), said.join("\n"));
     }
-    eprintln!("clangd finds nothing amiss in {} files", looked.len());
+    let unneeded = unneeded(&directory, &riddles, &known)?;
+    if !unneeded.is_empty() {
+        bail!("RIDDLES has entries that are not needed:\n{}", unneeded.join("\n"));
+    }
+    eprintln!(
+        "clangd finds nothing amiss in {} files, and something in each of {} riddles",
+        looked.len(),
+        riddles.len()
+    );
     Ok(())
+}
+
+/// Says which of `riddles` are not among the `known` files, or have nothing amiss.
+fn unneeded(
+    directory: &Path,
+    riddles: &BTreeSet<PathBuf>,
+    known: &BTreeSet<PathBuf>,
+) -> Result<Vec<String>> {
+    let there: Vec<PathBuf> = riddles.intersection(known).cloned().collect();
+    let amiss: BTreeSet<PathBuf> =
+        look(directory, &there)?.into_iter().map(|(file, _)| file).collect();
+    let gone = riddles.difference(known).map(|file| (file, "it is no longer there"));
+    let fine = there.iter().filter(|file| !amiss.contains(*file));
+    let fine = fine.map(|file| (file, "clangd finds nothing amiss in it"));
+    Ok(gone.chain(fine).map(|(file, why)| format!("{}: {why}", file.display())).collect())
 }
 
 /// The files in a directory that its entries name, sorted, but for assembly and long ones.
@@ -165,6 +186,24 @@ mod tests {
         let amiss = look(&root, &files).unwrap();
         assert_eq!(amiss.len(), 1, "{amiss:?}");
         assert!(amiss[0].0.ends_with("bad.h") && amiss[0].1.contains("'item'"), "{amiss:?}");
+        let known = files.into_iter().collect();
+        let of = |names: &[&str]| {
+            let riddles = names.iter().map(|name| root.join(name)).collect();
+            unneeded(&root, &riddles, &known).unwrap()
+        };
+        assert!(of(&["bad.h"]).is_empty(), "clangd cannot do with it");
+        let unneeded = of(&["bad.h", "good.h", "gone.h"]);
+        assert_eq!(unneeded.len(), 2, "{unneeded:?}");
+        assert!(unneeded[0].ends_with("gone.h: it is no longer there"), "{unneeded:?}");
+        assert!(unneeded[1].ends_with("good.h: clangd finds nothing amiss in it"), "{unneeded:?}");
+    }
+
+    #[test]
+    fn riddles_are_of_examples() {
+        for (example, path, why) in RIDDLES {
+            let manifest = cargo::root().join("examples").join(example).join("larder.toml");
+            assert!(manifest.is_file() && !why.is_empty(), "{example}: {path}");
+        }
     }
 
     #[test]

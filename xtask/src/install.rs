@@ -32,6 +32,9 @@ pub const TESTS: &[Need] = &[
     need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // Of a version that knows modules of C++20, and what tells of them. CMake for that is installed into an environment.
+    need("clang++-16", "clang-16"),
+    need("clang-scan-deps-16", "clang-tools-16"),
     // Tools for other machines, and what runs programs for one of them.
     need("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
     need("aarch64-linux-gnu-g++", "g++-aarch64-linux-gnu"),

@@ -9,10 +9,12 @@
 //! what happens.
 
 pub mod bless;
+pub mod build;
 pub mod catalogue;
 pub mod graph;
 pub mod hashes;
 mod kept;
+pub mod layer;
 pub mod solve;
 #[cfg(test)]
 mod testing;

@@ -38,6 +38,7 @@ use larder_project::{
 };
 
 pub(crate) use directory::BuildDirectory;
+use loading::load_to_build;
 pub use loading::{Loading, cross, load};
 
 /// A request to build: which targets, and how.
@@ -161,7 +162,7 @@ pub fn build(
     let timeline = session.settings.timeline.as_deref();
     let span = |kind, name: &'static str| timeline.map(|timeline| timeline.span(kind, name));
     let planning = span(Kind::Plan, "reading manifests");
-    let plan = load(&request.loading(&session.settings.environment))?;
+    let (plan, learned) = load_to_build(&request.loading(&session.settings.environment))?;
     let mut asked = resolve(&plan, &request.targets)?;
     let mut tests = Vec::new();
     if let Some(wanted) = &request.tests {
@@ -184,6 +185,9 @@ pub fn build(
     let (options, reporter) = (request.options, reporter.clone());
     let cx = Context::new(session.clone(), root, places, options, cache, sandbox, reporter)
         .map_err(|error| directory.unusable(error))?;
+    if let Some(learned) = learned {
+        cx.index.learn_from(&learned);
+    }
     if let Some(run_path) = &request.run_path {
         // Nobody else has set it.
         _ = cx.run_path.set(run_path.clone());

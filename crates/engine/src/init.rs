@@ -7,10 +7,11 @@ mod cmake;
 mod compdb;
 mod made;
 mod meson;
+mod submodules;
 mod systems;
 mod tools;
 
-use std::{io, path::PathBuf};
+use std::{collections::HashSet, io, path::PathBuf};
 
 use larder_project::{
     init::{Package, Place, Tree, from_cmake_text, from_meson_text, from_sources},
@@ -83,6 +84,9 @@ pub struct Made {
     pub written: Vec<PathBuf>,
 }
 
+/// Tells people that a tool is asked now, by its name: it may take a minute.
+pub type Asking<'a> = &'a dyn Fn(&str);
+
 /// Describes the package at `place` as [`describe`] does, and writes its manifest, and where there is nothing at all,
 /// a first source. A dry run writes neither.
 ///
@@ -93,12 +97,13 @@ pub fn make(
     wanted: Option<Source>,
     environment: &Environment,
     dry: bool,
+    asking: Asking<'_>,
 ) -> Result<Made, InitError> {
-    let mut package = describe(place, wanted, environment)?;
+    let mut package = describe(place, wanted, environment, asking)?;
     let mut written = Vec::new();
     if package.sources.is_empty() && package.targets.is_empty() && !dry {
         written.push(place.write_first_source()?);
-        package = describe(place, Some(Source::Sources), environment)?;
+        package = describe(place, Some(Source::Sources), environment, asking)?;
     }
     if !dry {
         written.push(place.write(&package)?);
@@ -115,6 +120,7 @@ pub fn describe(
     place: &Place,
     wanted: Option<Source>,
     environment: &Environment,
+    asking: Asking<'_>,
 ) -> Result<Package, InitError> {
     let directory = &place.directory;
     let tree = Tree::read(directory).map_err(|source| InitError::Unreadable {
@@ -127,10 +133,11 @@ pub fn describe(
         if wanted.map_or(!is_there, |wanted| wanted != way.of) {
             continue;
         }
-        match way.describe(place, &tree, environment) {
+        match way.describe(place, &tree, environment, asking) {
             Ok(mut package) => {
                 finish(&mut package, &tree);
                 systems::name(&mut package, directory, environment);
+                submodules::say(&mut package, directory);
                 let is_asked = |other: &Way| way.how == How::Read && other.of == way.of;
                 for (other, reason) in passed {
                     match other.how {
@@ -188,11 +195,12 @@ impl Way {
         place: &Place,
         tree: &Tree,
         environment: &Environment,
+        asking: Asking<'_>,
     ) -> Result<Package, String> {
         let (directory, name) = (&place.directory, &place.name);
         let package = match (self.of, self.how) {
-            (Source::Cmake, How::Asked) => cmake::describe(place, environment)?,
-            (Source::Meson, How::Asked) => meson::describe(place, environment)?,
+            (Source::Cmake, How::Asked) => cmake::describe(place, environment, asking)?,
+            (Source::Meson, How::Asked) => meson::describe(place, environment, asking)?,
             (Source::Cmake, How::Read) => from_cmake_text(directory, name, tree)?,
             (Source::Meson, How::Read) => from_meson_text(directory, name, tree)?,
             (Source::Compdb, _) => compdb::describe(place)?,
@@ -219,14 +227,14 @@ fn read_only(asked: &Way, reason: &str) -> String {
 
 /// Says which sources are in no target, and takes out what is none of the package.
 fn finish(package: &mut Package, tree: &Tree) {
-    package.sources = tree.all_sources.clone();
+    package.sources = tree.all_sources.union(&tree.assembly).cloned().collect();
     package.headers = tree.headers.clone();
     package.drop_empty_headers();
-    let used: Vec<String> =
-        package.targets.iter().flat_map(|target| &target.sources).cloned().collect();
+    let used = package.targets.iter().flat_map(|target| &target.sources);
+    let said = package.left_out.iter().map(|it| &it.what);
+    let known: HashSet<String> = used.chain(said).cloned().collect();
     for path in &tree.sources {
-        let is_said = package.left_out.iter().any(|it| it.what == *path);
-        if !used.contains(path) && !is_said {
+        if !known.contains(path) {
             let why = format!("{} has it in no target", package.from);
             package.leave_out(path.clone(), why);
         }

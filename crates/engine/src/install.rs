@@ -7,9 +7,12 @@
 mod cmake;
 mod collect;
 mod headers;
+mod link_args;
 mod pkg_config;
+mod record;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     io::Write as _,
     os::unix::fs::PermissionsExt,
@@ -22,7 +25,10 @@ use larder_project::{
     path::BuildPath,
     plan::{Declared, Form, Kind, PackageId, Plan, Target, TargetId},
 };
-use larder_trace::{atomic, describe_io};
+use larder_trace::{ContentHash, atomic, describe_io};
+
+pub use record::Removed;
+use record::{Entry, Is, Record};
 
 use crate::{build, build::BuildReport};
 
@@ -68,6 +74,30 @@ pub enum InstallError {
         other: PathBuf,
         /// The place, below the prefix.
         path: PathBuf,
+    },
+    /// The record of what is installed cannot be read.
+    #[error("cannot read {}, which says what is installed: {reason}", path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing of a package is installed.
+    #[error("nothing of `{package}` is installed in {}, as far as larder knows", prefix.display())]
+    Nothing {
+        /// The package.
+        package: String,
+        /// Where it is not.
+        prefix: PathBuf,
+    },
+    /// A file could not be removed.
+    #[error("cannot remove {}: {}", path.display(), describe_io(source))]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
     },
     /// A file could not be read or written.
     #[error("cannot install {}: {}", path.display(), describe_io(source))]
@@ -159,43 +189,128 @@ fn is_shared(target: &Target) -> bool {
     matches!(&target.kind, Kind::Linked(linked) if linked.form == Form::SharedLibrary)
 }
 
-/// Returns the files that are installed of a build of [`targets`], sorted.
-///
-/// # Errors
-/// When two of them would be in one place, or directories cannot be read.
-pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, InstallError> {
-    collect::files(report, layout)
+/// What is installed of a build.
+#[derive(Debug)]
+pub struct Contents {
+    /// The files, sorted.
+    pub files: Vec<Installed>,
+    /// What people have to know of them.
+    pub notes: Vec<String>,
 }
 
-/// Installs files. Each is put in place when it is whole; one that is there already stays as it is.
+/// Returns what is installed of a build of [`targets`].
+///
+/// # Errors
+/// When two files would be in one place, or directories cannot be read.
+pub fn contents(report: &BuildReport, layout: &Layout) -> Result<Contents, InstallError> {
+    collect::contents(report, layout)
+}
+
+/// What an installation is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All that the package installs: what it installed before besides is removed.
+    Whole,
+    /// Some targets: the rest stays.
+    Part,
+}
+
+/// Installs `files` of `package`, and keeps a record of them. Each is put in place when it is whole; one that is there
+/// already stays as it is. Returns what was removed of an earlier installation.
 ///
 /// # Errors
 /// When one cannot be installed. Those before it are.
-pub fn put(files: &[Installed], layout: &Layout) -> Result<(), InstallError> {
-    let directory = layout.directory();
-    for file in files {
-        let path = directory.join(&file.path);
-        let failed = |source| InstallError::Io { path: path.clone(), source };
-        let content = match &file.content {
-            Content::Text(text) => text.clone().into_bytes(),
-            Content::File(from) => {
-                fs::read(from).map_err(|source| InstallError::Io { path: from.clone(), source })?
-            }
-            Content::Link(to) => {
-                link(&path, to).map_err(failed)?;
-                continue;
-            }
+pub fn put(
+    package: &str,
+    files: &[Installed],
+    layout: &Layout,
+    extent: Extent,
+) -> Result<Removed, InstallError> {
+    let prefix = layout.directory();
+    let mut record = Record::read(&prefix, package)?.unwrap_or_else(|| Record::new(package));
+    let new: Vec<(Entry, &Installed)> =
+        files.iter().map(|file| Ok((file.entry()?, file))).collect::<Result<_, InstallError>>()?;
+    for (entry, _) in &new {
+        record.note_directories(&prefix, &entry.path);
+        record.entries.insert(entry.clone());
+    }
+    // Before anything is put in place, so that a later one knows of it.
+    record.write(&prefix)?;
+    for (_, file) in &new {
+        file.put(&prefix)?;
+    }
+    let paths: BTreeSet<&str> = new.iter().map(|(entry, _)| &*entry.path).collect();
+    let removed = match extent {
+        Extent::Whole => record.remove(&prefix, |path| !paths.contains(path))?,
+        Extent::Part => Removed::default(),
+    };
+    record.entries.retain(|entry| !paths.contains(&*entry.path));
+    record.entries.extend(new.iter().map(|(entry, _)| entry.clone()));
+    record.write(&prefix)?;
+    Ok(removed)
+}
+
+/// Returns the files that `package` has installed, sorted.
+///
+/// # Errors
+/// When there are none, or nobody can tell.
+pub fn list(package: &str, layout: &Layout) -> Result<Vec<PathBuf>, InstallError> {
+    let prefix = layout.directory();
+    let record = recorded(package, &prefix)?;
+    Ok(record.paths().into_iter().map(|path| prefix.join(path)).collect())
+}
+
+/// Removes what `package` has installed, and the directories that were made for it.
+///
+/// # Errors
+/// When there is nothing, or something cannot be removed.
+pub fn uninstall(package: &str, layout: &Layout) -> Result<Removed, InstallError> {
+    let prefix = layout.directory();
+    recorded(package, &prefix)?.remove(&prefix, |_| true)
+}
+
+fn recorded(package: &str, prefix: &Path) -> Result<Record, InstallError> {
+    let nothing =
+        || InstallError::Nothing { package: package.to_owned(), prefix: prefix.to_owned() };
+    Record::read(prefix, package)?.ok_or_else(nothing)
+}
+
+impl Installed {
+    /// This as a record has it.
+    fn entry(&self) -> Result<Entry, InstallError> {
+        let is = match &self.content {
+            Content::Link(to) => Is::Link(to.clone()),
+            _ => Is::Hash(ContentHash::of_bytes(&self.bytes()?)),
         };
-        let mode = if file.executable { 0o755 } else { 0o644 };
-        if !is_there(&path, &content, mode) {
-            atomic::write_new(&path, mode, |mut new| {
-                new.write_all(&content)?;
-                new.set_permissions(fs::Permissions::from_mode(mode))
-            })
-            .map_err(failed)?;
+        Ok(Entry { path: self.path.to_string_lossy().into_owned(), is })
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, InstallError> {
+        match &self.content {
+            Content::Text(text) | Content::Link(text) => Ok(text.clone().into_bytes()),
+            Content::File(from) => {
+                fs::read(from).map_err(|source| InstallError::Io { path: from.clone(), source })
+            }
         }
     }
-    Ok(())
+
+    fn put(&self, prefix: &Path) -> Result<(), InstallError> {
+        let path = prefix.join(&self.path);
+        let failed = |source| InstallError::Io { path: path.clone(), source };
+        if let Content::Link(to) = &self.content {
+            return link(&path, to).map_err(failed);
+        }
+        let content = self.bytes()?;
+        let mode = if self.executable { 0o755 } else { 0o644 };
+        if is_there(&path, &content, mode) {
+            return Ok(());
+        }
+        atomic::write_new(&path, mode, |mut new| {
+            new.write_all(&content)?;
+            new.set_permissions(fs::Permissions::from_mode(mode))
+        })
+        .map_err(failed)
+    }
 }
 
 /// Puts a symbolic link in place, unless it is there already.

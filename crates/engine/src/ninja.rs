@@ -5,6 +5,7 @@
 
 mod clean;
 mod edge;
+mod fact;
 mod gate;
 mod known;
 mod missing;

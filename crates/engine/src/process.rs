@@ -5,6 +5,7 @@
 //! then, and nothing waits for what left the group, though it hold the pipe. So no build hangs on a
 //! daemon, and no process of the group changes a file that is being hashed.
 
+mod allowance;
 mod attached;
 mod capture;
 mod command_line;
@@ -12,6 +13,13 @@ mod descendants;
 mod exit;
 mod group;
 mod start;
+#[cfg(target_os = "linux")]
+mod tree;
+#[cfg(not(target_os = "linux"))]
+#[path = "process/unwatched.rs"]
+mod watch;
+#[cfg(target_os = "linux")]
+mod watch;
 
 use std::{
     collections::HashSet,
@@ -20,7 +28,7 @@ use std::{
     path::PathBuf,
     process::Child,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -35,11 +43,15 @@ use rustix::{
 use serde::Serialize;
 use wait4::Wait4;
 
-use self::capture::Capture;
 pub use self::{
+    allowance::{Allowance, Budget, Limit, Listener, Spent},
     command_line::{ResponseFile, Spec, argument_path, shell_word},
     descendants::end_all,
     exit::{Cost, Exit},
+};
+use self::{
+    capture::Capture,
+    watch::{Guard, Watch},
 };
 use crate::sandbox::{Sandbox, SandboxError, View};
 
@@ -91,6 +103,9 @@ pub enum ProcessError {
         /// Why.
         reason: String,
     },
+    /// A limit was reached before it began.
+    #[error("it was not started: another command {0}")]
+    Limited(Limit),
     /// It could not be confined.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -109,6 +124,8 @@ pub enum ProcessError {
 pub struct Processes {
     running: Mutex<HashSet<Pid>>,
     interrupted: AtomicBool,
+    /// Looks after those that share an allowance.
+    watch: Arc<Watch>,
     /// How many builds end by themselves when they are interrupted.
     heeded: AtomicUsize,
 }
@@ -170,6 +187,9 @@ impl Processes {
         if spec.terminal && confined.is_none() {
             return self.run_attached(spec);
         }
+        if let Some(limit) = spec.budget.as_ref().and_then(|budget| budget.reached()) {
+            return Err(ProcessError::Limited(limit));
+        }
         let (output, writer) = io::pipe().map_err(lost)?;
         let mut command = spec.command()?;
         command.stdout(writer.try_clone().map_err(lost)?).stderr(writer);
@@ -178,8 +198,11 @@ impl Processes {
             .map_err(|error| error.of(spec))?;
         // The command holds the writing ends; the pipe ends when the child and its children do.
         drop(command);
+        let group = Pid::from_child(&child);
+        let begin = |budget| self.watch.begin(group, spec.mark(), budget);
         let running = Running {
-            group: Pid::from_child(&child),
+            group,
+            guard: spec.budget.as_ref().map(begin),
             processes: self,
             child,
             output: Some(output),
@@ -200,6 +223,8 @@ struct Running<'p> {
     child: Child,
     /// The child's process group, which has its id.
     group: Pid,
+    /// Looks after it where it shares an allowance.
+    guard: Option<Guard>,
     /// The pipe, until everybody has closed the other end.
     output: Option<PipeReader>,
     capture: Capture,
@@ -232,6 +257,9 @@ impl Running<'_> {
         }
         // Before its process is reaped: until then no other can have its id.
         self.signal(Signal::TERM);
+        if let Some(guard) = &self.guard {
+            guard.finish(ended_so(self.group));
+        }
         self.processes.running().remove(&self.group);
         let used = loop {
             match self.child.wait4() {
@@ -243,19 +271,21 @@ impl Running<'_> {
         group::end(self.group);
         let timed_out = watched?;
         self.drain()?;
-        Ok(Outcome {
-            exit: match wall {
-                Some(limit) if timed_out => Exit::TimedOut(limit),
-                _ => used.status.into(),
-            },
-            output: self.capture.into_text(),
-            cost: Cost {
-                wall: elapsed,
-                user: used.rusage.utime,
-                system: used.rusage.stime,
-                peak_memory: used.rusage.maxrss,
-            },
-        })
+        let cost = Cost {
+            wall: elapsed,
+            user: used.rusage.utime,
+            system: used.rusage.stime,
+            peak_memory: used.rusage.maxrss,
+        };
+        if let Some(guard) = &self.guard {
+            guard.cost(&cost);
+        }
+        let exit = match (wall, used.status.into()) {
+            (Some(limit), _) if timed_out => Exit::TimedOut(limit),
+            (_, exit @ Exit::Code(0)) => exit,
+            (_, exit) => self.guard.as_ref().and_then(Guard::reached).map_or(exit, Exit::Limited),
+        };
+        Ok(Outcome { exit, output: self.capture.into_text(), cost })
     }
 
     /// Reads what the command prints until its process has ended, and sees to it that it does when it is
@@ -287,6 +317,10 @@ impl Running<'_> {
             if printed && self.read()? == 0 {
                 self.output = None;
                 pause = FIRST_LOOK;
+            }
+            if printed && self.guard.as_ref().and_then(Guard::reached).is_some() {
+                // The rest of what it started is ended by whoever looks after it.
+                self.signal(Signal::KILL);
             }
         }
     }
@@ -320,7 +354,12 @@ impl Running<'_> {
     }
 
     fn read(&mut self) -> rustix::io::Result<usize> {
-        self.output.as_ref().map_or(Ok(0), |output| self.capture.read(output))
+        let heard = |bytes: &[u8]| {
+            if let Some(guard) = &self.guard {
+                guard.print(bytes);
+            }
+        };
+        self.output.as_ref().map_or(Ok(0), |output| self.capture.read(output, heard))
     }
 
     /// Tells the whole group, while its process has not been reaped.
@@ -362,6 +401,16 @@ fn wait_for(
     let mut ready = polled.iter().map(|fd| !fd.revents().is_empty());
     let mut next = |is_there: bool| is_there && ready.next().unwrap_or(false);
     Ok((next(process.is_some()), next(pipe.is_some())))
+}
+
+/// Returns how a process ended that was not waited for.
+fn ended_so(process: Pid) -> Exit {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    let status = retry_on_intr(|| waitid(WaitId::Pid(process), options)).ok().flatten();
+    match status.as_ref().and_then(|status| status.terminating_signal()) {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Code(status.and_then(|status| status.exit_status()).unwrap_or(-1)),
+    }
 }
 
 fn has_ended(process: Pid) -> rustix::io::Result<bool> {

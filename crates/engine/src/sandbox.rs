@@ -65,7 +65,7 @@ pub enum SandboxError {
     #[error("cannot start a thread that makes a sandbox: {}", describe_io(.0))]
     Thread(std::io::Error),
     /// Something that was allowed is not there.
-    #[error("--allow-read {}: {source}", path.display())]
+    #[error("--allow-read {}: {}", path.display(), larder_trace::describe_io(source))]
     Permission {
         /// The path.
         path: PathBuf,

@@ -25,7 +25,7 @@ use self::listings::{Kind, Listing, hash_of};
 pub use self::{
     arguments::{IncludeArguments, LinkArguments, Typed},
     listings::Listings,
-    relative::relative_paths,
+    relative::{relative_paths, takes_next},
     scan::{ANY, Asked},
 };
 

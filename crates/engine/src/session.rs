@@ -17,7 +17,7 @@ use crate::{
     executor::{Executor, LocalExecutor, SandboxedExecutor},
     jobserver::{Jobs, Jobserver},
     pool::{Pool, Slots},
-    process::Processes,
+    process::{Budget, Processes},
     sandbox::Sandbox,
     timeline::Timeline,
 };
@@ -47,7 +47,9 @@ pub struct Session {
     pub processes: Arc<Processes>,
     pool: Arc<Pool>,
     jobs: Arc<Jobs>,
-    store: OnceLock<Option<Arc<Store>>>,
+    store: Arc<OnceLock<Option<Arc<Store>>>>,
+    /// What commands take together, where that is limited.
+    budget: Option<Arc<Budget>>,
     /// The executor that runs actions instead of this machine.
     executor: Option<Arc<dyn Executor>>,
 }
@@ -74,7 +76,36 @@ impl Session {
     ) -> Arc<Self> {
         let pool = Pool::new(settings.slots);
         let jobs = Arc::new(Jobs::new(settings.jobserver.clone(), settings.slots.local.max(1)));
-        Arc::new(Self { settings, processes, pool, jobs, store: OnceLock::new(), executor })
+        let store = Arc::default();
+        Arc::new(Self { settings, processes, pool, jobs, store, budget: None, executor })
+    }
+
+    /// Begins a session in which commands, compilers and `pkg-config` get `environment` in place of this one's. It
+    /// shares all else, so that both together run no more at once than one may.
+    #[must_use]
+    pub fn in_environment(&self, environment: Arc<Environment>) -> Arc<Self> {
+        let settings = Settings { environment, ..self.settings.clone() };
+        Arc::new(Self { settings, ..self.shared() })
+    }
+
+    /// Begins a session whose commands share an allowance: those of one build, say. It shares all else with this one.
+    /// A session's own executor is to hold limits by itself.
+    #[must_use]
+    pub fn within(&self, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self { budget: Some(budget), ..self.shared() })
+    }
+
+    /// The same session once more.
+    fn shared(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            processes: self.processes.clone(),
+            pool: self.pool.clone(),
+            jobs: self.jobs.clone(),
+            store: self.store.clone(),
+            budget: self.budget.clone(),
+            executor: self.executor.clone(),
+        }
     }
 
     /// Returns the pool that all tasks run in.
@@ -102,7 +133,8 @@ impl Session {
         }
         let environment = self.settings.environment.clone();
         let local = LocalExecutor::new(self.processes.clone(), environment)
-            .sharing(self.jobs.clone(), self.settings.timeline.clone());
+            .sharing(self.jobs.clone(), self.settings.timeline.clone())
+            .within(self.budget.clone());
         match sandbox {
             None => Arc::new(local),
             Some(sandbox) => Arc::new(SandboxedExecutor::new(local, sandbox)),

@@ -70,7 +70,7 @@ pub struct Maker<'a> {
     asked: Vec<bool>,
     jobs: Vec<Option<TargetJob>>,
     tools: Sides<Tools<'a>>,
-    globbers: HashMap<PackageId, Globber>,
+    globbers: HashMap<PackageId, Globber<'a>>,
     /// By target: whether its objects, or those that it is made of, have any from C++.
     cxx: Vec<bool>,
     /// Errors in what the targets name.

@@ -19,6 +19,7 @@ mod program;
 mod recall;
 mod said;
 mod script;
+mod side_by_side;
 mod system;
 
 use std::{
@@ -45,7 +46,7 @@ use self::{
 pub use self::{
     assembler::Assembler,
     compiler::{Compiler, IncludeDirectories, LinkerAbilities, deciding},
-    family::{families, tools_of_sides},
+    family::{Families, families, tools_of_sides},
     find::{ToolError, find_tool},
     identities::machine,
     pkg_config::Uses,

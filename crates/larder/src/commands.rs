@@ -25,7 +25,7 @@ pub mod upkeep;
 pub mod watch;
 pub mod why;
 
-pub use self::showing::describe_diagnostics;
+pub use self::{records::nearest, showing::describe_diagnostics};
 
 use std::{env, path::Path, process::ExitCode, sync::Arc, thread};
 

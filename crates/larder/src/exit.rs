@@ -7,7 +7,7 @@ use larder_project::{diagnostic::Diagnostics, scaffold::ScaffoldError};
 use larder_remote::{ConfigError, RemoteError, StagedError, git::GitError};
 use larder_store::{NameError, StoreError, pack};
 
-use crate::ui::Ui;
+use crate::{commands::nearest, ui::Ui};
 
 /// The exit code of a command that has said everything there is to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,10 @@ impl From<ScaffoldError> for Failure {
     fn from(error: ScaffoldError) -> Self {
         match error {
             ScaffoldError::Io { .. } => Self::failed(error),
-            ScaffoldError::Exists(_) | ScaffoldError::Name(_) => Self::wrong(error),
+            ScaffoldError::Exists(_) => Self::wrong(error).hint(
+                "`larder build` builds what it says; for a new one, move it away, or see it by `larder init --dry-run`",
+            ),
+            ScaffoldError::Name(_) => Self::wrong(error),
         }
     }
 }
@@ -182,7 +185,17 @@ impl From<StagedError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::wrong(error)
+        let near = match &error {
+            ConfigError::UnknownService { name, known_names } => {
+                nearest(name, known_names.iter().map(String::as_str)).map(str::to_owned)
+            }
+            _ => None,
+        };
+        let failure = Self::wrong(error);
+        match near {
+            Some(near) => failure.hint(format!("did you mean {near:?}?")),
+            None => failure,
+        }
     }
 }
 

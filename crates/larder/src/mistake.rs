@@ -134,6 +134,7 @@ mod tests {
             environment: vec![("PATH".to_owned(), "/usr/bin:/bin".into())],
             response_file: None,
             limits: Limits::default(),
+            budget: None,
             terminal: false,
         };
         let processes = Processes::default();

@@ -109,6 +109,7 @@ impl Ui {
         // A command has one build.
         _ = self.shown.set(shown);
         if let Some(live) = &self.live {
+            live.working("reading manifests");
             live.begin();
         }
     }
@@ -244,6 +245,17 @@ impl Ui {
             self.say(&format!("{} {message}", self.paint(style::YELLOW, "warning:")));
         } else if !self.quiet && (level == Level::Info || self.verbose) {
             self.say(message);
+        }
+    }
+
+    /// Says what is being done and takes long: on the live line, or in a line of its own where there is none.
+    pub fn working(&self, text: &str) {
+        match &self.live {
+            Some(live) => {
+                live.working(text);
+                live.begin();
+            }
+            None => self.status(text),
         }
     }
 

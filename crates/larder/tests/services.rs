@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use larder_testkit::{
     machine::{KEY, Machine},
     run::{Run, run},
-    services::{Canned, Collections, Policy, S3, nginx},
+    services::{Answer, Canned, Collections, Policy, S3, nginx},
 };
 
 /// A machine with this service, and a directory on it to work in.
@@ -48,6 +48,38 @@ fn a_check_says_what_works_and_what_that_takes() {
         (write["outcome"].as_str(), write["takes"].as_str(), write["service"].as_str()),
         (Some("fails"), Some("s3:PutObject"), Some("team"))
     );
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_named_with_what_to_do() {
+    let server = Canned::start(|head, _| {
+        let body = "<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code></Error>";
+        let body = if head.starts_with("HEAD") { "" } else { body };
+        Answer::new("404 Not Found", "", body.as_bytes())
+    });
+    let url = format!("url = \"s3://bucket/prefix\"\nendpoint = \"http://{}\"", server.address);
+    let (machine, work) = machine(&url);
+    let said = machine.cache(&work, 1, &["services", "--check", "--write"]);
+    said.mentions(&[
+        "reach   works",
+        "read    fails: there is no such bucket; make it where",
+        "list    fails: there is no such bucket; make it where",
+        "write   fails: there is no such bucket; make it where",
+        "aws s3 mb s3://",
+    ]);
+    // For whoever only reads, nothing is there.
+    let said = machine.cache(&work, 1, &["get", "--rev", "r1", "--scope", "x"]);
+    assert!(!said.stderr.contains("no such bucket"), "{}", said.stderr);
+}
+
+#[test]
+fn a_name_that_is_misspelt_is_set_right() {
+    let (machine, work) = machine("url = \"file:///nowhere\"");
+    let said = machine.cache(&work, 2, &["get", "--service", "taem", "--rev", "r", "--scope", "x"]);
+    said.mentions(&["no service is named \"taem\"", "help: did you mean \"team\"?"]);
+    let said =
+        machine.cache(&work, 2, &["get", "--service", "other", "--rev", "r", "--scope", "x"]);
+    assert!(!said.stderr.contains("did you mean"), "{}", said.stderr);
 }
 
 #[test]

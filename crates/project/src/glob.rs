@@ -1,15 +1,17 @@
 //! Globs of files inside a package.
 
-use std::{
-    collections::HashMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+mod listing;
+
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc};
 
 use fast_glob::glob_match;
-use larder_trace::describe_io;
+use larder_trace::{StatIndex, describe_io};
 
-use crate::path::{PackagePath, concat};
+use self::listing::{Kind, Listing};
+use crate::{
+    path::{PackagePath, concat},
+    place::Place,
+};
 
 /// Why a glob does not give a list of files.
 #[derive(Debug, thiserror::Error)]
@@ -34,28 +36,14 @@ pub enum GlobError {
 }
 
 /// Lists files of one package; each directory is read once.
-pub struct Globber {
+pub struct Globber<'i> {
     root: PathBuf,
     canonical_root: Option<PathBuf>,
     directories: HashMap<String, Listing>,
     /// By path from the package: whether it is a symbolic link.
     links: HashMap<String, bool>,
-}
-
-/// The entries of a directory but those that start with a dot.
-#[derive(Default)]
-struct Listing {
-    names: Vec<(String, Kind)>,
-    /// Paths from the package of names that are not UTF-8.
-    not_utf8: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Directory,
-    File,
-    /// A symbolic link to anything but a directory.
-    Link,
+    /// What remembers listings from one run to the next.
+    memory: Option<(&'i StatIndex, Arc<Place>)>,
 }
 
 /// Whether `path` matches `pattern`. A name that starts with a dot matches none.
@@ -73,11 +61,19 @@ pub fn is_inside(path: &str) -> bool {
     !path.starts_with('/') && path.split('/').all(|part| part != "..") && !path.contains('\0')
 }
 
-impl Globber {
+impl<'i> Globber<'i> {
     /// For the package at `root`.
     pub fn new(root: PathBuf) -> Self {
         let canonical_root = root.canonicalize().ok();
-        Self { root, canonical_root, directories: HashMap::new(), links: HashMap::new() }
+        let (directories, links) = Default::default();
+        Self { root, canonical_root, directories, links, memory: None }
+    }
+
+    /// Returns the same for the package at `place`, with an index that remembers listings: a directory that has not
+    /// changed is not read again.
+    #[must_use]
+    pub fn remembering(self, index: &'i StatIndex, place: Arc<Place>) -> Self {
+        Self { memory: Some((index, place)), ..self }
     }
 
     /// Returns the files that `pattern` matches, relative to the package and sorted. `*` and `?` do not
@@ -143,7 +139,7 @@ impl Globber {
         let matched = not_utf8.filter(|path| glob_match(pattern, &*path.to_string_lossy()));
         errors.extend(matched.map(|path| GlobError::NotUtf8(path.clone())));
         let mut below = Vec::new();
-        for (name, kind) in &listing.names {
+        for (name, kind) in listing.entries() {
             let between = if directory.is_empty() { "" } else { "/" };
             let path = PackagePath(concat(&[directory, between, name]));
             match kind {
@@ -167,37 +163,20 @@ impl Globber {
         if self.directories.contains_key(directory) {
             return Ok(());
         }
-        let path = self.root.join(directory);
-        let unreadable = |source| GlobError::Unreadable { directory: path.clone(), source };
-        let mut listing = Listing::default();
-        match fs::read_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(error)),
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry.map_err(unreadable)?;
-                    let name = match entry.file_name().into_string() {
-                        Ok(name) if name.starts_with('.') => continue,
-                        Ok(name) => name,
-                        Err(name) => {
-                            listing.not_utf8.push(Path::new(directory).join(name));
-                            continue;
-                        }
-                    };
-                    let kind = entry.file_type().map_err(unreadable)?;
-                    let kind = match (kind.is_dir(), kind.is_symlink()) {
-                        (true, _) => Kind::Directory,
-                        // A link to a directory is not walked into: it may lead to where it stands.
-                        (_, true) if fs::metadata(path.join(&name)).is_ok_and(|m| m.is_dir()) => {
-                            continue;
-                        }
-                        (_, true) => Kind::Link,
-                        (_, false) => Kind::File,
-                    };
-                    listing.names.push((name, kind));
+        let path = || PackagePath(directory.into());
+        let memory = self.memory.as_ref();
+        let memory = memory.map(|(index, place)| (*index, place.package_directory(&path())));
+        let known = memory.as_ref().and_then(|(index, path)| index.listing(path.as_str()));
+        let listing = match known {
+            Some(entries) => Listing::remembered(entries),
+            None => {
+                let listing = Listing::read(&self.root, directory)?;
+                if let Some((index, path)) = memory.filter(|_| listing.is_plain()) {
+                    index.set_listing(path.as_str(), &listing.entries);
                 }
+                listing
             }
-        }
+        };
         self.directories.insert(directory.to_owned(), listing);
         Ok(())
     }
@@ -233,7 +212,7 @@ impl Globber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     #[test]
     fn every_pattern_is_checked_and_all_mistakes_are_found() {

@@ -22,7 +22,7 @@ use std::{
 };
 
 pub use cmake::{checks as cmake_checks, describe as from_cmake_text};
-pub use describe::{Flags, Kind, LeftOut, Package, Target};
+pub use describe::{Flags, Kind, LeftOut, Package, Target, Text};
 pub use meson::describe as from_meson_text;
 pub use reading::Reading;
 pub use sources::describe as from_sources;
@@ -41,22 +41,22 @@ pub struct Place {
 }
 
 impl Place {
-    /// The directory `directory`, which is made if it is missing. The package is called `name`, or like its
-    /// directory.
+    /// The directory `directory`. The package is called `name`, or like its directory. To write there, the directory
+    /// is made if it is missing, and must have no manifest.
     ///
     /// # Errors
     /// When there is a manifest already, or no name.
-    pub fn new(directory: &Path, name: Option<&str>, make: bool) -> Result<Self, ScaffoldError> {
+    pub fn new(directory: &Path, name: Option<&str>, write: bool) -> Result<Self, ScaffoldError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |source| ScaffoldError::Io { path, source }
         };
-        if make {
+        if write {
             fs::create_dir_all(directory).map_err(at(directory))?;
         }
         let directory = directory.canonicalize().map_err(at(directory))?;
         let manifest = directory.join(FILE_NAME);
-        if manifest.symlink_metadata().is_ok() {
+        if write && manifest.symlink_metadata().is_ok() {
             return Err(ScaffoldError::Exists(manifest));
         }
         let own = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();

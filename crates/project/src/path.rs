@@ -97,6 +97,11 @@ impl PackagePath {
     pub fn new(path: &str) -> Result<Self, PathError> {
         inside(path).map(Self)
     }
+
+    /// Returns what records of the package itself call it.
+    pub fn portable(&self) -> PortablePath {
+        PortablePath(self.0.clone())
+    }
 }
 
 impl BuildPath {

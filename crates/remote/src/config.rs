@@ -150,7 +150,7 @@ impl ServiceConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), larder_trace::describe_io(source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -184,7 +184,7 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// The list of revoked keys cannot be read.
-    #[error("cannot read {}, which keys are revoked: {source}", path.display())]
+    #[error("cannot read {}, which keys are revoked: {}", path.display(), larder_trace::describe_io(source))]
     Revoked {
         /// The list.
         path: PathBuf,

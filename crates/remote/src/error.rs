@@ -59,7 +59,7 @@ pub enum RemoteError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Something local other than the store failed.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {}", larder_trace::describe_io(source))]
     Local {
         /// The action that failed.
         action: String,

@@ -230,9 +230,20 @@ fn denied(error: &Error) -> String {
     }
 }
 
+const NO_BUCKET: &str = "there is no such bucket; make it where the provider has its buckets (S3: `aws s3 mb s3://NAME`, Google: \
+                         `gcloud storage buckets create gs://NAME`, Azure: `az storage container create`), or mend `url` in the \
+                         configuration";
+
+/// Whether there is nothing in which an object could be.
+pub fn is_without_bucket(error: &Error) -> bool {
+    let code = denial::Code::in_message(&error.to_string());
+    code.is_some_and(|code| [denial::NO_BUCKET, denial::NO_CONTAINER].contains(&code))
+}
+
 /// The error in a few words, without what a server may have quoted.
 pub fn describe(error: &Error) -> String {
     match error {
+        _ if is_without_bucket(error) => NO_BUCKET.to_owned(),
         Error::NotFound { .. } => "not found".to_owned(),
         Error::PermissionDenied { .. } => denied(error),
         Error::Unauthenticated { .. } => UNKNOWN.to_owned(),

@@ -63,7 +63,7 @@ pub enum Miss {
         actual: u64,
     },
     /// The store's file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), larder_trace::describe_io(source))]
     Unreadable {
         /// The store's file.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum Miss {
         source: io::Error,
     },
     /// The destination could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {}", path.display(), larder_trace::describe_io(source))]
     Unwritable {
         /// The destination.
         path: PathBuf,

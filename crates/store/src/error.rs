@@ -11,7 +11,7 @@ use crate::{MappingsError, NameError, pack};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file operation failed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {}", path.display(), larder_trace::describe_io(source))]
     Io {
         /// The action that failed, as a verb: "read", "write", "create".
         action: &'static str,

@@ -7,21 +7,25 @@
 //! costs reading, parsing and hashing, never correctness.
 
 mod file;
+mod learn;
+mod listing;
 mod merge;
 mod tables;
 mod walk;
 
 use std::{
-    fs, io,
+    fs,
+    hash::BuildHasher,
+    io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use rustix::fs::{Mode, OFlags};
 
 use crate::{
@@ -52,6 +56,14 @@ pub struct StatIndex {
     checked: Vec<AtomicU8>,
     learned: Mutex<Learned>,
     dirty: AtomicBool,
+    /// The notes of `base` by their keys, once one was looked for.
+    notes: OnceLock<NoteTable>,
+}
+
+#[derive(Default)]
+struct NoteTable {
+    hasher: DefaultHashBuilder,
+    slots: HashTable<u32>,
 }
 
 const UNCHECKED: u8 = 0;
@@ -103,7 +115,8 @@ impl StatIndex {
         let base = base.unwrap_or_default();
         let checked = (0..base.files).map(|_| AtomicU8::new(UNCHECKED)).collect();
         let (file, learned, dirty) = (file.to_owned(), Mutex::default(), false.into());
-        Ok(Self { root, file, boot, rehash, base, checked, learned, dirty })
+        let notes = OnceLock::new();
+        Ok(Self { root, file, boot, rehash, base, checked, learned, dirty, notes })
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {
@@ -277,8 +290,19 @@ impl StatIndex {
         if let Some(value) = self.learned().notes.get(key) {
             return Some(value.clone());
         }
-        let mut notes = (0..self.base.notes).map(|slot| self.base.note(slot));
-        notes.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+        let NoteTable { hasher, slots } = self.notes.get_or_init(|| self.note_table());
+        let is_it = |slot: &u32| self.base.note(*slot).0 == key;
+        let slot = slots.find(hasher.hash_one(key), is_it)?;
+        Some(self.base.note(*slot).1.to_owned())
+    }
+
+    fn note_table(&self) -> NoteTable {
+        let NoteTable { hasher, mut slots } = NoteTable::default();
+        let hash = |slot: &u32| hasher.hash_one(self.base.note(*slot).0);
+        for slot in 0..self.base.notes {
+            slots.insert_unique(hash(&slot), slot, hash);
+        }
+        NoteTable { hasher, slots }
     }
 
     /// Remembers a text under a key.

@@ -224,6 +224,31 @@ proptest! {
             prop_assert!(unchanged || !idle || now[number].is_none(), "{path} was not changed");
         }
     }
+
+    /// What is learned from another index says what reading says, whatever happened since the other looked.
+    #[test]
+    fn what_another_index_found_is_believed_only_while_it_holds(
+        before in prop::collection::vec(edit(), 0..4),
+        saved in any::<bool>(),
+        meanwhile in prop::collection::vec(edit(), 0..4),
+    ) {
+        let place = Place::new();
+        if saved {
+            let index = place.open();
+            place.look(&index);
+            index.save().unwrap();
+        }
+        before.iter().for_each(|edit| place.apply(edit));
+        let other = place.open();
+        place.look(&other);
+        meanwhile.iter().for_each(|edit| place.apply(edit));
+        let index = place.open();
+        index.learn_from(&other);
+        let now = place.read().0;
+        prop_assert_eq!(&place.look(&index), &now);
+        index.save().unwrap();
+        prop_assert_eq!(&place.look(&place.open()), &now);
+    }
 }
 
 #[test]
@@ -315,4 +340,63 @@ fn what_an_output_replaces_is_looked_at_again() {
     assert!(place.open().vouch("out/o.trace", dep_hash(), false).is_none());
     place.write("in/t.h", TEXTS[0]);
     assert!(place.open().vouch("out/o.trace", dep_hash(), false).is_some());
+}
+
+/// What nobody may save is saved by whoever learns from it, and is not read a second time.
+#[test]
+fn what_another_index_found_is_kept() {
+    let place = Place::new();
+    place.settle();
+    let other = place.open();
+    let found = other.file("in/b", Content::Binary).unwrap();
+    other.set_note("question", "answer");
+    let index = place.open();
+    index.learn_from(&other);
+    index.save().unwrap();
+    let again = place.open();
+    assert_eq!(again.note("question").as_deref(), Some("answer"));
+    assert!(again.known().any(|path| path == "in/b"));
+    assert_eq!(again.file("in/b", Content::Binary).unwrap(), found);
+}
+
+/// A listing is that of the directory as it is, or none.
+#[test]
+fn a_listing_is_remembered_while_the_directory_is_the_same() {
+    let place = Place::new();
+    let remembered = || {
+        let index = place.open();
+        let listing = index.listing("dir");
+        if listing.is_none() {
+            index.set_listing("dir", "made");
+        }
+        index.save().unwrap();
+        listing
+    };
+    // While its time has not come, it may change without its status telling.
+    fs::create_dir(place.path("dir/new")).unwrap();
+    let directory = fs::File::open(place.path("dir")).unwrap();
+    directory.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered(), None);
+    directory.set_modified(SystemTime::now()).unwrap();
+    place.settle();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered().as_deref(), Some("made"));
+    assert_eq!(remembered().as_deref(), Some("made"));
+    let rehashing = StatIndex::open(place.0.path(), &place.path(".index"), true).unwrap();
+    assert_eq!(rehashing.listing("dir"), None);
+    // One entry takes the place of another, of the same name.
+    fs::remove_dir(place.path("dir/new")).unwrap();
+    fs::write(place.path("dir/new"), "").unwrap();
+    place.settle();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered().as_deref(), Some("made"));
+    // Another directory takes its place.
+    fs::rename(place.path("dir"), place.path("old")).unwrap();
+    assert_eq!(remembered(), None);
+    assert_eq!(remembered(), None);
+    fs::rename(place.path("old"), place.path("dir")).unwrap();
+    place.settle();
+    remembered();
+    assert_eq!(remembered().as_deref(), Some("made"));
 }

@@ -10,12 +10,13 @@ use larder_project::{
     setting::{Choices, Cross, Setting},
     workspace::{Package, Workspace},
 };
+use larder_trace::StatIndex;
 
 use super::{BuildRequest, EngineError};
 use crate::{
     environment::Environment,
     sandbox::{self, Permissions, Sandbox},
-    toolchain::families,
+    toolchain::{Families, families},
 };
 
 /// A plan to load: of which package, and with which settings.
@@ -40,6 +41,17 @@ pub struct Loading<'l> {
 /// # Errors
 /// Everything wrong with its manifests, and compilers that a condition asks for and that are not there.
 pub fn load(loading: &Loading<'_>) -> Result<Plan, EngineError> {
+    load_to_build(loading).map(|(plan, _)| plan)
+}
+
+/// Does the same as [`load`], and returns what was learned of compilers on the way, if any were asked: a build that holds
+/// the lock has the next one know it.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_to_build(
+    loading: &Loading<'_>,
+) -> Result<(Plan, Option<StatIndex>), EngineError> {
     let root = Workspace::find_root(loading.directory)?;
     let workspace = Workspace::read(&root, loading.resolution)?;
     let sandbox = || {
@@ -54,12 +66,10 @@ pub fn load(loading: &Loading<'_>) -> Result<Plan, EngineError> {
         cross(loading.choices, loading.configuration, &root.manifest.toolchains)
     };
     let cross = workspace.packages.first().map(|root| declared(root)).transpose()?.flatten();
-    let setting = Setting {
-        compilers: families(&workspace, cross.as_ref(), loading.environment, sandbox)?,
-        choices: loading.choices.clone(),
-        cross,
-    };
-    Ok(Plan::new(workspace.settle(&setting)?)?)
+    let Families { compilers, index } =
+        families(&workspace, cross.as_ref(), loading.environment, sandbox)?;
+    let setting = Setting { compilers, choices: loading.choices.clone(), cross };
+    Ok((Plan::new(workspace.settle(&setting)?)?, index))
 }
 
 /// Returns the target that is chosen, if one is, with what is declared of its tools: by the root package, and by

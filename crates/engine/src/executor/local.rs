@@ -17,7 +17,7 @@ use crate::{
     depfile,
     environment::Environment,
     jobserver::{Jobs, Jobserver},
-    process::{ProcessError, Processes, ResponseFile, Spec},
+    process::{Budget, ProcessError, Processes, ResponseFile, Spec},
     sandbox::{Sandbox, View},
     timeline::{Kind, Timeline},
 };
@@ -32,12 +32,13 @@ pub struct LocalExecutor {
     /// The slots that its commands share with what they run, if they do.
     jobs: Option<Arc<Jobs>>,
     timeline: Option<Arc<Timeline>>,
+    budget: Option<Arc<Budget>>,
 }
 
 impl LocalExecutor {
     /// Runs actions as some of `processes`, in a minimal part of `environment`.
     pub fn new(processes: Arc<Processes>, environment: Arc<Environment>) -> Self {
-        Self { processes, environment, jobs: None, timeline: None }
+        Self { processes, environment, jobs: None, timeline: None, budget: None }
     }
 
     /// Has each command hold a token of a jobserver, and says so to those that are not tools. Waiting for
@@ -45,6 +46,12 @@ impl LocalExecutor {
     #[must_use]
     pub fn sharing(self, jobs: Arc<Jobs>, timeline: Option<Arc<Timeline>>) -> Self {
         Self { jobs: Some(jobs), timeline, ..self }
+    }
+
+    /// Has its commands share an allowance.
+    #[must_use]
+    pub fn within(self, budget: Option<Arc<Budget>>) -> Self {
+        Self { budget, ..self }
     }
 
     fn jobserver(&self) -> Option<&Jobserver> {
@@ -65,6 +72,7 @@ impl LocalExecutor {
                 .response_file
                 .map(|first| ResponseFile { path: bench.staging.join("arguments.rsp"), first }),
             limits: action.limits,
+            budget: self.budget.clone(),
             terminal: action.in_place.as_ref().is_some_and(|own| own.terminal),
         })
     }

@@ -20,8 +20,9 @@ use larder_trace::describe_io;
 use serde_json::Value;
 
 use super::{
+    Asking,
     made::Made,
-    tools::{list, run, text},
+    tools::{self, list, read, run, text},
 };
 use crate::environment::Environment;
 
@@ -29,7 +30,13 @@ use crate::environment::Environment;
 ///
 /// # Errors
 /// Why CMake does not say.
-pub fn describe(place: &Place, environment: &Environment) -> Result<Package, String> {
+pub fn describe(
+    place: &Place,
+    environment: &Environment,
+    asking: Asking<'_>,
+) -> Result<Package, String> {
+    tools::find("cmake", environment)?;
+    asking("CMake");
     let scratch = tempfile::tempdir_in(environment.temporary_directory())
         .map_err(|error| describe_io(&error))?;
     let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
@@ -94,19 +101,17 @@ impl<'a> Reply<'a> {
         let mut headers = Vec::new();
         for part in list(&model["configurations"][0]["directories"]) {
             let part = read(&place.join(text(&part["jsonFile"]))).unwrap_or_default();
-            let base = directory.join(text(&part["paths"]["source"]));
-            for installer in list(&part["installers"]).iter().filter(|it| it["type"] == "file") {
-                // An entry is a path, or one with its new name.
+            for installer in list(&part["installers"]) {
+                let end = match text(&installer["type"]) {
+                    "file" => "",
+                    "directory" => "/",
+                    _ => continue,
+                };
+                // An entry is a path from the project's directory, or one with its new name.
                 let paths = list(&installer["paths"]).iter();
                 let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
-                headers.extend(paths.filter_map(|path| inside(path, &base, directory)));
-            }
-            for installer in list(&part["installers"]).iter().filter(|it| it["type"] == "directory")
-            {
-                let paths = list(&installer["paths"]).iter();
-                let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
-                let found = paths.filter_map(|path| inside(path, &base, directory));
-                headers.extend(found.map(|path| format!("{path}/")));
+                let found = paths.filter_map(|path| inside(path, directory, directory));
+                headers.extend(found.map(|path| format!("{path}{end}")));
             }
         }
         let checks = checks(directory, &read_files, entries);
@@ -375,11 +380,6 @@ fn checks(directory: &Path, files: &[String], cache: &[Value]) -> BTreeMap<Strin
         found.entry(text(&entry["name"]).to_owned()).or_insert(asks);
     }
     found
-}
-
-fn read(path: &Path) -> Result<Value, String> {
-    let text = fs::read(path).map_err(|error| describe_io(&error))?;
-    serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use larder_project::init::{
-    Package, Tree,
-    config::{Asks, Config, Value},
+use larder_project::{
+    init::{
+        Package, Target, Tree,
+        config::{Asks, Config, Value},
+    },
+    plan::Language,
 };
 
 /// What is known of headers that were made.
@@ -28,7 +31,7 @@ impl Made<'_> {
     /// Adds to `package` all headers that can be made again, and says which cannot.
     pub fn describe(&self, package: &mut Package) {
         let mut outputs = Vec::new();
-        headers(self.build, "", 0, &mut outputs);
+        headers(self.build, &mut outputs);
         let mut guesses = Vec::new();
         let tree = Tree::read(self.package).unwrap_or_default();
         for output in outputs {
@@ -42,14 +45,9 @@ impl Made<'_> {
                 continue;
             }
             // A copy of a header of the package is found where that is.
-            if let Some(original) = self.original(&output, &tree) {
-                let include = original.rsplit_once('/').map_or(".", |(directory, _)| directory);
+            if let Some((original, defines)) = self.original(&output, &tree) {
                 for target in &mut package.targets {
-                    let includes = &mut target.flags.includes;
-                    let is_given = includes.iter().any(|it| path.starts_with(&format!("{it}/")));
-                    if is_given && !includes.iter().any(|it| it == include) {
-                        includes.push(include.to_owned());
-                    }
+                    is_copied(target, &path, original, &defines);
                 }
                 continue;
             }
@@ -63,12 +61,28 @@ impl Made<'_> {
                 Err(why) => package.leave_out(output, why),
             }
         }
+        self.describe_texts(package);
         if !guesses.is_empty() {
             package.cautions.push(format!(
                 "The `values` of {} are what {} found on this machine. What the compiler should be asked instead is for you to say.",
                 guesses.join(", "),
                 self.by
             ));
+        }
+    }
+
+    /// Adds what was written for the assembler.
+    fn describe_texts(&self, package: &mut Package) {
+        if package.assembler.is_none() {
+            return;
+        }
+        let mut outputs = Vec::new();
+        files(self.build, "", 0, &Language::is_asm, &mut outputs);
+        for output in outputs {
+            if let Ok(text) = fs::read_to_string(self.build.join(&output)) {
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                package.add_text(&output, lines.map(str::to_owned).collect());
+            }
         }
     }
 
@@ -86,21 +100,41 @@ impl Made<'_> {
                 config.template = Some(template.to_owned());
             }
             None if is_plain(&made) => config.values = defined(&made),
-            None => {
-                return Err(format!("{} makes it: write a [[command]] or a [[config]]", self.by));
-            }
+            None => self.guess(&mut config, &made).map_err(|()| {
+                format!("{} makes it: write a [[command]] or a [[config]]", self.by)
+            })?,
         }
         config.ask(&self.checks);
         Ok(config)
     }
 
-    /// The header of the package that `output` is a copy of.
-    fn original<'t>(&self, output: &str, tree: &'t Tree) -> Option<&'t String> {
-        let made = fs::read(self.build.join(output)).ok()?;
+    /// Finds a file that could have been the template of what was made, though nobody says that it was read.
+    fn guess(&self, config: &mut Config, made: &str) -> Result<(), ()> {
+        let name = config.output.rsplit('/').next().unwrap_or_default();
+        let mut found = Vec::new();
+        files(self.package, "", 0, &|file| file.strip_suffix(".in") == Some(name), &mut found);
+        for template in found {
+            let text = fs::read_to_string(self.package.join(&template)).unwrap_or_default();
+            let mut tried = Config { output: config.output.clone(), ..Config::default() };
+            if tried.take_all_values(&text, made).is_ok() {
+                tried.template = Some(template);
+                *config = tried;
+                return Ok(());
+            }
+        }
+        Err(())
+    }
+
+    /// The header of the package that `output` is a copy of, and the macros that it defines besides, where they
+    /// stand as a remark in the header.
+    fn original<'t>(&self, output: &str, tree: &'t Tree) -> Option<(&'t String, Vec<String>)> {
+        let made = fs::read_to_string(self.build.join(output)).ok()?;
         let name = output.rsplit('/').next();
         let same_name = tree.headers.iter().filter(|path| path.rsplit('/').next() == name);
-        let mut same = same_name
-            .filter(|path| fs::read(self.package.join(path)).is_ok_and(|text| text == made));
+        let mut same = same_name.filter_map(|path| {
+            let text = fs::read_to_string(self.package.join(path)).ok()?;
+            Some((path, defined_besides(&text, &made)?))
+        });
         same.next()
     }
 
@@ -135,6 +169,43 @@ impl Made<'_> {
     }
 }
 
+/// Gives a target that finds the file `path` of the build the header `original` of the package in its place.
+fn is_copied(target: &mut Target, path: &str, original: &str, defines: &[String]) {
+    let is_library = target.kind.is_library();
+    let flags = &mut target.flags;
+    let Some(below) = flags.includes.iter().find_map(|it| path.strip_prefix(&format!("{it}/")))
+    else {
+        return;
+    };
+    // In a directory of the same layout, if it is in one.
+    let include = match original.strip_suffix(below) {
+        Some("") => ".",
+        Some(directory) if directory.ends_with('/') => directory.trim_end_matches('/'),
+        _ => original.rsplit_once('/').map_or(".", |(directory, _)| directory),
+    };
+    if !flags.includes.iter().any(|it| it == include) {
+        flags.includes.push(include.to_owned());
+    }
+    let known = if is_library { &mut flags.public_defines } else { &mut flags.defines };
+    known.extend(defines.iter().cloned());
+}
+
+/// The macros that `made` defines where the same line of `text` is a remark: `/* #define NAME VALUE */`. Nothing, where
+/// anything else differs.
+fn defined_besides(text: &str, made: &str) -> Option<Vec<String>> {
+    if text.lines().count() != made.lines().count() {
+        return None;
+    }
+    let differ = text.lines().zip(made.lines()).filter(|(line, made)| line != made);
+    let macros = differ.map(|(line, made)| {
+        let remark = line.trim().strip_prefix("/*")?.strip_suffix("*/")?.trim();
+        let definition = made.trim().strip_prefix("#define ").filter(|_| made.trim() == remark)?;
+        let (name, value) = definition.split_once(' ').unwrap_or((definition, ""));
+        Some(format!("{name}={}", value.trim()))
+    });
+    macros.collect()
+}
+
 /// Whether a header consists of macros only.
 fn is_plain(made: &str) -> bool {
     let mut lines = made.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -162,7 +233,19 @@ fn defined(made: &str) -> BTreeMap<String, Value> {
     found
 }
 
-fn headers(directory: &Path, name: &str, depth: usize, found: &mut Vec<String>) {
+fn headers(directory: &Path, found: &mut Vec<String>) {
+    let ends = [".h", ".hpp", ".hh", ".hxx"];
+    files(directory, "", 0, &|file| ends.iter().any(|end| file.ends_with(end)), found);
+}
+
+/// Adds the files below a directory whose names are `wanted`, sorted in each directory.
+fn files(
+    directory: &Path,
+    name: &str,
+    depth: usize,
+    wanted: &dyn Fn(&str) -> bool,
+    found: &mut Vec<String>,
+) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let mut entries: Vec<_> = entries.flatten().collect();
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -174,10 +257,8 @@ fn headers(directory: &Path, name: &str, depth: usize, found: &mut Vec<String>) 
             || file.starts_with("meson-");
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() && !is_own && depth < DEEPEST {
-            headers(&entry.path(), &format!("{name}{file}/"), depth + 1, found);
-        } else if kind.is_file()
-            && [".h", ".hpp", ".hh", ".hxx"].iter().any(|end| file.ends_with(end))
-        {
+            files(&entry.path(), &format!("{name}{file}/"), depth + 1, wanted, found);
+        } else if kind.is_file() && wanted(&file) {
             found.push(format!("{name}{file}"));
         }
     }

@@ -1,5 +1,7 @@
 //! What Meson says through its introspection.
 
+mod commands;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -19,8 +21,9 @@ use larder_trace::describe_io;
 use serde_json::Value;
 
 use super::{
+    Asking,
     made::Made,
-    tools::{list, run, text},
+    tools::{self, list, run, text},
 };
 use crate::environment::Environment;
 
@@ -28,7 +31,13 @@ use crate::environment::Environment;
 ///
 /// # Errors
 /// Why Meson does not say.
-pub fn describe(place: &Place, environment: &Environment) -> Result<Package, String> {
+pub fn describe(
+    place: &Place,
+    environment: &Environment,
+    asking: Asking<'_>,
+) -> Result<Package, String> {
+    tools::find("meson", environment)?;
+    asking("Meson");
     let scratch = tempfile::tempdir_in(environment.temporary_directory())
         .map_err(|error| describe_io(&error))?;
     let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
@@ -46,6 +55,7 @@ pub fn describe(place: &Place, environment: &Environment) -> Result<Package, Str
         directory: &place.directory,
         targets: list(&targets),
         links: link_words(&links),
+        ninja: &links,
         build: build.clone(),
     };
     let read_files = read("intro-buildsystem_files.json").unwrap_or_default();
@@ -79,6 +89,8 @@ struct Project<'a> {
     targets: &'a [Value],
     /// What each file is linked from, by its path in the build directory.
     links: BTreeMap<String, Vec<String>>,
+    /// The text of `build.ninja`.
+    ninja: &'a str,
 }
 
 impl Project<'_> {
@@ -90,13 +102,11 @@ impl Project<'_> {
             ..Package::default()
         };
         let mut names = BTreeMap::new();
+        let mut others = Vec::new();
         for target in self.targets {
             let own = text(&target["name"]);
             if self.kind(target).is_none() {
-                package.leave_out(
-                    format!("the target {own}"),
-                    "it is neither a library nor an executable: write a [[command]]",
-                );
+                others.push(target);
                 continue;
             }
             let name = package.free_name(own);
@@ -111,6 +121,15 @@ impl Project<'_> {
             let (libraries, link_args) = self.linked(target, &names);
             package.targets[index].libraries = libraries;
             package.targets[index].link_args = link_args;
+        }
+        commands::assembled(&mut package, self.ninja, self.directory, &self.build, &names);
+        for target in others {
+            if !commands::version_file(&mut package, target, self.directory, &self.build) {
+                package.leave_out(
+                    format!("the target {}", text(&target["name"])),
+                    "it is neither a library nor an executable: write a [[command]]",
+                );
+            }
         }
         self.tests(tests, &names, &mut package);
         let (kept, empty): (Vec<_>, Vec<_>) =

@@ -27,10 +27,20 @@ pub fn config(libraries: &[Offered], layout: &Layout) -> String {
 fn imported(target: &str, kind: &str, file: &str, library: &Offered, layout: &Layout) -> String {
     let own = library.libraries.iter().map(|(package, name)| format!("{package}::{name}"));
     // Who links a shared library needs nothing of the system that that needs.
-    let system = library.system.iter().filter(|_| kind != "SHARED").cloned();
+    let besides = library.link_args.iter().filter(|_| kind != "SHARED");
+    let (mut single, mut options, mut directories) = (Vec::new(), Vec::new(), Vec::new());
+    for words in besides {
+        let (first, text) = (&*words[0], words.join(" "));
+        match first.strip_prefix("-L") {
+            Some("") => directories.extend(words.get(1).cloned()),
+            Some(directory) => directories.push(directory.to_owned()),
+            None if words.len() == 1 || first == "-framework" => single.push(text),
+            None => options.push(format!("SHELL:{text}")),
+        }
+    }
     let modules =
         library.modules.iter().map(|module| format!("PkgConfig::{}", variable(&module.name)));
-    let libraries: Vec<String> = own.chain(system).chain(modules).collect();
+    let libraries: Vec<String> = own.chain(single).chain(modules).collect();
     let mut text = format!("\nif(NOT TARGET {target})\n");
     if !library.modules.is_empty() {
         text += "  find_package(PkgConfig REQUIRED)\n";
@@ -53,8 +63,13 @@ fn imported(target: &str, kind: &str, file: &str, library: &Offered, layout: &La
             text += &format!("\n    IMPORTED_IMPLIB \"${{_larder_prefix}}/{libraries}/{import}\"");
         }
     }
+    let languages: Vec<String> =
+        library.cxx.filter(|_| kind == "STATIC").map(|_| "CXX".to_owned()).into_iter().collect();
     for (property, values) in [
+        ("IMPORTED_LINK_INTERFACE_LANGUAGES", &languages),
         ("INTERFACE_LINK_LIBRARIES", &libraries),
+        ("INTERFACE_LINK_OPTIONS", &options),
+        ("INTERFACE_LINK_DIRECTORIES", &directories),
         ("INTERFACE_COMPILE_DEFINITIONS", &library.defines),
     ] {
         if !values.is_empty() {

@@ -7,13 +7,14 @@ use std::{
 };
 
 use larder_project::{
-    manifest::Module,
+    manifest::{Module, Template},
     path::BuildPath,
     plan::{Kind, PackageId, Plan, TargetId},
 };
 
 use super::{
-    Content, InstallError, Installed, Layout, Library, cmake, headers, is_shared, pkg_config,
+    Content, Contents, InstallError, Installed, Layout, Library, cmake, headers, is_shared,
+    link_args, pkg_config,
 };
 use crate::build::BuildReport;
 
@@ -33,8 +34,10 @@ pub struct Offered {
     pub import: Option<String>,
     /// The libraries that it is linked with and that are installed, too: package and name.
     pub libraries: Vec<(String, String)>,
-    /// The libraries of the system that it is linked with: `-lm`, `-pthread`.
-    pub system: Vec<String>,
+    /// What its users are linked with besides: `-lm`, `-pthread`, `-framework X`; arguments that are a pair stand together.
+    pub link_args: Vec<Vec<String>>,
+    /// What C++ is linked with, if there is any in it.
+    pub cxx: Option<&'static str>,
     /// The libraries of the system that `pkg-config` knows.
     pub modules: Vec<Module>,
     /// The macros for whoever uses it: `NAME` or `NAME=VALUE`.
@@ -95,10 +98,11 @@ impl Installed {
     }
 }
 
-pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, InstallError> {
+pub fn contents(report: &BuildReport, layout: &Layout) -> Result<Contents, InstallError> {
     let plan = &report.plan;
     let mut files = Files::default();
     let mut libraries: BTreeMap<Library, Offered> = BTreeMap::new();
+    let mut notes = Vec::new();
     for (id, outputs) in &report.targets {
         let target = plan.target(*id);
         let outputs = outputs.as_deref().unwrap_or_default();
@@ -121,7 +125,7 @@ pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, In
         let directory = if import.is_some() { "bin" } else { &layout.libraries };
         let name = put(directory, 0, target.file(), is_shared(target))?;
         let import = put(&layout.libraries, 1, import, false)?;
-        let offered = libraries.entry(library).or_insert_with(|| offered(plan, *id));
+        let offered = libraries.entry(library).or_insert_with(|| offered(plan, *id, &mut notes));
         match is_shared(target) {
             true => (offered.shared, offered.import) = (name, import),
             false => offered.archive = name,
@@ -153,18 +157,25 @@ pub fn files(report: &BuildReport, layout: &Layout) -> Result<Vec<Installed>, In
             files.text(path("Version"), cmake::version(&root.version));
         }
     }
-    Ok(files.0.into_values().collect())
+    Ok(Contents { files: files.0.into_values().collect(), notes })
 }
 
 /// What others are told of the library that `id` is a form of.
-fn offered(plan: &Plan, id: TargetId) -> Offered {
+fn offered(plan: &Plan, id: TargetId, notes: &mut Vec<String>) -> Offered {
     let target = plan.target(id);
     let package = plan.package_of(target);
     let lists = plan.compiled(target).map(|compiled| &compiled.lists);
     // What its libraries ask for they say themselves.
     let own = lists.into_iter().flat_map(|lists| &lists.linking.link_args);
-    let own = own.filter_map(|argument| argument.as_literal());
-    let system = own.filter(|argument| argument.starts_with("-l") || *argument == "-pthread");
+    let own: Vec<&Template> = own.map(|argument| &argument.value).collect();
+    let (link_args, local) = link_args::for_users(&own);
+    if !local.is_empty() {
+        notes.push(format!(
+            "users of `{}` are not told of {}: that leads into the package",
+            target.name,
+            local.join(" ")
+        ));
+    }
     let modules = lists.into_iter().flat_map(|lists| &lists.linking.system);
     Offered {
         package: package.place.name.clone(),
@@ -178,7 +189,8 @@ fn offered(plan: &Plan, id: TargetId) -> Offered {
                 (plan.package_of(library).place.name.clone(), library.name.clone())
             })
             .collect(),
-        system: system.map(str::to_owned).collect(),
+        cxx: link_args::cxx(plan, target, &own),
+        link_args,
         modules: modules.map(|module| module.value.clone()).collect(),
         defines: lists
             .into_iter()

@@ -10,7 +10,10 @@ pub fn text(library: &Offered, layout: &Layout) -> String {
     let modules = library.modules.iter().map(ToString::to_string);
     let needs: Vec<String> =
         library.libraries.iter().map(|(_, name)| name.clone()).chain(modules).collect();
-    let (needs, system) = (needs.join(", "), library.system.join(" "));
+    let needs = needs.join(", ");
+    let words = library.link_args.iter().flatten().map(|word| quoted(word));
+    let besides: Vec<String> = words.chain(library.cxx.map(str::to_owned)).collect();
+    let besides = besides.join(" ");
     // Who links a shared library needs nothing of what that needs.
     let private = if library.shared.is_some() { ".private" } else { "" };
     let defines: String =
@@ -24,23 +27,19 @@ pub fn text(library: &Offered, layout: &Layout) -> String {
     if !needs.is_empty() {
         text += &format!("Requires{private}: {needs}\n");
     }
-    if library.shared.is_none() && library.archive.is_none() {
-        if !system.is_empty() {
-            text += &format!("Libs: {system}\n");
-        }
-        text += &format!("Cflags: -I${{includedir}}{defines}\n");
-        return text;
+    let has_file = library.shared.is_some() || library.archive.is_some();
+    let own = has_file.then(|| format!("-L${{libdir}} -l{name}"));
+    let lines = match private {
+        "" => [("Libs", own.into_iter().chain(Some(besides)).collect::<Vec<_>>().join(" ")), NONE],
+        _ => [("Libs", own.unwrap_or_default()), ("Libs.private", besides)],
+    };
+    for (key, value) in lines.iter().filter(|(_, value)| !value.trim().is_empty()) {
+        text += &format!("{key}: {}\n", value.trim());
     }
-    match (private, system.is_empty()) {
-        (_, true) => text += &format!("Libs: -L${{libdir}} -l{name}\n"),
-        ("", false) => text += &format!("Libs: -L${{libdir}} -l{name} {system}\n"),
-        (_, false) => {
-            text += &format!("Libs: -L${{libdir}} -l{name}\nLibs.private: {system}\n");
-        }
-    }
-    text += &format!("Cflags: -I${{includedir}}{defines}\n");
-    text
+    text + &format!("Cflags: -I${{includedir}}{defines}\n")
 }
+
+const NONE: (&str, String) = ("", String::new());
 
 /// A word as `pkg-config` reads it.
 fn quoted(word: &str) -> String {

@@ -12,7 +12,7 @@ use larder_trace::{BuildTrace, ContentHash, MTime};
 use super::{
     Sharing, Shell,
     known::{Known, Named, known},
-    run::{Fact, Run},
+    run::Run,
     tools::{Base, Last},
 };
 use crate::{
@@ -345,41 +345,11 @@ impl Run {
         }
         found
     }
-
-    /// Returns what is known of an output: of an empty one, its content says nothing, so that what made it counts, or for
-    /// a command that may leave it as it is, when it was written. A program loads the shared libraries that it was linked
-    /// with when it runs, so that they count where it does.
-    pub(super) fn output_fact(
-        &self,
-        id: EdgeId,
-        content: ContentHash,
-        mtime: MTime,
-        dep_hash: ContentHash,
-    ) -> Fact {
-        let hash = match content == self.empty {
-            false => content,
-            true if self.graph().flag(id, "restat") => {
-                ContentHash::of_bytes(&mtime.0.to_le_bytes())
-            }
-            true => chain(content, "made from", dep_hash),
-        };
-        let inputs = self.graph().edge(id).deciding_inputs().iter();
-        let libraries = inputs.filter(|node| is_shared_library(&self.graph().node(**node).path));
-        let libraries = libraries.filter_map(|node| self.fact(*node));
-        let hash = libraries.fold(hash, |hash, library| chain(hash, "library", library.hash));
-        Fact { hash, content, mtime, is_file: true }
-    }
 }
 
 /// Returns the hash of a trace that has `hash` and another part mixed in.
 pub(super) fn chain(hash: ContentHash, name: &str, part: ContentHash) -> ContentHash {
     BuildTrace::leaf("", hash, MTime::NONE).hash_with_leaf(name, part)
-}
-
-/// Whether a file is a shared library by its name: `libz.so`, `libz.so.1.3`, `libz.dylib`.
-pub(super) fn is_shared_library(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.ends_with(".so") || name.ends_with(".dylib") || name.contains(".so.")
 }
 
 fn names(outputs: &[BuildPath]) -> String {

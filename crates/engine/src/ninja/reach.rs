@@ -9,7 +9,7 @@ use larder_project::{
 };
 
 use super::{
-    edge::is_shared_library,
+    fact::is_shared_library,
     known::is_named,
     run::Run,
     shell::{Confined, Shell},

@@ -263,7 +263,7 @@ impl Run {
             let artifact = artifact.ok_or(Failed)?;
             let fact = match artifact.mtime {
                 MTime::NONE => self.unfinished_fact(id, node, artifact.hash),
-                mtime => self.output_fact(id, artifact.hash, mtime, dep_hash),
+                mtime => self.output_fact(id, node, artifact.hash, mtime, dep_hash),
             };
             self.know(node, fact);
         }

@@ -238,7 +238,8 @@ impl Run {
                 }
             };
             let Some(hashed) = hashed else { return Ok(false) };
-            self.know(node, self.output_fact(id, hashed.hash, hashed.stat.mtime, dep_hash));
+            let (hash, mtime) = (hashed.hash, hashed.stat.mtime);
+            self.know(node, self.output_fact(id, node, hash, mtime, dep_hash));
         }
         Ok(true)
     }

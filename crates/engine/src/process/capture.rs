@@ -23,15 +23,21 @@ impl Capture {
     }
 
     /// Reads once from `pipe`, which has something to read, and returns how many bytes that were; 0 at
-    /// the end.
+    /// the end. `heard` gets them.
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn read(&mut self, pipe: impl AsFd) -> rustix::io::Result<usize> {
+    pub fn read(
+        &mut self,
+        pipe: impl AsFd,
+        heard: impl FnOnce(&[u8]),
+    ) -> rustix::io::Result<usize> {
         self.bytes.reserve(CHUNK);
+        let before = self.bytes.len();
         let count = rustix::io::retry_on_intr(|| {
             rustix::io::read(pipe.as_fd(), spare_capacity(&mut self.bytes))
         })?;
+        heard(&self.bytes[before..]);
         // Not each time: moving the last part costs as much as reading it did.
         if self.bytes.len() > self.limit.saturating_mul(2) {
             self.shorten();
@@ -82,7 +88,7 @@ mod tests {
         file.write_all(printed).unwrap();
         file.rewind().unwrap();
         let mut capture = Capture::new(limit);
-        while capture.read(&file).unwrap() > 0 {
+        while capture.read(&file, |_| ()).unwrap() > 0 {
             assert!(capture.bytes.len() <= 2 * limit.max(CHUNK));
         }
         capture.into_text()

@@ -8,11 +8,12 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use larder_trace::describe_io;
 
-use super::{Limits, ProcessError};
+use super::{Budget, Limits, ProcessError};
 
 /// A command to run.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Spec {
     pub response_file: Option<ResponseFile>,
     /// How much it may take.
     pub limits: Limits,
+    /// What it shares an allowance with.
+    pub budget: Option<Arc<Budget>>,
     /// Whether it has the terminal: it reads and prints there itself, and belongs to those that Ctrl-C reaches.
     pub terminal: bool,
 }
@@ -73,6 +76,13 @@ impl Spec {
             }
         }
         Ok(command)
+    }
+
+    /// A variable that only this command and what it starts begin with, as `NAME=VALUE`: each has a directory for
+    /// temporary files of its own.
+    pub(super) fn mark(&self) -> Option<String> {
+        let (name, value) = self.environment.iter().rfind(|(name, _)| name == "TMPDIR")?;
+        Some(format!("{name}={}", value.to_str()?))
     }
 
     /// Says why it could not be started.

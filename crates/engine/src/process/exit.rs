@@ -1,5 +1,6 @@
 //! How commands end, and what they cost, as plain data.
 
+use super::Limit;
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 /// How a command ended. Shown, it completes a sentence that begins with the command.
@@ -11,6 +12,8 @@ pub enum Exit {
     Signal(i32),
     /// It was ended because it ran for longer than this, its limit.
     TimedOut(Duration),
+    /// It was ended because it, or others that it shares an allowance with, reached this limit.
+    Limited(Limit),
 }
 
 impl Exit {
@@ -40,6 +43,7 @@ impl fmt::Display for Exit {
                 Some(name) => write!(f, "was ended by signal {signal} ({name})"),
                 None => write!(f, "was ended by signal {signal}"),
             },
+            Self::Limited(limit) => limit.fmt(f),
             Self::TimedOut(limit) => {
                 write!(f, "was ended because it took longer than {} s", limit.as_secs_f64())
             }

@@ -129,6 +129,11 @@ pub fn relative_paths<S: AsRef<str>>(arguments: &[S]) -> Vec<(usize, Range<usize
     found
 }
 
+/// Whether the value of an option is the argument after it.
+pub fn takes_next(word: &str) -> bool {
+    path_in(word, Next::Own).1 != Next::Own
+}
+
 /// The path in a word, if there is one, and what the word after it is.
 fn path_in(word: &str, what: Next) -> (Option<Range<usize>>, Next) {
     match what {

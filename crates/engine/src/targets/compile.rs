@@ -1,6 +1,6 @@
 //! Objects: how their sources are compiled.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use larder_project::{
     path::PortablePath,
@@ -69,17 +69,17 @@ impl Maker<'_> {
     ) -> Option<Vec<ObjectSource>> {
         let names = sources.iter().map(|source| &source.name);
         let chosen = self.source_args(package, &objects.source_args, names)?;
-        let mut modes: HashMap<(Language, Chosen), Arc<Compile>> = HashMap::new();
+        let mut modes: Vec<((Language, Chosen), Arc<Compile>)> = Vec::new();
         let mut found = Vec::with_capacity(sources.len());
         for (Found { object, source, name, language }, chosen) in sources.into_iter().zip(chosen) {
             let mode = (language, chosen);
-            let compile = match modes.get(&mode) {
-                Some(compile) => compile.clone(),
+            let compile = match modes.iter().find(|(known, _)| *known == mode) {
+                Some((_, compile)) => compile.clone(),
                 None => {
                     let own = mode.1.iter().flat_map(|&one| &objects.source_args[one].arguments);
                     let own: Vec<String> = own.map(|argument| argument.value.clone()).collect();
                     let compile = Arc::new(self.compile(package, objects, language, &own)?);
-                    modes.insert(mode, compile.clone());
+                    modes.push((mode, compile.clone()));
                     compile
                 }
             };

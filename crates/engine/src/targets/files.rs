@@ -183,7 +183,10 @@ impl Maker<'_> {
     ) -> Option<Vec<PackagePath>> {
         let package = self.package(id);
         let directory = &package.place.directory;
-        let globber = self.globbers.entry(id).or_insert_with(|| Globber::new(directory.clone()));
+        let index = &self.cx.index;
+        let globber = self.globbers.entry(id).or_insert_with(|| {
+            Globber::new(directory.clone()).remembering(index, package.place.clone())
+        });
         let found = match globber.expand(pattern) {
             Err(error) => Err(match &error {
                 GlobError::Outside(_) | GlobError::LinkOutside(_) => {

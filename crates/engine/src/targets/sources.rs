@@ -9,6 +9,7 @@ use larder_project::{
     plan::{Kind, Language, Objects, PackageId, Source},
     workspace::Package,
 };
+use rustc_hash::FxHashSet;
 
 use super::{
     Maker,
@@ -44,7 +45,7 @@ impl Maker<'_> {
             excluded.extend(self.expand(id, pattern).into_iter().flatten());
         }
         let mut found = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         for source in &objects.sources {
             let wrong = |message: String| {
                 Diagnostic::new(message).at(&package.manifest.source, source.span.clone())
@@ -76,11 +77,7 @@ impl Maker<'_> {
                             Some(language) => {
                                 let object = objects.object(&path);
                                 if seen.insert(object.clone()) {
-                                    let name = package.place.portable(
-                                        &package.place,
-                                        false,
-                                        path.as_str(),
-                                    );
+                                    let name = path.portable();
                                     let source = SourceOf::File(path);
                                     found.push(Found { object, source, name, language });
                                 }

@@ -11,6 +11,7 @@ use super::{
     libraries,
     said::Said,
     script,
+    side_by_side::side_by_side,
 };
 use crate::environment::Environment;
 
@@ -65,19 +66,30 @@ impl Driver<'_> {
     /// Asks it everything. Questions that it does not understand have no answer; a program that
     /// answers none is not a compiler driver as GCC and Clang are.
     pub fn ask(&self) -> Answers {
-        let mut answers = Answers { triple: self.word("-dumpmachine"), ..Answers::default() };
+        let mut answers = Answers::default();
         let mut names: BTreeSet<String> = LOOKED_FOR.iter().map(|&name| name.into()).collect();
         let mut directories = Vec::new();
         let output = self.temporary.join("output");
         let output = output.to_string_lossy();
-        // The last goes through to the linker, so its path and its abilities are those of a link.
-        let questions: [&[&str]; 3] = [
+        let object = self.temporary.join("object");
+        let object = object.to_string_lossy();
+        // What goes through to the linker tells its path and its abilities as those of a link.
+        let questions: [&[&str]; 7] = [
             &["-v", "-E", "-x", "c", "/dev/null"],
             &["-v", "-E", "-x", "c++", "/dev/null"],
             &["-v", "-Wl,--help", "-o", &output],
+            &["-nostdlib", "-Wl,--verbose", "-o", &output],
+            &["-Wl,--version", "-o", &output],
+            &["-Wa,--version", "-x", "assembler", "-c", "/dev/null", "-o", &object],
+            &["-dumpmachine"],
         ];
-        for (number, question) in questions.into_iter().enumerate() {
-            let Some((stdout, text)) = self.run(question) else { continue };
+        let mut answered = side_by_side(&questions, |question| self.run(question)).into_iter();
+        let mut next = || answered.next().flatten();
+        let verbose = [next(), next(), next()];
+        let (script, linker, assembler, machine) = (next(), next(), next(), next());
+        answers.triple = machine.and_then(word);
+        for (number, said) in verbose.into_iter().enumerate() {
+            let Some((stdout, text)) = said else { continue };
             let said = Said { text: &text, directory: self.directory, temporary: self.temporary };
             answers.identity.push_str(&said.identity());
             answers.files.extend(said.files());
@@ -95,21 +107,18 @@ impl Driver<'_> {
                 }
                 None => {
                     answers.dependency_file = stdout.contains("--dependency-file");
-                    let script = self.run(&["-nostdlib", "-Wl,--verbose", "-o", &output]);
-                    let script = script.map_or(String::new(), |(stdout, _)| stdout);
-                    answers.library_directories = said.library_directories(&script);
+                    let script = script.as_ref().map_or("", |(stdout, _)| stdout);
+                    answers.library_directories = said.library_directories(script);
                 }
             }
         }
-        let linker = self.run(&["-Wl,--version", "-o", &output]);
-        let assembler =
-            self.run(&["-Wa,--version", "-x", "assembler", "-c", "/dev/null", "-o", &output]);
         answers.versions = [linker, assembler].map(|said| {
             let (stdout, _) = said?;
             Some(stdout.trim().to_owned()).filter(|version| !version.is_empty())
         });
-        for program in PROGRAMS {
-            match self.word(&format!("-print-prog-name={program}")) {
+        let named = |program: &&str| self.run(&[&format!("-print-prog-name={program}")]);
+        for said in side_by_side(PROGRAMS, named) {
+            match said.and_then(word) {
                 // A bare name means that it is looked for on `PATH`.
                 Some(name) if !name.contains('/') => _ = names.insert(name),
                 Some(path) => _ = answers.files.insert(path.into()),
@@ -128,9 +137,9 @@ impl Driver<'_> {
         }
         answers.files.insert(self.path.to_owned());
         self.follow_scripts(&mut answers);
-        let libraries: Vec<PathBuf> =
-            answers.files.iter().flat_map(|program| self.libraries(program)).collect();
-        answers.files.extend(libraries);
+        let programs: Vec<&PathBuf> = answers.files.iter().collect();
+        let libraries = side_by_side(&programs, |program| self.libraries(program));
+        answers.files.extend(libraries.into_iter().flatten());
         answers.files.remove(self.path);
         answers.files.retain(|path| path.is_file());
         answers
@@ -193,13 +202,6 @@ impl Driver<'_> {
         }
     }
 
-    /// The one word that it answers to `question`.
-    fn word(&self, question: &str) -> Option<String> {
-        let (stdout, _) = self.run(&[question])?;
-        let word = stdout.trim();
-        (!word.is_empty() && !word.contains('\n')).then(|| word.to_owned())
-    }
-
     /// Runs it; standard output and standard error when it succeeds.
     fn run(&self, question: &[&str]) -> Option<(String, String)> {
         let mut command = self.command(self.path);
@@ -218,4 +220,10 @@ impl Driver<'_> {
         }
         command
     }
+}
+
+/// The one word that a driver has said.
+fn word((stdout, _): (String, String)) -> Option<String> {
+    let word = stdout.trim();
+    (!word.is_empty() && !word.contains('\n')).then(|| word.to_owned())
 }

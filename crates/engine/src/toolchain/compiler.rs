@@ -1,18 +1,15 @@
 //! Compilers: who they are, by the content of everything that is executed.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::path::{Path, PathBuf};
 
 use larder_project::setting::Family;
-use larder_trace::{BuildTrace, ContentHash, MTime, StatIndex};
+use larder_trace::{BuildTrace, ContentHash, Hashed, MTime, StatIndex};
 use serde::{Deserialize, Serialize};
 
 use super::{
     ask::Answers,
     find::{ToolError, hash_tool},
+    side_by_side::side_by_side,
 };
 use crate::environment::Environment;
 
@@ -249,25 +246,13 @@ fn without_configuration(identity: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// Hashes files, on two threads where they are to be had: compilers are large, and nothing else can be done
-/// before they are known.
 fn hash_all(paths: Vec<PathBuf>, index: &StatIndex) -> Result<Vec<ToolFile>, ToolError> {
-    let next = AtomicUsize::new(0);
-    // What the index has looked at it remembers.
-    let look = || {
-        while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
-            _ = hash_tool(path, index);
-        }
-    };
-    thread::scope(|scope| {
-        _ = thread::Builder::new().spawn_scoped(scope, look);
-        look();
-    });
-    let file = |path: PathBuf| {
-        let hashed = hash_tool(&path, index)?;
+    let hashed = side_by_side(&paths, |path| hash_tool(path, index));
+    let file = |(path, hashed): (PathBuf, Result<Hashed, ToolError>)| {
+        let hashed = hashed?;
         Ok(ToolFile { path, hash: hashed.hash, executable: hashed.stat.executable })
     };
-    paths.into_iter().map(file).collect()
+    paths.into_iter().zip(hashed).map(file).collect()
 }
 
 impl ToolFile {

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use larder_project::{
     diagnostic::{Diagnostic, Diagnostics},
     manifest::Document,
+    plan::Language,
     setting::{BuiltFor, Compilers, Cross, Family, Sides},
     workspace::{Package, Workspace},
 };
@@ -18,8 +19,17 @@ use crate::{
     sandbox::{Sandbox, SandboxError},
 };
 
-/// Returns the families of the compilers of those packages whose manifests ask for it, by package. No
-/// compiler is looked for where none does.
+/// The families of compilers, and the index that they were found with.
+pub struct Families {
+    /// By package.
+    pub compilers: Sides<Compilers>,
+    /// What was learned of the compilers. It must not be saved, since nobody holds the lock of the build directory
+    /// yet: whoever does can learn from it. None where no compiler was asked.
+    pub index: Option<StatIndex>,
+}
+
+/// Returns the families of the compilers of those packages whose manifests ask for it. No compiler is looked for
+/// where none does.
 ///
 /// # Errors
 /// Compilers that are not there, and packages whose compilers are of two families.
@@ -28,11 +38,11 @@ pub fn families(
     cross: Option<&Cross>,
     environment: &Environment,
     sandbox: impl FnOnce() -> Result<Option<Sandbox>, SandboxError>,
-) -> Result<Sides<Compilers>, EngineError> {
-    let asking = workspace.packages.iter().filter(|package| package.manifest.asks_for_compiler());
-    let asking: Vec<&Package<Document>> = asking.map(|package| &**package).collect();
-    if asking.is_empty() {
-        return Ok(Sides::default());
+) -> Result<Families, EngineError> {
+    let asked = workspace.packages.iter().map(|one| (&**one, one.manifest.asks_for_compilers()));
+    let asked: Vec<_> = asked.filter(|(_, languages)| !languages.is_empty()).collect();
+    if asked.is_empty() {
+        return Ok(Families { compilers: Sides::default(), index: None });
     }
     let sandbox = sandbox()?;
     let file = workspace.larder_dir().join("index");
@@ -43,23 +53,27 @@ pub fn families(
     let index = index.map_err(Diagnostics::from)?;
     let mut tools = tools_of_sides(&index, sandbox.as_ref(), environment, &workspace.root, cross)
         .map_err(Diagnostics)?;
-    let mut found = Sides::<Compilers>::default();
+    let mut compilers = Sides::<Compilers>::default();
     let mut errors = Vec::new();
-    for package in asking {
-        match family(&mut tools.target, package) {
+    for (package, languages) in asked {
+        match family(&mut tools.target, package, &languages) {
             Ok(family) => {
-                _ = family.map(|one| found.target.insert(package.place.name.clone(), one))
+                _ = family.map(|one| compilers.target.insert(package.place.name.clone(), one))
             }
             Err(wrong) => errors.push(wrong),
         }
         // Whether any tools are needed that are built for the host is not known yet.
         if cross.is_some()
-            && let Ok(Some(family)) = family(&mut tools.host, package)
+            && let Ok(Some(family)) = family(&mut tools.host, package, &languages)
         {
-            found.host.insert(package.place.name.clone(), family);
+            compilers.host.insert(package.place.name.clone(), family);
         }
     }
-    if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors).into()) }
+    drop(tools);
+    match errors.is_empty() {
+        true => Ok(Families { compilers, index: Some(index) }),
+        false => Err(Diagnostics(errors).into()),
+    }
 }
 
 /// Returns the tools for what is built for each side, as the environment asks for them. `root` is the root
@@ -93,30 +107,30 @@ pub fn tools_of_sides<'i>(
     })
 }
 
-/// The family of a package's C compiler and its C++ compiler; `None` where they are of no family that
-/// larder knows.
+/// The family of a package's compilers for `languages`; `None` where they are of no family that larder knows. The
+/// first of them has to be there.
 fn family(
     tools: &mut Tools<'_>,
     package: &Package<Document>,
+    languages: &[Language],
 ) -> Result<Option<Family>, Diagnostic> {
     let source = package.manifest.source.path.display();
-    let mut of = |role| {
+    let mut found = Vec::new();
+    for &language in languages {
+        let role = if language == Language::Cxx { Role::Cxx } else { Role::Cc };
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
         match tools.compiler(toolchain, role, directory, &[]) {
-            Ok(compiler) => Ok(Some(compiler)),
+            Ok(compiler) => found.push(compiler),
             Err(
                 ToolError::NotFound { .. }
                 | ToolError::NotForTarget { .. }
                 | ToolError::NoneForTarget { .. },
-            ) if role == Role::Cxx => Ok(None),
-            Err(error) => Err(Diagnostic::new(format!("{source}: {error}"))),
+            ) if !found.is_empty() => {}
+            Err(error) => return Err(Diagnostic::new(format!("{source}: {error}"))),
         }
-    };
-    let c = of(Role::Cc)?;
-    let cxx = of(Role::Cxx)?;
-    let family = c.as_ref().and_then(|compiler| compiler.family);
-    match (c, cxx) {
-        (Some(c), Some(cxx)) if c.family != cxx.family => {
+    }
+    match &found[..] {
+        [c, cxx] if c.family != cxx.family => {
             let word = |family: Option<Family>| {
                 family.map_or_else(|| "neither gcc nor clang".to_owned(), |one| one.to_string())
             };
@@ -131,6 +145,6 @@ fn family(
                 "name two of one family under [toolchain]: cc = \"clang\", cxx = \"clang++\"";
             Err(Diagnostic::new(message).help(help))
         }
-        _ => Ok(family),
+        _ => Ok(found.first().and_then(|compiler| compiler.family)),
     }
 }

@@ -118,6 +118,51 @@ fn two_sessions_of_one_process_have_settings_of_their_own() {
     });
 }
 
+#[test]
+fn a_session_in_another_environment_shares_the_budget_of_the_one_it_came_from() {
+    for slots in [1, 2] {
+        let session = Session::new(settings(slots), Arc::default());
+        let log = Here::new();
+        let marks = log.root.join("marks");
+        let together = Barrier::new(3);
+        thread::scope(|scope| {
+            for word in ["one", "two", "three"] {
+                let own = [("PATH", std::env::var("PATH").unwrap()), ("WORD", word.to_owned())];
+                let session = session.in_environment(Arc::new(own.into_iter().collect()));
+                let (together, marks) = (&together, &marks);
+                scope.spawn(move || {
+                    let here = Here::new();
+                    let heard = Arc::new(Heard::default());
+                    let build = here.build_in(&session, Options::default(), heard.clone(), heard);
+                    let mut command = shell("echo $WORD > $0");
+                    let passed = Variable::Passed(nothing().hash());
+                    command.environment.insert("WORD".to_owned(), passed);
+                    let inputs: [Job<Vec<Artifact>>; 0] = [];
+                    let output = Output::file(out("word"));
+                    let said = build_command(build.owner(), output, Vec::new(), inputs, command);
+                    let all = noted(&build, marks);
+                    together.wait();
+                    build.run(&said).unwrap_or_else(|_| panic!("{:?}", build.said()));
+                    build.run(&all).unwrap_or_else(|_| panic!("{:?}", build.said()));
+                    assert_eq!(here.read("word"), format!("{word}\n"));
+                });
+            }
+        });
+        let (most, all) = counted(&marks);
+        assert!(most <= slots, "{most} at once, and {slots} are allowed");
+        assert_eq!(all, 3 * COMMANDS);
+    }
+}
+
+#[test]
+fn sessions_in_other_environments_are_interrupted_together() {
+    let session = Session::new(settings(1), Arc::default());
+    let other = session.in_environment(Arc::default());
+    session.processes.interrupt(rustix::process::Signal::TERM);
+    assert!(other.processes.interrupted());
+    assert!(Arc::ptr_eq(session.pool(), other.pool()));
+}
+
 /// Another machine: it takes an action at once, and gives none back before so many are there.
 struct Elsewhere {
     machine: LocalExecutor,

@@ -1,13 +1,14 @@
 //! `install`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use larder_engine::{
     context::Mode,
-    install::{self, InstallError, Layout},
+    install::{self, Extent, InstallError, Layout, Removed},
 };
-use larder_project::name::TargetName;
+use larder_project::{name::TargetName, plan::PackageId};
+use larder_trace::Level;
 use serde_json::json;
 
 use super::{
@@ -17,6 +18,9 @@ use super::{
 use crate::exit::{Exit, Failure};
 
 /// Build and install programs, libraries, headers, and files for pkg-config and CMake
+///
+/// What a package has installed in a prefix is recorded there, in share/larder. What an earlier installation of the whole
+/// package put there, and this one does not, is removed.
 #[derive(Args)]
 pub struct Install {
     /// Targets [default: the package's default targets, but no tests]
@@ -31,6 +35,12 @@ pub struct Install {
     /// Build, and list what would be installed
     #[arg(long)]
     dry_run: bool,
+    /// List what the package has installed in the prefix
+    #[arg(long, conflicts_with_all = ["targets", "dry_run", "uninstall"])]
+    list: bool,
+    /// Remove what the package has installed in the prefix; with --dry-run, list it
+    #[arg(long, conflicts_with = "targets")]
+    uninstall: bool,
     #[command(flatten)]
     options: BuildOptions,
 }
@@ -45,6 +55,21 @@ pub fn install(app: &App, arguments: &Install) -> Result<Exit, Failure> {
     };
     let layout = layout.checked().map_err(Failure::wrong)?;
     let plan = load(app, &arguments.options)?;
+    let package = plan.package(PackageId::ROOT).place.name.clone();
+    if arguments.list || (arguments.uninstall && arguments.dry_run) {
+        for path in install::list(&package, &layout)? {
+            tell(app, "installed", &path, arguments.dry_run);
+            app.ui.result(&path.display().to_string());
+        }
+        return Ok(Exit::Done);
+    }
+    if arguments.uninstall {
+        let removed = install::uninstall(&package, &layout)?;
+        tell_removed(app, &layout, &removed);
+        let (count, directory) = (removed.removed.len(), layout.directory());
+        app.ui.status(&format!("removed {count} files from {}", directory.display()));
+        return Ok(Exit::Done);
+    }
     let targets = install::targets(&plan, &arguments.targets)?;
     if targets.is_empty() {
         return Err(Failure::wrong("the package has nothing to install")
@@ -58,27 +83,59 @@ pub fn install(app: &App, arguments: &Install) -> Result<Exit, Failure> {
     if exit != Exit::Done || mode == Mode::DryRun {
         return Ok(exit);
     }
-    let files = install::files(&report, &layout)?;
+    let contents = install::contents(&report, &layout)?;
     let directory = layout.directory();
-    for file in &files {
-        let path = directory.join(&file.path).display().to_string();
+    for file in &contents.files {
+        let path = directory.join(&file.path);
         if arguments.dry_run {
-            app.ui.result(&path);
+            app.ui.result(&path.display().to_string());
         }
-        app.ui.event_json(
-            &json!({ "event": "installed", "path": path, "dryRun": arguments.dry_run }),
-        );
+        tell(app, "installed", &path, arguments.dry_run);
+    }
+    for note in &contents.notes {
+        app.ui.note(Level::Warning, note);
     }
     if !arguments.dry_run {
-        install::put(&files, &layout)?;
-        let count = files.len();
+        let extent = if arguments.targets.is_empty() { Extent::Whole } else { Extent::Part };
+        let removed = install::put(&package, &contents.files, &layout, extent)?;
+        tell_removed(app, &layout, &removed);
+        let count = contents.files.len();
         app.ui.status(&format!("installed {count} files in {}", directory.display()));
     }
     Ok(Exit::Done)
 }
 
+fn tell(app: &App, event: &str, path: &Path, dry_run: bool) {
+    let path = path.display().to_string();
+    app.ui.event_json(&json!({ "event": event, "path": path, "dryRun": dry_run }));
+}
+
+/// Says what was removed of an earlier installation, and what was not.
+fn tell_removed(app: &App, layout: &Layout, removed: &Removed) {
+    let directory = layout.directory();
+    for path in &removed.removed {
+        let path = directory.join(path);
+        tell(app, "removed", &path, false);
+        if app.ui.is_verbose() {
+            app.ui.status(&format!("removed {}", path.display()));
+        }
+    }
+    for (path, why) in &removed.kept {
+        let path = directory.join(path).display().to_string();
+        app.ui.status(&format!("left {path}: {why}"));
+        app.ui.event_json(&json!({ "event": "kept", "path": path, "why": why }));
+    }
+}
+
 impl From<InstallError> for Failure {
     fn from(error: InstallError) -> Self {
-        Self::failed(error)
+        match error {
+            InstallError::Nothing { .. } => {
+                Self::failed(error).hint("--prefix says where to look, and DESTDIR")
+            }
+            InstallError::Record { .. } => Self::failed(error)
+                .hint("remove that file: what is installed stays, and counts as not larder's"),
+            error => Self::failed(error),
+        }
     }
 }

@@ -63,7 +63,10 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
         From::Compdb => init::Source::Compdb,
         From::Sources => init::Source::Sources,
     });
-    let made = init::make(&place, from, &app.environment, arguments.dry_run)?;
+    let asking = |tool: &str| app.ui.working(&format!("asking {tool}, which may take a minute"));
+    let made = init::make(&place, from, &app.environment, arguments.dry_run, &asking);
+    app.ui.clear();
+    let made = made?;
     for caution in &made.package.cautions {
         app.ui.status(caution);
         app.ui.event_json(&json!({ "event": "caution", "text": caution }));

@@ -33,8 +33,16 @@ struct State {
     running: Vec<(String, Instant)>,
     counts: StepCounts,
     found: DiagnosticCounts,
-    /// How many targets have been planned, of how many, while that goes on.
-    planning: Option<(usize, usize)>,
+    /// What goes on before there are steps.
+    before: Option<Before>,
+}
+
+/// What goes on before there are steps.
+enum Before {
+    /// So many targets have been planned, of so many.
+    Planning(usize, usize),
+    /// Something else, since then.
+    Working(String, Instant),
 }
 
 impl Live {
@@ -60,7 +68,12 @@ impl Live {
 
     /// Takes note of how many targets have been planned.
     pub fn planned(&self, made: usize, of: usize) {
-        lock(&self.state).planning = (made < of).then_some((made, of));
+        lock(&self.state).before = (made < of).then_some(Before::Planning(made, of));
+    }
+
+    /// Takes note of what is being done before there are steps.
+    pub fn working(&self, text: &str) {
+        lock(&self.state).before = Some(Before::Working(text.to_owned(), Instant::now()));
     }
 
     /// Takes note of a command that starts.
@@ -107,8 +120,11 @@ impl State {
     fn render(&self, width: usize, now: Instant) -> String {
         let counts = &self.counts;
         let total = counts.total.max(counts.ended());
-        let mut line = match self.planning {
-            Some((made, of)) => format!("planning {made} of {of} targets"),
+        let mut line = match &self.before {
+            Some(Before::Planning(made, of)) => format!("planning {made} of {of} targets"),
+            Some(Before::Working(text, since)) => {
+                format!("{text}{}", age(now.saturating_duration_since(*since)))
+            }
             None => format!("[{}/{total}]", counts.ended()),
         };
         line += &describe_diagnostics(self.found).replacen(", ", " ", 1);
@@ -163,7 +179,7 @@ mod tests {
             ],
             counts: StepCounts { total: 9, built: 3, ..StepCounts::default() },
             found: DiagnosticCounts { errors: 0, warnings: 2 },
-            planning: None,
+            before: None,
         }
     }
 
@@ -177,7 +193,11 @@ mod tests {
         for width in 0..70 {
             assert!(line(width).width() <= width);
         }
-        let planning = State { planning: Some((64, 900)), ..State::default() };
+        let before = |before| State { before: Some(before), ..State::default() };
+        let planning = before(Before::Planning(64, 900));
         assert_eq!(planning.render(80, now), "planning 64 of 900 targets");
+        let ago = now.checked_sub(Duration::from_secs(7)).unwrap();
+        let working = before(Before::Working("asking CMake".to_owned(), ago));
+        assert_eq!(working.render(80, now), "asking CMake 7 s");
     }
 }

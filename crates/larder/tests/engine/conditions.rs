@@ -193,55 +193,6 @@ fn options_of_dependencies() {
     project.larder(&["build", "--option", "size"]).ends_with(2).mentions(&["[PACKAGE/]NAME=VALUE"]);
 }
 
-#[test]
-fn conditions_on_the_compiler() {
-    let project = Project::new(
-        r#"
-[toolchain]
-cc = "gcc"
-cxx = "g++"
-
-[[executable]]
-name = "x"
-sources = ["x.c"]
-
-[[executable.case]]
-when = { compiler = "clang" }
-c-args = ["-DC=\"clang\""]
-
-[[executable.case]]
-when = { compiler = "gcc" }
-c-args = ["-DC=\"gcc\""]
-"#,
-    );
-    project.file("x.c", "#include <stdio.h>\n#if defined __clang__\n#define REAL \"clang\"\n#else\n#define REAL \"gcc\"\n#endif\nint main(void) { return puts(C \" \" REAL) < 0; }\n");
-    let run = || project.larder(&["exec", "x"]).ok().stdout;
-    assert_eq!(run(), "gcc gcc\n");
-    project.build().all("replayed");
-    project.replace("larder.toml", "\"gcc\"\ncxx = \"g++\"", "\"clang\"\ncxx = \"clang++\"");
-    assert_eq!(run(), "clang clang\n");
-    project.larder(&["build", "--no-build"]).ok();
-    project.replace("larder.toml", "\"clang++\"", "\"g++\"");
-    project.larder(&["build"]).ends_with(2).mentions(&["`clang` is clang", "`g++` is gcc"]);
-    project.replace("larder.toml", "\"clang\"\n", "\"no-such-cc\"\n");
-    project.larder(&["graph"]).ends_with(2).mentions(&["no-such-cc", "not found"]);
-}
-
-/// A manifest may name any program as its compiler, which is asked before anything is built.
-#[test]
-fn a_compiler_that_a_condition_asks_for_is_confined() {
-    let project = Project::new(
-        "[toolchain]\ncc = \"./cc.sh\"\n[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\nwhen = { compiler = \"gcc\" }\n",
-    );
-    project.file("x.c", "int main(void) { return 0; }\n");
-    let mark = project.root.parent().unwrap().join("mark");
-    project.script("cc.sh", &format!(": > {}\nexec gcc \"$@\"\n", mark.display()));
-    project.larder(&["build", "--sandbox"]);
-    assert!(!mark.exists());
-    project.larder(&["graph"]).ok();
-    assert!(mark.exists());
-}
-
 #[track_caller]
 fn refused(manifest: &str) -> String {
     let project = Project::new(manifest);

@@ -29,14 +29,13 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 "#;
 
 /// What a terminal shows of larder while it runs, and what it has shown at the end.
-fn shown(
+pub fn shown(
     project: &Project,
-    arguments: &[&str],
+    larder: &Command,
     no_color: bool,
     code: i32,
     meanwhile: impl FnOnce(&dyn Fn(&str) -> bool),
 ) -> String {
-    let larder = project.command(arguments);
     let mut command = Command::new("python3");
     command.args(["-c", TERMINAL]).arg(larder.get_program()).args(larder.get_args());
     command.env_clear().envs(larder.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -73,7 +72,7 @@ fn the_live_line_tells_what_runs_and_for_how_long() {
     }
     for no_color in [false, true] {
         let project = Project::new(&[waits("slow"), waits("late")].concat());
-        let text = shown(&project, &["build", "-j2"], no_color, 0, |sees| {
+        let text = shown(&project, &project.command(&["build", "-j2"]), no_color, 0, |sees| {
             // Nothing happens meanwhile but time.
             wait_until("a second is shown", || {
                 sees("late late.out 1 s") && sees("slow slow.out 1 s")

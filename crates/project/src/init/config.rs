@@ -183,6 +183,7 @@ impl Config {
         if template.lines().count() != made.lines().count() {
             return Err("a value in it has several lines".to_owned());
         }
+        let is_autoconf = !["#cmakedefine", "#mesondefine"].iter().any(|it| template.contains(it));
         let kept = |line: &str| line.contains("${");
         self.braces =
             template.lines().zip(made.lines()).any(|(one, other)| kept(one) && !kept(other));
@@ -210,6 +211,13 @@ impl Config {
                     Value::Boolean(false)
                 }
                 ("mesondefine", None) => continue,
+                ("undef", Some((_, _, text))) if is_autoconf && rest.is_empty() => match text {
+                    "1" => Value::Boolean(true),
+                    text => Value::Text(text.to_owned()),
+                },
+                ("undef", None) if is_autoconf && rest.is_empty() && made.contains("undef") => {
+                    Value::Boolean(false)
+                }
                 _ => {
                     self.aligned(line, made)?;
                     continue;
@@ -218,6 +226,24 @@ impl Config {
             self.values.entry(name.to_owned()).or_insert(value);
         }
         Ok(())
+    }
+
+    /// Does the same where nobody says that `template` is the template: all of `made` must come of it.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn take_all_values(&mut self, template: &str, made: &str) -> Result<(), String> {
+        self.take_values(template, made)?;
+        let is_known = |line: &str| match directive(line) {
+            Some(("cmakedefine" | "cmakedefine01" | "mesondefine", ..)) => true,
+            Some(("undef", name, "")) => self.values.contains_key(name),
+            _ => placeholders(line).iter().any(|name| self.values.contains_key(name)),
+        };
+        let mut lines = template.lines().zip(made.lines());
+        match lines.find(|(line, made)| line != made && !is_known(line)) {
+            Some((line, _)) => Err(format!("nobody can tell what became of `{}`", line.trim())),
+            None => Ok(()),
+        }
     }
 
     /// Takes the values by which a line became another.
@@ -300,6 +326,26 @@ mod tests {
         assert!(
             Config::default().take_values("a\n", "a\nb\n").unwrap_err().contains("several lines")
         );
+    }
+
+    #[test]
+    fn a_template_that_is_guessed_has_to_explain_all() {
+        let template = "#ifndef X\n#undef HAVE_A\n#undef HAVE_B\n# undef SIZE\nint x;\n#endif\n";
+        let made =
+            "#ifndef X\n#define HAVE_A 1\n/* #undef HAVE_B */\n# define SIZE 8\nint x;\n#endif\n";
+        let mut config = Config::default();
+        config.take_all_values(template, made).unwrap();
+        let found: Vec<(&str, Value)> =
+            config.values.iter().map(|(name, it)| (&**name, it.clone())).collect();
+        let wanted = [
+            ("HAVE_A", Value::Boolean(true)),
+            ("HAVE_B", Value::Boolean(false)),
+            ("SIZE", Value::Text("8".to_owned())),
+        ];
+        assert_eq!(found, wanted);
+        let other = made.replace("int x", "int y");
+        let error = Config::default().take_all_values(template, &other).unwrap_err();
+        assert!(error.contains("`int x;`"), "{error}");
     }
 
     #[test]

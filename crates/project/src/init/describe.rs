@@ -18,6 +18,10 @@ pub struct Package {
     pub targets: Vec<Target>,
     /// Files that are made from answers and values.
     pub configs: Vec<Config>,
+    /// Text files that are made as they are.
+    pub texts: Vec<Text>,
+    /// The assembler of `.asm` files, if there are any.
+    pub assembler: Option<String>,
     /// What is in none of them.
     pub left_out: Vec<LeftOut>,
     /// All sources that are there, by which patterns are found that match some of them.
@@ -28,6 +32,17 @@ pub struct Package {
     pub cautions: Vec<String>,
     /// Remarks for whoever reads the manifest.
     pub notes: Vec<String>,
+}
+
+/// A text file that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The target's name.
+    pub name: String,
+    /// The file, below the build directory.
+    pub output: String,
+    /// Its lines.
+    pub lines: Vec<String>,
 }
 
 /// Something that is in no target.
@@ -108,6 +123,8 @@ pub struct Flags {
     pub c_args: Vec<String>,
     /// More arguments for C++.
     pub cxx_args: Vec<String>,
+    /// Arguments for the assembler.
+    pub asm_args: Vec<String>,
 }
 
 impl Flags {
@@ -120,9 +137,9 @@ impl Flags {
         }
     }
 
-    fn lists(&mut self) -> [&mut Vec<String>; 8] {
+    fn lists(&mut self) -> [&mut Vec<String>; 9] {
         let Self { warnings, defines, public_defines, includes, private_includes, .. } = self;
-        let Self { system_includes, c_args, cxx_args, .. } = self;
+        let Self { system_includes, c_args, cxx_args, asm_args, .. } = self;
         [
             warnings,
             defines,
@@ -132,6 +149,7 @@ impl Flags {
             system_includes,
             c_args,
             cxx_args,
+            asm_args,
         ]
     }
 
@@ -179,7 +197,10 @@ impl Package {
             true => plain,
             false => format!("x{plain}"),
         };
-        let is_taken = |name: &str| self.targets.iter().any(|target| target.name == name);
+        let is_taken = |name: &str| {
+            let texts = self.texts.iter().map(|text| &text.name);
+            self.targets.iter().map(|target| &target.name).chain(texts).any(|taken| taken == name)
+        };
         let numbered = (2..).map(|count| format!("{plain}-{count}"));
         let mut names = std::iter::once(plain.clone()).chain(numbered);
         names.find(|name| !is_taken(name)).unwrap_or(plain)
@@ -209,12 +230,14 @@ impl Package {
         }
     }
 
-    /// Takes away patterns of headers that match nothing.
+    /// Takes away patterns of headers that match nothing, and headers that are not there.
     pub fn drop_empty_headers(&mut self) {
         let all = &self.headers;
         for target in &mut self.targets {
             target.headers.retain(|pattern| {
-                !pattern.contains('*') || all.iter().any(|path| crate::glob::matches(pattern, path))
+                all.contains(pattern)
+                    || pattern.contains('*')
+                        && all.iter().any(|it| crate::glob::matches(pattern, it))
             });
         }
     }
@@ -229,21 +252,35 @@ impl Package {
         let numbered = (2..).map(|count| format!("{base}-{count}"));
         let mut names = std::iter::once(base.clone()).chain(numbered);
         config.name = names.find(|name| !is_taken(name)).unwrap_or(base);
-        let path = format!("{{build}}/{}", config.output);
+        self.give_input(&config.output, &config.name);
+        self.configs.push(config);
+    }
+
+    /// Adds a text file that is made as it is.
+    pub fn add_text(&mut self, output: &str, lines: Vec<String>) {
+        let name = self.free_name(output.rsplit('/').next().unwrap_or_default());
+        self.give_input(output, &name);
+        self.texts.push(Text { name, output: output.to_owned(), lines });
+    }
+
+    /// Has targets with a directory of `output` among their includes wait for it.
+    fn give_input(&mut self, output: &str, name: &str) {
+        let path = format!("{{build}}/{output}");
+        let is_above =
+            |it: &String| it.starts_with("{build}") && path.starts_with(&format!("{it}/"));
         for target in &mut self.targets {
             let Flags { includes, private_includes, system_includes, .. } = &target.flags;
-            let mut given = includes.iter().chain(private_includes).chain(system_includes);
-            if given.any(|it| it.starts_with("{build}") && path.starts_with(&format!("{it}/"))) {
-                target.inputs.push(format!("{{{}}}", config.name));
+            if includes.iter().chain(private_includes).chain(system_includes).any(is_above) {
+                target.inputs.push(format!("{{{name}}}"));
             }
         }
-        self.configs.push(config);
     }
 
     /// Takes away directories of the build in which nothing is made.
     pub fn drop_empty_includes(&mut self) {
-        let made: Vec<String> =
-            self.configs.iter().map(|it| format!("{{build}}/{}", it.output)).collect();
+        let outputs = self.configs.iter().map(|it| &it.output);
+        let outputs = outputs.chain(self.texts.iter().map(|it| &it.output));
+        let made: Vec<String> = outputs.map(|it| format!("{{build}}/{it}")).collect();
         let is_used = |it: &String| {
             !it.starts_with("{build}")
                 || made.iter().any(|made| made.starts_with(&format!("{it}/")))

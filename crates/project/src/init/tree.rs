@@ -16,6 +16,8 @@ pub struct Tree {
     pub headers: BTreeSet<String>,
     /// All sources, those that are left out, too.
     pub all_sources: BTreeSet<String>,
+    /// Assembly that no compiler takes, everywhere.
+    pub assembly: BTreeSet<String>,
     /// What is not looked into, and sources that are not for here.
     pub left_out: Vec<LeftOut>,
 }
@@ -154,11 +156,14 @@ impl Tree {
                 Some(why) => self.leave_out(path, why),
                 None => _ = self.sources.insert(path),
             }
-        } else if counts && Language::is_asm(name) {
-            self.leave_out(
-                path,
-                "an assembler has to be named for it, `[toolchain] asm = \"nasm\"`, and it in `sources`",
-            );
+        } else if Language::is_asm(name) {
+            self.assembly.insert(path.clone());
+            if counts {
+                self.leave_out(
+                    path,
+                    "an assembler has to be named for it, `[toolchain] asm = \"nasm\"`, and it in `sources`",
+                );
+            }
         } else if counts && OTHER.contains(&extension) {
             self.leave_out(
                 path,

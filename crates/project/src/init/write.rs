@@ -1,10 +1,13 @@
 //! The text of a manifest.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use super::{
     config::{Asks, Config, Value},
-    describe::{Flags, Kind, Package, Target},
+    describe::{Flags, Kind, Package, Target, Text},
 };
 use crate::{manifest::config::macro_name, plan::Language};
 
@@ -22,6 +25,9 @@ impl Package {
         if !self.version.is_empty() {
             let _ = writeln!(text, "version = {}", quoted(&self.version));
         }
+        if let Some(assembler) = &self.assembler {
+            let _ = write!(text, "\n[toolchain]\nasm = {}\n", quoted(assembler));
+        }
         let mut targets = self.targets.clone();
         if targets.len() > 1 {
             let mut flags: Vec<&mut Flags> = targets.iter_mut().map(|it| &mut it.flags).collect();
@@ -34,6 +40,9 @@ impl Package {
         }
         for config in &self.configs {
             self::config(config, &mut text);
+        }
+        for made in &self.texts {
+            self::text_file(made, &mut text);
         }
         for target in &targets {
             self.target(target, &mut text);
@@ -89,6 +98,17 @@ fn config(config: &Config, text: &mut String) {
     if !values.is_empty() {
         let _ = writeln!(text, "\n[config.values]\n{}", values.join("\n"));
     }
+}
+
+/// A command that writes lines.
+fn text_file(made: &Text, text: &mut String) {
+    let Text { name, output, lines } = made;
+    let (name, output) = (quoted(name), quoted(output));
+    let _ = writeln!(text, "\n[[command]]\nname = {name}\noutputs = [{output}]");
+    let program = ["sh", "-c", "printf '%s\\n' \"$@\" > \"$0\"", "{out}"].map(str::to_owned);
+    let run: Vec<String> =
+        program.into_iter().chain(lines.iter().map(|line| literal(line))).collect();
+    list(text, "run", &run);
 }
 
 /// A check as an entry of its list.
@@ -167,6 +187,7 @@ fn flag_lines(flags: &Flags, has_c: bool, has_cxx: bool) -> String {
         (_, true) => list(&mut text, "trace-args", cxx),
         _ => list(&mut text, "trace-args", c),
     }
+    list(&mut text, "asm-args", &flags.asm_args);
     text
 }
 
@@ -222,7 +243,8 @@ fn patterns(sources: &[String], all: &BTreeSet<String>) -> (Vec<String>, Vec<Str
         let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
         (directory.to_owned(), extension.to_owned())
     };
-    let (mut patterns, mut exclude) = (Vec::new(), Vec::new());
+    let (mut patterns, sources) = deep_patterns(sources, all);
+    let mut exclude = Vec::new();
     let groups: BTreeSet<_> = sources.iter().map(|path| split(path)).collect();
     for group in groups {
         let is_in = |path: &&String| split(path) == group;
@@ -240,6 +262,49 @@ fn patterns(sources: &[String], all: &BTreeSet<String>) -> (Vec<String>, Vec<Str
         }
     }
     (patterns, exclude)
+}
+
+/// In so many directories the same files have one pattern.
+const MANY_DIRECTORIES: usize = 6;
+
+/// Patterns such as `src/**/*.c` for directories below which all files of an extension are among `sources`, the outer ones
+/// first; and those sources that none of them matches.
+fn deep_patterns(sources: &[String], all: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
+    let mut left: BTreeSet<&String> = sources.iter().collect();
+    let others: BTreeSet<&String> = all.iter().filter(|path| !left.contains(path)).collect();
+    let above = |path: &str| -> Vec<String> {
+        let ends = path.match_indices('/').map(|(at, _)| path[..at].to_owned());
+        ends.collect()
+    };
+    let extension = |path: &str| path.rsplit_once('.').map_or("", |(_, it)| it).to_owned();
+    let mut counts: BTreeMap<(String, String), BTreeSet<&str>> = BTreeMap::new();
+    for path in sources {
+        for directory in above(path) {
+            let own = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            counts.entry((directory, extension(path))).or_default().insert(own);
+        }
+    }
+    for path in others {
+        for directory in above(path) {
+            counts.remove(&(directory, extension(path)));
+        }
+    }
+    counts.retain(|_, directories| directories.len() >= MANY_DIRECTORIES);
+    let mut found: Vec<String> = Vec::new();
+    // An outer directory comes before those in it.
+    for (directory, extension) in counts.into_keys() {
+        let is_matched = |path: &str| {
+            let below = path.strip_prefix(&*directory).is_some_and(|rest| rest.starts_with('/'));
+            below && path.rsplit_once('.').map_or("", |(_, it)| it) == extension
+        };
+        let before = left.len();
+        left.retain(|path| !is_matched(path));
+        if left.len() < before {
+            found.push(format!("{directory}/**/*.{extension}"));
+        }
+    }
+    let left = sources.iter().filter(|path| left.contains(path)).cloned().collect();
+    (found, left)
 }
 
 /// Patterns that match `wanted`, and no other of `all`: there is no key to take one out.
@@ -273,5 +338,19 @@ mod tests {
         let (patterns, exclude) = of(&["d/a.c", "d/b.c", "d/c.c", "d/d.c"]);
         assert_eq!((&*patterns[0], &*exclude[0]), ("d/*.c", "d/e.c"));
         assert_eq!(of(&["d/a.c", "d/b.c", "d/c.c"]).0, ["d/a.c", "d/b.c", "d/c.c"]);
+    }
+
+    #[test]
+    fn many_directories_have_one_pattern() {
+        let mut sources: Vec<String> = (0..6).map(|at| format!("s/d{at}/a.c")).collect();
+        sources.extend(["s/d1/more/b.c".to_owned(), "t/x.c".to_owned()]);
+        let all: BTreeSet<String> = sources.iter().cloned().collect();
+        let with = |more: &str| {
+            let mut all = all.clone();
+            all.insert(more.to_owned());
+            patterns(&sources, &all).0
+        };
+        assert_eq!(with("s/other.cc"), ["s/**/*.c", "t/x.c"]);
+        assert_eq!(with("s/d1/more/other.c").len(), 8, "where there is another, each has its own");
     }
 }

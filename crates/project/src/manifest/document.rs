@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostics, SourceText},
+    plan::Language,
     setting::Facts,
 };
 
@@ -99,8 +100,32 @@ impl Document {
         self.settle_where(&|_| true, &profile.keys)
     }
 
-    /// Whether a condition asks for the family of the package's compiler.
-    pub fn asks_for_compiler(&self) -> bool {
+    /// Returns the languages whose compilers conditions are about, C before C++; none where no condition asks for a
+    /// compiler. They are those of the package's sources and checks, whether the parts that name them hold or not, by
+    /// the ends of their names. What may be in either is in both, and so is a package without any.
+    pub fn asks_for_compilers(&self) -> Vec<Language> {
+        if !self.asks_for_compiler() {
+            return Vec::new();
+        }
+        let libraries = self.libraries.iter().map(|part| &part.of.keys);
+        let targets = libraries.chain(self.executables.iter().map(|part| &part.of.keys));
+        let sources = targets.flat_map(Cases::sources);
+        let sources = sources.map(|source| Language::with(&self.toolchain, &source.text));
+        let checks = self.configs.iter().map(|part| match part.of.target.cxx {
+            true => Some(Language::Cxx),
+            false => Some(Language::C),
+        });
+        let found: Vec<Option<Language>> = sources.chain(checks).collect();
+        // A C compiler assembles, too, and links what an assembler made.
+        let c = |of: &Option<Language>| *of != Some(Language::Cxx);
+        let cxx = |of: &Option<Language>| matches!(of, None | Some(Language::Cxx));
+        let none = found.is_empty();
+        let c = (none || found.iter().any(c)).then_some(Language::C);
+        let cxx = (none || found.iter().any(cxx)).then_some(Language::Cxx);
+        c.into_iter().chain(cxx).collect()
+    }
+
+    fn asks_for_compiler(&self) -> bool {
         let libraries = self.libraries.iter().map(|part| (&part.when, Some(&part.of.keys)));
         let executables = self.executables.iter().map(|part| (&part.when, Some(&part.of.keys)));
         let commands = self.commands.iter().map(|part| (&part.when, None));

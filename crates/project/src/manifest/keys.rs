@@ -264,6 +264,12 @@ impl Cases {
         self.cases.iter().map(|(when, _)| when)
     }
 
+    /// The sources of all cases.
+    pub fn sources(&self) -> impl Iterator<Item = &Template> {
+        let all = [&self.always].into_iter().chain(self.cases.iter().map(|(_, keys)| keys));
+        all.flat_map(|keys| keys.lists.sources.iter().map(|source| &source.value))
+    }
+
     /// What the table says where `holds` is true of a condition.
     pub fn holding(&self, holds: &dyn Fn(&Condition) -> bool) -> Keys {
         let mut keys = self.always.clone();

@@ -192,6 +192,7 @@ impl Graph {
             let edge = &mut self.edges[id.index()];
             edge.inputs.insert(edge.explicit_inputs + edge.implicit_inputs, input);
             edge.implicit_inputs += 1;
+            edge.told_inputs += 1;
         }
         self.edges[id.index()].dyndep_restat |= dyndep.restat;
         Ok(())

@@ -33,6 +33,8 @@ pub struct Edge {
     pub validations: Vec<NodeId>,
     /// The file that tells of further inputs and outputs, where there is one.
     pub dyndep: Option<NodeId>,
+    /// How many of the implicit inputs, the last of them, such a file told of.
+    pub(super) told_inputs: usize,
     /// Whether such a file says `restat`.
     pub(super) dyndep_restat: bool,
     /// The file that it stands in, by position, and where.
@@ -87,6 +89,12 @@ impl Edge {
     /// Returns the inputs that decide the outputs: explicit and implicit ones.
     pub fn deciding_inputs(&self) -> &[NodeId] {
         &self.inputs[..self.explicit_inputs + self.implicit_inputs]
+    }
+
+    /// Returns those of them that a `dyndep` file told of.
+    pub fn told_inputs(&self) -> &[NodeId] {
+        let deciding = self.deciding_inputs();
+        &deciding[deciding.len() - self.told_inputs..]
     }
 
     /// Returns the inputs that only have to be there first.

@@ -340,6 +340,7 @@ impl<'t> Parser<'t, '_> {
             implicit_inputs: implicit_inputs.len(),
             validations: self.nodes(&validations, &bindings)?,
             dyndep: None,
+            told_inputs: 0,
             dyndep_restat: false,
             place,
             bindings,

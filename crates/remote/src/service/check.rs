@@ -7,7 +7,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use super::{Access, Service, transport::Dialect};
 use crate::{
     RemoteError, ServiceConfig, paths,
-    retry::{describe, is_answer},
+    retry::{describe, is_answer, is_without_bucket},
 };
 
 /// The outcome of one thing that was tried.
@@ -75,6 +75,10 @@ impl Service {
     async fn try_reading(&self, name: &str) -> (Finding, Finding) {
         let path = paths::below(&self.prefix, name);
         match self.objects.get(&path).await {
+            Err(error) if is_without_bucket(&error) => {
+                let takes = "a bucket of this name";
+                (Finding::Works, Finding::Fails { reason: describe(&error), takes })
+            }
             Err(object_store::Error::NotFound { .. }) => (Finding::Works, Finding::Works),
             Ok(_) => {
                 let reason = "an object that cannot be there was answered with something";

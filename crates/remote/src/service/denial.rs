@@ -1,9 +1,10 @@
-//! Answers of 403 by S3 and what speaks like it, which mean different things.
+//! Answers of 403 and 404 by S3 and what speaks like it, which mean different things.
 //!
 //! Who may not list a bucket is not told what it lacks: the answer is 403 with the code
 //! `AccessDenied`, as it is for what one may not read. A key that is wrong has other codes. So a read
 //! that is answered by `AccessDenied` found nothing. An answer to `HEAD` has no code; what it means is
-//! found out by a `GET`, until one has told.
+//! found out by a `GET`, until one has told. An answer of 404 may be for want of the bucket, in which nothing can be
+//! put then.
 
 use std::{
     fmt,
@@ -21,8 +22,14 @@ pub struct Code(&'static str);
 /// The key is known, and may not do this.
 pub const ACCESS_DENIED: Code = Code("AccessDenied");
 
+/// There is no bucket in which anything could be.
+pub const NO_BUCKET: Code = Code("NoSuchBucket");
+
+/// The same, as Azure says it.
+pub const NO_CONTAINER: Code = Code("ContainerNotFound");
+
 /// All codes that are known.
-const CODES: [Code; 15] = [
+const CODES: [Code; 16] = [
     ACCESS_DENIED,
     Code("AccountProblem"),
     Code("AllAccessDisabled"),
@@ -32,7 +39,8 @@ const CODES: [Code; 15] = [
     Code("InvalidClientTokenId"),
     Code("InvalidSecurity"),
     Code("InvalidToken"),
-    Code("NoSuchBucket"),
+    NO_BUCKET,
+    NO_CONTAINER,
     Code("NotSignedUp"),
     Code("RequestExpired"),
     Code("RequestTimeTooSkewed"),

@@ -30,7 +30,7 @@ use reqwest::{
 
 use super::{
     bodies::{Incoming, Outgoing, Received, SLOWEST, transport_failed},
-    denial::{ACCESS_DENIED, Code, Denials},
+    denial::{ACCESS_DENIED, Code, Denials, NO_BUCKET, NO_CONTAINER},
     ranges,
 };
 use crate::{
@@ -298,7 +298,13 @@ impl Transport {
         }
         let (mut parts, body) = response.into_parts();
         let mut code = None;
-        if *dialect == Dialect::S3 && parts.status == StatusCode::FORBIDDEN {
+        if *dialect != Dialect::Http
+            && parts.status == StatusCode::NOT_FOUND
+            && asked.method != Method::HEAD
+        {
+            let found = Code::in_body(&self.beginning(body).await);
+            code = found.filter(|code| [NO_BUCKET, NO_CONTAINER].contains(code));
+        } else if *dialect == Dialect::S3 && parts.status == StatusCode::FORBIDDEN {
             code = Code::in_body(&self.beginning(body).await);
             if asked.is(&Method::GET) && code == Some(ACCESS_DENIED) {
                 denials.hide_what_is_missing(service);

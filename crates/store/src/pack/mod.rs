@@ -195,7 +195,7 @@ pub enum Error {
     #[error("cannot pack {0}")]
     Capacity(String),
     /// Reading or writing failed.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {}", larder_trace::describe_io(source))]
     Io {
         /// The action that failed, with the file.
         action: String,

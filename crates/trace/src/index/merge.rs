@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::{
     Learned, SAME, UNCHECKED,
     file::{FileEntry, IndexFile, Span, TargetEntry, digest},
+    listing,
     tables::Tables,
 };
 use crate::Content;
@@ -21,8 +22,14 @@ pub(super) fn merge(base: &IndexFile, checked: &[AtomicU8], learned: &Learned) -
     for Target { path, entry, slots } in targets {
         tables.add_target(path, entry, slots);
     }
+    // A listing is of no use without the directory's status.
+    let is_kept = |key: &str| match listing::directory_of(key) {
+        Some(directory) => moved.find(base, directory, Content::Names).is_some(),
+        None => true,
+    };
     let old_notes = (0..base.notes).map(|slot| base.note(slot));
-    for (key, value) in old_notes.filter(|(key, _)| !learned.notes.contains_key(*key)) {
+    let old_notes = old_notes.filter(|(key, _)| !learned.notes.contains_key(*key));
+    for (key, value) in old_notes.filter(|(key, _)| is_kept(key)) {
         tables.add_note(key, value);
     }
     for (key, value) in &learned.notes {

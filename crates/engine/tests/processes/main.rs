@@ -1,5 +1,7 @@
 //! Commands that end badly, leave daemons, flood their output or take too long.
 
+mod limits;
+
 use std::{
     fs,
     path::Path,
@@ -24,6 +26,7 @@ fn shell(directory: &Path, script: &str) -> Spec {
         environment: vec![("PATH".to_owned(), std::env::var_os("PATH").unwrap())],
         response_file: None,
         limits: Limits::default(),
+        budget: None,
         terminal: false,
     }
 }

@@ -1,0 +1,185 @@
+//! `larder init` where CMake and Meson are asked: what they say of directories below, and while they are asked.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use larder_testkit::{project::Project, tools::require, wait::wait_until};
+
+use crate::live::shown;
+
+#[test]
+fn headers_that_a_directory_installs_are_those_of_the_package() {
+    let project = Project::bare(&[
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.10)\nproject(thing C)\nadd_library(thing src/thing.c)\n\
+             target_include_directories(thing PUBLIC include)\nadd_subdirectory(include)\n",
+        ),
+        (
+            "include/CMakeLists.txt",
+            "install(FILES thing.h gone.h DESTINATION include)\ninstall(DIRECTORY sub DESTINATION include)\n",
+        ),
+        ("include/thing.h", "int thing(void);\n"),
+        ("include/hidden.h", "\n"),
+        ("include/sub/part.h", "\n"),
+        ("src/thing.c", "#include \"thing.h\"\nint thing(void) { return 1; }\n"),
+    ]);
+    project.larder(&["init"]).ok();
+    let manifest = project.read("larder.toml");
+    let headers = "headers = [\"include/thing.h\", \"include/sub/**/*.h\"]\n";
+    assert!(manifest.contains(headers), "{manifest}");
+    project.build();
+}
+
+#[test]
+fn submodules_that_are_not_there_are_said() {
+    let project = Project::bare(&[
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.10)\nproject(thing C)\nadd_executable(thing main.c)\n\
+             add_subdirectory(deps/other)\n",
+        ),
+        ("main.c", "int main(void) { return 0; }\n"),
+        (
+            ".gitmodules",
+            "[submodule \"x\"]\n\tpath = deps/other\n\turl = https://example.org/x\n\
+             [submodule \"y\"]\n\tpath = deps/there\n",
+        ),
+        ("deps/there/file", ""),
+    ]);
+    fs::create_dir_all(project.path("deps/other")).unwrap();
+    let said = project.larder(&["init"]).ok().mentions(&[
+        "cmake failed: CMake Error at CMakeLists.txt:4 (add_subdirectory): The source directory",
+        "does not contain a CMakeLists.txt file.",
+        "left out the submodule deps/other: it is not fetched: after `git submodule update --init`",
+    ]);
+    assert!(!said.stderr.contains("deps/there"), "{}", said.stderr);
+    project.build();
+}
+
+#[test]
+fn where_a_manifest_is_people_are_told_what_to_do() {
+    let project = Project::bare(&[("main.c", "int main(void) { return 0; }\n")]);
+    project.larder(&["init"]).ok();
+    let before = project.read("larder.toml");
+    let said = project.larder(&["init"]).ends_with(2);
+    said.mentions(&["larder.toml is there already", "help: `larder build` builds what it says"]);
+    // What a new one would be can be seen beside it.
+    let shown = project.larder(&["init", "--dry-run"]).ok().stdout;
+    assert_eq!((shown, project.read("larder.toml")), (before.clone(), before));
+}
+
+#[test]
+fn while_a_tool_is_asked_people_are_told() {
+    let project = Project::bare(&[
+        ("CMakeLists.txt", "nonsense\n"),
+        ("main.c", "int main(void) { return 0; }\n"),
+        ("bin/cmake", "#!/bin/sh\nwhile ! [ -e $ROOT/go ]; do sleep 0.01; done\nexit 1\n"),
+    ]);
+    fs::set_permissions(project.path("bin/cmake"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", project.path("bin").display());
+    let environment = [("PATH", path.as_str()), ("ROOT", project.root.to_str().unwrap())];
+    project.file("go", "");
+    let mut command = project.command(&["init", "--dry-run"]);
+    let said = larder_testkit::run::run(command.envs(environment)).ok().stderr;
+    assert!(said.starts_with("asking CMake, which may take a minute\n"), "{said:?}");
+    let mut command = project.command(&["-q", "init", "--dry-run"]);
+    let said = larder_testkit::run::run(command.envs(environment)).ok().stderr;
+    assert!(!said.contains("asking"), "{said:?}");
+    if !require("python3") {
+        return;
+    }
+    project.remove("go");
+    let mut command = project.command(&["init", "--dry-run"]);
+    command.envs(environment);
+    let text = shown(&project, &command, false, 0, |sees| {
+        // Nothing happens meanwhile but time.
+        wait_until("a second is shown", || sees("asking CMake, which may take a minute 1 s"));
+        project.file("go", "");
+    });
+    assert!(text.contains("[[executable]]"), "{text}");
+}
+
+#[test]
+fn headers_that_cmake_writes_by_itself_are_made_again() {
+    let project = Project::bare(&[
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.10)\nproject(thing C)\ninclude(CheckIncludeFile)\n\
+             check_include_file(unistd.h HAVE_UNISTD_H)\n\
+             file(READ builds/config.h.in text)\n\
+             string(REGEX REPLACE \"#undef +HAVE_UNISTD_H\" \"#define HAVE_UNISTD_H 1\" text \"${text}\")\n\
+             file(WRITE ${PROJECT_BINARY_DIR}/include/thing/config.h \"${text}\")\n\
+             file(READ include/thing/option.h text)\n\
+             string(REGEX REPLACE \"/\\\\* (#define WITH_X 3) \\\\*/\" \"\\\\1\" text \"${text}\")\n\
+             file(WRITE ${PROJECT_BINARY_DIR}/include/thing/option.h \"${text}\")\n\
+             file(WRITE ${PROJECT_BINARY_DIR}/include/thing/odd.h \"int odd;\\n\")\n\
+             add_library(thing src/thing.c)\n\
+             target_include_directories(thing PRIVATE ${PROJECT_BINARY_DIR}/include include)\n",
+        ),
+        ("builds/config.h.in", "#undef HAVE_UNISTD_H\n#undef HAVE_NOTHING\nint unix_one;\n"),
+        ("include/thing/config.h", "#define HAVE_UNISTD_H 2\n"),
+        ("include/thing/option.h", "int one;\n/* #define WITH_X 3 */\n/* #define WITH_Y */\n"),
+        (
+            "src/thing.c",
+            "#include <thing/config.h>\n#include <thing/option.h>\n\
+             int thing[WITH_X + HAVE_UNISTD_H == 4 ? 1 : -1];\n#ifdef WITH_Y\n#error WITH_Y\n#endif\n",
+        ),
+    ]);
+    let said = project.larder(&["init"]).ok();
+    said.mentions(&["left out include/thing/odd.h: CMake makes it: write a [[command]]"]);
+    let manifest = project.read("larder.toml");
+    for part in [
+        "output = \"include/thing/config.h\"\ntemplate = \"builds/config.h.in\"\nheaders = [\"unistd.h\"]",
+        "HAVE_NOTHING = false",
+        "public-defines = [\"WITH_X=3\"]",
+        "includes = [\"{build}/include\", \"include\"]",
+    ] {
+        assert!(manifest.contains(part), "{part}\n{manifest}");
+    }
+    project.build();
+}
+
+#[test]
+fn assembly_and_the_version_of_git_come_along_from_meson() {
+    if !require("nasm") {
+        return;
+    }
+    let project = Project::bare(&[
+        (
+            "meson.build",
+            "project('thing', 'c', version: '2.5')\n\
+             nasm = generator(find_program('nasm'), output: '@BASENAME@.obj', depfile: '@BASENAME@.ndep', \
+             arguments: ['-f', 'elf64', '-I', meson.current_source_dir() / 'src/', '-I', meson.current_build_dir() + '/', \
+             '-DFOUR=4', '-MQ', '@OUTPUT@', '-MF', '@DEPFILE@', '@INPUT@', '-o', '@OUTPUT@'])\n\
+             set = configuration_data()\nset.set('BASE', 38)\n\
+             configure_file(output: 'config.asm', output_format: 'nasm', configuration: set)\n\
+             tag = vcs_tag(command: ['git', 'describe'], input: 'tag.h.in', output: 'tag.h')\n\
+             executable('thing', 'src/thing.c', tag, nasm.process('src/fast.asm'), include_directories: '.')\n",
+        ),
+        ("tag.h.in", "#define TAG \"@VCS_TAG@\"\n"),
+        (
+            "src/thing.c",
+            "#include <tag.h>\nint fast(void);\nint main(void) { return fast() + (TAG[0] == '2') - 43; }\n",
+        ),
+        (
+            "src/fast.asm",
+            "%include \"config.asm\"\n%include \"part.asm\"\nsection .note.GNU-stack noalloc noexec nowrite progbits\n\
+             section .text\nglobal fast\nfast:\n mov eax, BASE + FOUR\n ret\n",
+        ),
+        (
+            "src/part.asm",
+            "; nothing by itself, %error where it is assembled alone\n%ifndef BASE\n%error alone\n%endif\n",
+        ),
+    ]);
+    project.larder(&["init"]).ok().mentions(&["tag.h says 2.5, as it does without Git"]);
+    let manifest = project.read("larder.toml");
+    for part in [
+        "[toolchain]\nasm = \"nasm\"\n",
+        "sources = [\"src/fast.asm\", \"src/thing.c\"]",
+        "asm-args = [\"-Isrc/\", \"-DFOUR=4\"]",
+        "output = \"tag.h\"\ntemplate = \"tag.h.in\"\n",
+    ] {
+        assert!(manifest.contains(part), "{part}\n{manifest}");
+    }
+    project.larder(&["run", "thing"]).ok();
+}
