@@ -187,19 +187,21 @@ impl Reader<'_> {
             return Ok(summary);
         }
         let bytes = fs::read(self.root.join(file)).map_err(unreadable)?;
-        let (summary, text, alone) = self.parse(&shown, bytes, directory)?;
+        let (summary, text, alone) = self.parse(&shown, bytes, directory, false)?;
         if alone && ContentHash::of_bytes(text.as_bytes()) == hash {
             self.known.learn(hash, &summary);
         }
         Ok(summary)
     }
 
-    /// Returns what a manifest says, its text, and whether it would say the same anywhere.
+    /// Returns what a manifest says, which lies in its package or is `kept` in the set for it; its text; and whether it
+    /// would say the same anywhere.
     fn parse(
         &self,
         shown: &Path,
         bytes: Vec<u8>,
         directory: &Path,
+        kept: bool,
     ) -> Result<(Summary, String, bool), (Diagnostics, String)> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let message = format!("{} is not UTF-8 text", shown.display());
@@ -215,7 +217,8 @@ impl Reader<'_> {
                 real.as_deref().and_then(|real| real.strip_prefix(self.root).ok()?.to_str());
             below.is_some_and(|below| self.directories.contains(below))
         };
-        let summary = Document::parse(source).and_then(|document| Summary::of(&document, &in_set));
+        let summary =
+            Document::parse(source).and_then(|document| Summary::of(&document, kept, &in_set));
         match summary {
             Ok(summary) => Ok((summary, text, !asked.get())),
             Err(diagnostics) => Err((diagnostics, text)),
@@ -322,7 +325,7 @@ impl Reader<'_> {
             Diagnostic::new(format!("cannot read the manifest {}: {reason}", shown.display()))
         })?;
         let hash = ContentHash::of_bytes(&bytes);
-        let parsed = self.parse(&shown, bytes, directory);
+        let parsed = self.parse(&shown, bytes, directory, overlay.is_some());
         parsed.map(|(summary, ..)| (summary, hash)).map_err(|(wrong, _)| wrong)
     }
 

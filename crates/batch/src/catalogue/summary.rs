@@ -29,15 +29,26 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Takes what counts in a set from a manifest. `in_set` says whether a dependency by path, which leads there from
-    /// the package's directory, is a package of the set.
+    /// Takes what counts in a set from a manifest, which lies in the package or is `kept` in the set for it. `in_set`
+    /// says whether a dependency by path, which leads there from the package's directory, is a package of the set.
     ///
     /// # Errors
     /// Everything that keeps the package out of a set.
-    pub fn of(document: &Document, in_set: &dyn Fn(&Path) -> bool) -> Result<Self, Diagnostics> {
+    pub fn of(
+        document: &Document,
+        kept: bool,
+        in_set: &dyn Fn(&Path) -> bool,
+    ) -> Result<Self, Diagnostics> {
         let mut wrong = Vec::new();
         let mut needs = BTreeMap::new();
         for (name, dependency) in &document.dependencies {
+            wrong.extend(dependency.manifest.as_ref().filter(|_| kept).map(|path| {
+                // It would be a file of no package, and in no package's digest.
+                let message = format!("a manifest that the set keeps names another, `{}`", **path);
+                Diagnostic::new(message)
+                    .help(format!("make `{name}` a package of the set, and say its version here"))
+                    .at(&document.source, path.span.clone())
+            }));
             let (path, is_archive) = match &dependency.from {
                 DependencySource::Version(required) => {
                     needs.insert(name.clone(), required.clone());

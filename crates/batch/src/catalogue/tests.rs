@@ -274,4 +274,12 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
     place.write("zlib.toml", "[package]\nname = \"zlib\"\nversion = \"1.4\"\n");
     let other = place.resolved(&offline).unwrap();
     assert!(fault(&other, "zlib.1.3").contains("its manifest zlib.1.4"));
+    let another =
+        "x = { url = \"https://example.org/x.tar\", sha256 = \"SHA\", manifest = \"x.toml\" }";
+    let another = another.replace("SHA", &"0".repeat(64));
+    let text =
+        format!("[package]\nname = \"zlib\"\nversion = \"1.3\"\n[dependencies]\n{another}\n");
+    place.write("zlib.toml", &text);
+    let other = place.resolved(&offline).unwrap();
+    assert!(fault(&other, "zlib.1.3").contains("names another, `x.toml`"));
 }
