@@ -15,6 +15,7 @@ mod runs;
 mod sandbox;
 mod scale;
 mod services;
+mod sets;
 
 use std::{env, fs, path::PathBuf};
 
@@ -66,6 +67,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("status", runs::status),
     ("append", runs::append),
     ("latest", runs::latest),
+    ("solve", sets::solve),
     ("scale", scale::scale),
     ("sandbox", sandbox::sandbox),
     ("projects", projects::projects),

@@ -3,12 +3,22 @@
 //! A package that cannot be read is in the catalogue all the same, with its [`Fault`]: it is that package's
 //! failure, and nobody else's.
 
+mod find;
+mod read;
+mod sources;
+mod summary;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use larder_project::{
     diagnostic::Diagnostics, manifest::Toolchain, set::Limits, version::Requirement,
 };
 use larder_runs::name::{HashName, PackageName};
+
+pub use read::Reading;
+pub use sources::{Kind, SourceError, SourceFile, files};
 
 /// A package version's position in its catalogue: by name, then newest first. Of two versions of one package,
 /// the smaller id is the newer.
@@ -123,7 +133,10 @@ impl Catalogue {
     }
 
     /// The versions of the package `name`, newest first; none where there is no such package.
-    pub fn versions(&self, name: &str) -> impl ExactSizeIterator<Item = VersionId> + use<> {
+    pub fn versions(
+        &self,
+        name: &str,
+    ) -> impl ExactSizeIterator<Item = VersionId> + DoubleEndedIterator + use<> {
         self.names.get(name).cloned().unwrap_or(0..0).map(VersionId)
     }
 

@@ -1,10 +1,23 @@
 //! What is built: each package version in one universe with one compiler, once.
+//!
+//! A solution says with which versions its target is built, and so with which each of these is built: the part of
+//! the choice that is below it. Two solutions that have the same below a package version share its build, and all
+//! builds below that.
 
-use std::ops::Range;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, ops::Range};
 
 use larder_runs::name::HashName;
+use larder_trace::ContentHash;
 
-use crate::catalogue::{CompilerId, VersionId};
+use crate::{
+    bless::blessed,
+    catalogue::{Catalogue, CompilerId, VersionId},
+    hashes::{self, BuildParts},
+    solve::{Solution, Solutions},
+};
 
 /// A build's position among all: a build comes after all that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +51,19 @@ pub struct Build {
     pub blessed: bool,
 }
 
+/// What build hashes have in them that the set does not say.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The identity of each compiler's tools, in the order of the catalogue, as the engine traces them.
+    pub identities: Vec<String>,
+    /// The platform that is built on and for.
+    pub platform: String,
+}
+
 /// All builds of some solutions.
+///
+/// They are in the order of the catalogue as far as needs allow: the same set gives the same builds at the same
+/// places, in whatever order it was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Builds {
     builds: Vec<Build>,
@@ -48,6 +73,40 @@ pub struct Builds {
 }
 
 impl Builds {
+    /// Returns the builds of the solutions that were found, the blessed ones marked.
+    pub fn new(catalogue: &Catalogue, solutions: &Solutions, around: &Surroundings) -> Self {
+        let mut maker = Maker::new(catalogue, around);
+        for solution in solutions.found() {
+            maker.add(solution);
+        }
+        let mut builds = maker.builds;
+        for id in blessed(&builds) {
+            builds[id.index()].blessed = true;
+        }
+        Self::linked(builds)
+    }
+
+    /// The same with users by build.
+    fn linked(builds: Vec<Build>) -> Self {
+        let mut starts = vec![0_u32; builds.len() + 1];
+        for need in builds.iter().flat_map(|build| &build.needs) {
+            starts[need.index() + 1] += 1;
+        }
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        let mut next = starts.clone();
+        let mut users = vec![BuildId(0); builds.iter().map(|build| build.needs.len()).sum()];
+        for (id, build) in (0..).map(BuildId).zip(&builds) {
+            for need in &build.needs {
+                let place = &mut next[need.index()];
+                users[*place as usize] = id;
+                *place += 1;
+            }
+        }
+        Self { builds, users, starts }
+    }
+
     /// A build.
     pub fn get(&self, id: BuildId) -> &Build {
         &self.builds[id.index()]
@@ -73,5 +132,134 @@ impl Builds {
         let end = |index: usize| self.starts.get(index).map_or(0, |end| *end as usize);
         let range: Range<usize> = end(id.index())..end(id.index() + 1);
         &self.users[range]
+    }
+}
+
+/// Makes builds of solutions.
+struct Maker<'c> {
+    catalogue: &'c Catalogue,
+    around: &'c Surroundings,
+    /// By package version: the names of what it needs, by number, and the number of its own.
+    needs: Vec<Vec<u32>>,
+    named: Vec<u32>,
+    builds: Vec<Build>,
+    /// With the same builds of its needs, it is the same build.
+    known: HashMap<(VersionId, CompilerId, Box<[BuildId]>), BuildId>,
+    /// By name: what the solution at hand has chosen.
+    chosen: Vec<Option<Chosen>>,
+}
+
+#[derive(Clone, Copy)]
+struct Chosen {
+    version: VersionId,
+    build: Option<BuildId>,
+}
+
+impl<'c> Maker<'c> {
+    fn new(catalogue: &'c Catalogue, around: &'c Surroundings) -> Self {
+        let numbers: HashMap<&str, u32> = catalogue.names().zip(0..).collect();
+        // What is not in the set is in no solution.
+        let number = |name: &String| numbers.get(name.as_str()).copied();
+        let versions = || catalogue.iter().map(|(_, version)| version);
+        Self {
+            catalogue,
+            around,
+            needs: versions().map(|it| it.needs.keys().filter_map(number).collect()).collect(),
+            named: versions().filter_map(|version| number(&version.name)).collect(),
+            builds: Vec::new(),
+            known: HashMap::new(),
+            chosen: vec![None; numbers.len()],
+        }
+    }
+
+    /// Adds the builds of a solution.
+    fn add(&mut self, solution: &Solution) {
+        for version in &solution.chosen {
+            let name = self.named[version.index()] as usize;
+            self.chosen[name] = Some(Chosen { version: *version, build: None });
+        }
+        for version in &solution.chosen {
+            self.build(*version, solution);
+        }
+        for version in &solution.chosen {
+            self.chosen[self.named[version.index()] as usize] = None;
+        }
+    }
+
+    /// Makes the build of a chosen version after those of its needs. None needs itself.
+    fn build(&mut self, version: VersionId, solution: &Solution) {
+        let mut way = vec![version];
+        while let Some(&next) = way.last() {
+            let chosen = |name: &u32| self.chosen[*name as usize];
+            let needs = self.needs[next.index()].iter().filter_map(chosen);
+            let missing = needs.clone().filter(|need| need.build.is_none());
+            let missing: Vec<VersionId> = missing.map(|need| need.version).collect();
+            if self.built(next).is_none() {
+                if !missing.is_empty() {
+                    way.extend(missing);
+                    continue;
+                }
+                let needs: Box<[BuildId]> = needs.filter_map(|need| need.build).collect();
+                let id = self.made(next, needs, solution);
+                self.chosen[self.named[next.index()] as usize] =
+                    Some(Chosen { version: next, build: Some(id) });
+            }
+            way.pop();
+        }
+    }
+
+    fn built(&self, version: VersionId) -> Option<BuildId> {
+        self.chosen[self.named[version.index()] as usize]?.build
+    }
+
+    /// The build with these needs, which is made where there is none yet.
+    fn made(&mut self, version: VersionId, needs: Box<[BuildId]>, solution: &Solution) -> BuildId {
+        let compiler = solution.compiler;
+        let next = BuildId(self.builds.len() as u32);
+        let key = (version, compiler, needs);
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let needs = key.2.to_vec();
+        let build = self.new_build(version, needs, solution);
+        self.builds.push(build);
+        self.known.insert(key, next);
+        next
+    }
+
+    fn new_build(&self, package: VersionId, needs: Vec<BuildId>, solution: &Solution) -> Build {
+        let compiler = solution.compiler;
+        let below = needs.iter().flat_map(|need| &self.builds[need.index()].closure);
+        let mut closure: Vec<BuildId> = needs.iter().chain(below).copied().collect();
+        closure.sort_unstable();
+        closure.dedup();
+        let mut versions: Vec<VersionId> =
+            closure.iter().map(|id| self.builds[id.index()].package).collect();
+        versions.sort_unstable();
+        let named = |id: &VersionId| {
+            let version = self.catalogue.get(*id);
+            (version.id.as_str(), version.digest.as_str())
+        };
+        let universe: ContentHash = hashes::universe(versions.iter().map(named));
+        let (name, digest) = named(&package);
+        let identity = self.around.identities.get(compiler.index());
+        let hash = hashes::build(&BuildParts {
+            package: name,
+            digest,
+            universe: &universe,
+            compiler: self.catalogue.compiler(compiler).name.as_str(),
+            identity: identity.map_or("", String::as_str),
+            platform: &self.around.platform,
+        });
+        Build {
+            package,
+            compiler,
+            universe: hashes::name(&universe),
+            hash: hashes::name(&hash),
+            needs,
+            closure,
+            solution: solution.hash.clone(),
+            blessed: false,
+        }
     }
 }

@@ -13,6 +13,9 @@ pub mod build;
 pub mod catalogue;
 pub mod graph;
 pub mod hashes;
+mod kept;
 pub mod layer;
 pub mod solve;
+#[cfg(test)]
+mod testing;
 pub mod version;

@@ -3,6 +3,7 @@
 //! `larder.lock` decides. What it pins stays as it is until [`Update`] says otherwise; what it does
 //! not pin yet is resolved once and added. Only the root package's lock file counts.
 
+mod pinning;
 mod requirement;
 
 use std::{
@@ -15,11 +16,11 @@ use crate::{
     archive::Fetcher,
     diagnostic::{Diagnostic, Diagnostics},
     git::{self, Commit},
-    lockfile::{self, Lockfile, Pinned},
+    lockfile::Lockfile,
     packages::{Baked, Checkout, Content, Form, PackageError, Packages, Remote, Sources},
     parallel,
-    repository::Repository,
 };
+use pinning::{check_pinned, unpinned};
 pub(crate) use requirement::{ArchivePlace, Origin, Requirement};
 use requirement::{asked, asked_archive};
 
@@ -198,17 +199,6 @@ impl Dependencies {
         found.directory.as_deref().map(|directory| (directory, &found.form))
     }
 
-    /// The lock file with what was found and is not pinned yet; `None` where that is nothing.
-    pub fn grown_lockfile(&self) -> Option<Lockfile> {
-        let mut grown = self.lockfile.clone();
-        for (name, found) in &self.found {
-            if let Some(entry) = found.requirement.origin.entry(&found.form.content) {
-                grown.packages.entry(name.clone()).or_insert(entry);
-            }
-        }
-        (grown != self.lockfile).then_some(grown)
-    }
-
     /// The content and, where files are needed, the directory it is in; `None` when something would
     /// have to be written and may not be.
     fn obtain_one(
@@ -342,33 +332,6 @@ impl Dependencies {
         });
         found.collect()
     }
-
-    /// The lock file as it was.
-    pub fn into_lockfile(self) -> Lockfile {
-        self.lockfile
-    }
-
-    /// The lock file before, and after everything was found. An update forgets what nobody needs.
-    pub fn lockfiles(self) -> (Lockfile, Lockfile) {
-        let mut new = match self.resolution.update {
-            Update::Nothing => self.lockfile.clone(),
-            _ => Lockfile::default(),
-        };
-        for (name, found) in self.found {
-            let Some(entry) = found.requirement.origin.entry(&found.form.content) else { continue };
-            let kept = self.lockfile.packages.get(&name).filter(|old| {
-                // Another spelling of the same repository is no change.
-                **old == entry || same(old, &entry, &self.root)
-            });
-            let entry = match (kept, self.resolution.update.includes(&name)) {
-                (Some(old), _) => old.clone(),
-                (None, false) => self.lockfile.packages.get(&name).cloned().unwrap_or(entry),
-                (None, true) => entry,
-            };
-            new.packages.insert(name, entry);
-        }
-        (self.lockfile, new)
-    }
 }
 
 /// How many fetches run at once: each waits for a server most of its time.
@@ -378,44 +341,3 @@ const OFFLINE: &str = "run it once without --offline and LARDER_OFFLINE";
 
 const OFFLINE_STORE: &str = "bake the store anew with this larder.lock (`larder cache bake DIR --dependencies`), or \
                              run it once without --offline and LARDER_OFFLINE";
-
-/// Whether both are one commit, by one `rev` of one repository.
-fn same(a: &Pinned, b: &Pinned, root: &Path) -> bool {
-    let (
-        Pinned::Git { git: a_git, rev: a_rev, commit: a },
-        Pinned::Git { git: b_git, rev: b_rev, commit: b },
-    ) = (a, b)
-    else {
-        return false;
-    };
-    let repository = |git: &str| Repository::parse(git, root);
-    a == b
-        && a_rev == b_rev
-        && matches!((repository(a_git), repository(b_git)), (Ok(a), Ok(b)) if a.is(&b))
-}
-
-/// Whether the lock file's entry is for what a manifest asks for.
-fn check_pinned(requirement: &Requirement, pinned: &Pinned, root: &Path) -> Result<(), Diagnostic> {
-    let origin = &requirement.origin;
-    let (is_same, of) = match pinned {
-        Pinned::Git { git, rev, commit } => {
-            let rev = rev.as_deref();
-            let repository = Repository::parse(git, root);
-            (repository.is_ok_and(|it| origin.is_commit(&it, rev, Some(commit))), asked(git, rev))
-        }
-        Pinned::Archive { url, hash } => (origin.hash() == Some(hash), asked_archive(url, hash)),
-    };
-    if is_same {
-        return Ok(());
-    }
-    let (user, name, lock) = (&requirement.user, &requirement.name, lockfile::FILE_NAME);
-    let asked = origin.asked();
-    let message = format!("`{user}` needs `{name}` from {asked}, but {lock} pins it from {of}");
-    Err(requirement.wrong(message).help(format!("`larder update {name}` pins it anew")))
-}
-
-/// The error when the lock file has no entry for a requirement and may not get one.
-fn unpinned(requirement: &Requirement) -> Diagnostic {
-    let message = format!("{} does not pin `{}`", lockfile::FILE_NAME, requirement.name);
-    requirement.wrong(message).help(format!("`larder update {}` pins it", requirement.name))
-}

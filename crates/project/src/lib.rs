@@ -21,7 +21,7 @@ pub mod manifest;
 pub mod name;
 pub mod ninja;
 pub mod packages;
-mod parallel;
+pub mod parallel;
 pub mod path;
 pub mod pattern;
 pub mod place;

@@ -9,11 +9,7 @@ use std::{
 };
 
 /// Returns the result of `work` for each of `items`, in their order, with at most `threads` at work.
-pub(crate) fn map<I: Sync, T: Send>(
-    items: &[I],
-    threads: usize,
-    work: impl Fn(&I) -> T + Sync,
-) -> Vec<T> {
+pub fn map<I: Sync, T: Send>(items: &[I], threads: usize, work: impl Fn(&I) -> T + Sync) -> Vec<T> {
     let threads = threads.min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();

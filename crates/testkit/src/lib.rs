@@ -3,6 +3,7 @@
 //!
 //! Everything here fails a test by panicking, at the line that called it where that helps.
 
+pub mod ecosystem;
 pub mod events;
 pub mod files;
 pub mod git;

@@ -117,8 +117,10 @@ fn recipe(fields: &mut Fields<'_, '_>) -> Option<EntryRecipe> {
     match (has("build"), has("manifest")) {
         (true, false) => {
             let dependencies = fields.table("dependencies").map(requirements);
+            let is_list = fields.entries["build"].get_ref().is_array();
             let build = fields.plain_strings("build");
-            if build.iter().all(|line| line.trim().is_empty()) {
+            fields.take("manifest");
+            if is_list && build.iter().all(|line| line.trim().is_empty()) {
                 let help = "add the commands, such as build = [\"./configure --prefix={prefix}\", \"make install\"]";
                 let message = format!("{what} has nothing in `build`");
                 fields.errors.push(span, message, Some(help.to_owned()));

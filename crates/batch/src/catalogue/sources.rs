@@ -1,0 +1,145 @@
+//! The files of a package's sources, and their hash.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use larder_trace::{Content, ContentHash, StatIndex, Walk, compute_file_hash, describe_io};
+
+use crate::hashes::Fields;
+
+/// Names that are no part of any sources, wherever they are: what Git and larder keep.
+const LEFT_OUT: [&str; 2] = [".git", ".larder"];
+
+/// Something in a package's sources.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceFile {
+    /// Its path from the package's directory.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What something in a package's sources is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A directory; what is in it is listed after it.
+    Directory,
+    /// A file.
+    File,
+    /// A symbolic link, which is not followed.
+    Link,
+}
+
+/// Why sources cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}: {}", path.display(), describe_io(source))]
+pub struct SourceError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// The system's error.
+    pub source: io::Error,
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
+    let path = path.to_owned();
+    move |source| SourceError { path, source }
+}
+
+/// Returns all that is in a package's directory, sorted, but what Git and larder keep. This is what its digest
+/// covers, and so all that a build of it may see.
+///
+/// # Errors
+/// When a directory cannot be listed, or something is neither a file, a directory nor a link.
+pub fn files(directory: &Path) -> Result<Vec<SourceFile>, SourceError> {
+    let mut found = Vec::new();
+    list(directory, Path::new(""), &mut found)?;
+    Ok(found)
+}
+
+fn list(root: &Path, below: &Path, found: &mut Vec<SourceFile>) -> Result<(), SourceError> {
+    let directory = root.join(below);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(unreadable(&directory))? {
+        let entry = entry.map_err(unreadable(&directory))?;
+        let name = entry.file_name();
+        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        let kind = entry.file_type().map_err(unreadable(&entry.path()))?;
+        let kind = match (kind.is_dir(), kind.is_file(), kind.is_symlink()) {
+            (true, ..) => Kind::Directory,
+            (_, true, _) => Kind::File,
+            (_, _, true) => Kind::Link,
+            _ => {
+                let odd = io::Error::other("it is neither a file nor a directory nor a link");
+                return Err(unreadable(&entry.path())(odd));
+            }
+        };
+        names.push((name, kind));
+    }
+    names.sort_unstable();
+    for (name, kind) in names {
+        let path = below.join(name);
+        found.push(SourceFile { path: path.clone(), kind });
+        if kind == Kind::Directory {
+            list(root, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the hash of all that is in the package's directory `below` the set's at `root`: names, content, what can be
+/// executed, where links lead. A file is read only where its status is not the one that the index has.
+///
+/// # Errors
+/// When something cannot be read.
+pub(super) fn digest(
+    root: &Path,
+    below: &str,
+    index: &StatIndex,
+) -> Result<ContentHash, SourceError> {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = root.join(below);
+    let mut walk = index.walk();
+    let mut fields = Fields::of("files");
+    for SourceFile { path, kind } in files(&directory)? {
+        fields.bytes(path.as_os_str().as_bytes());
+        let whole = directory.join(&path);
+        match kind {
+            Kind::Directory => fields.text("directory"),
+            Kind::Link => {
+                let target = fs::read_link(&whole).map_err(unreadable(&whole))?;
+                fields.text("link").bytes(target.as_os_str().as_bytes())
+            }
+            Kind::File => {
+                let (hash, executable) =
+                    file(&mut walk, below, &path, &whole).map_err(unreadable(&whole))?;
+                fields.text(if executable { "program" } else { "file" }).hash(&hash)
+            }
+        };
+    }
+    Ok(fields.finish())
+}
+
+fn file(
+    walk: &mut Walk<'_>,
+    below: &str,
+    path: &Path,
+    whole: &Path,
+) -> io::Result<(ContentHash, bool)> {
+    match path.to_str() {
+        Some(path) => {
+            let path = if below.is_empty() { path.to_owned() } else { format!("{below}/{path}") };
+            let hashed = walk.file(&path, Content::Binary)?;
+            Ok((hashed.hash, hashed.stat.executable))
+        }
+        // The index has names in UTF-8 only.
+        None => {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = whole.metadata()?.permissions().mode();
+            Ok((compute_file_hash(whole, Content::Binary)?, mode & 0o111 != 0))
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Catalogues for tests, written down in a few words.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use larder_project::{diagnostic::Diagnostic, manifest::Toolchain, set::Limits};
+use larder_runs::name::PackageName;
+
+use crate::{
+    catalogue::{Catalogue, Compiler, Fault, PackageVersion, Recipe},
+    hashes,
+};
+
+/// A package version that needs what `needs` says: `NAME REQUIREMENT`; `for COMPILER` says with what it is built.
+pub fn package(id: &str, needs: &[&str]) -> PackageVersion {
+    let id: PackageName = id.parse().unwrap();
+    let split = |need: &&str| {
+        let (name, rest) = need.split_once(' ').unwrap_or((need, "*"));
+        (name.to_owned(), rest.to_owned())
+    };
+    let (compilers, needs): (Vec<_>, Vec<_>) =
+        needs.iter().map(split).partition(|(name, _)| name == "for");
+    let compilers: Vec<PackageName> =
+        compilers.into_iter().map(|(_, compiler)| compiler.parse().unwrap()).collect();
+    let digest = hashes::Fields::of("test").text(id.as_str()).finish();
+    PackageVersion {
+        name: id.name().to_owned(),
+        version: id.version().to_owned(),
+        directory: PathBuf::from(format!("/set/{id}")),
+        recipe: Recipe::Manifest { overlay: None },
+        needs: needs
+            .into_iter()
+            .map(|(name, text)| (name, text.parse().unwrap()))
+            .collect::<BTreeMap<_, _>>(),
+        compilers: (!compilers.is_empty()).then_some(compilers),
+        limits: Limits::default(),
+        digest: hashes::name(&digest),
+        fault: None,
+        id,
+    }
+}
+
+/// The same, as one that cannot be read.
+pub fn broken(package: PackageVersion) -> PackageVersion {
+    let message = format!("unknown key `sorces` in {}", package.name);
+    let diagnostics = Diagnostic::new(message).into();
+    PackageVersion { needs: BTreeMap::new(), fault: Some(Fault { diagnostics }), ..package }
+}
+
+/// A catalogue of these packages and compilers.
+pub fn catalogue(versions: Vec<PackageVersion>, compilers: &[&str]) -> Catalogue {
+    let compiler =
+        |name: &&str| Compiler { name: name.parse().unwrap(), toolchain: Toolchain::default() };
+    Catalogue::of(versions, compilers.iter().map(compiler).collect()).unwrap()
+}
