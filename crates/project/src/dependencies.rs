@@ -193,12 +193,6 @@ impl Dependencies {
         errors
     }
 
-    /// What was obtained as files by this name, and where.
-    pub fn obtained(&self, name: &str) -> Option<(&Path, &Form)> {
-        let found = self.found.get(name)?;
-        found.directory.as_deref().map(|directory| (directory, &found.form))
-    }
-
     /// The content and, where files are needed, the directory it is in; `None` when something would
     /// have to be written and may not be.
     fn obtain_one(

@@ -34,7 +34,7 @@ use larder_trace::describe_io;
 
 pub use entry::{Entry, EntryRecipe};
 pub use limits::{Limits, OwnLimits};
-pub use sources::{Obtained, obtain};
+pub use sources::{Sources, obtain};
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Located, SourceText},

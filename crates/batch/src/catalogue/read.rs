@@ -11,7 +11,7 @@ use larder_project::{
     diagnostic::{Diagnostic, Diagnostics, SourceText},
     manifest::{self, Document},
     parallel,
-    set::{Entry, EntryRecipe, Obtained, PackageSet, obtain},
+    set::{Entry, EntryRecipe, PackageSet, obtain},
 };
 use larder_runs::name::{HashName, PackageName};
 use larder_trace::{Content, ContentHash, StatIndex, describe_io};
@@ -59,7 +59,7 @@ impl Catalogue {
         let mut found = directories(set, &root).map_err(Diagnostics)?;
         for sources in obtained.values().flatten() {
             // What the set file says of a directory counts.
-            let below = sources.directory.strip_prefix(&root).ok().and_then(Path::to_str);
+            let below = sources.strip_prefix(&root).ok().and_then(Path::to_str);
             below.map(|below| found.remove(below));
         }
         if found.is_empty() && obtained.is_empty() {
@@ -73,7 +73,7 @@ impl Catalogue {
         let reader = Reader { set, root: &root, index: &index, known: &known, directories: &found };
         let found: Vec<&String> = found.iter().collect();
         let mut versions = parallel::map(&found, reading.threads, |below| reader.package(below));
-        let entries: Vec<(&String, &Entry, Result<Obtained, Diagnostic>)> = set
+        let entries: Vec<(&String, &Entry, Result<PathBuf, Diagnostic>)> = set
             .entries
             .iter()
             .filter_map(|(name, entry)| Some((name, entry, obtained.remove(name)?)))
@@ -145,8 +145,7 @@ impl Reader<'_> {
         let directory = self.root.join(below);
         let file = if below.is_empty() { String::new() } else { format!("{below}/") };
         let read = self.summary(&(file + manifest::FILE_NAME), &directory);
-        let digest = digest(self.root, below, self.index)
-            .map_err(|error| Diagnostic::new(error.to_string()).failed().into());
+        let digest = self.directory_digest(&directory);
         let (id, needs, fault) = match read {
             Ok(summary) => (summary.id, summary.needs, None),
             Err((diagnostics, text)) => match guess(&text, &directory) {
@@ -155,10 +154,15 @@ impl Reader<'_> {
             },
         };
         let recipe = Recipe::Manifest { overlay: None };
-        let (digest, unreadable) = parted(digest);
         let mut fields = Fields::of("source");
-        fields.text("directory").hash(&digest);
-        let of = PackageVersion {
+        let unreadable = match digest {
+            Ok(digest) => {
+                fields.hash(&digest);
+                None
+            }
+            Err(wrong) => Some(wrong.into()),
+        };
+        Ok(PackageVersion {
             name: id.name().to_owned(),
             version: id.version().to_owned(),
             id,
@@ -169,8 +173,7 @@ impl Reader<'_> {
             compilers: None,
             limits: self.set.limits,
             fault: fault.or(unreadable).map(|diagnostics| Fault { diagnostics }),
-        };
-        Ok(of)
+        })
     }
 
     /// What a manifest says, else what is wrong with it and its text. The file is a path from the root; it counts for
@@ -230,7 +233,7 @@ impl Reader<'_> {
         &self,
         name: &str,
         entry: &Entry,
-        sources: &Result<Obtained, Diagnostic>,
+        sources: &Result<PathBuf, Diagnostic>,
     ) -> Result<PackageVersion, Diagnostics> {
         let id: PackageName = name.parse().map_err(|error: larder_runs::Error| {
             Diagnostic::new(error.to_string()).at(&self.set.source, entry.span.clone())
@@ -243,8 +246,11 @@ impl Reader<'_> {
         match sources {
             Err(wrong) => faults.push(wrong.clone()),
             Ok(sources) => {
-                directory.clone_from(&sources.directory);
-                faults.extend(self.add_sources(&mut fields, sources).err());
+                directory.clone_from(sources);
+                match self.directory_digest(sources) {
+                    Ok(digest) => _ = fields.hash(&digest),
+                    Err(wrong) => faults.push(wrong),
+                }
             }
         }
         match &entry.recipe {
@@ -287,24 +293,15 @@ impl Reader<'_> {
         })
     }
 
-    /// Adds what a package's sources are: a commit or archive by its own hash, a directory file by file.
-    fn add_sources(&self, fields: &mut Fields, sources: &Obtained) -> Result<(), Diagnostic> {
-        let below = sources.directory.strip_prefix(self.root).ok().and_then(Path::to_str);
-        match (&sources.form, below) {
-            (Some(form), _) => {
-                fields.text("elsewhere").text(&form.to_string());
-            }
-            (None, Some(below)) => {
-                let digest = digest(self.root, below, self.index)
-                    .map_err(|error| Diagnostic::new(error.to_string()).failed())?;
-                fields.text("directory").hash(&digest);
-            }
-            (None, None) => {
-                let message = format!("the path {} is not UTF-8", sources.directory.display());
-                return Err(Diagnostic::new(message).help("rename it"));
-            }
-        }
-        Ok(())
+    /// The hash of the sources in a directory, which is below the root or in a directory of packages.
+    fn directory_digest(&self, directory: &Path) -> Result<ContentHash, Diagnostic> {
+        let below = directory.strip_prefix(self.root).unwrap_or(directory);
+        let Some(below) = below.to_str() else {
+            let message = format!("the path {} is not UTF-8", directory.display());
+            return Err(Diagnostic::new(message).help("rename it"));
+        };
+        digest(self.root, below, self.index)
+            .map_err(|error| Diagnostic::new(error.to_string()).failed())
     }
 
     /// What the manifest of a package from elsewhere says, and its hash.
@@ -334,14 +331,6 @@ impl Reader<'_> {
         Diagnostic::new(format!("{file} calls it {id}, and its manifest {said}"))
             .help("let both say the same name and version")
             .at(&self.set.source, entry.span.clone())
-    }
-}
-
-/// A digest, which is of no use where there is a fault.
-fn parted(digest: Result<ContentHash, Diagnostics>) -> (ContentHash, Option<Diagnostics>) {
-    match digest {
-        Ok(digest) => (digest, None),
-        Err(wrong) => (ContentHash::from_bytes([0; 32]), Some(wrong)),
     }
 }
 

@@ -264,10 +264,37 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
     assert_eq!(zlib.recipe, Recipe::Manifest { overlay: Some(overlay) });
     let pinned = fs::read_to_string(place.0.path().join("larder.lock")).unwrap();
     assert!(pinned.contains("name = \"zlib.1.3\""), "{pinned}");
+    // Another revision in the set file is another commit, which is pinned in its place.
+    fs::write(upstream.path().join("more.c"), "").unwrap();
+    git(upstream.path(), &["add", "more.c"]);
+    git(upstream.path(), &["commit", "-q", "-m", "more"]);
+    git(upstream.path(), &["tag", "v2"]);
+    place.write("larder-set.toml", &set("manifest = \"zlib.toml\"").replacen("v1", "v2", 1));
+    let locked = Resolution { locked: true, ..Resolution::default() };
+    let stays = place.resolved(&locked).unwrap();
+    assert!(
+        fault(&stays, "zlib.1.3").contains("without --locked"),
+        "{}",
+        fault(&stays, "zlib.1.3")
+    );
+    let newer = place.read().unwrap();
+    assert!(newer.get(VersionId(2)).directory.join("more.c").is_file());
+    assert_ne!(newer.get(VersionId(2)).digest, zlib.digest);
+    let moved = fs::read_to_string(place.0.path().join("larder.lock")).unwrap();
+    assert_eq!(moved.matches("rev = ").count(), 1, "{moved}");
+    assert!(moved.contains("rev = \"v2\""), "{moved}");
+    place.write("larder-set.toml", &set("manifest = \"zlib.toml\""));
+    assert_eq!(place.read().unwrap().get(VersionId(2)).digest, zlib.digest);
     // What is pinned and here is had without the repository.
     upstream.close().unwrap();
     let again = place.resolved(&offline).unwrap();
     assert_eq!(again.get(VersionId(2)).digest, zlib.digest);
+    // Whoever changes a checkout by hand has other sources.
+    let file = zlib.directory.join("z.c");
+    fs::write(&file, "int changed;\n").unwrap();
+    assert_ne!(place.resolved(&offline).unwrap().get(VersionId(2)).digest, zlib.digest);
+    fs::write(&file, "int z;\n").unwrap();
+    assert_eq!(place.resolved(&offline).unwrap().get(VersionId(2)).digest, zlib.digest);
     // The manifest of the set is part of it.
     place.write("zlib.toml", "[package]\nname = \"zlib\"\nversion = \"1.3\"\n");
     assert_ne!(place.resolved(&offline).unwrap().get(VersionId(2)).digest, zlib.digest);
@@ -282,4 +309,33 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
     place.write("zlib.toml", &text);
     let other = place.resolved(&offline).unwrap();
     assert!(fault(&other, "zlib.1.3").contains("names another, `x.toml`"));
+}
+
+#[test]
+fn sources_come_from_archives_and_must_have_their_hash() {
+    let upstream = tempfile::tempdir().unwrap();
+    fs::create_dir(upstream.path().join("z-1")).unwrap();
+    fs::write(upstream.path().join("z-1/z.c"), "int z;\n").unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let ran = Command::new(program).args(arguments).current_dir(upstream.path()).output();
+        String::from_utf8(ran.unwrap().stdout).unwrap()
+    };
+    run("tar", &["-cf", "z.tar", "z-1"]);
+    let sum = run("sha256sum", &["z.tar"]);
+    let set = |hash: &str| {
+        format!(
+            "[compiler.\"gcc.12\"]\n[package.\"z.1\"]\nsource = {{ path = \"z.tar\", sha256 = \"{hash}\" }}\n\
+             build = [\"make\"]\n"
+        )
+    };
+    let place = Place::new(&set(&sum[..64]));
+    fs::copy(upstream.path().join("z.tar"), place.0.path().join("z.tar")).unwrap();
+    let offline = Resolution { offline: true, ..Resolution::default() };
+    let catalogue = place.resolved(&offline).unwrap();
+    let z = catalogue.get(VersionId(0));
+    assert!(z.fault.is_none(), "{:?}", z.fault);
+    assert_eq!(fs::read_to_string(z.directory.join("z.c")).unwrap(), "int z;\n");
+    place.write("larder-set.toml", &set(&"0".repeat(64)));
+    let other = place.resolved(&offline).unwrap();
+    assert!(fault(&other, "z.1").contains("z.tar"), "{}", fault(&other, "z.1"));
 }

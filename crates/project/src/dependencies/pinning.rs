@@ -10,12 +10,25 @@ use crate::{
 };
 
 impl Dependencies {
-    /// The lock file with what was found and is not pinned yet; `None` where that is nothing.
+    /// The names of those that the lock file has pinned for something else than what is required.
+    pub fn pinned_otherwise(&self, required: &[Requirement]) -> Vec<String> {
+        let otherwise = required.iter().filter(|requirement| {
+            let pinned = self.lockfile.packages.get(&requirement.name);
+            let pinned = pinned.filter(|_| requirement.origin.is_pinned());
+            pinned.is_some_and(|pinned| check_pinned(requirement, pinned, &self.root).is_err())
+        });
+        otherwise.map(|requirement| requirement.name.clone()).collect()
+    }
+
+    /// The lock file with what was found and is not pinned yet, or was pinned anew; `None` where that is nothing.
     pub fn grown_lockfile(&self) -> Option<Lockfile> {
         let mut grown = self.lockfile.clone();
         for (name, found) in &self.found {
-            if let Some(entry) = found.requirement.origin.entry(&found.form.content) {
-                grown.packages.entry(name.clone()).or_insert(entry);
+            let is_known = grown.packages.contains_key(name);
+            if let Some(entry) = found.requirement.origin.entry(&found.form.content)
+                && (!is_known || self.resolution.update.includes(name))
+            {
+                grown.packages.insert(name.clone(), entry);
             }
         }
         (grown != self.lockfile).then_some(grown)

@@ -9,29 +9,22 @@ use larder_trace::describe_io;
 
 use super::{Entry, PackageSet};
 use crate::{
-    dependencies::{ArchivePlace, Dependencies, Origin, Reach, Requirement, Resolution},
+    dependencies::{ArchivePlace, Dependencies, Origin, Reach, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics},
     leftovers,
     lock::lock_build,
     lockfile,
     manifest::{ArchiveSource, DependencySource},
-    packages::Form,
     repository::Repository,
     workspace::{LARDER_DIR, canonical},
 };
 
-/// The sources of a package, which are here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obtained {
-    /// Their directory, absolute.
-    pub directory: PathBuf,
-    /// The commit or archive that they are; `None` for a directory of the set, which may change.
-    pub form: Option<Form>,
-}
+/// The absolute directories with the sources of packages, by name, or why they cannot be had.
+pub type Sources = BTreeMap<String, Result<PathBuf, Diagnostic>>;
 
-/// Returns the sources of all packages that the set file describes, by name, or why they cannot be had.
-/// Directories of the set are looked for; commits and archives are found as dependencies of a workspace are,
-/// with `larder.lock` beside the set file to pin them, and fetched where they are not there.
+/// Returns the sources of all packages that the set file describes. Directories of the set are looked for; commits and
+/// archives are found as dependencies of a workspace are, with `larder.lock` beside the set file to pin them, and
+/// fetched where they are not there. What the set file says otherwise than when it was pinned is pinned anew.
 ///
 /// # Errors
 /// When `larder.lock` is broken, or cannot be written.
@@ -39,34 +32,47 @@ pub fn obtain(
     set: &PackageSet,
     root: &Path,
     resolution: &Resolution,
-) -> Result<BTreeMap<String, Result<Obtained, Diagnostic>>, Diagnostics> {
+) -> Result<Sources, Diagnostics> {
     let root = canonical(root)?;
     let (mut found, elsewhere) = here(set, &root);
     if elsewhere.is_empty() {
         return Ok(found);
     }
+    let mut resolution = resolution.clone();
     let look = Dependencies::new(&root, resolution.clone(), Reach::Look)?;
+    let moved: Vec<String> = look.pinned_otherwise(&elsewhere);
+    let look = match moved.is_empty() || resolution.locked {
+        true => look,
+        false => {
+            resolution.update = Update::Only(moved);
+            Dependencies::new(&root, resolution.clone(), Reach::Look)?
+        }
+    };
     let (dependencies, failed) = match all(look, &elsewhere) {
         (dependencies, failed) if !dependencies.is_incomplete() => (dependencies, failed),
-        _ => fetch(&root, resolution, &elsewhere)?,
+        _ => fetch(&root, &resolution, &elsewhere)?,
     };
     for Requirement { name, .. } in elsewhere {
-        let obtained = match dependencies.obtained(&name) {
-            Some((directory, form)) => {
-                Ok(Obtained { directory: directory.to_owned(), form: Some(form.clone()) })
-            }
-            None => {
-                let failed = failed.iter().find(|(of, _)| *of == name);
-                let unknown = || Diagnostic::new(format!("{name} could not be obtained")).failed();
-                Err(failed.map_or_else(unknown, |(_, diagnostic)| diagnostic.clone()))
-            }
+        let obtained = match dependencies.directory(&name) {
+            Some(directory) => Ok(directory.to_owned()),
+            None => Err(why(&failed, &name, resolution.locked)),
         };
         found.insert(name, obtained);
     }
     Ok(found)
 }
 
-type Sources = BTreeMap<String, Result<Obtained, Diagnostic>>;
+/// Why the sources of a package cannot be had.
+fn why(failed: &[(String, Diagnostic)], name: &str, locked: bool) -> Diagnostic {
+    let Some((_, failed)) = failed.iter().find(|(of, _)| of == name) else {
+        return Diagnostic::new(format!("the sources of {name} could not be had")).failed();
+    };
+    match locked && !failed.failed {
+        // `larder update` is for packages.
+        true => failed.clone().help("run it once without --locked"),
+        false => failed.clone(),
+    }
+}
 
 /// The packages that are directories of the set, and what the others require.
 fn here(set: &PackageSet, root: &Path) -> (Sources, Vec<Requirement>) {
@@ -99,7 +105,7 @@ fn directory(
     root: &Path,
     entry: &Entry,
     path: &str,
-) -> Result<Obtained, Diagnostic> {
+) -> Result<PathBuf, Diagnostic> {
     let wrong = |message: String, help: &str| {
         Diagnostic::new(message).help(help).at(&set.source, entry.span.clone())
     };
@@ -119,7 +125,7 @@ fn directory(
         let help = "name a directory; an archive has a sha256 or blake3 beside its path";
         return Err(wrong(format!("{path} is no directory"), help));
     }
-    Ok(Obtained { directory, form: None })
+    Ok(directory)
 }
 
 /// Where an entry's sources come from; `None` for a directory.
