@@ -10,6 +10,7 @@ mod failure;
 mod package;
 mod said;
 mod script;
+mod stages;
 mod work;
 
 use std::{
@@ -35,8 +36,11 @@ use larder_runs::{
 use larder_store::{Scope, Store};
 use larder_trace::ContentHash;
 
-pub use self::script::check as check_script;
 use self::work::Work;
+pub use self::{
+    script::check as check_script,
+    stages::{StageEnd, Staged, document, test},
+};
 use crate::{
     catalogue::Recipe,
     hashes::Fields,
@@ -229,9 +233,8 @@ impl Workshop {
         Some((self.session.store()?, SCOPE.parse().ok()?))
     }
 
-    /// Takes the lock on a build; `None` when the run is to end meanwhile.
-    fn lock(&self, task: &BuildTask) -> Result<Option<BuildLock>, Failure> {
-        let target = task.build_hash.as_str();
+    /// Takes the lock on a work directory; `None` when the run is to end meanwhile.
+    fn lock(&self, target: &str) -> Result<Option<BuildLock>, Failure> {
         loop {
             if self.session.processes.interrupted() {
                 return Ok(None);
@@ -269,7 +272,7 @@ pub fn build(shop: &Workshop, task: &BuildTask, log: &Log) -> Built {
         let costs = Costs { wall: started.elapsed(), ..Costs::default() };
         Built::new(dep_hash, Ended::Failed(failure), Origin::Built, costs)
     };
-    let _lock = match shop.lock(task) {
+    let _lock = match shop.lock(task.build_hash.as_str()) {
         Ok(Some(lock)) => lock,
         Ok(None) => {
             return Built::new(dep_hash, Ended::Interrupted, Origin::Built, Costs::default());

@@ -25,7 +25,7 @@ use larder_trace::{ContentHash, atomic, describe_io};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    collect::{Collected, Moving, collect},
+    collect::{Collected, Moving, check_tree, collect},
     listing::{Entry, Listing},
     spots::Spots,
     stored::{Keys, keep, restore},

@@ -25,9 +25,10 @@ use larder_trace::ContentHash;
 
 use super::{
     BuildTask, Failure, Log, Workshop, environment, said,
-    script::{Meanings, below, script},
-    work::{EPOCH, Work, copy_sources},
+    script::{Lines, Meanings, Prefix, below, script},
+    work::{DOCS, EPOCH, PREFIX, SOURCES, Work, copy_sources},
 };
+use crate::layer::Layer;
 
 /// The shell.
 const SHELL: &str = "/bin/sh";
@@ -44,19 +45,9 @@ pub(super) fn build(
     budget: &Arc<Budget>,
     log: &Log,
 ) -> Result<Origin, Failure> {
-    let ran = Script { task, lines, libraries: &[], docs: false };
-    let execution = ran.run(shop, work, budget)?;
-    for refusal in &execution.refusals {
-        said::line(log, refusal);
-    }
-    if !execution.exit.success() {
-        let mut failure = Failure::of_exit("its build", execution.exit);
-        if failure.limit.is_none() {
-            let refusals = execution.refusals.iter().filter_map(|it| it.lines().next());
-            refusals.for_each(|refusal| failure.error += &format!("; {refusal}"));
-        }
-        return Err(failure);
-    }
+    let lines = Lines { lines, prefix: Prefix::Work };
+    let script = Script { task, lines: vec![lines], layer: None, docs: false };
+    script.run_to_success(shop, work, budget, "its build", log)?;
     let installed = fs::read_dir(work.prefix());
     let empty = installed.is_ok_and(|mut entries| entries.next().is_none());
     if empty {
@@ -69,19 +60,44 @@ pub(super) fn build(
 /// Lines to run for a package.
 pub(super) struct Script<'a> {
     pub task: &'a BuildTask,
-    pub lines: &'a [String],
-    /// The layers whose libraries programs find that are run.
-    pub libraries: &'a [PathBuf],
+    pub lines: Vec<Lines<'a>>,
+    /// The package's own layer, once there is one: programs that are run find its libraries.
+    pub layer: Option<&'a Layer>,
     /// Whether there is a place for documentation.
     pub docs: bool,
 }
 
 impl Script<'_> {
+    /// Runs the lines, `what` they are for people. What they were refused is said.
+    ///
+    /// # Errors
+    /// When one of them fails, or they were not run.
+    pub fn run_to_success(
+        &self,
+        shop: &Workshop,
+        work: &Work,
+        budget: &Arc<Budget>,
+        what: &str,
+        log: &Log,
+    ) -> Result<(), Failure> {
+        let execution = self.run(shop, work, budget)?;
+        execution.refusals.iter().for_each(|refusal| said::line(log, refusal));
+        if execution.exit.success() {
+            return Ok(());
+        }
+        let mut failure = Failure::of_exit(what, execution.exit);
+        if failure.limit.is_none() {
+            let refusals = execution.refusals.iter().filter_map(|it| it.lines().next());
+            refusals.for_each(|refusal| failure.error += &format!("; {refusal}"));
+        }
+        Err(failure)
+    }
+
     /// Runs the lines among a copy of the sources.
     ///
     /// # Errors
     /// When they were not run.
-    pub fn run(
+    fn run(
         &self,
         shop: &Workshop,
         work: &Work,
@@ -124,13 +140,18 @@ impl Script<'_> {
         }
     }
 
+    /// The layers that are there, by name: those of the needs, and the package's own.
+    fn layers(&self) -> impl Iterator<Item = (&str, &Layer)> {
+        let needs = self.task.needs.iter().map(|need| (need.package.name(), &need.layer));
+        needs.chain(self.layer.map(|layer| (self.task.package.name(), layer)))
+    }
+
     /// The package, and the layers that it is built with.
     fn places(&self, work: &Work) -> Places {
         let root = work.path();
         let own = Place::new(root, self.task.package.as_str(), root);
-        let needs = self.task.needs.iter();
-        let needs = needs.map(|need| Place::new(root, need.package.name(), &need.layer.directory));
-        Places::new(root.to_owned(), [own].into_iter().chain(needs).collect())
+        let layers = self.layers().map(|(name, layer)| Place::new(root, name, &layer.directory));
+        Places::new(root.to_owned(), [own].into_iter().chain(layers).collect())
     }
 
     fn sandbox(
@@ -141,9 +162,8 @@ impl Script<'_> {
         if !self.task.sandbox {
             return Ok(None);
         }
-        let needs = self.task.needs.iter();
-        let layers =
-            needs.map(|need| (need.package.name().to_owned(), need.layer.directory.clone()));
+        let layers = self.layers();
+        let layers = layers.map(|(name, layer)| (name.to_owned(), layer.directory.clone()));
         let own = (self.task.package.to_string(), work.path().to_owned());
         let packages = sandbox::Packages {
             directories: [own].into_iter().chain(layers).collect(),
@@ -164,8 +184,10 @@ impl Script<'_> {
         let task = self.task;
         let needs: Vec<String> =
             task.needs.iter().map(|need| need.package.name().to_owned()).collect();
-        let meanings = Meanings { jobs: task.jobs.max(1), needs, docs: self.docs };
-        let lines = script(self.lines, &meanings).map_err(Failure::of_larder)?;
+        let name = task.package.name().to_owned();
+        let (jobs, docs, largest) = (task.jobs.max(1), self.docs, task.allowance.disk);
+        let meanings = Meanings { jobs, needs, docs, name, largest };
+        let lines = script(&self.lines, &meanings).map_err(Failure::of_larder)?;
         let tool = |name: &str, path: PathBuf| {
             let identity = ContentHash::of_bytes(path.as_os_str().as_encoded_bytes());
             tools.insert(name, identity, path);
@@ -184,16 +206,24 @@ impl Script<'_> {
             }
             all.insert(variable.to_owned(), Variable::Pieces(call(variable, named)));
         }
-        let libraries = environment::libraries(self.libraries);
-        all.extend(libraries.map(|list| {
+        // What a layer's programs load has to be found by them. What a build runs is the system's.
+        let prefixes: Vec<PathBuf> = match self.layer {
+            Some(_) => self.layers().map(|(_, layer)| layer.directory.clone()).collect(),
+            None => Vec::new(),
+        };
+        all.extend(environment::libraries(&prefixes).map(|list| {
             ("LD_LIBRARY_PATH".to_owned(), Variable::Text(list.to_string_lossy().into_owned()))
         }));
         all.insert("HOME".to_owned(), Variable::Pieces(vec![Piece::OutputDirectory]));
         all.insert("SOURCE_DATE_EPOCH".to_owned(), Variable::Text(EPOCH.to_string()));
-        let prefix = BuildPath::new("p").map_err(|error| Failure::of_larder(error.to_string()))?;
-        let inputs = task.needs.iter().map(|need| {
-            let name = PortablePath::recorded(&format!("@{}/", need.package.name()));
-            (name, need.layer.record.digest)
+        let places = [Some(PREFIX), self.docs.then_some(DOCS)].into_iter().flatten();
+        let outputs = places.map(|name| {
+            let path =
+                BuildPath::new(name).map_err(|error| Failure::of_larder(error.to_string()))?;
+            Ok(Output { path, directory: true })
+        });
+        let inputs = self.layers().map(|(name, layer)| {
+            (PortablePath::recorded(&format!("@{name}/")), layer.record.digest)
         });
         Ok(Action {
             package: task.package.to_string(),
@@ -204,7 +234,7 @@ impl Script<'_> {
             environment: all,
             inputs: inputs.collect(),
             searched: Vec::new(),
-            outputs: vec![Output { path: prefix, directory: true }],
+            outputs: outputs.collect::<Result<_, Failure>>()?,
             discovery: Discovery::None,
             response_file: None,
             limits: Default::default(),
@@ -219,7 +249,7 @@ fn call(variable: &str, named: &str) -> Argument {
     let mut call = text(named);
     if variable != "AR" && environment::is_usual(named) {
         call.push(Piece::Text(" -ffile-prefix-map=".to_owned()));
-        call.extend(below("src"));
+        call.extend(below(SOURCES));
         call.push(Piece::Text("=.".to_owned()));
     }
     call

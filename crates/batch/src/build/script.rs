@@ -3,7 +3,7 @@
 use larder_engine::action::{Argument, Piece};
 use larder_project::path::PortablePath;
 
-use super::work::SOURCES;
+use super::work::{DOCS, PREFIX, SOURCES};
 
 /// What placeholders stand for.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,33 @@ pub struct Meanings {
     pub needs: Vec<String>,
     /// Whether `{docs}` means something.
     pub docs: bool,
+    /// How large a file may become, in bytes.
+    pub largest: Option<u64>,
+    /// The name of the package itself, of which there is a layer: [`Prefix::Layer`].
+    pub name: String,
+}
+
+/// Lines that are run together.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines<'l> {
+    /// The lines.
+    pub lines: &'l [String],
+    /// What `{prefix}` stands for.
+    pub prefix: Prefix,
+}
+
+/// What `{prefix}` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefix {
+    /// Where the package is to be installed.
+    Work,
+    /// Its layer.
+    Layer,
+}
+
+/// Whether lines are about what was installed: then they need nothing else that the build made.
+pub fn use_layer(lines: &[String]) -> bool {
+    lines.iter().flat_map(|line| parts(line)).any(|part| part == Part::Prefix)
 }
 
 /// A piece of a line.
@@ -78,20 +105,29 @@ pub fn check(lines: &[String], needs: &[&str], docs: bool) -> Result<(), String>
 ///
 /// # Errors
 /// A placeholder that means nothing.
-pub fn script(lines: &[String], meanings: &Meanings) -> Result<Argument, String> {
+pub fn script(all: &[Lines<'_>], meanings: &Meanings) -> Result<Argument, String> {
     let needs: Vec<&str> = meanings.needs.iter().map(String::as_str).collect();
-    check(lines, &needs, meanings.docs)?;
-    let mut script = vec![Piece::Text("cd ".to_owned())];
+    all.iter().try_for_each(|Lines { lines, .. }| check(lines, &needs, meanings.docs))?;
+    let mut begin = String::new();
+    if let Some(largest) = meanings.largest {
+        // In blocks of 512 bytes. Whoever watches the processes sees to it as well, but not before the first instant.
+        begin += &format!("ulimit -f {} 2> /dev/null || :\n", largest / 512);
+    }
+    let mut script = vec![Piece::Text(begin + "cd ")];
     script.extend(below(SOURCES));
-    for line in lines {
+    let lines = all.iter().flat_map(|it| it.lines.iter().map(|line| (line, it.prefix)));
+    for (line, prefix) in lines {
         let said = shlex::try_quote(line).map_err(|_| format!("{line:?} has a NUL in it"))?;
         script.push(Piece::Text(format!("\nprintf '+ %s\\n' {said}\n")));
         for part in parts(line) {
             match part {
                 Part::Text(text) => script.push(Piece::Text(text.to_owned())),
-                Part::Prefix => script.extend(below("p")),
+                Part::Prefix => match prefix {
+                    Prefix::Work => script.extend(below(PREFIX)),
+                    Prefix::Layer => script.push(prefix_of(&meanings.name)),
+                },
                 Part::Source => script.extend(below(SOURCES)),
-                Part::Docs => script.extend(below("docs")),
+                Part::Docs => script.extend(below(DOCS)),
                 Part::Jobs => script.push(Piece::Text(meanings.jobs.to_string())),
                 Part::PrefixOf(name) => script.push(prefix_of(name)),
             }

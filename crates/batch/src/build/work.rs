@@ -58,7 +58,7 @@ impl Work {
     /// Where the package is installed. `work/HASH/p` is as long as `layers/HASH`, which it becomes: so paths in
     /// programs can be changed.
     pub fn prefix(&self) -> PathBuf {
-        self.path.join("p")
+        self.path.join(PREFIX)
     }
 
     /// Where the sources are.
@@ -67,8 +67,10 @@ impl Work {
     }
 }
 
-/// The name of the directory with the sources.
+/// The names of the directories with the sources, with what is installed, and with documentation.
 pub const SOURCES: &str = "src";
+pub const PREFIX: &str = "p";
+pub const DOCS: &str = "docs";
 
 impl Drop for Work {
     fn drop(&mut self) {

@@ -97,6 +97,17 @@ pub fn look(directory: &Path, spots: &Spots) -> Result<Listing, Damage> {
     )
 }
 
+/// Checks that a directory has nothing in it that leads out of it, and returns how many files and links it has.
+///
+/// # Errors
+/// What no layer may have in it.
+pub fn check_tree(directory: &Path) -> Result<usize, Damage> {
+    let none = Spots::new(directory, &[]);
+    let found = look(directory, &none)?;
+    let is_there = |entry: &&Entry| !matches!(entry, Entry::Directory);
+    Ok(found.entries.values().filter(is_there).count())
+}
+
 fn entry(content: &[u8], executable: bool, spots: &Spots) -> Entry {
     let named = match spots.stand_in(content) {
         true => spots.named(content),

@@ -4,5 +4,6 @@ mod commands;
 mod hostile;
 mod moved;
 mod packages;
+mod stages;
 mod support;
 mod torn;

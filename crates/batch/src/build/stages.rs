@@ -1,0 +1,206 @@
+//! What is done with a layer: tests, and documentation.
+
+use std::{fs, path::Path, sync::Arc, time::Instant};
+
+use larder_engine::{
+    build as engine,
+    event::Reporter,
+    process::Budget,
+    testing::{TestOptions, TestRequest},
+};
+use larder_trace::ContentHash;
+
+use super::{
+    BuildTask, Costs, Failure, Log, Workshop,
+    commands::Script,
+    package,
+    said::{self, Told},
+    script::{Lines, Prefix, use_layer},
+    work::{DOCS, Work},
+};
+use crate::{
+    catalogue::Recipe,
+    hashes::Fields,
+    layer::{self, Layer},
+};
+
+/// What came of a stage after the build.
+#[derive(Debug)]
+pub struct Staged {
+    /// The hash of all that it depended on.
+    pub dep_hash: ContentHash,
+    /// How it ended.
+    pub ended: StageEnd,
+    /// The time and memory that it took.
+    pub costs: Costs,
+}
+
+/// How a stage after the build ended.
+#[derive(Debug)]
+pub enum StageEnd {
+    /// It worked.
+    Worked,
+    /// The package has nothing for this stage.
+    Nothing,
+    /// It failed, and this is why.
+    Failed(Failure),
+    /// Whoever runs it wants it to end: nothing is to be said of the package.
+    Interrupted,
+}
+
+/// A stage.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Test,
+    Docs,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Docs => "docs",
+        }
+    }
+}
+
+/// Tests a package that was built: by `larder test`, or by its `test` lines. These are run with its layer where they name
+/// `{prefix}`; otherwise they are about the directory that it was built in, and its `build` lines are run there first.
+pub fn test(shop: &Workshop, task: &BuildTask, layer: &Layer, log: &Log) -> Staged {
+    stage(shop, task, layer, Kind::Test, log, |work, budget| match &task.recipe {
+        Recipe::Manifest { overlay } => {
+            test_package(shop, task, overlay.as_deref(), work, budget, log)
+        }
+        Recipe::Commands { test, .. } if test.is_empty() => Ok(false),
+        Recipe::Commands { build, test, .. } => {
+            let mut lines = vec![Lines { lines: test, prefix: Prefix::Layer }];
+            if !use_layer(test) {
+                lines.insert(0, Lines { lines: build, prefix: Prefix::Work });
+            }
+            let script = Script { task, lines, layer: Some(layer), docs: false };
+            script.run_to_success(shop, work, budget, "its test", log).map(|()| true)
+        }
+    })
+}
+
+/// Makes the documentation of a package that was built, by its `docs` lines, as the new directory `into`.
+pub fn document(
+    shop: &Workshop,
+    task: &BuildTask,
+    layer: &Layer,
+    into: &Path,
+    log: &Log,
+) -> Staged {
+    stage(shop, task, layer, Kind::Docs, log, |work, budget| {
+        let Recipe::Commands { docs, .. } = &task.recipe else { return Ok(false) };
+        if docs.is_empty() {
+            return Ok(false);
+        }
+        let lines = vec![Lines { lines: docs, prefix: Prefix::Layer }];
+        let script = Script { task, lines, layer: Some(layer), docs: true };
+        script.run_to_success(shop, work, budget, "its documentation", log)?;
+        let made = work.path().join(DOCS);
+        let found = layer::check_tree(&made).map_err(Failure::of_layer)?;
+        if found == 0 {
+            let message = "its documentation succeeded, but wrote nothing into {docs}";
+            return Err(Failure::of_larder(message.to_owned()));
+        }
+        let failed = |error| Failure::of_io("cannot keep the documentation", into, &error);
+        fs::create_dir_all(into.parent().unwrap_or(into)).map_err(failed)?;
+        fs::rename(&made, into).map_err(failed)?;
+        Ok(true)
+    })
+}
+
+/// Runs a stage in a work directory of its own, within the limits of a build. `work` says whether there was anything to do.
+fn stage(
+    shop: &Workshop,
+    task: &BuildTask,
+    layer: &Layer,
+    kind: Kind,
+    log: &Log,
+    work: impl FnOnce(&Work, &Arc<Budget>) -> Result<bool, Failure>,
+) -> Staged {
+    let started = Instant::now();
+    let dep_hash = dep_hash(shop, task, layer, kind);
+    let name = format!("{}.{}", task.build_hash.as_str(), kind.name());
+    let heard = log.clone();
+    let budget = Budget::new(task.allowance).writing_in(vec![shop.work().join(&name)]);
+    let budget = Arc::new(match task.recipe {
+        Recipe::Manifest { .. } => budget,
+        Recipe::Commands { .. } => {
+            budget.heard_by(Box::new(move |bytes: &[u8]| said::raw(&heard, bytes)))
+        }
+    });
+    let done = shop.lock(&name).and_then(|lock| {
+        let Some(_lock) = lock else { return Ok(None) };
+        let directory = Work::new(&shop.work().join(&name))?;
+        work(&directory, &budget).map(Some)
+    });
+    let ended = match done {
+        Ok(Some(true)) => StageEnd::Worked,
+        Ok(Some(false)) => StageEnd::Nothing,
+        Ok(None) => StageEnd::Interrupted,
+        Err(_) if shop.session.processes.interrupted() => StageEnd::Interrupted,
+        Err(failure) => {
+            let failure = budget.reached().map_or(failure.clone(), |limit| failure.by(limit));
+            said::line(log, &failure.error);
+            StageEnd::Failed(failure)
+        }
+    };
+    let spent = budget.spent();
+    let costs = Costs { wall: started.elapsed(), cpu: spent.cpu, peak_memory: spent.peak_memory };
+    Staged { dep_hash, ended, costs }
+}
+
+/// The hash of all that a stage depends on: all that the build does, what that made, and the lines.
+fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind) -> ContentHash {
+    let mut fields = Fields::of(kind.name());
+    fields.hash(&task.dep_hash(&shop.platform)).hash(&layer.record.digest);
+    if let Recipe::Commands { build, test, docs } = &task.recipe {
+        let lines = match kind {
+            Kind::Test => [build, test],
+            Kind::Docs => [build, docs],
+        };
+        lines.iter().for_each(|lines| {
+            fields.texts(lines.iter().map(String::as_str));
+        });
+    }
+    fields.finish()
+}
+
+/// Runs the tests of a larder package; tells whether it has any.
+fn test_package(
+    shop: &Workshop,
+    task: &BuildTask,
+    overlay: Option<&Path>,
+    work: &Work,
+    budget: &Arc<Budget>,
+    log: &Log,
+) -> Result<bool, Failure> {
+    let request = package::prepare(shop, task, overlay, work)?;
+    let environment = package::environment_of(shop, task);
+    let session = shop.session.in_environment(environment).within(budget.clone());
+    let told = |error: engine::EngineError| Failure::of_larder(error.to_string());
+    let plan = engine::load(&request.loading(&session.settings.environment)).map_err(told)?;
+    let all = plan.tests(&[]).map_err(|error| Failure::of_larder(error.to_string()))?;
+    if all.is_empty() {
+        return Ok(false);
+    }
+    let options = TestOptions { timeout: task.allowance.time, ..TestOptions::default() };
+    let tests = Some(TestRequest { options, ..TestRequest::default() });
+    let request = engine::BuildRequest { tests, ..request };
+    let reporter: Arc<dyn Reporter> = Arc::new(Told::new(log));
+    let report = engine::build(&session, &request, &reporter).map_err(told)?;
+    if report.succeeded() {
+        return Ok(true);
+    }
+    let passed = |tested: &Option<larder_engine::testing::Tested>| {
+        tested.as_ref().is_some_and(|it| it.outcome.success())
+    };
+    let failed = report.tests.iter().filter(|(_, tested)| !passed(tested)).count();
+    Err(Failure::of_larder(match failed {
+        0 => "its tests could not be built".to_owned(),
+        _ => format!("{failed} of {} tests failed", report.tests.len()),
+    }))
+}
