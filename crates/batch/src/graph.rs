@@ -11,6 +11,7 @@ use std::{collections::HashMap, ops::Range};
 
 use larder_runs::name::HashName;
 use larder_trace::ContentHash;
+use rustc_hash::FxHashMap;
 
 use crate::{
     bless::blessed,
@@ -143,10 +144,13 @@ struct Maker<'c> {
     needs: Vec<Vec<u32>>,
     named: Vec<u32>,
     builds: Vec<Build>,
-    /// With the same builds of its needs, it is the same build.
-    known: HashMap<(VersionId, CompilerId, Box<[BuildId]>), BuildId>,
+    /// With the same builds of its needs, it is the same build: the numbers of these, of the package version and of
+    /// the compiler.
+    known: FxHashMap<Box<[u32]>, BuildId>,
     /// By name: what the solution at hand has chosen.
     chosen: Vec<Option<Chosen>>,
+    /// Where a key is made to look for it.
+    key: Vec<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -167,8 +171,9 @@ impl<'c> Maker<'c> {
             needs: versions().map(|it| it.needs.keys().filter_map(number).collect()).collect(),
             named: versions().filter_map(|version| number(&version.name)).collect(),
             builds: Vec::new(),
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             chosen: vec![None; numbers.len()],
+            key: Vec::new(),
         }
     }
 
@@ -190,20 +195,20 @@ impl<'c> Maker<'c> {
     fn build(&mut self, version: VersionId, solution: &Solution) {
         let mut way = vec![version];
         while let Some(&next) = way.last() {
+            if self.built(next).is_some() {
+                way.pop();
+                continue;
+            }
             let chosen = |name: &u32| self.chosen[*name as usize];
             let needs = self.needs[next.index()].iter().filter_map(chosen);
-            let missing = needs.clone().filter(|need| need.build.is_none());
-            let missing: Vec<VersionId> = missing.map(|need| need.version).collect();
-            if self.built(next).is_none() {
-                if !missing.is_empty() {
-                    way.extend(missing);
-                    continue;
-                }
-                let needs: Box<[BuildId]> = needs.filter_map(|need| need.build).collect();
-                let id = self.made(next, needs, solution);
-                self.chosen[self.named[next.index()] as usize] =
-                    Some(Chosen { version: next, build: Some(id) });
+            let before = way.len();
+            way.extend(needs.filter(|need| need.build.is_none()).map(|need| need.version));
+            if way.len() > before {
+                continue;
             }
+            let build = self.made(next, solution);
+            let name = self.named[next.index()] as usize;
+            self.chosen[name] = Some(Chosen { version: next, build: Some(build) });
             way.pop();
         }
     }
@@ -212,18 +217,21 @@ impl<'c> Maker<'c> {
         self.chosen[self.named[version.index()] as usize]?.build
     }
 
-    /// The build with these needs, which is made where there is none yet.
-    fn made(&mut self, version: VersionId, needs: Box<[BuildId]>, solution: &Solution) -> BuildId {
-        let compiler = solution.compiler;
-        let next = BuildId(self.builds.len() as u32);
-        let key = (version, compiler, needs);
-        if let Some(known) = self.known.get(&key) {
+    /// The build of a version whose needs have their builds; it is made where there is none yet.
+    fn made(&mut self, version: VersionId, solution: &Solution) -> BuildId {
+        self.key.clear();
+        self.key.extend([version.0, solution.compiler.0]);
+        let builds = self.needs[version.index()].iter();
+        let builds = builds.filter_map(|name| self.chosen[*name as usize]?.build);
+        self.key.extend(builds.map(|build| build.0));
+        if let Some(known) = self.known.get(self.key.as_slice()) {
             return *known;
         }
-        let needs = key.2.to_vec();
+        let needs = self.key[2..].iter().map(|need| BuildId(*need)).collect();
+        let next = BuildId(self.builds.len() as u32);
         let build = self.new_build(version, needs, solution);
         self.builds.push(build);
-        self.known.insert(key, next);
+        self.known.insert(self.key.as_slice().into(), next);
         next
     }
 

@@ -1,9 +1,9 @@
 //! What a larder package's manifest says that counts in a set.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use larder_project::{
@@ -139,8 +139,15 @@ pub(super) fn guess(text: &str, directory: &Path) -> Option<PackageName> {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     known: HashMap<ContentHash, Summary>,
-    /// Those that were of use in this run, and whether they are new.
-    used: Mutex<BTreeMap<ContentHash, (Summary, bool)>>,
+    found: Mutex<Found>,
+}
+
+/// What this run found out about manifests.
+#[derive(Debug, Default)]
+struct Found {
+    /// Those of the known that were of use.
+    used: BTreeSet<ContentHash>,
+    new: BTreeMap<ContentHash, Summary>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,32 +166,34 @@ impl Known {
             let needs = needs.into_iter().map(parsed).collect::<Option<_>>()?;
             Some((hash, Summary { id, needs }))
         };
-        Self { known: manifests.into_iter().filter_map(summary).collect(), used: Mutex::default() }
+        Self { known: manifests.into_iter().filter_map(summary).collect(), found: Mutex::default() }
     }
 
     /// What the manifest with this content says.
     pub fn get(&self, hash: &ContentHash) -> Option<Summary> {
-        let summary = self.known.get(hash)?.clone();
-        self.used().insert(*hash, (summary.clone(), false));
-        Some(summary)
+        let summary = self.known.get(hash)?;
+        self.found().used.insert(*hash);
+        Some(summary.clone())
     }
 
     /// Takes note of what a manifest says.
     pub fn learn(&self, hash: ContentHash, summary: &Summary) {
-        self.used().insert(hash, (summary.clone(), true));
+        self.found().new.insert(hash, summary.clone());
     }
 
-    fn used(&self) -> std::sync::MutexGuard<'_, BTreeMap<ContentHash, (Summary, bool)>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn found(&self) -> MutexGuard<'_, Found> {
+        // Every insertion is complete before the lock is released.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what was of use in this run at `path`, where that is not what was read.
     pub fn write(&self, path: &Path) {
-        let used = self.used();
-        if used.len() == self.known.len() && used.values().all(|(_, new)| !new) {
+        let found = self.found();
+        if found.new.is_empty() && found.used.len() == self.known.len() {
             return;
         }
-        let manifests = used.iter().map(|(hash, (summary, _))| {
+        let old = found.used.iter().map(|hash| (hash, &self.known[hash]));
+        let manifests = old.chain(&found.new).map(|(hash, summary)| {
             let needs = summary.needs.iter();
             let needs = needs.map(|(name, required)| (name.clone(), required.to_string()));
             (*hash, summary.id.clone(), needs.collect())
