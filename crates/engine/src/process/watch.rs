@@ -8,18 +8,22 @@
 //! The kernel holds two limits by itself: no file becomes larger than all may be together, and none leaves a core.
 //! The rest is looked at, so it may be exceeded by what can be done between two looks.
 
+mod ending;
+mod family;
+
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group,
-    waitid,
-};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid};
 
+use self::{
+    ending::{end, signal, tell_group},
+    family::{families, orphans},
+};
 use super::{
     Cost, Exit,
     allowance::{Budget, Limit},
@@ -39,9 +43,6 @@ const MEASURE: Duration = Duration::from_millis(100);
 
 /// How long the thread that watches waits for another command.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// How long processes are ended for that start others all the time.
-const LAST: Duration = Duration::from_secs(60);
 
 /// How much less urgent commands are than larder, which has to look after them.
 const NICER: i32 = 10;
@@ -328,106 +329,6 @@ fn restrain(id: Pid, budget: &Budget) {
     let _ = std::fs::write(format!("/proc/{}/oom_score_adj", id.as_raw_nonzero()), EXPENDABLE);
 }
 
-/// The processes of commands.
-#[derive(Debug, Default)]
-struct Families {
-    /// By the id of the command's first process; that is among them while it runs.
-    of: HashMap<i32, Vec<Seen>>,
-    /// Those that hide.
-    nobodys: Vec<Seen>,
-}
-
-/// Children of larder that are no command's first process.
-fn orphans(state: &State) -> Vec<Pid> {
-    let own = getpid();
-    // The kernel gives orphans to the first thread.
-    let children = tree::children_of_thread(own, own.as_raw_nonzero().get());
-    children
-        .into_iter()
-        .filter(|id| !state.commands.contains_key(&id.as_raw_nonzero().get()))
-        .collect()
-}
-
-/// Finds all processes of all commands, and remembers them.
-fn families(state: &mut State) -> Families {
-    let mut families = Families::default();
-    let most = state.commands.values().filter_map(|it| it.budget.allowance().processes).max();
-    // Enough to see that there are too many.
-    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    let most = most.saturating_mul(4);
-    for id in state.commands.keys() {
-        let first = Pid::from_raw(*id).and_then(tree::look);
-        families.of.insert(*id, descendants(first, most));
-    }
-    let own_session = tree::look(getpid()).map_or(0, |own| own.session);
-    for orphan in orphans(state).into_iter().filter_map(tree::look) {
-        let owner = owner(state, &families, &orphan);
-        let left_session = orphan.session != own_session;
-        match owner {
-            _ if orphan.ended && (owner.is_some() || left_session) => fetch(state, owner, &orphan),
-            Some(owner) => {
-                families.of.entry(owner).or_default().extend(descendants(Some(orphan), most));
-            }
-            None if left_session && tree::filters(orphan.id) > tree::filters(getpid()) => {
-                families.nobodys.push(orphan);
-            }
-            None => {}
-        }
-    }
-    for (id, watched) in &mut state.commands {
-        let found = families.of.get(id).map_or(&[][..], Vec::as_slice);
-        // Nobody else gets the id of a group or session that has members.
-        watched.known.retain(|id, _| found.iter().any(|it| it.group == *id || it.session == *id));
-        watched.known.extend(found.iter().map(|it| (it.id.as_raw_nonzero().get(), it.began)));
-    }
-    families
-}
-
-/// The command that an orphan belongs to.
-fn owner(state: &State, families: &Families, orphan: &Seen) -> Option<i32> {
-    let id = orphan.id.as_raw_nonzero().get();
-    let is_known = |watched: &Watched| watched.known.get(&id) == Some(&orphan.began);
-    let in_group = |first: i32, watched: &Watched| {
-        let now = || families.of.get(&first).into_iter().flatten();
-        let leads = |leader: i32| {
-            watched.known.contains_key(&leader)
-                || now().any(|seen| seen.id.as_raw_nonzero().get() == leader)
-        };
-        leader_of(orphan).into_iter().any(|leader| leader == first || leads(leader))
-    };
-    let began = |watched: &Watched| {
-        watched.mark.as_deref().is_some_and(|mark| tree::began_with(orphan.id, mark))
-    };
-    let commands = || state.commands.iter();
-    let known = commands().find(|(_, watched)| is_known(watched));
-    let grouped = || commands().find(|(first, watched)| in_group(**first, watched));
-    let found = known.or_else(grouped).or_else(|| commands().find(|(_, watched)| began(watched)));
-    found.map(|(first, _)| *first)
-}
-
-/// The processes whose group and session a process is in, but for itself.
-fn leader_of(seen: &Seen) -> Vec<i32> {
-    let own = seen.id.as_raw_nonzero().get();
-    [seen.group, seen.session].into_iter().filter(|leader| *leader != own).collect()
-}
-
-/// A process and all that descend from it, or so many that `most` are exceeded.
-fn descendants(first: Option<Seen>, most: usize) -> Vec<Seen> {
-    let mut found: Vec<Seen> = first.into_iter().collect();
-    let mut next = 0;
-    while let Some(parent) = found.get(next).copied() {
-        next += 1;
-        if found.len() > most {
-            break;
-        }
-        if !parent.ended {
-            // One whose parent is another by now is found with that.
-            found.extend(tree::children(&parent).into_iter().filter_map(tree::look));
-        }
-    }
-    found
-}
-
 /// Compares what commands take with what they may.
 fn check(budget: &Budget, all: &[Seen]) {
     let living = || all.iter().filter(|seen| !seen.ended);
@@ -441,74 +342,5 @@ fn check(budget: &Budget, all: &[Seen]) {
         && let Some(limit) = budget.allowance().time
     {
         budget.reach(Limit::Time(limit));
-    }
-}
-
-/// Tells all processes of a command's group at once: none comes into being meanwhile.
-fn tell_group(group: i32, signal: Signal) {
-    if let Some(group) = Pid::from_raw(group) {
-        let _ = kill_process_group(group, signal);
-    }
-}
-
-/// Ends processes of these commands, and does not return before they are gone. First they are stopped, since one that
-/// runs may start others while they are being ended.
-fn end(state: &mut State, commands: &[i32]) {
-    let started = Instant::now();
-    let mut stopped = HashSet::new();
-    let family = |state: &mut State| -> Vec<Seen> {
-        let families = families(state);
-        let of = |id: &i32| families.of.get(id).cloned().unwrap_or_default();
-        // The first ones are waited for by whoever started them.
-        let is_left =
-            |seen: &Seen| !(seen.ended && commands.contains(&seen.id.as_raw_nonzero().get()));
-        commands.iter().flat_map(of).filter(is_left).collect()
-    };
-    // The groups are the commands' own until their first processes were waited for.
-    commands.iter().for_each(|group| tell_group(*group, Signal::STOP));
-    let mut all = family(state);
-    while started.elapsed() < LAST {
-        let is_new = |seen: &&Seen| stopped.insert((seen.id.as_raw_nonzero(), seen.began));
-        let new: Vec<&Seen> = all.iter().filter(is_new).collect();
-        if new.is_empty() {
-            break;
-        }
-        new.iter().for_each(|seen| signal(seen, Signal::STOP));
-        all = family(state);
-    }
-    while !all.is_empty() && started.elapsed() < LAST {
-        all.iter().for_each(|seen| signal(seen, Signal::KILL));
-        thread::sleep(Duration::from_micros(200));
-        all = family(state);
-    }
-    if !all.is_empty() {
-        tracing::debug!("{} processes of commands are still listed", all.len());
-    }
-}
-
-/// Fetches the status of an orphan that has ended, so that it is not listed any more.
-fn fetch(state: &State, owner: Option<i32>, seen: &Seen) {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    if let Ok(Some(_)) = waitid(WaitId::Pid(seen.id), options)
-        && let Some(watched) = owner.and_then(|owner| state.commands.get(&owner))
-    {
-        watched.budget.add_cpu(seen.cpu);
-    }
-}
-
-/// Tells a process, if it is still the one that was seen.
-fn signal(seen: &Seen, signal: Signal) {
-    // Until the descriptor is closed, no other process is meant by it.
-    let handle = rustix::process::pidfd_open(seen.id, rustix::process::PidfdFlags::empty());
-    let is_same = || tree::look(seen.id).is_some_and(|now| now.began == seen.began);
-    match handle {
-        Ok(handle) if is_same() => {
-            let _ = rustix::process::pidfd_send_signal(handle, signal);
-        }
-        Ok(_) => {}
-        Err(_) if is_same() => {
-            let _ = kill_process(seen.id, signal);
-        }
-        Err(_) => {}
     }
 }
