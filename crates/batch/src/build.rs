@@ -39,7 +39,7 @@ use larder_trace::ContentHash;
 use self::work::Work;
 pub use self::{
     script::check as check_script,
-    stages::{StageEnd, Staged, document, test},
+    stages::{Kind, StageEnd, Staged, dep_hash, document, test},
 };
 use crate::{
     catalogue::Recipe,

@@ -96,6 +96,21 @@ pub enum Recipe {
     },
 }
 
+impl Recipe {
+    /// Whether the package may have tests. Of a larder package only its plan says.
+    pub fn has_tests(&self) -> bool {
+        match self {
+            Recipe::Commands { test, .. } => !test.is_empty(),
+            Recipe::Manifest { .. } => true,
+        }
+    }
+
+    /// Whether it says how the package's documentation is made.
+    pub fn has_docs(&self) -> bool {
+        matches!(self, Recipe::Commands { docs, .. } if !docs.is_empty())
+    }
+}
+
 /// Why a package cannot be read.
 #[derive(Debug, Clone)]
 pub struct Fault {

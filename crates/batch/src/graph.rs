@@ -56,7 +56,7 @@ pub struct Build {
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The identity of each compiler's tools, in the order of the catalogue, as the engine traces them.
-    pub identities: Vec<String>,
+    pub identities: Vec<HashName>,
     /// The platform that is built on and for.
     pub platform: String,
 }
@@ -256,7 +256,7 @@ impl<'c> Maker<'c> {
             digest,
             universe: &universe,
             compiler: self.catalogue.compiler(compiler).name.as_str(),
-            identity: identity.map_or("", String::as_str),
+            identity: identity.map_or("", HashName::as_str),
             platform: &self.around.platform,
         });
         Build {

@@ -113,6 +113,8 @@ impl Solutions {
 pub struct Solver<'s> {
     /// The directory where solutions of earlier runs are kept (`DATA/solutions`); none are kept, when absent.
     pub kept: Option<&'s Path>,
+    /// Whether new ones are put there.
+    pub remember: bool,
     /// How many threads work on it.
     pub threads: usize,
     /// Whether to give up. What is not solved by then is not in the solutions.
@@ -156,7 +158,7 @@ impl Solver<'_> {
         let came: Vec<_> = asked.into_iter().zip(came).collect();
         let known = came.iter().flat_map(|(_, came)| came).filter(|(_, _, known)| *known).count();
         let solved = || came.iter().filter_map(|(_, came)| came.as_ref());
-        if let Some(directory) = self.kept
+        if let Some(directory) = self.kept.filter(|_| self.remember)
             && solved().count() > known
         {
             let kept = solved().map(|(key, came, _)| (*key, names(catalogue, came)));

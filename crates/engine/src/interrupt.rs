@@ -5,7 +5,8 @@
 //!
 //! Its commands are in process groups of their own, so that nothing but this would end them, not even a
 //! terminal that is closed. They are asked the first time, and killed two seconds later or the second
-//! time. A build that does not end then, because it waits for somebody else, is given up; one that runs
+//! time. Work of many parts, such as a batch, begins no more of them the first time; what it has begun is interrupted
+//! the second time. A build that does not end then, because it waits for somebody else, is given up; one that runs
 //! no command, sooner.
 
 use std::{
@@ -114,6 +115,7 @@ fn listen(mut arrived: &UnixStream, processes: &Processes) -> bool {
         let read = arrived.set_read_timeout(patience).and_then(|()| arrived.read(&mut signals));
         let measure = match read {
             Ok(0) => return false,
+            Ok(_) if processes.close() => None,
             Ok(_) => Some(ending.signal(Instant::now())),
             Err(_) => ending.due(Instant::now()),
         };

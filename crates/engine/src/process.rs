@@ -128,6 +128,10 @@ pub struct Processes {
     watch: Arc<Watch>,
     /// How many builds end by themselves when they are interrupted.
     heeded: AtomicUsize,
+    /// How many works finish what they have begun, when they are asked to end for the first time.
+    patient: AtomicUsize,
+    /// Whether these are to begin nothing more.
+    closing: AtomicBool,
 }
 
 /// Work that ends by itself, in good order, when the processes are interrupted. Until it is dropped.
@@ -137,6 +141,17 @@ pub struct Heeding<'p>(&'p Processes);
 impl Drop for Heeding<'_> {
     fn drop(&mut self) {
         self.0.heeded.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Work of many parts that is asked to end twice: at first it finishes the parts that it has begun. Until it is
+/// dropped.
+#[derive(Debug)]
+pub struct Finishing<'p>(&'p Processes);
+
+impl Drop for Finishing<'_> {
+    fn drop(&mut self) {
+        self.0.patient.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -159,6 +174,24 @@ impl Processes {
     /// Whether anything at hand ends by itself when it is interrupted.
     pub fn heeded(&self) -> bool {
         self.heeded.load(Ordering::Acquire) > 0
+    }
+
+    /// Says that what follows is work of many parts: asked to end, it finishes those that it has begun, and asks
+    /// [`Self::closing`] before it begins another one.
+    pub fn finish_parts(&self) -> Finishing<'_> {
+        self.patient.fetch_add(1, Ordering::AcqRel);
+        Finishing(self)
+    }
+
+    /// Whether no further part of such work is to be begun.
+    pub fn closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Lets such work finish what it has begun. Returns whether there is any, and it had not been asked before:
+    /// else it is to be interrupted.
+    pub fn close(&self) -> bool {
+        self.patient.load(Ordering::Acquire) > 0 && !self.closing.swap(true, Ordering::AcqRel)
     }
 
     /// Sends `signal` to every running command and its descendants, and lets no other start. Returns

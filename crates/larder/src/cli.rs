@@ -74,6 +74,9 @@ pub enum Command {
     /// Carry artifacts between stores, staging directories and services
     #[command(subcommand)]
     Cache(commands::cache::Command),
+    Batch(commands::batch::Batch),
+    Rerun(commands::batch::Rerun),
+    Cascade(commands::batch::Cascade),
     Runs(commands::runs::Runs),
     Status(commands::status::Status),
     Changes(commands::changes::Changes),

@@ -1,5 +1,6 @@
 //! One module a command group; each turns arguments into one library call and prints its result.
 
+pub mod batch;
 pub mod build;
 pub mod cache;
 pub mod changes;
@@ -64,6 +65,8 @@ pub struct App {
     pub ui: Arc<Ui>,
     /// The environment that larder was started in, read once.
     pub environment: Arc<Environment>,
+    /// The command as it was given.
+    pub command_line: Vec<String>,
     /// How dependencies are resolved, and whether the network is forbidden.
     pub resolution: Resolution,
     /// How the store is opened.
@@ -152,6 +155,7 @@ pub fn run(cli: Cli) -> ExitCode {
         ui: Arc::new(ui),
         global: cli.global,
         environment,
+        command_line: env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         resolution,
         store,
         jobserver: jobserver.clone(),
@@ -193,6 +197,9 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Install(_)
         | Command::Watch(_)
         | Command::Why(_)
+        | Command::Batch(_)
+        | Command::Rerun(_)
+        | Command::Cascade(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
             let made = command.makes_offline_store();
@@ -236,6 +243,9 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Update(arguments) => update::update(app, &arguments),
         Command::Cache(command) => cache::run(app, command),
         Command::Ci(command) => ci::run(app, &command),
+        Command::Batch(arguments) => batch::batch(app, &arguments),
+        Command::Rerun(arguments) => batch::rerun(app, &arguments),
+        Command::Cascade(arguments) => batch::cascade(app, &arguments),
         Command::Runs(arguments) => runs::runs(app, &arguments),
         Command::Status(arguments) => status::status(app, &arguments),
         Command::Changes(arguments) => changes::changes(app, &arguments),

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use larder_batch::run::BatchError;
 use larder_engine::{bake::BakeError, build::EngineError, init::InitError};
 use larder_project::{diagnostic::Diagnostics, scaffold::ScaffoldError};
 use larder_remote::{ConfigError, RemoteError, StagedError, git::GitError};
@@ -119,6 +120,17 @@ impl From<EngineError> for Failure {
             EngineError::Manifest(diagnostics) => diagnostics.into(),
             EngineError::Interrupted => Self::new(Exit::Interrupted, error),
             error => Self::failed(error),
+        }
+    }
+}
+
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Set(diagnostics) => diagnostics.into(),
+            BatchError::Data(error) => error.into(),
+            BatchError::Compiler(error) => Self::wrong(error)
+                .hint("install it, or say in larder-set.toml which tools it consists of"),
         }
     }
 }

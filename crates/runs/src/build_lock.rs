@@ -25,6 +25,8 @@ use crate::time::{format_time, now, parse_time, seconds_between};
 pub enum Purpose {
     /// A package is built.
     Build,
+    /// Its tests run.
+    Test,
     /// Its documentation is built.
     Doc,
     /// A tool is made ready.
@@ -32,13 +34,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Purpose; 3] = [Purpose::Build, Purpose::Doc, Purpose::Tool];
+    const ALL: [Purpose; 4] = [Purpose::Build, Purpose::Test, Purpose::Doc, Purpose::Tool];
 }
 
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Purpose::Build => "build",
+            Purpose::Test => "test",
             Purpose::Doc => "doc",
             Purpose::Tool => "tool",
         })

@@ -109,7 +109,7 @@ pub(crate) fn create_dirs(path: &Path) -> Result<()> {
 
 /// The names in a directory, sorted; none when it does not exist. Names that are not UTF-8 were not
 /// written by larder and are left out.
-pub(crate) fn names(directory: &Path) -> Result<Vec<String>> {
+pub fn names(directory: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

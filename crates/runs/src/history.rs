@@ -10,6 +10,7 @@ mod compact;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use crate::error::{Context, Result};
 use crate::file;
 use crate::lock::FileLock;
 use crate::name::PackageName;
+use crate::parallel::work_shares;
 
 pub use crate::result::Entry;
 pub use compact::{Checkpoint, Compacted, Streak, compact, compact_all};
@@ -148,6 +150,20 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
     }
     latest.reverse();
     Ok(latest)
+}
+
+/// The last entries of each of `packages`, as [`read_latest`] has them, in the same order. Several histories are
+/// read at once.
+///
+/// # Errors
+/// As [`read`], of the first that cannot be read.
+pub fn read_latest_of(packages_dir: &Path, packages: &[PackageName]) -> Result<Vec<Vec<Entry>>> {
+    let readers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = packages.len().div_ceil(readers).max(1);
+    let work = |share: &[PackageName]| -> Vec<Result<Vec<Entry>>> {
+        share.iter().map(|package| read_latest(packages_dir, package)).collect()
+    };
+    work_shares(packages.chunks(share), readers, work).into_iter().collect()
 }
 
 /// The packages that have a directory, sorted; none when `packages_dir` does not exist. Directories

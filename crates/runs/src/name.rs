@@ -21,6 +21,38 @@ const LONGEST: usize = 200;
 #[serde(try_from = "String", into = "String")]
 pub struct PackageName(String);
 
+/// A package as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// This version.
+    Version(PackageName),
+    /// Every version of this name.
+    Name(String),
+}
+
+impl FromStr for Named {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Named, Error> {
+        match text.parse() {
+            Ok(package) => Ok(Named::Version(package)),
+            Err(error) => match format!("{text}.0").parse::<PackageName>() {
+                Ok(package) if package.name() == text => Ok(Named::Name(text.to_owned())),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+/// As it was asked for.
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Named::Version(package) => package.fmt(f),
+            Named::Name(name) => f.pad(name),
+        }
+    }
+}
+
 /// The hash that names a layer, a build or a documentation universe: letters, digits, `_` and `-`,
 /// not starting with `-`, at most 200 bytes. What it hashes is the caller's business.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

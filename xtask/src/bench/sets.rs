@@ -66,12 +66,12 @@ fn prepare(root: &Path, data: &Path) -> Result<(Solutions, Builds)> {
     let set = PackageSet::read(&root.join("larder-set.toml"))?;
     let threads = thread::available_parallelism().map_or(2, Into::into);
     let resolution = Resolution::default();
-    let reading = Reading { resolution: &resolution, data, threads };
+    let reading = Reading { resolution: &resolution, data, threads, remember: true };
     let catalogue = Catalogue::read(&set, root, &reading)?;
     let kept = data.join("solutions");
-    let solver = Solver { kept: Some(&kept), threads, stop: &|| false };
+    let solver = Solver { kept: Some(&kept), remember: true, threads, stop: &|| false };
     let solutions = solver.solve(&catalogue, catalogue.iter().map(|(id, _)| id));
-    let around = Surroundings { identities: vec!["gcc".to_owned()], platform: "here".to_owned() };
+    let around = Surroundings { identities: vec!["gcc".parse()?], platform: "here".to_owned() };
     let builds = Builds::new(&catalogue, &solutions, &around);
     Ok((solutions, builds))
 }

@@ -48,10 +48,12 @@ pub enum StageEnd {
     Interrupted,
 }
 
-/// A stage.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
+/// A stage after the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The package is tested.
     Test,
+    /// Its documentation is made.
     Docs,
 }
 
@@ -154,7 +156,7 @@ fn stage(
 }
 
 /// The hash of all that a stage depends on: all that the build does, what that made, and the lines.
-fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind) -> ContentHash {
+pub fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind) -> ContentHash {
     let mut fields = Fields::of(kind.name());
     fields.hash(&task.dep_hash(&shop.platform)).hash(&layer.record.digest);
     if let Recipe::Commands { build, test, docs } = &task.recipe {

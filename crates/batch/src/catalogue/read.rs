@@ -36,6 +36,8 @@ pub struct Reading<'r> {
     pub data: &'r Path,
     /// How many packages are read at a time.
     pub threads: usize,
+    /// Whether what was learned of files and manifests is written into the data.
+    pub remember: bool,
 }
 
 /// The file in `DATA` with the status and hash of each source file.
@@ -81,9 +83,11 @@ impl Catalogue {
         versions.extend(parallel::map(&entries, reading.threads, |(name, entry, sources)| {
             reader.entry(name, entry, sources)
         }));
-        known.write(&manifests);
-        if let Err(error) = index.save() {
-            tracing::info!("cannot write {}: {error}", reading.data.join(INDEX).display());
+        if reading.remember {
+            known.write(&manifests);
+            if let Err(error) = index.save() {
+                tracing::info!("cannot write {}: {error}", reading.data.join(INDEX).display());
+            }
         }
         let versions = versions.into_iter().collect::<Result<Vec<_>, _>>();
         let compilers = set.compilers_as_listed().into_iter().filter_map(|(name, compiler)| {

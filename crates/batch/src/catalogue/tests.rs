@@ -49,7 +49,7 @@ impl Place {
         let source = larder_project::diagnostic::SourceText { path, text: set.into() };
         let set = PackageSet::parse(source).map_err(|error| error.to_string())?;
         let data = root.join(".larder/data");
-        let reading = Reading { resolution, data: &data, threads: 2 };
+        let reading = Reading { resolution, data: &data, threads: 2, remember: true };
         let read = Catalogue::read(&set, root, &reading).map_err(|error| error.to_string());
         read.map_err(|error| error.replace(root.canonicalize().unwrap().to_str().unwrap(), "ROOT"))
     }

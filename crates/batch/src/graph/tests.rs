@@ -12,12 +12,14 @@ use crate::{
 };
 
 fn solutions(catalogue: &Catalogue) -> Solutions {
-    let solver = Solver { kept: None, threads: 1, stop: &|| false };
+    let solver = Solver { kept: None, remember: false, threads: 1, stop: &|| false };
     solver.solve(catalogue, catalogue.iter().map(|(id, _)| id))
 }
 
 fn builds(catalogue: &Catalogue) -> Builds {
-    let identities = catalogue.compilers().map(|(_, compiler)| format!("id of {}", compiler.name));
+    let identities = catalogue
+        .compilers()
+        .map(|(_, compiler)| format!("id-of-{}", compiler.name.name()).parse().unwrap());
     let around =
         Surroundings { identities: identities.collect(), platform: "x86_64-linux".to_owned() };
     Builds::new(catalogue, &solutions(catalogue), &around)
@@ -200,8 +202,10 @@ fn a_hash_has_all_that_decides_a_build() {
     let versions = vec![package("a.1", &["b"]), package("b.1", &[])];
     let catalogue = catalogue(versions, &["gcc.12"]);
     let made = |identity: &str, platform: &str| {
-        let around =
-            Surroundings { identities: vec![identity.to_owned()], platform: platform.to_owned() };
+        let around = Surroundings {
+            identities: vec![identity.parse().unwrap()],
+            platform: platform.to_owned(),
+        };
         let builds = Builds::new(&catalogue, &solutions(&catalogue), &around);
         builds.iter().map(|(_, build)| build.hash.to_string()).collect::<BTreeSet<_>>()
     };

@@ -13,7 +13,7 @@ use crate::{
 };
 
 fn solve(catalogue: &Catalogue, kept: Option<&Path>) -> Solutions {
-    let solver = Solver { kept, threads: 2, stop: &|| false };
+    let solver = Solver { kept, remember: true, threads: 2, stop: &|| false };
     solver.solve(catalogue, catalogue.iter().map(|(id, _)| id))
 }
 
@@ -326,7 +326,8 @@ fn a_large_set_costs_few_questions_and_none_the_second_time() {
 fn what_is_not_solved_when_it_is_stopped_is_no_failure() {
     let directory = tempfile::tempdir().unwrap();
     let catalogue = catalogue(vec![package("app.1", &["a"]), package("a.1", &[])], &["gcc.12"]);
-    let stopped = Solver { kept: Some(directory.path()), threads: 2, stop: &|| true };
+    let stopped =
+        Solver { kept: Some(directory.path()), remember: true, threads: 2, stop: &|| true };
     let solutions = stopped.solve(&catalogue, catalogue.iter().map(|(id, _)| id));
     assert_eq!(solutions.iter().len(), 0);
     assert_eq!(solve(&catalogue, Some(directory.path())).known, 0);

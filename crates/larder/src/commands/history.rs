@@ -3,10 +3,10 @@
 use clap::Args;
 use larder_runs::DataDir;
 use larder_runs::history::{self, Entry};
-use larder_runs::name::PackageName;
+use larder_runs::name::{Named, PackageName};
 
 use super::App;
-use super::records::{Data, Named, event, known_packages, short};
+use super::records::{Data, event, known_packages, short};
 use crate::exit::{Exit, Failure};
 use crate::table::{Cell, Table};
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use clap::Args;
 use larder_runs::DataDir;
-use larder_runs::name::{PackageName, RunId};
+use larder_runs::name::{Named, PackageName, RunId};
 use larder_runs::result::Stage;
 use larder_runs::run_log::{self, Log as Found, RunState};
 use serde_json::json;
 
 use super::App;
-use super::records::{Data, Named, Which, known_packages, nearest};
+use super::records::{Data, Which, known_packages, nearest};
 use crate::exit::{Exit, Failure};
 
 /// Show the log of a package: its newest, or that of a run

@@ -44,7 +44,22 @@ pub struct Notify {
 
 /// Runs `larder notify`.
 pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
-    let data = arguments.data.open()?;
+    tell_news(app, &arguments.data.open()?, arguments)
+}
+
+/// Tells these channels what a run has changed.
+pub fn after_run(app: &App, data: &DataDir, channels: Vec<Kind>) -> Result<Exit, Failure> {
+    let arguments = Notify {
+        data: Data::default(),
+        channel: channels,
+        message: None,
+        template: None,
+        dry_run: false,
+    };
+    tell_news(app, data, &arguments)
+}
+
+fn tell_news(app: &App, data: &DataDir, arguments: &Notify) -> Result<Exit, Failure> {
     let channels = Channels::read(data.root())?;
     let template = match &arguments.template {
         None => DEFAULT_TEMPLATE.to_owned(),
@@ -61,7 +76,7 @@ pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
     let delivery = channels.delivery();
     let index = match arguments.message {
         Some(_) => None,
-        None => Some(status_index::current(&data)?),
+        None => Some(status_index::current(data)?),
     };
     let news = index.as_ref().map(News::from);
     let mut exit = Exit::Done;
@@ -69,7 +84,7 @@ pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
     for kind in kinds {
         let mut maintainers = Maintainers::new();
         if let Some(index) = index.as_ref().filter(|_| channels.tells_maintainers(kind)) {
-            match keepers(app, &data, index) {
+            match keepers(app, data, index) {
                 Ok(found) => maintainers = found,
                 Err(failure) => {
                     failure.print(&app.ui);
@@ -87,7 +102,7 @@ pub fn notify(app: &App, arguments: &Notify) -> Result<Exit, Failure> {
                     delivery: &delivery,
                     dry_run: arguments.dry_run,
                 };
-                tell(&data, &channel, &telling)
+                tell(data, &channel, &telling)
             }
             None => Ok(vec![say(arguments, &channel, &delivery)]),
         });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use larder_runs::name::{PackageName, RunId};
+use larder_runs::name::{Named, PackageName, RunId};
 use larder_runs::result::Stage;
 use larder_runs::run_log::{self, RunRecord};
 use larder_runs::status_index::Failing;
@@ -16,7 +16,7 @@ use crate::exit::Failure;
 use crate::table::age;
 
 /// The option that says where the data of the ecosystem are.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Data {
     /// The data directory; else $LARDER_DATA_DIR, else .larder/data beside larder-set.toml
     #[arg(long, value_name = "DIR")]
@@ -24,17 +24,25 @@ pub struct Data {
 }
 
 impl Data {
+    /// The data directory, which need not be there yet.
+    ///
+    /// # Errors
+    /// When none is given or found.
+    pub fn find(&self) -> Result<DataDir, Failure> {
+        DataDir::find(self.data_dir.as_deref(), here()).ok_or_else(|| {
+            Failure::wrong(
+                "no data directory: give --data-dir DIR, set LARDER_DATA_DIR, or work beside \
+                 larder-set.toml",
+            )
+        })
+    }
+
     /// The data directory, which is there.
     ///
     /// # Errors
     /// When none is given, found or there.
     pub fn open(&self) -> Result<DataDir, Failure> {
-        let Some(data) = DataDir::find(self.data_dir.as_deref(), here()) else {
-            return Err(Failure::wrong(
-                "no data directory: give --data-dir DIR, set LARDER_DATA_DIR, or work beside \
-                 larder-set.toml",
-            ));
-        };
+        let data = self.find()?;
         if !data.root().is_dir() {
             let root = data.root().display();
             return Err(Failure::wrong(format!(
@@ -97,28 +105,6 @@ impl Which {
             Failure::failed(format!("there is {which} in {}{near}", runs.display()))
                 .hint("`larder runs` lists them")
         })
-    }
-}
-
-/// A package as it is asked for.
-#[derive(Clone)]
-pub enum Named {
-    /// This version.
-    Version(PackageName),
-    /// Every version of this name.
-    Name(String),
-}
-
-impl FromStr for Named {
-    type Err = larder_runs::Error;
-    fn from_str(text: &str) -> Result<Named, larder_runs::Error> {
-        match text.parse() {
-            Ok(package) => Ok(Named::Version(package)),
-            Err(error) => match format!("{text}.0").parse::<PackageName>() {
-                Ok(package) if package.name() == text => Ok(Named::Name(text.to_owned())),
-                _ => Err(error),
-            },
-        }
     }
 }
 

@@ -43,7 +43,10 @@ fn project() -> Project {
 fn init_writes_a_package_that_builds() {
     let project = Project::new("");
     let there = project.larder(&["init"]).ends_with(2);
-    assert_snapshot!(project.redact(&there.stderr), @"error: [DIR]/larder.toml is there already");
+    assert_snapshot!(project.redact(&there.stderr), @r"
+    error: [DIR]/larder.toml is there already
+      help: `larder build` builds what it says; for a new one, move it away, or see it by `larder init --dry-run`
+    ");
     let run = project.larder(&["init", "new"]).ok();
     assert_snapshot!(project.redact(&run.stderr), @r"
     wrote [DIR]/new/src/main.c

@@ -150,8 +150,11 @@ impl LogWriter {
         self.cut
     }
 
-    /// Ends the log.
+    /// Ends the log. A process that is just being started on another thread has the file open for a moment longer; it
+    /// does not keep the log from being complete.
     pub fn finish(self) -> LogFile {
+        // One that cannot be unlocked is when it is closed.
+        _ = self.file.unlock();
         LogFile { path: self.path, bytes: self.bytes, line: None, offset: None, cut: self.cut }
     }
 

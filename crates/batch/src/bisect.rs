@@ -1,0 +1,3 @@
+//! Which change broke a package.
+
+pub mod search;

@@ -1,0 +1,245 @@
+//! What a change does to one package: verdicts that people believe.
+//!
+//! A test that fails now and then looks like a regression whenever it happens to fail on the wrong side. So one
+//! attempt decides nothing but agreement: where the sides differ, or both fail, both are tried again, side by side,
+//! until each has had [`ENOUGH`] attempts that all went one way. The first attempt that goes another way says
+//! that the package is flaky. Of a package that works in half of its attempts, which is the worst case, one in four to
+//! the power of [`ENOUGH`] is misjudged.
+//!
+//! A trial is plain data and builds nothing: it says what to [try next](Trial::next), and is told what came of it. The
+//! idea of evidence on both sides is that of Julia's PkgEval, which retries what differs.
+
+use serde::Serialize;
+
+/// How many attempts that all went one way are evidence.
+pub const ENOUGH: u32 = 8;
+
+/// How often in a row the weather may spoil an attempt before nothing is said.
+const PATIENCE: u32 = 5;
+
+/// The sides of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// What was.
+    Base,
+    /// What is to be.
+    Candidate,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The package works.
+    Worked,
+    /// It fails.
+    Failed,
+    /// The machine or the network failed: nothing is known of the package.
+    Weather,
+    /// It cannot be tried: something that it needs fails, or no versions fit together.
+    Untried,
+}
+
+/// The attempts of a side that say something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// How many worked.
+    pub worked: u32,
+    /// How many failed.
+    pub failed: u32,
+}
+
+/// What a change does to a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It always worked before, and always fails now.
+    Regressed,
+    /// It always failed before, and always works now.
+    Fixed,
+    /// It works on both sides.
+    Same,
+    /// It always fails, on both sides.
+    BrokenBefore,
+    /// It sometimes works and sometimes fails, on one side at least.
+    Flaky,
+    /// A side could not be tried.
+    Unknown,
+}
+
+/// What is to be done for a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Try this side.
+    Try(Side),
+    /// Nothing: this is the verdict.
+    Done(Verdict),
+}
+
+/// A package on its way to a verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trial {
+    base: State,
+    candidate: State,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct State {
+    evidence: Evidence,
+    /// How often in a row the weather spoiled an attempt.
+    spoiled: u32,
+    untried: bool,
+}
+
+impl State {
+    fn attempts(&self) -> u32 {
+        self.evidence.worked + self.evidence.failed
+    }
+
+    fn is_flaky(&self) -> bool {
+        self.evidence.worked > 0 && self.evidence.failed > 0
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.untried || self.spoiled >= PATIENCE
+    }
+}
+
+impl Trial {
+    /// Returns what is to be done next. Sides are tried by turns, so that what changes on the machine meanwhile
+    /// meets both.
+    pub fn next(&self) -> Next {
+        let Trial { base, candidate } = self;
+        let sides = [base, candidate];
+        if sides.into_iter().any(State::is_flaky) {
+            return Next::Done(Verdict::Flaky);
+        }
+        if sides.into_iter().any(State::is_unknown) {
+            return Next::Done(Verdict::Unknown);
+        }
+        let fewest = base.attempts().min(candidate.attempts());
+        let works = |state: &State| state.evidence.worked > 0;
+        if fewest > 0 && sides.into_iter().all(works) {
+            return Next::Done(Verdict::Same);
+        }
+        if fewest < ENOUGH {
+            let side = match base.attempts() <= candidate.attempts() {
+                true => Side::Base,
+                false => Side::Candidate,
+            };
+            return Next::Try(side);
+        }
+        Next::Done(match (works(base), works(candidate)) {
+            (true, false) => Verdict::Regressed,
+            (false, true) => Verdict::Fixed,
+            (true, true) => Verdict::Same,
+            (false, false) => Verdict::BrokenBefore,
+        })
+    }
+
+    /// Takes note of an attempt.
+    pub fn note(&mut self, side: Side, attempt: Attempt) {
+        let state = match side {
+            Side::Base => &mut self.base,
+            Side::Candidate => &mut self.candidate,
+        };
+        match attempt {
+            Attempt::Worked => state.evidence.worked += 1,
+            Attempt::Failed => state.evidence.failed += 1,
+            Attempt::Weather => state.spoiled += 1,
+            Attempt::Untried => state.untried = true,
+        }
+        if attempt != Attempt::Weather {
+            state.spoiled = 0;
+        }
+    }
+
+    /// The evidence of a side.
+    pub fn evidence(&self, side: Side) -> Evidence {
+        match side {
+            Side::Base => self.base.evidence,
+            Side::Candidate => self.candidate.evidence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tries until there is a verdict; gives it with the number of attempts.
+    fn judge(mut attempt: impl FnMut(Side) -> Attempt) -> (Verdict, Trial, u32) {
+        let mut trial = Trial::default();
+        let mut attempts = 0;
+        loop {
+            match trial.next() {
+                Next::Done(verdict) => return (verdict, trial, attempts),
+                Next::Try(side) => trial.note(side, attempt(side)),
+            }
+            attempts += 1;
+        }
+    }
+
+    #[test]
+    fn agreement_takes_one_attempt_and_a_difference_evidence() {
+        let same = judge(|_| Attempt::Worked);
+        assert_eq!((same.0, same.2), (Verdict::Same, 2));
+        let worse = |side| if side == Side::Base { Attempt::Worked } else { Attempt::Failed };
+        let (verdict, trial, attempts) = judge(worse);
+        assert_eq!((verdict, attempts), (Verdict::Regressed, 2 * ENOUGH));
+        assert_eq!(trial.evidence(Side::Base), Evidence { worked: ENOUGH, failed: 0 });
+        assert_eq!(trial.evidence(Side::Candidate), Evidence { worked: 0, failed: ENOUGH });
+        let better = |side| if side == Side::Base { Attempt::Failed } else { Attempt::Worked };
+        assert_eq!(judge(better).0, Verdict::Fixed);
+        assert_eq!(judge(|_| Attempt::Failed).0, Verdict::BrokenBefore);
+        assert_eq!(judge(|_| Attempt::Weather).0, Verdict::Unknown);
+        let blocked = |side| if side == Side::Base { Attempt::Worked } else { Attempt::Untried };
+        assert_eq!(judge(blocked).0, Verdict::Unknown);
+    }
+
+    /// A small generator of numbers (SplitMix64), so that a seed says all.
+    struct Dice(u64);
+
+    impl Dice {
+        fn falls_below(&mut self, percent: u64) -> bool {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)) % 100 < percent
+        }
+    }
+
+    #[test]
+    fn no_verdict_is_false_and_no_regression_is_missed() {
+        for seed in 0..20 {
+            let mut dice = Dice(seed);
+            for package in 0..200_u64 {
+                let mut flaky = false;
+                let (verdict, ..) = judge(|side| {
+                    if dice.falls_below(5) {
+                        return Attempt::Weather;
+                    }
+                    let fails = match (package, side) {
+                        (0..10, Side::Candidate) | (10..20, Side::Base) => true,
+                        (20..40, _) => true,
+                        (40..70, _) => {
+                            flaky = true;
+                            dice.falls_below(5 + (package - 40) * 45 / 29)
+                        }
+                        _ => false,
+                    };
+                    if fails { Attempt::Failed } else { Attempt::Worked }
+                });
+                let right = match package {
+                    0..10 => verdict == Verdict::Regressed,
+                    10..20 => verdict == Verdict::Fixed,
+                    20..40 => verdict == Verdict::BrokenBefore,
+                    40..70 => flaky && matches!(verdict, Verdict::Same | Verdict::Flaky),
+                    _ => verdict == Verdict::Same,
+                };
+                assert!(right, "seed {seed}: package {package} is said to be {verdict:?}");
+            }
+        }
+    }
+}

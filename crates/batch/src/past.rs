@@ -1,0 +1,82 @@
+//! The results of earlier runs: what need not be done again, and how long things take.
+
+use std::{collections::HashMap, time::Duration};
+
+use larder_runs::{
+    Category, DataDir, history,
+    name::{HashName, PackageName},
+    result::{Entry, Origin, Stage},
+};
+
+/// The last results of the packages of a run, before it began.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// The last result of each stage of each build, oldest first, by package.
+    latest: HashMap<PackageName, Vec<Entry>>,
+}
+
+impl Past {
+    /// Reads the histories of `packages`.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read.
+    pub fn read(data: &DataDir, packages: &[PackageName]) -> larder_runs::Result<Past> {
+        let latest = history::read_latest_of(&data.packages(), packages)?;
+        Ok(Past { latest: packages.iter().cloned().zip(latest).collect() })
+    }
+
+    /// The newest result of a stage of a package that depended on just the same: whoever does it again does it in
+    /// vain. Weather, and what was not tried, is no such result.
+    pub fn result(
+        &self,
+        package: &PackageName,
+        stage: Stage,
+        dep_hash: &HashName,
+    ) -> Option<&Entry> {
+        let same = |entry: &&Entry| {
+            let result = &entry.result;
+            result.stage == stage
+                && result.dep_hash.as_ref() == Some(dep_hash)
+                && result.origin != Origin::Skipped
+        };
+        let newest = self.of(package).iter().rev().find(same)?;
+        says_something(&newest.result.category).then_some(newest)
+    }
+
+    /// The newest result of a stage of a package with a compiler.
+    pub fn last(
+        &self,
+        package: &PackageName,
+        stage: Stage,
+        compiler: &PackageName,
+    ) -> Option<&Entry> {
+        let of = |entry: &&Entry| {
+            entry.result.stage == stage && entry.result.compiler.as_ref() == Some(compiler)
+        };
+        self.of(package).iter().rev().find(of)
+    }
+
+    fn of(&self, package: &PackageName) -> &[Entry] {
+        self.latest.get(package).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether a result of this kind says something of the package, and will be the same tomorrow.
+fn says_something(category: &Category) -> bool {
+    !category.is_weather() && *category != Category::DependencyFailure
+}
+
+/// How long a stage of a package took when it was last done, with whatever compiler; `None` where that is not known.
+///
+/// # Errors
+/// When its history is there and cannot be read.
+pub fn expected(
+    data: &DataDir,
+    package: &PackageName,
+    stage: Stage,
+) -> larder_runs::Result<Option<Duration>> {
+    let history = history::read(&data.packages(), package)?;
+    let done = |entry: &&Entry| entry.result.stage == stage && entry.result.origin == Origin::Built;
+    let last = history.entries.iter().rev().filter(done).find_map(|entry| entry.result.wall_ms);
+    Ok(last.map(Duration::from_millis))
+}

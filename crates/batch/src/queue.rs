@@ -1,0 +1,103 @@
+//! The queue between a schedule and the threads that do its tasks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::schedule::{Blocked, Schedule, TaskId};
+
+/// How often a thread that waits looks whether the work was stopped from outside.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// A schedule that several threads share. Tasks that are to be tried again later wait in it meanwhile, and hold no
+/// thread.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    schedule: Schedule,
+    /// Tasks that are tried again, by when and which, with the number of that attempt.
+    later: BTreeMap<(Instant, TaskId), u32>,
+}
+
+/// A task to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// The task.
+    pub task: TaskId,
+    /// The how manieth attempt this is, from 1.
+    pub attempt: u32,
+}
+
+impl Queue {
+    /// A queue of all tasks of `schedule`.
+    pub fn new(schedule: Schedule) -> Queue {
+        let state = State { schedule, later: BTreeMap::new() };
+        Queue { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Waits for a task to do. `None` when everything is over, or `stopped` says that no more is to start.
+    pub fn next(&self, stopped: impl Fn() -> bool) -> Option<Turn> {
+        let mut state = self.lock();
+        loop {
+            if stopped() {
+                return None;
+            }
+            let now = Instant::now();
+            if let Some(turn) = state.due(now) {
+                return Some(turn);
+            }
+            if state.schedule.is_over() {
+                return None;
+            }
+            let due = state.later.keys().next().map(|(due, _)| due.saturating_duration_since(now));
+            let patience = due.unwrap_or(BEAT).min(BEAT);
+            let waited = self.changed.wait_timeout(state, patience);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends a task, and returns the tasks that this blocks.
+    pub fn end(&self, task: TaskId, worked: bool) -> Vec<Blocked> {
+        let blocked = self.lock().schedule.end(task, worked);
+        self.changed.notify_all();
+        blocked
+    }
+
+    /// Puts a task off: it is tried again after `wait`, as attempt `attempt`.
+    pub fn again(&self, task: TaskId, attempt: u32, wait: Duration) {
+        self.lock().later.insert((Instant::now() + wait, task), attempt);
+        self.changed.notify_all();
+    }
+
+    /// How long the rest is expected to take with so many tasks at a time.
+    pub fn left(&self, at_once: usize) -> Duration {
+        self.lock().schedule.left(at_once)
+    }
+
+    /// The schedule, when no thread needs it any more.
+    pub fn into_schedule(self) -> Schedule {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).schedule
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is to be done now: what has waited to be tried again, else what the schedule has next.
+    fn due(&mut self, now: Instant) -> Option<Turn> {
+        if let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+            let ((_, task), attempt) = first.remove_entry();
+            return Some(Turn { task, attempt });
+        }
+        Some(Turn { task: self.schedule.start_next()?, attempt: 1 })
+    }
+}

@@ -1,0 +1,282 @@
+//! One run: from a set to results.
+//!
+//! ```text
+//! solving      a solution for each package version and compiler       solve
+//! blessings    the builds of these, and which of them count first     graph, bless
+//! building     every stage of every build that is not there           schedule, build
+//! gc           what nothing refers to any more                        larder_runs::gc
+//! ```
+//!
+//! A run that is killed leaves its results and its layers; the next one finds both and does the rest.
+
+mod attend;
+mod job;
+mod outlook;
+mod prepare;
+mod results;
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use larder_engine::session::Session;
+use larder_project::{
+    dependencies::Resolution,
+    diagnostic::Diagnostics,
+    set::{PackageSet, Retention},
+};
+use larder_runs::{
+    DataDir,
+    gc::{self, References},
+    history,
+    name::{Named, PackageName, RunId},
+    progress::Phase,
+    result::{RunKind, Stage},
+    run_log::{Ending, Plan, Run, Scope, Summary},
+    time::{self, Clock},
+};
+use larder_trace::Level;
+
+use crate::{
+    build::Workshop,
+    compilers::UnknownCompiler,
+    docs,
+    event::{Event, Reporter},
+    past::Past,
+    queue::Queue,
+    schedule::Schedule,
+    tasks::Tasks,
+};
+
+use attend::Attendance;
+pub use outlook::{Because, Outlook, outlook};
+pub use prepare::{Memory, Prepared, prepare};
+
+/// What a run is to do.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The set.
+    pub set: PackageSet,
+    /// The set's directory, absolute.
+    pub directory: PathBuf,
+    /// Where run data and layers are.
+    pub data: DataDir,
+    /// What kind of run it is.
+    pub kind: RunKind,
+    /// The packages that it is about; all, when there are none.
+    pub packages: Vec<Named>,
+    /// Whether these packages are built again though the same has failed before.
+    pub again: bool,
+    /// How dependencies from elsewhere are resolved.
+    pub resolution: Resolution,
+    /// How many commands run at once, and how many packages.
+    pub jobs: usize,
+    /// Whether commands are confined to what they are given.
+    pub sandbox: bool,
+    /// The command as it was given, for the record.
+    pub command_line: Vec<String>,
+    /// The version of larder, for the record.
+    pub larder_version: Option<String>,
+    /// The revision of the set, for the record.
+    pub set_revision: Option<String>,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// Its id.
+    pub run: RunId,
+    /// Its results, counted.
+    pub summary: Summary,
+    /// Whether it was told to stop before it was done.
+    pub interrupted: bool,
+}
+
+/// Why there was no run, or it could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Something is wrong with the set, or with the packages that were asked for.
+    #[error(transparent)]
+    Set(#[from] Diagnostics),
+    /// Run data could not be read or written.
+    #[error(transparent)]
+    Data(#[from] larder_runs::Error),
+    /// A tool of a compiler is not there.
+    #[error(transparent)]
+    Compiler(#[from] UnknownCompiler),
+}
+
+/// Does what `request` asks for, telling `reporter` as it goes. Asked to end for the first time, it finishes what
+/// it has begun.
+///
+/// # Errors
+/// Why there was no run, or it could not go on; then it counts as died, and what it recorded counts.
+pub fn run(
+    session: &Arc<Session>,
+    request: &Request,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Report, BatchError> {
+    let _finishing = session.processes.finish_parts();
+    let prepared = prepare(session, request, Memory::Kept)?;
+    let run = Run::start(&request.data, plan(request, &prepared), Clock::system())?;
+    reporter.event(&Event::Begun { run: run.id(), packages: prepared.targets.len() });
+    results::record_unsolved(&run, &prepared, &**reporter)?;
+    let (found, failed) = prepared.solved();
+    reporter.event(&Event::Solved { found, failed });
+    enter(&run, Phase::Blessings, &**reporter)?;
+    gc::publish_references(&request.data, &run, &references(&prepared))?;
+    enter(&run, Phase::Building, &**reporter)?;
+    build(session, request, &prepared, &run, reporter)?;
+    docs::write_index(&request.data)?;
+    enter(&run, Phase::Gc, &**reporter)?;
+    let interrupted = session.processes.closing() || session.processes.interrupted();
+    if !interrupted {
+        collect(request, &**reporter);
+    }
+    enter(&run, Phase::Completed, &**reporter)?;
+    let id = run.id().clone();
+    let summary = run.finish(if interrupted { Ending::Interrupted } else { Ending::Complete })?;
+    Ok(Report { run: id, summary, interrupted })
+}
+
+/// The plan of the run, for its record.
+fn plan(request: &Request, prepared: &Prepared) -> Plan {
+    let scope = match request.packages.is_empty() {
+        true => Scope::All,
+        false => Scope::Packages(request.packages.iter().map(ToString::to_string).collect()),
+    };
+    let catalogue = &prepared.catalogue;
+    let targets = prepared.targets.iter().map(|&id| catalogue.get(id).id.clone()).collect();
+    Plan {
+        command_line: request.command_line.clone(),
+        set_revision: request.set_revision.clone(),
+        compilers: catalogue.compilers().map(|(_, compiler)| compiler.name.clone()).collect(),
+        larder_version: request.larder_version.clone(),
+        ..Plan::new(request.kind, scope, targets)
+    }
+}
+
+fn enter(run: &Run, phase: Phase, reporter: &dyn Reporter) -> larder_runs::Result<()> {
+    run.update_progress(|progress| progress.set_phase(phase))?;
+    reporter.event(&Event::Phase(phase));
+    Ok(())
+}
+
+/// Everything that the solutions of a run refer to.
+fn references(prepared: &Prepared) -> References {
+    let builds = || prepared.wanted().map(|id| prepared.builds.get(id));
+    References {
+        layers: builds().map(|build| build.hash.clone()).collect::<BTreeSet<_>>(),
+        universes: builds().map(|build| build.universe.clone()).collect(),
+        ..References::default()
+    }
+}
+
+/// Does every task of the run that is not done already.
+fn build(
+    session: &Arc<Session>,
+    request: &Request,
+    prepared: &Prepared,
+    run: &Run,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), BatchError> {
+    let catalogue = &prepared.catalogue;
+    let tasks = Tasks::new(&prepared.builds, prepared.wanted(), catalogue);
+    let names: BTreeSet<&PackageName> =
+        prepared.wanted().map(|id| &catalogue.get(prepared.builds.get(id).package).id).collect();
+    let names: Vec<PackageName> = names.into_iter().cloned().collect();
+    let past = Past::read(&request.data, &names)?;
+    // What a package has from elsewhere and is not pinned would be in no hash.
+    let resolution = Resolution { locked: true, ..request.resolution.clone() };
+    let shop = Workshop::new(request.data.clone(), session.clone(), resolution);
+    shop.clean_up();
+    let attendance = Attendance::new(request, prepared, &tasks, past, run, &shop, reporter)?;
+    let schedule = Schedule::new(tasks.expecting(|part| attendance.expected(part)));
+    let builds = tasks.parts().filter(|part| part.stage == Stage::Build).count() as u64;
+    run.update_progress(|progress| {
+        progress.build_total = builds;
+        Ok(())
+    })?;
+    let expected = schedule.left(request.jobs);
+    let expected = (expected > Duration::ZERO).then_some(expected);
+    reporter.event(&Event::Planned { tasks: tasks.len(), expected });
+    let queue = Queue::new(schedule);
+    work(session, request.jobs.min(tasks.len()), &attendance, &queue, &**reporter)
+}
+
+/// How often somebody looks whether the run was told to stop.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// Does the tasks of `queue` on so many threads.
+fn work(
+    session: &Session,
+    threads: usize,
+    attendance: &Attendance<'_>,
+    queue: &Queue,
+    reporter: &dyn Reporter,
+) -> Result<(), BatchError> {
+    let (ends, ended) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut workers = 0;
+        for number in 0..threads {
+            let ends = ends.clone();
+            // Nobody is left to hear it only when the run is over.
+            let worker = move || _ = ends.send(attendance.work(queue));
+            let name = format!("package {number}");
+            // One that is not to be had makes it slower.
+            workers +=
+                usize::from(thread::Builder::new().name(name).spawn_scoped(scope, worker).is_ok());
+        }
+        if workers == 0 {
+            return attendance.work(queue);
+        }
+        let mut result = Ok(());
+        let mut told = false;
+        while workers > 0 {
+            match ended.recv_timeout(BEAT) {
+                Ok(end) => {
+                    workers -= 1;
+                    result = result.and(end);
+                }
+                Err(_) if session.processes.closing() && !told => {
+                    told = true;
+                    reporter.event(&Event::Stopping);
+                }
+                Err(_) => {}
+            }
+        }
+        result
+    })
+}
+
+/// Removes what nothing refers to any more, and what is too old, where the set says how long things are kept. What
+/// cannot be removed fails nobody's build.
+fn collect(request: &Request, reporter: &dyn Reporter) {
+    let Retention { runs, history_days } = request.set.retention;
+    let note = |message: String| {
+        reporter.event(&Event::Note { level: Level::Warning, message: &message });
+    };
+    if let Some(runs) = runs {
+        let options = gc::Options { dry_run: false, keep_runs: runs as usize };
+        match gc::gc_all(&request.data, &options) {
+            Ok(report) => {
+                let failed = report.parts().into_iter().flat_map(|(_, part)| &part.failed);
+                failed.for_each(|failure| note(format!("cannot be removed: {failure}")));
+            }
+            Err(error) => note(format!("nothing was removed: {error}")),
+        }
+    }
+    if let Some(days) = history_days {
+        match history::compact_all(&request.data.packages(), days, time::now()) {
+            Ok(compacted) => {
+                let failed = compacted.into_iter().filter_map(Result::err);
+                failed.for_each(|error| note(error.to_string()));
+            }
+            Err(error) => note(format!("histories were left as they are: {error}")),
+        }
+    }
+}

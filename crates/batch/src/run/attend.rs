@@ -1,0 +1,407 @@
+//! Attending to tasks: is a task done already, is somebody else at it, and what comes of doing it?
+
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use larder_engine::process::Allowance;
+use larder_runs::{
+    Category,
+    build_lock::{self, BuildLock, Purpose},
+    classify::Rules,
+    name::HashName,
+    result::{Entry, Stage, StageResult},
+    run_log::{LogName, LogWriter, Run},
+};
+
+use super::{BatchError, Prepared, Request, job::Job};
+use crate::{
+    build::{self, BuildTask, Log, Need, NeededSources, StageEnd, Workshop},
+    catalogue::Recipe,
+    docs,
+    event::{Event, Reporter, TaskName},
+    graph::BuildId,
+    hashes,
+    layer::Layer,
+    past::{self, Past},
+    queue::{Queue, Turn},
+    schedule::TaskId,
+    tasks::{Part, Tasks},
+};
+
+/// How often a task is tried that fails for a reason which may have passed later.
+const ATTEMPTS: u32 = 3;
+
+/// How long the second attempt waits; each further one waits three times as long.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether somebody else has done a task.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The threads of a run share this.
+pub struct Attendance<'r> {
+    pub(super) request: &'r Request,
+    pub(super) prepared: &'r Prepared,
+    pub(super) tasks: &'r Tasks,
+    past: Past,
+    pub(super) run: &'r Run,
+    pub(super) reporter: &'r Arc<dyn Reporter>,
+    shop: &'r Workshop,
+    pub(super) rules: Rules,
+    /// The tasks that somebody else was seen to do.
+    waited: Mutex<HashSet<TaskId>>,
+    /// Whether a result could not be recorded: nothing more is worth doing.
+    broken: AtomicBool,
+}
+
+/// What came of attending to a task.
+enum Attended {
+    /// It is over: whether it worked.
+    Over(bool),
+    /// It is to be tried again, after so long.
+    Again(Duration),
+    /// Somebody else does it.
+    Busy,
+    /// It was interrupted: nothing is known of it.
+    Interrupted,
+}
+
+impl<'r> Attendance<'r> {
+    /// Begins to attend to the tasks of a run.
+    ///
+    /// # Errors
+    /// When the ecosystem's own rules cannot be read.
+    pub fn new(
+        request: &'r Request,
+        prepared: &'r Prepared,
+        tasks: &'r Tasks,
+        past: Past,
+        run: &'r Run,
+        shop: &'r Workshop,
+        reporter: &'r Arc<dyn Reporter>,
+    ) -> Result<Self, BatchError> {
+        Ok(Self {
+            request,
+            prepared,
+            tasks,
+            past,
+            run,
+            reporter,
+            shop,
+            rules: Rules::load(&request.data)?,
+            waited: Mutex::default(),
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    /// How long a part is expected to take: nothing, where its layer is there.
+    pub fn expected(&self, part: Part) -> Duration {
+        let build = self.prepared.builds.get(part.build);
+        if part.stage == Stage::Build && self.shop.layers.find(&build.hash).is_some() {
+            return Duration::ZERO;
+        }
+        let package = &self.prepared.catalogue.get(build.package).id;
+        // A history that cannot be read is said when it is written to.
+        past::expected(&self.request.data, package, part.stage).ok().flatten().unwrap_or_default()
+    }
+
+    /// Does tasks of the queue until there are no more.
+    ///
+    /// # Errors
+    /// When a result could not be recorded. Then no thread begins another task.
+    pub fn work(&self, queue: &Queue) -> Result<(), BatchError> {
+        while let Some(turn) = queue.next(|| self.stops()) {
+            let attended = self.attend(turn).and_then(|attended| match attended {
+                Attended::Over(worked) => {
+                    let blocked = queue.end(turn.task, worked);
+                    self.reporter.event(&Event::Left(queue.left(self.request.jobs)));
+                    blocked.iter().try_for_each(|blocked| self.block(blocked))
+                }
+                Attended::Again(wait) => {
+                    queue.again(turn.task, turn.attempt + 1, wait);
+                    Ok(())
+                }
+                Attended::Busy => {
+                    queue.again(turn.task, turn.attempt, LOOK);
+                    Ok(())
+                }
+                Attended::Interrupted => Ok(()),
+            });
+            attended.inspect_err(|_| self.broken.store(true, Ordering::Release))?;
+        }
+        Ok(())
+    }
+
+    /// Whether no further task is to begin.
+    fn stops(&self) -> bool {
+        let processes = &self.shop.session.processes;
+        processes.closing() || processes.interrupted() || self.broken.load(Ordering::Acquire)
+    }
+
+    fn attend(&self, turn: Turn) -> Result<Attended, BatchError> {
+        let part = self.tasks.part(turn.task);
+        let name = self.name(part);
+        let layer = self.shop.layers.find(&name.build_hash);
+        if part.stage == Stage::Build
+            && let Some(layer) = &layer
+        {
+            self.record_cached(part, hashes::name(&layer.record.dep_hash), None)?;
+            return Ok(Attended::Over(true));
+        }
+        let Some(job) = self.job(part, layer) else {
+            let error = "what it needs was built, and somebody has removed it since".to_owned();
+            self.record(self.blank(part).failed(Category::TransientFailure, Some(error)))?;
+            return Ok(Attended::Over(false));
+        };
+        let dep_hash = hashes::name(&job.dep_hash(self.shop));
+        // What somebody else has done while this one waited for them is as good as what is asked for now.
+        let waited = self.waited().contains(&turn.task);
+        let meanwhile = match waited {
+            true => Some(Past::read(&self.request.data, std::slice::from_ref(&name.package))?),
+            false => None,
+        };
+        let counts = turn.attempt == 1 && !self.is_wanted_again(part);
+        let past = meanwhile.as_ref().or(counts.then_some(&self.past));
+        let known = past.and_then(|past| past.result(&name.package, part.stage, &dep_hash));
+        if let Some(worked) = self.inherit(part, &dep_hash, known)? {
+            return Ok(Attended::Over(worked));
+        }
+        match self.lock(&name)? {
+            Some(_lock) => self.attempt(part, &name, &job, dep_hash, turn.attempt),
+            None => {
+                if self.waited().insert(turn.task) {
+                    self.tell_waiting(&name)?;
+                }
+                Ok(Attended::Busy)
+            }
+        }
+    }
+
+    fn waited(&self) -> MutexGuard<'_, HashSet<TaskId>> {
+        self.waited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the same result as before is not enough: somebody asked for it to be tried again.
+    fn is_wanted_again(&self, part: Part) -> bool {
+        let package = self.prepared.builds.get(part.build).package;
+        self.request.again && self.prepared.targets.binary_search(&package).is_ok()
+    }
+
+    /// Takes over a result that depended on the same, if it can be: returns whether that worked. Of a build, only a
+    /// failure can: what a build has installed is in the store under the same hash, and comes from there.
+    fn inherit(
+        &self,
+        part: Part,
+        dep_hash: &HashName,
+        entry: Option<&Entry>,
+    ) -> Result<Option<bool>, BatchError> {
+        let Some(entry) = entry else { return Ok(None) };
+        let worked = entry.result.is_success();
+        if worked && part.stage == Stage::Build {
+            return Ok(None);
+        }
+        self.record_cached(part, dep_hash.clone(), Some(entry))?;
+        Ok(Some(worked))
+    }
+
+    /// Takes the lock on a task. `None` when somebody else has it.
+    fn lock(&self, name: &TaskName) -> larder_runs::Result<Option<BuildLock>> {
+        let (purpose, target) = locked(name);
+        build_lock::try_acquire(&self.request.data.locks(), purpose, &target)
+    }
+
+    /// Tells who does a task that somebody else does.
+    fn tell_waiting(&self, name: &TaskName) -> larder_runs::Result<()> {
+        let (purpose, target) = locked(name);
+        let locks = build_lock::list_active(&self.request.data.locks())?;
+        let holder = locks.iter().find(|lock| lock.purpose == purpose && lock.target == target);
+        // They may have ended by now.
+        if let Some(holder) = holder {
+            self.reporter.event(&Event::Waiting { task: name, holder });
+        }
+        Ok(())
+    }
+
+    /// Does a task, and records what came of it.
+    fn attempt(
+        &self,
+        part: Part,
+        name: &TaskName,
+        job: &Job,
+        dep_hash: HashName,
+        attempt: u32,
+    ) -> Result<Attended, BatchError> {
+        let expected = Some(self.expected(part)).filter(|time| !time.is_zero());
+        self.reporter.event(&Event::Started { task: name, attempt, expected });
+        self.progress(|running| running.push(name.package.to_string()))?;
+        let log_name =
+            LogName::new(name.package.clone(), part.stage, name.build_hash.clone(), attempt);
+        let writer = self.run.log_writer(&log_name)?;
+        let writer = match job.task().allowance.log {
+            Some(limit) => writer.limited(limit),
+            None => writer,
+        };
+        let log = Arc::new(Mutex::new(Sink(Some(writer))));
+        let start = self.run.clock().now();
+        let sink: Log = log.clone();
+        let done = job.run(self.shop, &sink);
+        drop(sink);
+        let end = self.run.clock().now();
+        // Whoever holds it still has nothing more to say.
+        let writer = log.lock().unwrap_or_else(PoisonError::into_inner).0.take();
+        let log = writer.map(LogWriter::finish);
+        let failure = match done.ended {
+            StageEnd::Worked => None,
+            StageEnd::Failed(failure) => Some(failure),
+            StageEnd::Interrupted | StageEnd::Nothing => {
+                self.progress(|running| {
+                    running.retain(|running| *running != name.package.as_str());
+                })?;
+                return Ok(match done.ended {
+                    StageEnd::Nothing => Attended::Over(true),
+                    _ => Attended::Interrupted,
+                });
+            }
+        };
+        let costs = done.costs;
+        let result = StageResult {
+            dep_hash: Some(dep_hash),
+            attempt,
+            start,
+            end,
+            origin: done.origin,
+            wall_ms: Some(costs.wall.as_millis() as u64),
+            cpu_ms: Some(costs.cpu.as_millis() as u64),
+            peak_memory_bytes: Some(costs.peak_memory),
+            jobs: u32::try_from(job.task().jobs).ok(),
+            log,
+            ..self.blank(part)
+        };
+        let result = match &failure {
+            None => result,
+            Some(failure) => self.failed(result, failure),
+        };
+        // A limit of its own that it has reached, it would reach again.
+        let by_itself = failure.as_ref().is_some_and(|failure| failure.limit.is_none());
+        let weather = by_itself && result.category.is_weather() && attempt < ATTEMPTS;
+        let entry = self.record(result)?;
+        if !weather {
+            return Ok(Attended::Over(failure.is_none()));
+        }
+        let wait = PAUSE * 3_u32.pow(attempt - 1);
+        self.reporter.event(&Event::Again { task: name, category: &entry.result.category, wait });
+        Ok(Attended::Again(wait))
+    }
+
+    /// Changes what the run says is going on.
+    fn progress(&self, change: impl FnOnce(&mut Vec<String>)) -> larder_runs::Result<()> {
+        self.run.update_progress(|progress| {
+            change(&mut progress.running);
+            Ok(())
+        })
+    }
+
+    /// The work of a part, given the layer of its build; `None` where a layer that it needs is gone.
+    fn job(&self, part: Part, layer: Option<Layer>) -> Option<Job> {
+        let task = self.task(part.build)?;
+        Some(match part.stage {
+            Stage::Solve | Stage::Build => Job::Build(task),
+            Stage::Test => Job::Test(task, layer?),
+            Stage::Doc => {
+                let build = self.prepared.builds.get(part.build);
+                let data = &self.request.data;
+                let place = docs::place(data, &task.package, &build.universe, build.blessed);
+                Job::Doc(task, layer?, place)
+            }
+        })
+    }
+
+    /// What is to be built, with the layers that it needs; `None` where one of these is gone.
+    fn task(&self, id: BuildId) -> Option<BuildTask> {
+        let Prepared { catalogue, surroundings, builds, .. } = self.prepared;
+        let build = builds.get(id);
+        let package = catalogue.get(build.package);
+        let need = |&need: &BuildId| {
+            let of = builds.get(need);
+            let version = catalogue.get(of.package);
+            let sources = match &version.recipe {
+                Recipe::Commands { .. } => None,
+                Recipe::Manifest { overlay } => Some(NeededSources {
+                    directory: version.directory.clone(),
+                    overlay: overlay.clone(),
+                    digest: version.digest.clone(),
+                }),
+            };
+            Some(Need {
+                package: version.id.clone(),
+                direct: build.needs.contains(&need),
+                layer: self.shop.layers.find(&of.hash)?,
+                sources,
+            })
+        };
+        let compiler = catalogue.compiler(build.compiler);
+        let limits = &package.limits;
+        Some(BuildTask {
+            package: package.id.clone(),
+            build_hash: build.hash.clone(),
+            source_digest: package.digest.clone(),
+            sources: package.directory.clone(),
+            recipe: package.recipe.clone(),
+            needs: build.closure.iter().map(need).collect::<Option<_>>()?,
+            compiler: build::Compiler {
+                package: compiler.name.clone(),
+                identity: surroundings.identities[build.compiler.index()].clone(),
+                toolchain: compiler.toolchain.clone(),
+            },
+            allowance: Allowance {
+                time: Some(limits.time),
+                memory: Some(limits.memory),
+                processes: Some(limits.processes.into()),
+                disk: Some(limits.disk),
+                log: Some(limits.log),
+            },
+            jobs: self.request.jobs,
+            sandbox: self.request.sandbox,
+        })
+    }
+
+    pub(super) fn name(&self, part: Part) -> TaskName {
+        let build = self.prepared.builds.get(part.build);
+        TaskName {
+            package: self.prepared.catalogue.get(build.package).id.clone(),
+            compiler: self.prepared.catalogue.compiler(build.compiler).name.clone(),
+            build_hash: build.hash.clone(),
+            stage: part.stage,
+        }
+    }
+}
+
+/// Takes what is printed, until the log is ended.
+struct Sink(Option<LogWriter>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_mut().map_or(Ok(bytes.len()), |log| log.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+/// What is locked while a task is done. The beginning of a hash tells builds apart; where it did not, one would wait
+/// for the other.
+fn locked(name: &TaskName) -> (Purpose, String) {
+    let purpose = match name.stage {
+        Stage::Solve | Stage::Build => Purpose::Build,
+        Stage::Test => Purpose::Test,
+        Stage::Doc => Purpose::Doc,
+    };
+    (purpose, format!("{}-{:.12}", name.package, name.build_hash))
+}

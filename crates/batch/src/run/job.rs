@@ -1,0 +1,73 @@
+//! The work of a task, and what comes of it.
+
+use std::path::PathBuf;
+
+use larder_runs::result::Origin;
+use larder_trace::ContentHash;
+
+use crate::{
+    build::{self, BuildTask, Costs, Ended, Kind, Log, StageEnd, Staged, Workshop},
+    docs,
+    layer::Layer,
+};
+
+/// The work of a task: plain data.
+pub enum Job {
+    /// To make a layer.
+    Build(BuildTask),
+    /// To test what is installed.
+    Test(BuildTask, Layer),
+    /// To make the documentation of what is installed, and to publish it there.
+    Doc(BuildTask, Layer, PathBuf),
+}
+
+/// What came of it.
+pub struct Done {
+    /// How it ended.
+    pub ended: StageEnd,
+    /// Where its result comes from.
+    pub origin: Origin,
+    /// The time and memory that it took.
+    pub costs: Costs,
+}
+
+impl Job {
+    /// The build that it is about.
+    pub fn task(&self) -> &BuildTask {
+        match self {
+            Job::Build(task) | Job::Test(task, _) | Job::Doc(task, ..) => task,
+        }
+    }
+
+    /// The hash of all that its result depends on.
+    pub fn dep_hash(&self, shop: &Workshop) -> ContentHash {
+        match self {
+            Job::Build(task) => task.dep_hash(&shop.platform),
+            Job::Test(task, layer) => build::dep_hash(shop, task, layer, Kind::Test),
+            Job::Doc(task, layer, _) => build::dep_hash(shop, task, layer, Kind::Docs),
+        }
+    }
+
+    /// Does it. What is printed meanwhile goes to `log`.
+    pub fn run(&self, shop: &Workshop, log: &Log) -> Done {
+        match self {
+            Job::Build(task) => {
+                let built = build::build(shop, task, log);
+                let ended = match built.ended {
+                    Ended::Worked(_) => StageEnd::Worked,
+                    Ended::Failed(failure) => StageEnd::Failed(failure),
+                    Ended::Interrupted => StageEnd::Interrupted,
+                };
+                Done { ended, origin: built.origin, costs: built.costs }
+            }
+            Job::Test(task, layer) => build::test(shop, task, layer, log).into(),
+            Job::Doc(task, layer, place) => docs::publish(shop, task, layer, place, log).into(),
+        }
+    }
+}
+
+impl From<Staged> for Done {
+    fn from(staged: Staged) -> Done {
+        Done { ended: staged.ended, origin: Origin::Built, costs: staged.costs }
+    }
+}

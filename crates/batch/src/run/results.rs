@@ -1,0 +1,145 @@
+//! Results: what a run records of each of its parts.
+
+use std::{fs::File, io::Write};
+
+use larder_runs::{
+    Category,
+    name::HashName,
+    result::{BuildRef, Entry, LogFile, Origin, Stage, StageResult},
+    run_log::{LogName, Run},
+};
+
+use super::{BatchError, Prepared, attend::Attendance};
+use crate::{
+    build::Failure,
+    event::{Event, Reporter},
+    schedule::{Blocked, TaskId},
+    solve::Solved,
+    tasks::Part,
+};
+
+/// Records the targets for which no versions fit together, each with the explanation as its log.
+///
+/// # Errors
+/// When a result cannot be recorded.
+pub fn record_unsolved(
+    run: &Run,
+    prepared: &Prepared,
+    reporter: &dyn Reporter,
+) -> larder_runs::Result<()> {
+    for solved in prepared.of_targets() {
+        let Solved::NoSolution { target, compiler, explanation } = solved else { continue };
+        let now = run.clock().now();
+        let package = prepared.catalogue.get(*target).id.clone();
+        let compiler = prepared.catalogue.compiler(*compiler).name.clone();
+        let error = explanation.lines().next().unwrap_or("no versions fit together").to_owned();
+        let result = StageResult::success(package, Stage::Solve, now, now);
+        let result = StageResult { compiler: Some(compiler), ..result };
+        let result = result.failed(Category::NoSolution, Some(error));
+        let mut log = run.log_writer(&LogName::of(&result))?;
+        // A log that cannot be written is not worth more than the line that the result has.
+        _ = writeln!(log, "{}", explanation.trim_end());
+        let log = Some(log.finish());
+        let entry = run.record(StageResult { log, ..result })?;
+        reporter.event(&Event::Ended { entry: &entry });
+    }
+    Ok(())
+}
+
+impl Attendance<'_> {
+    /// A result of a part, of which no more is known than what it is about.
+    pub(super) fn blank(&self, part: Part) -> StageResult {
+        let build = self.prepared.builds.get(part.build);
+        let now = self.run.clock().now();
+        let name = self.name(part);
+        StageResult {
+            compiler: Some(name.compiler),
+            universe: Some(build.universe.clone()),
+            solution: Some(build.solution.clone()),
+            build_hash: Some(name.build_hash),
+            blessed: build.blessed,
+            platform: Some(self.prepared.surroundings.platform.clone()),
+            ..StageResult::success(name.package, part.stage, now, now)
+        }
+    }
+
+    /// The same of a part that failed, with its category: how it ended counts, then what its log says.
+    pub(super) fn failed(&self, result: StageResult, failure: &Failure) -> StageResult {
+        let exit = failure.exit.filter(|exit| exit.code != Some(0));
+        let log = result.log.clone();
+        if let Some(category) = &failure.category {
+            let result = StageResult { exit, rule: Some("exit".to_owned()), ..result };
+            return result.failed(category.clone(), Some(failure.error.clone()));
+        }
+        let path = log.as_ref().map(|log| self.run.dir().join(&log.path));
+        let read = path.and_then(|path| File::open(path).ok());
+        let found = read.and_then(|file| {
+            self.rules.classify(result.stage, &exit.unwrap_or_default(), file).ok()
+        });
+        let (category, rule, error, line, offset) = match found {
+            Some(found) if found.category != Category::Success => {
+                (found.category, Some(found.rule), found.error, found.line, found.offset)
+            }
+            _ => (fallback(result.stage), None, None, None, None),
+        };
+        let log = log.map(|log| LogFile { line, offset, ..log });
+        let error = error.or_else(|| Some(failure.error.clone()));
+        StageResult { exit, rule, log, ..result }.failed(category, error)
+    }
+
+    /// Records that a part was there already, or came to the same as `before`.
+    pub(super) fn record_cached(
+        &self,
+        part: Part,
+        dep_hash: HashName,
+        before: Option<&Entry>,
+    ) -> Result<(), BatchError> {
+        let result =
+            StageResult { dep_hash: Some(dep_hash), origin: Origin::Cached, ..self.blank(part) };
+        let before = before.map(|entry| &entry.result).filter(|before| !before.is_success());
+        let result = match before {
+            None => result,
+            Some(before) => StageResult {
+                rule: before.rule.clone(),
+                exit: before.exit,
+                ..result.failed(before.category.clone(), before.error.clone())
+            },
+        };
+        self.record(result).map(drop)
+    }
+
+    /// Records that a part was not tried. Tests and documentation of what was not built are nobody's news.
+    pub(super) fn block(&self, blocked: &Blocked) -> Result<(), BatchError> {
+        let part = self.tasks.part(blocked.task);
+        if part.stage != Stage::Build {
+            return Ok(());
+        }
+        let build = |&task: &TaskId| {
+            let name = self.name(self.tasks.part(task));
+            BuildRef { package: name.package, build_hash: Some(name.build_hash) }
+        };
+        let result = StageResult {
+            origin: Origin::Skipped,
+            failed_dependencies: blocked.by.iter().map(build).collect(),
+            root_failures: blocked.roots.iter().map(build).collect(),
+            ..self.blank(part).failed(Category::DependencyFailure, None)
+        };
+        self.record(result).map(drop)
+    }
+
+    pub(super) fn record(&self, result: StageResult) -> Result<Entry, BatchError> {
+        let entry = self.run.record(result)?;
+        self.reporter.event(&Event::Ended { entry: &entry });
+        Ok(entry)
+    }
+}
+
+/// The category of a failure of which nothing more is known.
+fn fallback(stage: Stage) -> Category {
+    match stage {
+        Stage::Solve => Category::NoSolution,
+        Stage::Build => Category::BuildFailure,
+        Stage::Test => Category::TestFailure,
+        Stage::Doc => Category::DocCompileFailure,
+    }
+}

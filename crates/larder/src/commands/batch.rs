@@ -1,0 +1,174 @@
+//! `batch`, `rerun` and `cascade`: building a package set.
+
+mod show;
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, thread};
+
+use clap::Args;
+use larder_batch::{
+    event::Reporter,
+    run::{self, Memory, Report, Request},
+};
+use larder_notify::Kind;
+use larder_project::set::PackageSet;
+use larder_runs::{
+    name::Named,
+    result::RunKind,
+    status_index::{self, RootState},
+};
+use serde_json::json;
+
+use self::show::Show;
+use super::{
+    App, here, notify,
+    records::{Data, event},
+};
+use crate::exit::{Exit, Failure};
+
+/// The options of every command that builds packages of a set.
+#[derive(Args)]
+pub struct BatchOptions {
+    #[command(flatten)]
+    data: Data,
+    /// How many commands, and how many packages, may be built at once [default: one per processor]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Say what would be built and why, and touch nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not confine the commands of packages: they see, and may change, all that you can
+    #[arg(long)]
+    no_sandbox: bool,
+}
+
+/// Build a package set, and record what came of it
+#[derive(Args)]
+pub struct Batch {
+    /// Packages, <name>.<version> or all versions of a <name> [default: all of the set]
+    #[arg(value_name = "PKG")]
+    packages: Vec<Named>,
+    #[command(flatten)]
+    options: BatchOptions,
+}
+
+/// Build packages of the set again, also those that failed before
+#[derive(Args)]
+pub struct Rerun {
+    /// Packages, <name>.<version> or all versions of a <name>
+    #[arg(value_name = "PKG", required = true)]
+    packages: Vec<Named>,
+    #[command(flatten)]
+    options: BatchOptions,
+}
+
+/// Build what was blocked by packages that work again
+#[derive(Args)]
+pub struct Cascade {
+    #[command(flatten)]
+    options: BatchOptions,
+}
+
+/// Runs `larder batch`.
+pub fn batch(app: &App, arguments: &Batch) -> Result<Exit, Failure> {
+    perform(app, &arguments.options, RunKind::Full, &arguments.packages)
+}
+
+/// Runs `larder rerun`.
+pub fn rerun(app: &App, arguments: &Rerun) -> Result<Exit, Failure> {
+    perform(app, &arguments.options, RunKind::Rerun, &arguments.packages)
+}
+
+/// Runs `larder cascade`.
+pub fn cascade(app: &App, arguments: &Cascade) -> Result<Exit, Failure> {
+    let index = status_index::current(&arguments.options.data.open()?)?;
+    let roots = index.roots();
+    let mended = roots.roots.iter().filter(|root| root.state == RootState::Mended);
+    let blocked: BTreeSet<&String> = mended.flat_map(|root| &root.blocked).collect();
+    let packages: Vec<Named> = blocked.into_iter().filter_map(|name| name.parse().ok()).collect();
+    if packages.is_empty() {
+        app.ui.status("nothing waits for a package that works again");
+        return Ok(Exit::Done);
+    }
+    perform(app, &arguments.options, RunKind::Rerun, &packages)
+}
+
+/// Does a run of a kind, about these packages; all, when there are none.
+pub fn perform(
+    app: &App,
+    options: &BatchOptions,
+    kind: RunKind,
+    packages: &[Named],
+) -> Result<Exit, Failure> {
+    let request = request(app, options, kind, packages)?;
+    app.ends_commands()?;
+    let session = app.session(options.jobs);
+    if options.dry_run {
+        let prepared = run::prepare(&session, &request, Memory::Lost)?;
+        show::show_outlook(app, &request, &prepared)?;
+        return Ok(Exit::Done);
+    }
+    let show = Arc::new(Show::new(app.ui.clone()));
+    let reporter: Arc<dyn Reporter> = show.clone();
+    let channels = channels(&request.set)?;
+    let report = run::run(&session, &request, &reporter);
+    show.finish();
+    let exit = summarize(app, &report?)?;
+    if exit == Exit::Interrupted || channels.is_empty() {
+        return Ok(exit);
+    }
+    // A channel that cannot be told is an error, and no package's.
+    let told = notify::after_run(app, &request.data, channels)?;
+    Ok(if told == Exit::Done { exit } else { told })
+}
+
+/// The channels that are told after each run of a set.
+fn channels(set: &PackageSet) -> Result<Vec<Kind>, Failure> {
+    let parsed = set.channels.iter().map(|name| name.parse::<Kind>());
+    parsed.collect::<Result<_, _>>().map_err(|error| {
+        Failure::wrong(format!("{}: [notify]: {error}", set.source.path.display()))
+    })
+}
+
+fn request(
+    app: &App,
+    options: &BatchOptions,
+    kind: RunKind,
+    packages: &[Named],
+) -> Result<Request, Failure> {
+    let data = options.data.find()?;
+    let path = data.set(here()).ok_or_else(|| {
+        Failure::wrong("there is no larder-set.toml here or above")
+            .hint("`larder init --template set` writes one")
+    })?;
+    let set = PackageSet::read(&path)?;
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    Ok(Request {
+        set,
+        directory: path.parent().map_or_else(PathBuf::new, PathBuf::from),
+        data,
+        kind,
+        packages: packages.to_vec(),
+        again: kind == RunKind::Rerun,
+        resolution: app.resolution.clone(),
+        jobs: options.jobs.map_or_else(processors, usize::from),
+        sandbox: !options.no_sandbox,
+        command_line: app.command_line.clone(),
+        larder_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        set_revision: None,
+    })
+}
+
+/// Says what came of a run, and gives the exit code for it.
+fn summarize(app: &App, report: &Report) -> Result<Exit, Failure> {
+    let summary = &report.summary;
+    let exit = match report.interrupted {
+        true => Exit::Interrupted,
+        false if summary.packages.worked == summary.packages.total => Exit::Done,
+        false => Exit::Failed,
+    };
+    let mut object = event("finished", summary);
+    object["exitCode"] = json!(exit.code());
+    app.ui.event_json(&object);
+    app.ui.status(&show::describe(summary));
+    Ok(exit)
+}

@@ -1,0 +1,6 @@
+//! `larder batch` and what belongs to it, on small sets of real packages.
+
+mod interrupted;
+mod results;
+mod runs;
+mod support;

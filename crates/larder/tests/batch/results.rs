@@ -1,0 +1,130 @@
+//! What fails, what that blocks, and how it gets better.
+
+use std::fs;
+
+use larder_runs::result::Stage;
+
+use super::support::{Package, Set, of_kind};
+
+/// A package that works only while a file in its sources says so.
+fn fragile(name: &'static str) -> Package {
+    Package::new(name).line("grep -q good state")
+}
+
+#[test]
+fn a_failure_blocks_what_needs_it_and_nothing_else() {
+    let set = Set::new(&[
+        fragile("root.1.0"),
+        Package::new("middle.1.0").needs("root", "1"),
+        Package::new("leaf.1.0").needs("middle", "1").needs("other", "1"),
+        Package::new("other.1.0"),
+        Package::new("lost.1.0").needs("nowhere", "1"),
+        Package::new("picky.1.0").needs("other", "2"),
+    ]);
+    set.file("sources/root.1.0/state", "bad");
+    let run = set.larder(&["batch", "--json"]).ends_with(1);
+    let finished = of_kind(&run.events(), "finished");
+    assert_eq!(finished.len(), 1, "{run:?}");
+    let packages = &finished[0]["packages"];
+    for (what, count) in
+        [("total", 6), ("worked", 1), ("failed", 1), ("blocked", 2), ("unsolved", 2)]
+    {
+        assert_eq!(packages[what], count, "{what} of {packages}");
+    }
+    assert_eq!(set.last("root.1.0"), "build_failure built");
+    assert_eq!(set.last("leaf.1.0"), "dependency_failure skipped");
+    assert_eq!(set.last("lost.1.0"), "no_solution built");
+    let leaf = set.latest("leaf.1.0").pop().unwrap().result;
+    assert_eq!(leaf.failed_dependencies[0].package.as_str(), "middle.1.0");
+    assert_eq!(leaf.root_failures[0].package.as_str(), "root.1.0");
+    assert!(leaf.root_failures[0].build_hash.is_some());
+    set.larder(&["failures", "--roots"]).ok().mentions(&["fixing root.1.0 unblocks 2 packages"]);
+    set.larder(&["log", "picky"]).ok().mentions(&["other"]);
+
+    // The same again fails without being tried.
+    set.larder(&["batch"]).ends_with(1);
+    assert_eq!(set.last("root.1.0"), "build_failure cached");
+    // Mended, all that it blocked is built.
+    set.file("sources/root.1.0/state", "good");
+    set.larder(&["batch", "root"]).ok();
+    set.larder(&["failures", "--roots"]).ok().mentions(&["works again"]);
+    set.larder(&["cascade"]).ok().says("4 of 4 packages work");
+    assert_eq!(set.last("leaf.1.0"), "success built");
+    set.larder(&["cascade"]).ok().says("nothing waits");
+}
+
+#[test]
+fn a_cached_failure_is_tried_again_when_somebody_asks() {
+    // It works the second time, though nothing that it knows of has changed.
+    let set = Set::with_file("");
+    let state = set.outside().join("second");
+    let line = format!("test -e {0} || {{ touch {0}; exit 1; }}", state.display());
+    set.write(&[Package::new("moody.1.0").line(line)]);
+    set.larder(&["batch", "--no-sandbox"]).ends_with(1);
+    set.larder(&["batch", "--no-sandbox"]).ends_with(1);
+    assert_eq!(set.last("moody.1.0"), "build_failure cached");
+    set.larder(&["rerun", "moody", "--no-sandbox"]).ok();
+    assert_eq!(set.last("moody.1.0"), "success built");
+    set.larder(&["rerun"]).ends_with(2);
+}
+
+#[test]
+fn weather_is_tried_again_and_each_attempt_is_recorded() {
+    let set = Set::with_file("");
+    let state = set.outside().join("second");
+    let line = format!(
+        "test -e {0} || {{ touch {0}; echo 'curl: (6) Could not resolve host: x'; exit 6; }}",
+        state.display()
+    );
+    set.write(&[Package::new("rainy.1.0").line(line)]);
+    let run = set.larder(&["batch", "--no-sandbox", "--json"]).ok();
+    let results = of_kind(&run.events(), "result");
+    let seen: Vec<String> = results
+        .iter()
+        .map(|it| {
+            format!("{} {}", it["category"].as_str().unwrap(), it["log"]["path"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert!(seen[0].starts_with("network ") && seen[0].ends_with(".build.1.log"), "{seen:?}");
+    assert!(seen[1].starts_with("success ") && seen[1].ends_with(".build.2.log"), "{seen:?}");
+}
+
+#[test]
+fn tests_are_a_stage_of_their_own() {
+    let set = Set::new(&[
+        Package::new("good.1.0").test("grep good {prefix}/share/it"),
+        Package::new("bad.1.0").test("echo 'FAIL: one of the tests'").test("false"),
+        Package::new("user.1.0").needs("bad", "1"),
+    ]);
+    let run = set.larder(&["batch", "--json"]).ends_with(0);
+    let results = of_kind(&run.events(), "result");
+    let tests: Vec<_> = results.iter().filter(|it| it["stage"] == "test").collect();
+    assert_eq!(tests.len(), 2);
+    assert_eq!(set.last("user.1.0"), "success built", "a test that fails blocks nobody");
+    let tested = set.latest("bad.1.0").pop().unwrap().result;
+    assert_eq!(tested.category.name(), "test_failure");
+    set.larder(&["batch"]).ok();
+    assert_eq!(set.last("bad.1.0"), "test_failure cached");
+}
+
+#[test]
+fn documentation_is_published_and_stays_when_it_fails() {
+    let set = Set::new(&[
+        Package::new("good.1.0").docs("cat README > {docs}/index.html"),
+        Package::new("good.1.9").docs("cat README > {docs}/index.html"),
+    ]);
+    set.larder(&["batch"]).ok();
+    let page = set.data.html().join("p/good/1.9/index.html");
+    assert_eq!(fs::read_to_string(&page).unwrap(), "good.1.9");
+    let index = fs::read_to_string(set.data.html().join("index.html")).unwrap();
+    let at = |version: &str| index.find(&format!("p/good/{version}/")).unwrap();
+    assert!(at("1.9") < at("1.0"), "the newest version comes first: {index}");
+
+    set.write(&[Package::new("good.1.9").docs("echo half > {docs}/index.html").docs("false")]);
+    set.larder(&["batch"]).ok();
+    assert_eq!(fs::read_to_string(&page).unwrap(), "good.1.9", "the old page stands");
+    let entries = set.latest("good.1.9");
+    let documented = entries.iter().rfind(|entry| entry.result.stage == Stage::Doc).unwrap();
+    assert_eq!(documented.result.category.name(), "doc_compile_failure");
+}
