@@ -66,20 +66,21 @@ impl Show {
             (format!("[{}/{}] ", counts.ended, counts.tasks.max(counts.ended)), counts.left)
         };
         self.ui.event_json(&event("result", entry));
-        let what = match result.stage {
-            Stage::Build | Stage::Solve => String::new(),
-            stage => format!("{stage} of "),
+        let (done, what) = match result.stage {
+            Stage::Solve | Stage::Build => ("built", ""),
+            Stage::Test => ("tested", "test of "),
+            Stage::Doc => ("documented", "documentation of "),
         };
         let compiler = result.compiler.as_ref();
         let with = compiler.map_or(String::new(), |compiler| format!(" with {compiler}"));
-        let name = format!("{what}{}{with}", result.package);
+        let name = format!("{}{with}", result.package);
         let took = result.wall_ms.map(Duration::from_millis);
         let took = took.map_or(String::new(), |took| format!(" in {}", seconds(took)));
         let text = match result.outcome() {
             Outcome::Worked => match result.origin {
                 Origin::Cached => return,
                 Origin::Restored => format!("{counts}restored {name}{took}"),
-                Origin::Built | Origin::Skipped => format!("{counts}built {name}{took}"),
+                Origin::Built | Origin::Skipped => format!("{counts}{done} {name}{took}"),
             },
             Outcome::Blocked => {
                 let by: Vec<&str> =
@@ -87,7 +88,7 @@ impl Show {
                 format!("{counts}blocked {name} by {}", by.join(", "))
             }
             Outcome::Unsolved => format!("no solution for {name}"),
-            Outcome::Failed => format!("{counts}failed {name}: {}{took}", result.category),
+            Outcome::Failed => format!("{counts}failed {what}{name}: {}{took}", result.category),
         };
         let error = result.error.as_deref().filter(|_| result.outcome() != Outcome::Blocked);
         let error = error.map_or(String::new(), |error| format!("\n  {}", sanitise::line(error)));
