@@ -33,6 +33,8 @@ pub struct Turn {
     pub task: TaskId,
     /// The how manieth attempt this is, from 1.
     pub attempt: u32,
+    /// How long it is expected to take.
+    pub expected: Duration,
 }
 
 impl Queue {
@@ -81,11 +83,6 @@ impl Queue {
         self.lock().schedule.left(at_once)
     }
 
-    /// The schedule, when no thread needs it any more.
-    pub fn into_schedule(self) -> Schedule {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).schedule
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,10 +91,11 @@ impl Queue {
 impl State {
     /// What is to be done now: what has waited to be tried again, else what the schedule has next.
     fn due(&mut self, now: Instant) -> Option<Turn> {
-        if let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
-            let ((_, task), attempt) = first.remove_entry();
-            return Some(Turn { task, attempt });
-        }
-        Some(Turn { task: self.schedule.start_next()?, attempt: 1 })
+        let again = self.later.first_entry().filter(|first| first.key().0 <= now);
+        let (task, attempt) = match again.map(|first| first.remove_entry()) {
+            Some(((_, task), attempt)) => (task, attempt),
+            None => (self.schedule.start_next()?, 1),
+        };
+        Some(Turn { task, attempt, expected: self.schedule.expected(task) })
     }
 }

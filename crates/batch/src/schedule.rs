@@ -90,7 +90,9 @@ pub struct Schedule {
     nodes: Vec<Node>,
     /// The tasks that may start, longest path first; of equal ones, the first.
     ready: BinaryHeap<(Duration, Reverse<TaskId>)>,
-    running: usize,
+    running: Vec<TaskId>,
+    /// The sum of what all that have not ended are expected to take.
+    open: Duration,
 }
 
 impl Schedule {
@@ -119,7 +121,8 @@ impl Schedule {
             let after = nodes[id].dependents.iter().map(|&user| nodes[user].path).max();
             nodes[id].path = nodes[id].expected.saturating_add(after.unwrap_or_default());
         }
-        let mut schedule = Schedule { nodes, ready: BinaryHeap::new(), running: 0 };
+        let open = nodes.iter().fold(Duration::ZERO, |sum, node| sum.saturating_add(node.expected));
+        let mut schedule = Schedule { nodes, ready: BinaryHeap::new(), running: Vec::new(), open };
         for id in 0..schedule.nodes.len() {
             if schedule.nodes[id].state == State::Waiting(0) {
                 schedule.make_ready(id);
@@ -132,8 +135,13 @@ impl Schedule {
     pub fn start_next(&mut self) -> Option<TaskId> {
         let (_, Reverse(id)) = self.ready.pop()?;
         self.nodes[id].state = State::Running;
-        self.running += 1;
+        self.running.push(id);
         Some(id)
+    }
+
+    /// How long a task is expected to take.
+    pub fn expected(&self, id: TaskId) -> Duration {
+        self.nodes[id].expected
     }
 
     /// Ends a task that runs, and returns the tasks that are blocked now, each after those that block it. A task
@@ -143,8 +151,8 @@ impl Schedule {
         if self.nodes[id].state != State::Running {
             return Vec::new();
         }
-        self.running -= 1;
-        self.nodes[id].state = State::Ended(if worked { End::Worked } else { End::Failed });
+        self.running.retain(|running| *running != id);
+        self.close(id, if worked { End::Worked } else { End::Failed });
         let mut blocked: Vec<Blocked> = Vec::new();
         let mut ended = vec![id];
         while let Some(id) = ended.pop() {
@@ -159,7 +167,7 @@ impl Schedule {
                     self.make_ready(user);
                 } else {
                     let roots = self.roots_of(&by);
-                    self.nodes[user].state = State::Ended(End::Blocked);
+                    self.close(user, End::Blocked);
                     self.nodes[user].roots.clone_from(&roots);
                     blocked.push(Blocked { task: user, by, roots });
                     ended.push(user);
@@ -179,21 +187,27 @@ impl Schedule {
 
     /// How many tasks run.
     pub fn running(&self) -> usize {
-        self.running
+        self.running.len()
     }
 
     /// Whether nothing runs and nothing may start: everything has ended.
     pub fn is_over(&self) -> bool {
-        self.running == 0 && self.ready.is_empty()
+        self.running.is_empty() && self.ready.is_empty()
     }
 
     /// How long everything that has not ended is expected to take with so many tasks at a time: no less than their
     /// sum allows, and no less than the longest path. Tasks that run count whole.
     pub fn left(&self, at_once: usize) -> Duration {
-        let open = || self.nodes.iter().filter(|node| !matches!(node.state, State::Ended(_)));
-        let sum = open().fold(Duration::ZERO, |sum, node| sum.saturating_add(node.expected));
-        let longest = open().map(|node| node.path).max().unwrap_or_default();
-        longest.max(sum / u32::try_from(at_once.max(1)).unwrap_or(u32::MAX))
+        // What waits is on the path of something that it waits for.
+        let running = self.running.iter().map(|&id| self.nodes[id].path);
+        let begun = running.chain(self.ready.peek().map(|(path, _)| *path));
+        let longest = begun.max().unwrap_or_default();
+        longest.max(self.open / u32::try_from(at_once.max(1)).unwrap_or(u32::MAX))
+    }
+
+    fn close(&mut self, id: TaskId, end: End) {
+        self.nodes[id].state = State::Ended(end);
+        self.open = self.open.saturating_sub(self.nodes[id].expected);
     }
 
     fn make_ready(&mut self, id: TaskId) {

@@ -100,10 +100,11 @@ impl<'r> Attendance<'r> {
         })
     }
 
-    /// How long a part is expected to take: nothing, where its layer is there.
+    /// How long a part is expected to take: nothing, where the layer of its build is there, for then it is most
+    /// likely done.
     pub fn expected(&self, part: Part) -> Duration {
         let build = self.prepared.builds.get(part.build);
-        if part.stage == Stage::Build && self.shop.layers.find(&build.hash).is_some() {
+        if self.shop.layers.find(&build.hash).is_some() {
             return Duration::ZERO;
         }
         let package = &self.prepared.catalogue.get(build.package).id;
@@ -173,7 +174,7 @@ impl<'r> Attendance<'r> {
             return Ok(Attended::Over(worked));
         }
         match self.lock(&name)? {
-            Some(_lock) => self.attempt(part, &name, &job, dep_hash, turn.attempt),
+            Some(_lock) => self.attempt(part, &name, &job, dep_hash, turn),
             None => {
                 if self.waited().insert(turn.task) {
                     self.tell_waiting(&name)?;
@@ -235,9 +236,9 @@ impl<'r> Attendance<'r> {
         name: &TaskName,
         job: &Job,
         dep_hash: HashName,
-        attempt: u32,
+        Turn { attempt, expected, .. }: Turn,
     ) -> Result<Attended, BatchError> {
-        let expected = Some(self.expected(part)).filter(|time| !time.is_zero());
+        let expected = Some(expected).filter(|time| !time.is_zero());
         self.reporter.event(&Event::Started { task: name, attempt, expected });
         self.progress(|running| running.push(name.package.to_string()))?;
         let log_name =

@@ -63,6 +63,22 @@ fn graphs() -> impl Strategy<Value = Vec<Drawn>> {
     prop::collection::vec((needs, 0..100_u64, prop::bool::weighted(0.8)), 1..40)
 }
 
+/// How long what is not over is expected to take, by looking at all of it.
+fn left(tasks: &[Task], over: &BTreeSet<TaskId>, room: usize) -> Duration {
+    let mut paths = vec![Duration::ZERO; tasks.len()];
+    for (id, task) in tasks.iter().enumerate().rev() {
+        paths[id] += task.expected;
+        for need in &task.needs {
+            if need.task < id {
+                paths[need.task] = paths[need.task].max(paths[id]);
+            }
+        }
+    }
+    let open = || (0..tasks.len()).filter(|id| !over.contains(id));
+    let sum: Duration = open().map(|id| tasks[id].expected).sum();
+    open().map(|id| paths[id]).max().unwrap_or_default().max(sum / room as u32)
+}
+
 proptest! {
     /// Whatever order ends come in: each task is tried once or blocked once, after all that it needs, never more
     /// at once than there is room for, and what blocks it is what a plain look at the graph says.
@@ -107,6 +123,7 @@ proptest! {
                 running.push(id);
             }
             prop_assert_eq!(schedule.running(), running.len());
+            prop_assert_eq!(schedule.left(room), left(&tasks, &over, room));
             if running.is_empty() {
                 break;
             }
