@@ -89,6 +89,17 @@ pub const EXAMPLES: &[Need] = &[
     library("libbenchmark-dev", &["--exists", "benchmark"]),
 ];
 
+/// Programs that the package set among the examples is built with.
+pub const ECOSYSTEM: &[Need] = &[
+    need("gcc-12", "gcc-12"),
+    need("g++-12", "g++-12"),
+    need("clang-14", "clang-14"),
+    need("clang++-14", "clang-14"),
+    need("make", "make"),
+    need("cmake", "cmake"),
+    need("git", "git"),
+];
+
 /// Programs that `cargo xtask bench` measures against, and with.
 pub const BENCH: &[Need] = &[
     need("gcc", "gcc"),

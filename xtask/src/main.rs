@@ -5,6 +5,7 @@ mod cargo;
 mod clangd;
 mod demo;
 mod dist;
+mod ecosystem;
 mod examples;
 mod install;
 mod ninja;
