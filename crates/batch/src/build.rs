@@ -28,7 +28,6 @@ use larder_engine::{
 use larder_project::{dependencies::Resolution, manifest::Toolchain};
 use larder_runs::{
     Category, DataDir,
-    build_lock::{self, BuildLock, Purpose},
     name::{HashName, PackageName},
     result::{Exit, Origin},
     time::Clock,
@@ -42,7 +41,7 @@ pub use self::{
     stages::{Kind, StageEnd, Staged, dep_hash, document, test},
 };
 use crate::{
-    catalogue::Recipe,
+    catalogue::{Recipe, Sources},
     hashes::Fields,
     layer::{self, Collected, Keys, Layer, LayerRecord, Layers, Moving, Spots},
 };
@@ -56,8 +55,8 @@ pub struct BuildTask {
     pub build_hash: HashName,
     /// The hash of what the set decides about its content.
     pub source_digest: HashName,
-    /// The directory with its sources, absolute. Nothing is written there.
-    pub sources: PathBuf,
+    /// What it is made from.
+    pub sources: Sources,
     /// How it is built.
     pub recipe: Recipe,
     /// Its dependency closure without itself, needs before their users.
@@ -93,18 +92,7 @@ pub struct Need {
     /// Its layer.
     pub layer: Layer,
     /// The sources of a larder package: larder packages that need it are built with these.
-    pub sources: Option<NeededSources>,
-}
-
-/// The sources of a larder package that another one needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NeededSources {
-    /// The directory, absolute.
-    pub directory: PathBuf,
-    /// The manifest to take in the place of its own, absolute.
-    pub overlay: Option<PathBuf>,
-    /// The hash of what the set decides about its content.
-    pub digest: HashName,
+    pub sources: Option<Sources>,
 }
 
 /// Where all that a build prints goes, as it comes.
@@ -195,14 +183,32 @@ impl BuildTask {
         for need in &self.needs {
             fields.text(need.package.as_str()).number(u64::from(need.direct));
             fields.hash(&need.layer.record.digest);
-            let sources = need.sources.as_ref().filter(|_| self.is_larder_package());
-            fields.text(sources.map_or("", |sources| sources.digest.as_str()));
+            if let Some(sources) = need.sources.as_ref().filter(|_| self.is_larder_package()) {
+                fields.hash(&sources.hash);
+            }
         }
         fields.finish()
     }
 
+    /// Checks that sources are what their hashes say: somebody may edit them during a run.
+    ///
+    /// # Errors
+    /// That they are not.
+    fn check_sources(&self) -> Result<(), Failure> {
+        let needed = self.needs.iter().filter(|_| self.is_larder_package());
+        let needed = needed.filter_map(|need| Some((&need.package, need.sources.as_ref()?)));
+        for (package, sources) in [(&self.package, &self.sources)].into_iter().chain(needed) {
+            let changed = sources.changed();
+            if changed.map_err(|error| Failure::of_machine(error.to_string()))? {
+                let message = format!("the sources of {package} changed during the run");
+                return Err(Failure::of_machine(message));
+            }
+        }
+        Ok(())
+    }
+
     fn is_larder_package(&self) -> bool {
-        matches!(self.recipe, Recipe::Manifest { .. })
+        self.recipe == Recipe::Manifest
     }
 
     /// The layers that it is built with, by name.
@@ -233,29 +239,26 @@ impl Workshop {
         Some((self.session.store()?, SCOPE.parse().ok()?))
     }
 
-    /// Takes the lock on a work directory; `None` when the run is to end meanwhile.
-    fn lock(&self, target: &str) -> Result<Option<BuildLock>, Failure> {
-        loop {
-            if self.session.processes.interrupted() {
-                return Ok(None);
-            }
-            let lock = build_lock::try_acquire(&self.data.locks(), Purpose::Build, target);
-            match lock.map_err(|error| Failure::of_larder(error.to_string()))? {
-                Some(lock) => return Ok(Some(lock)),
-                None => thread::sleep(LOOK),
+    /// Claims the work directory `name`; `None` when the run is to end meanwhile.
+    fn claim(&self, name: &str) -> Result<Option<Work>, Failure> {
+        let path = self.work().join(name);
+        while !self.session.processes.interrupted() {
+            match Work::claim(&path) {
+                Ok(None) => thread::sleep(LOOK),
+                Ok(work) => return Ok(work),
+                Err(error) => {
+                    return Err(Failure::of_io("cannot build in", &path, &error));
+                }
             }
         }
+        Ok(None)
     }
 
     /// Removes what builds left behind whose larder was killed. Those that are going on are left alone.
     pub fn clean_up(&self) {
         for entry in std::fs::read_dir(self.work()).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let lock = build_lock::try_acquire(&self.data.locks(), Purpose::Build, name);
-            if let Ok(Some(_lock)) = lock
-                && let Err(error) = Work::remove(&entry.path())
-            {
+            // It is gone when nobody has it any more.
+            if let Err(error) = Work::claim(&entry.path()) {
                 tracing::info!("cannot remove {}: {error}", entry.path().display());
             }
         }
@@ -272,8 +275,8 @@ pub fn build(shop: &Workshop, task: &BuildTask, log: &Log) -> Built {
         let costs = Costs { wall: started.elapsed(), ..Costs::default() };
         Built::new(dep_hash, Ended::Failed(failure), Origin::Built, costs)
     };
-    let _lock = match shop.lock(task.build_hash.as_str()) {
-        Ok(Some(lock)) => lock,
+    let work = match shop.claim(task.build_hash.as_str()) {
+        Ok(Some(work)) => work,
         Ok(None) => {
             return Built::new(dep_hash, Ended::Interrupted, Origin::Built, Costs::default());
         }
@@ -283,7 +286,7 @@ pub fn build(shop: &Workshop, task: &BuildTask, log: &Log) -> Built {
     if let Some(layer) = shop.layers.verified(&task.build_hash, &needs) {
         return Built::new(dep_hash, Ended::Worked(layer), Origin::Cached, Costs::default());
     }
-    match make(shop, task, dep_hash, log) {
+    match make(shop, task, dep_hash, &work, log) {
         Ok(built) => built,
         Err(failure) => failed(failure),
     }
@@ -294,20 +297,22 @@ fn make(
     shop: &Workshop,
     task: &BuildTask,
     dep_hash: ContentHash,
+    work: &Work,
     log: &Log,
 ) -> Result<Built, Failure> {
     let started = Instant::now();
     let needs = task.need_paths();
     for need in &task.needs {
         if shop.layers.verified(&need.layer.record.build_hash, &needs).is_none() {
-            let message = format!("the layer of {} is gone or damaged", need.package);
-            return Err(Failure::of_larder(message));
+            // The next run makes it again.
+            shop.layers.remove(&need.layer);
+            let message = format!("the layer of {} was gone or damaged", need.package);
+            return Err(Failure::of_machine(message));
         }
     }
     let home = shop.layers.path(&task.build_hash);
     let spots = Spots::new(&home, &needs);
     let keys = Keys::new(dep_hash, &home, &needs);
-    let work = Work::new(&shop.work().join(task.build_hash.as_str()))?;
     let prefix = work.prefix();
     let publish = |collected: &Collected, costs: Costs| {
         let record = record(task, dep_hash, collected, shop.layers.directory(), costs);
@@ -328,15 +333,19 @@ fn make(
     let budget = Budget::new(task.allowance).writing_in(vec![work.path().to_owned()]);
     // What commands of larder packages print is told when they have ended, with what they are.
     let budget = match task.recipe {
-        Recipe::Manifest { .. } => budget,
+        Recipe::Manifest => budget,
         Recipe::Commands { .. } => budget.heard_by(Box::new(listener)),
     };
     let budget = Arc::new(budget);
+    task.check_sources()?;
     let ended = match &task.recipe {
-        Recipe::Manifest { overlay } => {
-            package::build(shop, task, overlay.as_deref(), &work, &budget, log)
-        }
-        Recipe::Commands { build, .. } => commands::build(shop, task, build, &work, &budget, log),
+        Recipe::Manifest => package::build(shop, task, work, &budget, log),
+        Recipe::Commands { build, .. } => commands::build(shop, task, build, work, &budget, log),
+    };
+    // Whatever came of other sources is no news of this package.
+    let ended = match task.check_sources() {
+        Ok(()) => ended,
+        Err(changed) => Err(changed),
     };
     let spent = budget.spent();
     let costs = Costs { wall: started.elapsed(), cpu: spent.cpu, peak_memory: spent.peak_memory };

@@ -10,7 +10,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use larder_project::{
     diagnostic::Diagnostics, manifest::Toolchain, set::Limits, version::Requirement,
@@ -18,7 +18,7 @@ use larder_project::{
 use larder_runs::name::{HashName, PackageName};
 
 pub use read::Reading;
-pub use sources::{Kind, SourceError, SourceFile, files};
+pub use sources::{Kind, SourceError, SourceFile, Sources, files};
 
 /// A package version's position in its catalogue: by name, then newest first. Of two versions of one package,
 /// the smaller id is the newer.
@@ -61,8 +61,8 @@ pub struct PackageVersion {
     pub name: String,
     /// The rest.
     pub version: String,
-    /// The directory of its sources, absolute. They are only read.
-    pub directory: PathBuf,
+    /// What it is made from.
+    pub sources: Sources,
     /// How it is built.
     pub recipe: Recipe,
     /// The requirements of versions of other packages of the set, by name.
@@ -81,10 +81,7 @@ pub struct PackageVersion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipe {
     /// As a larder package.
-    Manifest {
-        /// The manifest that stands in for its own, absolute.
-        overlay: Option<PathBuf>,
-    },
+    Manifest,
     /// By commands, each list a script for `sh -e` line by line.
     Commands {
         /// Builds and installs it.
@@ -101,7 +98,7 @@ impl Recipe {
     pub fn has_tests(&self) -> bool {
         match self {
             Recipe::Commands { test, .. } => !test.is_empty(),
-            Recipe::Manifest { .. } => true,
+            Recipe::Manifest => true,
         }
     }
 

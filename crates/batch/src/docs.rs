@@ -8,6 +8,7 @@
 
 use std::{
     fmt::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -19,7 +20,7 @@ use larder_runs::{
 };
 
 use crate::{
-    build::{self, BuildTask, Failure, Log, StageEnd, Staged, Workshop},
+    build::{self, BuildTask, Failure, Log, Staged, Workshop},
     layer::Layer,
     version,
 };
@@ -43,26 +44,13 @@ pub fn publish(
     place: &Path,
     log: &Log,
 ) -> Staged {
-    let failed = |staged: Staged, error: larder_runs::Error| {
-        let failure = Failure::of_larder(error.to_string());
-        Staged { ended: StageEnd::Failed(failure), ..staged }
-    };
-    let swap = match Swap::begin(place) {
-        Ok(swap) => swap,
-        Err(error) => {
-            let dep_hash = build::dep_hash(shop, task, layer, build::Kind::Docs);
-            let ended = StageEnd::Interrupted;
-            return failed(Staged { dep_hash, ended, costs: build::Costs::default() }, error);
-        }
-    };
-    let staged = build::document(shop, task, layer, swap.dir(), log);
-    match staged.ended {
-        StageEnd::Worked => match swap.commit() {
-            Ok(()) => staged,
-            Err(error) => failed(staged, error),
-        },
-        _ => staged,
-    }
+    build::document(shop, task, layer, log, |made| {
+        let failed = |error: larder_runs::Error| Failure::of_machine(error.to_string());
+        let swap = Swap::begin(place).map_err(failed)?;
+        fs::rename(made, swap.dir())
+            .map_err(|error| Failure::of_io("cannot keep the documentation", place, &error))?;
+        swap.commit().map_err(failed)
+    })
 }
 
 /// Writes the page that leads to the documentation of every package, newest versions first. A page that would not
@@ -95,19 +83,18 @@ pub fn write_index(data: &DataDir) -> larder_runs::Result<()> {
         return Ok(());
     }
     let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>Documentation</title>\n\\
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>Documentation</title>\n\
          <h1>Documentation</h1>\n<table>\n{rows}</table>\n</html>\n"
     );
     let path = data.html().join("index.html");
     file::write_if_changed(&path, page.as_bytes(), Durability::Process).map(drop)
 }
 
-/// The directories in one that are no temporary ones, sorted; none where it is not there.
+/// The directories in one, sorted, but those that pages are made in; none where it is not there.
 fn names(directory: &Path) -> larder_runs::Result<Vec<String>> {
     let mut names = file::names(directory)?;
-    names.retain(|name| directory.join(name).is_dir());
-    names.sort();
+    names.retain(|name| !name.starts_with('.') && directory.join(name).is_dir());
     Ok(names)
 }
 

@@ -167,15 +167,27 @@ impl Layers {
         atomic::write(&prefix.join(RECORD), &serde_json::to_vec(&record)?)?;
         let directory = self.path(&record.build_hash);
         fs::create_dir_all(&self.directory)?;
-        if directory.symlink_metadata().is_ok() {
-            let aside = atomic::temporary_name(&directory);
-            fs::rename(&directory, &aside)?;
-            remove_tree(&aside)?;
-        }
+        self.take_away(&directory)?;
         fs::rename(prefix, &directory)?;
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.insert(record.build_hash.clone());
         Ok(Layer { directory, record })
+    }
+
+    /// Removes a layer that is damaged, so that it is made again. One that cannot be removed is said at info.
+    pub fn remove(&self, layer: &Layer) {
+        if let Err(error) = self.take_away(&layer.directory) {
+            tracing::info!("cannot remove {}: {}", layer.directory.display(), describe_io(&error));
+        }
+    }
+
+    /// Takes away what is there under a layer's name, in one step.
+    fn take_away(&self, directory: &Path) -> io::Result<()> {
+        let aside = atomic::temporary_name(directory);
+        match fs::rename(directory, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed.and_then(|()| remove_tree(&aside)),
+        }
     }
 }
 

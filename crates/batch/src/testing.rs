@@ -6,7 +6,7 @@ use larder_project::{diagnostic::Diagnostic, manifest::Toolchain, set::Limits};
 use larder_runs::name::PackageName;
 
 use crate::{
-    catalogue::{Catalogue, Compiler, Fault, PackageVersion, Recipe},
+    catalogue::{Catalogue, Compiler, Fault, PackageVersion, Recipe, Sources},
     hashes,
 };
 
@@ -25,8 +25,12 @@ pub fn package(id: &str, needs: &[&str]) -> PackageVersion {
     PackageVersion {
         name: id.name().to_owned(),
         version: id.version().to_owned(),
-        directory: PathBuf::from(format!("/set/{id}")),
-        recipe: Recipe::Manifest { overlay: None },
+        sources: Sources {
+            directory: PathBuf::from(format!("/set/{id}")),
+            overlay: None,
+            hash: digest,
+        },
+        recipe: Recipe::Manifest,
         needs: needs
             .into_iter()
             .map(|(name, text)| (name, text.parse().unwrap()))

@@ -52,7 +52,7 @@ pub(super) fn build(
     let empty = installed.is_ok_and(|mut entries| entries.next().is_none());
     if empty {
         let message = "its build succeeded, but installed nothing into {prefix}";
-        return Err(Failure::of_larder(message.to_owned()));
+        return Err(Failure::of_package(message.to_owned()));
     }
     Ok(Origin::Built)
 }
@@ -132,9 +132,11 @@ impl Script<'_> {
         });
         match done {
             Ok(Ok(execution)) => Ok(execution),
-            Ok(Err(ExecuteError::Interrupted)) => Err(Failure::of_larder("interrupted".to_owned())),
-            Ok(Err(ExecuteError::Failed(error))) => Err(Failure::of_larder(error)),
-            Err(panic) => Err(Failure::of_larder(format!(
+            Ok(Err(ExecuteError::Interrupted)) => {
+                Err(Failure::of_package("interrupted".to_owned()))
+            }
+            Ok(Err(ExecuteError::Failed(error))) => Err(Failure::of_package(error)),
+            Err(panic) => Err(Failure::of_package(format!(
                 "larder itself failed: {panic}; please report this"
             ))),
         }
@@ -172,7 +174,7 @@ impl Script<'_> {
         let permissions =
             Permissions { surroundings: environment.clone(), ..Permissions::default() };
         let made = Sandbox::new(packages, &permissions);
-        Ok(Some(Arc::new(made.map_err(|error| Failure::of_larder(error.to_string()))?)))
+        Ok(Some(Arc::new(made.map_err(|error| Failure::of_package(error.to_string()))?)))
     }
 
     fn action(
@@ -187,7 +189,7 @@ impl Script<'_> {
         let name = task.package.name().to_owned();
         let (jobs, docs, largest) = (task.jobs.max(1), self.docs, task.allowance.disk);
         let meanings = Meanings { jobs, needs, docs, name, largest };
-        let lines = script(&self.lines, &meanings).map_err(Failure::of_larder)?;
+        let lines = script(&self.lines, &meanings).map_err(Failure::of_package)?;
         let tool = |name: &str, path: PathBuf| {
             let identity = ContentHash::of_bytes(path.as_os_str().as_encoded_bytes());
             tools.insert(name, identity, path);
@@ -219,7 +221,7 @@ impl Script<'_> {
         let places = [Some(PREFIX), self.docs.then_some(DOCS)].into_iter().flatten();
         let outputs = places.map(|name| {
             let path =
-                BuildPath::new(name).map_err(|error| Failure::of_larder(error.to_string()))?;
+                BuildPath::new(name).map_err(|error| Failure::of_package(error.to_string()))?;
             Ok(Output { path, directory: true })
         });
         let inputs = self.layers().map(|(name, layer)| {
@@ -260,7 +262,7 @@ fn check_path(path: &Path) -> Result<(), Failure> {
     let plain = |c: char| c.is_alphanumeric() || "/_-+=.,:@%~".contains(c);
     match path.to_str().is_some_and(|path| path.chars().all(plain)) {
         true => Ok(()),
-        false => Err(Failure::of_larder(format!(
+        false => Err(Failure::of_package(format!(
             "{} cannot be used in shell commands as it is: keep data in a directory without blanks and the like",
             path.display()
         ))),

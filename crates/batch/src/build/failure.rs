@@ -2,7 +2,10 @@
 
 use std::{io, path::Path};
 
-use larder_engine::process::{self, Limit};
+use larder_engine::{
+    build::EngineError,
+    process::{self, Limit},
+};
 use larder_runs::{Category, result::Exit};
 use larder_trace::describe_io;
 
@@ -10,28 +13,47 @@ use super::Failure;
 use crate::layer::Damage;
 
 impl Failure {
-    /// Something that larder had to do did not work.
-    pub fn of_larder(error: String) -> Self {
+    /// The package cannot be built so.
+    pub fn of_package(error: String) -> Self {
         Self { exit: None, limit: None, category: None, error }
     }
 
-    /// A file could not be read or written.
+    /// Something went wrong around it, and says nothing of the package: it may work the next time.
+    pub fn of_machine(error: String) -> Self {
+        Self { category: Some(Category::TransientFailure), ..Self::of_package(error) }
+    }
+
+    /// A file could not be read or written that is larder's own affair.
     pub fn of_io(what: &str, path: &Path, error: &io::Error) -> Self {
-        let full =
-            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         let message = format!("{what}: {}: {}", path.display(), describe_io(error));
-        Self { category: full.then_some(Category::DiskFull), ..Self::of_larder(message) }
+        let failure = Self::of_machine(message);
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self { category: Some(Category::DiskFull), ..failure }
+            }
+            _ => failure,
+        }
+    }
+
+    /// The engine did not build a larder package.
+    pub fn of_engine(error: EngineError) -> Self {
+        match error {
+            EngineError::Directory { path, source } => Self::of_io("cannot use", &path, &source),
+            EngineError::Manifest(_) | EngineError::Sandbox(_) | EngineError::Interrupted => {
+                Self::of_package(error.to_string())
+            }
+        }
     }
 
     /// What was installed cannot be a layer.
     pub fn of_layer(damage: Damage) -> Self {
-        Self::of_larder(format!("what was installed cannot be kept: {damage}"))
+        Self::of_package(format!("what was installed cannot be kept: {damage}"))
     }
 
     /// A command ended so.
     pub fn of_exit(what: &str, exit: process::Exit) -> Self {
         let failure =
-            Self { exit: Some(recorded(exit)), ..Self::of_larder(format!("{what} {exit}")) };
+            Self { exit: Some(recorded(exit)), ..Self::of_package(format!("{what} {exit}")) };
         match exit {
             process::Exit::Limited(limit) => failure.by(limit),
             _ => failure,

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 
 use larder_engine::{
-    build::{self, BuildRequest, EngineError},
+    build::{self, BuildRequest},
     cache::CacheOptions,
     context::Options,
     environment::Environment,
@@ -11,8 +11,13 @@ use larder_engine::{
     install::{self, Extent, Layout},
     process::Budget,
     sandbox::Permissions,
+    session::Session,
 };
-use larder_project::{dependencies::Resolution, manifest, plan::PackageId, setting::Choices};
+use larder_project::{
+    dependencies::Resolution,
+    plan::{PackageId, Plan},
+    setting::Choices,
+};
 use larder_runs::result::Origin;
 
 use super::{
@@ -31,18 +36,13 @@ const PACKAGES: &str = "packages";
 pub(super) fn build(
     shop: &Workshop,
     task: &BuildTask,
-    overlay: Option<&Path>,
     work: &Work,
     budget: &Arc<Budget>,
     log: &Log,
 ) -> Result<Origin, Failure> {
-    let request = prepare(shop, task, overlay, work)?;
-    let environment = environment_of(shop, task);
-    let session = shop.session.in_environment(environment).within(budget.clone());
-    let told = |error: EngineError| Failure::of_larder(error.to_string());
-    let plan = build::load(&request.loading(&session.settings.environment)).map_err(told)?;
+    let Ready { session, request, plan } = prepare(shop, task, work, budget)?;
     let targets =
-        install::targets(&plan, &[]).map_err(|error| Failure::of_larder(error.to_string()))?;
+        install::targets(&plan, &[]).map_err(|error| Failure::of_package(error.to_string()))?;
     let layout = Layout { prefix: work.prefix(), libraries: "lib".to_owned(), stage: None };
     fs::create_dir_all(&layout.prefix)
         .map_err(|error| Failure::of_io("cannot install", &layout.prefix, &error))?;
@@ -52,17 +52,17 @@ pub(super) fn build(
     }
     let request = BuildRequest { targets, run_path: Some(layout.run_path()), ..request };
     let reporter: Arc<dyn Reporter> = Arc::new(Told::new(log));
-    let report = build::build(&session, &request, &reporter).map_err(told)?;
+    let report = build::build(&session, &request, &reporter).map_err(Failure::of_engine)?;
     if !report.succeeded() {
         let counts = report.counts;
         let message = format!("its build failed: {} of {} steps", counts.failed, counts.total);
-        return Err(Failure::of_larder(message));
+        return Err(Failure::of_package(message));
     }
     let failed = |error: install::InstallError| match &error {
         install::InstallError::Io { path, source } => {
             Failure::of_io("cannot install", path, source)
         }
-        _ => Failure::of_larder(error.to_string()),
+        _ => Failure::of_package(error.to_string()),
     };
     let contents = install::contents(&report, &layout).map_err(failed)?;
     contents.notes.iter().for_each(|note| said::line(log, note));
@@ -73,21 +73,31 @@ pub(super) fn build(
     Ok(if worked { Origin::Built } else { Origin::Restored })
 }
 
-/// Puts sources in place, and says how they are built.
+/// A larder package with its sources in place.
+pub(super) struct Ready {
+    /// What it is built in: tools of the system, layers, and the compiler, within the build's limits.
+    pub session: Arc<Session>,
+    /// How it is built.
+    pub request: BuildRequest,
+    /// What there is to build.
+    pub plan: Plan,
+}
+
+/// Puts sources in place, and reads what is to be built of them.
+///
+/// # Errors
+/// What is wrong with the package, or with the place.
 pub(super) fn prepare(
     shop: &Workshop,
     task: &BuildTask,
-    overlay: Option<&Path>,
     work: &Work,
-) -> Result<BuildRequest, Failure> {
+    budget: &Arc<Budget>,
+) -> Result<Ready, Failure> {
     let sources = work.sources();
     copy_sources(&task.sources, &sources)?;
-    if let Some(overlay) = overlay {
-        put_manifest(overlay, &sources)?;
-    }
     let packages = work.path().join(PACKAGES);
     gather(shop, task, &packages)?;
-    Ok(BuildRequest {
+    let request = BuildRequest {
         directory: sources,
         targets: Vec::new(),
         options: Options::default(),
@@ -102,7 +112,12 @@ pub(super) fn prepare(
         configuration: None,
         run_path: None,
         tests: None,
-    })
+    };
+    let environment = environment_of(shop, task);
+    let session = shop.session.in_environment(environment).within(budget.clone());
+    let loading = request.loading(&session.settings.environment);
+    let plan = build::load(&loading).map_err(Failure::of_engine)?;
+    Ok(Ready { session, request, plan })
 }
 
 /// Puts the packages that a package is built with beside each other, by name.
@@ -112,12 +127,9 @@ fn gather(shop: &Workshop, task: &BuildTask, packages: &Path) -> Result<(), Fail
     for need in &task.needs {
         let Some(sources) = &need.sources else { continue };
         let place = packages.join(need.package.name());
-        match &sources.overlay {
+        match sources.overlay {
             None => symlink(&sources.directory, &place).map_err(failed)?,
-            Some(overlay) => {
-                copy_sources(&sources.directory, &place)?;
-                put_manifest(overlay, &place)?;
-            }
+            Some(_) => copy_sources(sources, &place)?,
         }
     }
     // What it has from elsewhere is fetched once.
@@ -132,13 +144,8 @@ fn gather(shop: &Workshop, task: &BuildTask, packages: &Path) -> Result<(), Fail
     Ok(())
 }
 
-fn put_manifest(overlay: &Path, directory: &Path) -> Result<(), Failure> {
-    let copied = fs::copy(overlay, directory.join(manifest::FILE_NAME));
-    copied.map(|_| ()).map_err(|error| Failure::of_io("cannot take the manifest", overlay, &error))
-}
-
 /// The environment of the build: tools of the system, layers, and the compiler.
-pub(super) fn environment_of(shop: &Workshop, task: &BuildTask) -> Arc<Environment> {
+fn environment_of(shop: &Workshop, task: &BuildTask) -> Arc<Environment> {
     let system = &shop.session.settings.environment;
     let mut all = environment::of_layers(task, system);
     let home = system.get("HOME").map(|home| ("HOME".to_owned(), home.to_owned()));

@@ -1,6 +1,6 @@
 //! What is done with a layer: tests, and documentation.
 
-use std::{fs, path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use larder_engine::{
     build as engine,
@@ -13,7 +13,7 @@ use larder_trace::ContentHash;
 use super::{
     BuildTask, Costs, Failure, Log, Workshop,
     commands::Script,
-    package,
+    package::{self, Ready},
     said::{self, Told},
     script::{Lines, Prefix, use_layer},
     work::{DOCS, Work},
@@ -70,9 +70,7 @@ impl Kind {
 /// `{prefix}`; otherwise they are about the directory that it was built in, and its `build` lines are run there first.
 pub fn test(shop: &Workshop, task: &BuildTask, layer: &Layer, log: &Log) -> Staged {
     stage(shop, task, layer, Kind::Test, log, |work, budget| match &task.recipe {
-        Recipe::Manifest { overlay } => {
-            test_package(shop, task, overlay.as_deref(), work, budget, log)
-        }
+        Recipe::Manifest => test_package(shop, task, work, budget, log),
         Recipe::Commands { test, .. } if test.is_empty() => Ok(false),
         Recipe::Commands { build, test, .. } => {
             let mut lines = vec![Lines { lines: test, prefix: Prefix::Layer }];
@@ -85,13 +83,13 @@ pub fn test(shop: &Workshop, task: &BuildTask, layer: &Layer, log: &Log) -> Stag
     })
 }
 
-/// Makes the documentation of a package that was built, by its `docs` lines, as the new directory `into`.
+/// Makes the documentation of a package that was built, by its `docs` lines, and hands the directory with it to `keep`.
 pub fn document(
     shop: &Workshop,
     task: &BuildTask,
     layer: &Layer,
-    into: &Path,
     log: &Log,
+    keep: impl FnOnce(&Path) -> Result<(), Failure>,
 ) -> Staged {
     stage(shop, task, layer, Kind::Docs, log, |work, budget| {
         let Recipe::Commands { docs, .. } = &task.recipe else { return Ok(false) };
@@ -105,12 +103,9 @@ pub fn document(
         let found = layer::check_tree(&made).map_err(Failure::of_layer)?;
         if found == 0 {
             let message = "its documentation succeeded, but wrote nothing into {docs}";
-            return Err(Failure::of_larder(message.to_owned()));
+            return Err(Failure::of_package(message.to_owned()));
         }
-        let failed = |error| Failure::of_io("cannot keep the documentation", into, &error);
-        fs::create_dir_all(into.parent().unwrap_or(into)).map_err(failed)?;
-        fs::rename(&made, into).map_err(failed)?;
-        Ok(true)
+        keep(&made).map(|()| true)
     })
 }
 
@@ -129,15 +124,17 @@ fn stage(
     let heard = log.clone();
     let budget = Budget::new(task.allowance).writing_in(vec![shop.work().join(&name)]);
     let budget = Arc::new(match task.recipe {
-        Recipe::Manifest { .. } => budget,
+        Recipe::Manifest => budget,
         Recipe::Commands { .. } => {
             budget.heard_by(Box::new(move |bytes: &[u8]| said::raw(&heard, bytes)))
         }
     });
-    let done = shop.lock(&name).and_then(|lock| {
-        let Some(_lock) = lock else { return Ok(None) };
-        let directory = Work::new(&shop.work().join(&name))?;
-        work(&directory, &budget).map(Some)
+    let done = shop.claim(&name).and_then(|claimed| {
+        let Some(directory) = claimed else { return Ok(None) };
+        task.check_sources()?;
+        let done = work(&directory, &budget);
+        task.check_sources()?;
+        done.map(Some)
     });
     let ended = match done {
         Ok(Some(true)) => StageEnd::Worked,
@@ -175,17 +172,12 @@ pub fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind) ->
 fn test_package(
     shop: &Workshop,
     task: &BuildTask,
-    overlay: Option<&Path>,
     work: &Work,
     budget: &Arc<Budget>,
     log: &Log,
 ) -> Result<bool, Failure> {
-    let request = package::prepare(shop, task, overlay, work)?;
-    let environment = package::environment_of(shop, task);
-    let session = shop.session.in_environment(environment).within(budget.clone());
-    let told = |error: engine::EngineError| Failure::of_larder(error.to_string());
-    let plan = engine::load(&request.loading(&session.settings.environment)).map_err(told)?;
-    let all = plan.tests(&[]).map_err(|error| Failure::of_larder(error.to_string()))?;
+    let Ready { session, request, plan } = package::prepare(shop, task, work, budget)?;
+    let all = plan.tests(&[]).map_err(|error| Failure::of_package(error.to_string()))?;
     if all.is_empty() {
         return Ok(false);
     }
@@ -193,7 +185,7 @@ fn test_package(
     let tests = Some(TestRequest { options, ..TestRequest::default() });
     let request = engine::BuildRequest { tests, ..request };
     let reporter: Arc<dyn Reporter> = Arc::new(Told::new(log));
-    let report = engine::build(&session, &request, &reporter).map_err(told)?;
+    let report = engine::build(&session, &request, &reporter).map_err(Failure::of_engine)?;
     if report.succeeded() {
         return Ok(true);
     }
@@ -201,7 +193,7 @@ fn test_package(
         tested.as_ref().is_some_and(|it| it.outcome.success())
     };
     let failed = report.tests.iter().filter(|(_, tested)| !passed(tested)).count();
-    Err(Failure::of_larder(match failed {
+    Err(Failure::of_package(match failed {
         0 => "its tests could not be built".to_owned(),
         _ => format!("{failed} of {} tests failed", report.tests.len()),
     }))

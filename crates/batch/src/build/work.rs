@@ -1,53 +1,69 @@
 //! The directory in which a package is built.
 
 use std::{
-    fs::{self, FileTimes},
+    fs::{self, File, FileTimes, TryLockError},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use larder_engine::process::end_those_in;
+use larder_project::manifest;
 
 use super::Failure;
-use crate::layer::remove_tree;
+use crate::{
+    catalogue::{Kind, SourceFile, Sources, files},
+    layer::remove_tree,
+};
 
 /// The time of everything that is built from, in seconds: 1980-01-01, the oldest that archives can tell. All files
 /// have the same, since some build systems make files anew whose sources seem to be newer.
 pub const EPOCH: u64 = 315_532_800;
 
-/// Names that are no part of a package's sources.
-const NOT_SOURCES: &[&str] = &[".git", ".larder"];
-
-/// A directory in which one package is built, gone when this is.
+/// A directory in which one package is built, gone when this is. Nobody else builds there, in whatever process: it is
+/// locked, and the lock ends with its holder, however that ends.
 #[derive(Debug)]
 pub struct Work {
     path: PathBuf,
+    _lock: File,
 }
 
 impl Work {
-    /// An empty directory at `path`. What an earlier larder left there when it was killed is ended and removed.
+    /// Makes an empty directory at `path`; `None` while somebody else builds there. What a larder left there that was
+    /// killed is ended and removed.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new(path: &Path) -> Result<Self, Failure> {
-        let failed = |error| Failure::of_io("cannot make a directory to build in", path, &error);
-        Self::remove(path).map_err(failed)?;
-        fs::create_dir_all(path).map_err(failed)?;
-        Ok(Self { path: path.to_owned() })
-    }
-
-    /// Removes the directory of a build that is not going on, and ends what still works in it.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn remove(path: &Path) -> io::Result<()> {
-        if path.symlink_metadata().is_err() {
-            return Ok(());
+    pub fn claim(path: &Path) -> io::Result<Option<Self>> {
+        fs::create_dir_all(path)?;
+        let lock = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => {}
         }
-        end_those_in(path);
-        remove_tree(path)
+        // Whoever had it before may have removed it meanwhile.
+        let mine = lock.metadata()?;
+        let is_there = |now: fs::Metadata| (now.dev(), now.ino()) == (mine.dev(), mine.ino());
+        if !path.symlink_metadata().is_ok_and(is_there) {
+            return Ok(None);
+        }
+        let mut left = fs::read_dir(path)?.peekable();
+        if left.peek().is_some() {
+            end_those_in(path);
+        }
+        for entry in left {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => remove_tree(&entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
+        Ok(Some(Self { path: path.to_owned(), _lock: lock }))
     }
 
     /// Where it is, absolute.
@@ -83,36 +99,36 @@ impl Drop for Work {
 /// Copies sources, so that a build can write among them. Links stay links.
 ///
 /// # Errors
-/// When something cannot be read or written, or is neither a file, a link nor a directory.
-pub fn copy_sources(from: &Path, to: &Path) -> Result<(), Failure> {
-    let mut stack = vec![(from.to_owned(), to.to_owned())];
-    while let Some((from, to)) = stack.pop() {
-        let unmade = |error| Failure::of_io("cannot copy sources", &to, &error);
-        let unread = |error| Failure::of_io("cannot copy sources", &from, &error);
-        fs::create_dir_all(&to).map_err(unmade)?;
-        for entry in fs::read_dir(&from).map_err(unread)? {
-            let entry = entry.map_err(unread)?;
-            let name = entry.file_name();
-            if NOT_SOURCES.iter().any(|no| name == *no) {
-                continue;
-            }
-            let (source, target) = (entry.path(), to.join(&name));
-            let kind = entry.file_type().map_err(unread)?;
-            if kind.is_dir() {
-                stack.push((source, target));
-                continue;
-            }
-            let copied = if kind.is_symlink() {
-                fs::read_link(&source).and_then(|to| std::os::unix::fs::symlink(to, &target))
-            } else if kind.is_file() {
-                copy_file(&source, &target)
-            } else {
-                Err(io::Error::other("it is neither a file, a link nor a directory"))
-            };
-            copied.map_err(|error| Failure::of_io("cannot copy sources", &source, &error))?;
-        }
+/// When something cannot be read or written.
+pub fn copy_sources(sources: &Sources, to: &Path) -> Result<(), Failure> {
+    let from = &sources.directory;
+    let failed = |path: &Path, error| Failure::of_io("cannot copy sources", path, &error);
+    fs::create_dir_all(to).map_err(|error| failed(to, error))?;
+    for SourceFile { path, kind } in
+        files(from).map_err(|error| failed(&error.path, error.source))?
+    {
+        let (source, target) = (from.join(&path), to.join(&path));
+        let copied = match kind {
+            Kind::Directory => fs::create_dir(&target),
+            Kind::File => copy_file(&source, &target),
+            Kind::Link => fs::read_link(&source).and_then(|to| symlink(to, &target)),
+        };
+        copied.map_err(|error| failed(&source, error))?;
+    }
+    if let Some(overlay) = &sources.overlay {
+        let place = to.join(manifest::FILE_NAME);
+        let put = remove_link(&place).and_then(|()| copy_file(overlay, &place));
+        put.map_err(|error| failed(overlay, error))?;
     }
     Ok(())
+}
+
+/// Removes a link, so that nothing is written where it leads.
+fn remove_link(path: &Path) -> io::Result<()> {
+    match path.is_symlink() {
+        true => fs::remove_file(path),
+        false => Ok(()),
+    }
 }
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
@@ -121,5 +137,5 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mode = if executable { 0o755 } else { 0o644 };
     fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH);
-    fs::File::options().write(true).open(to)?.set_times(FileTimes::new().set_modified(time))
+    File::options().write(true).open(to)?.set_times(FileTimes::new().set_modified(time))
 }

@@ -19,7 +19,7 @@ use larder_trace::{Content, ContentHash, StatIndex, describe_io};
 use super::{
     Catalogue, Compiler, Fault, PackageVersion, Recipe,
     find::directories,
-    sources::digest,
+    sources::{Sources, tree_hash},
     summary::{Known, Summary, guess},
 };
 use crate::{
@@ -107,12 +107,15 @@ impl Catalogue {
         versions.sort_by(|a, b| {
             let by_name = a.name.cmp(&b.name);
             let newest_first = || version::compare(&b.version, &a.version);
-            by_name.then_with(newest_first).then_with(|| a.directory.cmp(&b.directory))
+            by_name
+                .then_with(newest_first)
+                .then_with(|| a.sources.directory.cmp(&b.sources.directory))
         });
         let twice = versions.windows(2).filter(|pair| pair[0].id == pair[1].id);
         let twice: Vec<Diagnostic> = twice
             .map(|pair| {
-                let (one, other) = (pair[0].directory.display(), pair[1].directory.display());
+                let (one, other) =
+                    (pair[0].sources.directory.display(), pair[1].sources.directory.display());
                 Diagnostic::new(format!("{} is there twice: {one} and {other}", pair[0].id))
                     .help("give one of them another version, or leave it out of the set")
             })
@@ -149,7 +152,7 @@ impl Reader<'_> {
         let directory = self.root.join(below);
         let file = if below.is_empty() { String::new() } else { format!("{below}/") };
         let read = self.summary(&(file + manifest::FILE_NAME), &directory);
-        let digest = self.directory_digest(&directory);
+        let tree = self.tree_hash(&directory);
         let (id, needs, fault) = match read {
             Ok(summary) => (summary.id, summary.needs, None),
             Err((diagnostics, text)) => match guess(&text, &directory) {
@@ -157,21 +160,17 @@ impl Reader<'_> {
                 None => return Err(diagnostics),
             },
         };
-        let recipe = Recipe::Manifest { overlay: None };
-        let mut fields = Fields::of("source");
-        let unreadable = match digest {
-            Ok(digest) => {
-                fields.hash(&digest);
-                None
-            }
-            Err(wrong) => Some(wrong.into()),
+        let (sources, unreadable) = match tree {
+            Ok(tree) => (Sources::new(directory, tree, None), None),
+            Err(wrong) => (Sources::unreadable(directory), Some(wrong.into())),
         };
+        let recipe = Recipe::Manifest;
         Ok(PackageVersion {
             name: id.name().to_owned(),
             version: id.version().to_owned(),
             id,
-            directory,
-            digest: source_digest(fields, &recipe, needs.keys(), None),
+            digest: source_digest(&sources, &recipe, needs.keys()),
+            sources,
             recipe,
             needs,
             compilers: None,
@@ -237,33 +236,23 @@ impl Reader<'_> {
         &self,
         name: &str,
         entry: &Entry,
-        sources: &Result<PathBuf, Diagnostic>,
+        obtained: &Result<PathBuf, Diagnostic>,
     ) -> Result<PackageVersion, Diagnostics> {
         let id: PackageName = name.parse().map_err(|error: larder_runs::Error| {
             Diagnostic::new(error.to_string()).at(&self.set.source, entry.span.clone())
         })?;
         let mut faults = Vec::new();
-        let mut fields = Fields::of("source");
-        let mut directory = self.root.to_owned();
-        let mut overlay_hash = None;
-        let (mut needs, mut recipe) = (BTreeMap::new(), Recipe::Manifest { overlay: None });
-        match sources {
-            Err(wrong) => faults.push(wrong.clone()),
-            Ok(sources) => {
-                directory.clone_from(sources);
-                match self.directory_digest(sources) {
-                    Ok(digest) => _ = fields.hash(&digest),
-                    Err(wrong) => faults.push(wrong),
-                }
-            }
-        }
+        let directory = obtained.clone().unwrap_or_else(|_| self.root.to_owned());
+        let tree = obtained.clone().and_then(|directory| self.tree_hash(&directory));
+        let (mut needs, mut recipe) = (BTreeMap::new(), Recipe::Manifest);
+        let mut kept = None;
         match &entry.recipe {
             EntryRecipe::Commands { dependencies, build, test, docs } => {
                 needs.clone_from(dependencies);
                 let (build, test, docs) = (build.clone(), test.clone(), docs.clone());
                 recipe = Recipe::Commands { build, test, docs };
             }
-            EntryRecipe::Manifest { .. } if sources.is_err() => {}
+            EntryRecipe::Manifest { .. } if obtained.is_err() => {}
             EntryRecipe::Manifest { overlay } => {
                 match self.manifest(&directory, overlay.as_deref()) {
                     Err(wrong) => faults.extend(wrong.0),
@@ -272,9 +261,7 @@ impl Reader<'_> {
                             faults.push(self.other_name(entry, &id, &summary.id));
                         }
                         needs = summary.needs;
-                        overlay_hash = overlay.as_ref().map(|_| hash);
-                        let overlay = overlay.as_ref().map(|overlay| self.root.join(overlay));
-                        recipe = Recipe::Manifest { overlay };
+                        kept = overlay.as_ref().map(|overlay| (self.root.join(overlay), hash));
                     }
                 }
             }
@@ -282,13 +269,20 @@ impl Reader<'_> {
         let compilers = entry.compilers.as_ref().map(|compilers| {
             compilers.iter().filter_map(|compiler| compiler.value.parse().ok()).collect()
         });
+        let sources = match tree {
+            Ok(tree) => Sources::new(directory, tree, kept),
+            Err(wrong) => {
+                faults.push(wrong);
+                Sources::unreadable(directory)
+            }
+        };
         let fault = (!faults.is_empty()).then_some(Fault { diagnostics: Diagnostics(faults) });
         Ok(PackageVersion {
             name: id.name().to_owned(),
             version: id.version().to_owned(),
             id,
-            directory,
-            digest: source_digest(fields, &recipe, needs.keys(), overlay_hash.as_ref()),
+            digest: source_digest(&sources, &recipe, needs.keys()),
+            sources,
             recipe,
             needs,
             compilers,
@@ -298,13 +292,13 @@ impl Reader<'_> {
     }
 
     /// The hash of the sources in a directory, which is below the root or in a directory of packages.
-    fn directory_digest(&self, directory: &Path) -> Result<ContentHash, Diagnostic> {
+    fn tree_hash(&self, directory: &Path) -> Result<ContentHash, Diagnostic> {
         let below = directory.strip_prefix(self.root).unwrap_or(directory);
         let Some(below) = below.to_str() else {
             let message = format!("the path {} is not UTF-8", directory.display());
             return Err(Diagnostic::new(message).help("rename it"));
         };
-        digest(self.root, below, self.index)
+        tree_hash(self.root, below, self.index)
             .map_err(|error| Diagnostic::new(error.to_string()).failed())
     }
 
@@ -338,19 +332,17 @@ impl Reader<'_> {
     }
 }
 
-/// The hash of all that the set decides about a package: its sources, which `fields` begin with, and how it is built.
-/// Which versions its requirements admit is no part of it: what is chosen is in the universe.
+/// The hash of all that the set decides about a package: its sources, and how it is built. Which versions its
+/// requirements admit is no part of it: what is chosen is in the universe.
 fn source_digest<'n>(
-    mut fields: Fields,
+    sources: &Sources,
     recipe: &Recipe,
     needs: impl ExactSizeIterator<Item = &'n String>,
-    overlay: Option<&ContentHash>,
 ) -> HashName {
+    let mut fields = Fields::of("source");
+    fields.hash(&sources.hash);
     match recipe {
-        Recipe::Manifest { .. } => {
-            fields.text("manifest");
-            overlay.map(|hash| fields.hash(hash));
-        }
+        Recipe::Manifest => _ = fields.text("manifest"),
         Recipe::Commands { build, test, docs } => {
             fields.text("commands").texts(needs.map(String::as_str));
             for lines in [build, test, docs] {

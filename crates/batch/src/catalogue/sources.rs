@@ -32,6 +32,60 @@ pub enum Kind {
     Link,
 }
 
+/// What a package is made from: all that a build of it may see of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// Its directory, absolute. It is only read.
+    pub directory: PathBuf,
+    /// The manifest that stands in for its own, absolute.
+    pub overlay: Option<PathBuf>,
+    /// The hash of both.
+    pub hash: ContentHash,
+}
+
+impl Sources {
+    /// The sources in a directory whose tree has this hash, with a manifest from elsewhere and its hash.
+    pub(super) fn new(
+        directory: PathBuf,
+        tree: ContentHash,
+        overlay: Option<(PathBuf, ContentHash)>,
+    ) -> Self {
+        let mut fields = Fields::of("sources");
+        fields.hash(&tree);
+        overlay.iter().for_each(|(_, hash)| _ = fields.hash(hash));
+        Self { directory, overlay: overlay.map(|(path, _)| path), hash: fields.finish() }
+    }
+
+    /// The same of a directory that cannot be read: nothing is built of it.
+    pub(super) fn unreadable(directory: PathBuf) -> Self {
+        Self { directory, overlay: None, hash: Fields::of("no sources").finish() }
+    }
+
+    /// The sources as they are now: every file is read.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn read(directory: &Path, overlay: Option<&Path>) -> Result<Self, SourceError> {
+        let tree = hash_tree(directory, |_, whole| {
+            Ok((compute_file_hash(whole, Content::Binary)?, is_executable(whole)?))
+        })?;
+        let hash = |path: &Path| {
+            let hash = compute_file_hash(path, Content::Binary).map_err(unreadable(path))?;
+            Ok((path.to_owned(), hash))
+        };
+        Ok(Self::new(directory.to_owned(), tree, overlay.map(hash).transpose()?))
+    }
+
+    /// Whether they are not any more what they were: somebody may edit them while they are built.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn changed(&self) -> Result<bool, SourceError> {
+        let now = Self::read(&self.directory, self.overlay.as_deref())?;
+        Ok(now.hash != self.hash)
+    }
+}
+
 /// Why sources cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {}", path.display(), describe_io(source))]
@@ -95,16 +149,24 @@ fn list(root: &Path, below: &Path, found: &mut Vec<SourceFile>) -> Result<(), So
 ///
 /// # Errors
 /// When something cannot be read.
-pub(super) fn digest(
+pub(super) fn tree_hash(
     root: &Path,
     below: &str,
     index: &StatIndex,
 ) -> Result<ContentHash, SourceError> {
-    use std::os::unix::ffi::OsStrExt;
-    let directory = root.join(below);
     let mut walk = index.walk();
+    hash_tree(&root.join(below), |path, whole| file(&mut walk, below, path, whole))
+}
+
+/// The same of a directory whose files have the hashes that `file` gives, each with whether it can be executed. It is
+/// asked with the path from the directory, and with the whole one.
+fn hash_tree(
+    directory: &Path,
+    mut file: impl FnMut(&Path, &Path) -> io::Result<(ContentHash, bool)>,
+) -> Result<ContentHash, SourceError> {
+    use std::os::unix::ffi::OsStrExt;
     let mut fields = Fields::of("files");
-    for SourceFile { path, kind } in files(&directory)? {
+    for SourceFile { path, kind } in files(directory)? {
         fields.bytes(path.as_os_str().as_bytes());
         let whole = directory.join(&path);
         match kind {
@@ -114,8 +176,7 @@ pub(super) fn digest(
                 fields.text("link").bytes(target.as_os_str().as_bytes())
             }
             Kind::File => {
-                let (hash, executable) =
-                    file(&mut walk, below, &path, &whole).map_err(unreadable(&whole))?;
+                let (hash, executable) = file(&path, &whole).map_err(unreadable(&whole))?;
                 fields.text(if executable { "program" } else { "file" }).hash(&hash)
             }
         };
@@ -136,10 +197,11 @@ fn file(
             Ok((hashed.hash, hashed.stat.executable))
         }
         // The index has names in UTF-8 only.
-        None => {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = whole.metadata()?.permissions().mode();
-            Ok((compute_file_hash(whole, Content::Binary)?, mode & 0o111 != 0))
-        }
+        None => Ok((compute_file_hash(whole, Content::Binary)?, is_executable(whole)?)),
     }
+}
+
+fn is_executable(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(path.metadata()?.permissions().mode() & 0o111 != 0)
 }

@@ -101,7 +101,7 @@ fn versions_stand_side_by_side_newest_first() {
         assert_eq!(catalogue.get(zlib[0]).needs["bz2"].to_string(), "^1.0");
         let compilers = catalogue.compilers().map(|(_, compiler)| compiler.name.as_str());
         assert_eq!(compilers.collect::<Vec<_>>(), ["gcc.12", "clang.14"]);
-        assert!(catalogue.get(zlib[0]).directory.ends_with("packages/zlib-new"));
+        assert!(catalogue.get(zlib[0]).sources.directory.ends_with("packages/zlib-new"));
     }
 }
 
@@ -258,10 +258,10 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
     assert!(fault(&catalogue, "away.1").contains("cannot find the sources at away"));
     let zlib = catalogue.get(VersionId(2));
     assert!(zlib.fault.is_none(), "{:?}", zlib.fault);
-    assert!(zlib.directory.join("z.c").is_file());
+    assert!(zlib.sources.directory.join("z.c").is_file());
     assert_eq!(zlib.needs["bz2"].to_string(), "1");
     let overlay = place.0.path().canonicalize().unwrap().join("zlib.toml");
-    assert_eq!(zlib.recipe, Recipe::Manifest { overlay: Some(overlay) });
+    assert_eq!((&zlib.recipe, &zlib.sources.overlay), (&Recipe::Manifest, &Some(overlay)));
     let pinned = fs::read_to_string(place.0.path().join("larder.lock")).unwrap();
     assert!(pinned.contains("name = \"zlib.1.3\""), "{pinned}");
     // Another revision in the set file is another commit, which is pinned in its place.
@@ -278,7 +278,7 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
         fault(&stays, "zlib.1.3")
     );
     let newer = place.read().unwrap();
-    assert!(newer.get(VersionId(2)).directory.join("more.c").is_file());
+    assert!(newer.get(VersionId(2)).sources.directory.join("more.c").is_file());
     assert_ne!(newer.get(VersionId(2)).digest, zlib.digest);
     let moved = fs::read_to_string(place.0.path().join("larder.lock")).unwrap();
     assert_eq!(moved.matches("rev = ").count(), 1, "{moved}");
@@ -290,7 +290,7 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
     let again = place.resolved(&offline).unwrap();
     assert_eq!(again.get(VersionId(2)).digest, zlib.digest);
     // Whoever changes a checkout by hand has other sources.
-    let file = zlib.directory.join("z.c");
+    let file = zlib.sources.directory.join("z.c");
     fs::write(&file, "int changed;\n").unwrap();
     assert_ne!(place.resolved(&offline).unwrap().get(VersionId(2)).digest, zlib.digest);
     fs::write(&file, "int z;\n").unwrap();
@@ -334,7 +334,7 @@ fn sources_come_from_archives_and_must_have_their_hash() {
     let catalogue = place.resolved(&offline).unwrap();
     let z = catalogue.get(VersionId(0));
     assert!(z.fault.is_none(), "{:?}", z.fault);
-    assert_eq!(fs::read_to_string(z.directory.join("z.c")).unwrap(), "int z;\n");
+    assert_eq!(fs::read_to_string(z.sources.directory.join("z.c")).unwrap(), "int z;\n");
     place.write("larder-set.toml", &set(&"0".repeat(64)));
     let other = place.resolved(&offline).unwrap();
     assert!(fault(&other, "z.1").contains("z.tar"), "{}", fault(&other, "z.1"));

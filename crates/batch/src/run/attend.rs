@@ -16,13 +16,13 @@ use larder_runs::{
     build_lock::{self, BuildLock, Purpose},
     classify::Rules,
     name::HashName,
-    result::{Entry, Stage, StageResult},
+    result::{Stage, StageResult},
     run_log::{LogName, LogWriter, Run},
 };
 
 use super::{BatchError, Prepared, Request, job::Job};
 use crate::{
-    build::{self, BuildTask, Log, Need, NeededSources, StageEnd, Workshop},
+    build::{self, BuildTask, Log, Need, StageEnd, Workshop},
     catalogue::Recipe,
     docs,
     event::{Event, Reporter, TaskName},
@@ -170,8 +170,10 @@ impl<'r> Attendance<'r> {
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
         let past = meanwhile.as_ref().or(counts.then_some(&self.past));
         let known = past.and_then(|past| past.result(&name.package, part.stage, &dep_hash));
-        if let Some(worked) = self.inherit(part, &dep_hash, known)? {
-            return Ok(Attended::Over(worked));
+        // Of what worked, its work has to be there still.
+        if let Some(known) = known.filter(|it| !it.result.is_success() || job.is_done()) {
+            self.record_cached(part, dep_hash, Some(known))?;
+            return Ok(Attended::Over(known.result.is_success()));
         }
         match self.lock(&name)? {
             Some(_lock) => self.attempt(part, &name, &job, dep_hash, turn),
@@ -192,23 +194,6 @@ impl<'r> Attendance<'r> {
     fn is_wanted_again(&self, part: Part) -> bool {
         let package = self.prepared.builds.get(part.build).package;
         self.request.again && self.prepared.targets.binary_search(&package).is_ok()
-    }
-
-    /// Takes over a result that depended on the same, if it can be: returns whether that worked. Of a build, only a
-    /// failure can: what a build has installed is in the store under the same hash, and comes from there.
-    fn inherit(
-        &self,
-        part: Part,
-        dep_hash: &HashName,
-        entry: Option<&Entry>,
-    ) -> Result<Option<bool>, BatchError> {
-        let Some(entry) = entry else { return Ok(None) };
-        let worked = entry.result.is_success();
-        if worked && part.stage == Stage::Build {
-            return Ok(None);
-        }
-        self.record_cached(part, dep_hash.clone(), Some(entry))?;
-        Ok(Some(worked))
     }
 
     /// Takes the lock on a task. `None` when somebody else has it.
@@ -333,11 +318,7 @@ impl<'r> Attendance<'r> {
             let version = catalogue.get(of.package);
             let sources = match &version.recipe {
                 Recipe::Commands { .. } => None,
-                Recipe::Manifest { overlay } => Some(NeededSources {
-                    directory: version.directory.clone(),
-                    overlay: overlay.clone(),
-                    digest: version.digest.clone(),
-                }),
+                Recipe::Manifest => Some(version.sources.clone()),
             };
             Some(Need {
                 package: version.id.clone(),
@@ -352,7 +333,7 @@ impl<'r> Attendance<'r> {
             package: package.id.clone(),
             build_hash: build.hash.clone(),
             source_digest: package.digest.clone(),
-            sources: package.directory.clone(),
+            sources: package.sources.clone(),
             recipe: package.recipe.clone(),
             needs: build.closure.iter().map(need).collect::<Option<_>>()?,
             compiler: build::Compiler {

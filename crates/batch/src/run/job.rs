@@ -48,6 +48,16 @@ impl Job {
         }
     }
 
+    /// Whether what it makes is there, given that it worked before. What a build has installed is not: it is in the store
+    /// under the same hash, and comes from there.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Job::Build(_) => false,
+            Job::Test(..) => true,
+            Job::Doc(.., place) => place.is_dir(),
+        }
+    }
+
     /// Does it. What is printed meanwhile goes to `log`.
     pub fn run(&self, shop: &Workshop, log: &Log) -> Done {
         match self {

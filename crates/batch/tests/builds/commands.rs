@@ -23,7 +23,7 @@ fn a_makefile_is_built_once_and_then_taken_from_where_it_is() {
     assert_eq!(layer.record.package.as_str(), "zz.1.2");
     assert_eq!(layer.record.dep_hash, built.dep_hash);
     // Nothing was built in place.
-    let sources: Vec<_> = fs::read_dir(&task.sources).unwrap().flatten().collect();
+    let sources: Vec<_> = fs::read_dir(&task.sources.directory).unwrap().flatten().collect();
     assert_eq!(sources.len(), ZZ.files.len());
     // With its layer gone, no command runs either.
     fs::remove_dir_all(&layer.directory).unwrap();

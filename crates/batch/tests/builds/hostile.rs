@@ -111,7 +111,7 @@ fn nothing_is_written_outside() {
         set.root.join("data/layers/planted"),
         set.root.join("data/packages"),
         layer.directory.join("lib/libzz.a"),
-        good.sources.join("planted"),
+        good.sources.directory.join("planted"),
     ];
     for (number, place) in places.iter().enumerate() {
         let before = fs::read(place).ok();

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use larder_runs::result::Origin;
+use larder_runs::{Category, result::Origin};
 
 use crate::support::*;
 
 /// A project with a `configure` script as most have one: it has its prefix in a program.
 const CONFIGURED: Package<'static> = Package {
     id: "conf.2.0",
-    recipe: larder_batch::catalogue::Recipe::Manifest { overlay: None },
+    recipe: larder_batch::catalogue::Recipe::Manifest,
     files: &[
         (
             "configure",
@@ -145,4 +145,24 @@ fn a_damaged_layer_is_made_again() {
             "{what}"
         );
     }
+}
+
+#[test]
+fn nobody_is_built_with_a_damaged_layer_and_it_is_no_fault_of_theirs() {
+    let set = Set::new();
+    let zz = zz(&set);
+    let (layer, _) = set.layer(&zz);
+    let lines = ["cat {prefix:zz}/include/zz.h > {prefix}/copy"];
+    let package = Package { id: "user.1", recipe: commands(&lines), files: &[] };
+    let user = set.task(&package, vec![need(&zz, &layer, true)]);
+    fs::write(layer.directory.join("include/zz.h"), "damaged").unwrap();
+    // Another process finds it so.
+    let other = Set::at(&set.root, &set.root.join("store"));
+    let (failure, _) = other.failure(&user);
+    assert_eq!(failure.category, Some(Category::TransientFailure));
+    assert_eq!(failure.error, "the layer of zz.1.2 was gone or damaged");
+    // It is not believed any more, and made again.
+    assert!(other.shop.layers.find(&zz.build_hash).is_none());
+    assert_eq!(other.layer(&zz).1, Origin::Restored);
+    assert_eq!(other.layer(&user).1, Origin::Built);
 }

@@ -1,5 +1,6 @@
 //! Larder packages.
 
+use larder_batch::{build::BuildTask, catalogue::Sources};
 use larder_runs::result::Origin;
 
 use crate::support::*;
@@ -106,12 +107,11 @@ fn a_manifest_that_is_kept_elsewhere_stands_in() {
     let overlay = set.root.join("zz.toml");
     let text = "[package]\nname = \"zz\"\nversion = \"1.2\"\n[[library]]\nname = \"zz\"\nsources = [\"zz.c\"]\nincludes = [\".\"]\n";
     std::fs::write(&overlay, text).unwrap();
-    let package = Package {
-        recipe: larder_batch::catalogue::Recipe::Manifest { overlay: Some(overlay) },
-        ..ZZ
-    };
-    let task = set.task(&package, Vec::new());
+    let task = set.task(&ZZ, Vec::new());
+    let sources = Sources::read(&task.sources.directory, Some(&overlay)).unwrap();
+    assert_ne!(sources.hash, task.sources.hash);
+    let task = BuildTask { sources, ..task };
     let (layer, _) = set.layer(&task);
     assert!(layer.directory.join("lib/libzz.a").is_file());
-    assert!(!task.sources.join("larder.toml").exists());
+    assert!(!task.sources.directory.join("larder.toml").exists());
 }

@@ -6,8 +6,9 @@ use std::{
 };
 
 use larder_batch::{
-    build::{BuildTask, Log, StageEnd, Staged, document, test},
+    build::{BuildTask, Log, StageEnd, Staged, test},
     catalogue::Recipe,
+    docs::publish,
     layer::Layer,
 };
 use larder_engine::process::{Allowance, Limit};
@@ -102,8 +103,8 @@ fn documentation_is_made_from_the_sources_and_the_layer() {
         };
         let task = set.task(&package, Vec::new());
         let (layer, _) = set.layer(&task);
-        let staged =
-            document(&set.shop, &task, &layer, &set.root.join("data/html").join(into), &log);
+        let place = set.root.join("data/html").join(into);
+        let staged = publish(&set.shop, &task, &layer, &place, &log);
         set.assert_clean();
         staged.ended
     };

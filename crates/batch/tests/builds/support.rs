@@ -9,10 +9,8 @@ use std::{
 };
 
 use larder_batch::{
-    build::{
-        BuildTask, Built, Compiler, Ended, Failure, Log, Need, NeededSources, Workshop, build,
-    },
-    catalogue::Recipe,
+    build::{BuildTask, Built, Compiler, Ended, Failure, Log, Need, Workshop, build},
+    catalogue::{Recipe, Sources},
     layer::{Layer, Spots},
 };
 use larder_engine::{
@@ -52,7 +50,7 @@ pub fn commands(lines: &[&str]) -> Recipe {
 
 /// A larder package's own manifest.
 pub fn manifest() -> Recipe {
-    Recipe::Manifest { overlay: None }
+    Recipe::Manifest
 }
 
 impl Set {
@@ -114,7 +112,7 @@ impl Set {
             package: package.id.parse().unwrap(),
             build_hash: hash(&all),
             source_digest,
-            sources,
+            sources: Sources::read(&sources, None).unwrap(),
             recipe: package.recipe.clone(),
             needs,
             compiler: Compiler {
@@ -200,11 +198,7 @@ impl Set {
 
 /// A need with its layer.
 pub fn need(task: &BuildTask, layer: &Layer, direct: bool) -> Need {
-    let sources = matches!(task.recipe, Recipe::Manifest { .. }).then(|| NeededSources {
-        directory: task.sources.clone(),
-        overlay: None,
-        digest: task.source_digest.clone(),
-    });
+    let sources = (task.recipe == Recipe::Manifest).then(|| task.sources.clone());
     Need { package: task.package.clone(), direct, layer: layer.clone(), sources }
 }
 
@@ -228,7 +222,7 @@ pub fn output(program: &Path) -> String {
 /// A library `zz` with a Makefile, which tells of itself by `pkg-config`.
 pub const ZZ: Package<'static> = Package {
     id: "zz.1.2",
-    recipe: Recipe::Manifest { overlay: None },
+    recipe: Recipe::Manifest,
     files: &[
         ("zz.h", "int zz(void);\n"),
         ("zz.c", "#include \"zz.h\"\nint zz(void) { return 42; }\n"),

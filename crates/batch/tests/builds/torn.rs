@@ -96,6 +96,34 @@ fn what_a_killed_larder_left_is_cleaned_up_and_what_goes_on_is_not() {
     });
 }
 
+/// What was made of sources that somebody edited meanwhile is nowhere: it would stand under the hash of others.
+#[test]
+fn sources_that_change_during_a_build_are_in_no_layer() {
+    let set = Set::new();
+    let go = set.root.join("go");
+    let task = waits(&set, &go);
+    let readme = task.sources.directory.join("README");
+    let (built, log) = thread::scope(|scope| {
+        let build = scope.spawn(|| set.build(&task));
+        wait_until("it builds", || set.root.join("go.pid").exists());
+        fs::write(&readme, "edited").unwrap();
+        fs::write(&go, "").unwrap();
+        build.join().unwrap()
+    });
+    let Ended::Failed(failure) = built.ended else { panic!("{built:?}") };
+    assert_eq!(failure.category, Some(Category::TransientFailure));
+    assert_eq!(failure.error, "the sources of slow.1 changed during the run");
+    assert!(log.contains(&failure.error), "{log}");
+    set.assert_clean();
+    // Nor is it in the store; and before they are as they were, no command runs.
+    fs::remove_file(set.root.join("go.pid")).unwrap();
+    let (failure, _) = set.failure(&task);
+    assert_eq!(failure.category, Some(Category::TransientFailure));
+    assert!(!set.root.join("go.pid").exists());
+    fs::remove_file(&readme).unwrap();
+    assert_eq!(set.layer(&task).1, Origin::Built);
+}
+
 #[test]
 fn an_interrupted_build_says_nothing_of_its_package() {
     let set = Set::new();

@@ -120,6 +120,14 @@ fn documentation_is_published_and_stays_when_it_fails() {
     let index = fs::read_to_string(set.data.html().join("index.html")).unwrap();
     let at = |version: &str| index.find(&format!("p/good/{version}/")).unwrap();
     assert!(at("1.9") < at("1.0"), "the newest version comes first: {index}");
+    assert!(!index.contains('\\') && index.ends_with("</html>\n"), "{index}");
+
+    // Pages that somebody has removed are made again, and those that are being made are in no index.
+    fs::remove_dir_all(page.parent().unwrap()).unwrap();
+    fs::create_dir_all(set.data.html().join("p/good/.2.0.new")).unwrap();
+    set.larder(&["batch"]).ok();
+    assert_eq!(fs::read_to_string(&page).unwrap(), "good.1.9");
+    assert_eq!(fs::read_to_string(set.data.html().join("index.html")).unwrap(), index);
 
     set.write(&[Package::new("good.1.9").docs("echo half > {docs}/index.html").docs("false")]);
     set.larder(&["batch"]).ok();
