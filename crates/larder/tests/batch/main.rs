@@ -1,5 +1,7 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
+mod example;
+mod first;
 mod interrupted;
 mod results;
 mod runs;
