@@ -3,4 +3,5 @@
 mod interrupted;
 mod results;
 mod runs;
+mod since;
 mod support;
