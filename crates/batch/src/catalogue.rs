@@ -4,6 +4,7 @@
 //! failure, and nobody else's.
 
 mod find;
+mod join;
 mod read;
 mod sources;
 mod summary;
@@ -17,6 +18,7 @@ use larder_project::{
 };
 use larder_runs::name::{HashName, PackageName};
 
+pub use join::Shift;
 pub use read::Reading;
 pub use sources::{Kind, SourceError, SourceFile, Sources, files};
 

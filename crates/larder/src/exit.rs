@@ -131,6 +131,7 @@ impl From<BatchError> for Failure {
             BatchError::Data(error) => error.into(),
             BatchError::Compiler(error) => Self::wrong(error)
                 .hint("install it, or say in larder-set.toml which tools it consists of"),
+            error @ BatchError::Outcome { .. } => Self::failed(error),
         }
     }
 }

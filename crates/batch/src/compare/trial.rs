@@ -12,7 +12,7 @@
 use serde::Serialize;
 
 /// How many attempts that all went one way are evidence.
-pub const ENOUGH: u32 = 8;
+pub const ENOUGH: u32 = 10;
 
 /// How often in a row the weather may spoil an attempt before nothing is said.
 const PATIENCE: u32 = 5;

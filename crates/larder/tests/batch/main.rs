@@ -5,4 +5,5 @@ mod first;
 mod interrupted;
 mod results;
 mod runs;
+mod since;
 mod support;
