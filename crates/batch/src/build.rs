@@ -36,6 +36,7 @@ use larder_runs::{
 use larder_store::{Scope, Store};
 use larder_trace::ContentHash;
 
+pub(crate) use self::work::SOURCES;
 use self::work::Work;
 pub use self::{
     afresh::{Trial, afresh},
