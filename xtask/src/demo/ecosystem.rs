@@ -18,7 +18,7 @@ pub fn run() -> Result<()> {
     install::install(install::EXAMPLES)?;
     install::install(install::ECOSYSTEM)?;
     println!("Building larder, and fetching the sources of 31 packages…");
-    let larder = cargo::build_larder(Profile::Release)?;
+    let larder = cargo::build_larder(Profile::Debug)?;
     sources::fetch(ecosystem::NAME).context("cannot fetch the sources")?;
     let start = Instant::now();
     // Near the sources: files of one file system need no copies.
@@ -46,10 +46,8 @@ const USERS: &[&str] =
 
 fn begin(scene: &Scene) -> Result<()> {
     scene.say("An ecosystem: 31 packages of C and C++, built with GCC and with Clang. Each is kept in Git");
-    scene.write(".gitignore", ".larder/\n").or_else(|_| {
-        std::fs::write(scene.directory.join(".gitignore"), ".larder/\n")
-            .context("cannot write .gitignore")
-    })?;
+    let ignored = scene.directory.join(".gitignore");
+    fs::write(ignored, ".larder/\n").context("cannot write .gitignore")?;
     scene.git(&["init", "--quiet", "--initial-branch", "main"])?;
     commit(scene, "The set")
 }

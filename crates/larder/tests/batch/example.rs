@@ -11,12 +11,12 @@ use super::support::{Set, of_kind};
 fn example() -> Set {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ecosystem");
     let set = Set::with_file("");
-    for path in files::names(&here) {
+    files::walk(&here, &mut |path, file| {
         let kept = ["manifests/", "packages/", "larder-set.toml"];
         if kept.iter().any(|kept| path.starts_with(kept)) {
-            set.file(&path, &fs::read_to_string(here.join(&path)).unwrap());
+            set.file(path, &fs::read_to_string(file).unwrap());
         }
-    }
+    });
     let read = PackageSet::read(&set.root.join("larder-set.toml")).unwrap();
     for (name, entry) in &read.entries {
         let DependencySource::Path(path) = &entry.source else {
