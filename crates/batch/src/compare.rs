@@ -4,4 +4,6 @@
 pub mod evidence;
 pub mod outcome;
 pub mod pairs;
+#[cfg(test)]
+mod tests;
 pub mod trial;

@@ -1,6 +1,7 @@
 //! Doing work of a part, with a log of its own.
 
 use std::{
+    fs,
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -78,10 +79,15 @@ impl Attendance<'_> {
                 self.progress(|running| {
                     running.retain(|running| *running != name.package.as_str());
                 })?;
-                return Ok(match done.ended {
-                    StageEnd::Nothing => Performed::Nothing,
-                    _ => Performed::Interrupted,
-                });
+                if matches!(done.ended, StageEnd::Interrupted) {
+                    return Ok(Performed::Interrupted);
+                }
+                // A log without a result would be one that was cut short.
+                let path = log.map(|log| self.run.dir().join(log.path));
+                if let Some(Err(error)) = path.map(fs::remove_file) {
+                    tracing::info!("cannot remove an empty log: {error}");
+                }
+                return Ok(Performed::Nothing);
             }
         };
         let costs = done.costs;

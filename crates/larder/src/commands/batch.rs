@@ -1,5 +1,6 @@
 //! `batch`, `rerun` and `cascade`: building a package set.
 
+mod compare;
 mod show;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, thread};
@@ -21,7 +22,10 @@ use larder_runs::{
 };
 use serde_json::json;
 
-use self::show::Show;
+use self::{
+    compare::{WhatIf, perform_compare, perform_what_if},
+    show::Show,
+};
 use super::{
     App, here, notify,
     records::{Data, event, plural},
@@ -53,6 +57,12 @@ pub struct Batch {
     /// Build only what is not as it was at a revision of the set, such as main or HEAD~1
     #[arg(long, value_name = "REV")]
     since: Option<String>,
+    /// Say what regressed, and what was fixed, between two compilers or two revisions of the set
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "since")]
+    compare: Vec<String>,
+    /// Say what would regress with the checkout at PATH in the place of a package, NAME or NAME.VERSION
+    #[arg(long, value_name = "NAME=PATH", conflicts_with_all = ["since", "compare"])]
+    what_if: Vec<WhatIf>,
     #[command(flatten)]
     options: BatchOptions,
 }
@@ -76,10 +86,12 @@ pub struct Cascade {
 
 /// Runs `larder batch`.
 pub fn batch(app: &App, arguments: &Batch) -> Result<Exit, Failure> {
-    let Batch { packages, since, options } = arguments;
-    match since {
-        Some(revision) => perform_since(app, options, packages, revision),
-        None => perform(app, options, RunKind::Full, packages),
+    let Batch { packages, since, compare, what_if, options } = arguments;
+    match (since, &compare[..], &what_if[..]) {
+        (Some(revision), ..) => perform_since(app, options, packages, revision),
+        (_, [base, candidate], _) => perform_compare(app, options, packages, [base, candidate]),
+        (_, _, [_, ..]) => perform_what_if(app, options, packages, what_if),
+        _ => perform(app, options, RunKind::Full, packages),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
+mod compare;
 mod example;
 mod first;
 mod interrupted;
