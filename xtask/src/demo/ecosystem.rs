@@ -18,7 +18,7 @@ pub fn run() -> Result<()> {
     install::install(install::EXAMPLES)?;
     install::install(install::ECOSYSTEM)?;
     println!("Building larder, and fetching the sources of 31 packages…");
-    let larder = cargo::build_larder(Profile::Debug)?;
+    let larder = cargo::build_larder(Profile::Release)?;
     sources::fetch(ecosystem::NAME).context("cannot fetch the sources")?;
     let start = Instant::now();
     // Near the sources: files of one file system need no copies.
