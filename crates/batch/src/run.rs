@@ -43,7 +43,6 @@ use larder_trace::Level;
 
 use crate::{
     build::Workshop,
-    compilers::UnknownCompiler,
     docs,
     event::{Event, Reporter},
     past::Past,
@@ -105,9 +104,6 @@ pub enum BatchError {
     /// Run data could not be read or written.
     #[error(transparent)]
     Data(#[from] larder_runs::Error),
-    /// A tool of a compiler is not there.
-    #[error(transparent)]
-    Compiler(#[from] UnknownCompiler),
 }
 
 /// Does what `request` asks for, telling `reporter` as it goes. Asked to end for the first time, it finishes what

@@ -121,7 +121,8 @@ impl<'r> Attendance<'r> {
             let attended = self.attend(turn).and_then(|attended| match attended {
                 Attended::Over(worked) => {
                     let blocked = queue.end(turn.task, worked);
-                    self.reporter.event(&Event::Left(queue.left(self.request.jobs)));
+                    let (ended, left) = queue.advance(self.request.jobs);
+                    self.reporter.event(&Event::Advanced { ended, left });
                     blocked.iter().try_for_each(|blocked| self.block(blocked))
                 }
                 Attended::Again(wait) => {
@@ -239,6 +240,7 @@ impl<'r> Attendance<'r> {
         let done = job.run(self.shop, &sink);
         drop(sink);
         let end = self.run.clock().now();
+        self.reporter.event(&Event::Stopped { task: name });
         // Whoever holds it still has nothing more to say.
         let writer = log.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         let log = writer.map(LogWriter::finish);

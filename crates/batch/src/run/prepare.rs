@@ -84,7 +84,8 @@ pub fn prepare(
             &session.settings.environment,
             request.data.root(),
             remember,
-        )?,
+        )
+        .map_err(Diagnostics::from)?,
         platform: larder_trace::host_platform().to_string(),
     };
     let kept = request.data.root().join("solutions");

@@ -1,6 +1,7 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
 mod interrupted;
+mod reports;
 mod results;
 mod runs;
 mod support;
