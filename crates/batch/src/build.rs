@@ -4,6 +4,7 @@
 //! shell. Either way nothing is built in place: sources are only read. What came of it is data, and a failure of
 //! one package is no error of whoever builds many.
 
+mod afresh;
 mod commands;
 mod environment;
 mod failure;
@@ -37,6 +38,7 @@ use larder_trace::ContentHash;
 
 use self::work::Work;
 pub use self::{
+    afresh::{Trial, afresh},
     script::check as check_script,
     stages::{Kind, StageEnd, Staged, dep_hash, document, test},
 };
@@ -59,7 +61,7 @@ pub struct BuildTask {
     pub sources: Sources,
     /// How it is built.
     pub recipe: Recipe,
-    /// Its dependency closure without itself, needs before their users.
+    /// Its dependency closure without itself, in the order of their names.
     pub needs: Vec<Need>,
     /// What it is built with.
     pub compiler: Compiler,
@@ -164,6 +166,8 @@ pub struct Workshop {
     pub layers: Layers,
     /// The platform that is built on, such as `x86_64-linux`.
     pub platform: String,
+    /// Where what is built is put instead, when it is only to be seen whether that works. Then the store has no part in it.
+    trials: Option<Layers>,
 }
 
 /// Layers are filed under this name in stores and services.
@@ -223,7 +227,12 @@ impl Workshop {
     pub fn new(data: DataDir, session: Arc<Session>, resolution: Resolution) -> Self {
         let layers = Layers::new(data.layers());
         let platform = larder_trace::host_platform().to_string();
-        Self { data, session, resolution, layers, platform }
+        Self { data, session, resolution, layers, platform, trials: None }
+    }
+
+    /// Where what is built is put.
+    fn homes(&self) -> &Layers {
+        self.trials.as_ref().unwrap_or(&self.layers)
     }
 
     /// Where packages are built.
@@ -233,7 +242,7 @@ impl Workshop {
 
     fn store(&self) -> Option<(&Arc<Store>, Scope)> {
         let settings = &self.session.settings.store;
-        if settings.off || settings.packages_use_it == Some(false) {
+        if self.trials.is_some() || settings.off || settings.packages_use_it == Some(false) {
             return None;
         }
         Some((self.session.store()?, SCOPE.parse().ok()?))
@@ -262,6 +271,7 @@ impl Workshop {
                 tracing::info!("cannot remove {}: {error}", entry.path().display());
             }
         }
+        self.remove_trials();
     }
 }
 
@@ -310,13 +320,14 @@ fn make(
             return Err(Failure::of_machine(message));
         }
     }
-    let home = shop.layers.path(&task.build_hash);
+    let homes = shop.homes();
+    let home = homes.path(&task.build_hash);
     let spots = Spots::new(&home, &needs);
     let keys = Keys::new(dep_hash, &home, &needs);
     let prefix = work.prefix();
     let publish = |collected: &Collected, costs: Costs| {
-        let record = record(task, dep_hash, collected, shop.layers.directory(), costs);
-        let published = shop.layers.publish(&prefix, &collected.listing, record);
+        let record = record(task, dep_hash, collected, homes.directory(), costs);
+        let published = homes.publish(&prefix, &collected.listing, record);
         published.map_err(|error| Failure::of_io("cannot keep the layer", &home, &error))
     };
     if let Some((store, scope)) = shop.store()

@@ -4,6 +4,8 @@
 //! failure, and nobody else's.
 
 mod find;
+mod instead;
+mod join;
 mod read;
 mod sources;
 mod summary;
@@ -17,6 +19,8 @@ use larder_project::{
 };
 use larder_runs::name::{HashName, PackageName};
 
+pub use instead::Replacement;
+pub use join::Shift;
 pub use read::Reading;
 pub use sources::{Kind, SourceError, SourceFile, Sources, files};
 

@@ -4,6 +4,7 @@
 //! the choice that is below it. Two solutions that have the same below a package version share its build, and all
 //! builds below that.
 
+mod join;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use std::{collections::HashMap, ops::Range};
 use larder_runs::name::HashName;
 use larder_trace::ContentHash;
 use rustc_hash::FxHashMap;
+
+pub use join::Joined;
 
 use crate::{
     bless::blessed,

@@ -22,8 +22,10 @@ mod kept;
 pub mod layer;
 pub mod past;
 pub mod queue;
+pub mod revision;
 pub mod run;
 pub mod schedule;
+pub mod since;
 pub mod solve;
 pub mod tasks;
 #[cfg(test)]

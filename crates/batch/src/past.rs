@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use larder_runs::{
     Category, DataDir, history,
     name::{HashName, PackageName},
-    result::{Entry, Origin, Stage},
+    result::{Entry, Origin, RunKind, Stage},
 };
 
 /// The last results of the packages of a run, before it began.
@@ -16,12 +16,18 @@ pub struct Past {
 }
 
 impl Past {
-    /// Reads the histories of `packages`.
+    /// Reads what counts in the histories of `packages` for a run of this kind. What a comparison tried counts for
+    /// comparisons only: it says nothing of how a package stands.
     ///
     /// # Errors
     /// When one is there and cannot be read.
-    pub fn read(data: &DataDir, packages: &[PackageName]) -> larder_runs::Result<Past> {
-        let latest = history::read_latest_of(&data.packages(), packages)?;
+    pub fn read(
+        data: &DataDir,
+        packages: &[PackageName],
+        kind: RunKind,
+    ) -> larder_runs::Result<Past> {
+        let counts = |entry: &Entry| kind == RunKind::Compare || entry.kind != RunKind::Compare;
+        let latest = history::read_latest_of(&data.packages(), packages, counts)?;
         Ok(Past { latest: packages.iter().cloned().zip(latest).collect() })
     }
 

@@ -10,10 +10,13 @@
 //! A run that is killed leaves its results and its layers; the next one finds both and does the rest.
 
 mod attend;
+mod compare;
 mod job;
 mod outlook;
+mod perform;
 mod prepare;
 mod results;
+mod trials;
 
 use std::{
     collections::BTreeSet,
@@ -52,8 +55,9 @@ use crate::{
 };
 
 use attend::Attendance;
+pub use compare::{Compared, compare};
 pub use outlook::{Because, Outlook, outlook};
-pub use prepare::{Memory, Prepared, prepare};
+pub use prepare::{Memory, Prepared, prepare, prepare_catalogue, read, reading, unknown};
 
 /// What a run is to do.
 #[derive(Debug, Clone)]
@@ -64,6 +68,8 @@ pub struct Request {
     pub directory: PathBuf,
     /// Where run data and layers are.
     pub data: DataDir,
+    /// The directory for what is remembered of the set's files: that of the data, unless it is another set than theirs.
+    pub notes: PathBuf,
     /// What kind of run it is.
     pub kind: RunKind,
     /// The packages that it is about; all, when there are none.
@@ -80,7 +86,7 @@ pub struct Request {
     pub command_line: Vec<String>,
     /// The version of larder, for the record.
     pub larder_version: Option<String>,
-    /// The revision of the set, for the record.
+    /// The revision of the set, for the record: a commit, and whether the set differs from that.
     pub set_revision: Option<String>,
 }
 
@@ -104,9 +110,17 @@ pub enum BatchError {
     /// Run data could not be read or written.
     #[error(transparent)]
     Data(#[from] larder_runs::Error),
+    /// What was found out could not be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Outcome {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
 
-/// Does what `request` asks for, telling `reporter` as it goes. Asked to end for the first time, it finishes what
+/// Does what was prepared for `request`, telling `reporter` as it goes. Asked to end for the first time, it finishes what
 /// it has begun.
 ///
 /// # Errors
@@ -114,19 +128,19 @@ pub enum BatchError {
 pub fn run(
     session: &Arc<Session>,
     request: &Request,
+    prepared: &Prepared,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Report, BatchError> {
     let _finishing = session.processes.finish_parts();
-    let prepared = prepare(session, request, Memory::Kept)?;
-    let run = Run::start(&request.data, plan(request, &prepared), Clock::system())?;
+    let run = Run::start(&request.data, plan(request, prepared), Clock::system())?;
     reporter.event(&Event::Begun { run: run.id(), packages: prepared.targets.len() });
-    results::record_unsolved(&run, &prepared, &**reporter)?;
+    results::record_unsolved(&run, prepared, &**reporter)?;
     let (found, failed) = prepared.solved();
     reporter.event(&Event::Solved { found, failed });
     enter(&run, Phase::Blessings, &**reporter)?;
-    gc::publish_references(&request.data, &run, &references(&prepared))?;
+    gc::publish_references(&request.data, &run, &references(prepared))?;
     enter(&run, Phase::Building, &**reporter)?;
-    build(session, request, &prepared, &run, reporter)?;
+    build(session, request, prepared, &run, reporter, &Stage::ALL, |_| Ok(()))?;
     docs::write_index(&request.data)?;
     enter(&run, Phase::Gc, &**reporter)?;
     let interrupted = session.processes.closing() || session.processes.interrupted();
@@ -146,11 +160,19 @@ fn plan(request: &Request, prepared: &Prepared) -> Plan {
         false => Scope::Packages(request.packages.iter().map(ToString::to_string).collect()),
     };
     let catalogue = &prepared.catalogue;
-    let targets = prepared.targets.iter().map(|&id| catalogue.get(id).id.clone()).collect();
+    // Two sides have the same ones.
+    let mut targets: Vec<PackageName> =
+        prepared.targets.iter().map(|&id| catalogue.get(id).id.clone()).collect();
+    let mut compilers: Vec<PackageName> =
+        catalogue.compilers().map(|(_, compiler)| compiler.name.clone()).collect();
+    for names in [&mut targets, &mut compilers] {
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+    }
     Plan {
         command_line: request.command_line.clone(),
         set_revision: request.set_revision.clone(),
-        compilers: catalogue.compilers().map(|(_, compiler)| compiler.name.clone()).collect(),
+        compilers,
         larder_version: request.larder_version.clone(),
         ..Plan::new(request.kind, scope, targets)
     }
@@ -172,20 +194,22 @@ fn references(prepared: &Prepared) -> References {
     }
 }
 
-/// Does every task of the run that is not done already.
+/// Does these stages of every build of the run that are not done already, and `then` what comes after them.
 fn build(
     session: &Arc<Session>,
     request: &Request,
     prepared: &Prepared,
     run: &Run,
     reporter: &Arc<dyn Reporter>,
+    stages: &[Stage],
+    then: impl FnOnce(&Attendance<'_>) -> Result<(), BatchError>,
 ) -> Result<(), BatchError> {
     let catalogue = &prepared.catalogue;
-    let tasks = Tasks::new(&prepared.builds, prepared.wanted(), catalogue);
+    let tasks = Tasks::new(&prepared.builds, prepared.wanted(), catalogue, stages);
     let names: BTreeSet<&PackageName> =
         prepared.wanted().map(|id| &catalogue.get(prepared.builds.get(id).package).id).collect();
     let names: Vec<PackageName> = names.into_iter().cloned().collect();
-    let past = Past::read(&request.data, &names)?;
+    let past = Past::read(&request.data, &names, request.kind)?;
     // What a package has from elsewhere and is not pinned would be in no hash.
     let resolution = Resolution { locked: true, ..request.resolution.clone() };
     let shop = Workshop::new(request.data.clone(), session.clone(), resolution);
@@ -201,19 +225,20 @@ fn build(
     let expected = (expected > Duration::ZERO).then_some(expected);
     reporter.event(&Event::Planned { tasks: tasks.len(), expected });
     let queue = Queue::new(schedule);
-    work(session, request.jobs.min(tasks.len()), &attendance, &queue, &**reporter)
+    let threads = request.jobs.min(tasks.len());
+    work(session, threads, &**reporter, &|| attendance.work(&queue))?;
+    then(&attendance)
 }
 
 /// How often somebody looks whether the run was told to stop.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// Does the tasks of `queue` on so many threads.
+/// Does work on so many threads.
 fn work(
     session: &Session,
     threads: usize,
-    attendance: &Attendance<'_>,
-    queue: &Queue,
     reporter: &dyn Reporter,
+    work: &(dyn Fn() -> Result<(), BatchError> + Sync),
 ) -> Result<(), BatchError> {
     let (ends, ended) = mpsc::channel();
     thread::scope(|scope| {
@@ -221,14 +246,14 @@ fn work(
         for number in 0..threads {
             let ends = ends.clone();
             // Nobody is left to hear it only when the run is over.
-            let worker = move || _ = ends.send(attendance.work(queue));
+            let worker = move || _ = ends.send(work());
             let name = format!("package {number}");
             // One that is not to be had makes it slower.
             workers +=
                 usize::from(thread::Builder::new().name(name).spawn_scoped(scope, worker).is_ok());
         }
         if workers == 0 {
-            return attendance.work(queue);
+            return work();
         }
         let mut result = Ok(());
         let mut told = false;

@@ -27,12 +27,13 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// The stages of the `wanted` builds, which have needs first. A test and documentation need the build; documentation also waits for that of
+    /// These stages of the `wanted` builds, which have needs first. A test and documentation need the build; documentation also waits for that of
     /// what the build needs, and can do without it.
     pub fn new(
         builds: &Builds,
         wanted: impl Iterator<Item = BuildId>,
         catalogue: &Catalogue,
+        stages: &[Stage],
     ) -> Tasks {
         let mut tasks = Tasks::default();
         let mut built: Vec<Option<TaskId>> = vec![None; builds.len()];
@@ -46,10 +47,10 @@ impl Tasks {
             let needs = of_needs(&built).into_iter().map(Need::required).collect();
             let own = tasks.add(id, Stage::Build, needs);
             built[id.index()] = Some(own);
-            if recipe.has_tests() {
+            if recipe.has_tests() && stages.contains(&Stage::Test) {
                 tasks.add(id, Stage::Test, vec![Need::required(own)]);
             }
-            if recipe.has_docs() {
+            if recipe.has_docs() && stages.contains(&Stage::Doc) {
                 let mut needs = vec![Need::required(own)];
                 needs.extend(of_needs(&documented).into_iter().map(Need::optional));
                 documented[id.index()] = Some(tasks.add(id, Stage::Doc, needs));

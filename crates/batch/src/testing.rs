@@ -56,3 +56,26 @@ pub fn catalogue(versions: Vec<PackageVersion>, compilers: &[&str]) -> Catalogue
         |name: &&str| Compiler { name: name.parse().unwrap(), toolchain: Toolchain::default() };
     Catalogue::of(versions, compilers.iter().map(compiler).collect()).unwrap()
 }
+
+/// A small generator of numbers (SplitMix64), so that a seed says all.
+pub struct Dice(u64);
+
+impl Dice {
+    /// One that begins with this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// Whether something happens that does in so many of a hundred cases.
+    pub fn falls_below(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}

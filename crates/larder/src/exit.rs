@@ -129,6 +129,7 @@ impl From<BatchError> for Failure {
         match error {
             BatchError::Set(diagnostics) => diagnostics.into(),
             BatchError::Data(error) => error.into(),
+            error @ BatchError::Outcome { .. } => Self::failed(error),
         }
     }
 }

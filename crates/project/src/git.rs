@@ -8,6 +8,7 @@ mod commit;
 mod objects;
 mod run;
 mod submodules;
+mod work_tree;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,6 +24,7 @@ pub use self::{
     commit::{Commit, ParseCommitError, is_revision},
     objects::{check_objects, take_objects},
     submodules::{Submodule, all_submodules, repository_of, submodules},
+    work_tree::WorkTree,
 };
 use crate::{links, repository::Repository};
 

@@ -71,6 +71,11 @@ impl DataDir {
         self.root.join("html")
     }
 
+    /// `revisions/set`: checkouts of the set, one directory a commit.
+    pub fn revisions(&self) -> PathBuf {
+        self.root.join("revisions/set")
+    }
+
     /// `rules.toml`: the ecosystem's own classification rules.
     pub fn rules(&self) -> PathBuf {
         self.root.join("rules.toml")

@@ -1,4 +1,4 @@
-//! Removes what nothing refers to any more: layers, documentation universes, old runs.
+//! Removes what nothing refers to any more: layers, documentation universes, old runs, checkouts of old revisions.
 //!
 //! # Safe beside a running batch
 //!
@@ -87,17 +87,20 @@ pub struct Report {
     pub universes: Collected,
     /// Runs.
     pub runs: Collected,
+    /// Checkouts of revisions of the set.
+    pub revisions: Collected,
     /// Files and directories that killed processes had not finished.
     pub leftovers: Collected,
 }
 
 impl Report {
     /// Each collection with the name of what it collects.
-    pub fn parts(&self) -> [(&'static str, &Collected); 4] {
+    pub fn parts(&self) -> [(&'static str, &Collected); 5] {
         [
             ("layers", &self.layers),
             ("universes", &self.universes),
             ("runs", &self.runs),
+            ("revisions", &self.revisions),
             ("leftovers", &self.leftovers),
         ]
     }
@@ -118,6 +121,12 @@ const DOOMED: &str = ".gc-";
 
 /// How old an unfinished file must be before it counts as left behind.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long nobody may have used a checkout of a revision before it goes.
+const REVISION_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The lock beside checkouts of revisions: whoever checks one out holds it.
+const REVISIONS_LOCK: &str = "lock";
 
 const REFERENCES: &str = "references.json";
 
@@ -253,7 +262,28 @@ pub fn gc_runs(data: &DataDir, keep_runs: usize, dry_run: bool) -> Result<Collec
         .map(|doomed| doomed.finish(dry_run))
 }
 
-/// Collects layers, universes, runs and leftovers of an ecosystem. Layers are left alone, and the report
+/// Removes the checkouts of revisions of the set that nobody has used for a week: their time is that of their
+/// last use. None goes while somebody checks one out.
+///
+/// # Errors
+/// [`crate::Error::Io`] when they cannot be listed.
+pub fn gc_revisions(data: &DataDir, dry_run: bool) -> Result<Collected> {
+    let directory = data.revisions();
+    let lock = directory.join(REVISIONS_LOCK);
+    if !file::names(&directory)?.iter().any(|name| name == REVISIONS_LOCK) {
+        return Ok(Collected::default());
+    }
+    let held = FileLock::exclusive(&lock)?;
+    let is_kept =
+        |name: &str| name == REVISIONS_LOCK || !is_older(&directory.join(name), REVISION_AGE);
+    let mut doomed = sweep(&directory, is_kept, dry_run)?;
+    drop(held);
+    // The lock is none of them.
+    doomed.collected.kept = doomed.collected.kept.saturating_sub(1);
+    Ok(doomed.finish(dry_run))
+}
+
+/// Collects layers, universes, runs, revisions and leftovers of an ecosystem. Layers are left alone, and the report
 /// says so, as long as no run has told what its solutions refer to.
 ///
 /// # Errors
@@ -269,6 +299,7 @@ pub fn gc_all(data: &DataDir, options: &Options) -> Result<Report> {
         layers: layers.finish(dry_run),
         universes: universes.finish(dry_run),
         runs: gc_runs(data, options.keep_runs, dry_run)?,
+        revisions: gc_revisions(data, dry_run)?,
         leftovers: gc_leftovers(data, dry_run)?,
     })
 }

@@ -125,6 +125,15 @@ pub fn read(packages_dir: &Path, package: &PackageName) -> Result<History> {
 /// # Errors
 /// As [`read`].
 pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Entry>> {
+    read_latest_that(packages_dir, package, &|_| true)
+}
+
+/// The same of the entries that count.
+fn read_latest_that(
+    packages_dir: &Path,
+    package: &PackageName,
+    counts: &dyn Fn(&Entry) -> bool,
+) -> Result<Vec<Entry>> {
     #[derive(Deserialize)]
     struct Key<'a> {
         #[serde(borrow, alias = "buildHash", default)]
@@ -143,7 +152,7 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
         if seen.contains(&key) {
             continue;
         }
-        if let Some(entry) = Entry::parse(line, Some(package)) {
+        if let Some(entry) = Entry::parse(line, Some(package)).filter(counts) {
             latest.push(entry);
             seen.insert(key);
         }
@@ -152,16 +161,20 @@ pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Ent
     Ok(latest)
 }
 
-/// The last entries of each of `packages`, as [`read_latest`] has them, in the same order. Several histories are
-/// read at once.
+/// The last entries of each of `packages`, as [`read_latest`] has them of the entries that `counts` says, in the same
+/// order. Several histories are read at once.
 ///
 /// # Errors
 /// As [`read`], of the first that cannot be read.
-pub fn read_latest_of(packages_dir: &Path, packages: &[PackageName]) -> Result<Vec<Vec<Entry>>> {
+pub fn read_latest_of(
+    packages_dir: &Path,
+    packages: &[PackageName],
+    counts: impl Fn(&Entry) -> bool + Sync,
+) -> Result<Vec<Vec<Entry>>> {
     let readers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = packages.len().div_ceil(readers).max(1);
     let work = |share: &[PackageName]| -> Vec<Result<Vec<Entry>>> {
-        share.iter().map(|package| read_latest(packages_dir, package)).collect()
+        share.iter().map(|package| read_latest_that(packages_dir, package, &counts)).collect()
     };
     work_shares(packages.chunks(share), readers, work).into_iter().collect()
 }

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use common::{full, rerun, result, start};
 use larder_runs::DataDir;
 use larder_runs::build_lock::{Purpose, acquire};
 use larder_runs::gc::{
     Options, References, collect_referenced_universes, current_references, gc_all, gc_layers,
-    gc_runs, gc_universes, publish_references,
+    gc_revisions, gc_runs, gc_universes, publish_references,
 };
 use larder_runs::name::HashName;
 use larder_runs::result::RunKind;
@@ -237,4 +238,23 @@ fn unfinished_files_go_when_they_are_old() {
     fs::File::options().write(true).open(&old).unwrap().set_modified(yesterday).unwrap();
     assert_eq!(gc_all(&data, &options()).unwrap().leftovers.removed.len(), 1);
     assert!(young.exists() && !old.exists());
+}
+
+#[test]
+fn revisions_go_that_nobody_has_used_for_a_week() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    assert_eq!(gc_revisions(&data, false).unwrap().kept, 0, "there is none");
+    let day = Duration::from_secs(24 * 60 * 60);
+    for (name, days) in [("a", 1), ("b", 6), ("c", 8)] {
+        file(&data.revisions().join(name).join("larder-set.toml"), "");
+        let used = SystemTime::now() - day * days;
+        fs::File::open(data.revisions().join(name)).unwrap().set_modified(used).unwrap();
+    }
+    file(&data.revisions().join("lock"), "");
+    let dry = gc_revisions(&data, true).unwrap();
+    let done = gc_revisions(&data, false).unwrap();
+    assert_eq!(dry, done);
+    assert_eq!((done.removed, done.kept), (vec!["c".to_owned()], 2));
+    assert_eq!(names(&data.revisions()), ["a", "b", "lock"]);
 }

@@ -101,7 +101,7 @@ pub(super) fn prepare(
         directory: sources,
         targets: Vec::new(),
         options: Options::default(),
-        cache: CacheOptions::default(),
+        cache: CacheOptions { off: shop.trials.is_some(), ..CacheOptions::default() },
         sandbox: task.sandbox.then(|| Permissions {
             read: task.needs.iter().map(|need| need.layer.directory.clone()).collect(),
             environment: Vec::new(),

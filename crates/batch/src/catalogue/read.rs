@@ -41,10 +41,10 @@ pub struct Reading<'r> {
 }
 
 /// The file in `DATA` with the status and hash of each source file.
-const INDEX: &str = "sources.index";
+pub(super) const INDEX: &str = "sources.index";
 
 /// The file in `DATA` with what manifests say.
-const MANIFESTS: &str = "manifests";
+pub(super) const MANIFESTS: &str = "manifests";
 
 impl Catalogue {
     /// Reads all packages of the set whose directory is `root`.
@@ -134,13 +134,14 @@ impl Catalogue {
     }
 }
 
-struct Reader<'r> {
-    set: &'r PackageSet,
-    root: &'r Path,
-    index: &'r StatIndex,
-    known: &'r Known,
+/// Reads packages of a set.
+pub(super) struct Reader<'r> {
+    pub set: &'r PackageSet,
+    pub root: &'r Path,
+    pub index: &'r StatIndex,
+    pub known: &'r Known,
     /// The directories of packages, from the root.
-    directories: &'r BTreeSet<String>,
+    pub directories: &'r BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -148,7 +149,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// Where there is no way to say which package that is.
-    fn package(&self, below: &str) -> Result<PackageVersion, Diagnostics> {
+    pub fn package(&self, below: &str) -> Result<PackageVersion, Diagnostics> {
         let directory = self.root.join(below);
         let file = if below.is_empty() { String::new() } else { format!("{below}/") };
         let read = self.summary(&(file + manifest::FILE_NAME), &directory);
@@ -232,7 +233,7 @@ impl Reader<'_> {
     }
 
     /// A package that the set file describes.
-    fn entry(
+    pub fn entry(
         &self,
         name: &str,
         entry: &Entry,

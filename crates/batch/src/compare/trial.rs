@@ -3,8 +3,11 @@
 //! A test that fails now and then looks like a regression whenever it happens to fail on the wrong side. So one
 //! attempt decides nothing but agreement: where the sides differ, or both fail, both are tried again, side by side,
 //! until each has had [`ENOUGH`] attempts that all went one way. The first attempt that goes another way says
-//! that the package is flaky. Of a package that works in half of its attempts, which is the worst case, one in four to
-//! the power of [`ENOUGH`] is misjudged.
+//! that the package is flaky.
+//!
+//! So a package that fails in half of its attempts, which is the worst case, is misjudged in three of 4^[`ENOUGH`] cases: three in
+//! a million. Of 600 packages that fail in 5 to 50 % of theirs, any is in 4 of 10,000 comparisons. One that began to fail in half of its
+//! attempts on one side only is taken for a regression in one of 2^[`ENOUGH`].
 //!
 //! A trial is plain data and builds nothing: it says what to [try next](Trial::next), and is told what came of it. The
 //! idea of evidence on both sides is that of Julia's PkgEval, which retries what differs.
@@ -12,7 +15,7 @@
 use serde::Serialize;
 
 /// How many attempts that all went one way are evidence.
-pub const ENOUGH: u32 = 8;
+pub const ENOUGH: u32 = 10;
 
 /// How often in a row the weather may spoil an attempt before nothing is said.
 const PATIENCE: u32 = 5;
@@ -51,7 +54,7 @@ pub struct Evidence {
 }
 
 /// What a change does to a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It always worked before, and always fails now.
@@ -196,50 +199,5 @@ mod tests {
         assert_eq!(judge(|_| Attempt::Weather).0, Verdict::Unknown);
         let blocked = |side| if side == Side::Base { Attempt::Worked } else { Attempt::Untried };
         assert_eq!(judge(blocked).0, Verdict::Unknown);
-    }
-
-    /// A small generator of numbers (SplitMix64), so that a seed says all.
-    struct Dice(u64);
-
-    impl Dice {
-        fn falls_below(&mut self, percent: u64) -> bool {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (mixed ^ (mixed >> 31)) % 100 < percent
-        }
-    }
-
-    #[test]
-    fn no_verdict_is_false_and_no_regression_is_missed() {
-        for seed in 0..20 {
-            let mut dice = Dice(seed);
-            for package in 0..200_u64 {
-                let mut flaky = false;
-                let (verdict, ..) = judge(|side| {
-                    if dice.falls_below(5) {
-                        return Attempt::Weather;
-                    }
-                    let fails = match (package, side) {
-                        (0..10, Side::Candidate) | (10..20, Side::Base) => true,
-                        (20..40, _) => true,
-                        (40..70, _) => {
-                            flaky = true;
-                            dice.falls_below(5 + (package - 40) * 45 / 29)
-                        }
-                        _ => false,
-                    };
-                    if fails { Attempt::Failed } else { Attempt::Worked }
-                });
-                let right = match package {
-                    0..10 => verdict == Verdict::Regressed,
-                    10..20 => verdict == Verdict::Fixed,
-                    20..40 => verdict == Verdict::BrokenBefore,
-                    40..70 => flaky && matches!(verdict, Verdict::Same | Verdict::Flaky),
-                    _ => verdict == Verdict::Same,
-                };
-                assert!(right, "seed {seed}: package {package} is said to be {verdict:?}");
-            }
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    io::{self, Write},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,13 +15,17 @@ use larder_runs::{
     build_lock::{self, BuildLock, Purpose},
     classify::Rules,
     name::HashName,
-    result::{Stage, StageResult},
-    run_log::{LogName, LogWriter, Run},
+    result::Stage,
+    run_log::Run,
 };
 
-use super::{BatchError, Prepared, Request, job::Job};
+use super::{
+    BatchError, Prepared, Request,
+    job::Job,
+    perform::{Performed, Try},
+};
 use crate::{
-    build::{self, BuildTask, Log, Need, StageEnd, Workshop},
+    build::{self, BuildTask, Need, Workshop},
     catalogue::Recipe,
     docs,
     event::{Event, Reporter, TaskName},
@@ -39,7 +42,7 @@ use crate::{
 const ATTEMPTS: u32 = 3;
 
 /// How long the second attempt waits; each further one waits three times as long.
-const PAUSE: Duration = Duration::from_secs(2);
+pub const PAUSE: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether somebody else has done a task.
 const LOOK: Duration = Duration::from_millis(100);
@@ -52,7 +55,7 @@ pub struct Attendance<'r> {
     past: Past,
     pub(super) run: &'r Run,
     pub(super) reporter: &'r Arc<dyn Reporter>,
-    shop: &'r Workshop,
+    pub(super) shop: &'r Workshop,
     pub(super) rules: Rules,
     /// The tasks that somebody else was seen to do.
     waited: Mutex<HashSet<TaskId>>,
@@ -135,13 +138,18 @@ impl<'r> Attendance<'r> {
                 }
                 Attended::Interrupted => Ok(()),
             });
-            attended.inspect_err(|_| self.broken.store(true, Ordering::Release))?;
+            attended.inspect_err(|_| self.give_up())?;
         }
         Ok(())
     }
 
+    /// Lets no further task begin.
+    pub(super) fn give_up(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
     /// Whether no further task is to begin.
-    fn stops(&self) -> bool {
+    pub(super) fn stops(&self) -> bool {
         let processes = &self.shop.session.processes;
         processes.closing() || processes.interrupted() || self.broken.load(Ordering::Acquire)
     }
@@ -165,7 +173,11 @@ impl<'r> Attendance<'r> {
         // What somebody else has done while this one waited for them is as good as what is asked for now.
         let waited = self.waited().contains(&turn.task);
         let meanwhile = match waited {
-            true => Some(Past::read(&self.request.data, std::slice::from_ref(&name.package))?),
+            true => Some(Past::read(
+                &self.request.data,
+                std::slice::from_ref(&name.package),
+                self.request.kind,
+            )?),
             false => None,
         };
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
@@ -224,56 +236,11 @@ impl<'r> Attendance<'r> {
         dep_hash: HashName,
         Turn { attempt, expected, .. }: Turn,
     ) -> Result<Attended, BatchError> {
-        let expected = Some(expected).filter(|time| !time.is_zero());
-        self.reporter.event(&Event::Started { task: name, attempt, expected });
-        self.progress(|running| running.push(name.package.to_string()))?;
-        let log_name =
-            LogName::new(name.package.clone(), part.stage, name.build_hash.clone(), attempt);
-        let writer = self.run.log_writer(&log_name)?;
-        let writer = match job.task().allowance.log {
-            Some(limit) => writer.limited(limit),
-            None => writer,
-        };
-        let log = Arc::new(Mutex::new(Sink(Some(writer))));
-        let start = self.run.clock().now();
-        let sink: Log = log.clone();
-        let done = job.run(self.shop, &sink);
-        drop(sink);
-        let end = self.run.clock().now();
-        self.reporter.event(&Event::Stopped { task: name });
-        // Whoever holds it still has nothing more to say.
-        let writer = log.lock().unwrap_or_else(PoisonError::into_inner).0.take();
-        let log = writer.map(LogWriter::finish);
-        let failure = match done.ended {
-            StageEnd::Worked => None,
-            StageEnd::Failed(failure) => Some(failure),
-            StageEnd::Interrupted | StageEnd::Nothing => {
-                self.progress(|running| {
-                    running.retain(|running| *running != name.package.as_str());
-                })?;
-                return Ok(match done.ended {
-                    StageEnd::Nothing => Attended::Over(true),
-                    _ => Attended::Interrupted,
-                });
-            }
-        };
-        let costs = done.costs;
-        let result = StageResult {
-            dep_hash: Some(dep_hash),
-            attempt,
-            start,
-            end,
-            origin: done.origin,
-            wall_ms: Some(costs.wall.as_millis() as u64),
-            cpu_ms: Some(costs.cpu.as_millis() as u64),
-            peak_memory_bytes: Some(costs.peak_memory),
-            jobs: u32::try_from(job.task().jobs).ok(),
-            log,
-            ..self.blank(part)
-        };
-        let result = match &failure {
-            None => result,
-            Some(failure) => self.failed(result, failure),
+        let now = Try { part, name, task: job.task(), dep_hash, attempt, expected };
+        let (result, failure) = match self.perform(now, |log| job.run(self.shop, log))? {
+            Performed::Ended(result, failure) => (*result, failure),
+            Performed::Nothing => return Ok(Attended::Over(true)),
+            Performed::Interrupted => return Ok(Attended::Interrupted),
         };
         // A limit of its own that it has reached, it would reach again.
         let by_itself = failure.as_ref().is_some_and(|failure| failure.limit.is_none());
@@ -285,14 +252,6 @@ impl<'r> Attendance<'r> {
         let wait = PAUSE * 3_u32.pow(attempt - 1);
         self.reporter.event(&Event::Again { task: name, category: &entry.result.category, wait });
         Ok(Attended::Again(wait))
-    }
-
-    /// Changes what the run says is going on.
-    fn progress(&self, change: impl FnOnce(&mut Vec<String>)) -> larder_runs::Result<()> {
-        self.run.update_progress(|progress| {
-            change(&mut progress.running);
-            Ok(())
-        })
     }
 
     /// The work of a part, given the layer of its build; `None` where a layer that it needs is gone.
@@ -311,7 +270,7 @@ impl<'r> Attendance<'r> {
     }
 
     /// What is to be built, with the layers that it needs; `None` where one of these is gone.
-    fn task(&self, id: BuildId) -> Option<BuildTask> {
+    pub(super) fn task(&self, id: BuildId) -> Option<BuildTask> {
         let Prepared { catalogue, surroundings, builds, .. } = self.prepared;
         let build = builds.get(id);
         let package = catalogue.get(build.package);
@@ -331,13 +290,16 @@ impl<'r> Attendance<'r> {
         };
         let compiler = catalogue.compiler(build.compiler);
         let limits = &package.limits;
+        let mut needs = build.closure.iter().map(need).collect::<Option<Vec<_>>>()?;
+        // Whatever else is in the set: the same order makes the same hashes.
+        needs.sort_by(|a, b| a.package.cmp(&b.package));
         Some(BuildTask {
             package: package.id.clone(),
             build_hash: build.hash.clone(),
             source_digest: package.digest.clone(),
             sources: package.sources.clone(),
             recipe: package.recipe.clone(),
-            needs: build.closure.iter().map(need).collect::<Option<_>>()?,
+            needs,
             compiler: build::Compiler {
                 package: compiler.name.clone(),
                 identity: surroundings.identities[build.compiler.index()].clone(),
@@ -363,19 +325,6 @@ impl<'r> Attendance<'r> {
             build_hash: build.hash.clone(),
             stage: part.stage,
         }
-    }
-}
-
-/// Takes what is printed, until the log is ended.
-struct Sink(Option<LogWriter>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.as_mut().map_or(Ok(bytes.len()), |log| log.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 

@@ -6,7 +6,7 @@ use larder_runs::result::Origin;
 use larder_trace::ContentHash;
 
 use crate::{
-    build::{self, BuildTask, Costs, Ended, Kind, Log, StageEnd, Staged, Workshop},
+    build::{self, BuildTask, Built, Costs, Ended, Kind, Log, StageEnd, Staged, Workshop},
     docs,
     layer::Layer,
 };
@@ -61,18 +61,21 @@ impl Job {
     /// Does it. What is printed meanwhile goes to `log`.
     pub fn run(&self, shop: &Workshop, log: &Log) -> Done {
         match self {
-            Job::Build(task) => {
-                let built = build::build(shop, task, log);
-                let ended = match built.ended {
-                    Ended::Worked(_) => StageEnd::Worked,
-                    Ended::Failed(failure) => StageEnd::Failed(failure),
-                    Ended::Interrupted => StageEnd::Interrupted,
-                };
-                Done { ended, origin: built.origin, costs: built.costs }
-            }
+            Job::Build(task) => build::build(shop, task, log).into(),
             Job::Test(task, layer) => build::test(shop, task, layer, log).into(),
             Job::Doc(task, layer, place) => docs::publish(shop, task, layer, place, log).into(),
         }
+    }
+}
+
+impl From<Built> for Done {
+    fn from(built: Built) -> Done {
+        let ended = match built.ended {
+            Ended::Worked(_) => StageEnd::Worked,
+            Ended::Failed(failure) => StageEnd::Failed(failure),
+            Ended::Interrupted => StageEnd::Interrupted,
+        };
+        Done { ended, origin: built.origin, costs: built.costs }
     }
 }
 

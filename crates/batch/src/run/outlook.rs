@@ -84,7 +84,7 @@ pub fn outlook(request: &Request, prepared: &Prepared) -> Result<Vec<Outlook>, B
     let package = |id: BuildId| &prepared.catalogue.get(prepared.builds.get(id).package).id;
     let names: BTreeSet<&PackageName> = prepared.wanted().map(package).collect();
     let names: Vec<PackageName> = names.into_iter().cloned().collect();
-    let past = Past::read(&request.data, &names)?;
+    let past = Past::read(&request.data, &names, request.kind)?;
     // Of each build so far, why it is not done.
     let mut open: Vec<Option<Because>> = vec![None; prepared.builds.len()];
     let mut found = Vec::new();

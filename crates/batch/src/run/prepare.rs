@@ -10,7 +10,7 @@ use super::{BatchError, Request};
 use crate::{
     catalogue::{Catalogue, Reading, VersionId},
     compilers,
-    graph::{BuildId, Builds, Surroundings},
+    graph::{Build, BuildId, Builds, Surroundings},
     solve::{Solutions, Solved, Solver},
 };
 
@@ -28,13 +28,29 @@ pub struct Prepared {
     /// The package versions that are asked for, in the catalogue's order.
     pub targets: Vec<VersionId>,
     /// Of each build, whether a target needs it or is it.
-    wanted: Vec<bool>,
+    pub(crate) wanted: Vec<bool>,
 }
 
 impl Prepared {
     /// The builds that are asked for, and all that they need: needs first.
     pub fn wanted(&self) -> impl Iterator<Item = BuildId> {
         self.builds.iter().map(|(id, _)| id).filter(|id| self.wanted[id.index()])
+    }
+
+    /// Takes these package versions, sorted, for what is asked for.
+    pub fn aim_at(&mut self, targets: Vec<VersionId>) {
+        self.targets = targets;
+        let is_target = |build: &Build| self.targets.binary_search(&build.package).is_ok();
+        let asked = self.builds.iter().filter(|(_, build)| is_target(build));
+        self.wanted = wanted(&self.builds, asked.map(|(id, _)| id));
+    }
+
+    /// Takes these builds, and what they need, for what is asked for: other builds of the same package versions are not.
+    pub fn aim_at_builds(&mut self, builds: impl Iterator<Item = BuildId> + Clone) {
+        self.targets = builds.clone().map(|id| self.builds.get(id).package).collect();
+        self.targets.sort_unstable();
+        self.targets.dedup();
+        self.wanted = wanted(&self.builds, builds);
     }
 
     /// What came of solving for the targets.
@@ -68,21 +84,46 @@ pub fn prepare(
     request: &Request,
     memory: Memory,
 ) -> Result<Prepared, BatchError> {
-    let remember = memory == Memory::Kept;
-    let reading = Reading {
+    let catalogue = read(request, memory)?;
+    prepare_catalogue(session, request, catalogue, memory)
+}
+
+/// Reads the packages of a set.
+///
+/// # Errors
+/// What is wrong with the set as a whole.
+pub fn read(request: &Request, memory: Memory) -> Result<Catalogue, Diagnostics> {
+    Catalogue::read(&request.set, &request.directory, &reading(request, memory))
+}
+
+/// How packages of a set are read.
+pub fn reading(request: &Request, memory: Memory) -> Reading<'_> {
+    Reading {
         resolution: &request.resolution,
-        data: request.data.root(),
+        data: &request.notes,
         threads: request.jobs,
-        remember,
-    };
-    let catalogue = Catalogue::read(&request.set, &request.directory, &reading)?;
+        remember: memory == Memory::Kept,
+    }
+}
+
+/// The same as [`prepare`] with these packages: those of the set, maybe with others in the place of some.
+///
+/// # Errors
+/// As there.
+pub fn prepare_catalogue(
+    session: &Arc<Session>,
+    request: &Request,
+    catalogue: Catalogue,
+    memory: Memory,
+) -> Result<Prepared, BatchError> {
+    let remember = memory == Memory::Kept;
     let targets = targets(&catalogue, &request.packages)?;
     let surroundings = Surroundings {
         identities: compilers::identities(
             &catalogue,
             &request.directory,
             &session.settings.environment,
-            request.data.root(),
+            &request.notes,
             remember,
         )
         .map_err(Diagnostics::from)?,
@@ -93,14 +134,26 @@ pub fn prepare(
     let solver = Solver { kept: Some(&kept), remember, threads: request.jobs, stop: &stop };
     let solutions = solver.solve(&catalogue, catalogue.iter().map(|(id, _)| id));
     let builds = Builds::new(&catalogue, &solutions, &surroundings);
+    let mut prepared = Prepared {
+        catalogue,
+        surroundings,
+        solutions,
+        builds,
+        targets: Vec::new(),
+        wanted: Vec::new(),
+    };
+    prepared.aim_at(targets);
+    Ok(prepared)
+}
+
+/// Of each build, whether it is one of these or needed by one.
+fn wanted(builds: &Builds, asked: impl Iterator<Item = BuildId>) -> Vec<bool> {
     let mut wanted = vec![false; builds.len()];
-    for (id, build) in builds.iter() {
-        if targets.binary_search(&build.package).is_ok() {
-            wanted[id.index()] = true;
-            build.closure.iter().for_each(|need| wanted[need.index()] = true);
-        }
+    for id in asked {
+        wanted[id.index()] = true;
+        builds.get(id).closure.iter().for_each(|need| wanted[need.index()] = true);
     }
-    Ok(Prepared { catalogue, surroundings, solutions, builds, targets, wanted })
+    wanted
 }
 
 /// The package versions that are asked for: all, when nothing is.
@@ -125,7 +178,8 @@ fn targets(catalogue: &Catalogue, asked: &[Named]) -> Result<Vec<VersionId>, Dia
     if errors.is_empty() { Ok(found) } else { Err(Diagnostics(errors)) }
 }
 
-fn unknown(catalogue: &Catalogue, named: &Named) -> Diagnostic {
+/// The error for a package that is not in the set.
+pub fn unknown(catalogue: &Catalogue, named: &Named) -> Diagnostic {
     let (name, versions) = match named {
         Named::Version(package) => (package.name(), catalogue.versions(package.name())),
         Named::Name(name) => (name.as_str(), catalogue.versions(name)),

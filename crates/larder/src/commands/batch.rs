@@ -1,5 +1,6 @@
 //! `batch`, `rerun` and `cascade`: building a package set.
 
+mod compare;
 mod show;
 
 use std::{
@@ -12,8 +13,11 @@ use std::{
 use clap::Args;
 use larder_batch::{
     event::Reporter,
-    run::{self, Memory, Report, Request},
+    revision::Repository,
+    run::{self, Memory, Prepared, Report, Request},
+    since::prepare_since,
 };
+use larder_engine::session::Session;
 use larder_notify::Kind;
 use larder_project::set::PackageSet;
 use larder_runs::{
@@ -25,10 +29,13 @@ use larder_runs::{
 };
 use serde_json::json;
 
-use self::show::Show;
+use self::{
+    compare::{WhatIf, perform_compare, perform_what_if},
+    show::Show,
+};
 use super::{
     App, here, notify,
-    records::{Data, event},
+    records::{Data, event, plural},
     runs,
 };
 use crate::{
@@ -62,6 +69,15 @@ pub struct Batch {
     /// Packages, <name>.<version> or all versions of a <name> [default: all of the set]
     #[arg(value_name = "PKG")]
     packages: Vec<Named>,
+    /// Build only what is not as it was at a revision of the set, such as main or HEAD~1
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
+    /// Say what regressed, and what was fixed, between two compilers or two revisions of the set
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "since")]
+    compare: Vec<String>,
+    /// Say what would regress with the checkout at PATH in the place of a package, NAME or NAME.VERSION
+    #[arg(long, value_name = "NAME=PATH", conflicts_with_all = ["since", "compare"])]
+    what_if: Vec<WhatIf>,
     #[command(flatten)]
     options: BatchOptions,
 }
@@ -85,7 +101,48 @@ pub struct Cascade {
 
 /// Runs `larder batch`.
 pub fn batch(app: &App, arguments: &Batch) -> Result<Exit, Failure> {
-    perform(app, &arguments.options, RunKind::Full, &arguments.packages)
+    let Batch { packages, since, compare, what_if, options } = arguments;
+    match (since, &compare[..], &what_if[..]) {
+        (Some(revision), ..) => perform_since(app, options, packages, revision),
+        (_, [base, candidate], _) => perform_compare(app, options, packages, [base, candidate]),
+        (_, _, [_, ..]) => perform_what_if(app, options, packages, what_if),
+        _ => perform(app, options, RunKind::Full, packages),
+    }
+}
+
+/// Does a run about what is not as it was at a revision of the set.
+fn perform_since(
+    app: &App,
+    options: &BatchOptions,
+    packages: &[Named],
+    revision: &str,
+) -> Result<Exit, Failure> {
+    let request = request(app, options, RunKind::Since, packages)?;
+    let repository = Repository::required(&request.directory)?;
+    let revision = repository.check_out(&request.data, revision)?;
+    app.ends_commands()?;
+    let session = app.session(options.jobs);
+    let prepared = prepare_since(&session, &request, &revision, memory(options))?;
+    if session.processes.interrupted() {
+        return Ok(Exit::Interrupted);
+    }
+    let (count, short) = (prepared.targets.len(), revision.commit.short());
+    let packages: Vec<&str> =
+        prepared.targets.iter().map(|&id| prepared.catalogue.get(id).id.as_str()).collect();
+    app.ui.event_json(&json!({
+        "event": "changed",
+        "since": revision.asked,
+        "commit": revision.commit.as_str(),
+        "packages": packages,
+    }));
+    if count == 0 {
+        app.ui.status(&format!("nothing has changed since {} ({short})", revision.asked));
+        return Ok(Exit::Done);
+    }
+    let changed = plural(count as u64, "package");
+    let has = if count == 1 { "has" } else { "have" };
+    app.ui.status(&format!("{changed} {has} changed since {} ({short})", revision.asked));
+    carry_out(app, options, &request, &session, &prepared)
 }
 
 /// Runs `larder rerun`.
@@ -117,15 +174,31 @@ pub fn perform(
     let request = request(app, options, kind, packages)?;
     app.ends_commands()?;
     let session = app.session(options.jobs);
+    let prepared = run::prepare(&session, &request, memory(options))?;
+    carry_out(app, options, &request, &session, &prepared)
+}
+
+/// What becomes of what is learned on the way.
+fn memory(options: &BatchOptions) -> Memory {
+    if options.dry_run { Memory::Lost } else { Memory::Kept }
+}
+
+/// Does the run that was prepared, or says what it would do.
+fn carry_out(
+    app: &App,
+    options: &BatchOptions,
+    request: &Request,
+    session: &Arc<Session>,
+    prepared: &Prepared,
+) -> Result<Exit, Failure> {
     if options.dry_run {
-        let prepared = run::prepare(&session, &request, Memory::Lost)?;
-        show::show_outlook(app, &request, &prepared)?;
+        show::show_outlook(app, request, prepared)?;
         return Ok(Exit::Done);
     }
     let show = Arc::new(Show::new(app.ui.clone()));
     let reporter: Arc<dyn Reporter> = show.clone();
     let channels = channels(&request.set)?;
-    let report = run::run(&session, &request, &reporter);
+    let report = run::run(session, request, prepared, &reporter);
     show.finish();
     let report = report?;
     let exit = summarize(app, &report)?;
@@ -173,10 +246,14 @@ fn request(
             .hint("`larder init --template set` writes one")
     })?;
     let set = PackageSet::read(&path)?;
+    let directory = path.parent().map_or_else(PathBuf::new, PathBuf::from);
+    let repository = Repository::of(&directory).ok().flatten();
     let processors = || thread::available_parallelism().map_or(1, usize::from);
     Ok(Request {
         set,
-        directory: path.parent().map_or_else(PathBuf::new, PathBuf::from),
+        directory,
+        notes: data.root().to_owned(),
+        set_revision: repository.and_then(|repository| repository.current(&data)),
         data,
         kind,
         packages: packages.to_vec(),
@@ -186,7 +263,6 @@ fn request(
         sandbox: !options.no_sandbox,
         command_line: app.command_line.clone(),
         larder_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        set_revision: None,
     })
 }
 

@@ -1,7 +1,9 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
+mod compare;
 mod interrupted;
 mod reports;
 mod results;
 mod runs;
+mod since;
 mod support;

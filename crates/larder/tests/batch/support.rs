@@ -10,6 +10,7 @@ use std::{
 use larder_runs::{DataDir, history, result::Entry};
 use larder_testkit::{
     files,
+    git::{Repository, git},
     run::{Run, larder, run},
 };
 use serde_json::Value;
@@ -69,6 +70,15 @@ impl Set {
     /// Writes a file of the set.
     pub fn file(&self, path: &str, text: &str) {
         files::write(&self.root.join(path), text);
+    }
+
+    /// Commits all of the set, with what larder keeps left out; returns the commit.
+    pub fn commit(&self) -> String {
+        if !self.root.join(".git").exists() {
+            git(&self.root, &["init", "--quiet", "--initial-branch=main"]);
+            self.file(".gitignore", ".larder\n");
+        }
+        Repository { path: self.root.clone(), name: String::new() }.commit_all()
     }
 
     /// larder in the set's directory, not run yet.

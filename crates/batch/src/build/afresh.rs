@@ -1,0 +1,79 @@
+//! Trying a package once more, from scratch, whether or not it has a layer.
+
+use std::{fs, time::Instant};
+
+use larder_runs::result::Origin;
+
+use super::{BuildTask, Built, Costs, Ended, Failure, Log, Workshop, make, said, work::Work};
+use crate::layer::{Layer, Layers, remove_tree};
+
+/// Where the layers of trials are in the data: as long as the name of the directory of layers, since a path of the one may
+/// take the place of the other in any file.
+const TRIALS: &str = "trials";
+
+/// A layer that nobody else sees; gone when this is.
+#[derive(Debug)]
+pub struct Trial {
+    /// The layer.
+    pub layer: Layer,
+    /// Nobody else tries the same meanwhile.
+    _work: Work,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(&self.layer.directory) {
+            tracing::info!("cannot remove {}: {error}", self.layer.directory.display());
+        }
+    }
+}
+
+impl Workshop {
+    /// Returns a workshop in the same data for [trials](afresh): what is built there is put where nobody sees it, and
+    /// nothing comes from the store or goes there.
+    #[must_use]
+    pub fn for_trials(&self) -> Self {
+        let shop = Self::new(self.data.clone(), self.session.clone(), self.resolution.clone());
+        Self { trials: Some(Layers::new(self.data.root().join(TRIALS))), ..shop }
+    }
+
+    /// Removes the layers of trials whose larder was killed.
+    pub(super) fn remove_trials(&self) {
+        let trials = self.data.root().join(TRIALS);
+        for entry in fs::read_dir(trials).into_iter().flatten().flatten() {
+            // Whoever tries it has its work directory.
+            let claimed = Work::claim(&self.work().join(entry.file_name()));
+            if let Ok(Some(_work)) = claimed
+                && let Err(error) = remove_tree(&entry.path())
+            {
+                tracing::info!("cannot remove {}: {error}", entry.path().display());
+            }
+        }
+    }
+}
+
+/// Builds a package in a workshop [for trials](Workshop::for_trials) as if it had never been built. Returns what was
+/// installed as well, to be tested.
+pub fn afresh(shop: &Workshop, task: &BuildTask, log: &Log) -> (Built, Option<Trial>) {
+    let dep_hash = task.dep_hash(&shop.platform);
+    let started = Instant::now();
+    let ended = |ended| {
+        let costs = Costs { wall: started.elapsed(), ..Costs::default() };
+        Built::new(dep_hash, ended, Origin::Built, costs)
+    };
+    let failed = |failure: Failure| {
+        said::line(log, &failure.error);
+        ended(Ended::Failed(failure))
+    };
+    let work = match shop.claim(task.build_hash.as_str()) {
+        Ok(Some(work)) => work,
+        Ok(None) => return (ended(Ended::Interrupted), None),
+        Err(failure) => return (failed(failure), None),
+    };
+    let built = make(shop, task, dep_hash, &work, log).unwrap_or_else(failed);
+    let trial = match &built.ended {
+        Ended::Worked(layer) => Some(Trial { layer: layer.clone(), _work: work }),
+        Ended::Failed(_) | Ended::Interrupted => None,
+    };
+    (built, trial)
+}

@@ -1,0 +1,283 @@
+//! `batch --compare` and `batch --what-if`: two sides, and what the change does to each package.
+
+use std::{path::PathBuf, str::FromStr, sync::Arc};
+
+use larder_batch::{
+    catalogue::Replacement,
+    compare::{
+        outcome::{Judged, Outcome, Replaced, Shown, SideName},
+        pairs::{Comparison, of_compilers, of_sets},
+        trial::Verdict,
+    },
+    event::Reporter,
+    revision::{Repository, Revision},
+    run::{self, Prepared, Request},
+};
+use larder_engine::session::Session;
+use larder_runs::{
+    name::{Named, PackageName},
+    result::RunKind,
+};
+use serde_json::json;
+
+use super::{BatchOptions, memory, request, show, show::Show, summarize};
+use crate::{
+    commands::{
+        App,
+        records::{event, plural},
+    },
+    exit::{Exit, Failure},
+    table::{Cell, Table, Tone},
+};
+
+/// `NAME=PATH`
+#[derive(Debug, Clone)]
+pub struct WhatIf(Replacement);
+
+impl FromStr for WhatIf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, path) = text.split_once('=').ok_or("it is no NAME=PATH")?;
+        let package = name.parse::<Named>().map_err(|error| error.to_string())?;
+        if path.is_empty() {
+            return Err("the path is empty".to_owned());
+        }
+        Ok(Self(Replacement { package, path: PathBuf::from(path) }))
+    }
+}
+
+/// Compares two compilers or two revisions of the set.
+pub fn perform_compare(
+    app: &App,
+    options: &BatchOptions,
+    packages: &[Named],
+    sides: [&str; 2],
+) -> Result<Exit, Failure> {
+    let mut request = request(app, options, RunKind::Compare, packages)?;
+    let sides = Sides::of(&request, sides)?;
+    app.ends_commands()?;
+    let session = app.session(options.jobs);
+    let comparison = match sides {
+        Sides::Compilers([base, candidate]) => {
+            of_compilers(&session, &request, [&base, &candidate], memory(options))?
+        }
+        Sides::Revisions(sides) => {
+            let mut prepared = Vec::new();
+            for side in &*sides {
+                let all = Request { packages: Vec::new(), ..side.request(&request) };
+                prepared.push(run::prepare(&session, &all, memory(options))?);
+            }
+            let names = [0, 1].map(|side: usize| SideName::Revision {
+                name: sides[side].asked.clone(),
+                commit: sides[side].commit.to_string(),
+            });
+            request.set_revision = Some(sides[1].commit.to_string());
+            of_sets(names, two(prepared), packages)?
+        }
+    };
+    carry_out(app, options, &request, &session, &comparison)
+}
+
+/// Compares the set with what it would be with checkouts in the place of packages.
+pub fn perform_what_if(
+    app: &App,
+    options: &BatchOptions,
+    packages: &[Named],
+    what_if: &[WhatIf],
+) -> Result<Exit, Failure> {
+    let request = request(app, options, RunKind::Compare, packages)?;
+    app.ends_commands()?;
+    let session = app.session(options.jobs);
+    let memory = memory(options);
+    let replacements: Vec<Replacement> = what_if.iter().map(|WhatIf(it)| it.clone()).collect();
+    let all = Request { packages: Vec::new(), ..request.clone() };
+    let catalogue = run::read(&all, memory)?;
+    let reading = run::reading(&all, memory);
+    let (with, names) = catalogue.with(&all.set, &all.directory, &reading, &replacements)?;
+    let replaced = names.into_iter().zip(replacements);
+    let replaced = replaced.map(|(package, with)| Replaced { package, path: with.path }).collect();
+    let prepared = vec![
+        run::prepare_catalogue(&session, &all, catalogue, memory)?,
+        run::prepare_catalogue(&session, &all, with, memory)?,
+    ];
+    let names = [SideName::Set, SideName::WhatIf { replaced }];
+    let comparison = of_sets(names, two(prepared), packages)?;
+    carry_out(app, options, &request, &session, &comparison)
+}
+
+/// What was prepared of both sides.
+fn two(prepared: Vec<Prepared>) -> [Prepared; 2] {
+    match prepared.try_into() {
+        Ok(both) => both,
+        // One for each of two sides.
+        Err(_) => unreachable!(),
+    }
+}
+
+/// What is compared.
+enum Sides {
+    Compilers([PackageName; 2]),
+    Revisions(Box<[Revision; 2]>),
+}
+
+impl Sides {
+    fn of(request: &Request, named: [&str; 2]) -> Result<Self, Failure> {
+        let known: Vec<&str> = request.set.compilers.keys().map(String::as_str).collect();
+        let compilers = || format!("the compilers of the set are {}", known.join(", "));
+        let [base, candidate] = named;
+        match named.map(|name| known.contains(&name)) {
+            [true, true] if base == candidate => {
+                Err(Failure::wrong(format!("both sides are {base}")).hint(compilers()))
+            }
+            [true, true] => {
+                let parsed = |name: &str| name.parse::<PackageName>().map_err(Failure::wrong);
+                Ok(Self::Compilers([parsed(base)?, parsed(candidate)?]))
+            }
+            [false, false] => {
+                let repository = Repository::of(&request.directory).ok().flatten();
+                let side = |name: &str| -> Result<Revision, Failure> {
+                    let neither = || {
+                        let message =
+                            format!("`{name}` is neither a compiler nor a revision of the set");
+                        Failure::wrong(message).hint(compilers())
+                    };
+                    let repository = repository.as_ref().ok_or_else(neither)?;
+                    repository.commit(name).map_err(|_| neither())?;
+                    Ok(repository.check_out(&request.data, name)?)
+                };
+                Ok(Self::Revisions(Box::new([side(base)?, side(candidate)?])))
+            }
+            [first, _] => {
+                let (one, other) = if first { (base, candidate) } else { (candidate, base) };
+                let message = format!("{one} is a compiler of the set, and `{other}` is not");
+                Err(Failure::wrong(message).hint(compilers()))
+            }
+        }
+    }
+}
+
+/// Compares, or says what would be built for that.
+fn carry_out(
+    app: &App,
+    options: &BatchOptions,
+    request: &Request,
+    session: &Arc<Session>,
+    comparison: &Comparison,
+) -> Result<Exit, Failure> {
+    if session.processes.interrupted() {
+        return Ok(Exit::Interrupted);
+    }
+    let differ = comparison.pairs.iter().filter(|pair| pair.builds().is_some()).count();
+    let (all, base, candidate) = (comparison.pairs.len(), &comparison.base, &comparison.candidate);
+    let all = plural(all as u64, "package");
+    app.ui.status(&format!("comparing {base} with {candidate}: {differ} of {all} may differ"));
+    if options.dry_run {
+        show::show_outlook(app, request, &comparison.prepared)?;
+        return Ok(Exit::Done);
+    }
+    let show = Arc::new(Show::new(app.ui.clone()));
+    let reporter: Arc<dyn Reporter> = show.clone();
+    let compared = run::compare(session, request, comparison, &reporter);
+    show.finish();
+    let compared = compared?;
+    let Some(outcome) = &compared.outcome else {
+        return summarize(app, &compared.report);
+    };
+    let exit = if outcome.counts.regressed > 0 { Exit::Failed } else { Exit::Done };
+    let mut object = event("compared", outcome);
+    object["exitCode"] = json!(exit.code());
+    app.ui.event_json(&object);
+    print(app, outcome);
+    Ok(exit)
+}
+
+/// Prints what was found out: what is worth reading as a table, and how many there are of the rest.
+fn print(app: &App, outcome: &Outcome) {
+    let mut table =
+        Table::new(["PACKAGE", "COMPILER", "VERDICT", "BEFORE", "NOW", "CATEGORY", "ERROR"]);
+    let worth = |judged: &&Judged| !matches!(judged.verdict, Verdict::Same | Verdict::BrokenBefore);
+    for judged in outcome.packages.iter().filter(worth) {
+        let tone = match judged.verdict {
+            Verdict::Regressed => Tone::Bad,
+            Verdict::Fixed => Tone::Good,
+            _ => Tone::Plain,
+        };
+        let compiler = judged.subject.compiler.as_ref();
+        let (category, error) = reason(judged);
+        table.row([
+            judged.subject.package.as_str().into(),
+            compiler.map_or("", |compiler| compiler.as_str()).into(),
+            Cell::new(judged.verdict.words(), tone),
+            evidence(&judged.base).into(),
+            evidence(&judged.candidate).into(),
+            category.into(),
+            error.into(),
+        ]);
+    }
+    table.print(&app.ui);
+    for (what, subjects) in [("added", &outcome.added), ("removed", &outcome.removed)] {
+        let names: Vec<&str> = subjects.iter().map(|it| it.package.as_str()).collect();
+        let mut names: Vec<&str> = names;
+        names.dedup();
+        if !names.is_empty() {
+            app.ui.status(&format!("{what}: {}", names.join(", ")));
+        }
+    }
+    app.ui.status(&describe(outcome));
+    if outcome.counts.regressed + outcome.counts.fixed + outcome.counts.flaky > 0 {
+        app.ui.status(&format!("logs: larder log {} PACKAGE", outcome.run_id));
+    }
+}
+
+/// How many attempts worked: `9/10`.
+fn evidence(shown: &Shown) -> String {
+    let evidence = shown.evidence;
+    match evidence.worked + evidence.failed {
+        0 => "-".to_owned(),
+        all => format!("{}/{all}", evidence.worked),
+    }
+}
+
+/// The kind of a failure, and a line about it: of the side that fails now, or failed before.
+fn reason(judged: &Judged) -> (String, String) {
+    let sides = match judged.verdict {
+        Verdict::Fixed => [&judged.base, &judged.candidate],
+        _ => [&judged.candidate, &judged.base],
+    };
+    let Some(side) = sides.into_iter().find(|side| side.category.is_some()) else {
+        return Default::default();
+    };
+    let category = side.category.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut roots: Vec<&str> = side.roots.iter().map(|root| root.package.as_str()).collect();
+    roots.dedup();
+    let error = match roots.is_empty() {
+        true => side.error.clone().unwrap_or_default(),
+        false => format!("blocked by {}", roots.join(", ")),
+    };
+    (category, error)
+}
+
+/// A comparison in one line: `1 regressed, 3 flaky and 196 the same of 200 packages`.
+fn describe(outcome: &Outcome) -> String {
+    let counts = &outcome.counts;
+    let parts = [
+        (counts.regressed, "regressed"),
+        (counts.fixed, "fixed"),
+        (counts.flaky, "flaky"),
+        (counts.unknown, "unknown"),
+        (counts.broken_before, "broken before"),
+        (counts.same, "the same"),
+    ];
+    let mut parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let total = plural(counts.total as u64, "package");
+    match parts.pop() {
+        None => format!("0 of {total}"),
+        Some(last) if parts.is_empty() => format!("{last} of {total}"),
+        Some(last) => format!("{} and {last} of {total}", parts.join(", ")),
+    }
+}
