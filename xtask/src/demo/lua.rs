@@ -94,6 +94,6 @@ impl Demo {
     }
 
     fn larder(&self, arguments: &[&str]) -> Result<Duration> {
-        Ok(self.scene.larder(arguments, 0, Lines(3, 3))?.time)
+        Ok(self.scene.larder(arguments, &[0], Lines(3, 3))?.time)
     }
 }

@@ -91,14 +91,14 @@ impl Scene {
             .with_context(|| format!("cannot edit {file}"))
     }
 
-    /// Runs larder, which must end with `exit`, and shows the beginning and the end of what it prints.
+    /// Runs larder, which must end with one of `exits`, and shows the beginning and the end of what it prints.
     ///
     /// # Errors
     /// When it ends otherwise.
-    pub fn larder(&self, arguments: &[&str], exit: i32, lines: Lines) -> Result<Shown> {
+    pub fn larder(&self, arguments: &[&str], exits: &[i32], lines: Lines) -> Result<Shown> {
         self.shell(&format!("larder {}", arguments.join(" ")));
         let (code, shown) = self.run_larder(arguments)?;
-        if code != Some(exit) {
+        if !code.is_some_and(|code| exits.contains(&code)) {
             bail!("`larder {}` ended with {code:?}:\n{}", arguments.join(" "), shown.text);
         }
         print!("{}", abridged(&shown.text, lines));

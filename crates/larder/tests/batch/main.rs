@@ -4,6 +4,7 @@ mod compare;
 mod example;
 mod first;
 mod interrupted;
+mod reports;
 mod results;
 mod runs;
 mod since;
