@@ -127,7 +127,8 @@ impl<'r> Attendance<'r> {
             let attended = self.attend(turn).and_then(|attended| match attended {
                 Attended::Over(worked) => {
                     let blocked = queue.end(turn.task, worked);
-                    self.reporter.event(&Event::Left(queue.left(self.request.jobs)));
+                    let (ended, left) = queue.advance(self.request.jobs);
+                    self.reporter.event(&Event::Advanced { ended, left });
                     blocked.iter().try_for_each(|blocked| self.block(blocked))
                 }
                 Attended::Again(wait) => {

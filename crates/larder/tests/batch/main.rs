@@ -2,6 +2,7 @@
 
 mod compare;
 mod interrupted;
+mod reports;
 mod results;
 mod runs;
 mod since;

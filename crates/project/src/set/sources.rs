@@ -11,12 +11,9 @@ use super::{Entry, PackageSet};
 use crate::{
     dependencies::{ArchivePlace, Dependencies, Origin, Reach, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics},
-    leftovers,
-    lock::lock_build,
-    lockfile,
     manifest::{ArchiveSource, DependencySource},
     repository::Repository,
-    workspace::{LARDER_DIR, canonical},
+    workspace::{canonical, lock_alone, write_lockfile},
 };
 
 /// The absolute directories with the sources of packages, by name, or why they cannot be had.
@@ -178,25 +175,10 @@ fn fetch(
     required: &[Requirement],
     dependencies: impl FnOnce() -> Result<Dependencies, Diagnostics>,
 ) -> Result<(Dependencies, Vec<(String, Diagnostic)>), Diagnostics> {
-    let larder = root.join(LARDER_DIR);
-    let waiting = |holder: Option<u32>| {
-        let holder = holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
-        tracing::info!("waiting for {holder}, which fetches sources of {}", root.display());
-    };
-    let lock = lock_build(&larder, &|| false, waiting).map_err(|error| {
-        Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
-            .failed()
-    })?;
-    if lock.holder_died {
-        leftovers::remove(&larder);
-    }
+    let _lock = lock_alone(root)?;
     let (dependencies, failed) = all(dependencies()?, required);
     if let Some(lockfile) = dependencies.grown_lockfile() {
-        lockfile.write(root).map_err(|error| {
-            let path = root.join(lockfile::FILE_NAME);
-            let message = format!("cannot write {}: {}", path.display(), describe_io(&error));
-            Diagnostic::new(message).failed()
-        })?;
+        write_lockfile(root, &lockfile)?;
     }
     Ok((dependencies, failed))
 }
