@@ -131,6 +131,7 @@ impl Attendance<'_> {
 
     pub(super) fn record(&self, result: StageResult) -> Result<Entry, BatchError> {
         let entry = self.run.record(result)?;
+        self.note(&entry);
         self.reporter.event(&Event::Ended { entry: &entry });
         Ok(entry)
     }
