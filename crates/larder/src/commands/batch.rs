@@ -22,10 +22,8 @@ use larder_runs::{
 };
 use serde_json::json;
 
-use self::{
-    compare::{WhatIf, perform_compare, perform_what_if},
-    show::Show,
-};
+use self::compare::{WhatIf, perform_compare, perform_what_if};
+pub use self::show::Show;
 use super::{
     App, here, notify,
     records::{Data, event, plural},
@@ -46,6 +44,13 @@ pub struct BatchOptions {
     /// Do not confine the commands of packages: they see, and may change, all that you can
     #[arg(long)]
     no_sandbox: bool,
+}
+
+impl BatchOptions {
+    /// Options that were given to another command.
+    pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool) -> Self {
+        Self { data, jobs, dry_run: false, no_sandbox }
+    }
 }
 
 /// Build a package set, and record what came of it
@@ -202,7 +207,11 @@ fn channels(set: &PackageSet) -> Result<Vec<Kind>, Failure> {
     })
 }
 
-fn request(
+/// The request for the set that is worked in.
+///
+/// # Errors
+/// When there is none, or it is wrong.
+pub fn request(
     app: &App,
     options: &BatchOptions,
     kind: RunKind,

@@ -1,8 +1,10 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
+mod bisect;
 mod compare;
 mod interrupted;
 mod results;
 mod runs;
 mod since;
 mod support;
+mod torture;
