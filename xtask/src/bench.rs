@@ -3,6 +3,7 @@
 //! Each row is a function `fn(&Bench, &str) -> Result<Vec<Row>>`, listed in [`ROWS`]. Generated
 //! projects are kept in `target/bench` between runs.
 
+mod batches;
 mod commits;
 mod engine;
 mod harness;
@@ -68,6 +69,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("append", runs::append),
     ("latest", runs::latest),
     ("solve", sets::solve),
+    ("batch", batches::batch),
     ("scale", scale::scale),
     ("sandbox", sandbox::sandbox),
     ("projects", projects::projects),

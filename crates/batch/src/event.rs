@@ -76,6 +76,11 @@ pub enum Event<'a> {
         /// How long it took the last time.
         expected: Option<Duration>,
     },
+    /// A task does not run any more. Its result follows, if there is one.
+    Stopped {
+        /// The task.
+        task: &'a TaskName,
+    },
     /// Another process does the task; this one waits for its result.
     Waiting {
         /// The task.
@@ -99,8 +104,13 @@ pub enum Event<'a> {
     },
     /// The run was told to stop: it waits for what is running.
     Stopping,
-    /// The rest is expected to take so long.
-    Left(Duration),
+    /// A task is over.
+    Advanced {
+        /// How many tasks have ended, those that were blocked by it included.
+        ended: usize,
+        /// How long the rest is expected to take.
+        left: Duration,
+    },
     /// Something that concerns no single task.
     Note {
         /// How much it matters.

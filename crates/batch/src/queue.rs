@@ -85,9 +85,10 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// How long the rest is expected to take with so many tasks at a time.
-    pub fn left(&self, at_once: usize) -> Duration {
-        self.lock().schedule.left(at_once)
+    /// How many tasks have ended, and how long the rest is expected to take with so many at a time.
+    pub fn advance(&self, at_once: usize) -> (usize, Duration) {
+        let state = self.lock();
+        (state.schedule.over(), state.schedule.left(at_once))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

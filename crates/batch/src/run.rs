@@ -46,7 +46,6 @@ use larder_trace::Level;
 
 use crate::{
     build::Workshop,
-    compilers::UnknownCompiler,
     docs,
     event::{Event, Reporter},
     past::Past,
@@ -112,9 +111,6 @@ pub enum BatchError {
     /// Run data could not be read or written.
     #[error(transparent)]
     Data(#[from] larder_runs::Error),
-    /// A tool of a compiler is not there.
-    #[error(transparent)]
-    Compiler(#[from] UnknownCompiler),
     /// What was found out could not be written.
     #[error("cannot write {}: {reason}", path.display())]
     Outcome {

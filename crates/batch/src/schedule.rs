@@ -93,6 +93,7 @@ pub struct Schedule {
     running: Vec<TaskId>,
     /// The sum of what all that have not ended are expected to take.
     open: Duration,
+    over: usize,
 }
 
 impl Schedule {
@@ -122,7 +123,8 @@ impl Schedule {
             nodes[id].path = nodes[id].expected.saturating_add(after.unwrap_or_default());
         }
         let open = nodes.iter().fold(Duration::ZERO, |sum, node| sum.saturating_add(node.expected));
-        let mut schedule = Schedule { nodes, ready: BinaryHeap::new(), running: Vec::new(), open };
+        let mut schedule =
+            Schedule { nodes, ready: BinaryHeap::new(), running: Vec::new(), open, over: 0 };
         for id in 0..schedule.nodes.len() {
             if schedule.nodes[id].state == State::Waiting(0) {
                 schedule.make_ready(id);
@@ -190,6 +192,11 @@ impl Schedule {
         self.running.len()
     }
 
+    /// How many tasks have ended.
+    pub fn over(&self) -> usize {
+        self.over
+    }
+
     /// Whether nothing runs and nothing may start: everything has ended.
     pub fn is_over(&self) -> bool {
         self.running.is_empty() && self.ready.is_empty()
@@ -207,6 +214,7 @@ impl Schedule {
 
     fn close(&mut self, id: TaskId, end: End) {
         self.nodes[id].state = State::Ended(end);
+        self.over += 1;
         self.open = self.open.saturating_sub(self.nodes[id].expected);
     }
 

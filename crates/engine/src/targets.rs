@@ -66,8 +66,8 @@ impl TargetJob {
 pub struct Maker<'a> {
     plan: &'a Plan,
     cx: &'a Arc<Context>,
-    /// By target: whether its outputs are asked for.
-    asked: Vec<bool>,
+    /// By target: whether its outputs are to be on disk: somebody asked for them, or editors read them, as compilers do.
+    wanted: Vec<bool>,
     jobs: Vec<Option<TargetJob>>,
     tools: Sides<Tools<'a>>,
     globbers: HashMap<PackageId, Globber<'a>>,
@@ -77,13 +77,22 @@ pub struct Maker<'a> {
     pub errors: Vec<Diagnostic>,
 }
 
+/// The targets that make sources or headers.
+fn read_by_compilers(plan: &Plan) -> Vec<TargetId> {
+    let compiled = plan.targets.iter().filter(|target| matches!(target.kind, Kind::Objects(_)));
+    let needs = compiled.flat_map(|target| target.needs());
+    let makes_files =
+        |id: &TargetId| matches!(plan.target(*id).kind, Kind::Command(_) | Kind::Config(_));
+    needs.filter(makes_files).collect()
+}
+
 impl<'a> Maker<'a> {
     /// For the targets of `plan`, of which `asked` were asked for.
     pub fn new(plan: &'a Plan, cx: &'a Arc<Context>, asked: &[TargetId]) -> Self {
-        let mut is_asked = vec![false; plan.targets.len()];
+        let mut wanted = vec![false; plan.targets.len()];
         // Whoever asks for a program is going to run it, and then it loads its libraries.
-        for id in asked.iter().chain(&plan.loaded_by(asked)) {
-            is_asked[id.index()] = true;
+        for id in asked.iter().chain(&plan.loaded_by(asked)).chain(&read_by_compilers(plan)) {
+            wanted[id.index()] = true;
         }
         let environment = &*cx.session.settings.environment;
         let (sandbox, cross) = (cx.sandbox.as_deref(), plan.workspace.cross.as_deref());
@@ -96,7 +105,7 @@ impl<'a> Maker<'a> {
         Self {
             plan,
             cx,
-            asked: is_asked,
+            wanted,
             jobs: vec![None; plan.targets.len()],
             tools,
             globbers: HashMap::new(),
@@ -114,7 +123,7 @@ impl<'a> Maker<'a> {
             return;
         }
         let package = self.package(target.package);
-        let keep = self.asked[id.index()] || self.keeps_everything(&package);
+        let keep = self.wanted[id.index()] || self.keeps_everything(&package);
         let owner = self.owner(id, keep);
         self.jobs[id.index()] = match &target.kind {
             Kind::Objects(objects) => self.objects(id, objects, owner),

@@ -3,7 +3,6 @@
 //! An executable runs in a fresh directory of its own, a command in its package. A test that fails may be
 //! tried again, and one that passed may count again as long as nothing that it depends on changes.
 
-mod junit;
 mod replay;
 mod run;
 mod turns;
@@ -19,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::Scheduler;
 
-pub use junit::junit;
 pub(crate) use run::run_test;
 
 /// A request to run tests after building them.

@@ -15,7 +15,7 @@ pub mod install;
 pub mod log;
 pub mod ninja;
 pub mod notify;
-mod records;
+pub mod records;
 pub mod run;
 pub mod runs;
 pub mod scaffold;

@@ -129,8 +129,6 @@ impl From<BatchError> for Failure {
         match error {
             BatchError::Set(diagnostics) => diagnostics.into(),
             BatchError::Data(error) => error.into(),
-            BatchError::Compiler(error) => Self::wrong(error)
-                .hint("install it, or say in larder-set.toml which tools it consists of"),
             error @ BatchError::Outcome { .. } => Self::failed(error),
         }
     }

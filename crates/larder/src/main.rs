@@ -3,9 +3,11 @@
 mod choices;
 mod cli;
 mod commands;
+mod describe;
 mod diagnostics;
 mod exit;
 mod mistake;
+mod report;
 mod table;
 mod ui;
 

@@ -17,6 +17,7 @@ use larder_project::diagnostic::Diagnostics;
 use larder_trace::{Level, describe_io};
 use serde_json::{Value, json};
 
+pub use self::live::BatchView;
 use self::{json::escape, live::Live};
 use crate::cli::{ColorChoice, Global};
 
@@ -256,6 +257,14 @@ impl Ui {
                 live.begin();
             }
             None => self.status(text),
+        }
+    }
+
+    /// Shows how far a batch is, where there is a live view.
+    pub fn batch(&self, change: impl FnOnce(&mut BatchView)) {
+        if let Some(live) = &self.live {
+            live.batch(change);
+            live.begin();
         }
     }
 

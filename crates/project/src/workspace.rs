@@ -16,7 +16,7 @@ use crate::{
     dependencies::{Dependencies, Reach, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics, SourceText, suggest},
     leftovers,
-    lock::lock_build,
+    lock::{FileLock, lock_build},
     lockfile::{self, Lockfile},
     manifest::{self, Document, Manifest},
     packages::Checkout,
@@ -143,19 +143,7 @@ impl Workspace<Document> {
 
     /// Finds all packages, fetching what is not there. No build runs meanwhile.
     fn fetch(root: &Path, resolution: &Resolution) -> Result<(Self, Dependencies), Diagnostics> {
-        let larder = root.join(LARDER_DIR);
-        let waiting = |holder: Option<u32>| {
-            let holder =
-                holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
-            tracing::info!("waiting for {holder}, which builds in {}", root.display());
-        };
-        let lock = lock_build(&larder, &|| false, waiting).map_err(|error| {
-            Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
-                .failed()
-        })?;
-        if lock.holder_died {
-            leftovers::remove(&larder);
-        }
+        let _lock = lock_alone(root)?;
         find_all(root, Dependencies::new(root, resolution.clone(), Reach::Fetch)?)
     }
 }
@@ -185,12 +173,28 @@ pub(crate) fn canonical(root: &Path) -> Result<PathBuf, Diagnostics> {
     })
 }
 
-fn write_lockfile(root: &Path, lockfile: &Lockfile) -> Result<(), Diagnostics> {
+/// Waits until no other larder works at `root`, and removes what one has left there that was killed.
+pub(crate) fn lock_alone(root: &Path) -> Result<FileLock, Diagnostic> {
+    let larder = root.join(LARDER_DIR);
+    let waiting = |holder: Option<u32>| {
+        let holder = holder.map_or_else(|| "another process".into(), |id| format!("process {id}"));
+        tracing::info!("waiting for {holder}, which works in {}", root.display());
+    };
+    let lock = lock_build(&larder, &|| false, waiting).map_err(|error| {
+        Diagnostic::new(format!("cannot use {}: {}", larder.display(), describe_io(&error)))
+            .failed()
+    })?;
+    if lock.holder_died {
+        leftovers::remove(&larder);
+    }
+    Ok(lock)
+}
+
+pub(crate) fn write_lockfile(root: &Path, lockfile: &Lockfile) -> Result<(), Diagnostic> {
     lockfile.write(root).map(drop).map_err(|error| {
         let path = root.join(lockfile::FILE_NAME);
         Diagnostic::new(format!("cannot write {}: {}", path.display(), describe_io(&error)))
             .failed()
-            .into()
     })
 }
 

@@ -69,6 +69,7 @@ impl Attendance<'_> {
         let done = work(&sink);
         drop(sink);
         let end = self.run.clock().now();
+        self.reporter.event(&Event::Stopped { task: name });
         // Whoever holds it still has nothing more to say.
         let writer = log.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         let log = writer.map(LogWriter::finish);

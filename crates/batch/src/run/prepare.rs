@@ -125,7 +125,8 @@ pub fn prepare_catalogue(
             &session.settings.environment,
             &request.notes,
             remember,
-        )?,
+        )
+        .map_err(Diagnostics::from)?,
         platform: larder_trace::host_platform().to_string(),
     };
     let kept = request.data.root().join("solutions");

@@ -123,6 +123,7 @@ proptest! {
                 running.push(id);
             }
             prop_assert_eq!(schedule.running(), running.len());
+            prop_assert_eq!(schedule.over(), over.len());
             prop_assert_eq!(schedule.left(room), left(&tasks, &over, room));
             if running.is_empty() {
                 break;

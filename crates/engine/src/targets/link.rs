@@ -118,7 +118,7 @@ impl Maker<'_> {
             }
         }
         self.cxx[id.index()] = cxx;
-        let file = match self.asked[id.index()] {
+        let file = match self.wanted[id.index()] {
             true => self.to_install(linked, package.platform.format(), &mut trace_args),
             // It may be a tool of the build.
             false => linked.file.clone(),

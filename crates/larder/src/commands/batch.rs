@@ -3,7 +3,12 @@
 mod compare;
 mod show;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, thread};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use clap::Args;
 use larder_batch::{
@@ -16,8 +21,10 @@ use larder_engine::session::Session;
 use larder_notify::Kind;
 use larder_project::set::PackageSet;
 use larder_runs::{
-    name::Named,
+    DataDir,
+    name::{Named, RunId},
     result::RunKind,
+    run_log,
     status_index::{self, RootState},
 };
 use serde_json::json;
@@ -27,8 +34,13 @@ pub use self::show::Show;
 use super::{
     App, here, notify,
     records::{Data, event, plural},
+    runs,
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    describe,
+    exit::{Exit, Failure},
+    report::ReportFile,
+};
 
 /// The options of every command that builds packages of a set.
 #[derive(Args)]
@@ -44,6 +56,9 @@ pub struct BatchOptions {
     /// Do not confine the commands of packages: they see, and may change, all that you can
     #[arg(long)]
     no_sandbox: bool,
+    /// Write a report to FILE: .md, .json, or .xml for JUnit; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    report: Vec<ReportFile>,
 }
 
 impl BatchOptions {
@@ -190,13 +205,30 @@ fn carry_out(
     let channels = channels(&request.set)?;
     let report = run::run(session, request, prepared, &reporter);
     show.finish();
-    let exit = summarize(app, &report?)?;
+    let report = report?;
+    let exit = summarize(app, &report)?;
+    write_reports(app, options, &request.data, &report.run)?;
     if exit == Exit::Interrupted || channels.is_empty() {
         return Ok(exit);
     }
     // A channel that cannot be told is an error, and no package's.
     let told = notify::after_run(app, &request.data, channels)?;
     Ok(if told == Exit::Done { exit } else { told })
+}
+
+/// Writes the reports of a run that were asked for; GitHub asks by itself.
+fn write_reports(
+    app: &App,
+    options: &BatchOptions,
+    data: &DataDir,
+    run: &RunId,
+) -> Result<(), Failure> {
+    let job_summary = app.environment.get("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+    if options.report.is_empty() && job_summary.is_none() {
+        return Ok(());
+    }
+    let Some(run) = run_log::read_run(&data.runs(), run)? else { return Ok(()) };
+    runs::report_of(data, &run)?.write(&options.report, job_summary.map(Path::new))
 }
 
 /// The channels that are told after each run of a set.
@@ -248,12 +280,12 @@ fn summarize(app: &App, report: &Report) -> Result<Exit, Failure> {
     let summary = &report.summary;
     let exit = match report.interrupted {
         true => Exit::Interrupted,
-        false if summary.packages.worked == summary.packages.total => Exit::Done,
+        false if summary.is_good() => Exit::Done,
         false => Exit::Failed,
     };
     let mut object = event("finished", summary);
     object["exitCode"] = json!(exit.code());
     app.ui.event_json(&object);
-    app.ui.status(&show::describe(summary));
+    app.ui.status(&describe::in_a_line(summary));
     Ok(exit)
 }

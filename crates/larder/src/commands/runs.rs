@@ -1,14 +1,18 @@
 //! `runs`.
 
+use std::io::{self, Write};
+
 use clap::{Args, Subcommand};
 use larder_runs::DataDir;
-use larder_runs::progress::Progress;
-use larder_runs::run_log::{self, Log, Packages, RunRecord, RunState, Scope, Summary};
+use larder_runs::run_log::{self, Log, Packages, RunRecord, RunState};
+use larder_runs::status_index;
 use serde_json::json;
 
 use super::App;
 use super::records::{Data, Which, event, plural};
+use crate::describe;
 use crate::exit::{Exit, Failure};
+use crate::report::{Format, Report, of_run};
 use crate::table::{Cell, Table, Tone, age};
 
 /// List the runs, or show one
@@ -38,6 +42,17 @@ enum Action {
         #[arg(value_name = "ID")]
         run: Which,
     },
+    /// Print the report of a run
+    Report {
+        #[command(flatten)]
+        data: Data,
+        /// The run's id, or `latest`
+        #[arg(value_name = "ID", default_value = "latest")]
+        run: Which,
+        /// As markdown, json or junit
+        #[arg(long, value_name = "FORMAT", default_value = "markdown")]
+        format: Format,
+    },
 }
 
 /// Runs `larder runs`.
@@ -46,6 +61,30 @@ pub fn runs(app: &App, arguments: &Runs) -> Result<Exit, Failure> {
         None => list(app, &arguments.data.open()?, None),
         Some(Action::List { data, limit }) => list(app, &data.or(&arguments.data).open()?, *limit),
         Some(Action::Show { data, run }) => show(app, &data.or(&arguments.data).open()?, run),
+        Some(Action::Report { data, run, format }) => {
+            let data = data.or(&arguments.data).open()?;
+            let report = report_of(&data, &run.find(&data)?)?;
+            print(&report.render(*format))
+        }
+    }
+}
+
+/// The report of a run, with what it changed where it is the newest.
+pub fn report_of(data: &DataDir, run: &RunRecord) -> Result<Report, Failure> {
+    let index = status_index::current(data)?;
+    let is_newest = run_log::run_ids(&data.runs())?.last() == Some(&run.run_id);
+    let changes = if is_newest { &index.changes[..] } else { &[] };
+    Ok(of_run::report(data, run, changes)?)
+}
+
+/// Prints a text as it is.
+fn print(text: &[u8]) -> Result<Exit, Failure> {
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("cannot write to standard output: {error}")))
+        }
+        // A reader may have seen enough.
+        _ => Ok(Exit::Done),
     }
 }
 
@@ -78,7 +117,7 @@ fn list(app: &App, data: &DataDir, limit: Option<usize>) -> Result<Exit, Failure
             bad(count(|packages| packages.failed)),
             count(|packages| packages.blocked).into(),
             bad(count(|packages| packages.unsolved)),
-            run.progress.as_ref().map_or(String::new(), phase).into(),
+            run.progress.as_ref().map_or(String::new(), describe::phase).into(),
         ]);
     }
     table.print(&app.ui);
@@ -86,13 +125,6 @@ fn list(app: &App, data: &DataDir, limit: Option<usize>) -> Result<Exit, Failure
         app.ui.status("no runs yet");
     }
     Ok(Exit::Done)
-}
-
-fn phase(progress: &Progress) -> String {
-    match progress.build_total {
-        0 => progress.phase().to_string(),
-        total => format!("{} {}/{total}", progress.phase(), progress.builds_completed),
-    }
 }
 
 fn state(state: RunState) -> Cell {
@@ -124,7 +156,8 @@ fn show(app: &App, data: &DataDir, run: &Which) -> Result<Exit, Failure> {
     app.ui.event_json(&object);
 
     let mut facts = Table::new(["", ""]);
-    for (what, fact) in facts_of(&run) {
+    for (what, fact) in describe::facts(&run) {
+        let fact = if what == "state" { state(run.state) } else { fact.into() };
         facts.row([what.into(), fact]);
     }
     facts.row(["results".into(), recorded.len().to_string().into()]);
@@ -150,73 +183,4 @@ fn show(app: &App, data: &DataDir, run: &Which) -> Result<Exit, Failure> {
     }
     table.print(&app.ui);
     Ok(Exit::Done)
-}
-
-/// The facts of a run, each with its name.
-fn facts_of(run: &RunRecord) -> Vec<(&'static str, Cell)> {
-    let mut facts = vec![("run", run.run_id.as_str().into()), ("state", state(run.state))];
-    if let Some(info) = &run.info {
-        let plan = &info.plan;
-        let scope = match &plan.scope {
-            Scope::All => "everything".to_owned(),
-            Scope::Packages(names) => names.join(" "),
-        };
-        facts.push(("kind", format!("{}, of {scope}", plan.kind).into()));
-        facts.push(("started", info.start.as_str().into()));
-        facts.push(("by", format!("process {} on {}", info.pid, info.host).into()));
-        let compilers: Vec<&str> = plan.compilers.iter().map(|name| name.as_str()).collect();
-        for (what, text) in [
-            ("command", plan.command_line.join(" ")),
-            ("set", plan.set_revision.clone().unwrap_or_default()),
-            ("compilers", compilers.join(" ")),
-            ("baseline", plan.baseline.as_ref().map_or(String::new(), ToString::to_string)),
-            ("larder", plan.larder_version.clone().unwrap_or_default()),
-        ] {
-            if !text.is_empty() {
-                facts.push((what, text.into()));
-            }
-        }
-    }
-    if let Some(summary) = &run.summary {
-        let took = age(summary.seconds());
-        facts.push(("ended", format!("{}, after {took}", summary.end).into()));
-        facts.extend(numbers(summary));
-    }
-    if let Some(progress) = &run.progress {
-        facts.push(("phase", phase(progress).into()));
-        facts.push(("running", progress.running.join(" ").into()));
-    }
-    facts
-}
-
-/// The numbers of a run, each with its unit.
-fn numbers(summary: &Summary) -> Vec<(&'static str, Cell)> {
-    let list = |whole: u64, parts: &[(u64, &str)]| {
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
-        if parts.is_empty() { whole.to_string() } else { format!("{whole}: {}", parts.join(", ")) }
-    };
-    let (packages, builds) = (&summary.packages, &summary.builds);
-    let by_outcome = [
-        (packages.worked, "work"),
-        (packages.failed, "fail"),
-        (packages.blocked, "blocked"),
-        (packages.unsolved, "without a solution"),
-        (packages.unreached, "not reached"),
-    ];
-    let by_origin = [
-        (builds.built, "built"),
-        (builds.cached, "cached"),
-        (builds.restored, "restored"),
-        (builds.skipped, "skipped"),
-    ];
-    let mut numbers = vec![
-        ("packages", Cell::from(list(packages.total, &by_outcome))),
-        ("builds", list(builds.total, &by_origin).into()),
-    ];
-    for (stage, counts) in &summary.stages {
-        let parts = [(counts.worked, "work"), (counts.failed, "fail"), (counts.blocked, "blocked")];
-        numbers.push((stage.name(), list(counts.total, &parts).into()));
-    }
-    numbers
 }

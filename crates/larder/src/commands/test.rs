@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use larder_engine::{
     build::BuildReport,
-    testing::{TestCounts, TestOptions, TestRequest, junit},
+    testing::{TestCounts, TestOptions, TestRequest},
 };
 use larder_project::{age::Age, pattern::TargetPattern};
 use larder_trace::{atomic, describe_io};
@@ -15,7 +15,10 @@ use super::{
     App,
     build::{BuildOptions, load, request, run, summarize},
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    report::{junit, of_tests},
+};
 
 /// Build and run tests
 #[derive(Args)]
@@ -110,7 +113,8 @@ fn list(app: &App, arguments: &Test) -> Result<Exit, Failure> {
 }
 
 fn write(file: &Path, report: &BuildReport) -> Result<(), Failure> {
-    atomic::write(file, &junit(report)).map_err(|error| {
+    let suites = of_tests::suites(report);
+    atomic::write(file, &junit::render("larder", &suites)).map_err(|error| {
         Failure::failed(format!("cannot write {}: {}", file.display(), describe_io(&error)))
     })
 }

@@ -2,7 +2,10 @@
 
 mod bisect;
 mod compare;
+mod example;
+mod first;
 mod interrupted;
+mod reports;
 mod results;
 mod runs;
 mod since;

@@ -97,14 +97,14 @@ fn tests_are_a_stage_of_their_own() {
         Package::new("bad.1.0").test("echo 'FAIL: one of the tests'").test("false"),
         Package::new("user.1.0").needs("bad", "1"),
     ]);
-    let run = set.larder(&["batch", "--json"]).ends_with(0);
+    let run = set.larder(&["batch", "--json"]).ends_with(1);
     let results = of_kind(&run.events(), "result");
     let tests: Vec<_> = results.iter().filter(|it| it["stage"] == "test").collect();
     assert_eq!(tests.len(), 2);
     assert_eq!(set.last("user.1.0"), "success built", "a test that fails blocks nobody");
     let tested = set.latest("bad.1.0").pop().unwrap().result;
     assert_eq!(tested.category.name(), "test_failure");
-    set.larder(&["batch"]).ok();
+    set.larder(&["batch"]).ends_with(1).says("3 of 3 packages work, 1 test failed in");
     assert_eq!(set.last("bad.1.0"), "test_failure cached");
 }
 
@@ -130,9 +130,23 @@ fn documentation_is_published_and_stays_when_it_fails() {
     assert_eq!(fs::read_to_string(set.data.html().join("index.html")).unwrap(), index);
 
     set.write(&[Package::new("good.1.9").docs("echo half > {docs}/index.html").docs("false")]);
-    set.larder(&["batch"]).ok();
+    set.larder(&["batch"]).ends_with(1).says("1 documentation build failed");
     assert_eq!(fs::read_to_string(&page).unwrap(), "good.1.9", "the old page stands");
     let entries = set.latest("good.1.9");
     let documented = entries.iter().rfind(|entry| entry.result.stage == Stage::Doc).unwrap();
     assert_eq!(documented.result.category.name(), "doc_compile_failure");
+}
+
+#[test]
+fn a_compiler_that_is_not_there_is_said() {
+    let set = Set::new(&[Package::new("a.1.0")]);
+    set.append("[compiler.\"none.1\"]\ncc = \"no-such-cc\"\ncxx = \"no-such-cxx\"\n");
+    for arguments in [&["batch"][..], &["batch", "--dry-run"]] {
+        let said = set.larder(arguments);
+        let said = said.ends_with(2);
+        assert!(said.stderr.contains("the compiler none.1: "), "{}", said.stderr);
+        assert!(said.stderr.contains("no-such-c"), "{}", said.stderr);
+        assert!(said.stderr.contains("install it, or say in larder-set.toml"), "{}", said.stderr);
+    }
+    assert!(!set.data.root().join("runs").exists(), "there was no run");
 }

@@ -96,6 +96,12 @@ impl Set {
         history::read_latest(&self.data.packages(), &package.parse().unwrap()).unwrap()
     }
 
+    /// The id of the newest run.
+    pub fn last_run(&self) -> String {
+        let ids = larder_runs::run_log::run_ids(&self.data.runs()).unwrap();
+        ids.last().expect("there is a run").to_string()
+    }
+
     /// The last result of a package, as `category origin`.
     pub fn last(&self, package: &str) -> String {
         let entries = history::read(&self.data.packages(), &package.parse().unwrap()).unwrap();

@@ -51,6 +51,19 @@ fn a_generated_header_is_written_before_anything_compiles() {
     assert_eq!(printed(&other), "4\n");
 }
 
+/// An editor reads what a compiler would read, and knows nothing of a store.
+#[test]
+fn a_generated_header_is_on_disk_though_nothing_was_compiled() {
+    let project = generated();
+    project.build();
+    project.forget();
+    assert_eq!(project.build().built(), [""; 0]);
+    assert_eq!(fs::read_to_string(project.output("config.h")).unwrap(), "#define V 1\n");
+    let other = project.checkout();
+    assert_eq!(other.build().built(), [""; 0]);
+    assert_eq!(fs::read_to_string(other.output("config.h")).unwrap(), "#define V 1\n");
+}
+
 #[test]
 fn a_generated_header_got_from_a_service_is_written_before_anything_compiles() {
     let project = generated();

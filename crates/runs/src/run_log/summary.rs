@@ -124,6 +124,12 @@ fn build_stage() -> Stage {
 }
 
 impl Summary {
+    /// Whether every package works, and no test or documentation failed.
+    pub fn is_good(&self) -> bool {
+        let failed = self.stages.values().any(|stage| stage.failed > 0);
+        self.packages.worked == self.packages.total && !failed
+    }
+
     /// How long the run took, in seconds; 0 when its clock was set back.
     pub fn seconds(&self) -> u64 {
         match (parse_time(&self.start), parse_time(&self.end)) {

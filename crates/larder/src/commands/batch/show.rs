@@ -2,20 +2,19 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use larder_batch::{
-    event::{Event, Reporter},
+    event::{Event, Reporter, TaskName},
     run::{Outlook, Prepared, Request, outlook},
 };
 use larder_runs::{
     progress::Phase,
     result::{Entry, Origin, Outcome, Stage},
-    run_log::Summary,
     sanitise,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     commands::{
@@ -65,6 +64,11 @@ impl Show {
             counts.ended += usize::from(result.stage != Stage::Solve);
             (format!("[{}/{}] ", counts.ended, counts.tasks.max(counts.ended)), counts.left)
         };
+        self.ui.batch(|view| match result.outcome() {
+            Outcome::Failed | Outcome::Unsolved => view.failed += 1,
+            Outcome::Blocked => view.blocked += 1,
+            Outcome::Worked => {}
+        });
         self.ui.event_json(&event("result", entry));
         let (done, what) = match result.stage {
             Stage::Solve | Stage::Build => ("built", ""),
@@ -112,6 +116,7 @@ impl Reporter for Show {
             }
             Event::Phase(phase) => {
                 self.ui.event_json(&json!({ "event": "phase", "phase": phase }));
+                self.ui.batch(|view| view.phase = phase.to_string());
                 if *phase == Phase::Gc && self.ui.is_verbose() {
                     self.ui.status("removing what nothing refers to any more");
                 }
@@ -125,6 +130,10 @@ impl Reporter for Show {
             }
             Event::Planned { tasks, expected } => {
                 self.counts().tasks = *tasks;
+                self.ui.batch(|view| {
+                    view.tasks = *tasks;
+                    view.left = expected.map(|time| (time, Instant::now()));
+                });
                 self.ui.event_json(&json!({
                     "event": "planned",
                     "tasks": tasks,
@@ -132,15 +141,12 @@ impl Reporter for Show {
                 }));
             }
             Event::Started { task, attempt, expected } => {
-                self.ui.event_json(&json!({
-                    "event": "started",
-                    "package": task.package,
-                    "compiler": task.compiler,
-                    "buildHash": task.build_hash,
-                    "stage": task.stage,
-                    "attempt": attempt,
-                    "expectedMilliseconds": expected.map(|time| time.as_millis() as u64),
-                }));
+                self.ui.batch(|view| view.started(task.to_string(), *expected));
+                let mut object = of_task("started", task);
+                object["attempt"] = json!(attempt);
+                let expected = expected.map(|time| time.as_millis() as u64);
+                object["expectedMilliseconds"] = json!(expected);
+                self.ui.event_json(&object);
             }
             Event::Waiting { task, holder } => {
                 let holder = holder.holder.as_ref();
@@ -148,15 +154,13 @@ impl Reporter for Show {
                 self.ui.status(&format!("{task}: waiting for {holder}"));
             }
             Event::Again { task, category, wait } => {
-                self.ui.event_json(&json!({
-                    "event": "again",
-                    "package": task.package,
-                    "compiler": task.compiler,
-                    "buildHash": task.build_hash,
-                    "stage": task.stage,
-                    "category": category,
-                    "waitMilliseconds": wait.as_millis() as u64,
-                }));
+                // It has not ended, and not failed.
+                self.counts().ended -= 1;
+                self.ui.batch(|view| view.failed -= 1);
+                let mut object = of_task("again", task);
+                object["category"] = json!(category);
+                object["waitMilliseconds"] = json!(wait.as_millis() as u64);
+                self.ui.event_json(&object);
                 let wait = seconds(*wait);
                 self.ui.status(&format!("{task}: {category}; trying again in {wait}"));
             }
@@ -164,24 +168,39 @@ impl Reporter for Show {
                 self.ui.event_json(&json!({ "event": "stopping" }));
                 self.ui.status("stopping when what is running has ended; once more stops at once");
             }
-            Event::Left(left) => self.counts().left = *left,
+            Event::Stopped { task } => self.ui.batch(|view| view.stopped(&task.to_string())),
+            Event::Advanced { ended, left } => {
+                {
+                    let mut counts = self.counts();
+                    (counts.ended, counts.left) = (*ended, *left);
+                }
+                self.ui.batch(|view| {
+                    view.ended = *ended;
+                    view.left = Some((*left, Instant::now()));
+                });
+            }
             Event::Ended { entry } => self.ended(entry),
             Event::Note { level, message } => self.ui.note(*level, message),
         }
     }
 }
 
+/// An event of a kind that is about a task.
+fn of_task(kind: &str, task: &TaskName) -> Value {
+    json!({
+        "event": kind,
+        "package": task.package,
+        "compiler": task.compiler,
+        "buildHash": task.build_hash,
+        "stage": task.stage,
+    })
+}
+
 /// Prints what a run would do, and why.
 pub fn show_outlook(app: &App, request: &Request, prepared: &Prepared) -> Result<(), Failure> {
     let mut table = Table::new(["PACKAGE", "COMPILER", "WOULD BE", "BECAUSE"]);
     for Outlook { task, because } in outlook(request, prepared)? {
-        let mut object = json!({
-            "event": "outlook",
-            "package": task.package,
-            "compiler": task.compiler,
-            "buildHash": task.build_hash,
-            "stage": task.stage,
-        });
+        let mut object = of_task("outlook", &task);
         object["because"] = because.to_string().into();
         object["wouldBe"] = because.verb().into();
         app.ui.event_json(&object);
@@ -194,29 +213,4 @@ pub fn show_outlook(app: &App, request: &Request, prepared: &Prepared) -> Result
     }
     table.print(&app.ui);
     Ok(())
-}
-
-/// A run in one line: `40 of 45 packages work (2 fail, 3 blocked) in 2 min`.
-pub fn describe(summary: &Summary) -> String {
-    let packages = &summary.packages;
-    let parts = [
-        (packages.failed, "fail"),
-        (packages.blocked, "blocked"),
-        (packages.unsolved, "without a solution"),
-        (packages.unreached, "not reached"),
-    ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-    let total = plural(packages.total, "package");
-    let work = if packages.worked == 1 { "works" } else { "work" };
-    let interrupted = if summary.interrupted { "interrupted: " } else { "" };
-    format!(
-        "{interrupted}{} of {total} {work}{parts} in {}",
-        packages.worked,
-        age(summary.seconds())
-    )
 }
