@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     cargo::{self, Profile},
     clangd::{self, Which},
+    ecosystem::{self, Packages},
     install, sources,
 };
 
@@ -24,7 +25,7 @@ pub struct Arguments {
     thorough: bool,
 }
 
-/// Fetches, builds and tests examples. One that fails does not keep the others from being tried.
+/// Fetches, builds and tests examples; of the package set only a part, unless it is named. One that fails does not keep the others from being tried.
 ///
 /// # Errors
 /// Names those that failed.
@@ -33,10 +34,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(unknown) = arguments.examples.iter().find(|name| !known.contains(name)) {
         bail!("there is no example `{unknown}`; there are {}", known.join(", "));
     }
-    let asked = |name: &&String| arguments.examples.is_empty() || arguments.examples.contains(name);
+    let named = |name: &String| arguments.examples.contains(name);
+    let asked = |name: &&String| arguments.examples.is_empty() || named(name);
     install::install(install::EXAMPLES)?;
+    if known.iter().filter(asked).any(|name| name == ecosystem::NAME) {
+        install::install(install::ECOSYSTEM)?;
+    }
     // All sources first: an example may depend on another.
-    for name in &known {
+    for name in known.iter().filter(|name| asked(name) || *name != ecosystem::NAME) {
         sources::fetch(name).with_context(|| format!("cannot fetch the sources of {name}"))?;
     }
     if arguments.fetch_only {
@@ -49,7 +54,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for name in known.iter().filter(asked) {
         let start = Instant::now();
         eprintln!("\n--- {name}");
-        match check(&larder, name, which) {
+        let checked = match name == ecosystem::NAME {
+            true if named(name) => ecosystem::check(&larder, Packages::All),
+            true => ecosystem::check(&larder, Packages::Some),
+            false => check(&larder, name, which),
+        };
+        match checked {
             Ok(()) => {
                 passed += 1;
                 eprintln!("--- {name}: passed in {:.1} s", start.elapsed().as_secs_f64());
@@ -93,7 +103,8 @@ fn all() -> Result<Vec<String>> {
         fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?
     {
         let entry = entry?;
-        if entry.file_name() != "ci" && entry.path().join("larder.toml").is_file() {
+        let is_package = entry.path().join("larder.toml").is_file() && entry.file_name() != "ci";
+        if is_package || entry.file_name() == ecosystem::NAME {
             names.extend(entry.file_name().into_string());
         }
     }

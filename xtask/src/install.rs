@@ -32,6 +32,10 @@ pub const TESTS: &[Need] = &[
     need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // Those that the package set among the examples names.
+    need("gcc-12", "gcc-12"),
+    need("g++-12", "g++-12"),
+    need("clang-14", "clang-14"),
     // Of a version that knows modules of C++20, and what tells of them. CMake for that is installed into an environment.
     need("clang++-16", "clang-16"),
     need("clang-scan-deps-16", "clang-tools-16"),
@@ -87,6 +91,17 @@ pub const EXAMPLES: &[Need] = &[
     need("pkg-config", "pkg-config"),
     library("libncurses-dev", &["--exists", "ncursesw"]),
     library("libbenchmark-dev", &["--exists", "benchmark"]),
+];
+
+/// Programs that the package set among the examples is built with.
+pub const ECOSYSTEM: &[Need] = &[
+    need("gcc-12", "gcc-12"),
+    need("g++-12", "g++-12"),
+    need("clang-14", "clang-14"),
+    need("clang++-14", "clang-14"),
+    need("make", "make"),
+    need("cmake", "cmake"),
+    need("git", "git"),
 ];
 
 /// Programs that `cargo xtask bench` measures against, and with.

@@ -5,6 +5,7 @@ mod cargo;
 mod clangd;
 mod demo;
 mod dist;
+mod ecosystem;
 mod examples;
 mod install;
 mod ninja;
@@ -27,8 +28,8 @@ struct Cli {
 enum Chore {
     /// Install what the tests need, then run all of them and the examples
     Test(test::Arguments),
-    /// Build a real package, touch it, edit it, and show the times and why
-    Demo,
+    /// Build an ecosystem, break a library, and show what broke, why, and how it recovers; or one package
+    Demo(demo::Arguments),
     /// Fetch the examples' sources through cargo, build them and run their tests
     Examples(examples::Arguments),
     /// Build real projects of CMake and Meson with Ninja and with `larder ninja`, and compare
@@ -45,7 +46,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
-        Chore::Demo => demo::run(),
+        Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Examples(arguments) => examples::run(&arguments),
         Chore::Ninja(arguments) => ninja::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),

@@ -1,6 +1,9 @@
 //! Where the examples' sources come from: crates that carry C, brought in by cargo itself, and Debian's
 //! source packages, from the mirror that this machine's own packages come from.
 
+mod ecosystem;
+mod table;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -10,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use self::{ecosystem::ECOSYSTEM, table::SOURCES};
 use crate::cargo::{self, cargo};
 
 /// The files that are copied out of one crate or archive.
@@ -18,7 +22,9 @@ struct Source {
     example: &'static str,
     /// Where they come from.
     origin: Origin,
-    /// From a path in the crate or archive to a path in the example's `src`: a file, a directory with
+    /// The directory in the example's `src` that they are for; empty for `src` itself.
+    into: &'static str,
+    /// From a path in the crate or archive to a path in that directory: a file, a directory with
     /// all that is in it, or, ending in `/*`, the files directly in it.
     copies: &'static [(&'static str, &'static str)],
 }
@@ -54,137 +60,6 @@ pub const CURL: Origin = debian(
     "cdb38b72e36bc5d33d5b8810f8018ece1baa29a8f215b4495e495ded82bbf3c7",
 );
 
-const SOURCES: &[Source] = &[
-    Source { example: "lua", origin: krate("lua-src", "546.0.2"), copies: &[("lua-5.4.6", "")] },
-    // lua-src leaves out the interpreter; this crate carries it, of the same release.
-    Source {
-        example: "lua",
-        origin: krate("rlua-lua54-sys", "0.1.6"),
-        copies: &[("lua-5.4.6/src/lua.c", "lua.c")],
-    },
-    // The last release whose crate carries zlib's own tests.
-    Source {
-        example: "zlib",
-        origin: krate("libz-sys", "1.1.16"),
-        copies: &[("src/zlib/*", ""), ("src/zlib/test", "test")],
-    },
-    Source {
-        example: "sqlite",
-        origin: krate("libsqlite3-sys", "0.33.0"),
-        copies: &[("sqlite3", "")],
-    },
-    // libsqlite3-sys leaves out the shell; this crate carries it, of the same release.
-    Source {
-        example: "sqlite",
-        origin: krate("sqlite3-src", "0.7.1"),
-        copies: &[("source/shell.c", "shell.c")],
-    },
-    Source {
-        example: "zstd",
-        origin: krate("zstd-sys", "2.1.2"),
-        copies: &[("zstd/lib", ""), ("zstd/LICENSE", "LICENSE")],
-    },
-    Source {
-        example: "bzip2",
-        origin: krate("bzip2-sys", "0.1.13"),
-        copies: &[("bzip2-1.0.8", "")],
-    },
-    Source {
-        example: "lz4",
-        origin: krate("lz4-sys", "1.11.1"),
-        copies: &[("liblz4/lib/*", "lib"), ("liblz4/programs/*", "programs")],
-    },
-    Source { example: "blake3", origin: krate("blake3", "1.8.7"), copies: &[("c/*", "")] },
-    Source {
-        example: "esaxx",
-        origin: krate("esaxx-rs", "0.1.10"),
-        copies: &[("src", ""), ("LICENSE", "LICENSE")],
-    },
-    Source {
-        example: "pigz",
-        origin: debian(
-            "p/pigz/pigz_2.8.orig.tar.xz",
-            "bec34f9d61e28b9b069da9efd53e73d22cd207a4798ed664832dc9b17aa486aa",
-        ),
-        copies: &[("", "")],
-    },
-    Source {
-        example: "googletest",
-        origin: debian(
-            "g/googletest/googletest_1.12.1.orig.tar.gz",
-            "81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2",
-        ),
-        copies: &[
-            ("googletest", "googletest"),
-            ("googlemock", "googlemock"),
-            ("LICENSE", "LICENSE"),
-        ],
-    },
-    Source {
-        example: "leveldb",
-        origin: debian(
-            "l/leveldb/leveldb_1.23.orig.tar.gz",
-            "9a37f8a6174f09bd622bc723b55881dc541cd50747cbd08831c2a82d620f6d76",
-        ),
-        copies: &[("", "")],
-    },
-    Source { example: "fmt", origin: FMT, copies: &[("", "")] },
-    Source {
-        example: "jq",
-        origin: debian(
-            "j/jq/jq_1.6.orig.tar.gz",
-            "3ba940b97571c866923f0409678033d33b5a98758dfc174fad8397ed908bc4d9",
-        ),
-        copies: &[("src", "src"), ("tests", "tests"), ("COPYING", "COPYING")],
-    },
-    // jq brings it as a submodule, where it has no manifest of ours.
-    Source {
-        example: "jq",
-        origin: debian(
-            "libo/libonig/libonig_6.9.8.orig.tar.gz",
-            "26372720bab6733c869a9eb69377f73971138dc5e3eff4a81f5ba8aea5435fb2",
-        ),
-        copies: &[("", "modules/oniguruma")],
-    },
-    Source {
-        example: "htop",
-        origin: debian(
-            "h/htop/htop_3.2.2.orig.tar.gz",
-            "3829c742a835a0426db41bb039d1b976420c21ec65e93b35cd9bfd2d57f44ac8",
-        ),
-        copies: &[("", "")],
-    },
-    Source {
-        example: "redis",
-        origin: debian(
-            "r/redis/redis_7.0.15.orig.tar.gz",
-            "4b1dc4ee6d622a09fff9c6777191209750fb5e5a725ef78ea012d6eef4c22982",
-        ),
-        copies: &[
-            ("src", "src"),
-            ("deps/Makefile", "deps/Makefile"),
-            ("deps/hiredis", "deps/hiredis"),
-            ("deps/linenoise", "deps/linenoise"),
-            ("deps/lua", "deps/lua"),
-            ("deps/hdr_histogram", "deps/hdr_histogram"),
-            ("COPYING", "COPYING"),
-        ],
-    },
-    Source {
-        example: "curl",
-        origin: CURL,
-        copies: &[
-            ("include", "include"),
-            ("lib", "lib"),
-            ("src", "src"),
-            ("tests/unit", "tests/unit"),
-            ("tests/libtest", "tests/libtest"),
-            ("libcurl.pc.in", "libcurl.pc.in"),
-            ("COPYING", "COPYING"),
-        ],
-    },
-];
-
 /// Which sources an example's `src` holds, written as the last file of it.
 const STAMP: &str = ".sources";
 
@@ -194,14 +69,17 @@ const STAMP: &str = ".sources";
 /// # Errors
 /// When cargo cannot bring them, or a crate does not have what is expected of it.
 pub fn fetch(example: &str) -> Result<()> {
-    let sources: Vec<&Source> = SOURCES.iter().filter(|source| source.example == example).collect();
+    let all = SOURCES.iter().chain(ECOSYSTEM);
+    let sources: Vec<&Source> = all.filter(|source| source.example == example).collect();
     if sources.is_empty() {
         return Ok(());
     }
     let directory = cargo::root().join("examples").join(example);
     let src = directory.join("src");
-    let stamp: String =
-        sources.iter().map(|source| format!("{source} {:?}\n", source.copies)).collect();
+    let stamp: String = sources
+        .iter()
+        .map(|source| format!("{source} {} {:?}\n", source.into, source.copies))
+        .collect();
     if fs::read_to_string(src.join(STAMP)).is_ok_and(|found| found == stamp) {
         return Ok(());
     }
@@ -213,7 +91,7 @@ pub fn fetch(example: &str) -> Result<()> {
     for source in &sources {
         let found = unpack(&source.origin)?;
         for (from, to) in source.copies {
-            copy(&found, from, &fresh.path().join("src").join(to))
+            copy(&found, from, &fresh.path().join("src").join(source.into).join(to))
                 .with_context(|| format!("cannot copy `{from}` of {source}"))?;
         }
     }

@@ -36,6 +36,7 @@ use larder_runs::{
 use larder_store::{Scope, Store};
 use larder_trace::ContentHash;
 
+pub(crate) use self::work::SOURCES;
 use self::work::Work;
 pub use self::{
     afresh::{Trial, afresh},
@@ -230,11 +231,6 @@ impl Workshop {
         Self { data, session, resolution, layers, platform, trials: None }
     }
 
-    /// Where what is built is put.
-    fn homes(&self) -> &Layers {
-        self.trials.as_ref().unwrap_or(&self.layers)
-    }
-
     /// Where packages are built.
     fn work(&self) -> PathBuf {
         self.data.root().join("work")
@@ -261,17 +257,6 @@ impl Workshop {
             }
         }
         Ok(None)
-    }
-
-    /// Removes what builds left behind whose larder was killed. Those that are going on are left alone.
-    pub fn clean_up(&self) {
-        for entry in std::fs::read_dir(self.work()).into_iter().flatten().flatten() {
-            // It is gone when nobody has it any more.
-            if let Err(error) = Work::claim(&entry.path()) {
-                tracing::info!("cannot remove {}: {error}", entry.path().display());
-            }
-        }
-        self.remove_trials();
     }
 }
 

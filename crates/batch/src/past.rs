@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use larder_runs::{
     Category, DataDir, history,
     name::{HashName, PackageName},
-    result::{Entry, Origin, RunKind, Stage},
+    result::{Entry, Origin, RunKind, Stage, StageResult},
 };
 
 /// The last results of the packages of a run, before it began.
@@ -46,7 +46,7 @@ impl Past {
                 && result.origin != Origin::Skipped
         };
         let newest = self.of(package).iter().rev().find(same)?;
-        says_something(&newest.result.category).then_some(newest)
+        says_something(&newest.result).then_some(newest)
     }
 
     /// The newest result of a stage of a package with a compiler.
@@ -67,9 +67,10 @@ impl Past {
     }
 }
 
-/// Whether a result of this kind says something of the package, and will be the same tomorrow.
-fn says_something(category: &Category) -> bool {
-    !category.is_weather() && *category != Category::DependencyFailure
+/// Whether a result says something of the package, and will be the same tomorrow.
+pub fn says_something(result: &StageResult) -> bool {
+    let tried = result.origin != Origin::Skipped;
+    tried && !result.category.is_weather() && result.category != Category::DependencyFailure
 }
 
 /// How long a stage of a package took when it was last done, with whatever compiler; `None` where that is not known.

@@ -143,9 +143,11 @@ impl Repository {
         use_now(&checkout);
         let directory = checkout.join(&self.below);
         let directory = directory.canonicalize().map_err(|error| failed(error.to_string()))?;
-        let set = PackageSet::read(&directory.join(set::FILE_NAME)).map_err(|wrong| {
+        let mut set = PackageSet::read(&directory.join(set::FILE_NAME)).map_err(|wrong| {
             Diagnostics(wrong.0.into_iter().map(|wrong| at(revision, wrong)).collect())
         })?;
+        // Repositories that it names by their path from there are where they are from here.
+        set.source.path = self.tree.root().join(file);
         Ok(Revision { commit, asked: revision.to_owned(), directory, set })
     }
 }

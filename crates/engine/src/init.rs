@@ -5,6 +5,7 @@
 
 mod cmake;
 mod compdb;
+mod compilers;
 mod made;
 mod meson;
 mod submodules;
@@ -18,6 +19,8 @@ use larder_project::{
     scaffold::ScaffoldError,
 };
 use larder_trace::describe_io;
+
+pub use compilers::installed as installed_compilers;
 
 use crate::environment::Environment;
 

@@ -88,6 +88,8 @@ pub(crate) struct Dependencies {
     resolution: Resolution,
     reach: Reach,
     root: PathBuf,
+    /// The directory that the lock file's paths to repositories start from: its own, unless it is read elsewhere.
+    base: PathBuf,
     packages: Packages,
     lockfile: Lockfile,
     wanted: Vec<Requirement>,
@@ -111,6 +113,7 @@ impl Dependencies {
             lockfile: Lockfile::read(root)?,
             packages,
             root: root.to_owned(),
+            base: root.to_owned(),
             wanted: Vec::new(),
             found: BTreeMap::new(),
             incomplete: false,
@@ -121,6 +124,12 @@ impl Dependencies {
     pub fn pinned(root: &Path) -> Result<Self, Diagnostics> {
         let resolution = Resolution { locked: true, ..Resolution::default() };
         Self::new(root, resolution, Reach::Pins)
+    }
+
+    /// The same with a lock file whose paths to repositories start from `base`.
+    #[must_use]
+    pub fn based_on(self, base: PathBuf) -> Self {
+        Self { base, ..self }
     }
 
     /// The directory of packages, unless none of their files is looked for.
@@ -270,7 +279,7 @@ impl Dependencies {
         let form = |content| Some(Form { content, strip, submodules });
         if origin.is_pinned() && !self.resolution.update.includes(name) {
             if let Some(pinned) = self.lockfile.packages.get(name) {
-                check_pinned(requirement, pinned, &self.root)?;
+                check_pinned(requirement, pinned, &self.base)?;
                 return Ok(form(pinned.content()));
             }
             if self.resolution.locked {

@@ -28,6 +28,7 @@ pub use reading::Reading;
 pub use sources::describe as from_sources;
 pub use tree::{Tree, is_other_platform};
 pub use write::literal;
+pub(crate) use write::quoted;
 
 use crate::{manifest::FILE_NAME, name::is_name, scaffold::ScaffoldError};
 

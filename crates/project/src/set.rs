@@ -21,9 +21,11 @@
 
 mod decode;
 mod entry;
+pub mod first;
 mod limits;
 mod maintainers;
 mod names;
+mod recipe;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@
 //! names, which the next collection removes.
 
 mod published;
+mod revisions;
 mod size;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use crate::result::RunKind;
 use crate::run_log::{self, Run, RunHead, RunState};
 
 pub use published::collect_referenced_universes;
+pub use revisions::gc_revisions;
 
 /// The things that a run's solutions refer to: the content of `references.json` in its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,12 +123,6 @@ const DOOMED: &str = ".gc-";
 
 /// How old an unfinished file must be before it counts as left behind.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long nobody may have used a checkout of a revision before it goes.
-const REVISION_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// The lock beside checkouts of revisions: whoever checks one out holds it.
-const REVISIONS_LOCK: &str = "lock";
 
 const REFERENCES: &str = "references.json";
 
@@ -260,27 +256,6 @@ pub fn gc_runs(data: &DataDir, keep_runs: usize, dry_run: bool) -> Result<Collec
         .collect();
     sweep(&data.runs(), |name| !removed.contains(name), dry_run)
         .map(|doomed| doomed.finish(dry_run))
-}
-
-/// Removes the checkouts of revisions of the set that nobody has used for a week: their time is that of their
-/// last use. None goes while somebody checks one out.
-///
-/// # Errors
-/// [`crate::Error::Io`] when they cannot be listed.
-pub fn gc_revisions(data: &DataDir, dry_run: bool) -> Result<Collected> {
-    let directory = data.revisions();
-    let lock = directory.join(REVISIONS_LOCK);
-    if !file::names(&directory)?.iter().any(|name| name == REVISIONS_LOCK) {
-        return Ok(Collected::default());
-    }
-    let held = FileLock::exclusive(&lock)?;
-    let is_kept =
-        |name: &str| name == REVISIONS_LOCK || !is_older(&directory.join(name), REVISION_AGE);
-    let mut doomed = sweep(&directory, is_kept, dry_run)?;
-    drop(held);
-    // The lock is none of them.
-    doomed.collected.kept = doomed.collected.kept.saturating_sub(1);
-    Ok(doomed.finish(dry_run))
 }
 
 /// Collects layers, universes, runs, revisions and leftovers of an ecosystem. Layers are left alone, and the report

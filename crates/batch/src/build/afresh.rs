@@ -1,6 +1,6 @@
 //! Trying a package once more, from scratch, whether or not it has a layer.
 
-use std::{fs, time::Instant};
+use std::{fs, path::PathBuf, time::Instant};
 
 use larder_runs::result::Origin;
 
@@ -37,10 +37,21 @@ impl Workshop {
         Self { trials: Some(Layers::new(self.data.root().join(TRIALS))), ..shop }
     }
 
-    /// Removes the layers of trials whose larder was killed.
-    pub(super) fn remove_trials(&self) {
-        let trials = self.data.root().join(TRIALS);
-        for entry in fs::read_dir(trials).into_iter().flatten().flatten() {
+    /// Where what is built is put.
+    pub(super) fn homes(&self) -> &Layers {
+        self.trials.as_ref().unwrap_or(&self.layers)
+    }
+
+    /// Removes what builds and trials left behind whose larder was killed. Those that are going on are left alone.
+    pub fn clean_up(&self) {
+        let below = |directory: PathBuf| fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in below(self.work()) {
+            // It is gone when nobody has it any more.
+            if let Err(error) = Work::claim(&entry.path()) {
+                tracing::info!("cannot remove {}: {error}", entry.path().display());
+            }
+        }
+        for entry in below(self.data.root().join(TRIALS)) {
             // Whoever tries it has its work directory.
             let claimed = Work::claim(&self.work().join(entry.file_name()));
             if let Ok(Some(_work)) = claimed

@@ -172,6 +172,47 @@ proptest! {
         prop_assert_eq!(blessed.into_iter().collect::<BTreeSet<_>>(), packages);
     }
 
+    /// The builds of two sides, of which one has another version of some packages.
+    #[test]
+    fn the_builds_of_two_sides_are_one_list(versions in set(), changed: u8) {
+        let compilers = ["gcc.12", "clang.14"];
+        let mut others = versions.clone();
+        for version in others.iter_mut().skip(usize::from(changed) % 5).step_by(3) {
+            version.digest = hashes::name(&hashes::Fields::of("other").text(&version.name).finish());
+        }
+        let (mut base, candidate) = (catalogue(versions, &compilers), catalogue(others, &compilers));
+        let sides = [builds(&base), builds(&candidate)];
+        let whole = [words(&base, &sides[0]), words(&candidate, &sides[1])];
+        let shift = base.join(candidate);
+        let Joined { builds, base: to_base, candidate: to_candidate } =
+            Joined::new(&sides[0], &sides[1], shift, |one, other| one.0 == other.0);
+        let mut all = BTreeSet::new();
+        for (id, build) in builds.iter() {
+            prop_assert!(all.insert(build.hash.clone()), "twice");
+            prop_assert!(build.closure.iter().chain(&build.needs).all(|need| *need < id));
+            prop_assert!(build.closure.is_sorted());
+        }
+        let expected: BTreeSet<HashName> =
+            sides.iter().flat_map(|side| side.iter()).map(|(_, build)| build.hash.clone()).collect();
+        prop_assert_eq!(all, expected);
+        for (side, places) in [(&sides[0], &to_base), (&sides[1], &to_candidate)] {
+            for (id, build) in side.iter() {
+                let joined = builds.get(places[id.index()]);
+                let hashes = |of: &Builds, ids: &[BuildId]| -> BTreeSet<HashName> {
+                    ids.iter().map(|id| of.get(*id).hash.clone()).collect()
+                };
+                prop_assert_eq!(&joined.hash, &build.hash);
+                prop_assert_eq!(hashes(&builds, &joined.needs), hashes(side, &build.needs));
+                prop_assert_eq!(hashes(&builds, &joined.closure), hashes(side, &build.closure));
+                prop_assert!(joined.blessed || !build.blessed);
+            }
+        }
+        let words = words(&base, &builds);
+        for word in whole.iter().flatten() {
+            prop_assert!(words.contains(word) || words.contains(&format!("{word}*")), "{word}");
+        }
+    }
+
     #[test]
     fn the_order_of_packages_changes_nothing(versions in set(), seed: u64) {
         let mut shuffled = versions.clone();

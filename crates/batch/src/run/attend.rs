@@ -1,7 +1,7 @@
 //! Attending to tasks: is a task done already, is somebody else at it, and what comes of doing it?
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,7 @@ use larder_runs::{
     build_lock::{self, BuildLock, Purpose},
     classify::Rules,
     name::HashName,
-    result::Stage,
+    result::{Entry, Stage},
     run_log::Run,
 };
 
@@ -59,6 +59,8 @@ pub struct Attendance<'r> {
     pub(super) rules: Rules,
     /// The tasks that somebody else was seen to do.
     waited: Mutex<HashSet<TaskId>>,
+    /// What this run has recorded, by stage and the hash of what it depended on.
+    known: Mutex<HashMap<(Stage, HashName), Entry>>,
     /// Whether a result could not be recorded: nothing more is worth doing.
     broken: AtomicBool,
 }
@@ -99,6 +101,7 @@ impl<'r> Attendance<'r> {
             shop,
             rules: Rules::load(&request.data)?,
             waited: Mutex::default(),
+            known: Mutex::default(),
             broken: AtomicBool::new(false),
         })
     }
@@ -183,6 +186,9 @@ impl<'r> Attendance<'r> {
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
         let past = meanwhile.as_ref().or(counts.then_some(&self.past));
         let known = past.and_then(|past| past.result(&name.package, part.stage, &dep_hash));
+        // Another build of this run may have come to the same.
+        let now = counts.then(|| self.known(part.stage, &dep_hash)).flatten();
+        let known = known.or(now.as_ref());
         // Of what worked, its work has to be there still.
         if let Some(known) = known.filter(|it| !it.result.is_success() || job.is_done()) {
             self.record_cached(part, dep_hash, Some(known))?;
@@ -196,6 +202,22 @@ impl<'r> Attendance<'r> {
                 }
                 Ok(Attended::Busy)
             }
+        }
+    }
+
+    /// What this run has recorded of something that depended on just the same.
+    fn known(&self, stage: Stage, dep_hash: &HashName) -> Option<Entry> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(stage, dep_hash.clone())).cloned()
+    }
+
+    /// Takes note of a result, where it says something of whatever depends on the same.
+    pub(super) fn note(&self, entry: &Entry) {
+        if let Some(dep_hash) = &entry.result.dep_hash
+            && past::says_something(&entry.result)
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert((entry.result.stage, dep_hash.clone()), entry.clone());
         }
     }
 

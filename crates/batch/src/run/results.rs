@@ -11,7 +11,7 @@ use larder_runs::{
 
 use super::{BatchError, Prepared, attend::Attendance};
 use crate::{
-    build::Failure,
+    build::{Failure, SOURCES},
     event::{Event, Reporter},
     schedule::{Blocked, TaskId},
     solve::Solved,
@@ -83,8 +83,10 @@ impl Attendance<'_> {
             _ => (fallback(result.stage), None, None, None, None),
         };
         let log = log.map(|log| LogFile { line, offset, ..log });
-        let error = error.or_else(|| Some(failure.error.clone()));
-        StageResult { exit, rule, log, ..result }.failed(category, error)
+        let error = error.unwrap_or_else(|| failure.error.clone());
+        let hash = result.build_hash.as_ref().map_or("", HashName::as_str);
+        let error = without_place(&error, hash);
+        StageResult { exit, rule, log, ..result }.failed(category, Some(error))
     }
 
     /// Records that a part was there already, or came to the same as `before`.
@@ -129,9 +131,30 @@ impl Attendance<'_> {
 
     pub(super) fn record(&self, result: StageResult) -> Result<Entry, BatchError> {
         let entry = self.run.record(result)?;
+        self.note(&entry);
         self.reporter.event(&Event::Ended { entry: &entry });
         Ok(entry)
     }
+}
+
+/// An error with the paths of sources as the package has them, and not where it was built: that differs with each build,
+/// and is gone.
+fn without_place(error: &str, hash: &str) -> String {
+    let work = format!("work/{hash}");
+    let (mut told, mut rest) = (String::new(), error);
+    while let Some(at) = rest.find(&work).filter(|_| !hash.is_empty()) {
+        let begin = rest[..at].rfind(|c: char| " '\"`‘(:=".contains(c));
+        let begin =
+            begin.map_or(0, |begin| begin + rest[begin..].chars().next().map_or(1, char::len_utf8));
+        let end = at + work.len();
+        // The directory may be that of a later stage.
+        let sources = format!("/{SOURCES}/");
+        let below =
+            rest[end..].find(&sources).filter(|below| !rest[end..end + below].contains(['/', ' ']));
+        told.push_str(&rest[..if below.is_some() { begin } else { end }]);
+        rest = &rest[below.map_or(end, |below| end + below + sources.len())..];
+    }
+    told + rest
 }
 
 /// The category of a failure of which nothing more is known.
@@ -141,5 +164,26 @@ fn fallback(stage: Stage) -> Category {
         Stage::Build => Category::BuildFailure,
         Stage::Test => Category::TestFailure,
         Stage::Doc => Category::DocCompileFailure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_place;
+
+    #[test]
+    fn errors_name_sources_as_the_package_has_them() {
+        for (error, told) in [
+            ("/data/work/abc/src/a/b.c:1:2: error: x", "a/b.c:1:2: error: x"),
+            (".larder/data/work/abc/src/a.c:1: no", "a.c:1: no"),
+            ("in ‘/d/work/abc.test/src/a.c’ and '/d/work/abc/src/b.c'", "in ‘a.c’ and 'b.c'"),
+            ("cannot open -I/d/work/abc/p/include", "cannot open -I/d/work/abc/p/include"),
+            ("/d/work/abc/p/x /src/y", "/d/work/abc/p/x /src/y"),
+            ("/d/work/other/src/a.c: é", "/d/work/other/src/a.c: é"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_place(error, "abc"), told);
+        }
+        assert_eq!(without_place("work/src/a.c", ""), "work/src/a.c");
     }
 }

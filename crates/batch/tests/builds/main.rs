@@ -1,5 +1,6 @@
 //! Packages that are really built, into layers.
 
+mod afresh;
 mod commands;
 mod hostile;
 mod moved;

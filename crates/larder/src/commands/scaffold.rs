@@ -9,7 +9,8 @@ use larder_engine::{
 };
 use larder_project::{
     init::{LeftOut, Place},
-    scaffold,
+    scaffold::{self, ScaffoldError},
+    set::first,
     workspace::Workspace,
 };
 use serde_json::json;
@@ -17,7 +18,7 @@ use serde_json::json;
 use super::{App, here};
 use crate::exit::{Exit, Failure};
 
-/// Write a manifest for the sources that are here, or for a new package
+/// Write a manifest for the sources that are here, or for a new package; or a package set
 ///
 /// What CMakeLists.txt, meson.build or compile_commands.json say counts, in this order; else the sources
 /// themselves do. CMake and Meson are run in a temporary directory, and run what the package has for them.
@@ -29,12 +30,24 @@ pub struct Init {
     /// The package's name [default: the directory's]
     #[arg(long)]
     name: Option<String>,
+    /// What to write: the manifest of a package, or larder-set.toml for the packages below
+    #[arg(long, value_name = "WHAT", default_value = "package")]
+    template: Kind,
     /// Read this and nothing else
     #[arg(long, value_name = "WHAT")]
     from: Option<From>,
-    /// Print the manifest, and write nothing
+    /// Print it, and write nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// larder.toml
+    Package,
+    /// larder-set.toml
+    Set,
 }
 
 /// What a manifest is made from.
@@ -56,6 +69,9 @@ pub struct Clean {}
 
 /// Runs `larder init`.
 pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
+    if arguments.template == Kind::Set {
+        return init_set(app, arguments);
+    }
     let place = Place::new(&arguments.directory, arguments.name.as_deref(), !arguments.dry_run)?;
     let from = arguments.from.map(|from| match from {
         From::Cmake => init::Source::Cmake,
@@ -67,18 +83,67 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
     let made = init::make(&place, from, &app.environment, arguments.dry_run, &asking);
     app.ui.clear();
     let made = made?;
-    for caution in &made.package.cautions {
-        app.ui.status(caution);
-        app.ui.event_json(&json!({ "event": "caution", "text": caution }));
+    made.package.cautions.iter().for_each(|text| caution(app, text));
+    show_left_out(app, &made.package.left_out);
+    if arguments.dry_run {
+        show_text(app, &made.package.manifest());
     }
-    for left_out in &made.package.left_out {
-        app.ui.event_json(&json!({
-            "event": "leftOut",
-            "what": left_out.what,
-            "why": left_out.why,
-        }));
+    for path in &made.written {
+        app.ui.status(&format!("wrote {}", path.display()));
     }
-    for (what, why) in by_reason(&made.package.left_out) {
+    Ok(Exit::Done)
+}
+
+/// Writes `larder-set.toml`.
+fn init_set(app: &App, arguments: &Init) -> Result<Exit, Failure> {
+    if arguments.from.is_some() {
+        return Err(Failure::wrong("--from is about the manifest of a package, not about a set"));
+    }
+    let directory = &arguments.directory;
+    if !arguments.dry_run {
+        first::place(directory)?;
+    }
+    let directory = directory
+        .canonicalize()
+        .map_err(|source| ScaffoldError::Io { path: directory.clone(), source })?;
+    let own = directory.file_name().unwrap_or_default().to_string_lossy();
+    let mut set = first::survey(&directory, arguments.name.as_deref().unwrap_or(&own))?;
+    set.compilers = init::installed_compilers(&app.environment);
+    show_left_out(app, &set.left_out);
+    if set.packages.is_empty() && set.trees.is_empty() {
+        caution(
+            app,
+            "there are no packages here: neither a larder.toml nor a source tree of others",
+        );
+    }
+    if set.compilers.is_empty() {
+        caution(app, "there is no compiler on PATH, and a set needs one");
+    }
+    if arguments.dry_run {
+        show_text(app, &set.text());
+        return Ok(Exit::Done);
+    }
+    app.ui.status(&format!("wrote {}", set.write(&directory)?.display()));
+    Ok(Exit::Done)
+}
+
+fn caution(app: &App, text: &str) {
+    app.ui.status(text);
+    app.ui.event_json(&json!({ "event": "caution", "text": text }));
+}
+
+/// Prints what would be written.
+fn show_text(app: &App, text: &str) {
+    app.ui.result(text.trim_end());
+    app.ui.event_json(&json!({ "event": "manifest", "text": text }));
+}
+
+/// Tells what is left out, and why.
+fn show_left_out(app: &App, left_out: &[LeftOut]) {
+    for LeftOut { what, why } in left_out {
+        app.ui.event_json(&json!({ "event": "leftOut", "what": what, "why": why }));
+    }
+    for (what, why) in by_reason(left_out) {
         let shown = if app.ui.is_verbose() { what.len() } else { what.len().min(MOST_SHOWN) };
         let rest = match what.len() - shown {
             0 => String::new(),
@@ -86,15 +151,6 @@ pub fn init(app: &App, arguments: &Init) -> Result<Exit, Failure> {
         };
         app.ui.status(&format!("left out {}{rest}: {why}", what[..shown].join(", ")));
     }
-    if arguments.dry_run {
-        let manifest = made.package.manifest();
-        app.ui.result(manifest.trim_end());
-        app.ui.event_json(&json!({ "event": "manifest", "text": manifest }));
-    }
-    for path in &made.written {
-        app.ui.status(&format!("wrote {}", path.display()));
-    }
-    Ok(Exit::Done)
 }
 
 /// So many of what is left out for one reason are named; all of them with `-v`.

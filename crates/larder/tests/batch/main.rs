@@ -1,6 +1,8 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
 mod compare;
+mod example;
+mod first;
 mod interrupted;
 mod reports;
 mod results;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use larder_testkit::run::Run;
+use larder_testkit::{git::Repository, run::Run};
 
 use super::support::{Package, Set, of_kind};
 
@@ -114,4 +114,40 @@ fn what_is_no_revision_is_wrong_usage() {
     set.commit();
     set.larder(&["batch", "--since", "v9"]).ends_with(2).says("there is no revision `v9`");
     assert!(set.layers().is_empty());
+}
+
+#[test]
+fn sources_from_elsewhere_are_those_that_a_revision_pins() {
+    let set = Set::new(&[Package::new("alone.1.0")]);
+    let library = Repository::new(set.outside(), "lib", "");
+    set.append(
+        "[package.\"lib.1.0\"]\nsource = { git = \"../lib\", rev = \"main\" }\n\
+         build = [\"mkdir {prefix}/share\", \"cp lib.c {prefix}/share\"]\n",
+    );
+    set.larder(&["batch"]).ok();
+    set.commit();
+    // The branch has moved on, and what is pinned has not.
+    library.commit(2);
+    set.larder(&["batch", "--since", "HEAD"]).ok().says("nothing has changed since HEAD");
+    std::fs::remove_file(set.root.join("larder.lock")).unwrap();
+    let run = set.larder(&["batch", "--since", "HEAD", "--json"]).ok();
+    assert_eq!(changed(&run), ["lib.1.0"]);
+}
+
+#[test]
+fn a_dry_run_builds_nothing() {
+    let set = Set::new(&chain());
+    set.commit();
+    set.file("sources/png.1.6/README", "other");
+    let said = set.larder(&["batch", "-n", "--since", "HEAD"]).ok();
+    insta::assert_snapshot!(said.stdout);
+    set.commit();
+    let said = set.larder(&["batch", "-n", "--compare", "HEAD~1", "HEAD", "png"]).ok();
+    let said = said.says("1 of 1 package may differ");
+    insta::assert_snapshot!(said.stdout);
+    let made: Vec<String> = std::fs::read_dir(set.data.root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(made, ["revisions"]);
 }

@@ -15,7 +15,7 @@ impl Dependencies {
         let otherwise = required.iter().filter(|requirement| {
             let pinned = self.lockfile.packages.get(&requirement.name);
             let pinned = pinned.filter(|_| requirement.origin.is_pinned());
-            pinned.is_some_and(|pinned| check_pinned(requirement, pinned, &self.root).is_err())
+            pinned.is_some_and(|pinned| check_pinned(requirement, pinned, &self.base).is_err())
         });
         otherwise.map(|requirement| requirement.name.clone()).collect()
     }

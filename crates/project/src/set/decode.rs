@@ -7,6 +7,7 @@ use super::{
     limits::{OwnLimits, limits},
     maintainers::maintainers,
     names::is_package_version,
+    recipe,
 };
 use crate::{
     diagnostic::{Diagnostics, Located, SourceText, suggest},
@@ -22,7 +23,9 @@ pub(super) fn set(source: SourceText) -> Result<PackageSet, Diagnostics> {
     let mut top = Fields::new(&mut errors, FILE_NAME, parsed.span(), parsed.into_inner());
     let (name, packages) = top.table("set").map(general).unwrap_or_default();
     let compilers = top.table("compiler").map(compilers).unwrap_or_default();
-    let entries = top.table("package").map(entry::entries).unwrap_or_default();
+    let recipes = top.table("recipe").map(recipe::recipes).unwrap_or_default();
+    let entries = top.table("package").map(|all| entry::entries(all, &recipes));
+    let entries = entries.unwrap_or_default();
     let limits = top.table("limits").map(limits).unwrap_or_default();
     let retention = top.table("retention").map(retention).unwrap_or_default();
     let channels = top.table("notify").map(channels).unwrap_or_default();

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use super::{
     limits::{OwnLimits, limits},
     names::is_package_version,
+    recipe::{self, Recipes},
 };
 use crate::{
     diagnostic::Located,
@@ -54,7 +55,7 @@ pub enum EntryRecipe {
 }
 
 /// All entries, by name.
-pub(super) fn entries(mut fields: Fields<'_, '_>) -> BTreeMap<String, Entry> {
+pub(super) fn entries(mut fields: Fields<'_, '_>, recipes: &Recipes) -> BTreeMap<String, Entry> {
     let found = fields.for_each_table("[package]", |name, mut fields| {
         if !is_package_version(&name) {
             let message = format!("`{}` names no version of a package", *name);
@@ -63,15 +64,15 @@ pub(super) fn entries(mut fields: Fields<'_, '_>) -> BTreeMap<String, Entry> {
             return None;
         }
         fields.what = format!("[package.\"{}\"]", *name);
-        entry(name.span, fields).map(|entry| (name.value, entry))
+        entry(name.span, fields, recipes).map(|entry| (name.value, entry))
     });
     found.into_iter().collect()
 }
 
-fn entry(span: Range<usize>, mut fields: Fields<'_, '_>) -> Option<Entry> {
+fn entry(span: Range<usize>, mut fields: Fields<'_, '_>, recipes: &Recipes) -> Option<Entry> {
     let what = fields.what.clone();
     let source = source(&mut fields);
-    let recipe = recipe(&mut fields);
+    let recipe = recipe(&mut fields, recipes);
     let compilers = fields.strings("compilers");
     if let Some([]) = compilers.as_deref() {
         let message = format!("{what} is built with no compiler");
@@ -110,29 +111,21 @@ fn source(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
     source
 }
 
-/// The keys `manifest`, or `build` and those that go with it.
-fn recipe(fields: &mut Fields<'_, '_>) -> Option<EntryRecipe> {
-    let has = |key: &str| fields.entries.contains_key(key);
+/// The key that says how it is built, and those that go with it.
+fn recipe(fields: &mut Fields<'_, '_>, recipes: &Recipes) -> Option<EntryRecipe> {
+    let ways = ["build", "recipe", "manifest"].into_iter();
+    let ways: Vec<&str> = ways.filter(|key| fields.entries.contains_key(*key)).collect();
     let (span, what) = (fields.span.clone(), fields.what.clone());
-    match (has("build"), has("manifest")) {
-        (true, false) => {
-            let dependencies = fields.table("dependencies").map(requirements);
-            let is_list = fields.entries["build"].get_ref().is_array();
-            let build = fields.plain_strings("build");
-            fields.take("manifest");
-            if is_list && build.iter().all(|line| line.trim().is_empty()) {
-                let help = "add the commands, such as build = [\"./configure --prefix={prefix}\", \"make install\"]";
-                let message = format!("{what} has nothing in `build`");
-                fields.errors.push(span, message, Some(help.to_owned()));
-            }
-            Some(EntryRecipe::Commands {
-                dependencies: dependencies.unwrap_or_default(),
-                build,
-                test: fields.plain_strings("test"),
-                docs: fields.plain_strings("docs"),
-            })
-        }
-        (false, true) => {
+    if let Some(value) = fields.entries.get("options").filter(|_| !ways.contains(&"recipe")) {
+        let (place, message) = (value.span(), format!("{what} has `options`, and no `recipe`"));
+        let help = "write them into `build`, or name a recipe";
+        fields.take("options");
+        fields.errors.push(place, message, Some(help.to_owned()));
+    }
+    match ways[..] {
+        ["build"] => Some(commands(fields)),
+        ["recipe"] => recipe::of_package(fields, recipes),
+        ["manifest"] => {
             for key in ["dependencies", "test", "docs"] {
                 if let Some(value) = fields.entries.remove(key) {
                     let message = format!("`{key}` cannot stand beside `manifest` in {what}");
@@ -142,21 +135,42 @@ fn recipe(fields: &mut Fields<'_, '_>) -> Option<EntryRecipe> {
             }
             overlay(fields)
         }
-        (true, true) => {
-            let message = format!("{what} has both `build` and `manifest`");
-            let help = "a larder package has a manifest, any other source tree has build commands";
+        [one, other, ..] => {
+            let message = format!("{what} has both `{one}` and `{other}`");
+            let help = "a larder package has a manifest, any other source tree has build commands or a recipe";
             fields.errors.push(span, message, Some(help.to_owned()));
             ignore(fields);
             None
         }
-        (false, false) => {
-            let message = format!("{what} has neither `build` nor `manifest`");
+        _ => {
+            let message = format!("{what} has no `build`, no `recipe` and no `manifest`");
             let help = "add build = [\"…\"], or manifest = \"manifests/NAME.toml\", or manifest = true where the \
                         sources have a larder.toml";
             fields.errors.push(span, message, Some(help.to_owned()));
             ignore(fields);
             None
         }
+    }
+}
+
+/// The key `build`, and those that go with it.
+fn commands(fields: &mut Fields<'_, '_>) -> EntryRecipe {
+    let (span, what) = (fields.span.clone(), fields.what.clone());
+    let dependencies = fields.table("dependencies").map(requirements);
+    let is_list = fields.entries["build"].get_ref().is_array();
+    let build = fields.plain_strings("build");
+    fields.take("recipe");
+    fields.take("manifest");
+    if is_list && build.iter().all(|line| line.trim().is_empty()) {
+        let help = "add the commands, such as build = [\"./configure --prefix={prefix}\", \"make install\"]";
+        let message = format!("{what} has nothing in `build`");
+        fields.errors.push(span, message, Some(help.to_owned()));
+    }
+    EntryRecipe::Commands {
+        dependencies: dependencies.unwrap_or_default(),
+        build,
+        test: fields.plain_strings("test"),
+        docs: fields.plain_strings("docs"),
     }
 }
 
@@ -180,15 +194,15 @@ fn overlay(fields: &mut Fields<'_, '_>) -> Option<EntryRecipe> {
     Some(EntryRecipe::Manifest { overlay: Some(path) })
 }
 
-/// Takes the keys of both recipes out: what is wrong has been said.
+/// Takes the keys of all ways out: what is wrong has been said.
 fn ignore(fields: &mut Fields<'_, '_>) {
-    for key in ["build", "manifest", "dependencies", "test", "docs"] {
+    for key in ["build", "recipe", "options", "manifest", "dependencies", "test", "docs"] {
         fields.take(key);
     }
 }
 
 /// The key `dependencies`: requirements by name.
-fn requirements(mut fields: Fields<'_, '_>) -> BTreeMap<String, Requirement> {
+pub(super) fn requirements(mut fields: Fields<'_, '_>) -> BTreeMap<String, Requirement> {
     let mut found = BTreeMap::new();
     for (name, value) in std::mem::take(&mut fields.entries) {
         let (span, name) = (name.span(), name.into_inner().into_owned());

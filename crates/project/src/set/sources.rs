@@ -36,18 +36,22 @@ pub fn obtain(
         return Ok(found);
     }
     let mut resolution = resolution.clone();
-    let look = Dependencies::new(&root, resolution.clone(), Reach::Look)?;
+    let base = base(set, &root);
+    let new = |resolution: &Resolution, reach| {
+        Dependencies::new(&root, resolution.clone(), reach).map(|it| it.based_on(base.clone()))
+    };
+    let look = new(&resolution, Reach::Look)?;
     let moved: Vec<String> = look.pinned_otherwise(&elsewhere);
     let look = match moved.is_empty() || resolution.locked {
         true => look,
         false => {
             resolution.update = Update::Only(moved);
-            Dependencies::new(&root, resolution.clone(), Reach::Look)?
+            new(&resolution, Reach::Look)?
         }
     };
     let (dependencies, failed) = match all(look, &elsewhere) {
         (dependencies, failed) if !dependencies.is_incomplete() => (dependencies, failed),
-        _ => fetch(&root, &resolution, &elsewhere)?,
+        _ => fetch(&root, &elsewhere, || new(&resolution, Reach::Fetch))?,
     };
     for Requirement { name, .. } in elsewhere {
         let obtained = match dependencies.directory(&name) {
@@ -125,13 +129,17 @@ fn directory(
     Ok(directory)
 }
 
+/// The directory that paths to repositories start from: that of the set file, which may have been read elsewhere.
+fn base(set: &PackageSet, root: &Path) -> PathBuf {
+    let base = set.source.path.parent().unwrap_or(root);
+    base.canonicalize().unwrap_or_else(|_| root.to_owned())
+}
+
 /// Where an entry's sources come from; `None` for a directory.
 fn origin(set: &PackageSet, root: &Path, entry: &Entry) -> Result<Option<Origin>, Diagnostic> {
     Ok(match &entry.source {
         DependencySource::Git { url, rev, submodules } => {
-            let base = set.source.path.parent().unwrap_or(root);
-            let base = base.canonicalize().unwrap_or_else(|_| root.to_owned());
-            let repository = Repository::parse(url, &base)
+            let repository = Repository::parse(url, &base(set, root))
                 .map_err(|error| Diagnostic::new(error.to_string()))?;
             let (spelled, rev, submodules) = (url.clone(), rev.clone(), *submodules);
             Some(Origin::Git { repository, spelled, rev, submodules })
@@ -164,12 +172,11 @@ fn all(
 /// Finds what is required, fetches what is not there, and pins what is not pinned.
 fn fetch(
     root: &Path,
-    resolution: &Resolution,
     required: &[Requirement],
+    dependencies: impl FnOnce() -> Result<Dependencies, Diagnostics>,
 ) -> Result<(Dependencies, Vec<(String, Diagnostic)>), Diagnostics> {
     let _lock = lock_alone(root)?;
-    let (dependencies, failed) =
-        all(Dependencies::new(root, resolution.clone(), Reach::Fetch)?, required);
+    let (dependencies, failed) = all(dependencies()?, required);
     if let Some(lockfile) = dependencies.grown_lockfile() {
         write_lockfile(root, &lockfile)?;
     }

@@ -270,3 +270,97 @@ limits = { time = "0 s", memory = 4, processes = "many" }
 "#]);
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn a_recipe_is_as_if_its_lines_stood_in_each_package() {
+    let set = parsed(
+        r#"
+[compiler."gcc.12"]
+[package."short.1"]
+source = { path = "a" }
+dependencies = { zlib = "1" }
+recipe = "cmake"
+options = ["-DA=ON", "-DB='a b'"]
+docs = ["doxygen"]
+[package."shortest.1"]
+source = { path = "a" }
+recipe = "cmake"
+test = []
+[package."long.1"]
+source = { path = "a" }
+dependencies = { zlib = "1" }
+build = ["cmake -S {source} -DA=ON -DB='a b'", "echo ${options}"]
+test = ["ctest -DA=ON -DB='a b' {prefix}"]
+docs = ["doxygen"]
+[package."longest.1"]
+source = { path = "a" }
+build = ["cmake -S {source}", "echo ${options}"]
+[recipe.cmake]
+build = ["cmake -S {source} {options}", "echo ${options}"]
+test = ["ctest {options} {prefix}"]
+"#,
+    )
+    .unwrap();
+    let recipe = |name: &str| &set.entries[name].recipe;
+    assert_eq!(recipe("short.1"), recipe("long.1"));
+    assert_eq!(recipe("shortest.1"), recipe("longest.1"));
+}
+
+#[test]
+fn mistakes_in_recipes() {
+    let said = said(&[
+        r#"
+[compiler."gcc.12"]
+[recipe."a b"]
+build = ["make"]
+[recipe.none]
+test = ["make check"]
+[recipe.empty]
+build = [" "]
+[recipe.kinds]
+build = "make"
+tests = ["make check"]
+[recipe.make]
+build = ["make {prefix}"]
+[package."unknown.1"]
+source = { path = "a" }
+recipe = "mak"
+[package."other.1"]
+source = { path = "a" }
+recipe = "meson"
+options = ["-Da=b"]
+[package."useless.1"]
+source = { path = "a" }
+recipe = "make"
+options = ["A=B"]
+[package."both.1"]
+source = { path = "a" }
+recipe = "make"
+build = ["make"]
+[package."manifest.1"]
+source = { path = "a" }
+recipe = "make"
+manifest = true
+[package."options.1"]
+source = { path = "a" }
+build = ["make"]
+options = ["A=B"]
+[package."optional.1"]
+source = { path = "a" }
+manifest = true
+options = ["A=B"]
+[package."types.1"]
+source = { path = "a" }
+recipe = ["make"]
+options = "A=B"
+[package."keys.1"]
+source = { path = "a" }
+recipe = "make"
+option = ["A=B"]
+"#,
+        "recipe = 3",
+        "[recipe]\nmake = \"make\"",
+        "[compiler.\"gcc.12\"]\n[package.\"a.1\"]\nsource = { path = \"a\" }\nrecipe = \"make\"",
+    ]);
+    insta::assert_snapshot!(said);
+}

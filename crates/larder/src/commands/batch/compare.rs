@@ -1,6 +1,6 @@
 //! `batch --compare` and `batch --what-if`: two sides, and what the change does to each package.
 
-use std::{path::PathBuf, str::FromStr, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, str::FromStr, sync::Arc};
 
 use larder_batch::{
     catalogue::Replacement,
@@ -11,16 +11,16 @@ use larder_batch::{
     },
     event::Reporter,
     revision::{Repository, Revision},
-    run::{self, Request},
+    run::{self, Outlook, Request},
 };
 use larder_engine::session::Session;
 use larder_runs::{
-    name::{Named, PackageName},
+    name::{HashName, Named, PackageName},
     result::RunKind,
 };
 use serde_json::json;
 
-use super::{BatchOptions, memory, request, show, show::Show, summarize, write_report};
+use super::{BatchOptions, memory, request, show::Show, summarize, write_report};
 use crate::{
     commands::{
         App,
@@ -166,7 +166,7 @@ fn carry_out(
     let all = plural(all as u64, "package");
     app.ui.status(&format!("comparing {base} with {candidate}: {differ} of {all} may differ"));
     if options.dry_run {
-        show::show_outlook(app, request, &comparison.prepared)?;
+        show_outlook(app, request, comparison)?;
         return Ok(Exit::Done);
     }
     let show = Arc::new(Show::new(app.ui.clone()));
@@ -184,6 +184,44 @@ fn carry_out(
     print(app, outcome);
     write_report(app, options, || Ok(of_comparison::report(&request.data, outcome)))?;
     Ok(exit)
+}
+
+/// Prints what first attempts would build, for which side and why.
+fn show_outlook(app: &App, request: &Request, comparison: &Comparison) -> Result<(), Failure> {
+    let builds = &comparison.prepared.builds;
+    let of_side = |side: usize| -> HashSet<&HashName> {
+        let own = comparison.pairs.iter().filter_map(|pair| Some(pair.builds()?[side]));
+        let all = own.flat_map(|id| builds.get(id).closure.iter().copied().chain([id]));
+        all.map(|id| &builds.get(id).hash).collect()
+    };
+    let sides = [of_side(0), of_side(1)];
+    let mut table = Table::new(["PACKAGE", "COMPILER", "SIDE", "WOULD BE", "BECAUSE"]);
+    for Outlook { task, because } in run::outlook(request, &comparison.prepared)? {
+        let side = match [0, 1].map(|side: usize| sides[side].contains(&task.build_hash)) {
+            [true, true] => "both",
+            [true, false] => "before",
+            _ => "now",
+        };
+        app.ui.event_json(&json!({
+            "event": "outlook",
+            "package": task.package,
+            "compiler": task.compiler,
+            "buildHash": task.build_hash,
+            "stage": task.stage,
+            "side": side,
+            "wouldBe": because.verb(),
+            "because": because.to_string(),
+        }));
+        table.row([
+            task.package.as_str().into(),
+            task.compiler.as_str().into(),
+            side.into(),
+            because.verb().into(),
+            because.to_string().into(),
+        ]);
+    }
+    table.print(&app.ui);
+    Ok(())
 }
 
 /// Prints what was found out: what is worth reading as a table, and how many there are of the rest.

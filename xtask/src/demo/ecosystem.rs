@@ -1,0 +1,155 @@
+//! A package set: built, broken by an edit of a library, and mended.
+
+use std::{fs, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::scene::{Lines, Scene, copy};
+use crate::{
+    cargo::{self, Profile},
+    ecosystem, install, sources,
+};
+
+/// Runs the demonstration in a temporary copy of `examples/ecosystem`, which it leaves without a trace.
+///
+/// # Errors
+/// The first step that fails, or shows something else than it must.
+pub fn run() -> Result<()> {
+    install::install(install::EXAMPLES)?;
+    install::install(install::ECOSYSTEM)?;
+    println!("Building larder, and fetching the sources of 31 packages…");
+    let larder = cargo::build_larder(Profile::Release)?;
+    sources::fetch(ecosystem::NAME).context("cannot fetch the sources")?;
+    let start = Instant::now();
+    // Near the sources: files of one file system need no copies.
+    let scratch = tempfile::tempdir_in(cargo::target())?;
+    let directory = scratch.path().join(ecosystem::NAME);
+    copy(&ecosystem::directory(), &directory)?;
+    let scene = Scene { larder, directory, store: scratch.path().join("store") };
+    begin(&scene)?;
+    first_run(&scene)?;
+    break_it(&scene)?;
+    mend_it(&scene)?;
+    try_luck(&scene)?;
+    println!("\n# All of it took {:.0} s.", start.elapsed().as_secs_f64());
+    println!("docs/sets.md tells what a set is, and docs/operations.md how one is kept green.");
+    Ok(())
+}
+
+/// The library that is edited, and what of it.
+const SOURCE: &str = "src/zlib-1.3.1/inflate.c";
+const INCLUDE: &str = "#include \"inftrees.h\"\n";
+
+/// Packages that need the library in that version.
+const USERS: &[&str] =
+    &["freetype.2.12.1", "libpng.1.6.39", "pigz.2.8", "pngcheck.3.0.3", "squashfs-tools.4.5.1"];
+
+fn begin(scene: &Scene) -> Result<()> {
+    scene.say("An ecosystem: 31 packages of C and C++, built with GCC and with Clang. Each is kept in Git");
+    let ignored = scene.directory.join(".gitignore");
+    fs::write(ignored, ".larder/\n").context("cannot write .gitignore")?;
+    scene.git(&["init", "--quiet", "--initial-branch", "main"])?;
+    commit(scene, "The set")
+}
+
+fn commit(scene: &Scene, message: &str) -> Result<()> {
+    scene.git(&["add", "--all"])?;
+    scene.git(&["commit", "--quiet", "--message", message])
+}
+
+fn first_run(scene: &Scene) -> Result<()> {
+    let plan = scene.larder(&["batch", "--dry-run"], &[0], Lines(6, 2))?;
+    plan.has(&["it needs zlib.1.3.1", "it needs zlib.1.2.13"])?;
+    let run = scene.larder(&["batch"], &[1], Lines(8, 6))?;
+    run.has(&[
+        "no solution for lua-cjson.2.1.0 with gcc.12",
+        "failed snappy.1.1.9 with gcc.12: build_failure",
+        "blocked leveldb.1.23 with gcc.12 by snappy.1.1.9",
+        "28 of 31 packages work (1 fail, 1 blocked, 1 without a solution)",
+    ])?;
+    scene.say("Where it stands: one is broken with GCC, one needs that, one needs a Lua that is not there");
+    scene.larder(&["status"], &[0], Lines(12, 4))?.has(&["28 of 31 work"])?;
+    scene
+        .larder(&["failures", "--roots"], &[0], Lines(6, 2))?
+        .has(&["fixing snappy.1.1.9 unblocks 1 package"])?;
+    Ok(())
+}
+
+fn break_it(scene: &Scene) -> Result<()> {
+    scene.say("Some changes. One of them breaks a library that others need");
+    let readme = scene.read("src/lz4-1.9.4/README.md")?;
+    scene.shell(
+        "echo 'It is fast.' >> src/lz4-1.9.4/README.md; git commit -am 'lz4: say that it is fast'",
+    );
+    scene.write("src/lz4-1.9.4/README.md", &format!("{readme}It is fast.\n"))?;
+    commit(scene, "lz4: say that it is fast")?;
+    let source = scene.read(SOURCE)?;
+    if !source.contains(INCLUDE) {
+        bail!("{SOURCE} has no {INCLUDE}");
+    }
+    scene.shell(&format!("sed -i '/inftrees.h/d' {SOURCE}; git commit -am 'zlib: include less'"));
+    scene.write(SOURCE, &source.replace(INCLUDE, ""))?;
+    commit(scene, "zlib: include less")?;
+
+    scene.say("The next night: only what these changes can reach is built");
+    let run = scene.larder(&["batch"], &[1], Lines(8, 8))?;
+    run.has(&[
+        "failed zlib.1.3.1 with gcc.12",
+        "failed zlib.1.3.1 with clang.14",
+        "22 of 31 packages work",
+    ])?;
+    run.has(&["built lz4.1.9.4 with gcc.12"])?;
+    run.lacks(&["built lua.5.4.4", "built zlib.1.2.13", "built libdeflate.1.14"])?;
+
+    scene.say("The morning after: what broke, what it blocks, and why");
+    let changes = scene.larder(&["changes"], &[0], Lines(10, 3))?;
+    changes.has(&["zlib.1.3.1"])?.has(USERS)?;
+    let roots = scene.larder(&["failures", "--roots"], &[0], Lines(6, 2))?;
+    roots.has(&["fixing zlib.1.3.1 unblocks 5 packages"])?;
+    scene
+        .larder(&["history", "zlib", "-n", "2"], &[0], Lines(8, 2))?
+        .has(&["failure", "success"])?;
+    scene.larder(&["log", "zlib.1.3.1", "--tail", "12"], &[0], Lines(6, 4))?.has(&["error"])?;
+    Ok(())
+}
+
+fn mend_it(scene: &Scene) -> Result<()> {
+    scene.say(
+        "It is mended, somewhat otherwise than it was, and what it had blocked is built again",
+    );
+    let source = scene.read(SOURCE)?;
+    let mended = source.replacen(
+        "#include \"inflate.h\"\n",
+        "#include \"inftrees.h\" /* for code */\n#include \"inflate.h\"\n",
+        1,
+    );
+    scene.shell(&format!("sed -i 's|#include \"inflate.h\"|#include \"inftrees.h\" /* for code */\\n&|' {SOURCE}; git commit -am 'zlib: include what is used'"));
+    scene.write(SOURCE, &mended)?;
+    commit(scene, "zlib: include what is used")?;
+    scene.larder(&["rerun", "zlib.1.3.1"], &[0], Lines(4, 3))?.has(&["1 of 1 package works"])?;
+    let cascade = scene.larder(&["cascade"], &[0], Lines(6, 3))?;
+    cascade.has(&["5 of 5 packages work"])?;
+    scene.larder(&["batch"], &[1], Lines(4, 2))?.has(&["28 of 31 packages work"])?;
+    scene.larder(&["changes"], &[0], Lines(8, 3))?.has(&["zlib.1.3.1", "libpng.1.6.39"])?;
+    scene.larder(&["runs"], &[0], Lines(8, 2))?;
+    scene.larder(&["runs", "show", "latest"], &[0], Lines(14, 4))?.has(&["28"])?;
+    Ok(())
+}
+
+/// So often a test that passes every second time is run at most.
+const MOST_TRIES: usize = 12;
+
+fn try_luck(scene: &Scene) -> Result<()> {
+    scene.say("One package passes its test or fails it by turns: that is flaky, and no news");
+    for _ in 0..MOST_TRIES {
+        scene.larder(&["rerun", "luck"], &[0, 1], Lines(0, 1))?;
+        let status = scene.quiet(&["status"])?;
+        let is_flaky = |line: &&str| line.starts_with("luck.1.0 ") && line.contains("flaky");
+        if let Some(line) = status.text.lines().find(is_flaky) {
+            scene.shell("larder status");
+            println!("  …\n  {line}\n  …");
+            return Ok(());
+        }
+    }
+    bail!("luck was not called flaky after {MOST_TRIES} tries")
+}
