@@ -142,8 +142,18 @@ fn two_compilers_are_compared() {
     set.larder(&["status", "--json"]).ok();
     let history = set.larder(&["history", "worse", "--json"]).ok().events();
     assert!(history.iter().all(|entry| entry["kind"] == "compare"));
-    let again = set.larder(&arguments).ends_with(1);
+    let reports = ["--report", "out.md", "--report", "out.xml", "--report", "out.json"];
+    let again = set.larder(&[&arguments[..], &reports].concat()).ends_with(1);
     insta::assert_snapshot!(again.stdout);
+    let read = |name| fs::read_to_string(set.root.join(name)).unwrap();
+    let report = read("out.md").replace(&set.last_run(), "RUN");
+    insta::assert_snapshot!("report", report.split("<details>").next().unwrap());
+    assert!(report.contains("<summary>worse.1.0: end of the log</summary>"), "{report}");
+    let junit = read("out.xml");
+    assert!(junit.contains("tests=\"8\" failures=\"2\" errors=\"0\" skipped=\"3\""), "{junit}");
+    assert_eq!(junit.matches("<flakyFailure ").count(), 1, "{junit}");
+    let json: serde_json::Value = serde_json::from_str(&read("out.json")).unwrap();
+    assert_eq!(json["comparison"]["counts"]["regressed"], 2);
     again.says("2 regressed, 1 fixed, 1 flaky, 1 unknown, 2 broken before and 1 the same of 8");
 }
 
