@@ -62,7 +62,7 @@ pub struct BatchOptions {
 impl BatchOptions {
     /// Options that were given to another command.
     pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool) -> Self {
-        Self { data, jobs, dry_run: false, no_sandbox }
+        Self { data, jobs, dry_run: false, no_sandbox, report: Vec::new() }
     }
 }
 
