@@ -9,3 +9,4 @@ mod results;
 mod runs;
 mod since;
 mod support;
+mod what_if;
