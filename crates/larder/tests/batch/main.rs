@@ -11,3 +11,4 @@ mod runs;
 mod since;
 mod support;
 mod torture;
+mod what_if;
