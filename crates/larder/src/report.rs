@@ -4,16 +4,18 @@
 
 pub mod junit;
 mod markdown;
+pub mod of_comparison;
 pub mod of_run;
 pub mod of_tests;
 
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
+use larder_runs::{name::RunId, run_log};
 use larder_trace::{atomic, describe_io};
 use serde_json::Value;
 
@@ -131,4 +133,27 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// How much of a log's end a report has, in bytes.
+const TAIL: u64 = 8 << 10;
+
+/// The end of a log of a run, whose path is from the run's directory; nothing where it cannot be read.
+fn tail(runs: &Path, run: &RunId, path: &str) -> String {
+    let read = || -> Option<Vec<u8>> {
+        let mut file = run_log::open_path(runs, run, path).ok()?;
+        let size = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    // It begins with a whole line.
+    let whole = match bytes.len() as u64 == TAIL {
+        true => text.split_once('\n').map_or(&*text, |(_, rest)| rest),
+        false => &*text,
+    };
+    whole.to_owned()
 }

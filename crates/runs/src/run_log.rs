@@ -39,7 +39,7 @@ use crate::time::{Clock, format_time};
 
 pub use logs::{
     Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, logs_of_name, open_log,
-    recorded_result,
+    open_path, recorded_result,
 };
 pub(crate) use read::{RunHead, list_heads};
 pub use read::{RunRecord, RunState, list_runs, read_results, read_run, run_ids};

@@ -14,25 +14,21 @@ use clap::Args;
 use larder_batch::{
     event::Reporter,
     revision::Repository,
-    run::{self, Memory, Prepared, Report, Request},
+    run::{self, Memory, Prepared, Request},
     since::prepare_since,
 };
 use larder_engine::session::Session;
 use larder_notify::Kind;
 use larder_project::set::PackageSet;
 use larder_runs::{
-    DataDir,
-    name::{Named, RunId},
+    name::Named,
     result::RunKind,
-    run_log,
     status_index::{self, RootState},
 };
 use serde_json::json;
 
-use self::{
-    compare::{WhatIf, perform_compare, perform_what_if},
-    show::Show,
-};
+use self::compare::{WhatIf, perform_compare, perform_what_if};
+pub use self::show::Show;
 use super::{
     App, here, notify,
     records::{Data, event, plural},
@@ -41,7 +37,7 @@ use super::{
 use crate::{
     describe,
     exit::{Exit, Failure},
-    report::ReportFile,
+    report::{Report, ReportFile},
 };
 
 /// The options of every command that builds packages of a set.
@@ -61,6 +57,13 @@ pub struct BatchOptions {
     /// Write a report to FILE: .md, .json, or .xml for JUnit; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     report: Vec<ReportFile>,
+}
+
+impl BatchOptions {
+    /// Options that were given to another command.
+    pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool) -> Self {
+        Self { data, jobs, dry_run: false, no_sandbox, report: Vec::new() }
+    }
 }
 
 /// Build a package set, and record what came of it
@@ -202,7 +205,7 @@ fn carry_out(
     show.finish();
     let report = report?;
     let exit = summarize(app, &report)?;
-    write_reports(app, options, &request.data, &report.run)?;
+    write_report(app, options, || runs::report(&request.data, &report.run))?;
     if exit == Exit::Interrupted || channels.is_empty() {
         return Ok(exit);
     }
@@ -211,19 +214,17 @@ fn carry_out(
     Ok(if told == Exit::Done { exit } else { told })
 }
 
-/// Writes the reports of a run that were asked for; GitHub asks by itself.
-fn write_reports(
+/// Writes the report of a run where it is asked for; GitHub asks by itself.
+fn write_report(
     app: &App,
     options: &BatchOptions,
-    data: &DataDir,
-    run: &RunId,
+    report: impl FnOnce() -> Result<Report, Failure>,
 ) -> Result<(), Failure> {
     let job_summary = app.environment.get("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
-    if options.report.is_empty() && job_summary.is_none() {
-        return Ok(());
+    match options.report.is_empty() && job_summary.is_none() {
+        true => Ok(()),
+        false => report()?.write(&options.report, job_summary.map(Path::new)),
     }
-    let Some(run) = run_log::read_run(&data.runs(), run)? else { return Ok(()) };
-    runs::report_of(data, &run)?.write(&options.report, job_summary.map(Path::new))
 }
 
 /// The channels that are told after each run of a set.
@@ -234,7 +235,11 @@ fn channels(set: &PackageSet) -> Result<Vec<Kind>, Failure> {
     })
 }
 
-fn request(
+/// The request for the set that is worked in.
+///
+/// # Errors
+/// When there is none, or it is wrong.
+pub fn request(
     app: &App,
     options: &BatchOptions,
     kind: RunKind,
@@ -267,7 +272,7 @@ fn request(
 }
 
 /// Says what came of a run, and gives the exit code for it.
-fn summarize(app: &App, report: &Report) -> Result<Exit, Failure> {
+fn summarize(app: &App, report: &run::Report) -> Result<Exit, Failure> {
     let summary = &report.summary;
     let exit = match report.interrupted {
         true => Exit::Interrupted,
@@ -277,6 +282,6 @@ fn summarize(app: &App, report: &Report) -> Result<Exit, Failure> {
     let mut object = event("finished", summary);
     object["exitCode"] = json!(exit.code());
     app.ui.event_json(&object);
-    app.ui.status(&describe::in_a_line(summary));
+    app.ui.status(&describe::run::in_a_line(summary));
     Ok(exit)
 }

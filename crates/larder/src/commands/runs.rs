@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use larder_runs::DataDir;
+use larder_runs::name::RunId;
 use larder_runs::run_log::{self, Log, Packages, RunRecord, RunState};
 use larder_runs::status_index;
 use serde_json::json;
@@ -63,14 +64,21 @@ pub fn runs(app: &App, arguments: &Runs) -> Result<Exit, Failure> {
         Some(Action::Show { data, run }) => show(app, &data.or(&arguments.data).open()?, run),
         Some(Action::Report { data, run, format }) => {
             let data = data.or(&arguments.data).open()?;
-            let report = report_of(&data, &run.find(&data)?)?;
-            print(&report.render(*format))
+            print(&report_of(&data, &run.find(&data)?)?.render(*format))
         }
     }
 }
 
+/// The report of the run with this id.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn report(data: &DataDir, id: &RunId) -> Result<Report, Failure> {
+    report_of(data, &Which::Id(id.clone()).find(data)?)
+}
+
 /// The report of a run, with what it changed where it is the newest.
-pub fn report_of(data: &DataDir, run: &RunRecord) -> Result<Report, Failure> {
+fn report_of(data: &DataDir, run: &RunRecord) -> Result<Report, Failure> {
     let index = status_index::current(data)?;
     let is_newest = run_log::run_ids(&data.runs())?.last() == Some(&run.run_id);
     let changes = if is_newest { &index.changes[..] } else { &[] };
@@ -117,7 +125,7 @@ fn list(app: &App, data: &DataDir, limit: Option<usize>) -> Result<Exit, Failure
             bad(count(|packages| packages.failed)),
             count(|packages| packages.blocked).into(),
             bad(count(|packages| packages.unsolved)),
-            run.progress.as_ref().map_or(String::new(), describe::phase).into(),
+            run.progress.as_ref().map_or(String::new(), describe::run::phase).into(),
         ]);
     }
     table.print(&app.ui);
@@ -156,7 +164,7 @@ fn show(app: &App, data: &DataDir, run: &Which) -> Result<Exit, Failure> {
     app.ui.event_json(&object);
 
     let mut facts = Table::new(["", ""]);
-    for (what, fact) in describe::facts(&run) {
+    for (what, fact) in describe::run::facts(&run) {
         let fact = if what == "state" { state(run.state) } else { fact.into() };
         facts.row([what.into(), fact]);
     }

@@ -1,17 +1,12 @@
 //! The report of a run.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read, Seek, SeekFrom},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use larder_runs::{
     DataDir,
     name::{HashName, PackageName},
     result::{Entry, Origin, Outcome as Ended, Stage},
-    run_log::{self, Log, LogName, RunRecord},
+    run_log::{self, RunRecord},
     status_index::Change,
 };
 use serde_json::json;
@@ -19,11 +14,9 @@ use serde_json::json;
 use super::{
     Report, Section,
     junit::{Attempt, Case, Failure, Outcome, Suite},
+    tail,
 };
 use crate::describe;
-
-/// How much of a log's end a report has, in bytes.
-const TAIL: u64 = 8 << 10;
 
 /// A stage of a build, as a report lists it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -52,12 +45,15 @@ pub fn report(data: &DataDir, run: &RunRecord, changes: &[Change]) -> larder_run
         };
         attempts.entry(key).or_default().push(entry);
     }
-    let tail = |entry: &Entry| tail(&directory, run, entry);
-    let facts = describe::facts(run).into_iter();
+    let tail = |entry: &Entry| match &entry.result.log {
+        Some(log) => tail(&directory, &run.run_id, &log.path),
+        None => String::new(),
+    };
+    let facts = describe::run::facts(run).into_iter();
     Ok(Report {
         title: format!("larder: {} run {}", run.kind(), run.run_id),
         outcome: match &run.summary {
-            Some(summary) => describe::in_a_line(summary),
+            Some(summary) => describe::run::in_a_line(summary),
             None => format!("it is {}", run.state.name()),
         },
         facts: facts.map(|(name, fact)| (name.to_owned(), fact)).collect(),
@@ -214,27 +210,4 @@ fn outcome(entries: &[&Entry], tail: &dyn Fn(&Entry) -> String) -> Outcome {
         Origin::Cached => Outcome::Known(attempt(&last(entries))),
         _ => Outcome::Tried(entries.iter().map(attempt).collect()),
     }
-}
-
-/// The end of the log of a result; nothing where there is none.
-fn tail(runs: &Path, run: &RunRecord, entry: &Entry) -> String {
-    let Some(log) = &entry.result.log else { return String::new() };
-    let log =
-        Log { run: run.run_id.clone(), name: LogName::of(&entry.result), path: log.path.clone() };
-    let read = || -> Option<Vec<u8>> {
-        let mut file = run_log::open_log(runs, &log).ok()?;
-        let size = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(TAIL))).ok()?;
-        let mut bytes = Vec::new();
-        file.take(TAIL).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
-    };
-    let bytes = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    // It begins with a whole line.
-    let whole = match bytes.len() as u64 == TAIL {
-        true => text.split_once('\n').map_or(&*text, |(_, rest)| rest),
-        false => &*text,
-    };
-    whole.to_owned()
 }

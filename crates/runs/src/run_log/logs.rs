@@ -299,7 +299,15 @@ fn logs_of(
 /// [`Error::NotAFile`] when something on the way is a link, or the log is no regular file;
 /// [`Error::Io`] when it cannot be read.
 pub fn open_log(runs_dir: &Path, log: &Log) -> Result<File> {
-    open_in(runs_dir, &format!("{}/{}", log.run, log.path))
+    open_path(runs_dir, &log.run, &log.path)
+}
+
+/// Opens the log of a run at `path`, relative to the run's directory.
+///
+/// # Errors
+/// As [`open_log`].
+pub fn open_path(runs_dir: &Path, run: &RunId, path: &str) -> Result<File> {
+    open_in(runs_dir, &format!("{run}/{path}"))
 }
 
 /// Opens a file below a directory, through no link.

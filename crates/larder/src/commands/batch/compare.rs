@@ -5,13 +5,13 @@ use std::{collections::HashSet, path::PathBuf, str::FromStr, sync::Arc};
 use larder_batch::{
     catalogue::Replacement,
     compare::{
-        outcome::{Judged, Outcome, Replaced, Shown, SideName},
+        outcome::{Judged, Outcome, Replaced, SideName},
         pairs::{Comparison, of_compilers, of_sets},
         trial::Verdict,
     },
     event::Reporter,
     revision::{Repository, Revision},
-    run::{self, Outlook, Prepared, Request},
+    run::{self, Outlook, Request},
 };
 use larder_engine::session::Session;
 use larder_runs::{
@@ -20,13 +20,15 @@ use larder_runs::{
 };
 use serde_json::json;
 
-use super::{BatchOptions, memory, request, show::Show, summarize};
+use super::{BatchOptions, memory, request, show::Show, summarize, write_report};
 use crate::{
     commands::{
         App,
         records::{event, plural},
     },
+    describe::comparison,
     exit::{Exit, Failure},
+    report::of_comparison,
     table::{Cell, Table, Tone},
 };
 
@@ -63,17 +65,17 @@ pub fn perform_compare(
             of_compilers(&session, &request, [&base, &candidate], memory(options))?
         }
         Sides::Revisions(sides) => {
-            let mut prepared = Vec::new();
-            for side in &*sides {
+            let prepare = |side: &Revision| {
                 let all = Request { packages: Vec::new(), ..side.request(&request) };
-                prepared.push(run::prepare(&session, &all, memory(options))?);
-            }
+                run::prepare(&session, &all, memory(options))
+            };
+            let prepared = [prepare(&sides[0])?, prepare(&sides[1])?];
             let names = [0, 1].map(|side: usize| SideName::Revision {
                 name: sides[side].asked.clone(),
                 commit: sides[side].commit.to_string(),
             });
             request.set_revision = Some(sides[1].commit.to_string());
-            of_sets(names, two(prepared), packages)?
+            of_sets(names, prepared, packages)?
         }
     };
     carry_out(app, options, &request, &session, &comparison)
@@ -97,22 +99,13 @@ pub fn perform_what_if(
     let (with, names) = catalogue.with(&all.set, &all.directory, &reading, &replacements)?;
     let replaced = names.into_iter().zip(replacements);
     let replaced = replaced.map(|(package, with)| Replaced { package, path: with.path }).collect();
-    let prepared = vec![
+    let prepared = [
         run::prepare_catalogue(&session, &all, catalogue, memory)?,
         run::prepare_catalogue(&session, &all, with, memory)?,
     ];
     let names = [SideName::Set, SideName::WhatIf { replaced }];
-    let comparison = of_sets(names, two(prepared), packages)?;
+    let comparison = of_sets(names, prepared, packages)?;
     carry_out(app, options, &request, &session, &comparison)
-}
-
-/// What was prepared of both sides.
-fn two(prepared: Vec<Prepared>) -> [Prepared; 2] {
-    match prepared.try_into() {
-        Ok(both) => both,
-        // One for each of two sides.
-        Err(_) => unreachable!(),
-    }
 }
 
 /// What is compared.
@@ -189,6 +182,7 @@ fn carry_out(
     object["exitCode"] = json!(exit.code());
     app.ui.event_json(&object);
     print(app, outcome);
+    write_report(app, options, || Ok(of_comparison::report(&request.data, outcome)))?;
     Ok(exit)
 }
 
@@ -242,13 +236,13 @@ fn print(app: &App, outcome: &Outcome) {
             _ => Tone::Plain,
         };
         let compiler = judged.subject.compiler.as_ref();
-        let (category, error) = reason(judged);
+        let (category, error) = comparison::reason(judged);
         table.row([
             judged.subject.package.as_str().into(),
             compiler.map_or("", |compiler| compiler.as_str()).into(),
             Cell::new(judged.verdict.words(), tone),
-            evidence(&judged.base).into(),
-            evidence(&judged.candidate).into(),
+            comparison::evidence(&judged.base).into(),
+            comparison::evidence(&judged.candidate).into(),
             category.into(),
             error.into(),
         ]);
@@ -262,60 +256,8 @@ fn print(app: &App, outcome: &Outcome) {
             app.ui.status(&format!("{what}: {}", names.join(", ")));
         }
     }
-    app.ui.status(&describe(outcome));
+    app.ui.status(&comparison::in_a_line(outcome));
     if outcome.counts.regressed + outcome.counts.fixed + outcome.counts.flaky > 0 {
         app.ui.status(&format!("logs: larder log {} PACKAGE", outcome.run_id));
-    }
-}
-
-/// How many attempts worked: `9/10`.
-fn evidence(shown: &Shown) -> String {
-    let evidence = shown.evidence;
-    match evidence.worked + evidence.failed {
-        0 => "-".to_owned(),
-        all => format!("{}/{all}", evidence.worked),
-    }
-}
-
-/// The kind of a failure, and a line about it: of the side that fails now, or failed before.
-fn reason(judged: &Judged) -> (String, String) {
-    let sides = match judged.verdict {
-        Verdict::Fixed => [&judged.base, &judged.candidate],
-        _ => [&judged.candidate, &judged.base],
-    };
-    let Some(side) = sides.into_iter().find(|side| side.category.is_some()) else {
-        return Default::default();
-    };
-    let category = side.category.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut roots: Vec<&str> = side.roots.iter().map(|root| root.package.as_str()).collect();
-    roots.dedup();
-    let error = match roots.is_empty() {
-        true => side.error.clone().unwrap_or_default(),
-        false => format!("blocked by {}", roots.join(", ")),
-    };
-    (category, error)
-}
-
-/// A comparison in one line: `1 regressed, 3 flaky and 196 the same of 200 packages`.
-fn describe(outcome: &Outcome) -> String {
-    let counts = &outcome.counts;
-    let parts = [
-        (counts.regressed, "regressed"),
-        (counts.fixed, "fixed"),
-        (counts.flaky, "flaky"),
-        (counts.unknown, "unknown"),
-        (counts.broken_before, "broken before"),
-        (counts.same, "the same"),
-    ];
-    let mut parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    let total = plural(counts.total as u64, "package");
-    match parts.pop() {
-        None => format!("0 of {total}"),
-        Some(last) if parts.is_empty() => format!("{last} of {total}"),
-        Some(last) => format!("{} and {last} of {total}", parts.join(", ")),
     }
 }
