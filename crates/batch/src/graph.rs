@@ -90,6 +90,12 @@ impl Builds {
         Self::linked(builds)
     }
 
+    /// The same, of which none counts first.
+    pub(crate) fn without_blessings(mut self) -> Self {
+        self.builds.iter_mut().for_each(|build| build.blessed = false);
+        self
+    }
+
     /// The same with users by build.
     fn linked(builds: Vec<Build>) -> Self {
         let mut starts = vec![0_u32; builds.len() + 1];

@@ -22,6 +22,8 @@ pub struct Queue {
 #[derive(Debug)]
 struct State {
     schedule: Schedule,
+    /// The number of each task's first attempt.
+    first: u32,
     /// Tasks that are tried again, by when and which, with the number of that attempt.
     later: BTreeMap<(Instant, TaskId), u32>,
 }
@@ -40,7 +42,12 @@ pub struct Turn {
 impl Queue {
     /// A queue of all tasks of `schedule`.
     pub fn new(schedule: Schedule) -> Queue {
-        let state = State { schedule, later: BTreeMap::new() };
+        Queue::counting_from(schedule, 1)
+    }
+
+    /// The same, in which `first` is the number of each task's first attempt.
+    pub fn counting_from(schedule: Schedule, first: u32) -> Queue {
+        let state = State { schedule, first, later: BTreeMap::new() };
         Queue { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -95,7 +102,7 @@ impl State {
         let again = self.later.first_entry().filter(|first| first.key().0 <= now);
         let (task, attempt) = match again.map(|first| first.remove_entry()) {
             Some(((_, task), attempt)) => (task, attempt),
-            None => (self.schedule.start_next()?, 1),
+            None => (self.schedule.start_next()?, self.first),
         };
         Some(Turn { task, attempt, expected: self.schedule.expected(task) })
     }

@@ -57,6 +57,7 @@ use crate::{
 use attend::Attendance;
 pub use compare::{Compared, compare};
 pub use outlook::{Because, Outlook, outlook};
+pub(crate) use prepare::targets;
 pub use prepare::{Memory, Prepared, prepare, prepare_catalogue, read, reading, unknown};
 
 /// What a run is to do.
@@ -178,14 +179,14 @@ fn plan(request: &Request, prepared: &Prepared) -> Plan {
     }
 }
 
-fn enter(run: &Run, phase: Phase, reporter: &dyn Reporter) -> larder_runs::Result<()> {
+pub(crate) fn enter(run: &Run, phase: Phase, reporter: &dyn Reporter) -> larder_runs::Result<()> {
     run.update_progress(|progress| progress.set_phase(phase))?;
     reporter.event(&Event::Phase(phase));
     Ok(())
 }
 
 /// Everything that the solutions of a run refer to.
-fn references(prepared: &Prepared) -> References {
+pub(crate) fn references(prepared: &Prepared) -> References {
     let builds = || prepared.wanted().map(|id| prepared.builds.get(id));
     References {
         layers: builds().map(|build| build.hash.clone()).collect::<BTreeSet<_>>(),
@@ -204,8 +205,30 @@ fn build(
     stages: &[Stage],
     then: impl FnOnce(&Attendance<'_>) -> Result<(), BatchError>,
 ) -> Result<(), BatchError> {
+    let tasks = Tasks::new(&prepared.builds, prepared.wanted(), &prepared.catalogue, stages);
+    let trying = Trying { session, request, prepared, run, reporter, first: 1 };
+    work_off(&trying, &tasks, then)
+}
+
+/// Everything around tasks that are done in a run.
+pub(crate) struct Trying<'t> {
+    pub session: &'t Arc<Session>,
+    pub request: &'t Request,
+    pub prepared: &'t Prepared,
+    pub run: &'t Run,
+    pub reporter: &'t Arc<dyn Reporter>,
+    /// The number of each task's first attempt: what this run has tried before has had others.
+    pub first: u32,
+}
+
+/// Does these tasks as far as they are not done already, and `then` what comes after them.
+pub(crate) fn work_off(
+    trying: &Trying<'_>,
+    tasks: &Tasks,
+    then: impl FnOnce(&Attendance<'_>) -> Result<(), BatchError>,
+) -> Result<(), BatchError> {
+    let Trying { session, request, prepared, run, reporter, first } = *trying;
     let catalogue = &prepared.catalogue;
-    let tasks = Tasks::new(&prepared.builds, prepared.wanted(), catalogue, stages);
     let names: BTreeSet<&PackageName> =
         prepared.wanted().map(|id| &catalogue.get(prepared.builds.get(id).package).id).collect();
     let names: Vec<PackageName> = names.into_iter().cloned().collect();
@@ -214,17 +237,18 @@ fn build(
     let resolution = Resolution { locked: true, ..request.resolution.clone() };
     let shop = Workshop::new(request.data.clone(), session.clone(), resolution);
     shop.clean_up();
-    let attendance = Attendance::new(request, prepared, &tasks, past, run, &shop, reporter)?;
+    let attendance = Attendance::new(request, prepared, tasks, past, run, &shop, reporter)?;
+    let attendance = attendance.counting_from(first);
     let schedule = Schedule::new(tasks.expecting(|part| attendance.expected(part)));
     let builds = tasks.parts().filter(|part| part.stage == Stage::Build).count() as u64;
     run.update_progress(|progress| {
-        progress.build_total = builds;
+        progress.build_total += builds;
         Ok(())
     })?;
     let expected = schedule.left(request.jobs);
     let expected = (expected > Duration::ZERO).then_some(expected);
     reporter.event(&Event::Planned { tasks: tasks.len(), expected });
-    let queue = Queue::new(schedule);
+    let queue = Queue::counting_from(schedule, first);
     let threads = request.jobs.min(tasks.len());
     work(session, threads, &**reporter, &|| attendance.work(&queue))?;
     then(&attendance)

@@ -88,6 +88,13 @@ pub struct Solutions {
 }
 
 impl Solutions {
+    /// Those that were found otherwise.
+    pub(crate) fn of(mut found: Vec<Solution>) -> Self {
+        found.sort_by_key(|solution| (solution.target, solution.compiler));
+        let solved = found.into_iter().map(Solved::Found).collect();
+        Self { solved, ..Self::default() }
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Solved> {
         self.solved.iter()
@@ -227,7 +234,8 @@ fn names<'c>(catalogue: &'c Catalogue, came: &'c Came) -> Result<Vec<&'c str>, &
     }
 }
 
-fn solution(
+/// A choice of versions as a solution.
+pub(crate) fn solution(
     catalogue: &Catalogue,
     target: VersionId,
     compiler: CompilerId,

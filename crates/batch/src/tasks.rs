@@ -75,6 +75,18 @@ impl Tasks {
         self.parts.iter()
     }
 
+    /// Only the tasks of parts that are wanted. What is left out is over for those that need it.
+    pub fn only(self, wanted: impl Fn(Part) -> bool) -> Tasks {
+        let mut places: Vec<Option<TaskId>> = Vec::with_capacity(self.parts.len());
+        let mut tasks = Tasks::default();
+        for (part, needs) in self.parts.into_iter().zip(self.needs) {
+            let place = |need: Need| Some(Need { task: places[need.task]?, ..need });
+            let needs = needs.into_iter().filter_map(place).collect();
+            places.push(wanted(part).then(|| tasks.add(part.build, part.stage, needs)));
+        }
+        tasks
+    }
+
     /// How many tasks there are.
     pub fn len(&self) -> usize {
         self.parts.len()

@@ -77,6 +77,7 @@ pub enum Command {
     Batch(commands::batch::Batch),
     Rerun(commands::batch::Rerun),
     Cascade(commands::batch::Cascade),
+    Bisect(commands::bisect::Bisect),
     Runs(commands::runs::Runs),
     Status(commands::status::Status),
     Changes(commands::changes::Changes),

@@ -1,6 +1,7 @@
 //! One module a command group; each turns arguments into one library call and prints its result.
 
 pub mod batch;
+pub mod bisect;
 pub mod build;
 pub mod cache;
 pub mod changes;
@@ -200,6 +201,7 @@ fn check_offline_store(app: &App, command: &Command) -> Result<(), Failure> {
         | Command::Batch(_)
         | Command::Rerun(_)
         | Command::Cascade(_)
+        | Command::Bisect(_)
         | Command::Ci(_) => true,
         Command::Cache(command) => {
             let made = command.makes_offline_store();
@@ -246,6 +248,7 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Batch(arguments) => batch::batch(app, &arguments),
         Command::Rerun(arguments) => batch::rerun(app, &arguments),
         Command::Cascade(arguments) => batch::cascade(app, &arguments),
+        Command::Bisect(arguments) => bisect::bisect(app, arguments),
         Command::Runs(arguments) => runs::runs(app, &arguments),
         Command::Status(arguments) => status::status(app, &arguments),
         Command::Changes(arguments) => changes::changes(app, &arguments),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use larder_batch::run::BatchError;
+use larder_batch::{bisect::BisectError, run::BatchError};
 use larder_engine::{bake::BakeError, build::EngineError, init::InitError};
 use larder_project::{diagnostic::Diagnostics, scaffold::ScaffoldError};
 use larder_remote::{ConfigError, RemoteError, StagedError, git::GitError};
@@ -130,6 +130,16 @@ impl From<BatchError> for Failure {
             BatchError::Set(diagnostics) => diagnostics.into(),
             BatchError::Data(error) => error.into(),
             error @ BatchError::Outcome { .. } => Self::failed(error),
+        }
+    }
+}
+
+impl From<BisectError> for Failure {
+    fn from(error: BisectError) -> Self {
+        match error {
+            BisectError::Batch(error) => error.into(),
+            BisectError::Interrupted => Self::new(Exit::Interrupted, error),
+            BisectError::Write { .. } => Self::failed(error),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! no attribute of the repository and no setting of the user changes line endings or runs a filter.
 
 mod commit;
+mod log;
 mod objects;
 mod run;
 mod submodules;
@@ -22,6 +23,7 @@ use larder_trace::describe_io;
 use self::run::{failed, run};
 pub use self::{
     commit::{Commit, ParseCommitError, is_revision},
+    log::Entry,
     objects::{check_objects, take_objects},
     submodules::{Submodule, all_submodules, repository_of, submodules},
     work_tree::WorkTree,

@@ -1,11 +1,10 @@
-//! Searching a row of steps for the first at which a package fails.
+//! Searching a row of steps for the first at which something fails.
 //!
 //! A search is plain data and builds nothing: it says which step to [try next](Search::next), and is told what came
-//! of it. Of steps that are known it asks for none. With both ends known it takes the binary logarithm of the number
-//! of steps, and one more attempt: the step that is to blame is tried twice, for a package that fails now and then
-//! would have whatever step blamed at which it happened to.
+//! of it. Of steps that are known it asks for none. With both ends known it asks for as many as the binary logarithm
+//! of the number of steps; only steps that cannot be tried cost more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a step shows of the package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,34 +13,31 @@ pub enum Shown {
     Works,
     /// It fails there.
     Fails,
-    /// It cannot be tried there: no versions fit together, or something that it needs fails.
+    /// Nothing is known of it there: it cannot be tried, or fails in another way.
     Nothing,
 }
 
 /// What is to be done next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Try the package at this step.
     Try(usize),
     /// Nothing: it is known what is to be known.
-    Done(Found),
+    Done(Ended),
 }
 
-/// What a search found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// It works before this step and fails from there on.
-    Step(usize),
-    /// It begins to fail somewhere from the first of these steps to the last; none between them can be tried.
+/// What a search came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It works at the first of these steps and fails at the last. There is none between them, or none of those
+    /// between can be tried.
     Between(usize, usize),
     /// It does not fail at the last step.
     Works,
     /// It fails at the first step already.
     BrokenBefore,
-    /// It works and fails at this same step.
-    Flaky(usize),
-    /// Neither end can be tried.
-    Unknown,
+    /// This end cannot be tried.
+    Untried(usize),
 }
 
 /// A search on its way.
@@ -49,68 +45,52 @@ pub enum Found {
 pub struct Search {
     steps: usize,
     shown: BTreeMap<usize, Shown>,
-    /// The steps of which something was known before.
-    known: BTreeSet<usize>,
-    /// A step that worked and failed.
-    flaky: Option<usize>,
-    /// The steps that failed in this search itself, and how often.
-    failed: BTreeMap<usize, u32>,
 }
 
 impl Search {
-    /// A search of so many steps, at least two, of which some results are known. Results of others than this search
-    /// are believed until they contradict it.
+    /// A search of so many steps, at least two, of which some are known.
     pub fn new(steps: usize, known: impl IntoIterator<Item = (usize, Shown)>) -> Search {
         let known = known.into_iter().filter(|(step, _)| *step < steps);
-        let shown: BTreeMap<usize, Shown> = known.collect();
-        let known = shown.keys().copied().collect();
-        Search { steps, shown, known, flaky: None, failed: BTreeMap::new() }
+        Search { steps, shown: known.collect() }
     }
 
     /// Returns what is to be done next.
     pub fn next(&self) -> Next {
-        if let Some(step) = self.flaky {
-            return Next::Done(Found::Flaky(step));
-        }
-        let last = self.steps.saturating_sub(1);
-        let end = |step, wrong, found| match self.shown.get(&step) {
+        let end = |step, wrong, ended| match self.shown.get(&step) {
             None => Some(Next::Try(step)),
-            Some(Shown::Nothing) => Some(Next::Done(Found::Unknown)),
-            Some(shown) => (*shown == wrong).then_some(Next::Done(found)),
+            Some(Shown::Nothing) => Some(Next::Done(Ended::Untried(step))),
+            Some(shown) => (*shown == wrong).then_some(Next::Done(ended)),
         };
-        let ends = end(last, Shown::Works, Found::Works)
-            .or_else(|| end(0, Shown::Fails, Found::BrokenBefore));
+        let last = self.steps.saturating_sub(1);
+        let ends = end(last, Shown::Works, Ended::Works)
+            .or_else(|| end(0, Shown::Fails, Ended::BrokenBefore));
         if let Some(next) = ends {
             return next;
         }
         let (good, bad) = self.bounds();
         match self.middle(good, bad) {
             Some(step) => Next::Try(step),
-            // Nobody is blamed for one failure.
-            None if self.failed.get(&bad).is_none_or(|times| *times < self.wanted(bad)) => {
-                Next::Try(bad)
-            }
-            None if good + 1 == bad => Next::Done(Found::Step(bad)),
-            None => Next::Done(Found::Between(good + 1, bad)),
+            None => Next::Done(Ended::Between(good, bad)),
         }
     }
 
-    /// Takes note of what an attempt at a step showed.
+    /// Takes note of what a step showed.
     pub fn note(&mut self, step: usize, shown: Shown) {
-        let before = self.shown.insert(step, shown);
-        let both = [Some(Shown::Works), Some(Shown::Fails)];
-        if before != Some(shown) && both.contains(&before) && both.contains(&Some(shown)) {
-            self.flaky = Some(step);
-        }
-        if shown == Shown::Fails {
-            *self.failed.entry(step).or_default() += 1;
-        }
+        self.shown.insert(step, shown);
     }
 
-    /// The last step that works before any fails, and the first that fails after it.
+    /// How many more steps are tried, at most, where all can be.
+    pub fn left(&self) -> u32 {
+        let (good, bad) = self.bounds();
+        let open = (good + 1..bad).filter(|step| !self.shown.contains_key(step)).count();
+        usize::BITS - open.leading_zeros()
+    }
+
+    /// The last step that works before any fails, and the first that fails.
     fn bounds(&self) -> (usize, usize) {
         let of = |wanted| self.shown.iter().filter(move |(_, shown)| **shown == wanted);
-        let bad = of(Shown::Fails).map(|(step, _)| *step).next().unwrap_or(self.steps);
+        let last = self.steps.saturating_sub(1);
+        let bad = of(Shown::Fails).map(|(step, _)| *step).next().unwrap_or(last);
         let good = of(Shown::Works).map(|(step, _)| *step).take_while(|step| *step < bad).last();
         (good.unwrap_or(0), bad)
     }
@@ -121,11 +101,6 @@ impl Search {
         let open = (good + 1..bad).filter(|step| !self.shown.contains_key(step));
         open.min_by_key(|step| step.abs_diff(middle))
     }
-
-    /// How often the step to blame has to fail in this search: a failure that was known before counts as one.
-    fn wanted(&self, bad: usize) -> u32 {
-        if self.known.contains(&bad) { 1 } else { 2 }
-    }
 }
 
 #[cfg(test)]
@@ -134,12 +109,12 @@ mod tests {
 
     use super::*;
 
-    /// Searches to the end; gives what was found and how often something was tried.
-    fn search(mut search: Search, mut shows: impl FnMut(usize) -> Shown) -> (Found, usize) {
+    /// Searches to the end; gives what it came to and how many steps were tried.
+    fn search(mut search: Search, mut shows: impl FnMut(usize) -> Shown) -> (Ended, usize) {
         let mut tried = 0;
         loop {
             match search.next() {
-                Next::Done(found) => return (found, tried),
+                Next::Done(ended) => return (ended, tried),
                 Next::Try(step) => search.note(step, shows(step)),
             }
             tried += 1;
@@ -152,44 +127,33 @@ mod tests {
     }
 
     #[test]
-    fn a_breakage_in_256_steps_takes_nine_attempts() {
+    fn a_breakage_in_256_steps_takes_eight_attempts() {
         let known = [(0, Shown::Works), (256, Shown::Fails)];
         for first in 1..=256 {
-            let (found, tried) = search(Search::new(257, known), broken_from(first));
-            assert_eq!(found, Found::Step(first));
-            assert!(tried <= 9, "{tried} attempts for {first}");
+            let started = Search::new(257, known);
+            assert_eq!(started.left(), 8);
+            let (ended, tried) = search(started, broken_from(first));
+            assert_eq!(ended, Ended::Between(first - 1, first));
+            assert!(tried <= 8, "{tried} attempts for {first}");
         }
     }
 
     #[test]
     fn what_is_no_breakage_is_said() {
         let of = |first| search(Search::new(10, []), broken_from(first)).0;
-        assert_eq!(of(10), Found::Works);
-        assert_eq!(of(0), Found::BrokenBefore);
+        assert_eq!(of(10), Ended::Works);
+        assert_eq!(of(0), Ended::BrokenBefore);
         let nothing = search(Search::new(10, []), |_| Shown::Nothing);
-        assert_eq!(nothing, (Found::Unknown, 1));
+        assert_eq!(nothing, (Ended::Untried(9), 1));
         let hole =
             |step| if (3..7).contains(&step) { Shown::Nothing } else { broken_from(5)(step) };
-        assert_eq!(search(Search::new(10, []), hole).0, Found::Between(3, 7));
-    }
-
-    #[test]
-    fn a_flaky_package_is_declared_and_no_step_blamed() {
-        let known = [(0, Shown::Works), (64, Shown::Fails)];
-        let mut times = 0;
-        let once = |step| {
-            times += u32::from(step == 40);
-            if step == 40 && times == 1 { Shown::Fails } else { Shown::Works }
-        };
-        // At step 40 it failed once; what follows leads to that or another step, which is tried again.
-        let (found, _) = search(Search::new(65, known), once);
-        assert!(matches!(found, Found::Flaky(_)), "{found:?}");
+        assert_eq!(search(Search::new(10, []), hole).0, Ended::Between(2, 7));
     }
 
     proptest! {
-        /// Whatever was known before, and wherever nothing can be tried: no step is blamed but the right one.
+        /// Whatever was known before, and wherever nothing can be tried: the right step is within what is found.
         #[test]
-        fn the_right_step_is_blamed(
+        fn the_right_step_is_found(
             steps in 2..300_usize,
             first in any::<prop::sample::Index>(),
             known in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
@@ -200,9 +164,11 @@ mod tests {
             let shows = |step| if holes.contains(&step) { Shown::Nothing } else { broken_from(first)(step) };
             let known: Vec<_> = known.iter().map(|at| at.index(steps)).map(|step| (step, shows(step))).collect();
             match search(Search::new(steps, known), shows).0 {
-                Found::Step(step) => prop_assert_eq!(step, first),
-                Found::Between(from, to) => prop_assert!(from <= first && first <= to),
-                Found::Unknown => prop_assert!(holes.contains(&0) || holes.contains(&(steps - 1))),
+                Ended::Between(good, bad) => {
+                    prop_assert!(good < first && first <= bad);
+                    prop_assert!((good + 1..bad).all(|step| holes.contains(&step)));
+                }
+                Ended::Untried(end) => prop_assert!(holes.contains(&end)),
                 other => prop_assert!(false, "{:?}", other),
             }
         }

@@ -55,8 +55,10 @@ pub struct Attendance<'r> {
     past: Past,
     pub(super) run: &'r Run,
     pub(super) reporter: &'r Arc<dyn Reporter>,
-    pub(super) shop: &'r Workshop,
+    pub(crate) shop: &'r Workshop,
     pub(super) rules: Rules,
+    /// The number of each task's first attempt in the run.
+    pub(super) first: u32,
     /// The tasks that somebody else was seen to do.
     waited: Mutex<HashSet<TaskId>>,
     /// What this run has recorded, by stage and the hash of what it depended on.
@@ -100,10 +102,16 @@ impl<'r> Attendance<'r> {
             reporter,
             shop,
             rules: Rules::load(&request.data)?,
+            first: 1,
             waited: Mutex::default(),
             known: Mutex::default(),
             broken: AtomicBool::new(false),
         })
+    }
+
+    /// The same, of tasks that have been tried in this run before: `first` is the number of their next attempt.
+    pub fn counting_from(self, first: u32) -> Self {
+        Self { first, ..self }
     }
 
     /// How long a part is expected to take: nothing, where the layer of its build is there, for then it is most
@@ -152,7 +160,7 @@ impl<'r> Attendance<'r> {
     }
 
     /// Whether no further task is to begin.
-    pub(super) fn stops(&self) -> bool {
+    pub(crate) fn stops(&self) -> bool {
         let processes = &self.shop.session.processes;
         processes.closing() || processes.interrupted() || self.broken.load(Ordering::Acquire)
     }

@@ -157,7 +157,10 @@ fn wanted(builds: &Builds, asked: impl Iterator<Item = BuildId>) -> Vec<bool> {
 }
 
 /// The package versions that are asked for: all, when nothing is.
-fn targets(catalogue: &Catalogue, asked: &[Named]) -> Result<Vec<VersionId>, Diagnostics> {
+pub(crate) fn targets(
+    catalogue: &Catalogue,
+    asked: &[Named],
+) -> Result<Vec<VersionId>, Diagnostics> {
     if asked.is_empty() {
         return Ok(catalogue.iter().map(|(id, _)| id).collect());
     }

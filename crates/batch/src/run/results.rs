@@ -59,6 +59,7 @@ impl Attendance<'_> {
             build_hash: Some(name.build_hash),
             blessed: build.blessed,
             platform: Some(self.prepared.surroundings.platform.clone()),
+            attempt: self.first,
             ..StageResult::success(name.package, part.stage, now, now)
         }
     }

@@ -8,6 +8,7 @@ use std::{
 use larder_engine::session::Session;
 use larder_runs::{
     Category,
+    name::HashName,
     result::{Stage, StageResult},
 };
 
@@ -134,45 +135,57 @@ impl<'t> Trials<'t> {
         Ok(Came::Decided)
     }
 
-    /// Builds and tests a package from scratch, and records both. Returns the result that decides; `None` where it was
-    /// interrupted.
     fn attempt(
         &self,
         build: BuildId,
         shop: &Workshop,
         attendance: &Attendance<'_>,
     ) -> Result<Option<StageResult>, BatchError> {
+        let next = |hash: &HashName, stage| self.witness.next_attempt(hash, stage);
+        attendance.try_afresh(build, shop, &next)
+    }
+}
+
+impl Attendance<'_> {
+    /// Builds and tests a package from scratch in a workshop for trials, and records both; `next` has the numbers of
+    /// attempts. Returns the result that decides; `None` where it was interrupted.
+    pub(crate) fn try_afresh(
+        &self,
+        build: BuildId,
+        shop: &Workshop,
+        next: &dyn Fn(&HashName, Stage) -> u32,
+    ) -> Result<Option<StageResult>, BatchError> {
         let part = Part { build, stage: Stage::Build };
-        let name = attendance.name(part);
-        let attempt = self.witness.next_attempt(&name.build_hash, part.stage);
-        let Some(task) = attendance.task(build) else {
+        let name = self.name(part);
+        let attempt = next(&name.build_hash, part.stage);
+        let Some(task) = self.task(build) else {
             let error = "what it needs was built, and somebody has removed it since".to_owned();
-            let result = StageResult { attempt, ..attendance.blank(part) };
+            let result = StageResult { attempt, ..self.blank(part) };
             let result = result.failed(Category::TransientFailure, Some(error));
-            return Ok(Some(attendance.record(result)?.result));
+            return Ok(Some(self.record(result)?.result));
         };
         let dep_hash = hashes::name(&task.dep_hash(&shop.platform));
         let expected = Duration::ZERO;
         let mut kept = None;
         let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected };
-        let performed = attendance.perform(now, |log| {
+        let performed = self.perform(now, |log| {
             let (built, trial) = build::afresh(shop, &task, log);
             kept = trial;
             Done::from(built)
         })?;
         let Performed::Ended(result, _) = performed else { return Ok(None) };
-        let built = attendance.record(*result)?.result;
+        let built = self.record(*result)?.result;
         let Some(trial) = kept.filter(|_| task.recipe.has_tests()) else {
             return Ok(Some(built));
         };
         let part = Part { build, stage: Stage::Test };
-        let name = attendance.name(part);
-        let attempt = self.witness.next_attempt(&name.build_hash, part.stage);
+        let name = self.name(part);
+        let attempt = next(&name.build_hash, part.stage);
         let dep_hash = hashes::name(&build::dep_hash(shop, &task, &trial.layer, Kind::Test));
         let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected };
         let tested = |log: &_| build::test(shop, &task, &trial.layer, log).into();
-        Ok(match attendance.perform(now, tested)? {
-            Performed::Ended(result, _) => Some(attendance.record(*result)?.result),
+        Ok(match self.perform(now, tested)? {
+            Performed::Ended(result, _) => Some(self.record(*result)?.result),
             Performed::Nothing => Some(built),
             Performed::Interrupted => None,
         })

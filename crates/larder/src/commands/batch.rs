@@ -27,10 +27,8 @@ use larder_runs::{
 };
 use serde_json::json;
 
-use self::{
-    compare::{WhatIf, perform_compare, perform_what_if},
-    show::Show,
-};
+use self::compare::{WhatIf, perform_compare, perform_what_if};
+pub use self::show::Show;
 use super::{
     App, here, notify,
     records::{Data, event, plural},
@@ -59,6 +57,13 @@ pub struct BatchOptions {
     /// Write a report to FILE: .md, .json, or .xml for JUnit; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     report: Vec<ReportFile>,
+}
+
+impl BatchOptions {
+    /// Options that were given to another command.
+    pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool) -> Self {
+        Self { data, jobs, dry_run: false, no_sandbox, report: Vec::new() }
+    }
 }
 
 /// Build a package set, and record what came of it
@@ -230,7 +235,11 @@ fn channels(set: &PackageSet) -> Result<Vec<Kind>, Failure> {
     })
 }
 
-fn request(
+/// The request for the set that is worked in.
+///
+/// # Errors
+/// When there is none, or it is wrong.
+pub fn request(
     app: &App,
     options: &BatchOptions,
     kind: RunKind,

@@ -1,6 +1,6 @@
-//! `--compare` and `--what-if`: what a change does to each package.
+//! `--compare`: what a change does to each package.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use larder_testkit::{
     processes::{send, spawn},
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::support::{Package, Set, of_kind};
 
 /// What `--compare` found out, as the run's directory has it.
-fn outcome(set: &Set, run: &Run) -> Value {
+pub fn outcome(set: &Set, run: &Run) -> Value {
     let said = of_kind(&run.events(), "compared");
     let path = set.data.runs().join(said[0]["runId"].as_str().unwrap()).join("compare.json");
     let kept: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn outcome(set: &Set, run: &Run) -> Value {
 }
 
 /// The verdicts by package.
-fn verdicts(outcome: &Value) -> BTreeMap<&str, &str> {
+pub fn verdicts(outcome: &Value) -> BTreeMap<&str, &str> {
     let packages = outcome["packages"].as_array().unwrap();
     packages
         .iter()
@@ -31,7 +31,7 @@ fn verdicts(outcome: &Value) -> BTreeMap<&str, &str> {
 }
 
 /// Checks that counts and evidence are those of what the run recorded.
-fn adds_up(set: &Set, outcome: &Value) {
+pub fn adds_up(set: &Set, outcome: &Value) {
     let counts = &outcome["counts"];
     let parts = ["regressed", "fixed", "flaky", "unknown", "brokenBefore", "same"];
     let sum: u64 = parts.iter().map(|part| counts[part].as_u64().unwrap()).sum();
@@ -177,6 +177,55 @@ fn one_compiler_has_no_regressions_in_itself() {
         .says("there is no");
 }
 
+#[test]
+fn what_a_comparison_tried_is_nobody_elses_result() {
+    let set = with_compilers();
+    let arguments = ["--no-sandbox", "--json", "-j", "1", "worse"];
+    let origins = |command: &[&str]| -> Vec<String> {
+        let run = set.larder(&[command, &arguments].concat()).ends_with(1);
+        let results = of_kind(&run.events(), "result");
+        let of_gcc = results.iter().filter(|it| it["compiler"] == "gcc.1");
+        of_gcc.map(|it| it["origin"].as_str().unwrap().to_owned()).collect()
+    };
+    let compare = ["batch", "--compare", "cc.1", "gcc.1"];
+    assert_eq!(origins(&compare), ["built"; 10]);
+    assert_eq!(origins(&["batch"]), ["built"], "it is tried though a comparison saw it fail");
+    assert_eq!(origins(&["batch"]), ["cached"]);
+    assert_eq!(origins(&compare)[0], "cached", "a comparison believes what was recorded");
+}
+
+#[test]
+fn a_comparison_that_was_killed_leaves_nothing_that_counts() {
+    let set = Set::with_file("");
+    let (noted, gate) = (set.noted(), set.outside().join("gate"));
+    // Both sides are tried at first; the third attempt is one of a trial.
+    set.write(&[judged("gated.1.0").line(format!("echo gated.1.0 >> {}", noted.display())).line(
+        format!(
+            "test $(wc -l < {}) -lt 2 || while ! test -e {}; do sleep 0.05; done",
+            noted.display(),
+            gate.display()
+        ),
+    )]);
+    set.commit();
+    set.file("sources/gated.1.0/README", "bad");
+    set.commit();
+    let arguments = ["batch", "--no-sandbox", "-j", "1", "--compare", "HEAD~1", "HEAD"];
+    let mut child = spawn(set.command(&arguments));
+    wait_until("a trial runs", || set.tried().get("gated.1.0") == Some(&2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let layers = set.layers();
+    assert_eq!(layers.len(), 1, "that of the first attempt");
+    fs::write(&gate, "").unwrap();
+    set.larder(&arguments).ends_with(1).says("1 regressed of 1 package");
+    assert_eq!(set.layers(), layers);
+    for directory in ["work", "trials"] {
+        let left = fs::read_dir(set.data.root().join(directory)).unwrap();
+        assert_eq!(left.count(), 0, "nothing is left in {directory}");
+    }
+    set.larder(&["runs"]).ok().mentions(&["died", "finished"]);
+}
+
 /// A package that fails when its sources say so.
 fn judged(name: &'static str) -> Package {
     Package::new(name)
@@ -304,94 +353,4 @@ fn an_interrupted_comparison_goes_on() {
     fs::write(&gate, "").unwrap();
     set.larder(&arguments).ends_with(1).says("1 regressed and 1 the same of 2 packages");
     assert_eq!(set.tried()["before.1.0"], 1);
-}
-
-/// A library whose content its users look at.
-fn library() -> Set {
-    let set = Set::new(&[
-        Package::new("zlib.1.2").line("cp README {prefix}/share/it"),
-        Package::new("zlib.1.3").line("cp README {prefix}/share/it"),
-        Package::new("png.1.6").needs("zlib", "1").line("! grep -q bad {prefix:zlib}/share/it"),
-        Package::new("old.1.0").needs("zlib", "<1.3"),
-        Package::new("alone.1.0"),
-    ]);
-    set.file("packages/hi/larder.toml", "[package]\nname = \"hi\"\nversion = \"2.0\"\n\n[[library]]\nname = \"hi\"\nsources = [\"hi.c\"]\n");
-    set.file("packages/hi/hi.c", "int hi(void) { return 1; }\n");
-    let file = fs::read_to_string(set.root.join("larder-set.toml")).unwrap();
-    set.file("larder-set.toml", &format!("set.packages = [\"packages/*\"]\n{file}"));
-    set
-}
-
-/// A checkout outside the set.
-fn checkout(set: &Set, name: &str, files: &[(&str, &str)]) -> String {
-    let path = set.outside().join(name);
-    larder_testkit::files::write_all(&path, files);
-    path.to_str().unwrap().to_owned()
-}
-
-#[test]
-fn what_a_checkout_would_do_is_found_out() {
-    let set = library();
-    let bad = checkout(&set, "bad", &[("README", "bad")]);
-    let run = set.larder(&["batch", "--json", "--what-if", &format!("zlib={bad}")]).ends_with(1);
-    let outcome = outcome(&set, &run);
-    adds_up(&set, &outcome);
-    let verdicts = verdicts(&outcome);
-    assert_eq!(verdicts["png.1.6"], "regressed");
-    assert_eq!(verdicts["zlib.1.3"], "same");
-    assert_eq!(outcome["candidate"]["replaced"][0]["package"], "zlib.1.3");
-    // Nothing else is tried.
-    let tried = of_kind(&run.events(), "result");
-    let tried = |name: &str| tried.iter().any(|it| it["package"] == name);
-    assert!(tried("png.1.6") && !tried("old.1.0") && !tried("alone.1.0") && !tried("hi.2.0"));
-
-    let old = format!("zlib.1.2={bad}");
-    set.larder(&["batch", "--what-if", &old]).ok().says("6 the same of 6 packages");
-    let same = set.root.join("sources/zlib.1.3");
-    let same = format!("zlib={}", same.display());
-    set.larder(&["batch", "--what-if", &same]).ok().says("0 of 6 packages may differ");
-}
-
-#[test]
-fn a_checkout_of_a_larder_package_takes_its_place() {
-    let set = library();
-    let manifest = fs::read_to_string(set.root.join("packages/hi/larder.toml")).unwrap();
-    let next = manifest.replace("2.0", "3.0-dev");
-    let next = checkout(
-        &set,
-        "next",
-        &[("larder.toml", &next), ("hi.c", "int hi(void) { return no; }\n")],
-    );
-    let run = set.larder(&["batch", "--json", "--what-if", &format!("hi={next}")]).ends_with(1);
-    let outcome = outcome(&set, &run);
-    assert_eq!(verdicts(&outcome)["hi.2.0"], "regressed");
-    let error = outcome["packages"][0]["candidate"]["error"].as_str().unwrap();
-    assert!(error.contains("hi.c"), "{error}");
-}
-
-#[test]
-fn what_is_no_checkout_of_a_package_is_wrong_usage() {
-    let set = library();
-    let checkout = checkout(&set, "checkout", &[("README", "x"), ("file", "")]);
-    let wrong = |what: &str| set.larder(&["batch", "--what-if", what]).ends_with(2);
-    wrong("zlib").says("NAME=PATH");
-    wrong("zlib=").says("the path is empty");
-    wrong(&format!("zlob={checkout}"))
-        .says("there is no zlob in the set")
-        .says("did you mean zlib");
-    wrong(&format!("zlib.9={checkout}")).says("the set has zlib 1.3, 1.2");
-    wrong("zlib=nowhere").says("cannot enter nowhere");
-    wrong(&format!("zlib={checkout}/file")).says("is no directory");
-    wrong(&format!("hi={checkout}")).says("there is no larder.toml in");
-    let of_hi = set.root.join("packages/hi");
-    larder_testkit::files::write(
-        &Path::new(&checkout).join("larder.toml"),
-        "[package]\nname = \"hello\"\nversion = \"1\"\n",
-    );
-    wrong(&format!("hi={checkout}")).says("is a checkout of hello, not of hi");
-    let twice = format!("hi={}", of_hi.display());
-    set.larder(&["batch", "--what-if", &twice, "--what-if", &twice])
-        .ends_with(2)
-        .says("hi.2.0 is replaced twice");
-    assert!(!set.data.runs().exists());
 }

@@ -1,5 +1,6 @@
 //! `larder batch` and what belongs to it, on small sets of real packages.
 
+mod bisect;
 mod compare;
 mod example;
 mod first;
@@ -9,3 +10,5 @@ mod results;
 mod runs;
 mod since;
 mod support;
+mod torture;
+mod what_if;
