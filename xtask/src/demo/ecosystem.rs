@@ -29,6 +29,7 @@ pub fn run() -> Result<()> {
     begin(&scene)?;
     first_run(&scene)?;
     break_it(&scene)?;
+    blame(&scene)?;
     mend_it(&scene)?;
     try_luck(&scene)?;
     println!("\n# All of it took {:.0} s.", start.elapsed().as_secs_f64());
@@ -108,6 +109,13 @@ fn break_it(scene: &Scene) -> Result<()> {
     roots.has(&["inflate.h:", "fixing zlib.1.3.1 unblocks 5 packages"])?;
     let history = scene.larder(&["history", "zlib.1.3.1", "-n", "4"], &[0], Lines(8, 2))?;
     history.has(&["build_failure", "success"])?;
+    Ok(())
+}
+
+fn blame(scene: &Scene) -> Result<()> {
+    scene.say("Which change was it? Asked of a package that only needs the library");
+    let found = scene.larder(&["bisect", "pngcheck"], &[0], Lines(3, 12))?;
+    found.has(&["zlib: include less"])?.lacks(&["lz4: say that it is fast"])?;
     Ok(())
 }
 
