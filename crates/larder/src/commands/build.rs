@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     choices::ChoiceArgs,
+    describe::counted,
     exit::{Exit, Failure},
     ui::{Shown, seconds},
 };
@@ -303,11 +304,7 @@ pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         (counts.replayed, "up to date"),
         (counts.skipped, "skipped"),
     ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
+    let parts = counted(&parts);
     let what = match (report.interrupted, parts.is_empty()) {
         (true, true) => "interrupted".to_owned(),
         (true, false) => format!("interrupted: {}", parts.join(", ")),

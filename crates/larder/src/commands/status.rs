@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::records::{Data, ago, event, failure_kind};
+use crate::describe::counted;
 use crate::exit::{Exit, Failure};
 use crate::table::{Cell, Table, Tone, sparkline};
 
@@ -146,16 +147,12 @@ fn describe(index: &StatusIndex) -> Vec<String> {
 fn packages(index: &StatusIndex) -> String {
     let numbers = &index.numbers;
     let mut text = format!("{} of {} work", numbers.worked_packages, numbers.packages);
-    let parts: Vec<String> = [
+    let parts = counted(&[
         (numbers.failed_packages, "fail"),
         (numbers.blocked_packages, "blocked"),
         (numbers.unsolved_packages, "without a solution"),
         (numbers.unknown_packages, "never built"),
-    ]
-    .iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
-    .collect();
+    ]);
     if !parts.is_empty() {
         text += &format!(" ({})", parts.join(", "));
     }

@@ -5,6 +5,7 @@ use larder_batch::compare::{
     trial::Verdict,
 };
 
+use super::counted;
 use crate::commands::records::plural;
 
 /// How many attempts worked: `9/10`.
@@ -46,11 +47,7 @@ pub fn in_a_line(outcome: &Outcome) -> String {
         (counts.broken_before, "broken before"),
         (counts.same, "the same"),
     ];
-    let mut parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
+    let mut parts = counted(&parts);
     let total = plural(counts.total as u64, "package");
     match parts.pop() {
         None => format!("0 of {total}"),

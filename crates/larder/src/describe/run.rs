@@ -6,6 +6,7 @@ use larder_runs::{
     run_log::{RunRecord, Scope, Summary},
 };
 
+use super::counted;
 use crate::{commands::records::plural, table::age};
 
 /// The facts of a run, each with its name.
@@ -48,8 +49,7 @@ pub fn facts(run: &RunRecord) -> Vec<(&'static str, String)> {
 /// The numbers of a run, each with its unit.
 fn numbers(summary: &Summary) -> Vec<(&'static str, String)> {
     let list = |whole: u64, parts: &[(u64, &str)]| {
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+        let parts = counted(parts);
         if parts.is_empty() { whole.to_string() } else { format!("{whole}: {}", parts.join(", ")) }
     };
     let (packages, builds) = (&summary.packages, &summary.builds);
@@ -94,11 +94,7 @@ pub fn in_a_line(summary: &Summary) -> String {
         (packages.unsolved, "without a solution"),
         (packages.unreached, "not reached"),
     ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
+    let parts = counted(&parts);
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
     let stages = [(Stage::Test, "test"), (Stage::Doc, "documentation build")];
     let stages = stages.iter().filter_map(|(stage, what)| {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
 use super::{age, cut};
-use crate::table;
+use crate::{describe::counted, table};
 
 /// How many tasks are shown at most: more than that nobody reads.
 const ROWS: usize = 12;
@@ -80,9 +80,7 @@ impl BatchView {
                 parts.push(format!("[{}/{}] {}", self.ended, tasks.max(self.ended), self.phase))
             }
         }
-        let counts = [(self.failed, "failed"), (self.blocked, "blocked")];
-        let counts = counts.iter().filter(|(count, _)| *count > 0);
-        parts.extend(counts.map(|(count, what)| format!("{count} {what}")));
+        parts.extend(counted(&[(self.failed, "failed"), (self.blocked, "blocked")]));
         if let Some((left, said)) = self.left {
             let left = left.saturating_sub(now.saturating_duration_since(said));
             if left.as_secs() > 0 {
