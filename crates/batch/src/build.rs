@@ -68,7 +68,7 @@ pub struct BuildTask {
     pub compiler: Compiler,
     /// How much it may take, all its commands together.
     pub allowance: Allowance,
-    /// How many commands it may run at once by itself: `{jobs}`.
+    /// How many commands it may run at once by itself: `{jobs}` is that, or what others leave of it.
     pub jobs: usize,
     /// Whether its commands are confined to what it is given.
     pub sandbox: bool,

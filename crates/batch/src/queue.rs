@@ -91,6 +91,11 @@ impl Queue {
         (state.schedule.over(), state.schedule.left(at_once))
     }
 
+    /// How many tasks run or may start.
+    pub fn busy(&self) -> usize {
+        self.lock().schedule.busy()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -141,6 +141,11 @@ impl Schedule {
         Some(id)
     }
 
+    /// How many tasks run or may start.
+    pub fn busy(&self) -> usize {
+        self.running.len() + self.ready.len()
+    }
+
     /// How long a task is expected to take.
     pub fn expected(&self, id: TaskId) -> Duration {
         self.nodes[id].expected

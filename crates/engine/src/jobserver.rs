@@ -159,21 +159,8 @@ impl Jobserver {
             if stop() {
                 return None;
             }
-            let mut byte = [0];
-            if (&self.first.0).read(&mut byte).is_ok_and(|count| count == 1) {
-                return Some(Token { jobserver: self, byte: None });
-            }
-            if !self.ended.load(Ordering::Relaxed) {
-                // Noted under the lock: who gives all back misses none.
-                let mut held = self.held();
-                match rustix::io::read(&self.read, &mut byte) {
-                    Ok(0) => self.ended.store(true, Ordering::Relaxed),
-                    Ok(_) => {
-                        held.push(byte[0]);
-                        return Some(Token { jobserver: self, byte: Some(byte[0]) });
-                    }
-                    Err(_) => {}
-                }
+            if let Some(token) = self.try_acquire() {
+                return Some(token);
             }
             let mut waited = vec![PollFd::new(&self.first.0, PollFlags::IN)];
             if !self.ended.load(Ordering::Relaxed) {
@@ -182,6 +169,28 @@ impl Jobserver {
             // Whatever wakes it, it looks again.
             let _ = poll(&mut waited, Some(&LOOK));
         }
+    }
+
+    /// Returns a token where one is there now.
+    pub fn try_acquire(&self) -> Option<Token<'_>> {
+        let mut byte = [0];
+        if (&self.first.0).read(&mut byte).is_ok_and(|count| count == 1) {
+            return Some(Token { jobserver: self, byte: None });
+        }
+        if self.ended.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Noted under the lock: who gives all back misses none.
+        let mut held = self.held();
+        match rustix::io::read(&self.read, &mut byte) {
+            Ok(0) => self.ended.store(true, Ordering::Relaxed),
+            Ok(_) => {
+                held.push(byte[0]);
+                return Some(Token { jobserver: self, byte: Some(byte[0]) });
+            }
+            Err(_) => {}
+        }
+        None
     }
 
     fn held(&self) -> MutexGuard<'_, Vec<u8>> {

@@ -15,7 +15,7 @@ use crate::{
     cache::{StoreSettings, open_store},
     environment::Environment,
     executor::{Executor, LocalExecutor, SandboxedExecutor},
-    jobserver::{Jobs, Jobserver},
+    jobserver::{Jobs, Jobserver, Token},
     pool::{Lane, Pool, Slots},
     process::{Budget, Processes},
     sandbox::Sandbox,
@@ -133,6 +133,14 @@ impl Session {
         self.pool.work_for(&group);
         let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
         done.ok_or_else(|| group.panics().join("; "))
+    }
+
+    /// Returns the tokens of commands, `most` of them, that nobody holds now: for a command that runs several others by
+    /// itself. It takes one more when it runs; so whoever holds these gives one back first, or two might wait for each other.
+    pub fn spare_tokens(&self, most: usize) -> Vec<Token<'_>> {
+        let jobserver = self.jobs.get();
+        let tokens = jobserver.into_iter().flat_map(|it| std::iter::from_fn(|| it.try_acquire()));
+        tokens.take(most).collect()
     }
 
     /// Returns the store, opened when it is first asked for; `None` when there is none to be had, which

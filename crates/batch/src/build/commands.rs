@@ -25,7 +25,7 @@ use larder_trace::ContentHash;
 
 use super::{
     BuildTask, Failure, Log, Workshop, environment, said,
-    script::{Lines, Meanings, Prefix, below, script},
+    script::{Lines, Meanings, Prefix, below, script, use_jobs},
     work::{DOCS, EPOCH, PREFIX, SOURCES, Work, copy_sources},
 };
 use crate::layer::Layer;
@@ -113,7 +113,12 @@ impl Script<'_> {
         let own: Arc<Environment> = Arc::new(own.collect());
         let sandbox = self.sandbox(&own, work)?;
         let tools = ToolPaths::default();
-        let action = self.action(&own, variables, &tools)?;
+        // Whatever it runs at once by itself is part of what all packages may.
+        let several = self.lines.iter().any(|it| use_jobs(it.lines));
+        let mut spare = shop.session.spare_tokens(if several { self.task.jobs } else { 0 });
+        let jobs = spare.len().max(1);
+        let action = self.action(&own, variables, &tools, jobs)?;
+        spare.pop();
         let session = shop.session.in_environment(own).within(budget.clone());
         let (executor, places) = (session.executor(sandbox), self.places(work));
         let (staging, package) = (work.path().to_owned(), self.task.package.to_string());
@@ -130,6 +135,7 @@ impl Script<'_> {
             };
             executor.execute(&action, &bench)
         });
+        drop(spare);
         match done {
             Ok(Ok(execution)) => Ok(execution),
             Ok(Err(ExecuteError::Interrupted)) => {
@@ -182,12 +188,13 @@ impl Script<'_> {
         environment: &Environment,
         variables: BTreeMap<String, OsString>,
         tools: &ToolPaths,
+        jobs: usize,
     ) -> Result<Action, Failure> {
         let task = self.task;
         let needs: Vec<String> =
             task.needs.iter().map(|need| need.package.name().to_owned()).collect();
         let name = task.package.name().to_owned();
-        let (jobs, docs, largest) = (task.jobs.max(1), self.docs, task.allowance.disk);
+        let (docs, largest) = (self.docs, task.allowance.disk);
         let meanings = Meanings { jobs, needs, docs, name, largest };
         let lines = script(&self.lines, &meanings).map_err(Failure::of_package)?;
         let tool = |name: &str, path: PathBuf| {

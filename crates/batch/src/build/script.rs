@@ -43,6 +43,11 @@ pub fn use_layer(lines: &[String]) -> bool {
     lines.iter().flat_map(|line| parts(line)).any(|part| part == Part::Prefix)
 }
 
+/// Whether lines run several commands at once by themselves.
+pub fn use_jobs(lines: &[String]) -> bool {
+    lines.iter().flat_map(|line| parts(line)).any(|part| part == Part::Jobs)
+}
+
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part<'l> {

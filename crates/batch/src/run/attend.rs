@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -59,6 +59,8 @@ pub struct Attendance<'r> {
     pub(super) rules: Rules,
     /// The number of each task's first attempt in the run.
     pub(super) first: u32,
+    /// How many packages there are to be worked on now.
+    busy: AtomicUsize,
     /// The tasks that somebody else was seen to do.
     waited: Mutex<HashSet<TaskId>>,
     /// What this run has recorded, by stage and the hash of what it depended on.
@@ -103,6 +105,7 @@ impl<'r> Attendance<'r> {
             shop,
             rules: Rules::load(&request.data)?,
             first: 1,
+            busy: AtomicUsize::new(1),
             waited: Mutex::default(),
             known: Mutex::default(),
             broken: AtomicBool::new(false),
@@ -132,6 +135,7 @@ impl<'r> Attendance<'r> {
     /// When a result could not be recorded. Then no thread begins another task.
     pub fn work(&self, queue: &Queue) -> Result<(), BatchError> {
         while let Some(turn) = queue.next(|| self.stops()) {
+            self.busy.store(queue.busy(), Ordering::Relaxed);
             let attended = self.attend(turn).and_then(|attended| match attended {
                 Attended::Over(worked) => {
                     let blocked = queue.end(turn.task, worked);
@@ -157,6 +161,12 @@ impl<'r> Attendance<'r> {
     /// Lets no further task begin.
     pub(super) fn give_up(&self) {
         self.broken.store(true, Ordering::Release);
+    }
+
+    /// How many commands a package may run at once by itself: its part of all, where others are worked on as well.
+    fn share(&self) -> usize {
+        let jobs = self.request.jobs;
+        jobs / self.busy.load(Ordering::Relaxed).clamp(1, jobs.max(1))
     }
 
     /// Whether no further task is to begin.
@@ -342,7 +352,7 @@ impl<'r> Attendance<'r> {
                 disk: Some(limits.disk),
                 log: Some(limits.log),
             },
-            jobs: self.request.jobs,
+            jobs: self.share(),
             sandbox: self.request.sandbox,
         })
     }

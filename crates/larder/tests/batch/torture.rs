@@ -284,6 +284,35 @@ fn no_more_commands_run_at_once_than_there_are_jobs() {
 }
 
 #[test]
+fn packages_that_run_several_commands_at_once_share_the_jobs() {
+    let set = Set::with_file("");
+    let running = set.outside().join("running");
+    fs::create_dir(&running).unwrap();
+    let peaks = set.outside().join("peaks");
+    let step = format!(
+        "mkdir {0}/$@-$$$$; ls {0} | wc -l >> {1}; sleep 0.1; rmdir {0}/$@-$$$$",
+        running.display(),
+        peaks.display()
+    );
+    let packages: Vec<Package> = (0..6)
+        .map(|number| {
+            let makefile = format!("all: a b c d\na b c d:\n\t{step}\n");
+            set.file(&format!("sources/{}/Makefile", name(number)), &makefile);
+            let package = Package::new(name(number)).line("make -s -j{jobs}");
+            // The last one has all to itself.
+            (0..5).filter(|_| number == 5).fold(package, |it, need| it.needs(stem(need), "1"))
+        })
+        .collect();
+    set.write(&packages);
+    set.larder(&["batch", "-j", "3", "--no-sandbox"]).ok();
+    let peaks = fs::read_to_string(&peaks).unwrap();
+    let peaks: Vec<usize> = peaks.lines().map(|line| line.trim().parse().unwrap()).collect();
+    assert_eq!(peaks.len(), 24);
+    assert!(peaks.iter().all(|peak| *peak <= 3), "{peaks:?}");
+    assert!(peaks[20..].contains(&3), "the last one has all to itself: {peaks:?}");
+}
+
+#[test]
 fn a_set_of_5000_packages_is_loaded_and_solved() {
     let set = Set::with_file("");
     let packages: Vec<Package> = (0..5000)
