@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+pub mod bisection;
 pub mod comparison;
 pub mod run;
 

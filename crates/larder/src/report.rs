@@ -4,6 +4,7 @@
 
 pub mod junit;
 mod markdown;
+pub mod of_bisection;
 pub mod of_comparison;
 pub mod of_run;
 pub mod of_tests;

@@ -61,8 +61,8 @@ pub struct BatchOptions {
 
 impl BatchOptions {
     /// Options that were given to another command.
-    pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool) -> Self {
-        Self { data, jobs, dry_run: false, no_sandbox, report: Vec::new() }
+    pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool, report: Vec<ReportFile>) -> Self {
+        Self { data, jobs, dry_run: false, no_sandbox, report }
     }
 }
 
@@ -215,7 +215,7 @@ fn carry_out(
 }
 
 /// Writes the report of a run where it is asked for; GitHub asks by itself.
-fn write_report(
+pub fn write_report(
     app: &App,
     options: &BatchOptions,
     report: impl FnOnce() -> Result<Report, Failure>,

@@ -102,6 +102,17 @@ fn the_commit_and_the_dependency_that_broke_a_package_are_named() {
     });
     let command: Vec<&str> = command.unwrap().split(' ').collect();
     set.larder(&command).ok().mentions(&["no such function"]);
+
+    let reports = ["--report", "out.md", "--report", "out.xml", "--report", "out.json"];
+    set.larder(&[&BISECT[..], &reports].concat()).ok();
+    let read = |name| fs::read_to_string(set.root.join(name)).unwrap();
+    let report = read("out.md");
+    assert!(report.starts_with("# larder: what broke app\n\napp was broken by zlib 1.2 → 1.3\n"));
+    assert!(report.contains("app.c:3:5: error: no such function"), "{report}");
+    let junit = read("out.xml");
+    assert!(junit.contains("<failure message=\"app was broken by zlib 1.2 → 1.3\""), "{junit}");
+    let json: Value = serde_json::from_str(&read("out.json")).unwrap();
+    assert_eq!(json["bisection"]["changes"][0]["to"], "zlib.1.3");
 }
 
 #[test]
