@@ -216,15 +216,36 @@ impl<'p, 'v> Standing<'p, 'v> {
         if full && is_whole(run.id()) {
             self.results.clear();
         }
-        for (key, view) in run.last() {
+        let last = run.last();
+        for &(key, view) in &last {
             let known = self.results.contains_key(&key);
-            // A build that is not in the last full run's solution counts only when it is blessed since.
-            if full || known || view.blessed || key.stage == Stage::Solve || !self.covered {
-                self.supersede(key, view);
-                self.insert(key, view);
+            // A build that is not in the last full run's solution counts only when it is blessed since, or takes the place
+            // of one that is.
+            if !(full || known || view.blessed || key.stage == Stage::Solve || !self.covered) {
+                let Some(before) = self.predecessor(key, view, &last) else { continue };
+                self.results.remove(&before);
             }
+            self.supersede(key, view);
+            self.insert(key, view);
         }
         self.covered |= full;
+    }
+
+    /// The result in whose place a newer one is: before and now, the package has one build alone with that compiler.
+    fn predecessor(
+        &self,
+        key: Key<'p>,
+        new: &View<'_>,
+        run: &[(Key<'p>, &View<'_>)],
+    ) -> Option<Key<'p>> {
+        let same = |other: &Key<'_>, view: &View<'_>| {
+            other.stage == key.stage && view.compiler == new.compiler
+        };
+        let now = run.iter().filter(|(other, view)| same(other, view)).count();
+        let mut before = self.results.iter().filter(|(other, it)| same(other, it.view));
+        let (first, more) = (before.next(), before.next());
+        let alone = now == 1 && more.is_none() && !new.compiler.is_empty();
+        first.filter(|_| alone).map(|(other, _)| *other)
     }
 
     /// Removes what a newer result of a run that does not say everything takes the place of.

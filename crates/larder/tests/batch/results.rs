@@ -150,3 +150,24 @@ fn a_compiler_that_is_not_there_is_said() {
     }
     assert!(!set.data.root().join("runs").exists(), "there was no run");
 }
+
+/// With several compilers, a package has builds that are not blessed: these are mended as well.
+#[test]
+fn what_is_mended_with_one_compiler_is_mended_with_the_other() {
+    let broken = [Package::new("a.1.0").line("exit 1"), Package::new("b.1.0").needs("a", "1")];
+    let set = Set::new(&broken);
+    let gcc = "[compiler.\"gcc.1\"]\ncc = \"gcc\"\ncxx = \"g++\"\n";
+    set.append(gcc);
+    set.larder(&["batch"]).ends_with(1);
+    set.write(&[Package::new("a.1.0").line("true"), Package::new("b.1.0").needs("a", "1")]);
+    set.append(gcc);
+    set.larder(&["rerun", "a.1.0"]).ok();
+    let waits = set.larder(&["status", "--failing"]).ok();
+    assert!(!waits.stdout.contains("a.1.0"), "{}", waits.stdout);
+    set.larder(&["failures", "--roots"]).ok().mentions(&["a.1.0", "mended"]);
+    set.larder(&["cascade"]).ok();
+    assert_eq!(set.last("b.1.0"), "success built");
+    set.larder(&["cascade"]).ok().says("nothing waits for a package that works again");
+    set.larder(&["status"]).ok().mentions(&["2 of 2 work"]);
+    assert_eq!(set.larder(&["failures"]).ok().stdout, "");
+}
