@@ -191,29 +191,21 @@ impl<'r> Attendance<'r> {
             return Ok(Attended::Over(false));
         };
         let dep_hash = hashes::name(&job.dep_hash(self.shop));
-        // What somebody else has done while this one waited for them is as good as what is asked for now.
-        let waited = self.waited().contains(&turn.task);
-        let meanwhile = match waited {
-            true => Some(Past::read(
-                &self.request.data,
-                std::slice::from_ref(&name.package),
-                self.request.kind,
-            )?),
-            false => None,
-        };
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
-        let past = meanwhile.as_ref().or(counts.then_some(&self.past));
-        let known = past.and_then(|past| past.result(&name.package, part.stage, &dep_hash));
+        let past = counts.then(|| self.past.result(&name.package, part.stage, &dep_hash)).flatten();
         // Another build of this run may have come to the same.
         let now = counts.then(|| self.known(part.stage, &dep_hash)).flatten();
-        let known = known.or(now.as_ref());
+        let known = past.or(now.as_ref());
         // Of what worked, its work has to be there still.
         if let Some(known) = known.filter(|it| !it.result.is_success() || job.is_done()) {
             self.record_cached(part, dep_hash, Some(known))?;
             return Ok(Attended::Over(known.result.is_success()));
         }
         match self.lock(&name)? {
-            Some(_lock) => self.attempt(part, &name, &job, dep_hash, turn),
+            Some(_lock) => match self.done_meanwhile(part, &name, &job, &dep_hash)? {
+                Some(worked) => Ok(Attended::Over(worked)),
+                None => self.attempt(part, &name, &job, dep_hash, turn),
+            },
             None => {
                 if self.waited().insert(turn.task) {
                     self.tell_waiting(&name)?;
@@ -237,6 +229,26 @@ impl<'r> Attendance<'r> {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert((entry.result.stage, dep_hash.clone()), entry.clone());
         }
+    }
+
+    /// Whether another run has done a task since this one began: that is as good as what is asked for now. Tells whether it
+    /// worked.
+    fn done_meanwhile(
+        &self,
+        part: Part,
+        name: &TaskName,
+        job: &Job,
+        dep_hash: &HashName,
+    ) -> Result<Option<bool>, BatchError> {
+        let package = std::slice::from_ref(&name.package);
+        let past = Past::read(&self.request.data, package, self.request.kind)?;
+        let known = past.result(&name.package, part.stage, dep_hash).filter(|entry| {
+            entry.run != *self.run.id() && entry.result.end >= self.run.start_time()
+        });
+        let known = known.filter(|it| !it.result.is_success() || job.is_done());
+        let Some(known) = known else { return Ok(None) };
+        self.record_cached(part, dep_hash.clone(), Some(known))?;
+        Ok(Some(known.result.is_success()))
     }
 
     fn waited(&self) -> MutexGuard<'_, HashSet<TaskId>> {
