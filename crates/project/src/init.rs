@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use cmake::{checks as cmake_checks, describe as from_cmake_text};
+pub use cmake::{Commands as CmakeCommands, describe as from_cmake_text};
 pub use describe::{Flags, Kind, LeftOut, Package, Target, Text};
 pub use meson::describe as from_meson_text;
 pub use reading::Reading;

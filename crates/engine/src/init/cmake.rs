@@ -1,5 +1,7 @@
 //! What CMake says through its file API.
 
+mod said;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -8,8 +10,7 @@ use std::{
 
 use larder_project::{
     init::{
-        Flags, Kind, Package, Place, Target, cmake_checks,
-        config::Asks,
+        CmakeCommands, Flags, Kind, Package, Place, Target,
         declared::{self, Declared},
         flags::{Given, of_compiler, of_linker},
         inside,
@@ -19,6 +20,7 @@ use larder_project::{
 use larder_trace::describe_io;
 use serde_json::Value;
 
+use self::said::{commands, help};
 use super::{
     Asking,
     made::Made,
@@ -63,8 +65,10 @@ struct Reply<'a> {
     version: String,
     /// Files of the package that CMake read.
     read: Vec<String>,
-    /// How answers were found out.
-    checks: BTreeMap<String, Asks>,
+    /// What the files of the package and the cache say of questions and options.
+    commands: CmakeCommands,
+    /// The entries of the cache that are options of the package.
+    options: Vec<Value>,
     /// Headers that are installed.
     headers: Vec<String>,
 }
@@ -114,14 +118,17 @@ impl<'a> Reply<'a> {
                 headers.extend(found.map(|path| format!("{path}{end}")));
             }
         }
-        let checks = checks(directory, &read_files, entries);
+        let commands = commands(directory, &read_files, entries);
+        let is_own = |entry: &&Value| commands.options.iter().any(|it| entry["name"] == **it);
+        let options = entries.iter().filter(is_own).cloned().collect();
         Ok(Self {
             build: build.to_owned(),
             directory,
             targets,
             version,
             read: read_files,
-            checks,
+            commands,
+            options,
             headers,
         })
     }
@@ -146,14 +153,24 @@ impl<'a> Reply<'a> {
             build: &self.build,
             package: self.directory,
             read: self.read.clone(),
-            checks: self.checks.clone(),
+            checks: &self.commands.checks,
+            defines: &self.commands.defines,
             by: "CMake",
         };
         made.describe(&mut package);
+        self.options(&mut package);
         package.give_headers(&self.headers);
         package.drop_empty_includes();
         package.inherit_includes();
         package
+    }
+
+    /// Notes the options of the package with their values.
+    fn options(&self, package: &mut Package) {
+        for entry in &self.options {
+            let value = text(&entry["value"]);
+            package.note_option("CMake", text(&entry["name"]), help(entry), value);
+        }
     }
 
     /// The names of those targets that are built from sources of the package.
@@ -164,7 +181,7 @@ impl<'a> Reply<'a> {
             match text(&value["type"]) {
                 "UTILITY" | "INTERFACE_LIBRARY" => continue,
                 _ if !self.sources(value).is_empty() => {
-                    names.insert(id.clone(), package.free_name(name));
+                    names.insert(id.clone(), package.target_name(name));
                 }
                 _ => package.leave_out(
                     format!("the target {name}"),
@@ -305,6 +322,10 @@ impl<'a> Reply<'a> {
                 "subdirs" => words.iter().for_each(|it| self.declared(&directory.join(it), found)),
                 "add_test" if !words.is_empty() => {
                     let name = words.remove(0);
+                    // Tests run in the directory of the build that declares them.
+                    if let Some(program) = words.first_mut().filter(|it| it.contains('/')) {
+                        *program = directory.join(&*program).to_string_lossy().into_owned();
+                    }
                     found.push(Declared { name, words });
                 }
                 _ => {}
@@ -355,31 +376,6 @@ fn bracket(text: &str) -> Option<usize> {
     let rest = text.strip_prefix('[')?;
     let level = rest.len() - rest.trim_start_matches('=').len();
     rest[level..].starts_with('[').then_some(level)
-}
-
-/// How answers were found out: as the cache says of each, or the files of the package.
-fn checks(directory: &Path, files: &[String], cache: &[Value]) -> BTreeMap<String, Asks> {
-    let mut found = BTreeMap::new();
-    for file in files.iter().filter(|it| it.ends_with("CMakeLists.txt") || it.ends_with(".cmake")) {
-        let text = fs::read(directory.join(file)).unwrap_or_default();
-        found.extend(cmake_checks(&String::from_utf8_lossy(&text)));
-    }
-    for entry in cache {
-        let help = list(&entry["properties"]).iter().find(|it| it["name"] == "HELPSTRING");
-        let help = help.map_or("", |it| text(&it["value"]));
-        let name = |prefix: &str| {
-            let name = help.strip_prefix(prefix)?.trim();
-            let is_one = !name.is_empty() && !name.contains([' ', ';', ',']);
-            is_one.then(|| name.to_owned())
-        };
-        let asks = match (name("Have include "), name("Have function ")) {
-            (Some(name), _) => Asks::Header { name, before: Vec::new() },
-            (_, Some(name)) => Asks::Function { name, library: None },
-            _ => continue,
-        };
-        found.entry(text(&entry["name"]).to_owned()).or_insert(asks);
-    }
-    found
 }
 
 #[cfg(test)]

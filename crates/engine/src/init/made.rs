@@ -19,7 +19,9 @@ pub struct Made<'a> {
     /// Files of the package that were read, by their paths in it.
     pub read: Vec<String>,
     /// How the answers were found out, by their names.
-    pub checks: BTreeMap<String, Asks>,
+    pub checks: &'a BTreeMap<String, Asks>,
+    /// Macros with which the compiler was asked.
+    pub defines: &'a [String],
     /// Who made them, for people.
     pub by: &'static str,
 }
@@ -104,7 +106,10 @@ impl Made<'_> {
                 format!("{} makes it: write a [[command]] or a [[config]]", self.by)
             })?,
         }
-        config.ask(&self.checks);
+        config.ask(self.checks);
+        if !config.checks.is_empty() {
+            config.defines = self.defines.to_vec();
+        }
         Ok(config)
     }
 

@@ -1,6 +1,7 @@
 //! What Meson says through its introspection.
 
 mod commands;
+mod objects;
 
 use std::{
     collections::BTreeMap,
@@ -69,10 +70,18 @@ pub fn describe(
         build: &build,
         package: &place.directory,
         read: read_files,
-        checks: BTreeMap::new(),
+        checks: &BTreeMap::new(),
+        defines: &[],
         by: "Meson",
     };
     made.describe(&mut package);
+    let options = read("intro-buildoptions.json").unwrap_or_default();
+    for option in list(&options).iter().filter(|it| it["section"] == "user") {
+        let value = &option["value"];
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = if value.is_empty() { "nothing" } else { &value };
+        package.note_option("Meson", text(&option["name"]), text(&option["description"]), value);
+    }
     let installed = read("intro-installed.json").unwrap_or_default();
     let installed = installed.as_object().into_iter().flatten().map(|(path, _)| path);
     let headers: Vec<String> =
@@ -109,7 +118,7 @@ impl Project<'_> {
                 others.push(target);
                 continue;
             }
-            let name = package.free_name(own);
+            let name = package.target_name(own);
             for file in list(&target["filename"]) {
                 names.insert(text(file).to_owned(), name.clone());
             }
@@ -123,6 +132,7 @@ impl Project<'_> {
             package.targets[index].link_args = link_args;
         }
         commands::assembled(&mut package, self.ninja, self.directory, &self.build, &names);
+        objects::taken(&mut package, self.ninja, self.directory, &self.build, &names);
         for target in others {
             if !commands::version_file(&mut package, target, self.directory, &self.build) {
                 package.leave_out(

@@ -183,3 +183,104 @@ fn assembly_and_the_version_of_git_come_along_from_meson() {
     }
     project.larder(&["run", "thing"]).ok();
 }
+
+#[test]
+fn options_are_said_and_tests_are_found_where_cmake_runs_them() {
+    let project = Project::bare(&[
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.10)\nproject(thing C)\noption(WITH_MORE \"more of it\" OFF)\n\
+             option(BUILD_TESTS \"with tests\" ON)\nadd_library(thing thing.c)\n\
+             if(WITH_MORE)\ntarget_sources(thing PRIVATE more.c)\nendif()\n\
+             if(BUILD_TESTS)\nenable_testing()\nadd_subdirectory(tests)\nendif()\n",
+        ),
+        ("thing.c", "int thing(void) { return 1; }\n"),
+        ("more.c", "int more(void) { return 1; }\n"),
+        (
+            "tests/CMakeLists.txt",
+            "add_executable(check check.c)\ntarget_link_libraries(check thing)\nadd_test(check ./check)\n",
+        ),
+        ("tests/check.c", "int thing(void);\nint main(void) { return thing() - 1; }\n"),
+    ]);
+    project.larder(&["init"]).ok().mentions(&[
+        "left out the option BUILD_TESTS, the option WITH_MORE: the manifest is for the one value that it names at its top",
+        "left out more.c: CMakeLists.txt has it in no target",
+    ]);
+    let manifest = project.read("larder.toml");
+    assert!(manifest.contains("# CMake has an option BUILD_TESTS (with tests); this is for ON.\n"));
+    assert!(manifest.contains("# CMake has an option WITH_MORE (more of it); this is for OFF.\n"));
+    project.larder(&["test"]).ok().mentions(&["1 passed"]);
+}
+
+#[test]
+fn the_compiler_is_asked_with_the_macros_that_cmake_asks_with() {
+    let project = Project::bare(&[
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.10)\nproject(thing C)\ninclude(CheckSymbolExists)\n\
+             list(APPEND CMAKE_REQUIRED_DEFINITIONS -D_GNU_SOURCE)\n\
+             check_symbol_exists(vasprintf stdio.h HAVE_VASPRINTF)\n\
+             configure_file(config.h.in config.h)\nadd_executable(thing thing.c)\n\
+             target_include_directories(thing PRIVATE ${PROJECT_BINARY_DIR})\n",
+        ),
+        ("config.h.in", "#cmakedefine HAVE_VASPRINTF\n"),
+        (
+            "thing.c",
+            "#include \"config.h\"\n#ifndef HAVE_VASPRINTF\n#error no vasprintf\n#endif\n\
+             int main(void) { return 0; }\n",
+        ),
+    ]);
+    project.larder(&["init"]).ok();
+    project.build();
+}
+
+#[test]
+fn objects_that_meson_takes_from_other_targets_are_linked() {
+    let project = Project::bare(&[
+        (
+            "meson.build",
+            "project('thing', 'c')\n\
+             one = static_library('one', 'part.c', c_args: '-DPART=one')\n\
+             two = static_library('two', 'part.c', c_args: '-DPART=two')\n\
+             thing = shared_library('thing', 'thing.c', objects: [one.extract_all_objects(recursive: true), \
+             two.extract_all_objects(recursive: true)])\n\
+             tool = executable('thing', 'main.c', 'args.c', link_with: thing)\n\
+             check = executable('check', 'check.c', dependencies: meson.get_compiler('c').find_library('m'), objects: \
+             [thing.extract_all_objects(recursive: true), tool.extract_objects('args.c')])\n\
+             test('check', check)\n",
+        ),
+        (
+            "meson_options.txt",
+            "option('fast', type: 'boolean', value: true, description: 'be fast')\n",
+        ),
+        ("part.c", "int PART(void) { return 1; }\n"),
+        ("thing.c", "static int hidden = 4;\nint thing(void) { return hidden; }\n"),
+        ("args.c", "int args(void) { return 2; }\n"),
+        (
+            "main.c",
+            "int args(void);\nint one(void);\nint main(void) { return args() + one() - 3; }\n",
+        ),
+        (
+            "check.c",
+            "int args(void);\nint one(void);\nint two(void);\nint thing(void);\n\
+             int main(void) { return args() + one() + two() + thing() - 8; }\n",
+        ),
+    ]);
+    project.larder(&["init"]).ok().mentions(&[
+        "The target thing is called thing-2 here: another one has its name",
+        "check compiles sources of thing again",
+        "left out the option fast: the manifest is for the one value",
+    ]);
+    let manifest = project.read("larder.toml");
+    let whole = "[\"-Wl,--whole-archive\", \"{one}\", \"{two}\", \"-Wl,--no-whole-archive\"";
+    for part in [
+        "# Meson has an option fast (be fast); this is for true.\n".to_owned(),
+        format!("private-link-args = {whole}]"),
+        "sources = [\"check.c\", \"thing.c\", \"args.c\"]".to_owned(),
+    ] {
+        assert!(manifest.contains(&part), "{part}\n{manifest}");
+    }
+    // What nobody in the library asks for is in it all the same.
+    project.larder(&["run", "thing-2"]).ok();
+    project.larder(&["test"]).ok().mentions(&["1 passed"]);
+}

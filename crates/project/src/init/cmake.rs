@@ -15,7 +15,7 @@ mod syntax;
 mod targets;
 mod variables;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use self::{building::Building, run::Reader, scope::Word};
 use super::{
@@ -59,8 +59,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
         package.leave_out(what, why);
     }
     for (option, (help, value)) in &reader.options {
-        let help = if help.is_empty() { String::new() } else { format!(" ({help})") };
-        package.notes.push(format!("CMake has an option {option}{help}; this is for {value}."));
+        package.note_option("CMake", option, help, value);
     }
     for target in &mut package.targets {
         // As CMake is asked, too.
@@ -75,17 +74,42 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
     Ok(package)
 }
 
-/// Returns what the commands of a file of CMake ask the compiler, by the variables of the answers. Those with variables
-/// in them are not among them.
-pub fn checks(text: &str) -> Vec<(String, Asks)> {
-    let commands = syntax::commands(text).unwrap_or_default();
-    let plain = commands.iter().filter(|it| !it.arguments.iter().any(|it| it.text.contains("${")));
-    let asked = plain.flat_map(|command| {
-        let words = scope::Scope::default().expand(&command.arguments);
-        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        Asks::of_cmake(&command.name, &texts)
-    });
-    asked.collect()
+/// What the commands of files of CMake say by themselves. Those with variables in them do not count.
+#[derive(Debug, Default)]
+pub struct Commands {
+    /// What they ask the compiler, by the variables of the answers.
+    pub checks: BTreeMap<String, Asks>,
+    /// The names of options.
+    pub options: Vec<String>,
+    /// The macros with which the compiler is asked.
+    pub defines: Vec<String>,
+}
+
+impl Commands {
+    /// Adds what the file with this text says.
+    pub fn read(&mut self, text: &str) {
+        let commands = syntax::commands(text).unwrap_or_default();
+        for command in &commands {
+            let words = scope::Scope::default().expand(&command.arguments);
+            let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+            match (&*command.name, &*texts) {
+                ("option" | "cmake_dependent_option", [name, ..]) => {
+                    push(&mut self.options, (*name).to_owned());
+                }
+                ("set", [name, rest @ ..]) | ("list", ["APPEND", name, rest @ ..])
+                    if matches!(*name, "CMAKE_REQUIRED_DEFINITIONS" | "CMAKE_REQUIRED_FLAGS") =>
+                {
+                    let words = rest.iter().flat_map(|it| it.split([' ', ';']));
+                    let macros = words.filter_map(|word| word.strip_prefix("-D"));
+                    for name in macros.filter(|it| !it.is_empty() && !it.contains('$')) {
+                        push(&mut self.defines, name.to_owned());
+                    }
+                }
+                _ if command.arguments.iter().any(|it| it.text.contains("${")) => {}
+                (name, words) => self.checks.extend(Asks::of_cmake(name, words)),
+            }
+        }
+    }
 }
 
 /// The target with what it is linked with; `None` where it is better left out.

@@ -13,6 +13,8 @@ pub struct Config {
     pub template: Option<String>,
     /// Whether `${NAME}` in the template stands for a value, too.
     pub braces: bool,
+    /// Macros with which the compiler is asked.
+    pub defines: Vec<String>,
     /// What the compiler is asked, by the name of the answer.
     pub checks: BTreeMap<String, Asks>,
     /// What needs no asking.

@@ -69,6 +69,8 @@ pub struct Target {
     pub libraries: Vec<String>,
     /// Arguments for the linker.
     pub link_args: Vec<String>,
+    /// The same, for its own link alone.
+    pub private_link_args: Vec<String>,
     /// Libraries of the system, by their names for `pkg-config`.
     pub system: Vec<String>,
     /// What has to be there before it is compiled.
@@ -187,6 +189,27 @@ impl Package {
         if !self.left_out.contains(&left_out) {
             self.left_out.push(left_out);
         }
+    }
+
+    /// Notes an option of the other build system, and for which value of it the package is.
+    pub fn note_option(&mut self, by: &str, name: &str, help: &str, value: &str) {
+        let help = if help.is_empty() { String::new() } else { format!(" ({help})") };
+        self.notes.push(format!("{by} has an option {name}{help}; this is for {value}."));
+        self.leave_out(
+            format!("the option {name}"),
+            "the manifest is for the one value that it names at its top: [options] and `case` make it a choice",
+        );
+    }
+
+    /// A name for a target as [`Self::free_name`] has it. One that is not as `wanted` is said.
+    pub fn target_name(&mut self, wanted: &str) -> String {
+        let name = self.free_name(wanted);
+        if name != wanted {
+            self.cautions.push(format!(
+                "The target {wanted} is called {name} here: another one has its name, or no target can have it."
+            ));
+        }
+        name
     }
 
     /// A name for a target that no other has, near `wanted`.

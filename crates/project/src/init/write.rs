@@ -65,6 +65,7 @@ impl Package {
         list(text, "libraries", &target.libraries);
         list(text, "system", &target.system);
         list(text, "link-args", &target.link_args);
+        list(text, "private-link-args", &target.private_link_args);
         list(text, "headers", &header_patterns(&target.headers, &self.headers));
         if let Kind::Test(arguments) = &target.kind {
             text.push_str("test = true\n");
@@ -83,6 +84,7 @@ fn config(config: &Config, text: &mut String) {
     if let Some(template) = template {
         let _ = writeln!(text, "template = {}", quoted(template));
     }
+    list(text, "defines", &config.defines);
     if config.braces {
         text.push_str("braces = true\n");
     }
