@@ -16,7 +16,7 @@ use larder_project::workspace::LARDER_DIR;
 use larder_trace::StatIndex;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use crate::grounds;
+use crate::{compdb, grounds};
 
 /// Changes that come so soon after another belong to it.
 const QUIET: Duration = Duration::from_millis(50);
@@ -206,11 +206,18 @@ impl Watcher {
             return false;
         }
         let all = event.paths.len();
-        let matters = |path: &PathBuf| !is_nobodys(path) && self.wanted.has(path);
+        let matters =
+            |path: &PathBuf| !is_nobodys(path) && !self.is_kept(path) && self.wanted.has(path);
         let paths: Vec<PathBuf> = event.paths.into_iter().filter(matters).collect();
         let is_change = !paths.is_empty() || all == 0;
         changed.extend(paths);
         is_change
+    }
+
+    /// Whether a file is one that builds keep current.
+    fn is_kept(&self, path: &Path) -> bool {
+        path.ends_with(compdb::FILE_NAME)
+            && path.parent().is_some_and(|above| self.wanted.packages.iter().any(|it| it == above))
     }
 }
 

@@ -140,6 +140,27 @@ fn tests_run_again_and_what_they_write_does_not_count() {
 }
 
 #[test]
+fn what_builds_keep_current_is_no_change() {
+    let project = Project::new("[[executable]]\nname = \"x\"\nsources = [\"main.c\"]\n");
+    project.file("main.c", "int main(void) { return 0; }\n");
+    project.larder(&["compdb"]).ok();
+    let mut watching = Watching::start(&project, &[]);
+    watching.round();
+    let manifest = project.read("larder.toml");
+    project.file("larder.toml", format!("{manifest}defines = [\"NEW\"]\n"));
+    let is_new = || project.read("compile_commands.json").contains("-DNEW");
+    assert_eq!(watching.until(is_new), 0);
+    project.remove("main.c");
+    let changed = |name: &str| {
+        let (round, _) = watching.round();
+        round["changed"].as_array().unwrap().iter().any(|it| it.as_str().unwrap().contains(name))
+    };
+    // The next round is for the next change.
+    assert!(changed("main.c"));
+    assert_eq!(watching.interrupt(), Some(130));
+}
+
+#[test]
 fn what_is_read_elsewhere_counts_and_what_editors_leave_does_not() {
     let elsewhere = tempfile::tempdir().unwrap();
     let outside = elsewhere.path().canonicalize().unwrap();
