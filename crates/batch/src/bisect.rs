@@ -19,7 +19,7 @@ pub mod row;
 pub mod search;
 pub mod state;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use larder_engine::session::Session;
 use larder_project::diagnostic::{Diagnostic, Diagnostics, suggest};
@@ -27,10 +27,8 @@ use larder_runs::{
     name::{Named, PackageName},
     progress::Phase,
     result::RunKind,
-    run_log::{Ending, Plan, Run, Scope, Summary},
-    time::Clock,
+    run_log::Summary,
 };
-use larder_trace::{atomic, describe_io};
 
 use self::{
     bench::Bench,
@@ -41,7 +39,7 @@ use self::{
 };
 use crate::{
     catalogue::{Catalogue, VersionId},
-    event::{Event, Reporter},
+    event::Reporter,
     revision::Repository,
     run::{self, BatchError, Memory, Request},
 };
@@ -72,14 +70,6 @@ pub enum BisectError {
     /// As for any run.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// The outcome cannot be written.
-    #[error("cannot write {path}: {reason}")]
-    Write {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
     /// It was told to stop.
     #[error("interrupted")]
     Interrupted,
@@ -108,8 +98,9 @@ pub fn bisect(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Report, BisectError> {
     let _finishing = session.processes.finish_parts();
-    let request = Request { kind: RunKind::Compare, ..request.clone() };
     let Question { package, ends, compilers } = question;
+    let packages = vec![package.clone()];
+    let request = Request { kind: RunKind::Compare, packages, ..request.clone() };
     let repository = Repository::of(&request.directory).ok().flatten();
     let bad = match &ends.bad {
         None => None,
@@ -151,8 +142,10 @@ pub fn bisect(
         }
         points
     };
-    let run = begin(&request, package, &catalogue, &targets, &compilers)?;
-    reporter.event(&Event::Begun { run: run.id(), packages: 1 });
+    let target = catalogue.get(targets[0]).id.clone();
+    let named = vec![compilers.good.clone(), compilers.bad.clone()];
+    let plan = run::plan(&request, vec![target], named);
+    let run = run::begin(&request, plan, 0, &**reporter)?;
     for phase in [Phase::Blessings, Phase::Building] {
         run::enter(&run, phase, &**reporter)?;
     }
@@ -175,10 +168,7 @@ pub fn bisect(
     };
     let Ground { points, bench, .. } = ground;
     let run = bench.into_run();
-    for phase in [Phase::Gc, Phase::Completed] {
-        run::enter(&run, phase, &**reporter)?;
-    }
-    let ending = if hunted.is_some() { Ending::Complete } else { Ending::Interrupted };
+    run::enter(&run, Phase::Gc, &**reporter)?;
     let outcome = hunted.map(|hunted| {
         let new = hunted.attempts.iter().filter(|attempt| attempt.is_new()).count() as u64;
         let recorded = hunted.attempts.iter().filter(|attempt| attempt.recorded).count() as u64;
@@ -198,30 +188,10 @@ pub fn bisect(
         outcome
     });
     if let Some(outcome) = &outcome {
-        write(&run.dir().join(outcome::FILE), outcome)?;
+        run::write_outcome(&run, outcome::FILE, outcome)?;
     }
-    Ok(Report { summary: run.finish(ending)?, outcome })
-}
-
-fn begin(
-    request: &Request,
-    package: &Named,
-    catalogue: &Catalogue,
-    targets: &[VersionId],
-    compilers: &Compilers,
-) -> Result<Run, BisectError> {
-    let scope = Scope::Packages(vec![package.to_string()]);
-    let target = targets.first().map(|id| catalogue.get(*id).id.clone());
-    let mut named = vec![compilers.good.clone(), compilers.bad.clone()];
-    named.dedup();
-    let plan = Plan {
-        command_line: request.command_line.clone(),
-        set_revision: request.set_revision.clone(),
-        compilers: named,
-        larder_version: request.larder_version.clone(),
-        ..Plan::new(request.kind, scope, target.into_iter().collect())
-    };
-    Ok(Run::start(&request.data, plan, Clock::system())?)
+    let run::Report { summary, .. } = run::end(run, outcome.is_none(), &**reporter)?;
+    Ok(Report { summary, outcome })
 }
 
 /// The compilers, where the set has that of the bad end.
@@ -292,11 +262,4 @@ fn commands(outcome: &Outcome) -> Vec<String> {
     }
     commands.push(again);
     commands
-}
-
-fn write(path: &Path, outcome: &Outcome) -> Result<(), BisectError> {
-    let wrong = |reason: String| BisectError::Write { path: path.display().to_string(), reason };
-    let mut text = serde_json::to_vec_pretty(outcome).map_err(|error| wrong(error.to_string()))?;
-    text.push(b'\n');
-    atomic::write(path, &text).map_err(|error| wrong(describe_io(&error)))
 }

@@ -9,6 +9,7 @@ mod commands;
 mod environment;
 mod failure;
 mod package;
+mod pages;
 mod said;
 mod script;
 mod stages;
@@ -40,11 +41,12 @@ pub(crate) use self::work::SOURCES;
 use self::work::Work;
 pub use self::{
     afresh::{Trial, afresh},
-    script::check as check_script,
+    pages::{Documentation, Pages},
+    script::read_docs,
     stages::{Kind, StageEnd, Staged, dep_hash, document, test},
 };
 use crate::{
-    catalogue::{Recipe, Sources},
+    catalogue::{Docs, Recipe, Sources},
     hashes::Fields,
     layer::{self, Collected, Keys, Layer, LayerRecord, Layers, Moving, Spots},
 };
@@ -62,6 +64,8 @@ pub struct BuildTask {
     pub sources: Sources,
     /// How it is built.
     pub recipe: Recipe,
+    /// How its documentation is made.
+    pub docs: Docs,
     /// Its dependency closure without itself, in the order of their names.
     pub needs: Vec<Need>,
     /// What it is built with.
@@ -263,27 +267,40 @@ impl Workshop {
 /// Makes the layer of a package: takes the one that is there or that the store has, or else builds it. What it prints
 /// goes to `log`. No other process builds the same at the same time.
 pub fn build(shop: &Workshop, task: &BuildTask, log: &Log) -> Built {
+    let (built, _work) = with_work(shop, task, log, |dep_hash, work| {
+        match shop.layers.verified(&task.build_hash, &task.need_paths()) {
+            Some(layer) => {
+                let ended = Ended::Worked(layer);
+                Ok(Built::new(dep_hash, ended, Origin::Cached, Costs::default()))
+            }
+            None => make(shop, task, dep_hash, work, log),
+        }
+    });
+    built
+}
+
+/// Builds a package with `made`, which gets its dep hash, in a work directory that nobody else has meanwhile. Returns that as well;
+/// it is gone with what is returned.
+fn with_work(
+    shop: &Workshop,
+    task: &BuildTask,
+    log: &Log,
+    made: impl FnOnce(ContentHash, &Work) -> Result<Built, Failure>,
+) -> (Built, Option<Work>) {
     let dep_hash = task.dep_hash(&shop.platform);
     let started = Instant::now();
+    let ended = |ended| {
+        let costs = Costs { wall: started.elapsed(), ..Costs::default() };
+        Built::new(dep_hash, ended, Origin::Built, costs)
+    };
     let failed = |failure: Failure| {
         said::line(log, &failure.error);
-        let costs = Costs { wall: started.elapsed(), ..Costs::default() };
-        Built::new(dep_hash, Ended::Failed(failure), Origin::Built, costs)
+        ended(Ended::Failed(failure))
     };
-    let work = match shop.claim(task.build_hash.as_str()) {
-        Ok(Some(work)) => work,
-        Ok(None) => {
-            return Built::new(dep_hash, Ended::Interrupted, Origin::Built, Costs::default());
-        }
-        Err(failure) => return failed(failure),
-    };
-    let needs = task.need_paths();
-    if let Some(layer) = shop.layers.verified(&task.build_hash, &needs) {
-        return Built::new(dep_hash, Ended::Worked(layer), Origin::Cached, Costs::default());
-    }
-    match make(shop, task, dep_hash, &work, log) {
-        Ok(built) => built,
-        Err(failure) => failed(failure),
+    match shop.claim(task.build_hash.as_str()) {
+        Ok(Some(work)) => (made(dep_hash, &work).unwrap_or_else(failed), Some(work)),
+        Ok(None) => (ended(Ended::Interrupted), None),
+        Err(failure) => (failed(failure), None),
     }
 }
 

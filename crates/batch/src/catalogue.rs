@@ -17,12 +17,15 @@ use std::collections::BTreeMap;
 use larder_project::{
     diagnostic::Diagnostics, manifest::Toolchain, set::Limits, version::Requirement,
 };
-use larder_runs::name::{HashName, PackageName};
+use larder_runs::name::{HashName, Named, PackageName};
+use larder_trace::ContentHash;
 
 pub use instead::Replacement;
 pub use join::Shift;
 pub use read::Reading;
 pub use sources::{Kind, SourceError, SourceFile, Sources, files};
+
+use crate::hashes::Fields;
 
 /// A package version's position in its catalogue: by name, then newest first. Of two versions of one package,
 /// the smaller id is the newer.
@@ -69,13 +72,16 @@ pub struct PackageVersion {
     pub sources: Sources,
     /// How it is built.
     pub recipe: Recipe,
+    /// How its documentation is made.
+    pub docs: Docs,
     /// The requirements of versions of other packages of the set, by name.
     pub needs: BTreeMap<String, Requirement>,
     /// The compilers that it is built with; all, when absent.
     pub compilers: Option<Vec<PackageName>>,
     /// The limits of its build.
     pub limits: Limits,
-    /// The hash of all that the set decides about it: its files, how it is built, its manifest.
+    /// The hash of all that the set decides about it: its files, how it is built, its manifest. How the documentation of a
+    /// larder package is made is no part of it: nothing is built by that.
     pub digest: HashName,
     /// Why it cannot be built at all. Where there is a fault, only the names count besides.
     pub fault: Option<Fault>,
@@ -92,8 +98,6 @@ pub enum Recipe {
         build: Vec<String>,
         /// Tests it.
         test: Vec<String>,
-        /// Makes its documentation.
-        docs: Vec<String>,
     },
 }
 
@@ -105,10 +109,24 @@ impl Recipe {
             Recipe::Manifest => true,
         }
     }
+}
 
-    /// Whether it says how the package's documentation is made.
-    pub fn has_docs(&self) -> bool {
-        matches!(self, Recipe::Commands { docs, .. } if !docs.is_empty())
+/// How a package's documentation is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Docs {
+    /// A script for `sh -e` line by line; empty, when there is no documentation.
+    pub lines: Vec<String>,
+    /// The hash of what the set says of the machine, if it does: nobody knows what commands read of that.
+    pub system: Option<ContentHash>,
+}
+
+impl Docs {
+    /// Adds all of it to a hash.
+    pub fn trace(&self, fields: &mut Fields) {
+        fields.texts(self.lines.iter().map(String::as_str));
+        if let Some(system) = &self.system {
+            fields.text("system").hash(system);
+        }
     }
 }
 
@@ -154,6 +172,11 @@ impl Catalogue {
         name: &str,
     ) -> impl ExactSizeIterator<Item = VersionId> + DoubleEndedIterator + use<> {
         self.names.get(name).cloned().unwrap_or(0..0).map(VersionId)
+    }
+
+    /// The versions of the packages that `named` names, newest first.
+    pub fn named<'c>(&'c self, named: &'c Named) -> impl Iterator<Item = VersionId> + use<'c> {
+        self.versions(named.name()).filter(|id| named.is(&self.get(*id).id))
     }
 
     /// The names of all packages, sorted.

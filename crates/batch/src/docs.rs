@@ -6,45 +6,65 @@
 //! DATA/html/u/<universe>/<name>/<version>/    of the others
 //! ```
 
-use std::{
-    fmt::Write,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write, fs, path::Path};
 
 use larder_runs::{
     DataDir,
     atomic_swap::Swap,
     file::{self, Durability},
-    name::{HashName, PackageName},
 };
 
 use crate::{
-    build::{self, BuildTask, Failure, Log, Staged, Workshop},
+    build::{self, BuildTask, Documentation, Failure, Log, Pages, Staged, Workshop},
+    catalogue::Catalogue,
+    graph::{Build, BuildId, Builds},
     layer::Layer,
     version,
 };
 
-/// Returns the directory of the documentation of a build.
-pub fn place(data: &DataDir, package: &PackageName, universe: &HashName, blessed: bool) -> PathBuf {
-    let html = data.html();
-    let above = match blessed {
-        true => html.join("p"),
-        false => html.join("u").join(universe.as_str()),
-    };
-    above.join(package.name()).join(package.version())
+/// Returns where the documentation of a build is to be, and that which it reads, as it is now.
+pub fn of_build(html: &Path, id: BuildId, builds: &Builds, catalogue: &Catalogue) -> Documentation {
+    let read = read_by(builds.get(id), builds, catalogue).into_iter().map(|need| {
+        let build = builds.get(need);
+        Pages::read(html, &catalogue.get(build.package).id, place(build, catalogue))
+    });
+    let mut reads: Vec<Pages> = read.collect();
+    // Whatever else is in the set: the same order makes the same hashes.
+    reads.sort_by(|a, b| a.package.cmp(&b.package));
+    Documentation { place: place(builds.get(id), catalogue), reads }
 }
 
-/// Makes the documentation of a package, and puts it in `place` in one step. When it fails, the pages that are there
+/// The place of the documentation of a build, a path below `DATA/html`.
+fn place(build: &Build, catalogue: &Catalogue) -> String {
+    let package = &catalogue.get(build.package).id;
+    let (name, version) = (package.name(), package.version());
+    match build.blessed {
+        true => format!("p/{name}/{version}"),
+        false => format!("u/{}/{name}/{version}", build.universe),
+    }
+}
+
+/// The builds whose documentation is read where that of a build is made, of all that it needs.
+pub fn read_by(build: &Build, builds: &Builds, catalogue: &Catalogue) -> Vec<BuildId> {
+    let names = build::read_docs(&catalogue.get(build.package).docs.lines);
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let name = |id: &BuildId| &*catalogue.get(builds.get(*id).package).name;
+    build.closure.iter().copied().filter(|id| names.contains(name(id))).collect()
+}
+
+/// Makes the documentation of a package, and puts it in its place in one step. When it fails, the pages that are there
 /// stay.
 pub fn publish(
     shop: &Workshop,
     task: &BuildTask,
     layer: &Layer,
-    place: &Path,
+    docs: &Documentation,
     log: &Log,
 ) -> Staged {
-    build::document(shop, task, layer, log, |made| {
+    let place = &shop.data.html().join(&docs.place);
+    build::document(shop, task, layer, docs, log, |made| {
         let failed = |error: larder_runs::Error| Failure::of_machine(error.to_string());
         let swap = Swap::begin(place).map_err(failed)?;
         fs::rename(made, swap.dir())

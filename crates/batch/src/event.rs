@@ -50,6 +50,8 @@ pub enum Event<'a> {
         run: &'a RunId,
         /// How many packages it is about.
         packages: usize,
+        /// How many others these need.
+        needed: usize,
     },
     /// It does something else now.
     Phase(Phase),
@@ -102,12 +104,15 @@ pub enum Event<'a> {
         /// The result.
         entry: &'a Entry,
     },
+    /// A task is over, and has no result: there was nothing to do, or nothing to do it with.
+    Nothing {
+        /// The task.
+        task: &'a TaskName,
+    },
     /// The run was told to stop: it waits for what is running.
     Stopping,
     /// A task is over.
     Advanced {
-        /// How many tasks have ended, those that were blocked by it included.
-        ended: usize,
         /// How long the rest is expected to take.
         left: Duration,
     },

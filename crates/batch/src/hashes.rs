@@ -4,6 +4,7 @@
 //! its kind and a version of the format. No path of this machine and no time is in any of them: the same set in
 //! another directory has the same hashes.
 
+use larder_engine::process::Allowance;
 use larder_runs::name::HashName;
 use larder_trace::ContentHash;
 
@@ -104,6 +105,23 @@ pub fn build(parts: &BuildParts<'_>) -> ContentHash {
     let mut fields = Fields::of("build");
     fields.text(package).text(digest).hash(universe);
     fields.text(compiler).text(identity).text(platform).finish()
+}
+
+/// The hash of all that a result depends on which a limit decided: where there is more now, it may be another.
+pub fn limited(dep_hash: &HashName, allowance: &Allowance) -> HashName {
+    let Allowance { time, memory, processes, disk, log } = *allowance;
+    let mut fields = Fields::of("limited");
+    fields.text(dep_hash.as_str());
+    let time = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    for limit in [time, memory, processes, disk, log] {
+        fields.number(u64::from(limit.is_some())).number(limit.unwrap_or_default());
+    }
+    name(&fields.finish())
+}
+
+/// The hashes that results may have of what depends on all that `dep_hash` says: that a limit decided, and others.
+pub fn of_results(dep_hash: &HashName, allowance: &Allowance) -> [HashName; 2] {
+    [limited(dep_hash, allowance), dep_hash.clone()]
 }
 
 /// The hash of a solution: the versions chosen, in the order of the catalogue, and the compiler's name.

@@ -122,6 +122,11 @@ impl Layers {
         self.directory.join(build_hash.as_str())
     }
 
+    /// Whether a layer is there; its record is not read.
+    pub fn has(&self, build_hash: &HashName) -> bool {
+        self.path(build_hash).join(RECORD).exists()
+    }
+
     /// Returns a layer by its record; its files are not looked at.
     pub fn find(&self, build_hash: &HashName) -> Option<Layer> {
         let directory = self.path(build_hash);

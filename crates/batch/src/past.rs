@@ -8,6 +8,8 @@ use larder_runs::{
     result::{Entry, Origin, RunKind, Stage, StageResult},
 };
 
+use crate::schedule::Expected;
+
 /// The last results of the packages of a run, before it began.
 #[derive(Debug, Clone, Default)]
 pub struct Past {
@@ -31,22 +33,36 @@ impl Past {
         Ok(Past { latest: packages.iter().cloned().zip(latest).collect() })
     }
 
-    /// The newest result of a stage of a package that depended on just the same: whoever does it again does it in
-    /// vain. Weather, and what was not tried, is no such result.
+    /// The newest result of a stage of a package that depended on just the same, by one of these hashes: whoever does it
+    /// again does it in vain. Weather, and what was not tried, is no such result.
     pub fn result(
         &self,
         package: &PackageName,
         stage: Stage,
-        dep_hash: &HashName,
+        dep_hashes: &[HashName],
     ) -> Option<&Entry> {
         let same = |entry: &&Entry| {
             let result = &entry.result;
             result.stage == stage
-                && result.dep_hash.as_ref() == Some(dep_hash)
+                && result.dep_hash.as_ref().is_some_and(|hash| dep_hashes.contains(hash))
                 && result.origin != Origin::Skipped
         };
         let newest = self.of(package).iter().rev().find(same)?;
         says_something(&newest.result).then_some(newest)
+    }
+
+    /// The dep hash of the documentation that was published last in the place of that which `like` is a result of: its package's, where
+    /// that is blessed, else its universe's.
+    pub fn published(&self, like: &StageResult) -> Option<&HashName> {
+        let same = |entry: &&Entry| {
+            let result = &entry.result;
+            let place = |result: &StageResult| match result.blessed {
+                true => None,
+                false => Some((result.universe.clone(), result.compiler.clone())),
+            };
+            result.stage == Stage::Doc && result.is_success() && place(result) == place(like)
+        };
+        self.of(&like.package).iter().rev().find(same)?.result.dep_hash.as_ref()
     }
 
     /// The newest result of a stage of a package with a compiler.
@@ -73,7 +89,7 @@ pub fn says_something(result: &StageResult) -> bool {
     tried && !result.category.is_weather() && result.category != Category::DependencyFailure
 }
 
-/// How long a stage of a package took when it was last done, with whatever compiler; `None` where that is not known.
+/// What a stage of a package took when it was last done, with whatever compiler; nothing where that is not known.
 ///
 /// # Errors
 /// When its history is there and cannot be read.
@@ -81,9 +97,13 @@ pub fn expected(
     data: &DataDir,
     package: &PackageName,
     stage: Stage,
-) -> larder_runs::Result<Option<Duration>> {
+) -> larder_runs::Result<Expected> {
     let history = history::read(&data.packages(), package)?;
     let done = |entry: &&Entry| entry.result.stage == stage && entry.result.origin == Origin::Built;
-    let last = history.entries.iter().rev().filter(done).find_map(|entry| entry.result.wall_ms);
-    Ok(last.map(Duration::from_millis))
+    let last = history.entries.iter().rev().filter(done).map(|entry| &entry.result);
+    let of = |known: fn(&StageResult) -> Option<u64>| last.clone().find_map(known);
+    Ok(Expected {
+        time: Duration::from_millis(of(|result| result.wall_ms).unwrap_or_default()),
+        memory: of(|result| result.peak_memory_bytes).unwrap_or_default(),
+    })
 }

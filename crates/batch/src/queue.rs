@@ -85,10 +85,9 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// How many tasks have ended, and how long the rest is expected to take with so many at a time.
-    pub fn advance(&self, at_once: usize) -> (usize, Duration) {
-        let state = self.lock();
-        (state.schedule.over(), state.schedule.left(at_once))
+    /// How long what has not ended is expected to take with so many at a time.
+    pub fn left(&self, at_once: usize) -> Duration {
+        self.lock().schedule.left(at_once)
     }
 
     /// How many tasks run or may start.
@@ -109,6 +108,6 @@ impl State {
             Some(((_, task), attempt)) => (task, attempt),
             None => (self.schedule.start_next()?, self.first),
         };
-        Some(Turn { task, attempt, expected: self.schedule.expected(task) })
+        Some(Turn { task, attempt, expected: self.schedule.expected(task).time })
     }
 }

@@ -17,9 +17,11 @@ mod perform;
 mod prepare;
 mod results;
 mod trials;
+mod witness;
 
 use std::{
     collections::BTreeSet,
+    io,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread,
@@ -38,11 +40,12 @@ use larder_runs::{
     history,
     name::{Named, PackageName, RunId},
     progress::Phase,
-    result::{RunKind, Stage},
+    result::{BuildRef, RunKind, Stage},
     run_log::{Ending, Plan, Run, Scope, Summary},
     time::{self, Clock},
 };
-use larder_trace::Level;
+use larder_trace::{Level, atomic, describe_io};
+use serde::Serialize;
 
 use crate::{
     build::Workshop,
@@ -51,14 +54,15 @@ use crate::{
     past::Past,
     queue::Queue,
     schedule::Schedule,
-    tasks::Tasks,
+    tasks::{Part, Tasks},
 };
 
 use attend::Attendance;
 pub use compare::{Compared, compare};
 pub use outlook::{Because, Outlook, outlook};
-pub(crate) use prepare::targets;
 pub use prepare::{Memory, Prepared, prepare, prepare_catalogue, read, reading, unknown};
+pub(crate) use prepare::{solve, surroundings, targets};
+pub(crate) use witness::Witness;
 
 /// What a run is to do.
 #[derive(Debug, Clone)]
@@ -81,6 +85,8 @@ pub struct Request {
     pub resolution: Resolution,
     /// How many commands run at once, and how many packages.
     pub jobs: usize,
+    /// The most memory that packages which are worked on at once may be expected to take, in bytes.
+    pub memory: u64,
     /// Whether commands are confined to what they are given.
     pub sandbox: bool,
     /// The command as it was given, for the record.
@@ -133,8 +139,7 @@ pub fn run(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Report, BatchError> {
     let _finishing = session.processes.finish_parts();
-    let run = Run::start(&request.data, plan(request, prepared), Clock::system())?;
-    reporter.event(&Event::Begun { run: run.id(), packages: prepared.targets.len() });
+    let run = begin(request, plan_of(request, prepared), needed(prepared), &**reporter)?;
     results::record_unsolved(&run, prepared, &**reporter)?;
     let (found, failed) = prepared.solved();
     reporter.event(&Event::Solved { found, failed });
@@ -144,28 +149,80 @@ pub fn run(
     build(session, request, prepared, &run, reporter, &Stage::ALL, |_| Ok(()))?;
     docs::write_index(&request.data)?;
     enter(&run, Phase::Gc, &**reporter)?;
-    let interrupted = session.processes.closing() || session.processes.interrupted();
+    let interrupted = session.processes.ending();
     if !interrupted {
         collect(request, &**reporter);
     }
-    enter(&run, Phase::Completed, &**reporter)?;
+    end(run, interrupted, &**reporter)
+}
+
+/// How many packages are needed by what is asked for, and are not asked for.
+pub(crate) fn needed(prepared: &Prepared) -> usize {
+    let wanted = prepared.wanted().map(|id| prepared.builds.get(id).package);
+    let others = wanted.filter(|id| prepared.targets.binary_search(id).is_err());
+    // Two sides have the same ones.
+    let names: BTreeSet<&PackageName> = others.map(|id| &prepared.catalogue.get(id).id).collect();
+    names.len()
+}
+
+/// Begins a run that needs so many packages besides those that it is about, and tells so.
+pub(crate) fn begin(
+    request: &Request,
+    plan: Plan,
+    needed: usize,
+    reporter: &dyn Reporter,
+) -> larder_runs::Result<Run> {
+    let run = Run::start(&request.data, plan, Clock::system())?;
+    reporter.event(&Event::Begun { run: run.id(), packages: run.plan().targets.len(), needed });
+    Ok(run)
+}
+
+/// Ends a run that has done what it was to do, or was told to stop before.
+pub(crate) fn end(
+    run: Run,
+    interrupted: bool,
+    reporter: &dyn Reporter,
+) -> Result<Report, BatchError> {
+    enter(&run, Phase::Completed, reporter)?;
     let id = run.id().clone();
     let summary = run.finish(if interrupted { Ending::Interrupted } else { Ending::Complete })?;
     Ok(Report { run: id, summary, interrupted })
 }
 
-/// The plan of the run, for its record.
-fn plan(request: &Request, prepared: &Prepared) -> Plan {
+/// Writes what a run has found out to a file in its directory, as JSON.
+pub(crate) fn write_outcome(
+    run: &Run,
+    file: &str,
+    outcome: &impl Serialize,
+) -> Result<(), BatchError> {
+    let path = run.dir().join(file);
+    let text = serde_json::to_vec_pretty(outcome).map_err(io::Error::from);
+    let written = text.and_then(|mut text| {
+        text.push(b'\n');
+        atomic::write(&path, &text)
+    });
+    written.map_err(|error| BatchError::Outcome { path, reason: describe_io(&error) })
+}
+
+/// The plan of a run over all that was prepared, for its record.
+fn plan_of(request: &Request, prepared: &Prepared) -> Plan {
+    let catalogue = &prepared.catalogue;
+    let targets = prepared.targets.iter().map(|&id| catalogue.get(id).id.clone()).collect();
+    let compilers = catalogue.compilers().map(|(_, compiler)| compiler.name.clone()).collect();
+    plan(request, targets, compilers)
+}
+
+/// The plan of a run, for its record.
+pub(crate) fn plan(
+    request: &Request,
+    mut targets: Vec<PackageName>,
+    mut compilers: Vec<PackageName>,
+) -> Plan {
     let scope = match request.packages.is_empty() {
         true => Scope::All,
         false => Scope::Packages(request.packages.iter().map(ToString::to_string).collect()),
     };
-    let catalogue = &prepared.catalogue;
     // Two sides have the same ones.
-    let mut targets: Vec<PackageName> =
-        prepared.targets.iter().map(|&id| catalogue.get(id).id.clone()).collect();
-    let mut compilers: Vec<PackageName> =
-        catalogue.compilers().map(|(_, compiler)| compiler.name.clone()).collect();
     for names in [&mut targets, &mut compilers] {
         let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
@@ -240,7 +297,16 @@ pub(crate) fn work_off(
     let attendance = Attendance::new(request, prepared, tasks, past, run, &shop, reporter)?;
     let attendance = attendance.counting_from(first);
     let schedule = Schedule::new(tasks.expecting(|part| attendance.expected(part)));
-    let builds = tasks.parts().filter(|part| part.stage == Stage::Build).count() as u64;
+    let schedule = schedule.within(request.memory);
+    // What this run has tried before is counted.
+    let is_new = |part: &&Part| {
+        let build = prepared.builds.get(part.build);
+        let package = catalogue.get(build.package).id.clone();
+        let build = BuildRef { package, build_hash: Some(build.hash.clone()) };
+        !run.has_result(Stage::Build, &build)
+    };
+    let builds = tasks.parts().filter(|part| part.stage == Stage::Build);
+    let builds = builds.filter(is_new).count() as u64;
     run.update_progress(|progress| {
         progress.build_total += builds;
         Ok(())
@@ -250,16 +316,17 @@ pub(crate) fn work_off(
     reporter.event(&Event::Planned { tasks: tasks.len(), expected });
     let queue = Queue::counting_from(schedule, first);
     let threads = request.jobs.min(tasks.len());
-    work(session, threads, &**reporter, &|| attendance.work(&queue))?;
+    work(session, run, threads, &**reporter, &|| attendance.work(&queue))?;
     then(&attendance)
 }
 
 /// How often somebody looks whether the run was told to stop.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// Does work on so many threads.
+/// Does work of a run on so many threads.
 fn work(
     session: &Session,
+    run: &Run,
     threads: usize,
     reporter: &dyn Reporter,
     work: &(dyn Fn() -> Result<(), BatchError> + Sync),
@@ -287,11 +354,11 @@ fn work(
                     workers -= 1;
                     result = result.and(end);
                 }
-                Err(_) if session.processes.closing() && !told => {
-                    told = true;
-                    reporter.event(&Event::Stopping);
-                }
-                Err(_) => {}
+                Err(_) => run.refresh_progress(),
+            }
+            if session.processes.closing() && !told {
+                told = true;
+                reporter.event(&Event::Stopping);
             }
         }
         result

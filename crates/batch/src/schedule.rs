@@ -14,8 +14,17 @@ pub type TaskId = usize;
 pub struct Task {
     /// The tasks that end before it starts. They stand before it.
     pub needs: Vec<Need>,
-    /// How long it is expected to take.
-    pub expected: Duration,
+    /// What it is expected to take.
+    pub expected: Expected,
+}
+
+/// What a task is expected to take, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// How long.
+    pub time: Duration,
+    /// The most memory at once, in bytes.
+    pub memory: u64,
 }
 
 /// A task that ends before another one starts.
@@ -76,7 +85,7 @@ enum State {
 struct Node {
     needs: Vec<Need>,
     dependents: Vec<TaskId>,
-    expected: Duration,
+    expected: Expected,
     /// The longest path of expected durations from its start to the end of everything.
     path: Duration,
     state: State,
@@ -94,6 +103,8 @@ pub struct Schedule {
     /// The sum of what all that have not ended are expected to take.
     open: Duration,
     over: usize,
+    /// The most memory that tasks which run may be expected to take together, in bytes.
+    memory: u64,
 }
 
 impl Schedule {
@@ -113,18 +124,25 @@ impl Schedule {
                 needs,
                 dependents: Vec::new(),
                 expected,
-                path: expected,
+                path: expected.time,
                 state,
                 roots: Vec::new(),
             });
         }
         for id in (0..nodes.len()).rev() {
             let after = nodes[id].dependents.iter().map(|&user| nodes[user].path).max();
-            nodes[id].path = nodes[id].expected.saturating_add(after.unwrap_or_default());
+            nodes[id].path = nodes[id].expected.time.saturating_add(after.unwrap_or_default());
         }
-        let open = nodes.iter().fold(Duration::ZERO, |sum, node| sum.saturating_add(node.expected));
-        let mut schedule =
-            Schedule { nodes, ready: BinaryHeap::new(), running: Vec::new(), open, over: 0 };
+        let times = nodes.iter().map(|node| node.expected.time);
+        let open = times.fold(Duration::ZERO, Duration::saturating_add);
+        let mut schedule = Schedule {
+            nodes,
+            ready: BinaryHeap::new(),
+            running: Vec::new(),
+            open,
+            over: 0,
+            memory: u64::MAX,
+        };
         for id in 0..schedule.nodes.len() {
             if schedule.nodes[id].state == State::Waiting(0) {
                 schedule.make_ready(id);
@@ -133,9 +151,23 @@ impl Schedule {
         schedule
     }
 
-    /// Starts the task that comes first of those that may start. `None` when none may.
+    /// The same, in which tasks that are expected to take more `memory` together, in bytes, do not run at the same time.
+    /// One that is expected to take more by itself runs alone.
+    #[must_use]
+    pub fn within(self, memory: u64) -> Schedule {
+        Schedule { memory, ..self }
+    }
+
+    /// Starts the task that comes first of those that may start. `None` when none may: also while there is too little memory for
+    /// that one, for else it would wait until no other is left.
     pub fn start_next(&mut self) -> Option<TaskId> {
-        let (_, Reverse(id)) = self.ready.pop()?;
+        let &(_, Reverse(id)) = self.ready.peek()?;
+        let memory = |id: &TaskId| self.nodes[*id].expected.memory;
+        let held = self.running.iter().map(memory).fold(0, u64::saturating_add);
+        if !self.running.is_empty() && memory(&id).saturating_add(held) > self.memory {
+            return None;
+        }
+        self.ready.pop();
         self.nodes[id].state = State::Running;
         self.running.push(id);
         Some(id)
@@ -146,8 +178,8 @@ impl Schedule {
         self.running.len() + self.ready.len()
     }
 
-    /// How long a task is expected to take.
-    pub fn expected(&self, id: TaskId) -> Duration {
+    /// What a task is expected to take.
+    pub fn expected(&self, id: TaskId) -> Expected {
         self.nodes[id].expected
     }
 
@@ -220,7 +252,7 @@ impl Schedule {
     fn close(&mut self, id: TaskId, end: End) {
         self.nodes[id].state = State::Ended(end);
         self.over += 1;
-        self.open = self.open.saturating_sub(self.nodes[id].expected);
+        self.open = self.open.saturating_sub(self.nodes[id].expected.time);
     }
 
     fn make_ready(&mut self, id: TaskId) {

@@ -11,7 +11,7 @@
 //! Where there is no solution, PubGrub says why, in sentences.
 
 mod cache;
-mod explain;
+pub(crate) mod explain;
 mod key;
 mod network;
 mod provider;

@@ -1,13 +1,12 @@
 //! The tasks of a run: the stages of its builds, and which of them wait for which.
 
-use std::time::Duration;
-
 use larder_runs::result::Stage;
 
 use crate::{
     catalogue::Catalogue,
+    docs,
     graph::{BuildId, Builds},
-    schedule::{Need, Task, TaskId},
+    schedule::{Expected, Need, Task, TaskId},
 };
 
 /// The stage of a build that a task does.
@@ -27,8 +26,8 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// These stages of the `wanted` builds, which have needs first. A test and documentation need the build; documentation also waits for that of
-    /// what the build needs, and can do without it.
+    /// These stages of the `wanted` builds, which have needs first. A test and documentation need the build; documentation also waits for that
+    /// which it reads, and can do without it.
     pub fn new(
         builds: &Builds,
         wanted: impl Iterator<Item = BuildId>,
@@ -40,19 +39,19 @@ impl Tasks {
         let mut documented = built.clone();
         for id in wanted {
             let build = builds.get(id);
-            let recipe = &catalogue.get(build.package).recipe;
-            let of_needs = |of: &[Option<TaskId>]| -> Vec<TaskId> {
-                build.needs.iter().filter_map(|need| of[need.index()]).collect()
-            };
-            let needs = of_needs(&built).into_iter().map(Need::required).collect();
+            let package = catalogue.get(build.package);
+            let needs = build.needs.iter().filter_map(|need| built[need.index()]);
+            let needs = needs.map(Need::required).collect();
             let own = tasks.add(id, Stage::Build, needs);
             built[id.index()] = Some(own);
-            if recipe.has_tests() && stages.contains(&Stage::Test) {
+            if package.recipe.has_tests() && stages.contains(&Stage::Test) {
                 tasks.add(id, Stage::Test, vec![Need::required(own)]);
             }
-            if recipe.has_docs() && stages.contains(&Stage::Doc) {
+            if !package.docs.lines.is_empty() && stages.contains(&Stage::Doc) {
                 let mut needs = vec![Need::required(own)];
-                needs.extend(of_needs(&documented).into_iter().map(Need::optional));
+                let read = docs::read_by(build, builds, catalogue);
+                let read = read.into_iter().filter_map(|need| documented[need.index()]);
+                needs.extend(read.map(Need::optional));
                 documented[id.index()] = Some(tasks.add(id, Stage::Doc, needs));
             }
         }
@@ -97,11 +96,54 @@ impl Tasks {
         self.parts.is_empty()
     }
 
-    /// The same as a schedule takes them, each with how long it is expected to take.
-    pub fn expecting(&self, expected: impl Fn(Part) -> Duration) -> Vec<Task> {
+    /// The same as a schedule takes them, each with what it is expected to take.
+    pub fn expecting(&self, expected: impl Fn(Part) -> Expected) -> Vec<Task> {
         let parts = self.parts.iter().zip(&self.needs);
         parts
             .map(|(part, needs)| Task { needs: needs.clone(), expected: expected(*part) })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalogue::{Docs, PackageVersion},
+        testing::{builds, catalogue, package},
+    };
+
+    #[test]
+    fn documentation_waits_for_that_which_it_reads() {
+        let documented = |id: &str, needs: &[&str], line: &str| {
+            let docs = Docs { lines: vec![line.to_owned()], system: None };
+            PackageVersion { docs, ..package(id, needs) }
+        };
+        let catalogue = catalogue(
+            vec![
+                documented("app.1", &["png"], "cp {docs:zlib}/x {docs:png}/y {docs}"),
+                package("png.1", &["zlib"]),
+                documented("shy.1", &["zlib"], "cp x {docs}"),
+                documented("zlib.1", &[], "cp x {docs}"),
+            ],
+            &["gcc.12"],
+        );
+        let builds = builds(&catalogue);
+        let stages = [Stage::Doc];
+        let all = builds.iter().map(|(id, _)| id);
+        let tasks = Tasks::new(&builds, all, &catalogue, &stages);
+        let name = |part: Part| {
+            let package = &catalogue.get(builds.get(part.build).package).name;
+            format!("{package} {}", part.stage.name())
+        };
+        let waits = |part: &str| -> Vec<(String, bool)> {
+            let task = tasks.parts().position(|it| name(*it) == part).unwrap();
+            let needs = tasks.needs[task].iter();
+            needs.map(|need| (name(tasks.part(need.task)), !need.optional)).collect()
+        };
+        let need = |part: &str, required| (part.to_owned(), required);
+        // By way of png, which has none, so nobody else waits for it.
+        assert_eq!(waits("app doc"), [need("app build", true), need("zlib doc", false)]);
+        assert_eq!(waits("shy doc"), [need("shy build", true)]);
     }
 }

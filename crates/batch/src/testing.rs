@@ -6,8 +6,10 @@ use larder_project::{diagnostic::Diagnostic, manifest::Toolchain, set::Limits};
 use larder_runs::name::PackageName;
 
 use crate::{
-    catalogue::{Catalogue, Compiler, Fault, PackageVersion, Recipe, Sources},
+    catalogue::{Catalogue, Compiler, Docs, Fault, PackageVersion, Recipe, Sources},
+    graph::{Builds, Surroundings},
     hashes,
+    solve::{Solutions, Solver},
 };
 
 /// A package version that needs what `needs` says: `NAME REQUIREMENT`; `for COMPILER` says with what it is built.
@@ -31,6 +33,7 @@ pub fn package(id: &str, needs: &[&str]) -> PackageVersion {
             hash: digest,
         },
         recipe: Recipe::Manifest,
+        docs: Docs::default(),
         needs: needs
             .into_iter()
             .map(|(name, text)| (name, text.parse().unwrap()))
@@ -55,6 +58,22 @@ pub fn catalogue(versions: Vec<PackageVersion>, compilers: &[&str]) -> Catalogue
     let compiler =
         |name: &&str| Compiler { name: name.parse().unwrap(), toolchain: Toolchain::default() };
     Catalogue::of(versions, compilers.iter().map(compiler).collect()).unwrap()
+}
+
+/// The solutions for all packages of a catalogue.
+pub fn solutions(catalogue: &Catalogue) -> Solutions {
+    let solver = Solver { kept: None, remember: false, threads: 1, stop: &|| false };
+    solver.solve(catalogue, catalogue.iter().map(|(id, _)| id))
+}
+
+/// The builds of all packages of a catalogue.
+pub fn builds(catalogue: &Catalogue) -> Builds {
+    let identities = catalogue
+        .compilers()
+        .map(|(_, compiler)| format!("id-of-{}", compiler.name.name()).parse().unwrap());
+    let around =
+        Surroundings { identities: identities.collect(), platform: "x86_64-linux".to_owned() };
+    Builds::new(catalogue, &solutions(catalogue), &around)
 }
 
 /// A small generator of numbers (SplitMix64), so that a seed says all.

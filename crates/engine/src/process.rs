@@ -12,6 +12,7 @@ mod command_line;
 mod descendants;
 mod exit;
 mod group;
+mod machine;
 mod start;
 #[cfg(target_os = "linux")]
 mod tree;
@@ -48,6 +49,7 @@ pub use self::{
     command_line::{ResponseFile, Spec, argument_path, shell_word},
     descendants::{end_all, end_those_in},
     exit::{Cost, Exit},
+    machine::memory,
 };
 use self::{
     capture::Capture,
@@ -186,6 +188,11 @@ impl Processes {
     /// Whether no further part of such work is to be begun.
     pub fn closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more is to be begun: it was asked to end, or was interrupted.
+    pub fn ending(&self) -> bool {
+        self.closing() || self.interrupted()
     }
 
     /// Lets such work finish what it has begun. Returns whether there is any, and it had not been asked before:

@@ -139,7 +139,6 @@ impl From<BisectError> for Failure {
         match error {
             BisectError::Batch(error) => error.into(),
             BisectError::Interrupted => Self::new(Exit::Interrupted, error),
-            BisectError::Write { .. } => Self::failed(error),
         }
     }
 }

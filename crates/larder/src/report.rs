@@ -110,7 +110,7 @@ impl Report {
         match format {
             Format::Markdown => markdown::render(self).into_bytes(),
             Format::Json => format!("{:#}\n", self.data).into_bytes(),
-            Format::Junit => junit::render(&self.title, &self.suites),
+            Format::Junit => junit::render(&self.title, &self.suites, None),
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```toml
 //! [set]
 //! packages = ["packages/*"]                      # directories with a larder.toml
+//! system = ["/var/lib/dpkg/status"]              # files that say what the machine has
 //!
 //! [compiler."gcc.12"]                            # keys as in [toolchain] of larder.toml
 //! cc = "gcc-12"
@@ -55,6 +56,8 @@ pub struct PackageSet {
     pub name: Option<String>,
     /// Globs of directories with a `larder.toml`, relative to the set's. None of them leads out of that.
     pub packages: Vec<Located<String>>,
+    /// Files of the machine, by absolute paths, that say which state it is in: what is built by commands depends on their content.
+    pub system: Vec<Located<String>>,
     /// The compilers that packages are built with, by `<name>.<version>`; [`PackageSet::compilers_as_listed`]
     /// has them in the order in which they count.
     pub compilers: BTreeMap<String, Compiler>,

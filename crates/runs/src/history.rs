@@ -61,14 +61,15 @@ pub(crate) fn line_of(entry: &Entry) -> Vec<u8> {
 pub(crate) fn append(packages_dir: &Path, package: &PackageName, line: Vec<u8>) -> Result<()> {
     let path = path(packages_dir, package);
     let _lock = lock_creating_dirs(&path)?;
-    append_line(&path, line).context("append to", &path)
+    let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
+    file.and_then(|mut file| append_line(&mut file, line)).context("append to", &path)
 }
 
-/// Appends a line in one write; takes back what was written of it when it does not fit.
-pub(crate) fn append_line(path: &Path, mut line: Vec<u8>) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+/// Appends a line in one write to a file that is open for that and to be read; takes back what was written of it when it
+/// does not fit.
+pub(crate) fn append_line(file: &mut File, mut line: Vec<u8>) -> io::Result<()> {
     let end = file.metadata()?.len();
-    if ends_torn(&file, end)? {
+    if ends_torn(file, end)? {
         line.insert(0, b'\n');
     }
     let result = file.write(&line).and_then(|written| match written == line.len() {

@@ -30,6 +30,24 @@ pub enum Named {
     Name(String),
 }
 
+impl Named {
+    /// Returns the package's name, without a version.
+    pub fn name(&self) -> &str {
+        match self {
+            Named::Version(package) => package.name(),
+            Named::Name(name) => name,
+        }
+    }
+
+    /// Whether this names `package`.
+    pub fn is(&self, package: &PackageName) -> bool {
+        match self {
+            Named::Version(wanted) => wanted == package,
+            Named::Name(name) => name == package.name(),
+        }
+    }
+}
+
 impl FromStr for Named {
     type Err = Error;
     fn from_str(text: &str) -> Result<Named, Error> {

@@ -108,9 +108,10 @@ impl Progress {
         }
     }
 
-    /// Counts a result.
-    pub(crate) fn ended(&mut self, result: &StageResult) {
+    /// Counts a result. Of several attempts at a stage of a build, the `first` one ends it.
+    pub(crate) fn ended(&mut self, result: &StageResult, first: bool) {
         match (result.stage, result.is_success()) {
+            _ if !first => {}
             (Stage::Solve, true) => self.solutions_found += 1,
             (Stage::Solve, false) => self.solutions_failed += 1,
             (Stage::Build, _) => self.builds_completed += 1,

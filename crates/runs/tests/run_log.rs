@@ -60,6 +60,10 @@ fn a_run_goes_from_running_to_finished() {
     let progress = progress::read(run.dir()).unwrap();
     assert_eq!((progress.builds_completed, progress.failed_results), (1, 1));
     assert!(progress.running.is_empty());
+    let again = result(R1, "fmt.0.9.0", "h1", "success", true);
+    run.record(StageResult { attempt: 2, ..again }).unwrap();
+    let progress = progress::read(run.dir()).unwrap();
+    assert_eq!(progress.builds_completed, 1, "however often it is tried, it is one build");
 
     let dir = run.dir().to_owned();
     let summary = run.finish(Ending::Complete).unwrap();

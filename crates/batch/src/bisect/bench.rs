@@ -1,10 +1,7 @@
 //! Trying states: each attempt builds what its state needs and is not there, through the schedule of any run, and records
 //! it in the one run of the bisection.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use larder_engine::session::Session;
 use larder_runs::{
@@ -21,10 +18,10 @@ use super::{
     state::{State, own},
 };
 use crate::{
-    event::{Event, Reporter},
+    event::Reporter,
     graph::BuildId,
     layer::Layers,
-    run::{self, Prepared, Request, Trying},
+    run::{self, Prepared, Request, Trying, Witness},
     tasks::{Part, Tasks},
 };
 
@@ -32,19 +29,17 @@ use crate::{
 pub struct Bench<'b> {
     session: &'b Arc<Session>,
     request: &'b Request,
-    reporter: &'b Arc<dyn Reporter>,
     platform: String,
     run: Run,
     references: References,
-    /// What became of the builds of this run.
-    settled: BTreeMap<HashName, Settled>,
-    /// How often each stage of each build was tried in this run.
-    tried: BTreeMap<(HashName, Stage), u32>,
+    /// What this run has recorded.
+    witness: Arc<Witness>,
 }
 
+/// What became of a build.
 #[derive(Debug, Clone)]
-enum Settled {
-    Worked,
+enum Became {
+    Built,
     /// It failed, because of these packages.
     Failed(Vec<PackageName>),
     /// It failed for the weather.
@@ -63,12 +58,10 @@ impl<'b> Bench<'b> {
         Self {
             session,
             request,
-            reporter,
             platform: platform.to_owned(),
             run,
             references: References::default(),
-            settled: BTreeMap::new(),
-            tried: BTreeMap::new(),
+            witness: Arc::new(Witness::new(reporter.clone())),
         }
     }
 
@@ -102,46 +95,51 @@ impl<'b> Bench<'b> {
         }
         let request = Request { again, ..self.request.clone() };
         let hash = |id: BuildId| prepared.builds.get(id).hash.clone();
-        let settled = |id| matches!(self.settled.get(&hash(id)), Some(Settled::Worked));
+        let is_built = |id| matches!(self.became(&hash(id)), Some(Became::Built));
         let wanted = |part: Part| match part.stage {
             Stage::Solve | Stage::Doc => false,
-            Stage::Build => !settled(part.build),
+            Stage::Build => !is_built(part.build),
             Stage::Test => part.build == target && stage >= Stage::Test,
         };
         let all = prepared.builds.iter().map(|(id, _)| id);
         let stages = [Stage::Build, Stage::Test];
         let tasks = Tasks::new(&prepared.builds, all, &prepared.catalogue, &stages).only(wanted);
-        let tried = |part: &Part| self.tried.get(&(hash(part.build), part.stage)).copied();
-        let first = 1 + tasks.parts().filter_map(tried).max().unwrap_or_default();
-        let heard = Arc::new(Heard { to: self.reporter.clone(), entries: Mutex::default() });
-        let reporter: Arc<dyn Reporter> = heard.clone();
+        let witness = &self.witness;
+        let next = |part: &Part| witness.next_attempt(&hash(part.build), part.stage);
+        let first = tasks.parts().map(next).max().unwrap_or(1);
+        let reporter: Arc<dyn Reporter> = witness.clone();
         let session = self.session;
         // What was built and is there still is built once more where nobody sees it.
-        let afresh = again && stage == Stage::Build && self.is_there(&hash(target));
-        let next = |hash: &HashName, stage| {
-            let tried =
-                [&self.tried, &heard.tried()].map(|it| it.get(&(hash.clone(), stage)).copied());
-            tried.into_iter().flatten().max().unwrap_or_default() + 1
-        };
+        let layers = Layers::new(self.request.data.layers());
+        let afresh = again && stage == Stage::Build && layers.has(&hash(target));
+        let before = witness.of(&hash(target)).len();
         let (request, prepared, run) = (&request, &prepared, &self.run);
         let trying = Trying { session, request, prepared, run, reporter: &reporter, first };
         run::work_off(&trying, &tasks, |attendance| {
             if afresh && !attendance.stops() {
-                attendance.try_afresh(target, &attendance.shop.for_trials(), &next)?;
+                attendance.try_afresh(target, &attendance.shop.for_trials(), witness)?;
             }
             Ok(())
         })?;
-        if session.processes.closing() || session.processes.interrupted() {
+        if session.processes.ending() {
             return Err(BisectError::Interrupted);
         }
-        let entries = std::mem::take(&mut *heard.entries());
         let target = hash(target);
-        Ok(self.settle(&entries, &target, stage))
+        let came = match witness.of(&target).get(before..).and_then(<[Entry]>::last) {
+            Some(entry) => came(entry),
+            None if matches!(self.became(&target), Some(Became::Built)) => Came::Worked(stage),
+            None => Came::Nothing("nothing was recorded of it".to_owned()),
+        };
+        Ok(match came {
+            // Without tests, that it was built is all there is.
+            Came::Worked(_) => Came::Worked(stage),
+            other => other,
+        })
     }
 
-    /// Whether the layer of a build is there.
-    fn is_there(&self, hash: &HashName) -> bool {
-        Layers::new(self.request.data.layers()).find(hash).is_some()
+    /// What became of a build in this run; `None` where it was not tried.
+    fn became(&self, build: &HashName) -> Option<Became> {
+        self.witness.last(build, Stage::Build).map(|entry| became(&entry))
     }
 
     /// Keeps the layers of a state from a collection, before anybody looks whether they are there.
@@ -158,9 +156,9 @@ impl<'b> Bench<'b> {
         let closure = &prepared.builds.get(target).closure;
         let mut roots: BTreeSet<PackageName> = BTreeSet::new();
         for id in closure {
-            match self.settled.get(&prepared.builds.get(*id).hash) {
-                Some(Settled::Failed(because)) => roots.extend(because.iter().cloned()),
-                Some(Settled::Unknown) => {
+            match self.became(&prepared.builds.get(*id).hash) {
+                Some(Became::Failed(because)) => roots.extend(because),
+                Some(Became::Unknown) => {
                     return Some(Came::Nothing("what it needs failed for the weather".to_owned()));
                 }
                 _ => {}
@@ -172,42 +170,18 @@ impl<'b> Bench<'b> {
             Came::Failed(Failing::blocked(package, build.hash.clone(), roots.into_iter().collect()))
         })
     }
-
-    /// Takes note of what was recorded; returns what that means for the target.
-    fn settle(&mut self, entries: &[Entry], target: &HashName, stage: Stage) -> Came {
-        let mut came = match self.settled.get(target) {
-            Some(Settled::Worked) => Came::Worked(stage),
-            _ => Came::Nothing("nothing was recorded of it".to_owned()),
-        };
-        for entry in entries {
-            let result = &entry.result;
-            let Some(hash) = result.build_hash.clone() else { continue };
-            self.tried.insert((hash.clone(), result.stage), result.attempt);
-            if result.stage == Stage::Build {
-                self.settled.insert(hash.clone(), settled(entry));
-            }
-            if hash == *target {
-                came = self::came(entry);
-            }
-        }
-        match came {
-            // Without tests, that it was built is all there is.
-            Came::Worked(_) => Came::Worked(stage),
-            other => other,
-        }
-    }
 }
 
-fn settled(entry: &Entry) -> Settled {
+fn became(entry: &Entry) -> Became {
     let result = &entry.result;
     match result.outcome() {
-        Outcome::Worked => Settled::Worked,
+        Outcome::Worked => Became::Built,
         Outcome::Blocked => {
             let roots = result.root_failures.iter().map(|root| root.package.clone());
-            Settled::Failed(roots.collect())
+            Became::Failed(roots.collect())
         }
-        _ if result.category.is_weather() => Settled::Unknown,
-        _ => Settled::Failed(vec![result.package.clone()]),
+        _ if result.category.is_weather() => Became::Unknown,
+        _ => Became::Failed(vec![result.package.clone()]),
     }
 }
 
@@ -218,34 +192,5 @@ pub fn came(entry: &Entry) -> Came {
         Outcome::Worked => Came::Worked(result.stage),
         _ if result.category.is_weather() => Came::Nothing(result.category.to_string()),
         _ => Came::Failed(Failing::of(entry)),
-    }
-}
-
-/// Hears of each result, and tells somebody else.
-struct Heard {
-    to: Arc<dyn Reporter>,
-    entries: Mutex<Vec<Entry>>,
-}
-
-impl Heard {
-    /// The number of the last attempt at each stage of each build.
-    fn tried(&self) -> BTreeMap<(HashName, Stage), u32> {
-        let entries = self.entries();
-        let results = entries.iter().map(|entry| &entry.result);
-        let named = results.filter_map(|it| Some(((it.build_hash.clone()?, it.stage), it.attempt)));
-        named.collect()
-    }
-
-    fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Reporter for Heard {
-    fn event(&self, event: &Event<'_>) {
-        if let Event::Ended { entry } = event {
-            self.entries().push((*entry).clone());
-        }
-        self.to.event(event);
     }
 }

@@ -19,12 +19,10 @@ use super::{
     state::State,
 };
 use crate::{
-    compilers,
     event::{Event, Reporter},
-    graph::Surroundings,
     revision::Repository,
     run::{self, Memory, Request},
-    solve::{Solved, Solver},
+    solve::{Solved, explain::first_line},
 };
 
 /// Where states come from.
@@ -74,36 +72,18 @@ impl Ground<'_> {
         let Some((compiler, _)) = catalogue.compilers().next() else {
             return nothing(format!("the set has no compiler {}", point.compiler));
         };
-        let target = match self.package {
-            Named::Version(package) => catalogue.find(package),
-            Named::Name(name) => catalogue.versions(name).next(),
-        };
-        let Some(target) = target else {
+        let Some(target) = catalogue.named(self.package).next() else {
             return nothing(format!("there is no {} in the set", self.package));
         };
         let package = catalogue.get(target).id.clone();
         if !catalogue.is_for(target, compiler) {
             return nothing(format!("{package} is not for {}", point.compiler));
         }
-        let environment = &self.session.settings.environment;
-        let known = compilers::identities(
-            &catalogue,
-            &request.directory,
-            environment,
-            &request.notes,
-            false,
-        );
-        let identities = match known {
-            Ok(identities) => identities,
-            Err(unknown) => return nothing(unknown.to_string()),
+        let around = match run::surroundings(self.session, &request, &catalogue, Memory::Lost) {
+            Ok(around) => around,
+            Err(unknown) => return nothing(first_line(&unknown.to_string())),
         };
-        let platform = larder_trace::host_platform().to_string();
-        let around = Surroundings { identities, platform };
-        let kept = request.data.root().join("solutions");
-        let stop = || self.session.processes.closing() || self.session.processes.interrupted();
-        let solver =
-            Solver { kept: Some(&kept), remember: false, threads: request.jobs, stop: &stop };
-        let solutions = solver.solve(&catalogue, [target]);
+        let solutions = run::solve(self.session, &request, &catalogue, [target], Memory::Lost);
         Ok(match solutions.get(target, compiler) {
             None => return Err(BisectError::Interrupted),
             Some(Solved::NoSolution { explanation, .. }) => {
@@ -123,16 +103,11 @@ impl Ground<'_> {
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
 impl World for Ground<'_> {
     type Error = BisectError;
 
     fn at(&mut self, point: usize) -> Result<Candidate, BisectError> {
-        let processes = &self.session.processes;
-        if processes.closing() || processes.interrupted() {
+        if self.session.processes.ending() {
             return Err(BisectError::Interrupted);
         }
         self.candidate(&self.points[point])

@@ -128,8 +128,6 @@ pub struct Hunted {
     pub failure: Option<Failing>,
     /// All states that were looked at, in this order.
     pub attempts: Vec<Attempt>,
-    /// What the first and the last point have.
-    pub ends: [Option<Candidate>; 2],
 }
 
 impl<'w, W: World> Hunt<'w, W> {
@@ -155,12 +153,12 @@ impl<'w, W: World> Hunt<'w, W> {
     /// What the world says.
     pub fn run(mut self) -> Result<Hunted, W::Error> {
         let found = self.find()?;
-        let found = match self.flaky.take() {
-            Some(at) => Found::Flaky { at },
-            None => found,
-        };
-        let ends = [self.candidates.remove(&0), self.candidates.remove(&(self.points - 1))];
-        Ok(Hunted { found, failure: self.failure, attempts: self.attempts, ends })
+        Ok(Hunted { found, failure: self.failure, attempts: self.attempts })
+    }
+
+    /// What there is to say, where something worked and failed.
+    fn flaky(&self) -> Option<Found> {
+        self.flaky.clone().map(|at| Found::Flaky { at })
     }
 
     fn find(&mut self) -> Result<Found, W::Error> {
@@ -170,13 +168,13 @@ impl<'w, W: World> Hunt<'w, W> {
         }
         let mut search = Search::new(self.points, []);
         let (good, bad) = loop {
+            if let Some(flaky) = self.flaky() {
+                return Ok(flaky);
+            }
             match search.next() {
                 Next::Try(point) => {
                     let left = search.left();
                     search.note(point, self.point(point, left)?);
-                    if self.flaky.is_some() {
-                        return Ok(Found::Works);
-                    }
                 }
                 Next::Done(Ended::Between(good, bad)) => break (good, bad),
                 Next::Done(Ended::Works) => return Ok(Found::Works),
@@ -336,14 +334,14 @@ impl<'w, W: World> Hunt<'w, W> {
         let ends = [(0, Shown::Works), (changes.len(), Shown::Fails)];
         let mut search = Search::new(changes.len() + 1, ends);
         let (before, after) = loop {
+            if let Some(flaky) = self.flaky() {
+                return Ok(flaky);
+            }
             match search.next() {
                 Next::Try(count) => {
                     let left = search.left();
                     let places: BTreeSet<usize> = (0..count).collect();
                     search.note(count, self.mixed(pair, &places, good, left)?);
-                    if self.flaky.is_some() {
-                        return Ok(Found::Works);
-                    }
                 }
                 Next::Done(Ended::Between(before, after)) => break (before, after),
                 // Both ends are known.
@@ -362,8 +360,9 @@ impl<'w, W: World> Hunt<'w, W> {
             0 => false,
             _ => self.mixed(pair, &blamed, good, 0)? == Shown::Works,
         };
-        if self.flaky.is_none() {
-            self.confirm(&lower, &upper, before > 0 && !together)?;
+        self.confirm(&lower, &upper, before > 0 && !together)?;
+        if let Some(flaky) = self.flaky() {
+            return Ok(flaky);
         }
         let with = if together { &changes[..before] } else { &[] };
         Ok(Found::Change {

@@ -11,6 +11,7 @@ use super::{
     search::Shown,
     state::{Change, Ground},
 };
+use crate::solve::explain::first_line;
 
 /// The version of `bisect.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -188,7 +189,7 @@ impl Failing {
             build_hash: None,
             stage: Stage::Solve,
             category: Category::NoSolution,
-            error: explanation.lines().next().map(str::to_owned),
+            error: Some(first_line(explanation)),
             roots: Vec::new(),
             run_id: None,
             log: None,

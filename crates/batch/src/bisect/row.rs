@@ -29,10 +29,7 @@ pub struct Ends {
 /// When a history cannot be read.
 pub fn results(data: &DataDir, package: &Named) -> larder_runs::Result<Vec<Entry>> {
     let known = history::packages(&data.packages())?;
-    let asked = known.into_iter().filter(|known| match package {
-        Named::Version(wanted) => known == wanted,
-        Named::Name(name) => known.name() == name,
-    });
+    let asked = known.into_iter().filter(|known| package.is(known));
     let mut entries = Vec::new();
     for package in asked {
         entries.extend(history::read(&data.packages(), &package)?.entries);

@@ -1,10 +1,8 @@
 //! Trying a package once more, from scratch, whether or not it has a layer.
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{fs, path::PathBuf};
 
-use larder_runs::result::Origin;
-
-use super::{BuildTask, Built, Costs, Ended, Failure, Log, Workshop, make, said, work::Work};
+use super::{BuildTask, Built, Ended, Log, Workshop, make, with_work, work::Work};
 use crate::layer::{Layer, Layers, remove_tree};
 
 /// Where the layers of trials are in the data: as long as the name of the directory of layers, since a path of the one may
@@ -66,25 +64,11 @@ impl Workshop {
 /// Builds a package in a workshop [for trials](Workshop::for_trials) as if it had never been built. Returns what was
 /// installed as well, to be tested.
 pub fn afresh(shop: &Workshop, task: &BuildTask, log: &Log) -> (Built, Option<Trial>) {
-    let dep_hash = task.dep_hash(&shop.platform);
-    let started = Instant::now();
-    let ended = |ended| {
-        let costs = Costs { wall: started.elapsed(), ..Costs::default() };
-        Built::new(dep_hash, ended, Origin::Built, costs)
-    };
-    let failed = |failure: Failure| {
-        said::line(log, &failure.error);
-        ended(Ended::Failed(failure))
-    };
-    let work = match shop.claim(task.build_hash.as_str()) {
-        Ok(Some(work)) => work,
-        Ok(None) => return (ended(Ended::Interrupted), None),
-        Err(failure) => return (failed(failure), None),
-    };
-    let built = make(shop, task, dep_hash, &work, log).unwrap_or_else(failed);
-    let trial = match &built.ended {
-        Ended::Worked(layer) => Some(Trial { layer: layer.clone(), _work: work }),
-        Ended::Failed(_) | Ended::Interrupted => None,
+    let (built, work) =
+        with_work(shop, task, log, |dep_hash, work| make(shop, task, dep_hash, work, log));
+    let trial = match (&built.ended, work) {
+        (Ended::Worked(layer), Some(work)) => Some(Trial { layer: layer.clone(), _work: work }),
+        _ => None,
     };
     (built, trial)
 }

@@ -24,9 +24,11 @@ use larder_runs::result::Origin;
 use larder_trace::ContentHash;
 
 use super::{
-    BuildTask, Failure, Log, Workshop, environment, said,
-    script::{Lines, Meanings, Prefix, below, script, use_jobs},
-    work::{DOCS, EPOCH, PREFIX, SOURCES, Work, copy_sources},
+    BuildTask, Failure, Log, Workshop, environment,
+    pages::Documentation,
+    said,
+    script::{DocsMeanings, Lines, Meanings, Prefix, below, script, use_jobs},
+    work::{EPOCH, HTML, PREFIX, SOURCES, Work, copy_sources},
 };
 use crate::layer::Layer;
 
@@ -46,7 +48,7 @@ pub(super) fn build(
     log: &Log,
 ) -> Result<Origin, Failure> {
     let lines = Lines { lines, prefix: Prefix::Work };
-    let script = Script { task, lines: vec![lines], layer: None, docs: false };
+    let script = Script { task, lines: vec![lines], layer: None, docs: None };
     script.run_to_success(shop, work, budget, "its build", log)?;
     let installed = fs::read_dir(work.prefix());
     let empty = installed.is_ok_and(|mut entries| entries.next().is_none());
@@ -63,8 +65,8 @@ pub(super) struct Script<'a> {
     pub lines: Vec<Lines<'a>>,
     /// The package's own layer, once there is one: programs that are run find its libraries.
     pub layer: Option<&'a Layer>,
-    /// Whether there is a place for documentation.
-    pub docs: bool,
+    /// The documentation that is made.
+    pub docs: Option<&'a Documentation>,
 }
 
 impl Script<'_> {
@@ -105,6 +107,7 @@ impl Script<'_> {
     ) -> Result<Execution, Failure> {
         check_path(work.path())?;
         copy_sources(&self.task.sources, &work.sources())?;
+        self.docs.into_iter().flat_map(|docs| &docs.reads).try_for_each(|it| it.copy(work))?;
         let system = shop.session.settings.environment.clone();
         let mut variables = environment::of_layers(self.task, &system);
         let path = variables.remove("PATH").unwrap_or_default();
@@ -194,7 +197,13 @@ impl Script<'_> {
         let needs: Vec<String> =
             task.needs.iter().map(|need| need.package.name().to_owned()).collect();
         let name = task.package.name().to_owned();
-        let (docs, largest) = (self.docs, task.allowance.disk);
+        let docs = self.docs.map(|docs| DocsMeanings {
+            own: docs.place.clone(),
+            needs: (docs.reads.iter())
+                .map(|pages| (pages.package.name().to_owned(), pages.place.clone()))
+                .collect(),
+        });
+        let largest = task.allowance.disk;
         let meanings = Meanings { jobs, needs, docs, name, largest };
         let lines = script(&self.lines, &meanings).map_err(Failure::of_package)?;
         let tool = |name: &str, path: PathBuf| {
@@ -225,10 +234,11 @@ impl Script<'_> {
         }));
         all.insert("HOME".to_owned(), Variable::Pieces(vec![Piece::OutputDirectory]));
         all.insert("SOURCE_DATE_EPOCH".to_owned(), Variable::Text(EPOCH.to_string()));
-        let places = [Some(PREFIX), self.docs.then_some(DOCS)].into_iter().flatten();
+        let docs = self.docs.map(|docs| format!("{HTML}/{}", docs.place));
+        let places = [PREFIX.to_owned()].into_iter().chain(docs);
         let outputs = places.map(|name| {
             let path =
-                BuildPath::new(name).map_err(|error| Failure::of_package(error.to_string()))?;
+                BuildPath::new(&name).map_err(|error| Failure::of_package(error.to_string()))?;
             Ok(Output { path, directory: true })
         });
         let inputs = self.layers().map(|(name, layer)| {

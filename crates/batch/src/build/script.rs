@@ -1,9 +1,11 @@
 //! Lines for a shell with placeholders.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use larder_engine::action::{Argument, Piece};
 use larder_project::path::PortablePath;
 
-use super::work::{DOCS, PREFIX, SOURCES};
+use super::work::{HTML, PREFIX, SOURCES};
 
 /// What placeholders stand for.
 #[derive(Debug, Clone, Default)]
@@ -12,12 +14,21 @@ pub struct Meanings {
     pub jobs: usize,
     /// The names of the needs: `{prefix:NAME}`.
     pub needs: Vec<String>,
-    /// Whether `{docs}` means something.
-    pub docs: bool,
+    /// What `{docs}` and `{docs:NAME}` stand for, where they mean something.
+    pub docs: Option<DocsMeanings>,
     /// How large a file may become, in bytes.
     pub largest: Option<u64>,
     /// The name of the package itself, of which there is a layer: [`Prefix::Layer`].
     pub name: String,
+}
+
+/// The places of documentation, as paths below `DATA/html`.
+#[derive(Debug, Clone, Default)]
+pub struct DocsMeanings {
+    /// That of the package itself: `{docs}`.
+    pub own: String,
+    /// Those of needs, by name: `{docs:NAME}`.
+    pub needs: BTreeMap<String, String>,
 }
 
 /// Lines that are run together.
@@ -48,6 +59,15 @@ pub fn use_jobs(lines: &[String]) -> bool {
     lines.iter().flat_map(|line| parts(line)).any(|part| part == Part::Jobs)
 }
 
+/// The packages whose documentation lines read, by name.
+pub fn read_docs(lines: &[String]) -> BTreeSet<&str> {
+    let name = |part| match part {
+        Part::DocsOf(name) => Some(name),
+        _ => None,
+    };
+    lines.iter().flat_map(|line| parts(line)).filter_map(name).collect()
+}
+
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part<'l> {
@@ -56,6 +76,7 @@ enum Part<'l> {
     PrefixOf(&'l str),
     Source,
     Docs,
+    DocsOf(&'l str),
     Jobs,
 }
 
@@ -71,7 +92,11 @@ fn parts(line: &str) -> Vec<Part<'_>> {
             "source" => Some(Part::Source),
             "docs" => Some(Part::Docs),
             "jobs" => Some(Part::Jobs),
-            word => word.strip_prefix("prefix:").map(Part::PrefixOf),
+            word => match word.split_once(':') {
+                Some(("prefix", name)) => Some(Part::PrefixOf(name)),
+                Some(("docs", name)) => Some(Part::DocsOf(name)),
+                _ => None,
+            },
         };
         match part.filter(|_| !line[..open].ends_with('$')) {
             Some(part) => {
@@ -94,11 +119,17 @@ fn parts(line: &str) -> Vec<Part<'_>> {
 pub fn check(lines: &[String], needs: &[&str], docs: bool) -> Result<(), String> {
     for part in lines.iter().flat_map(|line| parts(line)) {
         match part {
+            Part::Docs if !docs => {
+                return Err("`{docs}` is for documentation only".to_owned());
+            }
+            Part::DocsOf(name) if !docs => {
+                return Err(format!("`{{docs:{name}}}` is for documentation only"));
+            }
             Part::PrefixOf(name) if !needs.contains(&name) => {
                 return Err(format!("`{{prefix:{name}}}`: `{name}` is none of its dependencies"));
             }
-            Part::Docs if !docs => {
-                return Err("`{docs}` is for documentation only".to_owned());
+            Part::DocsOf(name) if !needs.contains(&name) => {
+                return Err(format!("`{{docs:{name}}}`: `{name}` is none of its dependencies"));
             }
             _ => {}
         }
@@ -112,7 +143,8 @@ pub fn check(lines: &[String], needs: &[&str], docs: bool) -> Result<(), String>
 /// A placeholder that means nothing.
 pub fn script(all: &[Lines<'_>], meanings: &Meanings) -> Result<Argument, String> {
     let needs: Vec<&str> = meanings.needs.iter().map(String::as_str).collect();
-    all.iter().try_for_each(|Lines { lines, .. }| check(lines, &needs, meanings.docs))?;
+    all.iter().try_for_each(|Lines { lines, .. }| check(lines, &needs, meanings.docs.is_some()))?;
+    let docs = meanings.docs.clone().unwrap_or_default();
     let mut begin = String::new();
     if let Some(largest) = meanings.largest {
         // In blocks of 512 bytes. Whoever watches the processes sees to it as well, but not before the first instant.
@@ -132,7 +164,11 @@ pub fn script(all: &[Lines<'_>], meanings: &Meanings) -> Result<Argument, String
                     Prefix::Layer => script.push(prefix_of(&meanings.name)),
                 },
                 Part::Source => script.extend(below(SOURCES)),
-                Part::Docs => script.extend(below(DOCS)),
+                Part::Docs => script.extend(documentation(&docs.own)),
+                Part::DocsOf(name) => {
+                    let place = docs.needs.get(name).map_or("", String::as_str);
+                    script.extend(documentation(place));
+                }
                 Part::Jobs => script.push(Piece::Text(meanings.jobs.to_string())),
                 Part::PrefixOf(name) => script.push(prefix_of(name)),
             }
@@ -145,6 +181,11 @@ pub fn script(all: &[Lines<'_>], meanings: &Meanings) -> Result<Argument, String
 /// The path of something below the directory that a package is built in.
 pub fn below(name: &str) -> [Piece; 2] {
     [Piece::OutputDirectory, Piece::Text(format!("/{name}"))]
+}
+
+/// The documentation with this place below `DATA/html`.
+fn documentation(place: &str) -> [Piece; 2] {
+    below(&format!("{HTML}/{place}"))
 }
 
 /// The layer of a need.
@@ -164,6 +205,8 @@ mod tests {
             ("echo ${prefix} {a,b} {", vec![Part::Text("echo ${prefix} {a,b} {")]),
             ("{x{source}}", vec![Part::Text("{x"), Part::Source, Part::Text("}")]),
             ("awk '{print}' {docs}", vec![Part::Text("awk '{print}' "), Part::Docs]),
+            ("{docs:z} ${docs:z}", vec![Part::DocsOf("z"), Part::Text(" ${docs:z}")]),
+            ("{x:prefix} {docs", vec![Part::Text("{x:prefix} {docs")]),
         ] {
             assert_eq!(parts(line), found, "{line}");
         }
@@ -177,5 +220,12 @@ mod tests {
         assert_eq!(error, "`{prefix:png}`: `png` is none of its dependencies");
         let error = check(&lines("{docs}"), &[], false).unwrap_err();
         assert_eq!(error, "`{docs}` is for documentation only");
+        assert_eq!(check(&lines("{docs:zlib}"), &["zlib"], true), Ok(()));
+        for name in ["png", ""] {
+            let error = check(&lines(&format!("{{docs:{name}}}")), &["zlib"], true).unwrap_err();
+            assert_eq!(error, format!("`{{docs:{name}}}`: `{name}` is none of its dependencies"));
+        }
+        let error = check(&lines("{docs:zlib}"), &["zlib"], false).unwrap_err();
+        assert_eq!(error, "`{docs:zlib}` is for documentation only");
     }
 }

@@ -14,9 +14,10 @@ use super::{
     BuildTask, Costs, Failure, Log, Workshop,
     commands::Script,
     package::{self, Ready},
+    pages::Documentation,
     said::{self, Told},
     script::{Lines, Prefix, use_layer},
-    work::{DOCS, Work},
+    work::Work,
 };
 use crate::{
     catalogue::Recipe,
@@ -49,19 +50,19 @@ pub enum StageEnd {
 }
 
 /// A stage after the build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+#[derive(Debug, Clone, Copy)]
+pub enum Kind<'d> {
     /// The package is tested.
     Test,
     /// Its documentation is made.
-    Docs,
+    Docs(&'d Documentation),
 }
 
-impl Kind {
+impl Kind<'_> {
     fn name(self) -> &'static str {
         match self {
             Self::Test => "test",
-            Self::Docs => "docs",
+            Self::Docs(_) => "docs",
         }
     }
 }
@@ -77,7 +78,7 @@ pub fn test(shop: &Workshop, task: &BuildTask, layer: &Layer, log: &Log) -> Stag
             if !use_layer(test) {
                 lines.insert(0, Lines { lines: build, prefix: Prefix::Work });
             }
-            let script = Script { task, lines, layer: Some(layer), docs: false };
+            let script = Script { task, lines, layer: Some(layer), docs: None };
             script.run_to_success(shop, work, budget, "its test", log).map(|()| true)
         }
     })
@@ -88,18 +89,18 @@ pub fn document(
     shop: &Workshop,
     task: &BuildTask,
     layer: &Layer,
+    docs: &Documentation,
     log: &Log,
     keep: impl FnOnce(&Path) -> Result<(), Failure>,
 ) -> Staged {
-    stage(shop, task, layer, Kind::Docs, log, |work, budget| {
-        let Recipe::Commands { docs, .. } = &task.recipe else { return Ok(false) };
-        if docs.is_empty() {
+    stage(shop, task, layer, Kind::Docs(docs), log, |work, budget| {
+        if task.docs.lines.is_empty() {
             return Ok(false);
         }
-        let lines = vec![Lines { lines: docs, prefix: Prefix::Layer }];
-        let script = Script { task, lines, layer: Some(layer), docs: true };
+        let lines = vec![Lines { lines: &task.docs.lines, prefix: Prefix::Layer }];
+        let script = Script { task, lines, layer: Some(layer), docs: Some(docs) };
         script.run_to_success(shop, work, budget, "its documentation", log)?;
-        let made = work.path().join(DOCS);
+        let made = work.documentation(&docs.place);
         let found = layer::check_tree(&made).map_err(Failure::of_layer)?;
         if found == 0 {
             let message = "its documentation succeeded, but wrote nothing into {docs}";
@@ -114,7 +115,7 @@ fn stage(
     shop: &Workshop,
     task: &BuildTask,
     layer: &Layer,
-    kind: Kind,
+    kind: Kind<'_>,
     log: &Log,
     work: impl FnOnce(&Work, &Arc<Budget>) -> Result<bool, Failure>,
 ) -> Staged {
@@ -123,11 +124,10 @@ fn stage(
     let name = format!("{}.{}", task.build_hash.as_str(), kind.name());
     let heard = log.clone();
     let budget = Budget::new(task.allowance).writing_in(vec![shop.work().join(&name)]);
-    let budget = Arc::new(match task.recipe {
-        Recipe::Manifest => budget,
-        Recipe::Commands { .. } => {
-            budget.heard_by(Box::new(move |bytes: &[u8]| said::raw(&heard, bytes)))
-        }
+    let budget = Arc::new(match (&task.recipe, kind) {
+        // What its tests print is told when they have ended.
+        (Recipe::Manifest, Kind::Test) => budget,
+        _ => budget.heard_by(Box::new(move |bytes: &[u8]| said::raw(&heard, bytes))),
     });
     let done = shop.claim(&name).and_then(|claimed| {
         let Some(directory) = claimed else { return Ok(None) };
@@ -152,18 +152,23 @@ fn stage(
     Staged { dep_hash, ended, costs }
 }
 
-/// The hash of all that a stage depends on: all that the build does, what that made, and the lines.
-pub fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind) -> ContentHash {
+/// The hash of all that a stage depends on: all that the build does, what that made, the lines, and the documentation that these
+/// read.
+pub fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind<'_>) -> ContentHash {
     let mut fields = Fields::of(kind.name());
     fields.hash(&task.dep_hash(&shop.platform)).hash(&layer.record.digest);
-    if let Recipe::Commands { build, test, docs } = &task.recipe {
-        let lines = match kind {
-            Kind::Test => [build, test],
-            Kind::Docs => [build, docs],
-        };
-        lines.iter().for_each(|lines| {
-            fields.texts(lines.iter().map(String::as_str));
-        });
+    if let Recipe::Commands { build, .. } = &task.recipe {
+        fields.texts(build.iter().map(String::as_str));
+    }
+    match (kind, &task.recipe) {
+        (Kind::Test, Recipe::Manifest) => {}
+        (Kind::Test, Recipe::Commands { test, .. }) => {
+            fields.texts(test.iter().map(String::as_str));
+        }
+        (Kind::Docs(docs), _) => {
+            task.docs.trace(&mut fields);
+            docs.trace(&mut fields);
+        }
     }
     fields.finish()
 }

@@ -77,6 +77,11 @@ impl Work {
         self.path.join(PREFIX)
     }
 
+    /// Where documentation is that has this place below `DATA/html`: there is the same tree here.
+    pub fn documentation(&self, place: &str) -> PathBuf {
+        self.path.join(HTML).join(place)
+    }
+
     /// Where the sources are.
     pub fn sources(&self) -> PathBuf {
         self.path.join(SOURCES)
@@ -86,7 +91,7 @@ impl Work {
 /// The names of the directories with the sources, with what is installed, and with documentation.
 pub const SOURCES: &str = "src";
 pub const PREFIX: &str = "p";
-pub const DOCS: &str = "docs";
+pub const HTML: &str = "html";
 
 impl Drop for Work {
     fn drop(&mut self) {
@@ -101,8 +106,21 @@ impl Drop for Work {
 /// # Errors
 /// When something cannot be read or written.
 pub fn copy_sources(sources: &Sources, to: &Path) -> Result<(), Failure> {
-    let from = &sources.directory;
-    let failed = |path: &Path, error| Failure::of_io("cannot copy sources", path, &error);
+    copy_files(&sources.directory, to)?;
+    if let Some(overlay) = &sources.overlay {
+        let place = to.join(manifest::FILE_NAME);
+        let put = remove_link(&place).and_then(|()| copy_file(overlay, &place));
+        put.map_err(|error| Failure::of_io("cannot copy sources", overlay, &error))?;
+    }
+    Ok(())
+}
+
+/// Copies all that is in a directory into another.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy_files(from: &Path, to: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error| Failure::of_io("cannot copy", path, &error);
     fs::create_dir_all(to).map_err(|error| failed(to, error))?;
     for SourceFile { path, kind } in
         files(from).map_err(|error| failed(&error.path, error.source))?
@@ -114,11 +132,6 @@ pub fn copy_sources(sources: &Sources, to: &Path) -> Result<(), Failure> {
             Kind::Link => fs::read_link(&source).and_then(|to| symlink(to, &target)),
         };
         copied.map_err(|error| failed(&source, error))?;
-    }
-    if let Some(overlay) = &sources.overlay {
-        let place = to.join(manifest::FILE_NAME);
-        let put = remove_link(&place).and_then(|()| copy_file(overlay, &place));
-        put.map_err(|error| failed(overlay, error))?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use larder_trace::{StatIndex, describe_io};
 
 use super::{
     Catalogue, PackageVersion, Reading, VersionId,
-    read::{INDEX, MANIFESTS, Reader},
+    read::{INDEX, MANIFESTS, Reader, system},
     summary::Known,
 };
 use crate::run::unknown;
@@ -23,16 +23,18 @@ use crate::run::unknown;
 /// A checkout that is to take the place of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
-    /// The package. Where it is a name alone, the checkout's manifest says the version, if the set has that; else it is the newest.
+    /// The package. Where it is a name alone, the checkout's manifest says the version, if the set has
+    /// that; else it is the newest.
     pub package: Named,
     /// The checkout.
     pub path: PathBuf,
 }
 
 impl Catalogue {
-    /// Returns the catalogue as it would be with these checkouts, and which package version each takes the place of. That keeps its
-    /// name, its limits and its compilers; all else is what the checkout says, and for one that is built by lines for a shell what the
-    /// set file says. `set` and `root` are those that the catalogue was read from.
+    /// Returns the catalogue as it would be with these checkouts, and which package version each takes
+    /// the place of. That keeps its name, its limits, its compilers and the lines that make its
+    /// documentation; all else is what the checkout says, and for one that is built by lines for a
+    /// shell what the set file says. `set` and `root` are those that the catalogue was read from.
     ///
     /// # Errors
     /// Packages that are not in the set, twice the same, and checkouts that are none of them.
@@ -51,8 +53,14 @@ impl Catalogue {
             .map_err(|error| unusable(&root, &error))?;
         let known = Known::read(&reading.data.join(MANIFESTS));
         let directories = BTreeSet::new();
-        let reader =
-            Reader { set, root: &root, index: &index, known: &known, directories: &directories };
+        let reader = Reader {
+            set,
+            system: system(set)?,
+            root: &root,
+            index: &index,
+            known: &known,
+            directories: &directories,
+        };
         let mut with = self.clone();
         let mut replaced = Vec::new();
         for Replacement { package, path } in replacements {
@@ -115,6 +123,7 @@ impl Catalogue {
         let version = PackageVersion {
             id: before.id.clone(),
             version: before.version.clone(),
+            docs: before.docs.clone(),
             compilers: before.compilers.clone(),
             limits: before.limits,
             ..version

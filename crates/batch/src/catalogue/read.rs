@@ -17,7 +17,7 @@ use larder_runs::name::{HashName, PackageName};
 use larder_trace::{Content, ContentHash, StatIndex, describe_io};
 
 use super::{
-    Catalogue, Compiler, Fault, PackageVersion, Recipe,
+    Catalogue, Compiler, Docs, Fault, PackageVersion, Recipe,
     find::directories,
     sources::{Sources, tree_hash},
     summary::{Known, Summary, guess},
@@ -72,7 +72,9 @@ impl Catalogue {
         let index = StatIndex::open(&root, &reading.data.join(INDEX), false).map_err(unusable)?;
         let manifests = reading.data.join(MANIFESTS);
         let known = Known::read(&manifests);
-        let reader = Reader { set, root: &root, index: &index, known: &known, directories: &found };
+        let system = system(set)?;
+        let reader =
+            Reader { set, system, root: &root, index: &index, known: &known, directories: &found };
         let found: Vec<&String> = found.iter().collect();
         let mut versions = parallel::map(&found, reading.threads, |below| reader.package(below));
         let entries: Vec<(&String, &Entry, Result<PathBuf, Diagnostic>)> = set
@@ -134,9 +136,33 @@ impl Catalogue {
     }
 }
 
+/// The hash of the files that say which state the machine is in; `None` where the set names none.
+///
+/// # Errors
+/// Those that cannot be read.
+pub(super) fn system(set: &PackageSet) -> Result<Option<ContentHash>, Diagnostics> {
+    let mut fields = Fields::of("system");
+    let mut errors = Vec::new();
+    for path in &set.system {
+        match fs::read(&path.value) {
+            Ok(content) => _ = fields.text(path).hash(&ContentHash::of_bytes(&content)),
+            Err(error) => errors.push(
+                Diagnostic::new(format!("cannot read {}: {}", path.value, describe_io(&error)))
+                    .at(&set.source, path.span.clone()),
+            ),
+        }
+    }
+    match errors.is_empty() {
+        true => Ok((!set.system.is_empty()).then(|| fields.finish())),
+        false => Err(Diagnostics(errors)),
+    }
+}
+
 /// Reads packages of a set.
 pub(super) struct Reader<'r> {
     pub set: &'r PackageSet,
+    /// The hash of what the set says of the machine, if it does.
+    pub system: Option<ContentHash>,
     pub root: &'r Path,
     pub index: &'r StatIndex,
     pub known: &'r Known,
@@ -170,9 +196,10 @@ impl Reader<'_> {
             name: id.name().to_owned(),
             version: id.version().to_owned(),
             id,
-            digest: source_digest(&sources, &recipe, needs.keys()),
+            digest: source_digest(&sources, &recipe, &Docs::default(), needs.keys()),
             sources,
             recipe,
+            docs: Docs::default(),
             needs,
             compilers: None,
             limits: self.set.limits,
@@ -248,10 +275,9 @@ impl Reader<'_> {
         let (mut needs, mut recipe) = (BTreeMap::new(), Recipe::Manifest);
         let mut kept = None;
         match &entry.recipe {
-            EntryRecipe::Commands { dependencies, build, test, docs } => {
+            EntryRecipe::Commands { dependencies, build, test } => {
                 needs.clone_from(dependencies);
-                let (build, test, docs) = (build.clone(), test.clone(), docs.clone());
-                recipe = Recipe::Commands { build, test, docs };
+                recipe = Recipe::Commands { build: build.clone(), test: test.clone() };
             }
             EntryRecipe::Manifest { .. } if obtained.is_err() => {}
             EntryRecipe::Manifest { overlay } => {
@@ -277,14 +303,16 @@ impl Reader<'_> {
                 Sources::unreadable(directory)
             }
         };
+        let docs = Docs { lines: entry.docs.clone(), system: self.system };
         let fault = (!faults.is_empty()).then_some(Fault { diagnostics: Diagnostics(faults) });
         Ok(PackageVersion {
             name: id.name().to_owned(),
             version: id.version().to_owned(),
             id,
-            digest: source_digest(&sources, &recipe, needs.keys()),
+            digest: source_digest(&sources, &recipe, &docs, needs.keys()),
             sources,
             recipe,
+            docs,
             needs,
             compilers,
             limits: entry.limits.over(self.set.limits),
@@ -338,17 +366,20 @@ impl Reader<'_> {
 fn source_digest<'n>(
     sources: &Sources,
     recipe: &Recipe,
+    docs: &Docs,
     needs: impl ExactSizeIterator<Item = &'n String>,
 ) -> HashName {
     let mut fields = Fields::of("source");
     fields.hash(&sources.hash);
     match recipe {
         Recipe::Manifest => _ = fields.text("manifest"),
-        Recipe::Commands { build, test, docs } => {
+        Recipe::Commands { build, test } => {
             fields.text("commands").texts(needs.map(String::as_str));
-            for lines in [build, test, docs] {
+            for lines in [build, test] {
                 fields.texts(lines.iter().map(String::as_str));
             }
+            // The engine traces what a larder package reads of the machine; of commands, nobody knows.
+            docs.trace(&mut fields);
         }
     }
     hashes::name(&fields.finish())

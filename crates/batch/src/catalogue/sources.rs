@@ -12,6 +12,9 @@ use crate::hashes::Fields;
 /// Names that are no part of any sources, wherever they are: what Git and larder keep.
 const LEFT_OUT: [&str; 2] = [".git", ".larder"];
 
+/// The kind of hash that the content of a directory has.
+const FILES: &str = "files";
+
 /// Something in a package's sources.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceFile {
@@ -59,6 +62,11 @@ impl Sources {
     /// The same of a directory that cannot be read: nothing is built of it.
     pub(super) fn unreadable(directory: PathBuf) -> Self {
         Self { directory, overlay: None, hash: Fields::of("no sources").finish() }
+    }
+
+    /// The sources in an empty directory.
+    pub(crate) fn none(directory: PathBuf) -> Self {
+        Self::new(directory, Fields::of(FILES).finish(), None)
     }
 
     /// The sources as they are now: every file is read.
@@ -165,7 +173,7 @@ fn hash_tree(
     mut file: impl FnMut(&Path, &Path) -> io::Result<(ContentHash, bool)>,
 ) -> Result<ContentHash, SourceError> {
     use std::os::unix::ffi::OsStrExt;
-    let mut fields = Fields::of("files");
+    let mut fields = Fields::of(FILES);
     for SourceFile { path, kind } in files(directory)? {
         fields.bytes(path.as_os_str().as_bytes());
         let whole = directory.join(&path);

@@ -10,6 +10,7 @@ use super::{
     pairs::{Pair, Place},
     trial::{Attempt, Evidence, Next, Side, Trial, Verdict},
 };
+use crate::solve::explain::first_line;
 
 /// The attempts that results of one build stand for, in the order in which they were recorded. An attempt is a build with its
 /// test, where there is one: the last stage of it that ended says how it ended.
@@ -75,11 +76,13 @@ pub fn judge(pair: &Pair, trial: Option<&Trial>, base: &[Entry], candidate: &[En
     }
 }
 
-/// The verdict where there was nothing to try: both sides are the same, or one has no solution.
+/// The verdict where there was nothing to try by turns: both sides are the same, or one has no solution. That is no accident:
+/// it takes no further attempts to know.
 fn untried(pair: &Pair, base: &[Entry], candidate: &[Entry]) -> Verdict {
     match (&pair.base, &pair.candidate) {
         (Place::Unsolved(_), Place::Unsolved(_)) => Verdict::BrokenBefore,
-        (Place::Unsolved(_), _) | (_, Place::Unsolved(_)) => Verdict::Unknown,
+        (Place::Build(_), Place::Unsolved(_)) => beside_none(base, Verdict::Regressed),
+        (Place::Unsolved(_), Place::Build(_)) => beside_none(candidate, Verdict::Fixed),
         (Place::Build(_), Place::Build(_)) => {
             let both = [evidence(base), evidence(candidate)];
             let any = |of: fn(&Evidence) -> u32| both.iter().any(|it| of(it) > 0);
@@ -92,6 +95,15 @@ fn untried(pair: &Pair, base: &[Entry], candidate: &[Entry]) -> Verdict {
     }
 }
 
+/// The verdict where one side has no solution, by what is recorded of the other: `difference` where that works.
+fn beside_none(entries: &[Entry], difference: Verdict) -> Verdict {
+    match evidence(entries) {
+        Evidence { worked: 0, failed: 0 } => Verdict::Unknown,
+        Evidence { worked: 0, .. } => Verdict::BrokenBefore,
+        _ => difference,
+    }
+}
+
 fn evidence(entries: &[Entry]) -> Evidence {
     let attempts = attempts(entries);
     let count = |wanted| attempts.iter().filter(|attempt| **attempt == wanted).count() as u32;
@@ -100,9 +112,8 @@ fn evidence(entries: &[Entry]) -> Evidence {
 
 fn shown(place: &Place, entries: &[Entry]) -> Shown {
     if let Place::Unsolved(why) = place {
-        let error = why.lines().next().unwrap_or("no versions fit together").to_owned();
         let category = Some(Category::NoSolution);
-        return Shown { category, error: Some(error), ..Shown::default() };
+        return Shown { category, error: Some(first_line(why)), ..Shown::default() };
     }
     let failed = |entry: &&Entry| !entry.result.is_success();
     let own = |entry: &&Entry| attempt(&entry.result) == Attempt::Failed;

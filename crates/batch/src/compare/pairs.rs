@@ -66,15 +66,28 @@ pub enum Place {
     Unsolved(String),
 }
 
+impl Place {
+    /// Returns the build, where there is one.
+    pub fn build(&self) -> Option<BuildId> {
+        match self {
+            Place::Build(id) => Some(*id),
+            Place::Unsolved(_) => None,
+        }
+    }
+}
+
 impl Pair {
     /// Returns the builds of both sides where these differ: there is something to be found out then.
     pub fn builds(&self) -> Option<[BuildId; 2]> {
-        match (&self.base, &self.candidate) {
-            (Place::Build(base), Place::Build(candidate)) if base != candidate => {
-                Some([*base, *candidate])
-            }
-            _ => None,
-        }
+        let builds = [self.base.build()?, self.candidate.build()?];
+        (self.base != self.candidate).then_some(builds)
+    }
+
+    /// The builds that a verdict needs: both where they differ, and the only one where the other side has no solution.
+    fn wanted(&self) -> impl Iterator<Item = BuildId> + use<> {
+        let differ = self.base != self.candidate;
+        let sides = differ.then(|| [self.base.build(), self.candidate.build()]);
+        sides.into_iter().flatten().flatten()
     }
 }
 
@@ -112,13 +125,7 @@ pub fn of_sets(
     [base, candidate]: [Prepared; 2],
     asked: &[Named],
 ) -> Result<Comparison, Diagnostics> {
-    let is = |named: &Named, id: &PackageName| match named {
-        Named::Version(package) => package == id,
-        Named::Name(name) => name == id.name(),
-    };
-    let has = |prepared: &Prepared, named: &Named| {
-        prepared.catalogue.iter().any(|(_, version)| is(named, &version.id))
-    };
+    let has = |prepared: &Prepared, asked: &Named| prepared.catalogue.named(asked).next().is_some();
     let nowhere = asked.iter().filter(|named| !has(&base, named) && !has(&candidate, named));
     let nowhere: Vec<_> = nowhere.map(|named| unknown(&candidate.catalogue, named)).collect();
     if !nowhere.is_empty() {
@@ -127,7 +134,7 @@ pub fn of_sets(
     let side = |prepared: &Prepared| {
         let is_asked = |id: VersionId, _| {
             let id = &prepared.catalogue.get(id).id;
-            asked.is_empty() || asked.iter().any(|named| is(named, id))
+            asked.is_empty() || asked.iter().any(|named| named.is(id))
         };
         places(prepared, is_asked)
     };
@@ -157,9 +164,7 @@ fn join(mut base: Prepared, candidate: Prepared) -> (Prepared, Joined) {
     };
     let names = [named(&base), named(&candidate)];
     let shift = base.catalogue.join(candidate.catalogue);
-    let joined = Joined::new(&base.builds, &candidate.builds, shift, |one, other| {
-        names[0][one.index()] == names[1][other.index()]
-    });
+    let joined = Joined::new([&base.builds, &candidate.builds], &names, shift);
     base.surroundings.identities.extend(candidate.surroundings.identities);
     base.builds = joined.builds.clone();
     // What has no solution is said with its pair.
@@ -222,7 +227,7 @@ impl Comparison {
             }
         }
         let added = after.into_keys().collect();
-        let builds: Vec<BuildId> = pairs.iter().filter_map(Pair::builds).flatten().collect();
+        let builds: Vec<BuildId> = pairs.iter().flat_map(Pair::wanted).collect();
         prepared.aim_at_builds(builds.into_iter());
         Self { base, candidate, prepared, pairs, added, removed }
     }

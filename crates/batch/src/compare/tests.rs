@@ -1,6 +1,6 @@
 //! Two hundred packages, tried in order and by turns as a run does it, without a process.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use larder_runs::{
     Category,
@@ -123,7 +123,7 @@ fn compare(seed: u64) -> (Vec<Judged>, World) {
         let needs = needs(package, &mut dice);
         for side in 0..2 {
             let needs = needs.iter().map(|need| Need::required(2 * need + side)).collect();
-            tasks.push(Task { needs, expected: Duration::ZERO });
+            tasks.push(Task { needs, ..Task::default() });
         }
     }
     let mut world = World { dice, recorded: vec![Vec::new(); tasks.len()] };

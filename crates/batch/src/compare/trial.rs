@@ -57,13 +57,13 @@ pub struct Evidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It always worked before, and always fails now.
+    /// It always worked before, and always fails now or has no solution.
     Regressed,
-    /// It always failed before, and always works now.
+    /// It always failed before or had no solution, and always works now.
     Fixed,
     /// It works on both sides.
     Same,
-    /// It always fails, on both sides.
+    /// It works on neither side.
     BrokenBefore,
     /// It sometimes works and sometimes fails, on one side at least.
     Flaky,

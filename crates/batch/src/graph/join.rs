@@ -1,6 +1,6 @@
 //! The builds of two sides as one.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash, iter};
 
 use larder_runs::name::HashName;
 
@@ -19,30 +19,36 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Joins the builds of two sides. The build of a package on the one side stands next to that on the other, as far as
-    /// needs allow.
-    pub fn new(
-        base: &Builds,
-        candidate: &Builds,
+    /// Joins the builds of two sides, each of which has a name. The build of a package on the one side stands next to
+    /// that of the same name on the other, as far as needs allow.
+    pub fn new<N: Eq + Hash>(
+        [base, candidate]: [&Builds; 2],
+        [base_names, names]: &[Vec<N>; 2],
         shift: Shift,
-        same: impl Fn(BuildId, BuildId) -> bool,
     ) -> Self {
         let mut joiner = Joiner { builds: Vec::new(), known: HashMap::new() };
         let mut places = [Vec::new(), Vec::new()];
-        let mut next = 0;
-        for (id, build) in base.iter() {
+        // Where those of each name stand on the second side, the first of them last.
+        let mut named: HashMap<&N, Vec<usize>> = HashMap::new();
+        for (place, name) in names.iter().enumerate().rev() {
+            named.entry(name).or_default().push(place);
+        }
+        let mut rest = candidate.iter();
+        for ((_, build), name) in base.iter().zip(base_names) {
             let place = joiner.add(build.clone(), &places[0]);
             places[0].push(place);
-            let rest = (next..candidate.len() as u32).map(BuildId);
-            let Some(other) = rest.clone().find(|other| same(id, *other)) else { continue };
-            for id in rest.take_while(|id| *id <= other) {
-                let place = joiner.add(shifted(candidate.get(id), shift), &places[1]);
+            let others = named.entry(name).or_default();
+            let added = places[1].len();
+            let Some(other) = iter::from_fn(|| others.pop()).find(|other| *other >= added) else {
+                continue;
+            };
+            for (_, build) in rest.by_ref().take(other + 1 - added) {
+                let place = joiner.add(shifted(build, shift), &places[1]);
                 places[1].push(place);
             }
-            next = other.0 + 1;
         }
-        for id in (next..candidate.len() as u32).map(BuildId) {
-            let place = joiner.add(shifted(candidate.get(id), shift), &places[1]);
+        for (_, build) in rest {
+            let place = joiner.add(shifted(build, shift), &places[1]);
             places[1].push(place);
         }
         let [base, candidate] = places;

@@ -7,23 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     catalogue::PackageVersion,
-    solve::Solver,
-    testing::{catalogue, package},
+    testing::{builds, catalogue, package, solutions},
 };
-
-fn solutions(catalogue: &Catalogue) -> Solutions {
-    let solver = Solver { kept: None, remember: false, threads: 1, stop: &|| false };
-    solver.solve(catalogue, catalogue.iter().map(|(id, _)| id))
-}
-
-fn builds(catalogue: &Catalogue) -> Builds {
-    let identities = catalogue
-        .compilers()
-        .map(|(_, compiler)| format!("id-of-{}", compiler.name.name()).parse().unwrap());
-    let around =
-        Surroundings { identities: identities.collect(), platform: "x86_64-linux".to_owned() };
-    Builds::new(catalogue, &solutions(catalogue), &around)
-}
 
 /// Each build in words: the package version, its closure, the compiler; `*` where it is blessed.
 fn words(catalogue: &Catalogue, builds: &Builds) -> BTreeSet<String> {
@@ -184,8 +169,9 @@ proptest! {
         let sides = [builds(&base), builds(&candidate)];
         let whole = [words(&base, &sides[0]), words(&candidate, &sides[1])];
         let shift = base.join(candidate);
+        let names = [0, 1].map(|side: usize| (0..sides[side].len()).collect::<Vec<_>>());
         let Joined { builds, base: to_base, candidate: to_candidate } =
-            Joined::new(&sides[0], &sides[1], shift, |one, other| one.0 == other.0);
+            Joined::new([&sides[0], &sides[1]], &names, shift);
         let mut all = BTreeSet::new();
         for (id, build) in builds.iter() {
             prop_assert!(all.insert(build.hash.clone()), "twice");

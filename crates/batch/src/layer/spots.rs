@@ -15,11 +15,13 @@ pub struct Spots {
 }
 
 impl Spots {
-    /// The layer at `own`, built with `needs` by name.
+    /// The layer at `own`, built with `needs` by name. Where `own` is among these, it keeps its own name: whoever looks at what it
+    /// needs passes all that it needs.
     pub fn new(own: &Path, needs: &[(String, PathBuf)]) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut spots = vec![(text(own), format!("{MARK}@"))];
-        spots.extend(needs.iter().map(|(name, path)| (text(path), format!("{MARK}:{name}@"))));
+        let others = needs.iter().filter(|(_, path)| path != own);
+        spots.extend(others.map(|(name, path)| (text(path), format!("{MARK}:{name}@"))));
         spots.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
         Self { spots }
     }
@@ -114,6 +116,15 @@ mod tests {
             let there = spots("/somewhere/else").placed(&found);
             assert_eq!(spots("/somewhere/else").named(&there), Some(found));
         }
+    }
+
+    #[test]
+    fn a_layer_keeps_its_own_name_among_what_others_need() {
+        let need = |hash: &str| PathBuf::from(format!("/a/layers/{hash}"));
+        let needs = [("png".to_owned(), need("h1")), ("zlib".to_owned(), need("h12"))];
+        let text = b"prefix=/a/layers/h1 -L/a/layers/h12";
+        let alone = Spots::new(&need("h1"), &needs[1..]).named(text);
+        assert_eq!(Spots::new(&need("h1"), &needs).named(text), alone);
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn request(directory: &Path, data: &DataDir) -> Request {
         again: false,
         resolution: Resolution { offline: true, ..Resolution::default() },
         jobs: 2,
+        memory: u64::MAX,
         sandbox: true,
         command_line: Vec::new(),
         larder_version: None,

@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use larder_engine::process::Allowance;
 use larder_runs::{
-    Category,
     build_lock::{self, BuildLock, Purpose},
     classify::Rules,
     name::HashName,
@@ -21,12 +19,11 @@ use larder_runs::{
 
 use super::{
     BatchError, Prepared, Request,
-    job::Job,
+    job::{Job, build_task},
     perform::{Performed, Try},
 };
 use crate::{
-    build::{self, BuildTask, Need, Workshop},
-    catalogue::Recipe,
+    build::{BuildTask, Workshop},
     docs,
     event::{Event, Reporter, TaskName},
     graph::BuildId,
@@ -34,7 +31,7 @@ use crate::{
     layer::Layer,
     past::{self, Past},
     queue::{Queue, Turn},
-    schedule::TaskId,
+    schedule::{Expected, TaskId},
     tasks::{Part, Tasks},
 };
 
@@ -42,10 +39,15 @@ use crate::{
 const ATTEMPTS: u32 = 3;
 
 /// How long the second attempt waits; each further one waits three times as long.
-pub const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether somebody else has done a task.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long to wait after an attempt that the weather spoiled, the first of which is 1.
+pub(super) fn pause(attempt: u32) -> Duration {
+    PAUSE * 3_u32.pow(attempt.clamp(1, ATTEMPTS) - 1)
+}
 
 /// The threads of a run share this.
 pub struct Attendance<'r> {
@@ -117,16 +119,21 @@ impl<'r> Attendance<'r> {
         Self { first, ..self }
     }
 
-    /// How long a part is expected to take: nothing, where the layer of its build is there, for then it is most
+    /// What a part is expected to take: nothing, where the layer of its build is there, for then it is most
     /// likely done.
-    pub fn expected(&self, part: Part) -> Duration {
-        let build = self.prepared.builds.get(part.build);
-        if self.shop.layers.find(&build.hash).is_some() {
-            return Duration::ZERO;
+    pub fn expected(&self, part: Part) -> Expected {
+        match self.shop.layers.has(&self.prepared.builds.get(part.build).hash) {
+            true => Expected::default(),
+            false => self.cost(part),
         }
-        let package = &self.prepared.catalogue.get(build.package).id;
+    }
+
+    /// What it is expected to take to do a part.
+    pub(super) fn cost(&self, part: Part) -> Expected {
+        let package = self.prepared.builds.get(part.build).package;
+        let package = &self.prepared.catalogue.get(package).id;
         // A history that cannot be read is said when it is written to.
-        past::expected(&self.request.data, package, part.stage).ok().flatten().unwrap_or_default()
+        past::expected(&self.request.data, package, part.stage).unwrap_or_default()
     }
 
     /// Does tasks of the queue until there are no more.
@@ -139,8 +146,8 @@ impl<'r> Attendance<'r> {
             let attended = self.attend(turn).and_then(|attended| match attended {
                 Attended::Over(worked) => {
                     let blocked = queue.end(turn.task, worked);
-                    let (ended, left) = queue.advance(self.request.jobs);
-                    self.reporter.event(&Event::Advanced { ended, left });
+                    let left = queue.left(self.request.jobs);
+                    self.reporter.event(&Event::Advanced { left });
                     blocked.iter().try_for_each(|blocked| self.block(blocked))
                 }
                 Attended::Again(wait) => {
@@ -171,8 +178,7 @@ impl<'r> Attendance<'r> {
 
     /// Whether no further task is to begin.
     pub(crate) fn stops(&self) -> bool {
-        let processes = &self.shop.session.processes;
-        processes.closing() || processes.interrupted() || self.broken.load(Ordering::Acquire)
+        self.shop.session.processes.ending() || self.broken.load(Ordering::Acquire)
     }
 
     fn attend(&self, turn: Turn) -> Result<Attended, BatchError> {
@@ -182,27 +188,27 @@ impl<'r> Attendance<'r> {
         if part.stage == Stage::Build
             && let Some(layer) = &layer
         {
-            self.record_cached(part, hashes::name(&layer.record.dep_hash), None)?;
+            self.record_there(part, hashes::name(&layer.record.dep_hash))?;
             return Ok(Attended::Over(true));
         }
         let Some(job) = self.job(part, layer) else {
-            let error = "what it needs was built, and somebody has removed it since".to_owned();
-            self.record(self.blank(part).failed(Category::TransientFailure, Some(error)))?;
+            self.record_bereft(part, turn.attempt)?;
             return Ok(Attended::Over(false));
         };
         let dep_hash = hashes::name(&job.dep_hash(self.shop));
+        let dep_hashes = hashes::of_results(&dep_hash, &job.task().allowance);
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
-        let past = counts.then(|| self.past.result(&name.package, part.stage, &dep_hash)).flatten();
+        let past =
+            counts.then(|| self.past.result(&name.package, part.stage, &dep_hashes)).flatten();
         // Another build of this run may have come to the same.
-        let now = counts.then(|| self.known(part.stage, &dep_hash)).flatten();
+        let now = counts.then(|| self.known(part.stage, &dep_hashes)).flatten();
         let known = past.or(now.as_ref());
-        // Of what worked, its work has to be there still.
-        if let Some(known) = known.filter(|it| !it.result.is_success() || job.is_done()) {
-            self.record_cached(part, dep_hash, Some(known))?;
+        if let Some(known) = known.filter(|it| self.holds(it, &self.past, part, &job)) {
+            self.record_known(part, &known.result)?;
             return Ok(Attended::Over(known.result.is_success()));
         }
         match self.lock(&name)? {
-            Some(_lock) => match self.done_meanwhile(part, &name, &job, &dep_hash)? {
+            Some(_lock) => match self.done_meanwhile(part, &name, &job, &dep_hashes)? {
                 Some(worked) => Ok(Attended::Over(worked)),
                 None => self.attempt(part, &name, &job, dep_hash, turn),
             },
@@ -216,9 +222,9 @@ impl<'r> Attendance<'r> {
     }
 
     /// What this run has recorded of something that depended on just the same.
-    fn known(&self, stage: Stage, dep_hash: &HashName) -> Option<Entry> {
+    fn known(&self, stage: Stage, dep_hashes: &[HashName]) -> Option<Entry> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&(stage, dep_hash.clone())).cloned()
+        dep_hashes.iter().find_map(|hash| known.get(&(stage, hash.clone())).cloned())
     }
 
     /// Takes note of a result, where it says something of whatever depends on the same.
@@ -238,17 +244,30 @@ impl<'r> Attendance<'r> {
         part: Part,
         name: &TaskName,
         job: &Job,
-        dep_hash: &HashName,
+        dep_hashes: &[HashName],
     ) -> Result<Option<bool>, BatchError> {
         let package = std::slice::from_ref(&name.package);
         let past = Past::read(&self.request.data, package, self.request.kind)?;
-        let known = past.result(&name.package, part.stage, dep_hash).filter(|entry| {
+        let known = past.result(&name.package, part.stage, dep_hashes).filter(|entry| {
             entry.run != *self.run.id() && entry.result.end >= self.run.start_time()
         });
-        let known = known.filter(|it| !it.result.is_success() || job.is_done());
+        let known = known.filter(|it| self.holds(it, &past, part, job));
         let Some(known) = known else { return Ok(None) };
-        self.record_cached(part, dep_hash.clone(), Some(known))?;
+        self.record_known(part, &known.result)?;
         Ok(Some(known.result.is_success()))
+    }
+
+    /// Whether what is known of a task is as good as doing it. Of what worked, its work has to be there still.
+    fn holds(&self, known: &Entry, past: &Past, part: Part, job: &Job) -> bool {
+        if !known.result.is_success() {
+            return true;
+        }
+        let published = match part.stage {
+            // Other pages may be in the same place by now.
+            Stage::Doc => past.published(&self.blank(part)) == known.result.dep_hash.as_ref(),
+            _ => true,
+        };
+        published && job.is_done(self.shop)
     }
 
     fn waited(&self) -> MutexGuard<'_, HashSet<TaskId>> {
@@ -291,7 +310,10 @@ impl<'r> Attendance<'r> {
         let now = Try { part, name, task: job.task(), dep_hash, attempt, expected };
         let (result, failure) = match self.perform(now, |log| job.run(self.shop, log))? {
             Performed::Ended(result, failure) => (*result, failure),
-            Performed::Nothing => return Ok(Attended::Over(true)),
+            Performed::Nothing => {
+                self.reporter.event(&Event::Nothing { task: name });
+                return Ok(Attended::Over(true));
+            }
             Performed::Interrupted => return Ok(Attended::Interrupted),
         };
         // A limit of its own that it has reached, it would reach again.
@@ -301,7 +323,7 @@ impl<'r> Attendance<'r> {
         if !weather {
             return Ok(Attended::Over(failure.is_none()));
         }
-        let wait = PAUSE * 3_u32.pow(attempt - 1);
+        let wait = pause(attempt);
         self.reporter.event(&Event::Again { task: name, category: &entry.result.category, wait });
         Ok(Attended::Again(wait))
     }
@@ -313,60 +335,17 @@ impl<'r> Attendance<'r> {
             Stage::Solve | Stage::Build => Job::Build(task),
             Stage::Test => Job::Test(task, layer?),
             Stage::Doc => {
-                let build = self.prepared.builds.get(part.build);
-                let data = &self.request.data;
-                let place = docs::place(data, &task.package, &build.universe, build.blessed);
-                Job::Doc(task, layer?, place)
+                let Prepared { catalogue, builds, .. } = self.prepared;
+                let html = self.request.data.html();
+                Job::Doc(task, layer?, docs::of_build(&html, part.build, builds, catalogue))
             }
         })
     }
 
     /// What is to be built, with the layers that it needs; `None` where one of these is gone.
     pub(super) fn task(&self, id: BuildId) -> Option<BuildTask> {
-        let Prepared { catalogue, surroundings, builds, .. } = self.prepared;
-        let build = builds.get(id);
-        let package = catalogue.get(build.package);
-        let need = |&need: &BuildId| {
-            let of = builds.get(need);
-            let version = catalogue.get(of.package);
-            let sources = match &version.recipe {
-                Recipe::Commands { .. } => None,
-                Recipe::Manifest => Some(version.sources.clone()),
-            };
-            Some(Need {
-                package: version.id.clone(),
-                direct: build.needs.contains(&need),
-                layer: self.shop.layers.find(&of.hash)?,
-                sources,
-            })
-        };
-        let compiler = catalogue.compiler(build.compiler);
-        let limits = &package.limits;
-        let mut needs = build.closure.iter().map(need).collect::<Option<Vec<_>>>()?;
-        // Whatever else is in the set: the same order makes the same hashes.
-        needs.sort_by(|a, b| a.package.cmp(&b.package));
-        Some(BuildTask {
-            package: package.id.clone(),
-            build_hash: build.hash.clone(),
-            source_digest: package.digest.clone(),
-            sources: package.sources.clone(),
-            recipe: package.recipe.clone(),
-            needs,
-            compiler: build::Compiler {
-                package: compiler.name.clone(),
-                identity: surroundings.identities[build.compiler.index()].clone(),
-                toolchain: compiler.toolchain.clone(),
-            },
-            allowance: Allowance {
-                time: Some(limits.time),
-                memory: Some(limits.memory),
-                processes: Some(limits.processes.into()),
-                disk: Some(limits.disk),
-                log: Some(limits.log),
-            },
-            jobs: self.share(),
-            sandbox: self.request.sandbox,
-        })
+        let task = build_task(self.request, self.prepared, &self.shop.layers, id)?;
+        Some(BuildTask { jobs: self.share(), ..task })
     }
 
     pub(super) fn name(&self, part: Part) -> TaskName {

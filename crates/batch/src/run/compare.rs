@@ -4,25 +4,19 @@
 //! has failed with just the same inputs counts. Where the sides then differ, or both fail, they are tried again from
 //! scratch, side by side, until a [trial](crate::compare::trial) is decided. The layers that are there stay as they are.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use larder_engine::session::Session;
 use larder_runs::{
     gc,
-    name::HashName,
     progress::Phase,
     result::{Entry, Stage},
-    run_log::{Ending, Run},
-    time::Clock,
+    run_log::Run,
 };
-use larder_trace::{atomic, describe_io};
 
 use super::{
-    BatchError, Report, Request, attend::Attendance, build, collect, enter, plan, references,
-    trials::Trials,
+    BatchError, Report, Request, attend::Attendance, begin, build, collect, end, enter, needed,
+    plan_of, references, trials::Trials, witness::Witness, write_outcome,
 };
 use crate::{
     compare::{
@@ -31,7 +25,7 @@ use crate::{
         pairs::{Comparison, Pair, Place},
         trial::Trial,
     },
-    event::{Event, Reporter},
+    event::Reporter,
 };
 
 /// What came of a comparison.
@@ -55,8 +49,7 @@ pub fn compare(
 ) -> Result<Compared, BatchError> {
     let _finishing = session.processes.finish_parts();
     let prepared = &comparison.prepared;
-    let run = Run::start(&request.data, plan(request, prepared), Clock::system())?;
-    reporter.event(&Event::Begun { run: run.id(), packages: run.plan().targets.len() });
+    let run = begin(request, plan_of(request, prepared), needed(prepared), &**reporter)?;
     enter(&run, Phase::Blessings, &**reporter)?;
     gc::publish_references(&request.data, &run, &references(prepared))?;
     enter(&run, Phase::Building, &**reporter)?;
@@ -65,27 +58,24 @@ pub fn compare(
     let stages = [Stage::Build, Stage::Test];
     let mut trials = Vec::new();
     build(session, request, prepared, &run, &watched, &stages, |attendance: &Attendance<'_>| {
-        trials = begin(comparison, &witness);
+        trials = first(comparison, &witness);
         Trials::new(comparison, &witness, &mut trials).decide(session, attendance)
     })?;
-    let interrupted = session.processes.closing() || session.processes.interrupted();
+    let interrupted = session.processes.ending();
     let mut outcome = None;
     if !interrupted {
         let found = outcome.insert(conclude(comparison, &run, &trials, &witness));
-        write(&run, found)?;
+        write_outcome(&run, outcome::FILE, found)?;
         enter(&run, Phase::Gc, &**reporter)?;
         collect(request, &**reporter);
     }
-    enter(&run, Phase::Completed, &**reporter)?;
-    let id = run.id().clone();
-    let summary = run.finish(if interrupted { Ending::Interrupted } else { Ending::Complete })?;
-    Ok(Compared { report: Report { run: id, summary, interrupted }, outcome })
+    Ok(Compared { report: end(run, interrupted, &**reporter)?, outcome })
 }
 
 /// The trials of all pairs, as far as first attempts bring them; none where there is nothing to try.
-fn begin(comparison: &Comparison, witness: &Witness) -> Vec<Option<Trial>> {
+fn first(comparison: &Comparison, witness: &Witness) -> Vec<Option<Trial>> {
     let of = |pair: &Pair| {
-        let [base, candidate] = witness.of_pair(comparison, pair);
+        let [base, candidate] = recorded(witness, comparison, pair);
         trial(pair, &base, &candidate)
     };
     comparison.pairs.iter().map(of).collect()
@@ -98,12 +88,10 @@ fn conclude(
     witness: &Witness,
 ) -> Outcome {
     let judged = comparison.pairs.iter().zip(trials).map(|(pair, trial)| {
-        let [base, candidate] = witness.of_pair(comparison, pair);
+        let [base, candidate] = recorded(witness, comparison, pair);
         let mut judged = judge(pair, trial.as_ref(), &base, &candidate);
-        let hash = |place: &Place| match place {
-            Place::Build(id) => Some(comparison.prepared.builds.get(*id).hash.clone()),
-            Place::Unsolved(_) => None,
-        };
+        let hash =
+            |place: &Place| Some(comparison.prepared.builds.get(place.build()?).hash.clone());
         judged.base.build_hash = hash(&pair.base);
         judged.candidate.build_hash = hash(&pair.candidate);
         judged
@@ -113,59 +101,9 @@ fn conclude(
     Outcome::new(run.id().clone(), names, judged.collect(), added, removed)
 }
 
-fn write(run: &Run, outcome: &Outcome) -> Result<(), BatchError> {
-    let path = run.dir().join(outcome::FILE);
-    let text = serde_json::to_vec_pretty(outcome).map_err(std::io::Error::from);
-    let written = text.and_then(|mut text| {
-        text.push(b'\n');
-        atomic::write(&path, &text)
-    });
-    written.map_err(|error| BatchError::Outcome { path, reason: describe_io(&error) })
-}
-
-/// Remembers each result, and passes all events on.
-pub struct Witness {
-    reporter: Arc<dyn Reporter>,
-    seen: Mutex<HashMap<HashName, Vec<Entry>>>,
-}
-
-impl Witness {
-    fn new(reporter: Arc<dyn Reporter>) -> Self {
-        Self { reporter, seen: Mutex::default() }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, HashMap<HashName, Vec<Entry>>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was recorded of both sides of a pair.
-    fn of_pair(&self, comparison: &Comparison, pair: &Pair) -> [Vec<Entry>; 2] {
-        let seen = self.seen();
-        [&pair.base, &pair.candidate].map(|place| match place {
-            Place::Unsolved(_) => Vec::new(),
-            Place::Build(id) => {
-                let hash = &comparison.prepared.builds.get(*id).hash;
-                seen.get(hash).cloned().unwrap_or_default()
-            }
-        })
-    }
-
-    /// The number of the next attempt at a stage of a build.
-    pub fn next_attempt(&self, build: &HashName, stage: Stage) -> u32 {
-        let seen = self.seen();
-        let entries = seen.get(build).into_iter().flatten();
-        let attempts = entries.filter(|entry| entry.result.stage == stage);
-        attempts.map(|entry| entry.result.attempt).max().unwrap_or_default() + 1
-    }
-}
-
-impl Reporter for Witness {
-    fn event(&self, event: &Event<'_>) {
-        if let Event::Ended { entry } = event
-            && let Some(hash) = &entry.result.build_hash
-        {
-            self.seen().entry(hash.clone()).or_default().push((*entry).clone());
-        }
-        self.reporter.event(event);
-    }
+/// What was recorded of both sides of a pair.
+fn recorded(witness: &Witness, comparison: &Comparison, pair: &Pair) -> [Vec<Entry>; 2] {
+    let hash = |id| &comparison.prepared.builds.get(id).hash;
+    [&pair.base, &pair.candidate]
+        .map(|place| place.build().map_or_else(Vec::new, |id| witness.of(hash(id))))
 }

@@ -8,10 +8,11 @@ use larder_runs::{
     result::{Entry, Origin, Stage},
 };
 
-use super::{BatchError, Prepared, Request};
+use super::{BatchError, Prepared, Request, job::build_task};
 use crate::{
     event::TaskName,
     graph::{Build, BuildId},
+    hashes,
     layer::Layers,
     past::Past,
 };
@@ -40,6 +41,8 @@ pub enum Because {
     Gone,
     /// It failed for a reason that may have passed.
     Weather(Category),
+    /// A limit stopped it that is another one now.
+    OtherLimits(Category),
     /// Just the same has failed.
     FailedBefore(Category),
     /// Something that it needs has failed before.
@@ -68,6 +71,9 @@ impl fmt::Display for Because {
             Because::Needs(package) => write!(f, "it needs {package}"),
             Because::Gone => f.write_str("what it installed is gone"),
             Because::Weather(category) => write!(f, "it failed for the weather: {category}"),
+            Because::OtherLimits(category) => {
+                write!(f, "its limits changed, and one had stopped it: {category}")
+            }
             Because::FailedBefore(category) => write!(f, "just the same has failed: {category}"),
             Because::Blocked(package) => write!(f, "{package} has failed before"),
         }
@@ -96,8 +102,15 @@ pub fn outlook(request: &Request, prepared: &Prepared) -> Result<Vec<Outlook>, B
         let compiler = &prepared.catalogue.compiler(build.compiler).name;
         let last = past.last(package(id), Stage::Build, compiler);
         let again = request.again && prepared.targets.binary_search(&build.package).is_ok();
-        let because =
-            by_needs(build, &open, package).unwrap_or_else(|| by_itself(build, last, again));
+        let because = by_needs(build, &open, package).unwrap_or_else(|| {
+            let task = build_task(request, prepared, &layers, id);
+            let known = task.and_then(|task| {
+                let dep_hash = hashes::name(&task.dep_hash(&prepared.surroundings.platform));
+                let hashes = hashes::of_results(&dep_hash, &task.allowance);
+                past.result(&task.package, Stage::Build, &hashes)
+            });
+            by_itself(build, last, known, again)
+        });
         let task = TaskName {
             package: package(id).clone(),
             compiler: compiler.clone(),
@@ -123,8 +136,13 @@ fn by_needs<'p>(
         .or_else(|| needs().next().map(|(id, _)| Because::Needs(package(id).clone())))
 }
 
-/// Why a build is not done because of itself, given the last result of its package with its compiler.
-fn by_itself(build: &Build, last: Option<&Entry>, again: bool) -> Because {
+/// Why a build is not done because of itself, given the last result of its package with its compiler, and what is known of one
+/// that depended on just the same.
+fn by_itself(build: &Build, last: Option<&Entry>, known: Option<&Entry>, again: bool) -> Because {
+    let failed = known.map(|entry| &entry.result).filter(|result| !result.is_success() && !again);
+    if let Some(failed) = failed {
+        return Because::FailedBefore(failed.category.clone());
+    }
     let Some(last) = last.map(|entry| &entry.result) else { return Because::New };
     let same = last.build_hash.as_ref() == Some(&build.hash);
     match &last.category {
@@ -134,6 +152,10 @@ fn by_itself(build: &Build, last: Option<&Entry>, again: bool) -> Because {
         // What blocked it is gone.
         _ if last.origin == Origin::Skipped => Because::New,
         category if category.is_weather() || again => Because::Weather(category.clone()),
-        category => Because::FailedBefore(category.clone()),
+        category @ (Category::Timeout | Category::LogLimit) => {
+            Because::OtherLimits(category.clone())
+        }
+        // What it needs came to something else.
+        _ => Because::OtherNeeds,
     }
 }

@@ -17,6 +17,7 @@ use super::{BatchError, attend::Attendance, job::Done};
 use crate::{
     build::{BuildTask, Failure, Log, StageEnd},
     event::{Event, TaskName},
+    hashes,
     tasks::Part,
 };
 
@@ -92,6 +93,10 @@ impl Attendance<'_> {
             }
         };
         let costs = done.costs;
+        let dep_hash = match failure.as_ref().and_then(|failure| failure.limit) {
+            Some(_) => hashes::limited(&dep_hash, &task.allowance),
+            None => dep_hash,
+        };
         let result = StageResult {
             dep_hash: Some(dep_hash),
             attempt,

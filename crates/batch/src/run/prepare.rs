@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use larder_engine::session::Session;
 use larder_project::diagnostic::{Diagnostic, Diagnostics, suggest};
-use larder_runs::name::Named;
+use larder_runs::name::{Named, PackageName};
 
 use super::{BatchError, Request};
 use crate::{
@@ -57,6 +57,17 @@ impl Prepared {
     pub fn of_targets(&self) -> impl Iterator<Item = &Solved> {
         let asked = |solved: &&Solved| self.targets.binary_search(&solved.of().0).is_ok();
         self.solutions.iter().filter(asked)
+    }
+
+    /// The targets without a solution: the package version, the compiler, and why.
+    pub fn unsolved(&self) -> impl Iterator<Item = (&PackageName, &PackageName, &str)> {
+        self.of_targets().filter_map(|solved| match solved {
+            Solved::Found(_) => None,
+            Solved::NoSolution { target, compiler, explanation } => {
+                let package = &self.catalogue.get(*target).id;
+                Some((package, &self.catalogue.compiler(*compiler).name, explanation.as_str()))
+            }
+        })
     }
 
     /// How many targets, with each of the compilers, have a solution, and how many have none.
@@ -116,23 +127,10 @@ pub fn prepare_catalogue(
     catalogue: Catalogue,
     memory: Memory,
 ) -> Result<Prepared, BatchError> {
-    let remember = memory == Memory::Kept;
     let targets = targets(&catalogue, &request.packages)?;
-    let surroundings = Surroundings {
-        identities: compilers::identities(
-            &catalogue,
-            &request.directory,
-            &session.settings.environment,
-            &request.notes,
-            remember,
-        )
-        .map_err(Diagnostics::from)?,
-        platform: larder_trace::host_platform().to_string(),
-    };
-    let kept = request.data.root().join("solutions");
-    let stop = || session.processes.closing() || session.processes.interrupted();
-    let solver = Solver { kept: Some(&kept), remember, threads: request.jobs, stop: &stop };
-    let solutions = solver.solve(&catalogue, catalogue.iter().map(|(id, _)| id));
+    let surroundings = surroundings(session, request, &catalogue, memory)?;
+    let all = catalogue.iter().map(|(id, _)| id);
+    let solutions = solve(session, request, &catalogue, all, memory);
     let builds = Builds::new(&catalogue, &solutions, &surroundings);
     let mut prepared = Prepared {
         catalogue,
@@ -144,6 +142,39 @@ pub fn prepare_catalogue(
     };
     prepared.aim_at(targets);
     Ok(prepared)
+}
+
+/// The compilers of a set, each with what it consists of, and the platform.
+///
+/// # Errors
+/// Compilers that are not there.
+pub(crate) fn surroundings(
+    session: &Session,
+    request: &Request,
+    catalogue: &Catalogue,
+    memory: Memory,
+) -> Result<Surroundings, Diagnostics> {
+    let environment = &session.settings.environment;
+    let remember = memory == Memory::Kept;
+    let identities =
+        compilers::identities(catalogue, &request.directory, environment, &request.notes, remember);
+    let platform = larder_trace::host_platform().to_string();
+    Ok(Surroundings { identities: identities?, platform })
+}
+
+/// Solutions for these package versions, with each compiler that they are for: fewer where it is told to stop.
+pub(crate) fn solve(
+    session: &Session,
+    request: &Request,
+    catalogue: &Catalogue,
+    targets: impl IntoIterator<Item = VersionId>,
+    memory: Memory,
+) -> Solutions {
+    let kept = request.data.root().join("solutions");
+    let stop = || session.processes.ending();
+    let remember = memory == Memory::Kept;
+    let solver = Solver { kept: Some(&kept), remember, threads: request.jobs, stop: &stop };
+    solver.solve(catalogue, targets)
 }
 
 /// Of each build, whether it is one of these or needed by one.
@@ -166,14 +197,11 @@ pub(crate) fn targets(
     }
     let mut found = Vec::new();
     let mut errors = Vec::new();
-    for named in asked {
+    for asked in asked {
         let before = found.len();
-        match named {
-            Named::Version(package) => found.extend(catalogue.find(package)),
-            Named::Name(name) => found.extend(catalogue.versions(name)),
-        }
+        found.extend(catalogue.named(asked));
         if found.len() == before {
-            errors.push(unknown(catalogue, named));
+            errors.push(unknown(catalogue, asked));
         }
     }
     found.sort_unstable();
@@ -183,11 +211,9 @@ pub(crate) fn targets(
 
 /// The error for a package that is not in the set.
 pub fn unknown(catalogue: &Catalogue, named: &Named) -> Diagnostic {
-    let (name, versions) = match named {
-        Named::Version(package) => (package.name(), catalogue.versions(package.name())),
-        Named::Name(name) => (name.as_str(), catalogue.versions(name)),
-    };
-    let known: Vec<&str> = versions.map(|id| catalogue.get(id).version.as_str()).collect();
+    let name = named.name();
+    let known: Vec<&str> =
+        catalogue.versions(name).map(|id| catalogue.get(id).version.as_str()).collect();
     let help = match known.is_empty() {
         true => suggest(name, catalogue.names()).map(|known| format!("did you mean {known}?")),
         false => Some(format!("the set has {name} {}", known.join(", "))),

@@ -14,7 +14,7 @@ use crate::{
     build::{Failure, SOURCES},
     event::{Event, Reporter},
     schedule::{Blocked, TaskId},
-    solve::Solved,
+    solve::explain::first_line,
     tasks::Part,
 };
 
@@ -27,14 +27,11 @@ pub fn record_unsolved(
     prepared: &Prepared,
     reporter: &dyn Reporter,
 ) -> larder_runs::Result<()> {
-    for solved in prepared.of_targets() {
-        let Solved::NoSolution { target, compiler, explanation } = solved else { continue };
+    for (package, compiler, explanation) in prepared.unsolved() {
         let now = run.clock().now();
-        let package = prepared.catalogue.get(*target).id.clone();
-        let compiler = prepared.catalogue.compiler(*compiler).name.clone();
-        let error = explanation.lines().next().unwrap_or("no versions fit together").to_owned();
-        let result = StageResult::success(package, Stage::Solve, now, now);
-        let result = StageResult { compiler: Some(compiler), ..result };
+        let error = first_line(explanation);
+        let result = StageResult::success(package.clone(), Stage::Solve, now, now);
+        let result = StageResult { compiler: Some(compiler.clone()), ..result };
         let result = result.failed(Category::NoSolution, Some(error));
         let mut log = run.log_writer(&LogName::of(&result))?;
         // A log that cannot be written is not worth more than the line that the result has.
@@ -47,6 +44,13 @@ pub fn record_unsolved(
 }
 
 impl Attendance<'_> {
+    /// Records that a part cannot be done, for the layer of something that it needs is gone.
+    pub(super) fn record_bereft(&self, part: Part, attempt: u32) -> Result<Entry, BatchError> {
+        let error = "what it needs was built, and somebody has removed it since".to_owned();
+        let result = StageResult { attempt, ..self.blank(part) };
+        self.record(result.failed(Category::TransientFailure, Some(error)))
+    }
+
     /// A result of a part, of which no more is known than what it is about.
     pub(super) fn blank(&self, part: Part) -> StageResult {
         let build = self.prepared.builds.get(part.build);
@@ -90,19 +94,23 @@ impl Attendance<'_> {
         StageResult { exit, rule, log, ..result }.failed(category, Some(error))
     }
 
-    /// Records that a part was there already, or came to the same as `before`.
-    pub(super) fn record_cached(
-        &self,
-        part: Part,
-        dep_hash: HashName,
-        before: Option<&Entry>,
-    ) -> Result<(), BatchError> {
+    /// Records that what a part makes was there already.
+    pub(super) fn record_there(&self, part: Part, dep_hash: HashName) -> Result<(), BatchError> {
         let result =
             StageResult { dep_hash: Some(dep_hash), origin: Origin::Cached, ..self.blank(part) };
-        let before = before.map(|entry| &entry.result).filter(|before| !before.is_success());
-        let result = match before {
-            None => result,
-            Some(before) => StageResult {
+        self.record(result).map(drop)
+    }
+
+    /// Records that a part came to the same as `before`.
+    pub(super) fn record_known(&self, part: Part, before: &StageResult) -> Result<(), BatchError> {
+        let result = StageResult {
+            dep_hash: before.dep_hash.clone(),
+            origin: Origin::Cached,
+            ..self.blank(part)
+        };
+        let result = match before.is_success() {
+            true => result,
+            false => StageResult {
                 rule: before.rule.clone(),
                 exit: before.exit,
                 ..result.failed(before.category.clone(), before.error.clone())
@@ -115,6 +123,7 @@ impl Attendance<'_> {
     pub(super) fn block(&self, blocked: &Blocked) -> Result<(), BatchError> {
         let part = self.tasks.part(blocked.task);
         if part.stage != Stage::Build {
+            self.reporter.event(&Event::Nothing { task: &self.name(part) });
             return Ok(());
         }
         let build = |&task: &TaskId| {

@@ -6,18 +6,14 @@ use std::{
 };
 
 use larder_engine::session::Session;
-use larder_runs::{
-    Category,
-    name::HashName,
-    result::{Stage, StageResult},
-};
+use larder_runs::result::{Stage, StageResult};
 
 use super::{
     BatchError,
-    attend::{Attendance, PAUSE},
-    compare::Witness,
+    attend::{Attendance, pause},
     job::Done,
     perform::{Performed, Try},
+    witness::Witness,
     work,
 };
 use crate::{
@@ -31,7 +27,7 @@ use crate::{
     graph::BuildId,
     hashes,
     queue::{Queue, Turn},
-    schedule::{Schedule, Task},
+    schedule::{Expected, Schedule, Task},
     tasks::Part,
 };
 
@@ -81,10 +77,20 @@ impl<'t> Trials<'t> {
         session: &Arc<Session>,
         attendance: &Attendance<'_>,
     ) -> Result<(), BatchError> {
-        let queue = Queue::new(Schedule::new(vec![Task::default(); self.open.len()]));
+        let task = |open: &Open<'_>| {
+            let cost = |build| attendance.cost(Part { build, stage: Stage::Build });
+            let [base, candidate] = open.builds.map(cost);
+            let memory = base.memory.max(candidate.memory);
+            let expected = Expected { time: base.time.max(candidate.time), memory };
+            Task { needs: Vec::new(), expected }
+        };
+        let schedule = Schedule::new(self.open.iter().map(task).collect());
+        let queue = Queue::new(schedule.within(attendance.request.memory));
         let shop = attendance.shop.for_trials();
         let threads = attendance.request.jobs.min(self.open.len());
-        work(session, threads, &**attendance.reporter, &|| self.work(&queue, &shop, attendance))
+        work(session, attendance.run, threads, &**attendance.reporter, &|| {
+            self.work(&queue, &shop, attendance)
+        })
     }
 
     fn work(
@@ -119,13 +125,13 @@ impl<'t> Trials<'t> {
             }
             let [base, candidate] = open.builds;
             let build = if side == Side::Base { base } else { candidate };
-            let Some(result) = self.attempt(build, shop, attendance)? else {
+            let Some(result) = attendance.try_afresh(build, shop, self.witness)? else {
                 return Ok(Came::Interrupted);
             };
             let attempt = evidence::attempt(&result);
             trial.note(side, attempt);
             if attempt == Attempt::Weather && matches!(trial.next(), Next::Try(_)) {
-                let wait = PAUSE * 3_u32.pow(time.clamp(1, 3) - 1);
+                let wait = pause(time);
                 let task = attendance.name(Part { build, stage: result.stage });
                 let category = &result.category;
                 attendance.reporter.event(&Event::Again { task: &task, category, wait });
@@ -134,35 +140,22 @@ impl<'t> Trials<'t> {
         }
         Ok(Came::Decided)
     }
-
-    fn attempt(
-        &self,
-        build: BuildId,
-        shop: &Workshop,
-        attendance: &Attendance<'_>,
-    ) -> Result<Option<StageResult>, BatchError> {
-        let next = |hash: &HashName, stage| self.witness.next_attempt(hash, stage);
-        attendance.try_afresh(build, shop, &next)
-    }
 }
 
 impl Attendance<'_> {
-    /// Builds and tests a package from scratch in a workshop for trials, and records both; `next` has the numbers of
-    /// attempts. Returns the result that decides; `None` where it was interrupted.
+    /// Builds and tests a package from scratch in a workshop for trials, and records both; `witness` has seen those
+    /// before. Returns the result that decides; `None` where it was interrupted.
     pub(crate) fn try_afresh(
         &self,
         build: BuildId,
         shop: &Workshop,
-        next: &dyn Fn(&HashName, Stage) -> u32,
+        witness: &Witness,
     ) -> Result<Option<StageResult>, BatchError> {
         let part = Part { build, stage: Stage::Build };
         let name = self.name(part);
-        let attempt = next(&name.build_hash, part.stage);
+        let attempt = witness.next_attempt(&name.build_hash, part.stage);
         let Some(task) = self.task(build) else {
-            let error = "what it needs was built, and somebody has removed it since".to_owned();
-            let result = StageResult { attempt, ..self.blank(part) };
-            let result = result.failed(Category::TransientFailure, Some(error));
-            return Ok(Some(self.record(result)?.result));
+            return Ok(Some(self.record_bereft(part, attempt)?.result));
         };
         let dep_hash = hashes::name(&task.dep_hash(&shop.platform));
         let expected = Duration::ZERO;
@@ -180,7 +173,7 @@ impl Attendance<'_> {
         };
         let part = Part { build, stage: Stage::Test };
         let name = self.name(part);
-        let attempt = next(&name.build_hash, part.stage);
+        let attempt = witness.next_attempt(&name.build_hash, part.stage);
         let dep_hash = hashes::name(&build::dep_hash(shop, &task, &trial.layer, Kind::Test));
         let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected };
         let tested = |log: &_| build::test(shop, &task, &trial.layer, log).into();

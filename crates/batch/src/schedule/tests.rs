@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn task(needs: &[Need], seconds: u64) -> Task {
-    Task { needs: needs.to_vec(), expected: Duration::from_secs(seconds) }
+    let expected = Expected { time: Duration::from_secs(seconds), memory: 0 };
+    Task { needs: needs.to_vec(), expected }
 }
 
 #[test]
@@ -24,6 +25,28 @@ fn the_longest_path_goes_first() {
     assert_eq!((schedule.running(), schedule.is_over()), (3, false));
     assert_eq!(schedule.end(1, true), []);
     assert_eq!(schedule.start_next(), Some(2));
+}
+
+#[test]
+fn tasks_that_need_too_much_memory_together_run_one_after_the_other() {
+    let task = |seconds, memory| Task {
+        needs: Vec::new(),
+        expected: Expected { time: Duration::from_secs(seconds), memory },
+    };
+    let tasks = vec![task(9, 6), task(8, 5), task(7, 4), task(6, 1), task(1, 99)];
+    let mut schedule = Schedule::new(tasks).within(10);
+    assert_eq!(schedule.start_next(), Some(0));
+    assert_eq!(schedule.start_next(), None, "11 is too much, and what comes later waits its turn");
+    assert_eq!((schedule.busy(), schedule.is_over()), (5, false));
+    schedule.end(0, true);
+    let started: Vec<_> = std::iter::from_fn(|| schedule.start_next()).collect();
+    assert_eq!(started, [1, 2, 3], "10 together");
+    for id in [1, 2] {
+        schedule.end(id, true);
+        assert_eq!(schedule.start_next(), None);
+    }
+    schedule.end(3, true);
+    assert_eq!(schedule.start_next(), Some(4), "alone, it runs whatever it needs");
 }
 
 #[test]
@@ -67,7 +90,7 @@ fn graphs() -> impl Strategy<Value = Vec<Drawn>> {
 fn left(tasks: &[Task], over: &BTreeSet<TaskId>, room: usize) -> Duration {
     let mut paths = vec![Duration::ZERO; tasks.len()];
     for (id, task) in tasks.iter().enumerate().rev() {
-        paths[id] += task.expected;
+        paths[id] += task.expected.time;
         for need in &task.needs {
             if need.task < id {
                 paths[need.task] = paths[need.task].max(paths[id]);
@@ -75,19 +98,23 @@ fn left(tasks: &[Task], over: &BTreeSet<TaskId>, room: usize) -> Duration {
         }
     }
     let open = || (0..tasks.len()).filter(|id| !over.contains(id));
-    let sum: Duration = open().map(|id| tasks[id].expected).sum();
+    let sum: Duration = open().map(|id| tasks[id].expected.time).sum();
     open().map(|id| paths[id]).max().unwrap_or_default().max(sum / room as u32)
 }
 
 proptest! {
     /// Whatever order ends come in: each task is tried once or blocked once, after all that it needs, never more
-    /// at once than there is room for, and what blocks it is what a plain look at the graph says.
+    /// at once than there is room and memory for, and what blocks it is what a plain look at the graph says.
     #[test]
-    fn each_task_has_one_end(graph in graphs(), room in 1..5_usize, choices in any::<u64>()) {
+    fn each_task_has_one_end(
+        graph in graphs(), room in 1..5_usize, memory in 0..200_u64, choices in any::<u64>(),
+    ) {
         let tasks: Vec<Task> = graph.iter().enumerate().map(|(id, (needs, seconds, _))| {
             let needs = needs.iter().filter(|_| id > 0);
             let needs = needs.map(|(at, optional)| Need { task: at.index(id.max(1)), optional: *optional });
-            task(&needs.collect::<Vec<_>>(), *seconds)
+            // As much memory as time: any number will do.
+            let expected = Expected { time: Duration::from_secs(*seconds), memory: *seconds };
+            Task { needs: needs.collect(), expected }
         }).collect();
         // Of two needs of one task, the required one counts.
         let needs_of = |id: TaskId| {
@@ -114,7 +141,7 @@ proptest! {
             });
         }
 
-        let mut schedule = Schedule::new(tasks.clone());
+        let mut schedule = Schedule::new(tasks.clone()).within(memory);
         let (mut running, mut over, mut state) = (Vec::new(), BTreeSet::new(), choices);
         loop {
             while running.len() < room {
@@ -122,6 +149,8 @@ proptest! {
                 prop_assert!(needs_of(id).keys().all(|need| over.contains(need)), "{id} started early");
                 running.push(id);
             }
+            let held: u64 = running.iter().map(|id: &TaskId| tasks[*id].expected.memory).sum();
+            prop_assert!(held <= memory || running.len() == 1, "{held} of {memory}");
             prop_assert_eq!(schedule.running(), running.len());
             prop_assert_eq!(schedule.over(), over.len());
             prop_assert_eq!(schedule.left(room), left(&tasks, &over, room));

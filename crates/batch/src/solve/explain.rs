@@ -56,6 +56,11 @@ pub(super) fn explain(
     }
 }
 
+/// Returns the first line of what may have more.
+pub(crate) fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 type Terms = Map<Node, Term<Versions>>;
 
 struct Formatter<'f> {

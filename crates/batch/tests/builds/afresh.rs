@@ -27,7 +27,7 @@ fn where_it_is() -> Package<'static> {
         "chmod +x {prefix}/bin/where",
     ];
     let tests = ["test \"$({prefix}/bin/where)\" = {prefix}"];
-    let recipe = Recipe::Commands { build: owned(&build), test: owned(&tests), docs: Vec::new() };
+    let recipe = Recipe::Commands { build: owned(&build), test: owned(&tests) };
     Package { id: "where.1", recipe, files: &[] }
 }
 

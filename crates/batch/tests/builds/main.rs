@@ -2,6 +2,7 @@
 
 mod afresh;
 mod commands;
+mod docs;
 mod hostile;
 mod moved;
 mod packages;

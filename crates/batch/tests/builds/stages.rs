@@ -1,14 +1,10 @@
-//! Tests and documentation of packages that were built.
+//! Tests of packages that were built.
 
-use std::{
-    fs,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use larder_batch::{
     build::{BuildTask, Log, StageEnd, Staged, test},
     catalogue::Recipe,
-    docs::publish,
     layer::Layer,
 };
 use larder_engine::process::{Allowance, Limit};
@@ -24,9 +20,9 @@ fn tested(set: &Set, task: &BuildTask, layer: &Layer) -> (Staged, String) {
     (staged, text)
 }
 
-fn with(lines: &[&str], tests: &[&str], documents: &[&str]) -> Recipe {
+fn with(lines: &[&str], tests: &[&str]) -> Recipe {
     let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
-    Recipe::Commands { build: owned(lines), test: owned(tests), docs: owned(documents) }
+    Recipe::Commands { build: owned(lines), test: owned(tests) }
 }
 
 const BUILD: &[&str] = &["echo built > tree", "echo 'echo hello' > {prefix}/run"];
@@ -35,7 +31,7 @@ const BUILD: &[&str] = &["echo built > tree", "echo 'echo hello' > {prefix}/run"
 fn lines_test_what_was_installed_or_where_it_was_built() {
     let set = Set::new();
     let run = |tests: &[&str]| {
-        let package = Package { id: "p.1", recipe: with(BUILD, tests, &[]), files: &[] };
+        let package = Package { id: "p.1", recipe: with(BUILD, tests), files: &[] };
         let task = set.task(&package, Vec::new());
         let (layer, _) = set.layer(&task);
         tested(&set, &task, &layer)
@@ -57,7 +53,7 @@ fn lines_test_what_was_installed_or_where_it_was_built() {
 fn a_test_has_the_limits_of_a_build() {
     let set = Set::new();
     let package =
-        Package { id: "p.1", recipe: with(BUILD, &["cat {prefix}/run", "yes"], &[]), files: &[] };
+        Package { id: "p.1", recipe: with(BUILD, &["cat {prefix}/run", "yes"]), files: &[] };
     let allowance = Allowance { log: Some(100_000), time: Some(SOON), ..Allowance::default() };
     let task = BuildTask { allowance, ..set.task(&package, Vec::new()) };
     let (layer, _) = set.layer(&task);
@@ -89,37 +85,4 @@ fn a_larder_package_is_tested_as_larder_test_does() {
     let StageEnd::Failed(failure) = &staged.ended else { panic!("{staged:?}") };
     assert_eq!(failure.error, "1 of 1 tests failed");
     assert!(log.contains("failed with exit code 3"), "{log}");
-}
-
-#[test]
-fn documentation_is_made_from_the_sources_and_the_layer() {
-    let set = Set::new();
-    let log: Log = Arc::new(Mutex::new(Vec::new()));
-    let run = |docs: &[&str], into: &str| {
-        let package = Package {
-            id: "p.1",
-            recipe: with(BUILD, &[], docs),
-            files: &[("README", "read me\n")],
-        };
-        let task = set.task(&package, Vec::new());
-        let (layer, _) = set.layer(&task);
-        let place = set.root.join("data/html").join(into);
-        let staged = publish(&set.shop, &task, &layer, &place, &log);
-        set.assert_clean();
-        staged.ended
-    };
-    let made = run(&["cat README {prefix}/run > {docs}/index.html"], "p");
-    assert!(matches!(made, StageEnd::Worked), "{made:?}");
-    let text = fs::read_to_string(set.root.join("data/html/p/index.html")).unwrap();
-    assert_eq!(text, "read me\necho hello\n");
-    assert!(matches!(run(&[], "none"), StageEnd::Nothing));
-    for (lines, said) in [
-        (&["true"][..], "its documentation succeeded, but wrote nothing into {docs}"),
-        (&["exit 4"], "its documentation failed with exit code 4"),
-        (&["ln -s /etc {docs}/etc"], "leads out of"),
-    ] {
-        let StageEnd::Failed(failure) = run(lines, "bad") else { panic!("{lines:?}") };
-        assert!(failure.error.contains(said), "{failure:?}");
-        assert!(!set.root.join("data/html/bad").exists());
-    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use larder_batch::{
     build::{BuildTask, Built, Compiler, Ended, Failure, Log, Need, Workshop, build},
-    catalogue::{Recipe, Sources},
+    catalogue::{Docs, Recipe, Sources},
     layer::{Layer, Spots},
 };
 use larder_engine::{
@@ -45,7 +45,7 @@ pub struct Package<'p> {
 /// Lines for a shell.
 pub fn commands(lines: &[&str]) -> Recipe {
     let build = lines.iter().map(|line| (*line).to_owned()).collect();
-    Recipe::Commands { build, test: Vec::new(), docs: Vec::new() }
+    Recipe::Commands { build, test: Vec::new() }
 }
 
 /// A larder package's own manifest.
@@ -114,6 +114,7 @@ impl Set {
             source_digest,
             sources: Sources::read(&sources, None).unwrap(),
             recipe: package.recipe.clone(),
+            docs: Docs::default(),
             needs,
             compiler: Compiler {
                 package: "gcc.12".parse().unwrap(),

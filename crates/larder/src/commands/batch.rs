@@ -2,6 +2,7 @@
 
 mod compare;
 mod show;
+mod tally;
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +18,7 @@ use larder_batch::{
     run::{self, Memory, Prepared, Request},
     since::prepare_since,
 };
-use larder_engine::session::Session;
+use larder_engine::{process, session::Session};
 use larder_notify::Kind;
 use larder_project::set::PackageSet;
 use larder_runs::{
@@ -265,6 +266,8 @@ pub fn request(
         again: kind == RunKind::Rerun,
         resolution: app.resolution.clone(),
         jobs: options.jobs.map_or_else(processors, usize::from),
+        // An eighth is for larder, and for whatever else there is.
+        memory: process::memory() / 8 * 7,
         sandbox: !options.no_sandbox,
         command_line: app.command_line.clone(),
         larder_version: Some(env!("CARGO_PKG_VERSION").to_owned()),

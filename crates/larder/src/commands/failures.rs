@@ -67,8 +67,17 @@ fn list_failures(
         roots.roots.iter().map(|root| (root.package.as_str(), root.blocks_packages)).collect();
     let heading = ["PACKAGE", "", "CATEGORY", "FOR", "BLOCKS", "SINCE RUN", "TIMES", "ERROR"];
     let mut table = Table::new(heading).spare(&["SINCE RUN", "TIMES", "", "BLOCKS", "FOR"]);
+    let failures = index.failures();
+    let compilers: BTreeSet<&str> =
+        failures.iter().map(|(_, failing)| failing.compiler.as_str()).collect();
+    let name = |package: &str, failing: &Failing| match &failing.compiler {
+        compiler if compilers.len() > 1 && !compiler.is_empty() => {
+            format!("{package} with {compiler}")
+        }
+        _ => package.to_owned(),
+    };
     let mut folded = 0;
-    for (package, failing) in index.failures() {
+    for (package, failing) in failures {
         if !wanted(failing) {
             continue;
         }
@@ -85,7 +94,7 @@ fn list_failures(
         };
         let dependency = failing.failed_dep.as_ref().map(|dep| format!("{dep} failed"));
         table.row([
-            package.into(),
+            name(package, failing).into(),
             if failing.blessed { "blessed" } else { "" }.into(),
             failure_kind(failing).into(),
             ago(&failing.since).into(),

@@ -79,10 +79,9 @@ pub fn report(data: &DataDir, id: &RunId) -> Result<Report, Failure> {
 
 /// The report of a run, with what it changed where it is the newest.
 fn report_of(data: &DataDir, run: &RunRecord) -> Result<Report, Failure> {
-    let index = status_index::current(data)?;
     let is_newest = run_log::run_ids(&data.runs())?.last() == Some(&run.run_id);
-    let changes = if is_newest { &index.changes[..] } else { &[] };
-    Ok(of_run::report(data, run, changes)?)
+    let changes = if is_newest { status_index::current(data)?.changes } else { Vec::new() };
+    Ok(of_run::report(data, run, &changes)?)
 }
 
 /// Prints a text as it is.

@@ -114,7 +114,7 @@ fn list(app: &App, arguments: &Test) -> Result<Exit, Failure> {
 
 fn write(file: &Path, report: &BuildReport) -> Result<(), Failure> {
     let suites = of_tests::suites(report);
-    atomic::write(file, &junit::render("larder", &suites)).map_err(|error| {
+    atomic::write(file, &junit::render("larder", &suites, Some(report.took))).map_err(|error| {
         Failure::failed(format!("cannot write {}: {}", file.display(), describe_io(&error)))
     })
 }

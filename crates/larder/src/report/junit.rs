@@ -73,19 +73,32 @@ struct Counts {
     took: Duration,
 }
 
-/// Renders suites.
-pub fn render(name: &str, suites: &[Suite]) -> Vec<u8> {
+/// Returns suites of cases that each come with the name of theirs: those of a suite stand together.
+pub fn suites(cases: impl IntoIterator<Item = (String, Case)>) -> Vec<Suite> {
+    let mut suites: Vec<Suite> = Vec::new();
+    for (name, case) in cases {
+        match suites.last_mut().filter(|suite| suite.name == name) {
+            Some(suite) => suite.cases.push(case),
+            None => suites.push(Suite { name, cases: vec![case] }),
+        }
+    }
+    suites
+}
+
+/// Renders suites. They took the time of their cases together, unless it is said how long they `took`.
+pub fn render(name: &str, suites: &[Suite], took: Option<Duration>) -> Vec<u8> {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
     // Writing to memory cannot fail.
-    _ = write(&mut xml, name, suites);
+    _ = write(&mut xml, name, suites, took);
     let mut text = xml.into_inner();
     text.push(b'\n');
     text
 }
 
-fn write(xml: &mut Xml, name: &str, suites: &[Suite]) -> io::Result<()> {
+fn write(xml: &mut Xml, name: &str, suites: &[Suite], took: Option<Duration>) -> io::Result<()> {
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let all = Counts::of(suites.iter().flat_map(|suite| &suite.cases)).attributes();
+    let all = Counts::of(suites.iter().flat_map(|suite| &suite.cases));
+    let all = Counts { took: took.unwrap_or(all.took), ..all }.attributes();
     let element = xml.create_element("testsuites").with_attribute(("name", &*text(name)));
     element.with_attributes(all.iter().map(pair)).write_inner_content(|xml| {
         for suite in suites {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     Report, Section,
-    junit::{Attempt, Case, Failure, Outcome as Ended, Suite},
+    junit::{self, Attempt, Case, Failure, Outcome as Ended, Suite},
     tail,
 };
 use crate::describe::comparison;
@@ -89,11 +89,10 @@ fn section(
 /// A suite for each compiler, or for the comparison of two: what regressed has failed, what is flaky has failed before
 /// it worked, and what was broken before or is unknown was skipped.
 fn suites(outcome: &Outcome, tail: &dyn Fn(&Shown) -> String) -> Vec<Suite> {
-    let mut suites: Vec<Suite> = Vec::new();
     let mut packages: Vec<&Judged> = outcome.packages.iter().collect();
     packages.sort_by(|a, b| compiler(a).cmp(compiler(b)));
-    for judged in packages {
-        let name = match compiler(judged) {
+    junit::suites(packages.into_iter().map(|judged| {
+        let suite = match compiler(judged) {
             "" => format!("{} and {}", outcome.base, outcome.candidate),
             compiler => compiler.to_owned(),
         };
@@ -124,10 +123,6 @@ fn suites(outcome: &Outcome, tail: &dyn Fn(&Shown) -> String) -> Vec<Suite> {
             class: judged.subject.package.to_string(),
             outcome: ended,
         };
-        match suites.last_mut().filter(|suite| suite.name == name) {
-            Some(suite) => suite.cases.push(case),
-            None => suites.push(Suite { name, cases: vec![case] }),
-        }
-    }
-    suites
+        (suite, case)
+    }))
 }

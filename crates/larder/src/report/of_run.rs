@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     Report, Section,
-    junit::{Attempt, Case, Failure, Outcome, Suite},
+    junit::{self, Attempt, Case, Failure, Outcome, Suite},
     tail,
 };
 use crate::describe;
@@ -172,20 +172,15 @@ fn suites(
     attempts: &BTreeMap<Key<'_>, Vec<&Entry>>,
     tail: &dyn Fn(&Entry) -> String,
 ) -> Vec<Suite> {
-    let mut suites: Vec<Suite> = Vec::new();
-    for (key, entries) in attempts {
-        let name = key.compiler.map_or("no compiler".to_owned(), ToString::to_string);
-        if suites.last().is_none_or(|suite| suite.name != name) {
-            suites.push(Suite { name, cases: Vec::new() });
-        }
+    junit::suites(attempts.iter().map(|(key, entries)| {
+        let suite = key.compiler.map_or("no compiler".to_owned(), ToString::to_string);
         let case = Case {
             name: key.stage.to_string(),
             class: key.package.to_string(),
             outcome: outcome(entries, tail),
         };
-        suites.iter_mut().last().into_iter().for_each(|suite| suite.cases.push(case.clone()));
-    }
-    suites
+        (suite, case)
+    }))
 }
 
 fn outcome(entries: &[&Entry], tail: &dyn Fn(&Entry) -> String) -> Outcome {

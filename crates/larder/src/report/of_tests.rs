@@ -7,11 +7,10 @@ use larder_engine::{
     testing::{self, Tested},
 };
 
-use super::junit::{Attempt, Case, Failure, Outcome, Suite};
+use super::junit::{self, Attempt, Case, Failure, Outcome, Suite};
 
 /// Returns the results of a build's tests: a suite for each package.
 pub fn suites(report: &BuildReport) -> Vec<Suite> {
-    let mut suites: Vec<Suite> = Vec::new();
     let mut tests: Vec<_> = report
         .tests
         .iter()
@@ -22,18 +21,14 @@ pub fn suites(report: &BuildReport) -> Vec<Suite> {
         .collect();
     // Those of a package together, else in the order of the manifest.
     tests.sort_by_key(|(package, ..)| *package);
-    for (package, name, tested) in tests {
+    junit::suites(tests.into_iter().map(|(package, name, tested)| {
         let outcome = match tested {
             Some(tested) => outcome(tested),
             None => Outcome::NotTried(not_run(report.interrupted)),
         };
         let case = Case { name: name.to_string(), class: package.clone(), outcome };
-        match suites.last_mut().filter(|suite| suite.name == *package) {
-            Some(suite) => suite.cases.push(case),
-            None => suites.push(Suite { name: package.clone(), cases: vec![case] }),
-        }
-    }
-    suites
+        (package.clone(), case)
+    }))
 }
 
 fn not_run(interrupted: bool) -> String {

@@ -10,7 +10,7 @@ use larder_testkit::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::support::{Package, Set, of_kind};
+use super::support::{Package, Set, counts_up, of_kind};
 
 /// What `--compare` found out, as the run's directory has it.
 pub fn outcome(set: &Set, run: &Run) -> Value {
@@ -351,6 +351,9 @@ fn an_interrupted_comparison_goes_on() {
     let mut runs = fs::read_dir(set.data.runs()).unwrap().map(|run| run.unwrap().path());
     assert!(runs.all(|run| !run.join("compare.json").exists()), "nothing was found out");
     fs::write(&gate, "").unwrap();
-    set.larder(&arguments).ends_with(1).says("1 regressed and 1 the same of 2 packages");
+    let run = set.larder(&arguments).ends_with(1);
+    let run = run.says("1 regressed and 1 the same of 2 packages");
+    counts_up(&run);
+    run.mentions(&["attempt 2: failed gated.1.0 with cc.1"]);
     assert_eq!(set.tried()["before.1.0"], 1);
 }

@@ -44,5 +44,9 @@ fn the_example_is_a_set_that_can_be_solved() {
     }
     assert!(builds.contains_key("zlib.1.2.13") && builds.contains_key("zlib.1.3.1"));
     assert!(!builds.contains_key("lua-cjson.2.1.0"));
+    let unsolved = of_kind(&said.events(), "unsolved");
+    let names: Vec<&str> = unsolved.iter().map(|it| it["package"].as_str().unwrap()).collect();
+    assert_eq!(names, ["lua-cjson.2.1.0"; 2], "with either compiler");
+    assert!(unsolved[0]["because"].as_str().unwrap().contains("lua"), "{unsolved:?}");
     assert!(!set.data.root().exists());
 }

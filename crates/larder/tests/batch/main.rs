@@ -2,6 +2,7 @@
 
 mod bisect;
 mod compare;
+mod docs;
 mod example;
 mod first;
 mod interrupted;

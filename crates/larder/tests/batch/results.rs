@@ -4,7 +4,7 @@ use std::fs;
 
 use larder_runs::result::Stage;
 
-use super::support::{Package, Set, of_kind};
+use super::support::{Package, Set, counts_up, of_kind};
 
 /// A package that works only while a file in its sources says so.
 fn fragile(name: &'static str) -> Package {
@@ -51,6 +51,39 @@ fn a_failure_blocks_what_needs_it_and_nothing_else() {
     set.larder(&["cascade"]).ok().says("4 of 4 packages work");
     assert_eq!(set.last("leaf.1.0"), "success built");
     set.larder(&["cascade"]).ok().says("nothing waits");
+}
+
+#[test]
+fn layers_that_name_their_place_are_used_by_later_runs() {
+    let names_place = "mkdir -p {prefix}/lib; echo prefix={prefix} > {prefix}/lib/z.pc";
+    let set = Set::new(&[
+        Package::new("zlib.1.0").line(names_place),
+        Package::new("png.1.0").needs("zlib", "1").line("cat {prefix:zlib}/lib/z.pc"),
+    ]);
+    set.larder(&["batch"]).ok();
+    set.file("sources/png.1.0/README", "changed");
+    set.larder(&["batch"]).ok().says("2 of 2 packages work");
+    assert_eq!(set.last("zlib.1.0"), "success cached");
+    assert_eq!(set.last("png.1.0"), "success built");
+}
+
+#[test]
+fn lines_count_up_to_all_that_there_is_to_do() {
+    let after = |name| Package::new(name).needs("root", "1").test("true");
+    let good = |name| Package::new(name).test("true");
+    let set = Set::new(&[
+        Package::new("root.1.0").line("exit 1"),
+        after("a.1.0"),
+        after("b.1.0"),
+        after("c.1.0"),
+        good("d.1.0"),
+        good("e.1.0"),
+        good("f.1.0"),
+    ]);
+    let run = set.larder(&["batch", "-j", "4"]).ends_with(1);
+    counts_up(&run);
+    // Tests of what was not built are over, too.
+    run.mentions(&["/13] blocked c.1.0 with cc.1 by root.1.0"]);
 }
 
 #[test]
@@ -170,4 +203,80 @@ fn what_is_mended_with_one_compiler_is_mended_with_the_other() {
     set.larder(&["cascade"]).ok().says("nothing waits for a package that works again");
     set.larder(&["status"]).ok().mentions(&["2 of 2 work"]);
     assert_eq!(set.larder(&["failures"]).ok().stdout, "");
+}
+
+#[test]
+fn what_a_limit_stopped_is_tried_again_when_there_is_more() {
+    let set = Set::new(&[
+        Package::new("loud.1.0").line("yes it is | head -c 200000"),
+        Package::new("quiet.1.0"),
+    ]);
+    let file = fs::read_to_string(set.root.join("larder-set.toml")).unwrap();
+    let limit = |log| set.file("larder-set.toml", &format!("{file}\n[limits]\nlog = \"{log}\"\n"));
+    limit("64 KiB");
+    set.larder(&["batch"]).ends_with(1);
+    assert_eq!(set.last("loud.1.0"), "log_limit built");
+    set.larder(&["batch"]).ends_with(1);
+    assert_eq!(set.last("loud.1.0"), "log_limit cached");
+    set.larder(&["batch"]).ends_with(1);
+    let foreseen = || {
+        let run = set.larder(&["batch", "--dry-run", "--json"]).ok();
+        of_kind(&run.events(), "outlook")[0]["wouldBe"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(foreseen(), "failed");
+    limit("1 MiB");
+    assert_eq!(foreseen(), "built");
+    set.larder(&["batch"]).ok();
+    assert_eq!(set.last("loud.1.0"), "success built");
+    // What worked has nothing to do with limits.
+    assert_eq!(set.last("quiet.1.0"), "success cached");
+}
+
+#[test]
+fn commands_run_again_when_the_machine_is_another() {
+    let set = Set::new(&[Package::new("tool.1.0"), Package::new("user.1.0").needs("tool", "1")]);
+    set.file("packages/hi/larder.toml", "[package]\nname = \"hi\"\nversion = \"2.0\"\n\n[[library]]\nname = \"hi\"\nsources = [\"hi.c\"]\n");
+    set.file("packages/hi/hi.c", "int hi(void) { return 1; }\n");
+    let status = set.outside().join("status");
+    fs::write(&status, "libssl 3.0.1").unwrap();
+    let file = fs::read_to_string(set.root.join("larder-set.toml")).unwrap();
+    let system = |path: &str| {
+        let head = format!("[set]\npackages = [\"packages/*\"]\nsystem = [\"{path}\"]\n\n");
+        set.file("larder-set.toml", &(head + &file));
+    };
+    system(status.to_str().unwrap());
+    set.larder(&["batch"]).ok();
+    set.larder(&["batch"]).ok();
+    assert_eq!(set.last("user.1.0"), "success cached");
+    fs::write(&status, "libssl 3.0.2").unwrap();
+    set.larder(&["batch"]).ok();
+    for (package, last) in [("tool.1.0", "built"), ("user.1.0", "built"), ("hi.2.0", "cached")] {
+        assert_eq!(set.last(package), format!("success {last}"), "{package}");
+    }
+    // As it was before, it is there.
+    fs::write(&status, "libssl 3.0.1").unwrap();
+    set.larder(&["batch"]).ok();
+    assert_eq!(set.last("user.1.0"), "success cached");
+
+    fs::remove_file(&status).unwrap();
+    set.larder(&["batch"]).ends_with(2).says("cannot read").says("larder-set.toml:3");
+    system("status");
+    set.larder(&["batch"]).ends_with(2).says("`status` is no absolute path");
+}
+
+#[test]
+fn a_return_to_what_failed_is_foreseen() {
+    let set = Set::new(&[fragile("root.1.0")]);
+    let state = |text: &str| set.file("sources/root.1.0/state", text);
+    state("bad");
+    set.larder(&["batch"]).ends_with(1);
+    state("good");
+    set.larder(&["batch"]).ok();
+    state("bad");
+    let run = set.larder(&["batch", "--dry-run", "--json"]).ok();
+    let outlook = &of_kind(&run.events(), "outlook")[0];
+    assert_eq!(outlook["because"], "just the same has failed: build_failure");
+    assert_eq!(outlook["wouldBe"], "failed");
+    set.larder(&["batch"]).ends_with(1);
+    assert_eq!(set.last("root.1.0"), "build_failure cached");
 }

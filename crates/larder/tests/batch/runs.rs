@@ -64,7 +64,8 @@ fn a_change_is_built_with_what_needs_it() {
 #[test]
 fn some_packages_can_be_asked_for() {
     let set = Set::new(&chain());
-    set.larder(&["batch", "png"]).ok().says("2 of 2 packages work");
+    let run = set.larder(&["batch", "png"]).ok();
+    run.mentions(&[": 1 package and 1 that it needs", "2 of 2 packages work"]);
     assert_eq!(set.layers().len(), 2, "it and what it needs");
     let run = set.larder(&["runs", "show", "latest", "--json"]).ok();
     assert_eq!(run.events()[0]["info"]["scope"]["packages"][0], "png");

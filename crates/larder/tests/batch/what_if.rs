@@ -96,3 +96,51 @@ fn what_is_no_checkout_of_a_package_is_wrong_usage() {
         .says("hi.2.0 is replaced twice");
     assert!(!set.data.runs().exists());
 }
+
+#[test]
+fn versions_that_no_longer_fit_together_are_a_regression() {
+    let set = Set::new(&[Package::new("other.1.0")]);
+    let manifest = |name: &str, needs: &str| {
+        format!(
+            "[package]\nname = \"{name}\"\nversion = \"2.0\"\n\n[dependencies]\n{needs}\n\n\
+             [[library]]\nname = \"{name}\"\nsources = [\"it.c\"]\n"
+        )
+    };
+    let source = |name: &str| format!("int {name}(void) {{ return 1; }}\n");
+    let none = "other = \"9\"";
+    let (hi, lo) = ("hi = \"2\"", "lo = \"2\"");
+    for (name, needs) in [("hi", ""), ("lo", none), ("user", hi), ("broken", hi), ("waiting", lo)] {
+        let source = if name == "broken" { "#error no".to_owned() } else { source(name) };
+        set.file(&format!("packages/{name}/larder.toml"), &manifest(name, needs));
+        set.file(&format!("packages/{name}/it.c"), &source);
+    }
+    let file = fs::read_to_string(set.root.join("larder-set.toml")).unwrap();
+    set.file("larder-set.toml", &format!("set.packages = [\"packages/*\"]\n{file}"));
+    let next = |name: &str, needs: &str| {
+        let files = [("larder.toml", &*manifest(name, needs)), ("it.c", &*source(name))];
+        format!("{name}={}", checkout(&set, name, &files))
+    };
+    let (hi, lo) = (next("hi", none), next("lo", ""));
+    let arguments = ["batch", "--json", "--what-if", &hi, "--what-if", &lo];
+    let run = set.larder(&arguments).ends_with(1);
+    let outcome = outcome(&set, &run);
+    adds_up(&set, &outcome);
+    let expected = [
+        ("broken.2.0", "broken-before"),
+        ("hi.2.0", "regressed"),
+        ("lo.2.0", "fixed"),
+        ("other.1.0", "same"),
+        ("user.2.0", "regressed"),
+        ("waiting.2.0", "fixed"),
+    ];
+    assert_eq!(verdicts(&outcome), expected.into(), "{outcome:#}");
+    let of = |name: &str| {
+        let packages = outcome["packages"].as_array().unwrap();
+        packages.iter().find(|it| it["package"] == name).unwrap().clone()
+    };
+    let user = of("user.2.0");
+    assert_eq!((&user["base"]["worked"], &user["candidate"]["worked"]), (&1.into(), &0.into()));
+    assert_eq!(user["candidate"]["category"], "no_solution");
+    assert!(user["candidate"]["error"].as_str().unwrap().contains("other"), "{user}");
+    assert_eq!(of("waiting.2.0")["candidate"]["worked"], 1);
+}

@@ -1,6 +1,6 @@
 //! From TOML to [`PackageSet`], with every mistake found in one go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     Compiler, FILE_NAME, PackageSet, Retention, entry,
@@ -21,7 +21,7 @@ pub(super) fn set(source: SourceText) -> Result<PackageSet, Diagnostics> {
     let parsed = parse(&text, &source)?;
     let mut errors = Errors::new(&source);
     let mut top = Fields::new(&mut errors, FILE_NAME, parsed.span(), parsed.into_inner());
-    let (name, packages) = top.table("set").map(general).unwrap_or_default();
+    let General { name, packages, system } = top.table("set").map(general).unwrap_or_default();
     let compilers = top.table("compiler").map(compilers).unwrap_or_default();
     let recipes = top.table("recipe").map(recipe::recipes).unwrap_or_default();
     let entries = top.table("package").map(|all| entry::entries(all, &recipes));
@@ -35,6 +35,7 @@ pub(super) fn set(source: SourceText) -> Result<PackageSet, Diagnostics> {
         source: source.clone(),
         name,
         packages,
+        system,
         compilers,
         entries,
         limits: OwnLimits::over(&limits, Default::default()),
@@ -50,27 +51,52 @@ pub(super) fn set(source: SourceText) -> Result<PackageSet, Diagnostics> {
     }
 }
 
-/// `[set]`: its name, and where packages are.
-fn general(mut fields: Fields<'_, '_>) -> (Option<String>, Vec<Located<String>>) {
+/// `[set]`
+#[derive(Default)]
+struct General {
+    name: Option<String>,
+    packages: Vec<Located<String>>,
+    system: Vec<Located<String>>,
+}
+
+/// `[set]`: its name, where packages are, and what they depend on besides.
+fn general(mut fields: Fields<'_, '_>) -> General {
     let name = fields.string("name").map(|name| name.value);
-    let mut packages: Vec<Located<String>> = Vec::new();
-    for pattern in fields.strings("packages").unwrap_or_default() {
-        let twice = packages.iter().any(|other| *other.value == *pattern.value);
-        let wrong = match wrong_glob(&pattern) {
-            None if twice => {
-                Some((format!("`{}` is listed twice", *pattern), "leave one of them out"))
-            }
-            wrong => wrong,
-        };
+    let packages = each_once(&mut fields, "packages", wrong_glob);
+    let system = each_once(&mut fields, "system", wrong_system_file);
+    fields.finish();
+    General { name, packages, system }
+}
+
+/// The strings of a list of which `wrong` has nothing to say and that stand there once: what is wrong with the others is told with help.
+fn each_once(
+    fields: &mut Fields<'_, '_>,
+    key: &'static str,
+    wrong: impl Fn(&str) -> Option<(String, &'static str)>,
+) -> Vec<Located<String>> {
+    let mut kept: Vec<Located<String>> = Vec::new();
+    for item in fields.strings(key).unwrap_or_default() {
+        let twice = kept.iter().any(|other| *other.value == *item.value);
+        let wrong = wrong(&item).or_else(|| {
+            twice.then(|| (format!("`{}` is listed twice", *item), "leave one of them out"))
+        });
         match wrong {
-            None => packages.push(pattern),
+            None => kept.push(item),
             Some((message, help)) => {
-                fields.errors.push(pattern.span, message, Some(help.to_owned()));
+                fields.errors.push(item.span, message, Some(help.to_owned()));
             }
         }
     }
-    fields.finish();
-    (name, packages)
+    kept
+}
+
+/// What is wrong with a file that says which state the machine is in, and what to do.
+fn wrong_system_file(path: &str) -> Option<(String, &'static str)> {
+    let help = "name a file of the machine, such as \"/var/lib/dpkg/status\"";
+    match Path::new(path).is_absolute() && !path.contains('\0') {
+        true => None,
+        false => Some((format!("`{path}` is no absolute path"), help)),
+    }
 }
 
 /// What is wrong with a glob of directories, and what to do.

@@ -27,6 +27,8 @@ pub struct Entry {
     pub source: DependencySource,
     /// How it is built.
     pub recipe: EntryRecipe,
+    /// Makes its documentation: a script for `sh -e` line by line.
+    pub docs: Vec<String>,
     /// The compilers that it is built with; all, when absent.
     pub compilers: Option<Vec<Located<String>>>,
     /// The limits that are its own.
@@ -49,8 +51,6 @@ pub enum EntryRecipe {
         build: Vec<String>,
         /// Tests it.
         test: Vec<String>,
-        /// Makes its documentation.
-        docs: Vec<String>,
     },
 }
 
@@ -72,7 +72,7 @@ pub(super) fn entries(mut fields: Fields<'_, '_>, recipes: &Recipes) -> BTreeMap
 fn entry(span: Range<usize>, mut fields: Fields<'_, '_>, recipes: &Recipes) -> Option<Entry> {
     let what = fields.what.clone();
     let source = source(&mut fields);
-    let recipe = recipe(&mut fields, recipes);
+    let made = recipe(&mut fields, recipes);
     let compilers = fields.strings("compilers");
     if let Some([]) = compilers.as_deref() {
         let message = format!("{what} is built with no compiler");
@@ -81,7 +81,8 @@ fn entry(span: Range<usize>, mut fields: Fields<'_, '_>, recipes: &Recipes) -> O
     }
     let own = fields.table("limits").map(limits).unwrap_or_default();
     fields.finish();
-    Some(Entry { span, source: source?, recipe: recipe?, compilers, limits: own })
+    let (recipe, docs) = made?;
+    Some(Entry { span, source: source?, recipe, docs, compilers, limits: own })
 }
 
 /// The key `source`.
@@ -111,8 +112,8 @@ fn source(fields: &mut Fields<'_, '_>) -> Option<DependencySource> {
     source
 }
 
-/// The key that says how it is built, and those that go with it.
-fn recipe(fields: &mut Fields<'_, '_>, recipes: &Recipes) -> Option<EntryRecipe> {
+/// The key that says how it is built, and those that go with it; and the lines that make its documentation.
+fn recipe(fields: &mut Fields<'_, '_>, recipes: &Recipes) -> Option<(EntryRecipe, Vec<String>)> {
     let ways = ["build", "recipe", "manifest"].into_iter();
     let ways: Vec<&str> = ways.filter(|key| fields.entries.contains_key(*key)).collect();
     let (span, what) = (fields.span.clone(), fields.what.clone());
@@ -123,17 +124,18 @@ fn recipe(fields: &mut Fields<'_, '_>, recipes: &Recipes) -> Option<EntryRecipe>
         fields.errors.push(place, message, Some(help.to_owned()));
     }
     match ways[..] {
-        ["build"] => Some(commands(fields)),
+        ["build"] => Some((commands(fields), fields.plain_strings("docs"))),
         ["recipe"] => recipe::of_package(fields, recipes),
         ["manifest"] => {
-            for key in ["dependencies", "test", "docs"] {
+            for key in ["dependencies", "test"] {
                 if let Some(value) = fields.entries.remove(key) {
                     let message = format!("`{key}` cannot stand beside `manifest` in {what}");
                     let help = "the manifest says it";
                     fields.errors.push(value.span(), message, Some(help.to_owned()));
                 }
             }
-            overlay(fields)
+            let docs = fields.plain_strings("docs");
+            overlay(fields).map(|recipe| (recipe, docs))
         }
         [one, other, ..] => {
             let message = format!("{what} has both `{one}` and `{other}`");
@@ -170,7 +172,6 @@ fn commands(fields: &mut Fields<'_, '_>) -> EntryRecipe {
         dependencies: dependencies.unwrap_or_default(),
         build,
         test: fields.plain_strings("test"),
-        docs: fields.plain_strings("docs"),
     }
 }
 

@@ -51,8 +51,11 @@ pub(super) fn recipes(mut fields: Fields<'_, '_>) -> Recipes {
     found.into_iter().collect()
 }
 
-/// The keys `recipe` and `options`, with `test` and `docs` in the place of those of the recipe.
-pub(super) fn of_package(fields: &mut Fields<'_, '_>, recipes: &Recipes) -> Option<EntryRecipe> {
+/// The keys `recipe` and `options`, with `test` and `docs` in the place of those of the recipe. The lines of `docs` come second.
+pub(super) fn of_package(
+    fields: &mut Fields<'_, '_>,
+    recipes: &Recipes,
+) -> Option<(EntryRecipe, Vec<String>)> {
     let dependencies = fields.table("dependencies").map(super::entry::requirements);
     let place = fields.entries.get("options").map(|value| value.span());
     let options = fields.strings("options").unwrap_or_default();
@@ -73,12 +76,12 @@ pub(super) fn of_package(fields: &mut Fields<'_, '_>, recipes: &Recipes) -> Opti
     let options: Vec<&str> = options.iter().map(|option| option.as_str()).collect();
     let options = options.join(" ");
     let with = |lines: &[String]| lines.iter().map(|line| with_options(line, &options)).collect();
-    Some(EntryRecipe::Commands {
+    let recipe = EntryRecipe::Commands {
         dependencies: dependencies.unwrap_or_default(),
         build: with(&shared.build),
         test: test.unwrap_or_else(|| with(&shared.test)),
-        docs: docs.unwrap_or_else(|| with(&shared.docs)),
-    })
+    };
+    Some((recipe, docs.unwrap_or_else(|| with(&shared.docs))))
 }
 
 fn unknown(fields: &mut Fields<'_, '_>, name: Located<String>, recipes: &Recipes) {

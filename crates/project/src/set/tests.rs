@@ -101,6 +101,7 @@ manifest = "manifests/zlib.toml"
 [package."lua.5.4"]
 source = { url = "https://example.org/lua.tar.gz", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
 manifest = true
+docs = ["ldoc {source}", "mv doc {docs}"]
 
 [limits]
 time = "45 min"
@@ -135,15 +136,16 @@ fn a_whole_set_is_read() {
     assert_eq!(set.limits, limits);
     let png = &set.entries["libpng.1.6.40"];
     assert_eq!(png.source, DependencySource::Path("vendor/libpng-1.6.40".to_owned()));
-    let EntryRecipe::Commands { dependencies, build, test, docs } = &png.recipe else { panic!() };
+    let EntryRecipe::Commands { dependencies, build, test } = &png.recipe else { panic!() };
     assert_eq!(dependencies["zlib"].to_string(), "1.2");
-    assert_eq!((build.len(), test.len(), docs.len()), (3, 1, 1));
+    assert_eq!((build.len(), test.len(), png.docs.len()), (3, 1, 1));
     assert_eq!(*png.compilers.as_ref().unwrap()[0], "gcc.12");
     let own = Limits { time: Duration::from_secs(3_600), log: 3 << 19, ..limits };
     assert_eq!(png.limits.over(set.limits), own);
     let zlib = &set.entries["zlib.1.3.1"].recipe;
     assert_eq!(*zlib, EntryRecipe::Manifest { overlay: Some("manifests/zlib.toml".to_owned()) });
-    assert_eq!(set.entries["lua.5.4"].recipe, EntryRecipe::Manifest { overlay: None });
+    let lua = &set.entries["lua.5.4"];
+    assert_eq!((&lua.recipe, lua.docs.len()), (&EntryRecipe::Manifest { overlay: None }, 2));
     assert_eq!(set.retention, Retention { runs: Some(100), history_days: Some(365) });
     assert_eq!(set.channels, ["zulip", "stdout"]);
     // The order of compilers is that of the file, whatever they are called.
@@ -229,7 +231,7 @@ build = []
 source = { path = "a" }
 manifest = "a.toml"
 dependencies = { zlib = "1" }
-docs = []
+docs = "doxygen"
 [package."needs.1"]
 source = { path = "a" }
 build = ["make"]
@@ -301,7 +303,7 @@ test = ["ctest {options} {prefix}"]
 "#,
     )
     .unwrap();
-    let recipe = |name: &str| &set.entries[name].recipe;
+    let recipe = |name: &str| (&set.entries[name].recipe, &set.entries[name].docs);
     assert_eq!(recipe("short.1"), recipe("long.1"));
     assert_eq!(recipe("shortest.1"), recipe("longest.1"));
 }

@@ -172,6 +172,27 @@ fn a_process_stopped_for_its_log_is_that_unless_an_error_came_before() {
 }
 
 #[test]
+fn a_warning_of_the_linker_says_not_why_it_failed() {
+    let error = "/usr/bin/ld: b.c:(.text+0x5): undefined reference to `missing'";
+    let failed = "collect2: error: ld returned 1 exit status";
+    for warning in [
+        "/usr/bin/ld: warning: cannot find entry symbol _start; defaulting to 0000000000001000",
+        "/usr/bin/ld: warning: type and size of dynamic symbol `x' are not defined",
+        "/usr/bin/ld: warning: a.o: missing .note.GNU-stack section implies executable stack",
+        "/usr/bin/ld: NOTE: This behaviour is deprecated and will be removed in a future version of the linker",
+        "/usr/bin/ld: a.c:(.text+0x9): warning: the use of `tmpnam' is dangerous, better use `mkstemp'",
+        "/usr/bin/ld.gold: warning: a.o: incompatible target",
+        "ld.lld: warning: multiple common of x",
+    ] {
+        for told in [error, failed] {
+            let found = classify(Stage::Build, code(1), &format!("{warning}\n{told}\n"));
+            assert_eq!((found.line, found.error.as_deref()), (Some(2), Some(told)), "{warning}");
+            assert_eq!(found.category, Category::BuildFailure);
+        }
+    }
+}
+
+#[test]
 fn a_user_extends_the_rules() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rules.toml");

@@ -1,9 +1,10 @@
 //! The one way in for results.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::logs::{LogName, open_in};
 use super::{RESULTS, Run, host};
@@ -12,20 +13,38 @@ use crate::classify::LOG_LIMIT;
 use crate::error::{Context, Error, Result};
 use crate::history;
 use crate::progress::{self, Progress};
-use crate::result::{BuildRef, Entry, LogFile, Outcome, StageResult};
+use crate::result::{BuildRef, Entry, LogFile, Origin, Outcome, Stage, StageResult};
+
+/// How long the progress file may be behind while results come that were known before. These come by the thousand, and a
+/// file system writes to the disk each time a file is replaced.
+const LAG: Duration = Duration::from_millis(100);
 
 /// The results that a run has recorded so far.
 #[derive(Debug)]
 pub(super) struct Recorded {
     progress: Progress,
-    names: HashSet<LogName>,
+    /// When the progress file was written.
+    shown: Instant,
+    /// Whether the progress file does not say everything.
+    behind: bool,
+    /// The file of results, once there is one. Nobody else writes to it.
+    results: Option<File>,
+    /// Of each build, the stages and the numbers of the attempts that have a result.
+    attempts: HashMap<BuildRef, HashSet<(Stage, u32)>>,
     /// Failing builds, each with the failures behind it: itself, where it is not blocked.
     failing: HashMap<BuildRef, Vec<BuildRef>>,
 }
 
 impl Recorded {
     pub fn new(progress: Progress) -> Recorded {
-        Recorded { progress, names: HashSet::new(), failing: HashMap::new() }
+        Recorded {
+            progress,
+            shown: Instant::now(),
+            behind: false,
+            results: None,
+            attempts: HashMap::new(),
+            failing: HashMap::new(),
+        }
     }
 
     /// The failures behind these, which no other failure of this run explains.
@@ -40,8 +59,12 @@ impl Recorded {
         roots
     }
 
-    fn note(&mut self, result: &StageResult, name: LogName) {
-        self.names.insert(name);
+    /// Whether a stage of a build has a result.
+    fn has(&self, stage: Stage, build: &BuildRef) -> bool {
+        self.attempts.get(build).is_some_and(|known| known.iter().any(|(of, _)| *of == stage))
+    }
+
+    fn note(&mut self, result: &StageResult) {
         let roots = match result.outcome() {
             Outcome::Worked => None,
             Outcome::Blocked => Some(result.root_failures.clone()),
@@ -51,13 +74,24 @@ impl Recorded {
             Some(roots) => self.failing.insert(result.build(), roots),
             None => self.failing.remove(&result.build()),
         };
-        self.progress.ended(result);
+        self.progress.ended(result, !self.has(result.stage, &result.build()));
+        let attempts = self.attempts.entry(result.build()).or_default();
+        attempts.insert((result.stage, result.attempt));
+        self.behind = true;
+    }
+
+    /// Writes the progress file.
+    fn show(&mut self, run_dir: &Path) -> Result<()> {
+        progress::write(run_dir, &self.progress)?;
+        (self.shown, self.behind) = (Instant::now(), false);
+        Ok(())
     }
 }
 
 impl Run {
     /// Records a result: checks it, keeps its log, appends it to the run's results and to the package's
-    /// history, and updates the progress. A process killed meanwhile leaves it recorded wholly or not
+    /// history, and updates the progress, whose file is at most a moment behind while results come that were
+    /// known before: see [`Run::refresh_progress`]. A process killed meanwhile leaves it recorded wholly or not
     /// at all: the run's results come first, and readers complete from them what the history lacks
     /// (see [`super::reconcile`]).
     ///
@@ -83,7 +117,8 @@ impl Run {
         result.host.get_or_insert_with(host);
 
         let mut recorded = self.recorded();
-        if recorded.names.contains(&name) {
+        let attempt = (result.stage, result.attempt);
+        if recorded.attempts.get(&result.build()).is_some_and(|known| known.contains(&attempt)) {
             let reason = format!("attempt {} was recorded before", result.attempt);
             return Err(refuse(&result, reason));
         }
@@ -91,13 +126,25 @@ impl Run {
             result.root_failures = recorded.roots(&result.failed_dependencies);
         }
         let entry = Entry::new(self.id.clone(), self.plan.kind, result);
-        self.append(&entry)?;
-        recorded.note(&entry.result, name);
-        if let Err(error) = progress::write(&self.dir, &recorded.progress) {
-            // The result is there; only whoever watches sees it later.
-            tracing::info!("{error}");
+        self.append(&mut recorded.results, &entry)?;
+        recorded.note(&entry.result);
+        if entry.result.origin != Origin::Cached || recorded.shown.elapsed() >= LAG {
+            tell(recorded.show(&self.dir));
         }
         Ok(entry)
+    }
+
+    /// Writes the progress file if it does not say everything. Whoever waits while others record calls this now and then.
+    pub fn refresh_progress(&self) {
+        let mut recorded = self.recorded();
+        if recorded.behind {
+            tell(recorded.show(&self.dir));
+        }
+    }
+
+    /// Whether a stage of a build has a result in this run.
+    pub fn has_result(&self, stage: Stage, build: &BuildRef) -> bool {
+        self.recorded().has(stage, build)
     }
 
     /// Changes the progress of the run and writes it.
@@ -107,7 +154,7 @@ impl Run {
     pub fn update_progress(&self, change: impl FnOnce(&mut Progress) -> Result<()>) -> Result<()> {
         let mut recorded = self.recorded();
         change(&mut recorded.progress)?;
-        progress::write(&self.dir, &recorded.progress)
+        recorded.show(&self.dir)
     }
 
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
@@ -164,17 +211,27 @@ impl Run {
 
     /// Appends to the run's results, then to the history; takes the first back when the second fails.
     /// The caller holds the lock on what is recorded, so at most the last result is not in its history.
-    fn append(&self, entry: &Entry) -> Result<()> {
+    fn append(&self, results: &mut Option<File>, entry: &Entry) -> Result<()> {
         let path = self.dir.join(RESULTS);
-        let before = match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            other => other.context("read", &path)?.len(),
+        let file = match results {
+            Some(file) => file,
+            None => {
+                let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
+                results.insert(file.context("append to", &path)?)
+            }
         };
+        let before = file.metadata().context("read", &path)?.len();
         let line = history::line_of(entry);
-        history::append_line(&path, line.clone()).context("append to", &path)?;
+        history::append_line(file, line.clone()).context("append to", &path)?;
         history::append(&self.data.packages(), &entry.result.package, line).inspect_err(|_| {
-            let file = OpenOptions::new().write(true).open(&path);
-            let _ = file.and_then(|file| file.set_len(before));
+            let _ = file.set_len(before);
         })
+    }
+}
+
+/// Tells why the progress file could not be written. The results are there; only whoever watches sees them later.
+fn tell(shown: Result<()>) {
+    if let Err(error) = shown {
+        tracing::info!("{error}");
     }
 }

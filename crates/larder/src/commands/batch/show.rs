@@ -16,6 +16,7 @@ use larder_runs::{
 };
 use serde_json::{Value, json};
 
+use super::tally::Tally;
 use crate::{
     commands::{
         App,
@@ -29,14 +30,14 @@ use crate::{
 /// Tells of a run as it goes.
 pub struct Show {
     ui: Arc<Ui>,
+    /// Held while a result is told: the counts are in the order of the lines.
     counts: Mutex<Counts>,
 }
 
 /// How far a run is.
 #[derive(Default)]
 struct Counts {
-    tasks: usize,
-    ended: usize,
+    tally: Tally,
     /// How long the rest is expected to take.
     left: Duration,
 }
@@ -58,17 +59,14 @@ impl Show {
 
     fn ended(&self, entry: &Entry) {
         let result = &entry.result;
-        let (counts, left) = {
-            let mut counts = self.counts();
-            // A solve is no task.
-            counts.ended += usize::from(result.stage != Stage::Solve);
-            (format!("[{}/{}] ", counts.ended, counts.tasks.max(counts.ended)), counts.left)
+        let mut told = self.counts();
+        let is_news = told.tally.end(result);
+        self.count(&told.tally);
+        let (counts, left) = match is_news {
+            true => (format!("[{}/{}] ", told.tally.over(), told.tally.tasks()), told.left),
+            // It is tried to be sure.
+            false => (format!("attempt {}: ", result.attempt), Duration::ZERO),
         };
-        self.ui.batch(|view| match result.outcome() {
-            Outcome::Failed | Outcome::Unsolved => view.failed += 1,
-            Outcome::Blocked => view.blocked += 1,
-            Outcome::Worked => {}
-        });
         self.ui.event_json(&event("result", entry));
         let (done, what) = match result.stage {
             Stage::Solve | Stage::Build => ("built", ""),
@@ -102,17 +100,33 @@ impl Show {
         };
         self.ui.status(&format!("{text}{left}{error}"));
     }
+
+    /// Shows how far it is.
+    fn count(&self, tally: &Tally) {
+        self.ui.batch(|view| {
+            (view.tasks, view.ended) = (tally.tasks(), tally.over());
+            (view.failed, view.blocked) = (tally.failed(), tally.blocked());
+        });
+    }
 }
 
 impl Reporter for Show {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Begun { run, packages } => {
+            Event::Begun { run, packages, needed } => {
                 self.ui.event_json(&json!({
-                    "event": "begun", "runId": run.as_str(), "packages": packages,
+                    "event": "begun",
+                    "runId": run.as_str(),
+                    "packages": packages,
+                    "needed": needed,
                 }));
+                let need = if *packages == 1 { "it needs" } else { "they need" };
+                let needed = match needed {
+                    0 => String::new(),
+                    needed => format!(" and {needed} that {need}"),
+                };
                 let packages = plural(*packages as u64, "package");
-                self.ui.status(&format!("run {run}: {packages}"));
+                self.ui.status(&format!("run {run}: {packages}{needed}"));
             }
             Event::Phase(phase) => {
                 self.ui.event_json(&json!({ "event": "phase", "phase": phase }));
@@ -129,11 +143,10 @@ impl Reporter for Show {
                 }
             }
             Event::Planned { tasks, expected } => {
-                self.counts().tasks = *tasks;
-                self.ui.batch(|view| {
-                    view.tasks = *tasks;
-                    view.left = expected.map(|time| (time, Instant::now()));
-                });
+                let mut counts = self.counts();
+                counts.tally.plan(*tasks);
+                self.count(&counts.tally);
+                self.ui.batch(|view| view.left = expected.map(|time| (time, Instant::now())));
                 self.ui.event_json(&json!({
                     "event": "planned",
                     "tasks": tasks,
@@ -154,9 +167,9 @@ impl Reporter for Show {
                 self.ui.status(&format!("{task}: waiting for {holder}"));
             }
             Event::Again { task, category, wait } => {
-                // It has not ended, and not failed.
-                self.counts().ended -= 1;
-                self.ui.batch(|view| view.failed -= 1);
+                let mut counts = self.counts();
+                counts.tally.again(task);
+                self.count(&counts.tally);
                 let mut object = of_task("again", task);
                 object["category"] = json!(category);
                 object["waitMilliseconds"] = json!(wait.as_millis() as u64);
@@ -169,15 +182,14 @@ impl Reporter for Show {
                 self.ui.status("stopping when what is running has ended; once more stops at once");
             }
             Event::Stopped { task } => self.ui.batch(|view| view.stopped(&task.to_string())),
-            Event::Advanced { ended, left } => {
-                {
-                    let mut counts = self.counts();
-                    (counts.ended, counts.left) = (*ended, *left);
-                }
-                self.ui.batch(|view| {
-                    view.ended = *ended;
-                    view.left = Some((*left, Instant::now()));
-                });
+            Event::Nothing { task } => {
+                let mut counts = self.counts();
+                counts.tally.nothing(task);
+                self.count(&counts.tally);
+            }
+            Event::Advanced { left } => {
+                self.counts().left = *left;
+                self.ui.batch(|view| view.left = Some((*left, Instant::now())));
             }
             Event::Ended { entry } => self.ended(entry),
             Event::Note { level, message } => self.ui.note(*level, message),
@@ -199,6 +211,17 @@ fn of_task(kind: &str, task: &TaskName) -> Value {
 /// Prints what a run would do, and why.
 pub fn show_outlook(app: &App, request: &Request, prepared: &Prepared) -> Result<(), Failure> {
     let mut table = Table::new(["PACKAGE", "COMPILER", "WOULD BE", "BECAUSE"]);
+    for (package, compiler, explanation) in prepared.unsolved() {
+        let (package, compiler) = (package.as_str(), compiler.as_str());
+        let because = explanation.lines().next().unwrap_or_default();
+        app.ui.event_json(&json!({
+            "event": "unsolved",
+            "package": package,
+            "compiler": compiler,
+            "because": because,
+        }));
+        table.row([package.into(), compiler.into(), "unsolved".into(), because.into()]);
+    }
     for Outlook { task, because } in outlook(request, prepared)? {
         let mut object = of_task("outlook", &task);
         object["because"] = because.to_string().into();

@@ -76,9 +76,7 @@ impl BatchView {
         let mut parts = Vec::new();
         match self.tasks {
             0 => parts.push(self.phase.clone()),
-            tasks => {
-                parts.push(format!("[{}/{}] {}", self.ended, tasks.max(self.ended), self.phase))
-            }
+            tasks => parts.push(format!("[{}/{}] {}", self.ended, tasks, self.phase)),
         }
         parts.extend(counted(&[(self.failed, "failed"), (self.blocked, "blocked")]));
         if let Some((left, said)) = self.left {
