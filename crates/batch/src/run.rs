@@ -40,7 +40,7 @@ use larder_runs::{
     history,
     name::{Named, PackageName, RunId},
     progress::Phase,
-    result::{BuildRef, RunKind, Stage},
+    result::{RunKind, Stage},
     run_log::{Ending, Plan, Run, Scope, Summary},
     time::{self, Clock},
 };
@@ -301,9 +301,7 @@ pub(crate) fn work_off(
     // What this run has tried before is counted.
     let is_new = |part: &&Part| {
         let build = prepared.builds.get(part.build);
-        let package = catalogue.get(build.package).id.clone();
-        let build = BuildRef { package, build_hash: Some(build.hash.clone()) };
-        !run.has_result(Stage::Build, &build)
+        !run.has_result(&catalogue.get(build.package).id, Stage::Build, &build.hash)
     };
     let builds = tasks.parts().filter(|part| part.stage == Stage::Build);
     let builds = builds.filter(is_new).count() as u64;

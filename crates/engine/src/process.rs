@@ -240,7 +240,7 @@ impl Processes {
         // The command holds the writing ends; the pipe ends when the child and its children do.
         drop(command);
         let group = Pid::from_child(&child);
-        let begin = |budget| self.watch.begin(group, spec.mark(), budget);
+        let begin = |budget| self.watch.begin(group, spec.mark(), budget, started);
         let running = Running {
             group,
             guard: spec.budget.as_ref().map(begin),

@@ -58,36 +58,58 @@ pub(crate) fn line_of(entry: &Entry) -> Vec<u8> {
 /// # Errors
 /// [`crate::Error::Io`] when the file cannot be written, such as on a full disk: the part of the line
 /// that did fit is taken back.
-pub(crate) fn append(packages_dir: &Path, package: &PackageName, line: Vec<u8>) -> Result<()> {
+pub(crate) fn append(packages_dir: &Path, package: &PackageName, line: &[u8]) -> Result<()> {
     let path = path(packages_dir, package);
     let _lock = lock_creating_dirs(&path)?;
-    let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
-    file.and_then(|mut file| append_line(&mut file, line)).context("append to", &path)
+    LineFile::open(&path).and_then(|mut file| file.append(line)).context("append to", &path)
 }
 
-/// Appends a line in one write to a file that is open for that and to be read; takes back what was written of it when it
-/// does not fit.
-pub(crate) fn append_line(file: &mut File, mut line: Vec<u8>) -> io::Result<()> {
-    let end = file.metadata()?.len();
-    if ends_torn(file, end)? {
-        line.insert(0, b'\n');
-    }
-    let result = file.write(&line).and_then(|written| match written == line.len() {
-        true => Ok(()),
-        // A short write to a file means that it could not grow; writing the rest says why.
-        false => file.write_all(line.get(written..).unwrap_or_default()),
-    });
-    result.inspect_err(|_| {
-        let _ = file.set_len(end);
-    })
+/// A file of lines, to which nobody else appends while it is open.
+#[derive(Debug)]
+pub(crate) struct LineFile {
+    file: File,
+    /// Where the next line begins.
+    pub end: u64,
+    /// Whether the last line is broken off there.
+    torn: bool,
 }
 
-fn ends_torn(file: &File, end: u64) -> io::Result<bool> {
-    let mut last = [b'\n'];
-    if end > 0 {
-        file.read_exact_at(&mut last, end - 1)?;
+impl LineFile {
+    /// Opens a file to append to it; creates it where it is not there.
+    pub fn open(path: &Path) -> io::Result<LineFile> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let end = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if end > 0 {
+            file.read_exact_at(&mut last, end - 1)?;
+        }
+        Ok(LineFile { file, end, torn: last != [b'\n'] })
     }
-    Ok(last != [b'\n'])
+
+    /// Appends a line, given with its line feed, in one write; takes back what was written of it when it does not fit.
+    pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let own: Vec<u8>;
+        let line = match self.torn {
+            true => {
+                own = [b"\n", line].concat();
+                &own
+            }
+            false => line,
+        };
+        let result = self.file.write(line).and_then(|written| match written == line.len() {
+            true => Ok(()),
+            // A short write to a file means that it could not grow; writing the rest says why.
+            false => self.file.write_all(line.get(written..).unwrap_or_default()),
+        });
+        result.inspect_err(|_| self.take_back(self.end))?;
+        (self.end, self.torn) = (self.end + line.len() as u64, false);
+        Ok(())
+    }
+
+    /// Takes back what comes after `end`, if that can be done.
+    pub fn take_back(&self, end: u64) {
+        _ = self.file.set_len(end);
+    }
 }
 
 pub(crate) fn lock_creating_dirs(path: &Path) -> Result<FileLock> {

@@ -67,7 +67,8 @@ pub struct Run {
     plan: Plan,
     clock: Clock,
     recorded: Mutex<Recorded>,
-    cuts: Arc<Mutex<logs::Cuts>>,
+    logs: Arc<Mutex<logs::Logs>>,
+    host: String,
     /// Held by its being open.
     _lock: File,
 }
@@ -268,7 +269,8 @@ fn start_in(data: &DataDir, staging: &Path, plan: Plan, clock: Clock) -> Result<
                     plan,
                     clock,
                     recorded: Mutex::new(Recorded::new(progress)),
-                    cuts: Arc::default(),
+                    logs: Arc::default(),
+                    host: info.host,
                     _lock: lock,
                 });
             }

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use common::{child, clock, full, package, result, role, start};
 use larder_runs::name::RunId;
 use larder_runs::progress;
-use larder_runs::result::{BuildRef, Origin, RunKind, Stage, StageResult};
+use larder_runs::result::{BuildRef, LogFile, Origin, RunKind, Stage, StageResult};
 use larder_runs::run_log::{
     Ending, LogName, Plan, Run, RunState, Scope, Summary, all_logs, find_logs, follow_log,
     is_growing, list_runs, open_log, read_results, read_run, recorded_result, run_ids,
@@ -207,7 +207,7 @@ fn what_cannot_be_is_not_recorded() {
         refused(StageResult { blessed: true, ..result(R1, "a.1", "", "no_solution", false) }),
         "a solve cannot be blessed"
     );
-    let log = larder_runs::result::LogFile {
+    let log = LogFile {
         path: "logs/fmt.0.9.0/h9.build.1.log".into(),
         bytes: 0,
         line: None,
@@ -351,6 +351,23 @@ fn two_compilers_and_two_attempts_have_logs_of_their_own() {
 }
 
 #[test]
+fn a_package_without_a_solution_has_a_result_for_each_compiler() {
+    let root = tempfile::tempdir().unwrap();
+    let run = start(&DataDir::new(root.path()), R1, RunKind::Full, Scope::All);
+    let solve = |compiler: &str| StageResult {
+        compiler: Some(package(compiler)),
+        ..result(R1, "fmt.0.9.0", "", "no_solution", false)
+    };
+    run.record(solve("gcc.12")).unwrap();
+    run.record(solve("clang.14")).unwrap();
+    let error = run.record(solve("gcc.12")).unwrap_err().to_string();
+    assert!(error.contains("attempt 1 was recorded before"), "{error}");
+    assert_eq!(progress::read(run.dir()).unwrap().solutions_failed, 2);
+    let summary = run.finish(Ending::Complete).unwrap();
+    assert_eq!((summary.stages[&Stage::Solve].total, summary.packages.unsolved), (2, 1));
+}
+
+#[test]
 fn nothing_is_opened_through_a_link() {
     let root = tempfile::tempdir().unwrap();
     let data = DataDir::new(root.path().join("data"));
@@ -368,7 +385,9 @@ fn nothing_is_opened_through_a_link() {
         let error = open_log(&data.runs(), &log).unwrap_err();
         assert!(matches!(error, Error::NotAFile { .. }), "{name}: {error}");
         assert!(follow_log(&data.runs(), &log, 0, &mut Vec::new()).is_err());
-        assert!(run.record(result(R1, name, "h1", "success", true)).is_err());
+        let given = LogFile { path: log.path, bytes: 6, line: None, offset: None, cut: false };
+        let result = StageResult { log: Some(given), ..result(R1, name, "h1", "success", true) };
+        assert!(run.record(result).is_err());
     }
 }
 

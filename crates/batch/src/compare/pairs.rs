@@ -83,6 +83,11 @@ impl Pair {
         (self.base != self.candidate).then_some(builds)
     }
 
+    /// Whether the sides may come to something else: there are builds that tell.
+    pub fn may_differ(&self) -> bool {
+        self.wanted().next().is_some()
+    }
+
     /// The builds that a verdict needs: both where they differ, and the only one where the other side has no solution.
     fn wanted(&self) -> impl Iterator<Item = BuildId> + use<> {
         let differ = self.base != self.candidate;

@@ -192,11 +192,11 @@ impl Budget {
         let _ = self.reached.set(limit);
     }
 
-    /// Takes note that a command begins.
-    pub(super) fn begin(&self) {
+    /// Takes note that a command began at `started`.
+    pub(super) fn begin(&self, started: Instant) {
         let mut clock = lock(&self.clock);
         clock.commands += 1;
-        clock.since.get_or_insert_with(Instant::now);
+        clock.since.get_or_insert(started);
     }
 
     /// Takes note that a command has ended.
@@ -330,8 +330,8 @@ mod tests {
     fn time_passes_only_while_commands_run() {
         let budget = Budget::new(Allowance { time: Some(Duration::ZERO), ..Allowance::default() });
         assert_eq!(budget.spent().time, Duration::ZERO);
-        budget.begin();
-        budget.begin();
+        budget.begin(Instant::now());
+        budget.begin(Instant::now());
         budget.end();
         let between = budget.spent().time;
         while budget.spent().time == between {}

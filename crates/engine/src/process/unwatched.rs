@@ -1,6 +1,6 @@
 //! Commands that share an allowance where processes cannot be watched: what they print is all that is limited.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use rustix::process::Pid;
 
@@ -21,9 +21,15 @@ pub struct Guard(Arc<Budget>);
 pub fn step_back() {}
 
 impl Watch {
-    /// Takes note of a command that has just begun.
-    pub fn begin(self: &Arc<Self>, _: Pid, _: Option<String>, budget: &Arc<Budget>) -> Guard {
-        budget.begin();
+    /// Takes note of a command that began at `started`.
+    pub fn begin(
+        self: &Arc<Self>,
+        _: Pid,
+        _: Option<String>,
+        budget: &Arc<Budget>,
+        started: Instant,
+    ) -> Guard {
+        budget.begin(started);
         Guard(budget.clone())
     }
 }

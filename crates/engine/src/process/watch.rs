@@ -111,12 +111,18 @@ impl Watch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches the command that has just begun as process `id`, with `mark` in its environment, as one of those
+    /// Watches the command that began at `started` as process `id`, with `mark` in its environment, as one of those
     /// that share `budget`.
-    pub fn begin(self: &Arc<Self>, id: Pid, mark: Option<String>, budget: &Arc<Budget>) -> Guard {
+    pub fn begin(
+        self: &Arc<Self>,
+        id: Pid,
+        mark: Option<String>,
+        budget: &Arc<Budget>,
+        started: Instant,
+    ) -> Guard {
         adopt_orphans();
         restrain(id, budget);
-        budget.begin();
+        budget.begin(started);
         let watched =
             Watched { budget: budget.clone(), mark, known: HashMap::new(), measured: None };
         let mut state = self.state();

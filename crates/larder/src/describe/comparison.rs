@@ -1,9 +1,14 @@
 //! Comparisons, as people read of them.
 
+use std::collections::HashSet;
+
 use larder_batch::compare::{
     outcome::{Judged, Outcome, Shown},
+    pairs::Subject,
     trial::Verdict,
 };
+
+use larder_runs::name::PackageName;
 
 use super::counted;
 use crate::commands::records::plural;
@@ -36,6 +41,14 @@ pub fn reason(judged: &Judged) -> (String, String) {
     (category, error)
 }
 
+/// How many packages are compared, and whether one counts with each of its compilers.
+pub fn total<'s>(subjects: impl Iterator<Item = &'s Subject> + Clone) -> String {
+    let packages: HashSet<&PackageName> = subjects.clone().map(|it| &it.package).collect();
+    let count = subjects.count();
+    let each = if packages.len() < count { " (each compiler counted)" } else { "" };
+    format!("{}{each}", plural(count as u64, "package"))
+}
+
 /// A comparison in one line: `1 regressed, 3 flaky and 196 the same of 200 packages`.
 pub fn in_a_line(outcome: &Outcome) -> String {
     let counts = &outcome.counts;
@@ -48,7 +61,7 @@ pub fn in_a_line(outcome: &Outcome) -> String {
         (counts.same, "the same"),
     ];
     let mut parts = counted(&parts);
-    let total = plural(counts.total as u64, "package");
+    let total = total(outcome.packages.iter().map(|judged| &judged.subject));
     match parts.pop() {
         None => format!("0 of {total}"),
         Some(last) if parts.is_empty() => format!("{last} of {total}"),

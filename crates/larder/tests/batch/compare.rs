@@ -178,6 +178,14 @@ fn one_compiler_has_no_regressions_in_itself() {
 }
 
 #[test]
+fn a_package_counts_with_each_compiler_that_is_no_side() {
+    let set = with_compilers();
+    let same = format!("plain={}", set.root.join("sources/plain.1.0").display());
+    let run = set.larder(&["batch", "--dry-run", "--what-if", &same]).ok();
+    run.says("0 of 17 packages (each compiler counted) may differ");
+}
+
+#[test]
 fn what_a_comparison_tried_is_nobody_elses_result() {
     let set = with_compilers();
     let arguments = ["--no-sandbox", "--json", "-j", "1", "worse"];

@@ -54,6 +54,22 @@ fn a_failure_blocks_what_needs_it_and_nothing_else() {
 }
 
 #[test]
+fn each_compiler_has_a_result_where_there_is_no_solution() {
+    let set = Set::new(&[Package::new("picky.1.0").needs("nowhere", "1"), Package::new("it.1.0")]);
+    set.append("\n[compiler.\"other.1\"]\ncc = \"cc\"\ncxx = \"c++\"\n");
+    for _ in 0..2 {
+        let run = set.larder(&["batch", "--json"]).ends_with(1);
+        let results = of_kind(&run.events(), "result");
+        let unsolved = results.iter().filter(|it| it["package"] == "picky.1.0");
+        let compilers: Vec<&str> = unsolved.map(|it| it["compiler"].as_str().unwrap()).collect();
+        assert_eq!(compilers, ["cc.1", "other.1"]);
+        let packages = &of_kind(&run.events(), "finished")[0]["packages"];
+        assert_eq!((&packages["worked"], &packages["unsolved"]), (&1.into(), &1.into()));
+    }
+    set.larder(&["failures"]).ok().mentions(&["picky.1.0"]);
+}
+
+#[test]
 fn layers_that_name_their_place_are_used_by_later_runs() {
     let names_place = "mkdir -p {prefix}/lib; echo prefix={prefix} > {prefix}/lib/z.pc";
     let set = Set::new(&[

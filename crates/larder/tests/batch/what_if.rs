@@ -122,6 +122,8 @@ fn versions_that_no_longer_fit_together_are_a_regression() {
     };
     let (hi, lo) = (next("hi", none), next("lo", ""));
     let arguments = ["batch", "--json", "--what-if", &hi, "--what-if", &lo];
+    let dry = ["batch", "--dry-run", "--what-if", &hi, "--what-if", &lo];
+    set.larder(&dry).ok().says("5 of 6 packages may differ");
     let run = set.larder(&arguments).ends_with(1);
     let outcome = outcome(&set, &run);
     adds_up(&set, &outcome);

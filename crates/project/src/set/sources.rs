@@ -1,7 +1,11 @@
 //! The sources of the packages that a set file describes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{
+        BTreeMap, HashMap,
+        hash_map::Entry::{Occupied, Vacant},
+    },
+    io,
     path::{Path, PathBuf},
 };
 
@@ -79,11 +83,12 @@ fn why(failed: &[(String, Diagnostic)], name: &str, locked: bool) -> Diagnostic 
 fn here(set: &PackageSet, root: &Path) -> (Sources, Vec<Requirement>) {
     let mut found = BTreeMap::new();
     let mut elsewhere = Vec::new();
+    let mut places = Places::default();
     for (name, entry) in &set.entries {
         match origin(set, root, entry) {
             Ok(None) => {
                 let DependencySource::Path(path) = &entry.source else { continue };
-                found.insert(name.clone(), directory(set, root, entry, path));
+                found.insert(name.clone(), directory(set, &mut places, root, entry, path));
             }
             Ok(Some(origin)) => elsewhere.push(Requirement {
                 name: name.clone(),
@@ -103,6 +108,7 @@ fn here(set: &PackageSet, root: &Path) -> (Sources, Vec<Requirement>) {
 /// A directory of the set.
 fn directory(
     set: &PackageSet,
+    places: &mut Places,
     root: &Path,
     entry: &Entry,
     path: &str,
@@ -110,7 +116,7 @@ fn directory(
     let wrong = |message: String, help: &str| {
         Diagnostic::new(message).help(help).at(&set.source, entry.span.clone())
     };
-    let directory = root.join(path).canonicalize().map_err(|error| {
+    let (directory, is_directory) = places.find(&root.join(path)).map_err(|error| {
         wrong(
             format!("cannot find the sources at {path}: {}", describe_io(&error)),
             "put them there",
@@ -122,11 +128,41 @@ fn directory(
             "copy them to where the link leads from",
         ));
     }
-    if !directory.is_dir() {
+    if !is_directory {
         let help = "name a directory; an archive has a sha256 or blake3 beside its path";
         return Err(wrong(format!("{path} is no directory"), help));
     }
     Ok(directory)
+}
+
+/// Where directories are without links. Most packages lie side by side: what is above them is looked up once.
+#[derive(Default)]
+struct Places {
+    known: HashMap<PathBuf, PathBuf>,
+}
+
+impl Places {
+    /// Returns where something is without links, and whether it is a directory.
+    fn find(&mut self, path: &Path) -> io::Result<(PathBuf, bool)> {
+        // One that ends in `..` has no name.
+        if let (Some(above), Some(name)) = (path.parent(), path.file_name()) {
+            let place = self.above(above)?.join(name);
+            let metadata = place.symlink_metadata()?;
+            if !metadata.is_symlink() {
+                return Ok((place, metadata.is_dir()));
+            }
+        }
+        let place = path.canonicalize()?;
+        let is_directory = place.is_dir();
+        Ok((place, is_directory))
+    }
+
+    fn above(&mut self, directory: &Path) -> io::Result<&Path> {
+        match self.known.entry(directory.to_owned()) {
+            Occupied(known) => Ok(known.into_mut()),
+            Vacant(new) => Ok(new.insert(directory.canonicalize()?)),
+        }
+    }
 }
 
 /// The directory that paths to repositories start from: that of the set file, which may have been read elsewhere.

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -55,6 +55,11 @@ impl LogName {
         }
     }
 
+    /// The name of the log of the first attempt at the same.
+    pub(super) fn first(&self) -> LogName {
+        LogName { attempt: 1, ..self.clone() }
+    }
+
     /// Where the log is, relative to the run's directory.
     pub fn path(&self) -> String {
         let hash = self.build_hash.as_ref().map(HashName::as_str);
@@ -101,12 +106,13 @@ pub struct LogWriter {
     line_starts: bool,
     limit: u64,
     cut: bool,
-    /// The logs of the run that were cut.
-    cuts: Arc<Mutex<Cuts>>,
+    /// The logs of the run.
+    logs: Arc<Mutex<Logs>>,
 }
 
-/// The logs of a run that reached their limit, by path: the number of the line that says so, and where it begins.
-pub(super) type Cuts = HashMap<String, (u64, u64)>;
+/// The logs that a run has begun, by path. Of one that reached its limit: the number of the line that says so, and
+/// where it begins.
+pub(super) type Logs = HashMap<String, Option<(u64, u64)>>;
 
 impl Run {
     /// Begins a log.
@@ -123,6 +129,7 @@ impl Run {
             .open(&path)
             .context("create the log", &path)?;
         file.lock().context("lock", &path)?;
+        self.logs().insert(relative.clone(), None);
         Ok(LogWriter {
             file,
             path: relative,
@@ -131,8 +138,12 @@ impl Run {
             line_starts: true,
             limit: u64::MAX,
             cut: false,
-            cuts: self.cuts.clone(),
+            logs: self.logs.clone(),
         })
+    }
+
+    pub(super) fn logs(&self) -> MutexGuard<'_, Logs> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,10 +185,9 @@ impl LogWriter {
         let line_feed = if self.line_starts { "" } else { "\n" };
         let (line, offset) =
             (self.lines + line_feed.len() as u64 + 1, self.bytes + line_feed.len() as u64);
-        self.cuts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(self.path.clone(), (line, offset));
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.insert(self.path.clone(), Some((line, offset)));
+        drop(logs);
         let marker = format!("{line_feed}{}", log_limit_line(self.limit));
         let mut rest = marker.as_bytes();
         while !rest.is_empty() {

@@ -45,7 +45,7 @@ pub fn reconcile(data: &DataDir) -> Result<()> {
             continue;
         };
         if let Some((package, line)) = missing(data, &run_dir)? {
-            history::append(&data.packages(), &package, line)?;
+            history::append(&data.packages(), &package, &line)?;
         }
         file::write_atomic(&run_dir.join(RECONCILED), b"", Durability::Process)?;
     }

@@ -1,17 +1,17 @@
 //! The one way in for results.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::logs::{LogName, open_in};
-use super::{RESULTS, Run, host};
+use super::{RESULTS, Run};
 use crate::Category;
 use crate::classify::LOG_LIMIT;
 use crate::error::{Context, Error, Result};
-use crate::history;
+use crate::history::{self, LineFile};
+use crate::name::{HashName, PackageName};
 use crate::progress::{self, Progress};
 use crate::result::{BuildRef, Entry, LogFile, Origin, Outcome, Stage, StageResult};
 
@@ -27,10 +27,10 @@ pub(super) struct Recorded {
     shown: Instant,
     /// Whether the progress file does not say everything.
     behind: bool,
-    /// The file of results, once there is one. Nobody else writes to it.
-    results: Option<File>,
-    /// Of each build, the stages and the numbers of the attempts that have a result.
-    attempts: HashMap<BuildRef, HashSet<(Stage, u32)>>,
+    /// The file of results, once there is one.
+    results: Option<LineFile>,
+    /// The numbers of the attempts that have a result, by the name of the first one.
+    attempts: HashMap<LogName, HashSet<u32>>,
     /// Failing builds, each with the failures behind it: itself, where it is not blocked.
     failing: HashMap<BuildRef, Vec<BuildRef>>,
 }
@@ -59,12 +59,7 @@ impl Recorded {
         roots
     }
 
-    /// Whether a stage of a build has a result.
-    fn has(&self, stage: Stage, build: &BuildRef) -> bool {
-        self.attempts.get(build).is_some_and(|known| known.iter().any(|(of, _)| *of == stage))
-    }
-
-    fn note(&mut self, result: &StageResult) {
+    fn note(&mut self, name: &LogName, result: &StageResult) {
         let roots = match result.outcome() {
             Outcome::Worked => None,
             Outcome::Blocked => Some(result.root_failures.clone()),
@@ -74,9 +69,9 @@ impl Recorded {
             Some(roots) => self.failing.insert(result.build(), roots),
             None => self.failing.remove(&result.build()),
         };
-        self.progress.ended(result, !self.has(result.stage, &result.build()));
-        let attempts = self.attempts.entry(result.build()).or_default();
-        attempts.insert((result.stage, result.attempt));
+        let attempts = self.attempts.entry(name.first()).or_default();
+        self.progress.ended(result, attempts.is_empty());
+        attempts.insert(result.attempt);
         self.behind = true;
     }
 
@@ -114,11 +109,11 @@ impl Run {
         result.log =
             self.check_log(&name, result.log.take()).map_err(|reason| refuse(&result, reason))?;
         self.note_cut(&mut result);
-        result.host.get_or_insert_with(host);
+        result.host.get_or_insert_with(|| self.host.clone());
 
         let mut recorded = self.recorded();
-        let attempt = (result.stage, result.attempt);
-        if recorded.attempts.get(&result.build()).is_some_and(|known| known.contains(&attempt)) {
+        let known = recorded.attempts.get(&name.first());
+        if known.is_some_and(|known| known.contains(&result.attempt)) {
             let reason = format!("attempt {} was recorded before", result.attempt);
             return Err(refuse(&result, reason));
         }
@@ -127,7 +122,7 @@ impl Run {
         }
         let entry = Entry::new(self.id.clone(), self.plan.kind, result);
         self.append(&mut recorded.results, &entry)?;
-        recorded.note(&entry.result);
+        recorded.note(&name, &entry.result);
         if entry.result.origin != Origin::Cached || recorded.shown.elapsed() >= LAG {
             tell(recorded.show(&self.dir));
         }
@@ -142,9 +137,10 @@ impl Run {
         }
     }
 
-    /// Whether a stage of a build has a result in this run.
-    pub fn has_result(&self, stage: Stage, build: &BuildRef) -> bool {
-        self.recorded().has(stage, build)
+    /// Whether an attempt at a stage of a build has a result in this run.
+    pub fn has_result(&self, package: &PackageName, stage: Stage, build_hash: &HashName) -> bool {
+        let first = LogName::new(package.clone(), stage, build_hash.clone(), 1);
+        self.recorded().attempts.contains_key(&first)
     }
 
     /// Changes the progress of the run and writes it.
@@ -171,10 +167,10 @@ impl Run {
         if let Some(given) = given.as_ref().filter(|given| given.path != path) {
             return Err(format!("its log is {path}, and not {}", given.path));
         }
-        let file = match open_in(&self.dir, &path) {
-            Err(error) if error.is_missing() && given.is_none() => return Ok(None),
-            other => other.map_err(|error| error.to_string())?,
-        };
+        if given.is_none() && !self.logs().contains_key(&path) {
+            return Ok(None);
+        }
+        let file = open_in(&self.dir, &path).map_err(|error| error.to_string())?;
         if super::is_growing(&file) {
             return Err("its log is still being written".to_owned());
         }
@@ -190,8 +186,7 @@ impl Run {
     /// result gives has decided, and so has what else stopped the process.
     fn note_cut(&self, result: &mut StageResult) {
         let Some(log) = &mut result.log else { return };
-        let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-        let marker = cuts.get(&log.path).copied();
+        let marker = self.logs().get(&log.path).copied().flatten();
         log.cut |= marker.is_some();
         let stopped = result.exit.is_some_and(|exit| exit.timed_out || exit.out_of_memory);
         let decided = log.offset.is_some_and(|offset| marker.is_none_or(|(_, end)| offset < end));
@@ -211,21 +206,24 @@ impl Run {
 
     /// Appends to the run's results, then to the history; takes the first back when the second fails.
     /// The caller holds the lock on what is recorded, so at most the last result is not in its history.
-    fn append(&self, results: &mut Option<File>, entry: &Entry) -> Result<()> {
+    fn append(&self, results: &mut Option<LineFile>, entry: &Entry) -> Result<()> {
         let path = self.dir.join(RESULTS);
-        let file = match results {
-            Some(file) => file,
-            None => {
-                let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
-                results.insert(file.context("append to", &path)?)
-            }
-        };
-        let before = file.metadata().context("read", &path)?.len();
         let line = history::line_of(entry);
-        history::append_line(file, line.clone()).context("append to", &path)?;
-        history::append(&self.data.packages(), &entry.result.package, line).inspect_err(|_| {
-            let _ = file.set_len(before);
-        })
+        // One in which a line may be torn is opened anew, which sees to that.
+        let open = match results.take() {
+            Some(open) => Ok(open),
+            None => LineFile::open(&path),
+        };
+        let (file, before) = open
+            .and_then(|mut file| {
+                let before = file.end;
+                file.append(&line).map(|()| (file, before))
+            })
+            .context("append to", &path)?;
+        history::append(&self.data.packages(), &entry.result.package, &line)
+            .inspect_err(|_| file.take_back(before))?;
+        *results = Some(file);
+        Ok(())
     }
 }
 

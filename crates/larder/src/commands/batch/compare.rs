@@ -22,10 +22,7 @@ use serde_json::json;
 
 use super::{BatchOptions, memory, request, show::Show, summarize, write_report};
 use crate::{
-    commands::{
-        App,
-        records::{event, plural},
-    },
+    commands::{App, records::event},
     describe::comparison,
     exit::{Exit, Failure},
     report::of_comparison,
@@ -161,9 +158,9 @@ fn carry_out(
     if session.processes.interrupted() {
         return Ok(Exit::Interrupted);
     }
-    let differ = comparison.pairs.iter().filter(|pair| pair.builds().is_some()).count();
-    let (all, base, candidate) = (comparison.pairs.len(), &comparison.base, &comparison.candidate);
-    let all = plural(all as u64, "package");
+    let Comparison { base, candidate, pairs, .. } = comparison;
+    let differ = pairs.iter().filter(|pair| pair.may_differ()).count();
+    let all = comparison::total(pairs.iter().map(|pair| &pair.subject));
     app.ui.status(&format!("comparing {base} with {candidate}: {differ} of {all} may differ"));
     if options.dry_run {
         show_outlook(app, request, comparison)?;

@@ -38,8 +38,15 @@ pub struct Show {
 #[derive(Default)]
 struct Counts {
     tally: Tally,
-    /// How long the rest is expected to take.
-    left: Duration,
+    /// How long the rest was expected to take, and when.
+    left: Option<(Duration, Instant)>,
+}
+
+impl Counts {
+    /// How long the rest is expected to take from now on.
+    fn left(&self) -> Duration {
+        self.left.map_or(Duration::ZERO, |(left, since)| left.saturating_sub(since.elapsed()))
+    }
 }
 
 impl Show {
@@ -63,7 +70,7 @@ impl Show {
         let is_news = told.tally.end(result);
         self.count(&told.tally);
         let (counts, left) = match is_news {
-            true => (format!("[{}/{}] ", told.tally.over(), told.tally.tasks()), told.left),
+            true => (format!("[{}/{}] ", told.tally.over(), told.tally.tasks()), told.left()),
             // It is tried to be sure.
             false => (format!("attempt {}: ", result.attempt), Duration::ZERO),
         };
@@ -146,7 +153,8 @@ impl Reporter for Show {
                 let mut counts = self.counts();
                 counts.tally.plan(*tasks);
                 self.count(&counts.tally);
-                self.ui.batch(|view| view.left = expected.map(|time| (time, Instant::now())));
+                counts.left = expected.map(|time| (time, Instant::now()));
+                self.ui.batch(|view| view.left = counts.left);
                 self.ui.event_json(&json!({
                     "event": "planned",
                     "tasks": tasks,
@@ -188,7 +196,7 @@ impl Reporter for Show {
                 self.count(&counts.tally);
             }
             Event::Advanced { left } => {
-                self.counts().left = *left;
+                self.counts().left = Some((*left, Instant::now()));
                 self.ui.batch(|view| view.left = Some((*left, Instant::now())));
             }
             Event::Ended { entry } => self.ended(entry),
