@@ -11,10 +11,10 @@ use std::{
 
 use larder_project::{
     init::{
-        Flags, Kind, Package, Place, Target,
+        Flags, InstalledHeaders, Kind, Package, Place, Target,
         declared::{self, Declared},
         flags::{Given, of_compiler, of_linker},
-        inside,
+        inside, meson_public,
     },
     plan::Language,
 };
@@ -57,6 +57,7 @@ pub fn describe(
         targets: list(&targets),
         links: link_words(&links),
         ninja: &links,
+        public: meson_public(&place.directory),
         build: build.clone(),
     };
     let read_files = read("intro-buildsystem_files.json").unwrap_or_default();
@@ -83,10 +84,9 @@ pub fn describe(
         package.note_option("Meson", text(&option["name"]), text(&option["description"]), value);
     }
     let installed = read("intro-installed.json").unwrap_or_default();
-    let installed = installed.as_object().into_iter().flatten().map(|(path, _)| path);
-    let headers: Vec<String> =
-        installed.filter_map(|path| inside(path, &place.directory, &place.directory)).collect();
-    package.give_headers(&headers);
+    let installed = installed.as_object().into_iter().flatten();
+    let headers = installed.filter_map(|(from, to)| project.installed(from, text(to))).collect();
+    package.give_headers(headers);
     package.drop_empty_includes();
     package.inherit_includes();
     Ok(package)
@@ -100,9 +100,23 @@ struct Project<'a> {
     links: BTreeMap<String, Vec<String>>,
     /// The text of `build.ninja`.
     ninja: &'a str,
+    /// The directories of headers for users of each library, as its text says.
+    public: BTreeMap<String, Vec<String>>,
 }
 
 impl Project<'_> {
+    /// The headers that `from` is or has, which is installed as `to`.
+    fn installed(&self, from: &str, to: &str) -> Option<InstalledHeaders> {
+        let path = match inside(from, &self.build, &self.build) {
+            Some(path) => format!("{{build}}/{path}"),
+            None => inside(from, self.directory, self.directory)?,
+        };
+        match Path::new(from).is_dir() {
+            true => InstalledHeaders::new(&format!("{path}/"), Some(to)),
+            false => InstalledHeaders::new(&path, Some(to.rsplit_once('/')?.0)),
+        }
+    }
+
     fn package(&self, name: &str, version: String, tests: &Value) -> Package {
         let mut package = Package {
             name: name.to_owned(),
@@ -193,7 +207,12 @@ impl Project<'_> {
             }
         }
         let kind = self.kind(target).unwrap_or(Kind::Static);
-        Target { name: name.to_owned(), kind, sources, flags, ..Target::default() }
+        if kind.is_library() {
+            let public = self.public.get(text(&target["name"]));
+            flags.keep_public(public.map_or(&[], Vec::as_slice));
+        }
+        let is_installed = target["installed"] == true;
+        Target { name: name.to_owned(), kind, sources, flags, is_installed, ..Target::default() }
     }
 
     /// The libraries of the package that a target is linked with, and its other arguments.

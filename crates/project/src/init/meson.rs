@@ -7,13 +7,20 @@ mod run;
 mod syntax;
 mod value;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use self::{run::Reader, value::Value};
 use super::{
     Kind, Package, Tree,
     declared::{self, Declared},
 };
+
+/// The directories of headers for users of each library, as `declare_dependency` in the `meson.build` of `directory`
+/// says: Meson does not tell.
+pub fn public(directory: &Path) -> BTreeMap<String, Vec<String>> {
+    let tree = Tree::default();
+    Reader::read(directory, &tree).map(|reader| reader.public).unwrap_or_default()
+}
 
 /// Describes the package `name` in `directory` from the text of its `meson.build`.
 ///
@@ -38,6 +45,9 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
             ),
             false => package.targets.push(target.clone()),
         }
+    }
+    for target in package.targets.iter_mut().filter(|target| target.kind.is_library()) {
+        target.flags.keep_public(reader.public.get(&target.name).map_or(&[], Vec::as_slice));
     }
     let kept: Vec<String> = package.targets.iter().map(|target| target.name.clone()).collect();
     for target in &mut package.targets {
@@ -67,7 +77,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
         .collect();
     let program = |word: &str| word.strip_prefix("/{build}/").map(str::to_owned);
     declared::mark(&mut package, &declared, directory, Path::new("/{build}"), program);
-    package.give_headers(&reader.headers);
+    package.give_headers(std::mem::take(&mut reader.headers));
     for (what, why) in &reader.left_out {
         package.leave_out(what, why);
     }

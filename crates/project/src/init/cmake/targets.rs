@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     init::{
-        Flags, Kind, Target,
+        Flags, InstalledHeaders, Kind, Target,
         flags::{Given, of_compiler},
     },
     plan::Language,
@@ -331,6 +331,12 @@ impl Reader<'_> {
     }
 
     fn property(&mut self, name: &str, key: &str, value: &Word) {
+        if key == "PUBLIC_HEADER" && value.known {
+            let paths = value.entries().filter_map(|it| self.path(&it.text));
+            let headers: Vec<_> =
+                paths.filter_map(|path| InstalledHeaders::new(&path, None)).collect();
+            self.targets.headers.extend(headers);
+        }
         let defines = match key {
             "COMPILE_DEFINITIONS" => self.flags(&value.entries().collect::<Vec<_>>(), true),
             _ => Flags::default(),
