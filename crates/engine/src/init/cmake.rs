@@ -14,9 +14,10 @@ use std::{
 use larder_project::{
     init::{
         CmakeCommands, Flags, Kind, Package, Place, Target,
-        flags::{Given, of_compiler, of_linker},
+        flags::{Given, of_compiler, of_linker, soversion},
         inside,
     },
+    name::is_name,
     plan::Language,
 };
 use larder_trace::describe_io;
@@ -178,7 +179,15 @@ impl<'a> Reply<'a> {
             match text(&value["type"]) {
                 "UTILITY" | "INTERFACE_LIBRARY" => continue,
                 _ if !self.sources(value).is_empty() => {
-                    names.insert(id.clone(), package.target_name(name));
+                    // Two forms of one library have one name on disk.
+                    let is_taken = |own: &String| {
+                        let mut others = self.targets.iter().filter(|(other, _)| *other != id);
+                        names.values().any(|it| it == own)
+                            || others.any(|(_, it)| it["name"] == **own)
+                    };
+                    let own = on_disk(value).filter(|own| !is_taken(own));
+                    let name = own.unwrap_or_else(|| package.target_name(name));
+                    names.insert(id.clone(), name);
                 }
                 _ => package.leave_out(
                     format!("the target {name}"),
@@ -242,6 +251,7 @@ impl<'a> Reply<'a> {
             .collect();
         let sources = self.sources(value).into_iter().map(|(path, _)| path).collect();
         let link_args = self.link_args(name, &words, package);
+        let soversion = (kind == Kind::Shared).then(|| self.soversion(value)).flatten();
         Target {
             name: name.to_owned(),
             kind,
@@ -249,8 +259,16 @@ impl<'a> Reply<'a> {
             flags,
             libraries,
             link_args,
+            soversion,
             ..Target::default()
         }
+    }
+
+    /// The version in the name of a shared library, which the command that links it says.
+    fn soversion(&self, value: &Value) -> Option<String> {
+        let directory = self.build.join(text(&value["paths"]["build"])).join("CMakeFiles");
+        let link = directory.join(format!("{}.dir/link.txt", text(&value["name"])));
+        soversion(&shlex::split(&fs::read_to_string(link).ok()?)?)
     }
 
     /// The linker arguments among `words`, with paths from the package. Those that name files which CMake made are
@@ -302,4 +320,15 @@ impl<'a> Reply<'a> {
         let words: Vec<String> = paths.iter().map(|path| format!("-I{path}")).collect();
         of_compiler(&words, Language::C, &self.given()).includes
     }
+}
+
+/// The name that a library's file says.
+fn on_disk(value: &Value) -> Option<String> {
+    let file = text(&value["nameOnDisk"]).strip_prefix("lib")?;
+    let name = match text(&value["type"]) {
+        "STATIC_LIBRARY" => file.strip_suffix(".a")?,
+        "SHARED_LIBRARY" => &file[..file.find(".so")?],
+        _ => return None,
+    };
+    is_name(name).then(|| name.to_owned())
 }

@@ -13,7 +13,7 @@ use larder_project::{
     init::{
         Flags, InstalledHeaders, Kind, Package, Place, Target,
         declared::{self, Declared},
-        flags::{Given, of_compiler, of_linker},
+        flags::{Given, of_compiler, of_linker, soversion},
         inside, meson_public,
     },
     plan::Language,
@@ -141,9 +141,11 @@ impl Project<'_> {
         }
         for (index, target) in self.targets.iter().filter(|it| self.kind(it).is_some()).enumerate()
         {
-            let (libraries, link_args) = self.linked(target, &names);
-            package.targets[index].libraries = libraries;
-            package.targets[index].link_args = link_args;
+            let words = self.link_words(target);
+            let own = &mut package.targets[index];
+            own.libraries = self.libraries(&words, &names);
+            own.link_args = of_linker(&words);
+            own.soversion = soversion(&words);
         }
         commands::assembled(&mut package, self.ninja, self.directory, &self.build, &names);
         objects::taken(&mut package, self.ninja, self.directory, &self.build, &names);
@@ -215,19 +217,19 @@ impl Project<'_> {
         Target { name: name.to_owned(), kind, sources, flags, is_installed, ..Target::default() }
     }
 
-    /// The libraries of the package that a target is linked with, and its other arguments.
-    fn linked(
-        &self,
-        target: &Value,
-        names: &BTreeMap<String, String>,
-    ) -> (Vec<String>, Vec<String>) {
+    /// The paths and arguments that a target is linked with.
+    fn link_words(&self, target: &Value) -> Vec<String> {
         let files = list(&target["filename"]).iter().map(text);
         let local = |path: &str| {
             let path = Path::new(path).strip_prefix(&self.build).unwrap_or(Path::new(path));
             path.to_string_lossy().into_owned()
         };
         let words = files.filter_map(|file| self.links.get(&local(file))).flatten();
-        let words: Vec<String> = words.cloned().collect();
+        words.cloned().collect()
+    }
+
+    /// The libraries of the package among the words of a link.
+    fn libraries(&self, words: &[String], names: &BTreeMap<String, String>) -> Vec<String> {
         let absolute = |word: &String| self.build.join(word).to_string_lossy().into_owned();
         let mut libraries: Vec<String> = Vec::new();
         for name in words.iter().filter_map(|word| names.get(&absolute(word))) {
@@ -235,7 +237,7 @@ impl Project<'_> {
                 libraries.push(name.clone());
             }
         }
-        (libraries, of_linker(&words))
+        libraries
     }
 
     fn tests(&self, tests: &Value, names: &BTreeMap<String, String>, package: &mut Package) {

@@ -1,4 +1,5 @@
-//! `larder init` on headers: which are for users of a library, and which directories only it looks in.
+//! `larder init` and what is installed: headers that are for users of a library, directories that only it looks in, and names
+//! of libraries.
 
 use std::process::Command;
 
@@ -10,6 +11,13 @@ fn headers(project: &Project, prefix: &str) -> Vec<String> {
     found.retain(|name| name.ends_with(".h"));
     found.sort();
     found
+}
+
+/// The files of libraries that a prefix below a project has, in the one directory of them.
+fn libraries(project: &Project, prefix: &str) -> Vec<String> {
+    let found = files::files(&project.path(prefix).join("lib"));
+    let names = found.iter().filter_map(|path| path.file_name()?.to_str());
+    names.filter(|name| name.starts_with("lib")).map(str::to_owned).collect()
 }
 
 /// Runs a tool in the project.
@@ -164,4 +172,77 @@ fn where_nothing_is_installed_the_text_of_meson_decides() {
         .ok()
         .mentions(&["Meson could not be asked"]);
     is_split(&project);
+}
+
+const ONE: &[(&str, &str)] = &[("one.c", "int one(void) { return 1; }\n")];
+
+/// The libraries that larder installs, all of which the other build system installs, too.
+fn has_the_same_names(project: &Project) -> Vec<String> {
+    project.larder(&["init"]).ok();
+    let prefix = project.path("ours");
+    project.larder(&["install", "--prefix", prefix.to_str().unwrap()]).ok();
+    let (ours, theirs) = (libraries(project, "ours"), libraries(project, "theirs"));
+    assert!(ours.iter().all(|name| theirs.contains(name)), "{ours:?} {theirs:?}");
+    ours
+}
+
+#[test]
+fn shared_libraries_are_called_as_cmake_calls_them() {
+    let project = Project::bare(ONE);
+    project.file(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.10)\nproject(one C)\nadd_library(one SHARED one.c)\n\
+         set_target_properties(one PROPERTIES VERSION 1.2.3 SOVERSION 4)\nadd_library(whole SHARED one.c)\n\
+         set_target_properties(whole PROPERTIES VERSION 2.1)\nadd_library(other STATIC one.c)\n\
+         set_target_properties(other PROPERTIES OUTPUT_NAME another)\nadd_library(plain SHARED one.c)\n\
+         install(TARGETS one whole other plain DESTINATION lib)\n",
+    );
+    let prefix = project.path("theirs");
+    tool(&project, &["cmake", "-S", ".", "-B", "out"]);
+    tool(&project, &["cmake", "--build", "out"]);
+    tool(&project, &["cmake", "--install", "out", "--prefix", prefix.to_str().unwrap()]);
+    let mut ours = has_the_same_names(&project);
+    ours.sort();
+    let names = [
+        "libanother.a",
+        "libone.so",
+        "libone.so.4",
+        "libplain.so",
+        "libwhole.so",
+        "libwhole.so.2.1",
+    ];
+    assert_eq!(ours, names);
+    project.remove("larder.toml");
+    without_tools(&project);
+    let manifest = project.read("larder.toml");
+    assert!(
+        manifest.contains("soversion = \"4\"") && manifest.contains("soversion = \"2.1\""),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn shared_libraries_are_called_as_meson_calls_them() {
+    let project = Project::bare(ONE);
+    project.file(
+        "meson.build",
+        "project('one', 'c')\nlibrary('one', 'one.c', version: '1.2.3', install: true)\n\
+         library('two', 'one.c', version: '1.2.3', soversion: 4, install: true)\nlibrary('plain', 'one.c', install: true)\n",
+    );
+    let prefix = project.path("theirs");
+    tool(
+        &project,
+        &["meson", "setup", "out", "--libdir=lib", "--prefix", prefix.to_str().unwrap()],
+    );
+    tool(&project, &["meson", "install", "-C", "out", "--quiet"]);
+    let mut ours = has_the_same_names(&project);
+    ours.sort();
+    assert_eq!(ours, ["libone.so", "libone.so.1", "libplain.so", "libtwo.so", "libtwo.so.4"]);
+    project.remove("larder.toml");
+    without_tools(&project);
+    let manifest = project.read("larder.toml");
+    assert!(
+        manifest.contains("soversion = \"1\"") && manifest.contains("soversion = \"4\""),
+        "{manifest}"
+    );
 }

@@ -77,6 +77,8 @@ pub struct Target {
     pub inputs: Vec<String>,
     /// Patterns of headers that are for its users; of a library.
     pub headers: Vec<String>,
+    /// The version in the name of a shared library.
+    pub soversion: Option<String>,
     /// Whether the other build system is known to install it.
     pub is_installed: bool,
 }

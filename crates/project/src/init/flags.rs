@@ -141,6 +141,16 @@ pub fn of_linker(arguments: &[String]) -> Vec<String> {
     found
 }
 
+/// The version in the name that programs look for a shared library by, as the arguments of its link say.
+pub fn soversion(arguments: &[String]) -> Option<String> {
+    let name = arguments.iter().find_map(|word| {
+        let value = word.strip_prefix("-Wl,-soname")?;
+        value.strip_prefix([',', '='])
+    })?;
+    let (_, version) = name.split_once(".so.")?;
+    (!version.is_empty()).then(|| version.to_owned())
+}
+
 /// The name of the library of the system at a path such as `/usr/lib/libz.so`.
 fn system_library(path: &str) -> Option<&str> {
     let directory = ["/usr/lib", "/lib", "/usr/local/lib"];
@@ -181,5 +191,9 @@ mod tests {
         let link = ["-lz", "libx.a", "/usr/lib/x86_64-linux-gnu/libm.so", "-Wl,-rpath,/x", "-o"];
         let link: Vec<String> = link.iter().map(|word| (*word).to_owned()).collect();
         assert_eq!(of_linker(&link), ["-lz", "-lm"]);
+        let version = |word: &str| soversion(&["-shared".to_owned(), word.to_owned()]);
+        assert_eq!(version("-Wl,-soname,libx.so.1.2").as_deref(), Some("1.2"));
+        assert_eq!(version("-Wl,-soname=libx-3.so.4").as_deref(), Some("4"));
+        assert_eq!(version("-Wl,-soname,libx.so"), None);
     }
 }

@@ -56,6 +56,9 @@ impl Package {
         let _ = writeln!(text, "\n[[{table}]]\nname = {}", quoted(&target.name));
         if target.kind == Kind::Shared {
             text.push_str("kind = [\"shared\"]\n");
+            if let Some(version) = &target.soversion {
+                let _ = writeln!(text, "soversion = {}", quoted(version));
+            }
         }
         let (sources, exclude) = patterns(&target.sources, &self.sources);
         list(text, "sources", &sources);

@@ -342,6 +342,13 @@ impl Reader<'_> {
             _ => Flags::default(),
         };
         let Some(building) = self.targets.building(name).filter(|_| value.known) else { return };
+        // Where there are both, programs look for the first.
+        let version = &mut building.target.soversion;
+        match key {
+            "SOVERSION" => *version = Some(value.text.clone()),
+            "VERSION" => _ = version.get_or_insert_with(|| value.text.clone()),
+            _ => {}
+        }
         let flags = &mut building.target.flags;
         flags.merge(&defines);
         let is_off = matches!(&*value.text, "OFF" | "NO" | "FALSE" | "0");

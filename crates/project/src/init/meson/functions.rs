@@ -358,10 +358,20 @@ impl Reader<'_> {
             libraries,
             link_args,
             system,
+            soversion: soversion(arguments),
             is_installed: arguments.named("install").and_then(Value::holds) == Some(true),
             ..Target::default()
         };
         self.targets.insert(name.clone(), found);
         Value::Target(name)
+    }
+}
+
+/// The version in the name of a shared library: as it is said, or the first part of that of the library.
+fn soversion(arguments: &Arguments) -> Option<String> {
+    match (arguments.named("soversion"), arguments.named("version")) {
+        (Some(Value::Number(number)), _) => Some(number.to_string()),
+        (Some(value), _) => value.text().map(str::to_owned),
+        (None, version) => version?.text()?.split('.').next().map(str::to_owned),
     }
 }
