@@ -27,7 +27,7 @@ pub use cmake::{
 };
 pub use describe::{Flags, Kind, LeftOut, Package, Target, Text};
 pub use headers::InstalledHeaders;
-pub use meson::{describe as from_meson_text, public as meson_public};
+pub use meson::{Said as MesonSaid, describe as from_meson_text};
 pub use reading::Reading;
 pub use sources::describe as from_sources;
 pub use tree::{Tree, is_other_platform};

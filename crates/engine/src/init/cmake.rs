@@ -14,7 +14,7 @@ use std::{
 use larder_project::{
     init::{
         CmakeCommands, Flags, Kind, Package, Place, Target,
-        flags::{Given, of_compiler, of_linker, soversion},
+        flags::{Given, of_compiler, of_linker, optimise, soversion},
         inside,
     },
     name::is_name,
@@ -294,9 +294,8 @@ impl<'a> Reply<'a> {
         let fragments = list(&group["compileCommandFragments"]).iter();
         let mut words: Vec<String> = fragments
             .flat_map(|fragment| shlex::split(text(&fragment["fragment"])).unwrap_or_default())
-            .filter(|word| word != "-DNDEBUG" && word != "-O3")
             .collect();
-        words.push("-O2".to_owned());
+        optimise(&mut words);
         for define in list(&group["defines"]) {
             // CMake defines it for whoever makes a shared library.
             if !text(&define["define"]).ends_with("_EXPORTS") {

@@ -11,10 +11,10 @@ use std::{
 
 use larder_project::{
     init::{
-        Flags, InstalledHeaders, Kind, Package, Place, Target,
+        Flags, InstalledHeaders, Kind, MesonSaid, Package, Place, Target,
         declared::{self, Declared},
-        flags::{Given, of_compiler, of_linker, soversion},
-        inside, meson_public,
+        flags::{Given, of_compiler, of_linker, optimise, soversion},
+        inside,
     },
     plan::Language,
 };
@@ -43,7 +43,11 @@ pub fn describe(
         .map_err(|error| describe_io(&error))?;
     let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
     let (source, to) = (place.directory.to_string_lossy(), build.to_string_lossy());
-    let arguments = ["setup", "--wrap-mode=nodownload", "--buildtype=plain", &*to, &source];
+    let said = MesonSaid::read(&place.directory);
+    let mut arguments = vec!["setup", "--wrap-mode=nodownload", &*to, &source];
+    if !said.is_optimised {
+        arguments.push("--buildtype=release");
+    }
     run("meson", &arguments, &build, environment)?;
     let read = |name: &str| -> Result<Value, String> {
         let file = build.join("meson-info").join(name);
@@ -57,7 +61,7 @@ pub fn describe(
         targets: list(&targets),
         links: link_words(&links),
         ninja: &links,
-        public: meson_public(&place.directory),
+        said,
         build: build.clone(),
     };
     let read_files = read("intro-buildsystem_files.json").unwrap_or_default();
@@ -100,8 +104,7 @@ struct Project<'a> {
     links: BTreeMap<String, Vec<String>>,
     /// The text of `build.ninja`.
     ninja: &'a str,
-    /// The directories of headers for users of each library, as its text says.
-    public: BTreeMap<String, Vec<String>>,
+    said: MesonSaid,
 }
 
 impl Project<'_> {
@@ -191,8 +194,11 @@ impl Project<'_> {
                 "cpp" => Language::Cxx,
                 _ => Language::C,
             };
-            let words: Vec<String> =
+            let mut words: Vec<String> =
                 list(&group["parameters"]).iter().map(|word| text(word).to_owned()).collect();
+            if !self.said.is_optimised {
+                optimise(&mut words);
+            }
             let given =
                 Given { package: self.directory, base: &self.build, build: Some(&self.build) };
             let mut found = of_compiler(&words, language, &given);
@@ -210,7 +216,7 @@ impl Project<'_> {
         }
         let kind = self.kind(target).unwrap_or(Kind::Static);
         if kind.is_library() {
-            let public = self.public.get(text(&target["name"]));
+            let public = self.said.public.get(text(&target["name"]));
             flags.keep_public(public.map_or(&[], Vec::as_slice));
         }
         let is_installed = target["installed"] == true;

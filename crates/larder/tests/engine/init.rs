@@ -239,6 +239,7 @@ fn meson_is_asked() {
     cxx-std = "c++17"
     warnings = ["all"]
     private-includes = [".", "lib/include"]
+    trace-args = ["-O2"]
 
     [[library]]
     name = "a"

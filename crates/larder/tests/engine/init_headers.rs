@@ -246,3 +246,35 @@ fn shared_libraries_are_called_as_meson_calls_them() {
         "{manifest}"
     );
 }
+
+#[test]
+fn meson_projects_are_optimised_as_they_say_else_as_others() {
+    let said: [(&str, &[&str]); 4] = [
+        ("", &["trace-args = [\"-O2\"]"]),
+        (
+            "'buildtype=release', 'b_ndebug=if-release'",
+            &["trace-args = [\"-O3\"]", "defines = [\"NDEBUG\"]"],
+        ),
+        ("'buildtype=debugoptimized'", &["trace-args = [\"-O2\", \"-g\"]"]),
+        ("'buildtype=plain'", &[]),
+    ];
+    let keys = ["trace-args", "defines"];
+    for (options, wanted) in said {
+        let project = Project::bare(ONE);
+        let text =
+            format!("project('one', 'c', default_options: [{options}])\nlibrary('one', 'one.c')\n");
+        project.file("meson.build", text);
+        let check = || {
+            let manifest = project.read("larder.toml");
+            let lines = manifest.lines().filter(|line| keys.iter().any(|it| line.starts_with(it)));
+            let mut found: Vec<&str> = lines.collect();
+            found.sort_by_key(|line| std::cmp::Reverse(*line));
+            assert_eq!(found, wanted, "{options}");
+        };
+        project.larder(&["init"]).ok();
+        check();
+        project.remove("larder.toml");
+        without_tools(&project);
+        check();
+    }
+}

@@ -113,6 +113,15 @@ fn directory(path: &str, given: &Given<'_>) -> Option<String> {
     given.package.join(&found).is_dir().then_some(found)
 }
 
+/// Has `words`, the arguments that a build system gives for a release of its own accord, optimise as a first manifest does,
+/// unless the project says otherwise.
+pub fn optimise(words: &mut Vec<String>) {
+    words.retain(|word| word != "-DNDEBUG" && word != "-O3");
+    if !words.iter().any(|word| word.starts_with("-O")) {
+        words.push("-O2".to_owned());
+    }
+}
+
 /// The arguments of a linker that are about libraries of the system.
 pub fn of_linker(arguments: &[String]) -> Vec<String> {
     let mut found = Vec::new();

@@ -15,11 +15,26 @@ use super::{
     declared::{self, Declared},
 };
 
-/// The directories of headers for users of each library, as `declare_dependency` in the `meson.build` of `directory`
-/// says: Meson does not tell.
-pub fn public(directory: &Path) -> BTreeMap<String, Vec<String>> {
-    let tree = Tree::default();
-    Reader::read(directory, &tree).map(|reader| reader.public).unwrap_or_default()
+/// What the text of `meson.build` says that Meson does not tell.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The directories of headers for users of each library, by `declare_dependency`.
+    pub public: BTreeMap<String, Vec<String>>,
+    /// Whether `default_options` choose how it is optimised.
+    pub is_optimised: bool,
+}
+
+impl Said {
+    /// Reads the `meson.build` of `directory`, as far as that is possible.
+    pub fn read(directory: &Path) -> Self {
+        let tree = Tree::default();
+        let Ok(reader) = Reader::read(directory, &tree) else { return Self::default() };
+        let chosen = ["buildtype", "optimization"];
+        Self {
+            is_optimised: chosen.iter().any(|it| reader.options.contains_key(*it)),
+            public: reader.public,
+        }
+    }
 }
 
 /// Describes the package `name` in `directory` from the text of its `meson.build`.

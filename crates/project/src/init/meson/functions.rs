@@ -153,7 +153,17 @@ impl Reader<'_> {
             "3" => &["all", "extra", "pedantic"],
             _ => &["all"],
         };
+        let buildtype = of("buildtype");
+        let arguments = optimising(buildtype.as_deref(), of("optimization").as_deref());
+        let is_release = matches!(buildtype.as_deref(), Some("release" | "plain"));
+        let has_no_assertions = match of("b_ndebug").as_deref() {
+            Some("if-release") => is_release,
+            said => said == Some("true"),
+        };
         self.all = Flags {
+            defines: has_no_assertions.then(|| "NDEBUG".to_owned()).into_iter().collect(),
+            cxx_args: arguments.clone(),
+            c_args: arguments,
             c_std: known(of("c_std")),
             cxx_std: known(of("cpp_std")),
             warnings: warnings.iter().map(|it| (*it).to_owned()).collect(),
@@ -374,4 +384,18 @@ fn soversion(arguments: &Arguments) -> Option<String> {
         (Some(value), _) => value.text().map(str::to_owned),
         (None, version) => version?.text()?.split('.').next().map(str::to_owned),
     }
+}
+
+/// The arguments that `buildtype` and `optimization` of a project stand for. Without either, those of a first manifest.
+fn optimising(buildtype: Option<&str>, level: Option<&str>) -> Vec<String> {
+    let (usual, debug) = match buildtype {
+        Some("debug") => (Some("0"), true),
+        Some("debugoptimized") => (Some("2"), true),
+        Some("minsize") => (Some("s"), true),
+        Some("release") => (Some("3"), false),
+        Some(_) => (None, false),
+        None => (Some("2"), false),
+    };
+    let level = level.filter(|it| *it != "plain").or(usual).map(|level| format!("-O{level}"));
+    level.into_iter().chain(debug.then(|| "-g".to_owned())).collect()
 }
