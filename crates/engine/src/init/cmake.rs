@@ -105,7 +105,10 @@ impl<'a> Reply<'a> {
         }
         let entries = of_kind("cache").map_or(&[][..], |cache| list(&cache["entries"]));
         let version = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
-        let version = version.map(|entry| text(&entry["value"]).to_owned()).unwrap_or_default();
+        let version = version.map(|entry| text(&entry["value"])).filter(|it| !it.is_empty());
+        let told = Told::read(build);
+        let version = version.or(told.as_ref().map(|told| &*told.version));
+        let version = version.unwrap_or_default().to_owned();
         let inputs = of_kind("cmakeFiles").map_or(&[][..], |files| list(&files["inputs"]));
         let own = inputs.iter().filter(|it| it["isGenerated"] != true && it["isExternal"] != true);
         let read_files: Vec<String> =
@@ -126,7 +129,7 @@ impl<'a> Reply<'a> {
             commands,
             options,
             installed,
-            told: Told::read(build),
+            told,
         })
     }
 

@@ -278,3 +278,34 @@ fn meson_projects_are_optimised_as_they_say_else_as_others() {
         check();
     }
 }
+
+#[test]
+fn a_version_that_variables_say_is_that_of_the_package() {
+    let said = [
+        (
+            "set(PROJECT_VERSION_MAJOR 1)\nset(PROJECT_VERSION \"${PROJECT_VERSION_MAJOR}.7.15\")\n",
+            Some("1.7.15"),
+        ),
+        (
+            "set(ONE_VERSION_MAJOR 2)\nset(ONE_VERSION_MINOR 3)\nset(ONE_VERSION_PATCH 4)\n",
+            Some("2.3.4"),
+        ),
+        ("set(one_VERSION 5.6)\nset(PACKAGE_VERSION 7)\n", Some("5.6")),
+        ("set(PROJECT_VERSION unknown)\n", None),
+    ];
+    for (text, wanted) in said {
+        let project = Project::bare(ONE);
+        let start = "cmake_minimum_required(VERSION 3.10)\nproject(one C)\n";
+        project.file("CMakeLists.txt", format!("{start}{text}add_library(one one.c)\n"));
+        let check = || {
+            let manifest = project.read("larder.toml");
+            let found = manifest.lines().find_map(|line| line.strip_prefix("version = "));
+            assert_eq!(found.map(|it| it.trim_matches('"')), wanted, "{text}");
+        };
+        project.larder(&["init"]).ok();
+        check();
+        project.remove("larder.toml");
+        without_tools(&project);
+        check();
+    }
+}

@@ -23,6 +23,20 @@ endfunction()
 set(LARDER_TOLD "${CMAKE_BINARY_DIR}/.larder/told")
 file(WRITE "${LARDER_TOLD}" "")
 larder_tell("${CMAKE_SOURCE_DIR}")
+string(TOUPPER "${PROJECT_NAME}" LARDER_NAME)
+foreach(name IN ITEMS PROJECT "${PROJECT_NAME}" "${LARDER_NAME}" PACKAGE)
+  set(value "${${name}_VERSION}")
+  if(value STREQUAL "" AND DEFINED ${name}_VERSION_MAJOR AND DEFINED ${name}_VERSION_MINOR)
+    set(value "${${name}_VERSION_MAJOR}.${${name}_VERSION_MINOR}")
+    if(NOT "${${name}_VERSION_PATCH}" STREQUAL "")
+      string(APPEND value ".${${name}_VERSION_PATCH}")
+    endif()
+  endif()
+  if(value MATCHES "^[0-9][^ ;]*$")
+    file(APPEND "${LARDER_TOLD}" "version ${value}\n")
+    break()
+  endif()
+endforeach()
 "#;
 
 const HOOK: &str = r#"
@@ -36,6 +50,8 @@ endif()
 pub struct Told {
     /// The include directories for users of each target.
     includes: BTreeMap<String, Vec<String>>,
+    /// The project's version, or nothing.
+    pub version: String,
 }
 
 /// Has CMake tell, when it is run in `build`. Returns the argument that it needs for that.
@@ -58,11 +74,13 @@ impl Told {
         let text = fs::read_to_string(build.join(".larder/told")).ok()?;
         let mut told = Self::default();
         for line in text.lines() {
-            let mut words = line.splitn(3, ' ');
-            if let (Some("includes"), Some(target), Some(value)) =
-                (words.next(), words.next(), words.next())
-            {
-                told.includes.insert(target.to_owned(), cmake_directories(value));
+            let Some((key, value)) = line.split_once(' ') else { continue };
+            match (key, value.split_once(' ')) {
+                ("version", _) => value.clone_into(&mut told.version),
+                ("includes", Some((target, value))) => {
+                    told.includes.insert(target.to_owned(), cmake_directories(value));
+                }
+                _ => {}
             }
         }
         Some(told)
