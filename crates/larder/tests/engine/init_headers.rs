@@ -309,3 +309,20 @@ fn a_version_that_variables_say_is_that_of_the_package() {
         check();
     }
 }
+
+#[test]
+fn headers_that_are_installed_elsewhere_are_said() {
+    let project = Project::bare(ONE);
+    project.file("one.h", "int one(void);\n");
+    project.file(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.10)\nproject(one C)\nadd_library(one one.c)\n\
+         install(FILES one.h DESTINATION include/first)\n",
+    );
+    let said = "CMakeLists.txt has headers installed in include/first that lie in no first here";
+    project.larder(&["init"]).ok().mentions(&[said]);
+    let manifest = project.read("larder.toml");
+    for part in ["\nincludes = [\".\"]\n", "\nheaders = [\"one.h\"]\n"] {
+        assert!(manifest.contains(part), "{part}\n{manifest}");
+    }
+}

@@ -51,21 +51,27 @@ impl InstalledHeaders {
         is_below(&self.path, directory)
     }
 
-    /// The directory that includes count from, for whoever has the headers installed. `known` are those of a library.
-    fn base(&self, known: &Flags) -> String {
+    /// The directory that includes count from, for whoever has the headers installed; and the directories in which they are
+    /// then, but not here. `known` are those of a library.
+    fn split(&self, known: &Flags) -> (String, String) {
         let directory = self.directory();
         let Some(below) = &self.below else {
             let mut known = include_directories(known);
             let found = known.find(|it| self.is_below(it)).map(String::as_str);
-            return found.unwrap_or(directory).to_owned();
+            return (found.unwrap_or(directory).to_owned(), String::new());
         };
-        let mut parts: Vec<&str> = directory.split('/').filter(|part| *part != ".").collect();
-        for part in below.rsplit('/') {
-            if parts.pop_if(|own| *own == part).is_none() {
-                break;
-            }
+        let mut own: Vec<&str> = directory.split('/').filter(|part| *part != ".").collect();
+        let mut others: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
+        while own.last().is_some_and(|part| others.last() == Some(part)) {
+            own.pop();
+            others.pop();
         }
-        if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+        let base = if own.is_empty() { ".".to_owned() } else { own.join("/") };
+        (base, others.join("/"))
+    }
+
+    fn base(&self, known: &Flags) -> String {
+        self.split(known).0
     }
 
     /// Patterns that match the headers; none for those that are generated.
@@ -105,14 +111,24 @@ impl Package {
         }
         self.part_generated(&mut installed);
         let mut public: Vec<Vec<String>> = vec![Vec::new(); self.targets.len()];
+        let mut moved: BTreeSet<String> = BTreeSet::new();
         for headers in &installed {
             for at in self.owners(headers) {
-                let base = headers.base(&self.targets[at].flags);
+                let (base, other) = headers.split(&self.targets[at].flags);
+                if !other.is_empty() {
+                    moved.insert(other);
+                }
                 if !public[at].contains(&base) {
                     public[at].push(base);
                 }
                 self.targets[at].headers.extend(headers.patterns());
             }
+        }
+        for place in moved {
+            self.cautions.push(format!(
+                "{} has headers installed in include/{place} that lie in no {place} here: `larder install` puts them in include.",
+                self.from
+            ));
         }
         let used: Vec<Vec<String>> = self.targets.iter().map(|it| self.inherited(it)).collect();
         for ((target, public), used) in self.targets.iter_mut().zip(public).zip(used) {
@@ -240,22 +256,24 @@ mod tests {
     fn includes_count_from_where_installed_paths_end_alike() {
         let base = |path: &str, destination: Option<&str>| {
             let flags = Flags { includes: vec!["include".to_owned()], ..Flags::default() };
-            InstalledHeaders::new(path, destination).map(|it| it.base(&flags))
+            InstalledHeaders::new(path, destination).map(|it| it.split(&flags))
         };
         for (path, destination, wanted) in [
-            ("include/zoo/a.h", Some("/usr/local/include/zoo"), Some("include")),
-            ("src/zoo/a.h", Some("include"), Some("src/zoo")),
-            ("zoo/a.h", Some("include/./zoo"), Some(".")),
-            ("a.h", Some("include/zoo"), Some(".")),
-            ("include/zoo/", Some("include/zoo"), Some("include")),
-            ("src/part/a.h", Some("include/zoo/part"), Some("src")),
-            ("{build}/gen.h", Some("include/zoo"), Some("{build}")),
-            ("include/zoo/a.h", None, Some("include")),
-            ("other/a.h", None, Some("other")),
+            ("include/zoo/a.h", Some("/usr/local/include/zoo"), Some(("include", ""))),
+            ("src/zoo/a.h", Some("include"), Some(("src/zoo", ""))),
+            ("zoo/a.h", Some("include/./zoo"), Some((".", ""))),
+            ("a.h", Some("include/zoo"), Some((".", "zoo"))),
+            ("include/zoo/", Some("include/zoo"), Some(("include", ""))),
+            ("src/part/a.h", Some("include/zoo/part"), Some(("src", "zoo"))),
+            ("{build}/gen.h", Some("include/zoo"), Some(("{build}", "zoo"))),
+            ("include/zoo/a.h", None, Some(("include", ""))),
+            ("other/a.h", None, Some(("other", ""))),
             ("include/zoo/a.h", Some("share/zoo"), None),
             ("include/readme.txt", Some("include"), None),
         ] {
-            assert_eq!(base(path, destination).as_deref(), wanted, "{path} {destination:?}");
+            let found = base(path, destination);
+            let found = found.as_ref().map(|(base, other)| (&**base, &**other));
+            assert_eq!(found, wanted, "{path} {destination:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the text of `meson.build` says, where Meson itself is not asked.
 
 mod functions;
+mod keywords;
 mod lexer;
 mod methods;
 mod run;

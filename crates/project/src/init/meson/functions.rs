@@ -1,6 +1,7 @@
 //! Functions of Meson that say what is built.
 
 use super::{
+    keywords,
     run::{Arguments, Reader},
     value::{Dependency, Value},
 };
@@ -154,7 +155,7 @@ impl Reader<'_> {
             _ => &["all"],
         };
         let buildtype = of("buildtype");
-        let arguments = optimising(buildtype.as_deref(), of("optimization").as_deref());
+        let arguments = keywords::optimising(buildtype.as_deref(), of("optimization").as_deref());
         let is_release = matches!(buildtype.as_deref(), Some("release" | "plain"));
         let has_no_assertions = match of("b_ndebug").as_deref() {
             Some("if-release") => is_release,
@@ -368,34 +369,11 @@ impl Reader<'_> {
             libraries,
             link_args,
             system,
-            soversion: soversion(arguments),
+            soversion: keywords::soversion(arguments),
             is_installed: arguments.named("install").and_then(Value::holds) == Some(true),
             ..Target::default()
         };
         self.targets.insert(name.clone(), found);
         Value::Target(name)
     }
-}
-
-/// The version in the name of a shared library: as it is said, or the first part of that of the library.
-fn soversion(arguments: &Arguments) -> Option<String> {
-    match (arguments.named("soversion"), arguments.named("version")) {
-        (Some(Value::Number(number)), _) => Some(number.to_string()),
-        (Some(value), _) => value.text().map(str::to_owned),
-        (None, version) => version?.text()?.split('.').next().map(str::to_owned),
-    }
-}
-
-/// The arguments that `buildtype` and `optimization` of a project stand for. Without either, those of a first manifest.
-fn optimising(buildtype: Option<&str>, level: Option<&str>) -> Vec<String> {
-    let (usual, debug) = match buildtype {
-        Some("debug") => (Some("0"), true),
-        Some("debugoptimized") => (Some("2"), true),
-        Some("minsize") => (Some("s"), true),
-        Some("release") => (Some("3"), false),
-        Some(_) => (None, false),
-        None => (Some("2"), false),
-    };
-    let level = level.filter(|it| *it != "plain").or(usual).map(|level| format!("-O{level}"));
-    level.into_iter().chain(debug.then(|| "-g".to_owned())).collect()
 }
