@@ -104,11 +104,14 @@ impl<'a> Reply<'a> {
             targets.insert(text(&target["id"]).to_owned(), value);
         }
         let entries = of_kind("cache").map_or(&[][..], |cache| list(&cache["entries"]));
-        let version = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
-        let version = version.map(|entry| text(&entry["value"])).filter(|it| !it.is_empty());
         let told = Told::read(build);
-        let version = version.or(told.as_ref().map(|told| &*told.version));
-        let version = version.unwrap_or_default().to_owned();
+        // The cache may have that of a project below.
+        let cached = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
+        let version = match &told {
+            Some(told) => &told.version,
+            None => cached.map_or("", |entry| text(&entry["value"])),
+        };
+        let version = version.to_owned();
         let inputs = of_kind("cmakeFiles").map_or(&[][..], |files| list(&files["inputs"]));
         let own = inputs.iter().filter(|it| it["isGenerated"] != true && it["isExternal"] != true);
         let read_files: Vec<String> =

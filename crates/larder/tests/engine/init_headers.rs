@@ -292,9 +292,12 @@ fn a_version_that_variables_say_is_that_of_the_package() {
         ),
         ("set(one_VERSION 5.6)\nset(PACKAGE_VERSION 7)\n", Some("5.6")),
         ("set(PROJECT_VERSION unknown)\n", None),
+        ("add_subdirectory(sub)\n", None),
+        ("set(PROJECT_VERSION 3.4)\nadd_subdirectory(sub)\n", Some("3.4")),
     ];
     for (text, wanted) in said {
         let project = Project::bare(ONE);
+        project.file("sub/CMakeLists.txt", "project(sub VERSION 9.9 LANGUAGES C)\n");
         let start = "cmake_minimum_required(VERSION 3.10)\nproject(one C)\n";
         project.file("CMakeLists.txt", format!("{start}{text}add_library(one one.c)\n"));
         let check = || {
