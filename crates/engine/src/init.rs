@@ -15,7 +15,7 @@ mod tools;
 use std::{collections::HashSet, io, path::PathBuf};
 
 use larder_project::{
-    init::{Package, Place, Tree, from_cmake_text, from_meson_text, from_sources},
+    init::{Package, Place, Target, Tree, from_cmake_text, from_meson_text, from_sources},
     scaffold::ScaffoldError,
 };
 use larder_trace::describe_io;
@@ -233,6 +233,7 @@ fn finish(package: &mut Package, tree: &Tree) {
     package.sources = tree.all_sources.union(&tree.assembly).cloned().collect();
     package.headers = tree.headers.clone();
     package.drop_empty_headers();
+    package.targets.iter_mut().for_each(Target::keep_link_args);
     let used = package.targets.iter().flat_map(|target| &target.sources);
     let said = package.left_out.iter().map(|it| &it.what);
     let known: HashSet<String> = used.chain(said).cloned().collect();

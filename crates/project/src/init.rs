@@ -8,6 +8,7 @@ pub mod config;
 pub mod declared;
 mod describe;
 pub mod flags;
+mod headers;
 mod meson;
 mod reading;
 mod resolve;
@@ -21,9 +22,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use cmake::{Commands as CmakeCommands, describe as from_cmake_text};
+pub use cmake::{
+    Commands as CmakeCommands, describe as from_cmake_text, directories as cmake_directories,
+};
 pub use describe::{Flags, Kind, LeftOut, Package, Target, Text};
-pub use meson::describe as from_meson_text;
+pub use headers::InstalledHeaders;
+pub use meson::{Said as MesonSaid, describe as from_meson_text};
 pub use reading::Reading;
 pub use sources::describe as from_sources;
 pub use tree::{Tree, is_other_platform};

@@ -1,6 +1,9 @@
 //! What CMake says through its file API.
 
+mod installed;
 mod said;
+mod tests;
+mod told;
 
 use std::{
     collections::BTreeMap,
@@ -11,16 +14,20 @@ use std::{
 use larder_project::{
     init::{
         CmakeCommands, Flags, Kind, Package, Place, Target,
-        declared::{self, Declared},
-        flags::{Given, of_compiler, of_linker},
+        flags::{Given, of_compiler, of_linker, optimise, soversion},
         inside,
     },
+    name::is_name,
     plan::Language,
 };
 use larder_trace::describe_io;
 use serde_json::Value;
 
-use self::said::{commands, help};
+use self::{
+    installed::Installed,
+    said::{commands, help},
+    told::Told,
+};
 use super::{
     Asking,
     made::Made,
@@ -48,9 +55,10 @@ pub fn describe(
         .and_then(|()| fs::write(query.join("cache-v2"), ""))
         .and_then(|()| fs::write(query.join("cmakeFiles-v1"), ""))
         .map_err(|error| describe_io(&error))?;
+    let hook = told::ask(&build)?;
     let (source, to) = (place.directory.to_string_lossy(), build.to_string_lossy());
     let arguments =
-        ["-S", &source, "-B", &to, "-G", "Unix Makefiles", "-DCMAKE_BUILD_TYPE=Release"];
+        ["-S", &source, "-B", &to, "-G", "Unix Makefiles", "-DCMAKE_BUILD_TYPE=Release", &hook];
     run("cmake", &arguments, &build, environment)?;
     let reply = Reply::read(&build, &place.directory)?;
     Ok(reply.package(&place.name))
@@ -69,8 +77,8 @@ struct Reply<'a> {
     commands: CmakeCommands,
     /// The entries of the cache that are options of the package.
     options: Vec<Value>,
-    /// Headers that are installed.
-    headers: Vec<String>,
+    installed: Installed,
+    told: Option<Told>,
 }
 
 impl<'a> Reply<'a> {
@@ -96,28 +104,22 @@ impl<'a> Reply<'a> {
             targets.insert(text(&target["id"]).to_owned(), value);
         }
         let entries = of_kind("cache").map_or(&[][..], |cache| list(&cache["entries"]));
-        let version = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
-        let version = version.map(|entry| text(&entry["value"]).to_owned()).unwrap_or_default();
+        let told = Told::read(build);
+        // The cache may have that of a project below.
+        let cached = entries.iter().find(|entry| entry["name"] == "CMAKE_PROJECT_VERSION");
+        let version = match &told {
+            Some(told) => &told.version,
+            None => cached.map_or("", |entry| text(&entry["value"])),
+        };
+        let version = version.to_owned();
         let inputs = of_kind("cmakeFiles").map_or(&[][..], |files| list(&files["inputs"]));
         let own = inputs.iter().filter(|it| it["isGenerated"] != true && it["isExternal"] != true);
         let read_files: Vec<String> =
             own.filter_map(|it| inside(text(&it["path"]), directory, directory)).collect();
-        let mut headers = Vec::new();
-        for part in list(&model["configurations"][0]["directories"]) {
-            let part = read(&place.join(text(&part["jsonFile"]))).unwrap_or_default();
-            for installer in list(&part["installers"]) {
-                let end = match text(&installer["type"]) {
-                    "file" => "",
-                    "directory" => "/",
-                    _ => continue,
-                };
-                // An entry is a path from the project's directory, or one with its new name.
-                let paths = list(&installer["paths"]).iter();
-                let paths = paths.map(|it| it.as_str().unwrap_or_else(|| text(&it["from"])));
-                let found = paths.filter_map(|path| inside(path, directory, directory));
-                headers.extend(found.map(|path| format!("{path}{end}")));
-            }
-        }
+        let directories = list(&model["configurations"][0]["directories"]).iter();
+        let directories =
+            directories.filter_map(|it| read(&place.join(text(&it["jsonFile"]))).ok());
+        let installed = Installed::read(directories, directory, build);
         let commands = commands(directory, &read_files, entries);
         let is_own = |entry: &&Value| commands.options.iter().any(|it| entry["name"] == **it);
         let options = entries.iter().filter(is_own).cloned().collect();
@@ -129,7 +131,8 @@ impl<'a> Reply<'a> {
             read: read_files,
             commands,
             options,
-            headers,
+            installed,
+            told,
         })
     }
 
@@ -143,7 +146,8 @@ impl<'a> Reply<'a> {
         let names = self.names(&mut package);
         for (id, value) in &self.targets {
             if let Some(name) = names.get(id) {
-                let target = self.target(name, value, &names, &mut package);
+                let mut target = self.target(name, value, &names, &mut package);
+                target.is_installed = self.installed.targets.contains(id);
                 package.targets.push(target);
             }
         }
@@ -159,7 +163,7 @@ impl<'a> Reply<'a> {
         };
         made.describe(&mut package);
         self.options(&mut package);
-        package.give_headers(&self.headers);
+        package.give_headers(self.installed.headers.clone());
         package.drop_empty_includes();
         package.inherit_includes();
         package
@@ -181,7 +185,15 @@ impl<'a> Reply<'a> {
             match text(&value["type"]) {
                 "UTILITY" | "INTERFACE_LIBRARY" => continue,
                 _ if !self.sources(value).is_empty() => {
-                    names.insert(id.clone(), package.target_name(name));
+                    // Two forms of one library have one name on disk.
+                    let is_taken = |own: &String| {
+                        let mut others = self.targets.iter().filter(|(other, _)| *other != id);
+                        names.values().any(|it| it == own)
+                            || others.any(|(_, it)| it["name"] == **own)
+                    };
+                    let own = on_disk(value).filter(|own| !is_taken(own));
+                    let name = own.unwrap_or_else(|| package.target_name(name));
+                    names.insert(id.clone(), name);
                 }
                 _ => package.leave_out(
                     format!("the target {name}"),
@@ -226,6 +238,9 @@ impl<'a> Reply<'a> {
         for group in list(&value["compileGroups"]) {
             flags.merge(&self.flags(group));
         }
+        if let Some(told) = self.told.as_ref().filter(|_| kind.is_library()) {
+            flags.keep_public(&self.directories(told.public(text(&value["name"]))));
+        }
         let mut libraries = Vec::new();
         for dependency in list(&value["dependencies"]) {
             let id = text(&dependency["id"]);
@@ -242,6 +257,7 @@ impl<'a> Reply<'a> {
             .collect();
         let sources = self.sources(value).into_iter().map(|(path, _)| path).collect();
         let link_args = self.link_args(name, &words, package);
+        let soversion = (kind == Kind::Shared).then(|| self.soversion(value)).flatten();
         Target {
             name: name.to_owned(),
             kind,
@@ -249,8 +265,16 @@ impl<'a> Reply<'a> {
             flags,
             libraries,
             link_args,
+            soversion,
             ..Target::default()
         }
+    }
+
+    /// The version in the name of a shared library, which the command that links it says.
+    fn soversion(&self, value: &Value) -> Option<String> {
+        let directory = self.build.join(text(&value["paths"]["build"])).join("CMakeFiles");
+        let link = directory.join(format!("{}.dir/link.txt", text(&value["name"])));
+        soversion(&shlex::split(&fs::read_to_string(link).ok()?)?)
     }
 
     /// The linker arguments among `words`, with paths from the package. Those that name files which CMake made are
@@ -276,9 +300,8 @@ impl<'a> Reply<'a> {
         let fragments = list(&group["compileCommandFragments"]).iter();
         let mut words: Vec<String> = fragments
             .flat_map(|fragment| shlex::split(text(&fragment["fragment"])).unwrap_or_default())
-            .filter(|word| word != "-DNDEBUG" && word != "-O3")
             .collect();
-        words.push("-O2".to_owned());
+        optimise(&mut words);
         for define in list(&group["defines"]) {
             // CMake defines it for whoever makes a shared library.
             if !text(&define["define"]).ends_with("_EXPORTS") {
@@ -290,103 +313,27 @@ impl<'a> Reply<'a> {
             let key = if include["isSystem"] == true { "-isystem" } else { "-I" };
             words.push(format!("{key}{path}"));
         }
-        let given = Given { package: self.directory, base: &self.build, build: Some(&self.build) };
-        of_compiler(&words, language, &given)
+        of_compiler(&words, language, &self.given())
     }
 
-    /// Marks the programs that CTest runs.
-    fn tests(&self, names: &BTreeMap<String, String>, package: &mut Package) {
-        let mut declared = Vec::new();
-        self.declared(&self.build, &mut declared);
-        let program = |file: &str| {
-            let is_it = |value: &&Value| {
-                let artifacts = list(&value["artifacts"]).iter();
-                artifacts
-                    .map(|it| self.build.join(text(&it["path"])))
-                    .any(|it| it == Path::new(file))
-            };
-            let id = self.targets.iter().find(|(_, value)| is_it(value))?.0;
-            names.get(id).cloned()
-        };
-        declared::mark(package, &declared, self.directory, &self.build, program);
+    fn given(&self) -> Given<'_> {
+        Given { package: self.directory, base: &self.build, build: Some(&self.build) }
     }
 
-    /// The tests that `CTestTestfile.cmake` in `directory` and below declares. CTest itself tells the commands of
-    /// those only whose programs are built.
-    fn declared(&self, directory: &Path, found: &mut Vec<Declared>) {
-        let text = fs::read_to_string(directory.join("CTestTestfile.cmake")).unwrap_or_default();
-        for line in text.lines() {
-            let Some((command, rest)) = line.split_once('(') else { continue };
-            let mut words = words(rest);
-            match command {
-                "subdirs" => words.iter().for_each(|it| self.declared(&directory.join(it), found)),
-                "add_test" if !words.is_empty() => {
-                    let name = words.remove(0);
-                    // Tests run in the directory of the build that declares them.
-                    if let Some(program) = words.first_mut().filter(|it| it.contains('/')) {
-                        *program = directory.join(&*program).to_string_lossy().into_owned();
-                    }
-                    found.push(Declared { name, words });
-                }
-                _ => {}
-            }
-        }
+    /// Those of `paths` that are directories of the package or the build, as a manifest names them.
+    fn directories(&self, paths: &[String]) -> Vec<String> {
+        let words: Vec<String> = paths.iter().map(|path| format!("-I{path}")).collect();
+        of_compiler(&words, Language::C, &self.given()).includes
     }
 }
 
-/// The arguments of a command of CMake up to its closing parenthesis: quoted, in brackets, or bare.
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() && !rest.starts_with(')') {
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let mut word = String::new();
-            let mut chars = quoted.char_indices();
-            let mut end = quoted.len();
-            while let Some((at, c)) = chars.next() {
-                match c {
-                    '"' => {
-                        end = at + 1;
-                        break;
-                    }
-                    '\\' => word.extend(chars.next().map(|(_, c)| c)),
-                    c => word.push(c),
-                }
-            }
-            words.push(word);
-            rest = &quoted[end..];
-        } else if let Some(level) = bracket(rest) {
-            let inner = &rest[level + 2..];
-            let close = format!("]{}]", "=".repeat(level));
-            let (word, after) = inner.split_once(&close).unwrap_or((inner, ""));
-            words.push(word.to_owned());
-            rest = after;
-        } else {
-            let end = rest.find([' ', ')']).unwrap_or(rest.len());
-            words.push(rest[..end].to_owned());
-            rest = &rest[end..];
-        }
-        rest = rest.trim_start();
-    }
-    words
-}
-
-/// How many `=` are in the opening bracket that a text begins with: `[[`, `[=[`.
-fn bracket(text: &str) -> Option<usize> {
-    let rest = text.strip_prefix('[')?;
-    let level = rest.len() - rest.trim_start_matches('=').len();
-    rest[level..].starts_with('[').then_some(level)
-}
-
-#[cfg(test)]
-mod words_of_cmake {
-    use super::words;
-
-    #[test]
-    fn are_split_as_cmake_writes_them() {
-        let line = r#"[=[a b]=] "/x/y" "a\"b;c\\" bare [[x]])"#;
-        assert_eq!(words(line), ["a b", "/x/y", "a\"b;c\\", "bare", "x"]);
-        assert_eq!(words(r#"a "/open"#), ["a", "/open"]);
-        assert!(words(")").is_empty());
-    }
+/// The name that a library's file says.
+fn on_disk(value: &Value) -> Option<String> {
+    let file = text(&value["nameOnDisk"]).strip_prefix("lib")?;
+    let name = match text(&value["type"]) {
+        "STATIC_LIBRARY" => file.strip_suffix(".a")?,
+        "SHARED_LIBRARY" => &file[..file.find(".so")?],
+        _ => return None,
+    };
+    is_name(name).then(|| name.to_owned())
 }

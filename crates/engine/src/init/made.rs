@@ -178,18 +178,20 @@ impl Made<'_> {
 fn is_copied(target: &mut Target, path: &str, original: &str, defines: &[String]) {
     let is_library = target.kind.is_library();
     let flags = &mut target.flags;
-    let Some(below) = flags.includes.iter().find_map(|it| path.strip_prefix(&format!("{it}/")))
-    else {
-        return;
-    };
+    let lists = [&mut flags.private_includes, &mut flags.includes];
+    let found = lists.into_iter().find_map(|list| {
+        let below = list.iter().find_map(|it| path.strip_prefix(&format!("{it}/")))?;
+        Some((list, below))
+    });
+    let Some((includes, below)) = found else { return };
     // In a directory of the same layout, if it is in one.
     let include = match original.strip_suffix(below) {
         Some("") => ".",
         Some(directory) if directory.ends_with('/') => directory.trim_end_matches('/'),
         _ => original.rsplit_once('/').map_or(".", |(directory, _)| directory),
     };
-    if !flags.includes.iter().any(|it| it == include) {
-        flags.includes.push(include.to_owned());
+    if !includes.iter().any(|it| it == include) {
+        includes.push(include.to_owned());
     }
     let known = if is_library { &mut flags.public_defines } else { &mut flags.defines };
     known.extend(defines.iter().cloned());

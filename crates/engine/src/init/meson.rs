@@ -11,9 +11,9 @@ use std::{
 
 use larder_project::{
     init::{
-        Flags, Kind, Package, Place, Target,
+        Flags, InstalledHeaders, Kind, MesonSaid, Package, Place, Target,
         declared::{self, Declared},
-        flags::{Given, of_compiler, of_linker},
+        flags::{Given, of_compiler, of_linker, optimise, soversion},
         inside,
     },
     plan::Language,
@@ -43,7 +43,11 @@ pub fn describe(
         .map_err(|error| describe_io(&error))?;
     let build = scratch.path().canonicalize().map_err(|error| describe_io(&error))?;
     let (source, to) = (place.directory.to_string_lossy(), build.to_string_lossy());
-    let arguments = ["setup", "--wrap-mode=nodownload", "--buildtype=plain", &*to, &source];
+    let said = MesonSaid::read(&place.directory);
+    let mut arguments = vec!["setup", "--wrap-mode=nodownload", &*to, &source];
+    if !said.is_optimised {
+        arguments.push("--buildtype=release");
+    }
     run("meson", &arguments, &build, environment)?;
     let read = |name: &str| -> Result<Value, String> {
         let file = build.join("meson-info").join(name);
@@ -57,6 +61,7 @@ pub fn describe(
         targets: list(&targets),
         links: link_words(&links),
         ninja: &links,
+        said,
         build: build.clone(),
     };
     let read_files = read("intro-buildsystem_files.json").unwrap_or_default();
@@ -83,10 +88,9 @@ pub fn describe(
         package.note_option("Meson", text(&option["name"]), text(&option["description"]), value);
     }
     let installed = read("intro-installed.json").unwrap_or_default();
-    let installed = installed.as_object().into_iter().flatten().map(|(path, _)| path);
-    let headers: Vec<String> =
-        installed.filter_map(|path| inside(path, &place.directory, &place.directory)).collect();
-    package.give_headers(&headers);
+    let installed = installed.as_object().into_iter().flatten();
+    let headers = installed.filter_map(|(from, to)| project.installed(from, text(to))).collect();
+    package.give_headers(headers);
     package.drop_empty_includes();
     package.inherit_includes();
     Ok(package)
@@ -100,9 +104,22 @@ struct Project<'a> {
     links: BTreeMap<String, Vec<String>>,
     /// The text of `build.ninja`.
     ninja: &'a str,
+    said: MesonSaid,
 }
 
 impl Project<'_> {
+    /// The headers that `from` is or has, which is installed as `to`.
+    fn installed(&self, from: &str, to: &str) -> Option<InstalledHeaders> {
+        let path = match inside(from, &self.build, &self.build) {
+            Some(path) => format!("{{build}}/{path}"),
+            None => inside(from, self.directory, self.directory)?,
+        };
+        match Path::new(from).is_dir() {
+            true => InstalledHeaders::new(&format!("{path}/"), Some(to)),
+            false => InstalledHeaders::new(&path, Some(to.rsplit_once('/')?.0)),
+        }
+    }
+
     fn package(&self, name: &str, version: String, tests: &Value) -> Package {
         let mut package = Package {
             name: name.to_owned(),
@@ -127,9 +144,11 @@ impl Project<'_> {
         }
         for (index, target) in self.targets.iter().filter(|it| self.kind(it).is_some()).enumerate()
         {
-            let (libraries, link_args) = self.linked(target, &names);
-            package.targets[index].libraries = libraries;
-            package.targets[index].link_args = link_args;
+            let words = self.link_words(target);
+            let own = &mut package.targets[index];
+            own.libraries = self.libraries(&words, &names);
+            own.link_args = of_linker(&words);
+            own.soversion = soversion(&words);
         }
         commands::assembled(&mut package, self.ninja, self.directory, &self.build, &names);
         objects::taken(&mut package, self.ninja, self.directory, &self.build, &names);
@@ -175,8 +194,11 @@ impl Project<'_> {
                 "cpp" => Language::Cxx,
                 _ => Language::C,
             };
-            let words: Vec<String> =
+            let mut words: Vec<String> =
                 list(&group["parameters"]).iter().map(|word| text(word).to_owned()).collect();
+            if !self.said.is_optimised {
+                optimise(&mut words);
+            }
             let given =
                 Given { package: self.directory, base: &self.build, build: Some(&self.build) };
             let mut found = of_compiler(&words, language, &given);
@@ -193,22 +215,27 @@ impl Project<'_> {
             }
         }
         let kind = self.kind(target).unwrap_or(Kind::Static);
-        Target { name: name.to_owned(), kind, sources, flags, ..Target::default() }
+        if kind.is_library() {
+            let public = self.said.public.get(text(&target["name"]));
+            flags.keep_public(public.map_or(&[], Vec::as_slice));
+        }
+        let is_installed = target["installed"] == true;
+        Target { name: name.to_owned(), kind, sources, flags, is_installed, ..Target::default() }
     }
 
-    /// The libraries of the package that a target is linked with, and its other arguments.
-    fn linked(
-        &self,
-        target: &Value,
-        names: &BTreeMap<String, String>,
-    ) -> (Vec<String>, Vec<String>) {
+    /// The paths and arguments that a target is linked with.
+    fn link_words(&self, target: &Value) -> Vec<String> {
         let files = list(&target["filename"]).iter().map(text);
         let local = |path: &str| {
             let path = Path::new(path).strip_prefix(&self.build).unwrap_or(Path::new(path));
             path.to_string_lossy().into_owned()
         };
         let words = files.filter_map(|file| self.links.get(&local(file))).flatten();
-        let words: Vec<String> = words.cloned().collect();
+        words.cloned().collect()
+    }
+
+    /// The libraries of the package among the words of a link.
+    fn libraries(&self, words: &[String], names: &BTreeMap<String, String>) -> Vec<String> {
         let absolute = |word: &String| self.build.join(word).to_string_lossy().into_owned();
         let mut libraries: Vec<String> = Vec::new();
         for name in words.iter().filter_map(|word| names.get(&absolute(word))) {
@@ -216,7 +243,7 @@ impl Project<'_> {
                 libraries.push(name.clone());
             }
         }
-        (libraries, of_linker(&words))
+        libraries
     }
 
     fn tests(&self, tests: &Value, names: &BTreeMap<String, String>, package: &mut Package) {

@@ -238,12 +238,13 @@ fn meson_is_asked() {
     [defaults]
     cxx-std = "c++17"
     warnings = ["all"]
+    private-includes = [".", "lib/include"]
+    trace-args = ["-O2"]
 
     [[library]]
     name = "a"
     sources = ["lib/a.cpp"]
     defines = ["WITH=3"]
-    includes = [".", "lib/include"]
 
     [[executable]]
     name = "app"

@@ -189,6 +189,7 @@ install_headers('include/zoo.h')
     [defaults]
     c-std = "c11"
     warnings = ["all", "extra"]
+    trace-args = ["-O2"]
 
     [[library]]
     name = "zoo"

@@ -132,7 +132,7 @@ fn headers_that_cmake_writes_by_itself_are_made_again() {
         "output = \"include/thing/config.h\"\ntemplate = \"builds/config.h.in\"\nheaders = [\"unistd.h\"]",
         "HAVE_NOTHING = false",
         "public-defines = [\"WITH_X=3\"]",
-        "includes = [\"{build}/include\", \"include\"]",
+        "private-includes = [\"{build}/include\", \"include\"]",
     ] {
         assert!(manifest.contains(part), "{part}\n{manifest}");
     }

@@ -17,6 +17,7 @@ mod exclusions;
 mod flags;
 mod generated;
 mod init;
+mod init_headers;
 mod init_text;
 mod init_tools;
 mod installing;

@@ -53,7 +53,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
             package.add_config(config.clone());
         }
     }
-    package.give_headers(&reader.targets.headers);
+    package.give_headers(std::mem::take(&mut reader.targets.headers));
     package.drop_empty_includes();
     for (what, why) in &reader.left_out {
         package.leave_out(what, why);
@@ -72,6 +72,16 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
     package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
     package.inherit_includes();
     Ok(package)
+}
+
+/// The directories of a property such as `INTERFACE_INCLUDE_DIRECTORIES`, as they are for a build.
+pub fn directories(property: &str) -> Vec<String> {
+    let known = Word::known(property);
+    let entries = known.entries().filter_map(|it| expression::generated(&it.text));
+    entries
+        .flat_map(|it| Word::known(&*it).entries().collect::<Vec<_>>())
+        .map(|it| it.text)
+        .collect()
 }
 
 /// What the commands of files of CMake say by themselves. Those with variables in them do not count.

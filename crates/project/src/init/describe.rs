@@ -77,6 +77,10 @@ pub struct Target {
     pub inputs: Vec<String>,
     /// Patterns of headers that are for its users; of a library.
     pub headers: Vec<String>,
+    /// The version in the name of a shared library.
+    pub soversion: Option<String>,
+    /// Whether the other build system is known to install it.
+    pub is_installed: bool,
 }
 
 /// What a target is.
@@ -127,6 +131,16 @@ pub struct Flags {
     pub cxx_args: Vec<String>,
     /// Arguments for the assembler.
     pub asm_args: Vec<String>,
+}
+
+impl Target {
+    /// Keeps for a shared library's own link what its users have no need of: arguments that are for the linker itself.
+    pub fn keep_link_args(&mut self) {
+        if self.kind == Kind::Shared {
+            let own = self.link_args.extract_if(.., |argument| argument.starts_with("-Wl,"));
+            self.private_link_args.extend(own);
+        }
+    }
 }
 
 impl Flags {
@@ -229,42 +243,6 @@ impl Package {
         names.find(|name| !is_taken(name)).unwrap_or(plain)
     }
 
-    /// Gives `installed`, files and directories (with a final `/`), to those libraries whose include directories they are
-    /// below, as far as they are headers.
-    pub fn give_headers(&mut self, installed: &[String]) {
-        let is_header = |path: &str| {
-            let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
-            matches!(extension, "h" | "hh" | "hpp" | "hxx" | "inl" | "ipp" | "tpp")
-        };
-        for target in self.targets.iter_mut().filter(|target| target.kind.is_library()) {
-            let includes = &target.flags.includes;
-            let is_below = |path: &str| {
-                includes.iter().any(|it| it == "." || path.starts_with(&format!("{it}/")))
-            };
-            for path in installed.iter().filter(|path| is_below(path)) {
-                match path.strip_suffix('/') {
-                    Some(directory) => target.headers.extend(
-                        ["h", "hpp", "hh"].iter().map(|end| format!("{directory}/**/*.{end}")),
-                    ),
-                    None if is_header(path) => target.headers.push(path.clone()),
-                    None => {}
-                }
-            }
-        }
-    }
-
-    /// Takes away patterns of headers that match nothing, and headers that are not there.
-    pub fn drop_empty_headers(&mut self) {
-        let all = &self.headers;
-        for target in &mut self.targets {
-            target.headers.retain(|pattern| {
-                all.contains(pattern)
-                    || pattern.contains('*')
-                        && all.iter().any(|it| crate::glob::matches(pattern, it))
-            });
-        }
-    }
-
     /// Adds a file that is made, under a name that nothing else has. Targets with one of its directories among their
     /// includes, as `{build}` paths, wait for it.
     pub fn add_config(&mut self, mut config: Config) {
@@ -318,26 +296,30 @@ impl Package {
 
     /// Leaves to libraries what whoever is linked with them gets from them.
     pub fn inherit_includes(&mut self) {
-        let given: Vec<(String, Vec<String>, Vec<String>)> = self
-            .targets
-            .iter()
-            .filter(|target| target.kind.is_library())
-            .map(|target| {
-                let Target { name, flags, libraries, .. } = target;
-                (name.clone(), flags.includes.clone(), libraries.clone())
-            })
-            .collect();
-        for target in &mut self.targets {
-            let mut reached = target.libraries.clone();
-            let mut next = 0;
-            while let Some(name) = reached.get(next).cloned() {
-                if let Some((_, includes, libraries)) = given.iter().find(|(it, ..)| *it == name) {
-                    target.flags.includes.retain(|include| !includes.contains(include));
-                    let new = libraries.iter().filter(|it| !reached.contains(it)).cloned();
-                    reached.extend(new.collect::<Vec<_>>());
-                }
-                next += 1;
+        let inherited: Vec<Vec<String>> =
+            self.targets.iter().map(|it| self.inherited(it)).collect();
+        for (target, inherited) in self.targets.iter_mut().zip(inherited) {
+            let Flags { includes, private_includes, .. } = &mut target.flags;
+            for list in [includes, private_includes] {
+                list.retain(|include| !inherited.contains(include));
             }
         }
+    }
+
+    /// The include directories that a target gets from all libraries that it is linked with.
+    pub(super) fn inherited(&self, target: &Target) -> Vec<String> {
+        let mut reached: Vec<&String> = target.libraries.iter().collect();
+        let mut found: Vec<String> = Vec::new();
+        let mut next = 0;
+        while let Some(name) = reached.get(next).copied() {
+            let is_it = |it: &&Target| it.kind.is_library() && it.name == *name;
+            if let Some(library) = self.targets.iter().find(is_it) {
+                found.extend(library.flags.includes.iter().cloned());
+                let new = library.libraries.iter().filter(|it| !reached.contains(it));
+                reached.extend(new.collect::<Vec<_>>());
+            }
+            next += 1;
+        }
+        found
     }
 }

@@ -113,6 +113,15 @@ fn directory(path: &str, given: &Given<'_>) -> Option<String> {
     given.package.join(&found).is_dir().then_some(found)
 }
 
+/// Has `words`, the arguments that a build system gives for a release of its own accord, optimise as a first manifest does,
+/// unless the project says otherwise.
+pub fn optimise(words: &mut Vec<String>) {
+    words.retain(|word| word != "-DNDEBUG" && word != "-O3");
+    if !words.iter().any(|word| word.starts_with("-O")) {
+        words.push("-O2".to_owned());
+    }
+}
+
 /// The arguments of a linker that are about libraries of the system.
 pub fn of_linker(arguments: &[String]) -> Vec<String> {
     let mut found = Vec::new();
@@ -139,6 +148,16 @@ pub fn of_linker(arguments: &[String]) -> Vec<String> {
         }
     }
     found
+}
+
+/// The version in the name that programs look for a shared library by, as the arguments of its link say.
+pub fn soversion(arguments: &[String]) -> Option<String> {
+    let name = arguments.iter().find_map(|word| {
+        let value = word.strip_prefix("-Wl,-soname")?;
+        value.strip_prefix([',', '='])
+    })?;
+    let (_, version) = name.split_once(".so.")?;
+    (!version.is_empty()).then(|| version.to_owned())
 }
 
 /// The name of the library of the system at a path such as `/usr/lib/libz.so`.
@@ -181,5 +200,9 @@ mod tests {
         let link = ["-lz", "libx.a", "/usr/lib/x86_64-linux-gnu/libm.so", "-Wl,-rpath,/x", "-o"];
         let link: Vec<String> = link.iter().map(|word| (*word).to_owned()).collect();
         assert_eq!(of_linker(&link), ["-lz", "-lm"]);
+        let version = |word: &str| soversion(&["-shared".to_owned(), word.to_owned()]);
+        assert_eq!(version("-Wl,-soname,libx.so.1.2").as_deref(), Some("1.2"));
+        assert_eq!(version("-Wl,-soname=libx-3.so.4").as_deref(), Some("4"));
+        assert_eq!(version("-Wl,-soname,libx.so"), None);
     }
 }

@@ -1,19 +1,42 @@
 //! What the text of `meson.build` says, where Meson itself is not asked.
 
 mod functions;
+mod keywords;
 mod lexer;
 mod methods;
 mod run;
 mod syntax;
 mod value;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use self::{run::Reader, value::Value};
 use super::{
     Kind, Package, Tree,
     declared::{self, Declared},
 };
+
+/// What the text of `meson.build` says that Meson does not tell.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The directories of headers for users of each library, by `declare_dependency`.
+    pub public: BTreeMap<String, Vec<String>>,
+    /// Whether `default_options` choose how it is optimised.
+    pub is_optimised: bool,
+}
+
+impl Said {
+    /// Reads the `meson.build` of `directory`, as far as that is possible.
+    pub fn read(directory: &Path) -> Self {
+        let tree = Tree::default();
+        let Ok(reader) = Reader::read(directory, &tree) else { return Self::default() };
+        let chosen = ["buildtype", "optimization"];
+        Self {
+            is_optimised: chosen.iter().any(|it| reader.options.contains_key(*it)),
+            public: reader.public,
+        }
+    }
+}
 
 /// Describes the package `name` in `directory` from the text of its `meson.build`.
 ///
@@ -38,6 +61,9 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
             ),
             false => package.targets.push(target.clone()),
         }
+    }
+    for target in package.targets.iter_mut().filter(|target| target.kind.is_library()) {
+        target.flags.keep_public(reader.public.get(&target.name).map_or(&[], Vec::as_slice));
     }
     let kept: Vec<String> = package.targets.iter().map(|target| target.name.clone()).collect();
     for target in &mut package.targets {
@@ -67,7 +93,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
         .collect();
     let program = |word: &str| word.strip_prefix("/{build}/").map(str::to_owned);
     declared::mark(&mut package, &declared, directory, Path::new("/{build}"), program);
-    package.give_headers(&reader.headers);
+    package.give_headers(std::mem::take(&mut reader.headers));
     for (what, why) in &reader.left_out {
         package.leave_out(what, why);
     }

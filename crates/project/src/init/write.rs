@@ -30,6 +30,7 @@ impl Package {
         }
         let mut targets = self.targets.clone();
         if targets.len() > 1 {
+            name_alike(&mut targets);
             let mut flags: Vec<&mut Flags> = targets.iter_mut().map(|it| &mut it.flags).collect();
             let common = Flags::take_common(&mut flags);
             let has = |wanted| self.targets.iter().any(|target| has_language(target, wanted));
@@ -55,6 +56,9 @@ impl Package {
         let _ = writeln!(text, "\n[[{table}]]\nname = {}", quoted(&target.name));
         if target.kind == Kind::Shared {
             text.push_str("kind = [\"shared\"]\n");
+            if let Some(version) = &target.soversion {
+                let _ = writeln!(text, "soversion = {}", quoted(version));
+            }
         }
         let (sources, exclude) = patterns(&target.sources, &self.sources);
         list(text, "sources", &sources);
@@ -99,6 +103,28 @@ fn config(config: &Config, text: &mut String) {
     let values: Vec<String> = values.collect();
     if !values.is_empty() {
         let _ = writeln!(text, "\n[config.values]\n{}", values.join("\n"));
+    }
+}
+
+/// Has executables name a directory as libraries do, where all targets have it for themselves: for an executable both
+/// keys mean the same.
+fn name_alike(targets: &mut [Target]) {
+    let is_own = |target: &Target, path: &String| {
+        let is_public = target.kind.is_library() && target.flags.includes.contains(path);
+        let Flags { includes, private_includes, .. } = &target.flags;
+        !is_public && includes.iter().chain(private_includes).any(|it| it == path)
+    };
+    let libraries = targets.iter().filter(|target| target.kind.is_library());
+    let private = libraries.flat_map(|target| target.flags.private_includes.clone());
+    let shared: BTreeSet<String> =
+        private.filter(|path| targets.iter().all(|target| is_own(target, path))).collect();
+    for target in targets.iter_mut().filter(|target| !target.kind.is_library()) {
+        let Flags { includes, private_includes, .. } = &mut target.flags;
+        for path in includes.extract_if(.., |path| shared.contains(path)) {
+            if !private_includes.contains(&path) {
+                private_includes.push(path);
+            }
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub fn assembled(
         target.sources.push(source);
         let flags = &mut target.flags;
         let directories = directories(&words).filter_map(|it| inside(it, build, directory));
-        let others = directories.filter(|it| !flags.includes.contains(it));
+        let known = [&flags.includes, &flags.private_includes];
+        let others = directories.filter(|it| !known.iter().any(|list| list.contains(it)));
         // NASM before 2.14 puts a name right behind it.
         let others: Vec<String> = others.map(|it| format!("-I{it}/")).collect();
         for argument in others.into_iter().chain(arguments(&words, input, output)) {

@@ -2,8 +2,11 @@
 
 use std::fs;
 
-use super::{building::push, condition, run::Reader, scope::Word};
-use crate::init::config::{self, Config, Value};
+use super::{condition, run::Reader, scope::Word};
+use crate::init::{
+    InstalledHeaders,
+    config::{self, Config, Value},
+};
 
 impl Reader<'_> {
     /// `add_test(NAME name COMMAND …)`, or the old `add_test(name …)`.
@@ -21,23 +24,40 @@ impl Reader<'_> {
         }
     }
 
-    /// `install(FILES …)` and `install(DIRECTORY …)` of headers.
+    /// `install(TARGETS …)`, and `install(FILES …)` and `install(DIRECTORY …)` of headers.
     pub(super) fn install(&mut self, what: &str, rest: &[Word]) {
-        let is_known = |word: &&Word| word.known;
-        for word in rest
-            .iter()
-            .take_while(|it| it.text != "DESTINATION" && it.text != "TYPE")
-            .filter(is_known)
-        {
-            let Some(path) = self.path(&word.text) else { continue };
-            let path = path.trim_end_matches('/').to_owned();
-            match what {
-                "FILES" if self.tree.headers.contains(&path) => {
-                    push(&mut self.targets.headers, path)
+        let after = |key: &str| {
+            let at = rest.iter().position(|word| word.text == key)?;
+            rest.get(at + 1)
+        };
+        if what == "TARGETS" {
+            for word in rest {
+                if let Some(building) = self.targets.building(&word.text) {
+                    building.target.is_installed = true;
                 }
-                "DIRECTORY" => push(&mut self.targets.headers, format!("{path}/")),
-                _ => {}
             }
+        }
+        let to = match (after("TYPE"), after("DESTINATION")) {
+            (Some(kind), _) => Some(if kind.text == "INCLUDE" { "include" } else { "" }),
+            (_, Some(place)) if place.known => Some(&*place.text),
+            _ => None,
+        };
+        let own = |word: &&Word| !matches!(&*word.text, "DESTINATION" | "TYPE");
+        for word in rest.iter().take_while(own).filter(|word| word.known) {
+            let Some(path) = self.path(&word.text) else { continue };
+            let found = match what {
+                "FILES" if path.starts_with("{build}") || self.tree.headers.contains(&path) => {
+                    InstalledHeaders::new(&path, to)
+                }
+                // Without a slash at its end, the directory keeps its name.
+                "DIRECTORY" => {
+                    let name = word.text.rsplit('/').next().unwrap_or_default();
+                    let to = to.map(|to| format!("{to}/{name}"));
+                    InstalledHeaders::new(&format!("{path}/"), to.as_deref())
+                }
+                _ => None,
+            };
+            self.targets.headers.extend(found);
         }
     }
 

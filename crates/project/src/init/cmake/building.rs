@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scope::Word;
 use crate::init::{
-    Flags, Target,
+    Flags, InstalledHeaders, Target,
     config::{Asks, Config},
 };
 
@@ -44,7 +44,7 @@ pub struct Targets {
     /// Tests: their names and commands.
     pub tests: Vec<(String, Vec<Word>)>,
     /// Headers that are installed.
-    pub headers: Vec<String>,
+    pub headers: Vec<InstalledHeaders>,
     /// Files that are made from templates.
     pub configs: Vec<Config>,
     /// What the compiler is asked, by the variable of the answer.

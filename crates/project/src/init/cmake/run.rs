@@ -166,6 +166,9 @@ impl<'a> Reader<'a> {
         self.scopes.push(scope);
         self.targets.enter();
         let read = self.read_file(&name);
+        if directory.is_empty() && self.version.is_empty() {
+            self.version = self.scope().version();
+        }
         self.targets.leave();
         self.scopes.pop();
         self.directory = before;

@@ -106,6 +106,27 @@ impl Scope {
         name.starts_with("ENV{") || self.prefixes.iter().any(|it| name.starts_with(it.as_str()))
     }
 
+    /// The version of the project as its usual variables say, or nothing.
+    pub fn version(&self) -> String {
+        let known = |name: String| {
+            let word = self.get(&name);
+            (word.known && !word.text.is_empty()).then_some(word.text)
+        };
+        let project = self.get("PROJECT_NAME").text;
+        let upper = project.to_ascii_uppercase();
+        let versions = ["PROJECT", &project, &upper, "PACKAGE"].into_iter().filter_map(|prefix| {
+            let part = |part: &str| known(format!("{prefix}_VERSION{part}"));
+            part("").or_else(|| {
+                let whole = format!("{}.{}", part("_MAJOR")?, part("_MINOR")?);
+                Some(part("_PATCH").map_or(whole.clone(), |patch| format!("{whole}.{patch}")))
+            })
+        });
+        let is_version = |text: &String| {
+            text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains([' ', ';'])
+        };
+        versions.into_iter().find(is_version).unwrap_or_default()
+    }
+
     /// Returns what arguments stand for.
     pub fn expand(&self, arguments: &[Argument]) -> Vec<Word> {
         let mut found = Vec::new();

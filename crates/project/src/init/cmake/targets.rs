@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     init::{
-        Flags, Kind, Target,
+        Flags, InstalledHeaders, Kind, Target,
         flags::{Given, of_compiler},
     },
     plan::Language,
@@ -331,11 +331,24 @@ impl Reader<'_> {
     }
 
     fn property(&mut self, name: &str, key: &str, value: &Word) {
+        if key == "PUBLIC_HEADER" && value.known {
+            let paths = value.entries().filter_map(|it| self.path(&it.text));
+            let headers: Vec<_> =
+                paths.filter_map(|path| InstalledHeaders::new(&path, None)).collect();
+            self.targets.headers.extend(headers);
+        }
         let defines = match key {
             "COMPILE_DEFINITIONS" => self.flags(&value.entries().collect::<Vec<_>>(), true),
             _ => Flags::default(),
         };
         let Some(building) = self.targets.building(name).filter(|_| value.known) else { return };
+        // Where there are both, programs look for the first.
+        let version = &mut building.target.soversion;
+        match key {
+            "SOVERSION" => *version = Some(value.text.clone()),
+            "VERSION" => _ = version.get_or_insert_with(|| value.text.clone()),
+            _ => {}
+        }
         let flags = &mut building.target.flags;
         flags.merge(&defines);
         let is_off = matches!(&*value.text, "OFF" | "NO" | "FALSE" | "0");

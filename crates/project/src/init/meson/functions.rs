@@ -1,12 +1,13 @@
 //! Functions of Meson that say what is built.
 
 use super::{
+    keywords,
     run::{Arguments, Reader},
     value::{Dependency, Value},
 };
 use crate::{
     init::{
-        Flags, Kind, Target,
+        Flags, InstalledHeaders, Kind, Target,
         flags::{Given, of_compiler, of_linker},
         system,
     },
@@ -53,11 +54,17 @@ impl Reader<'_> {
                     self.all.merge(&flags);
                 }
             }
-            "install_headers" => {
-                let texts = arguments.places.iter().flat_map(Value::texts);
-                let paths: Vec<String> = texts.filter_map(|text| self.path(&text)).collect();
-                self.headers
-                    .extend(paths.into_iter().filter(|path| self.tree.headers.contains(path)));
+            "install_headers" => self.install_headers(arguments),
+            "install_subdir" => {
+                let path = arguments.text(0).and_then(|text| self.path(text));
+                let to = arguments.named("install_dir").and_then(Value::text);
+                let is_bare = arguments.named("strip_directory").and_then(Value::holds);
+                let name = path.as_ref().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
+                let name = if is_bare == Some(true) { "" } else { name };
+                let to = to.map(|to| format!("{to}/{name}"));
+                let found =
+                    path.and_then(|it| InstalledHeaders::new(&format!("{it}/"), to.as_deref()));
+                self.headers.extend(found);
             }
             "test" => {
                 if let (Some(name), Some(program)) = (arguments.text(0), arguments.places.get(1)) {
@@ -88,6 +95,24 @@ impl Reader<'_> {
             _ => {}
         }
         Value::Unknown
+    }
+
+    fn install_headers(&mut self, arguments: &Arguments) {
+        let below = |key: &str| arguments.named(key).map(|it| it.text().map(str::to_owned));
+        let to = match (below("install_dir"), below("subdir")) {
+            (Some(place), _) => place,
+            (None, Some(below)) => below.map(|below| format!("include/{below}")),
+            (None, None) => Some("include".to_owned()),
+        };
+        let keeps = arguments.named("preserve_path").and_then(Value::holds) == Some(true);
+        for text in arguments.places.iter().flat_map(Value::texts) {
+            let Some(path) = self.path(&text).filter(|it| self.tree.headers.contains(it)) else {
+                continue;
+            };
+            let own = text.rsplit_once('/').filter(|_| keeps).map_or("", |(own, _)| own);
+            let to = to.as_ref().map(|to| format!("{to}/{own}"));
+            self.headers.extend(InstalledHeaders::new(&path, to.as_deref()));
+        }
     }
 
     fn begin(&mut self, arguments: &Arguments) {
@@ -129,7 +154,17 @@ impl Reader<'_> {
             "3" => &["all", "extra", "pedantic"],
             _ => &["all"],
         };
+        let buildtype = of("buildtype");
+        let arguments = keywords::optimising(buildtype.as_deref(), of("optimization").as_deref());
+        let is_release = matches!(buildtype.as_deref(), Some("release" | "plain"));
+        let has_no_assertions = match of("b_ndebug").as_deref() {
+            Some("if-release") => is_release,
+            said => said == Some("true"),
+        };
         self.all = Flags {
+            defines: has_no_assertions.then(|| "NDEBUG".to_owned()).into_iter().collect(),
+            cxx_args: arguments.clone(),
+            c_args: arguments,
             c_std: known(of("c_std")),
             cxx_std: known(of("cpp_std")),
             warnings: warnings.iter().map(|it| (*it).to_owned()).collect(),
@@ -215,6 +250,17 @@ impl Reader<'_> {
         whole.flags.merge(&self.flags(&words, "c"));
         let words = arguments.named("link_args").map(Value::texts).unwrap_or_default();
         whole.link_args.extend(of_linker(&words));
+        let own = arguments.named("include_directories").map(Value::flat).unwrap_or_default();
+        let mut public = Dependency::default();
+        own.into_iter().for_each(|value| self.used(value, &mut public));
+        for value in ["link_with", "link_whole"] {
+            for value in arguments.named(value).map(Value::flat).unwrap_or_default() {
+                if let Value::Target(name) = value {
+                    let known = self.public.entry(name.clone()).or_default();
+                    known.extend(public.flags.includes.iter().cloned());
+                }
+            }
+        }
         whole
     }
 
@@ -323,6 +369,8 @@ impl Reader<'_> {
             libraries,
             link_args,
             system,
+            soversion: keywords::soversion(arguments),
+            is_installed: arguments.named("install").and_then(Value::holds) == Some(true),
             ..Target::default()
         };
         self.targets.insert(name.clone(), found);

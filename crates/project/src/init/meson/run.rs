@@ -10,7 +10,7 @@ use super::{
     syntax::{Call, Expression, Statement, parse},
     value::Value,
 };
-use crate::init::{Flags, Target, Tree};
+use crate::init::{Flags, InstalledHeaders, Target, Tree};
 
 /// More statements than this are not read.
 const MOST_STATEMENTS: usize = 200_000;
@@ -34,7 +34,10 @@ pub struct Reader<'a> {
     pub(super) refused: BTreeMap<String, String>,
     /// Tests: name, program, arguments.
     pub(super) tests: Vec<(String, Value, Vec<Value>)>,
-    pub(super) headers: Vec<String>,
+    /// Headers that are installed.
+    pub(super) headers: Vec<InstalledHeaders>,
+    /// The directories of headers for whoever uses a library, as its dependency says.
+    pub(super) public: BTreeMap<String, Vec<String>>,
     pub(super) left_out: Vec<(String, String)>,
 }
 
@@ -79,6 +82,7 @@ impl<'a> Reader<'a> {
             refused: BTreeMap::new(),
             tests: Vec::new(),
             headers: Vec::new(),
+            public: BTreeMap::new(),
             left_out: Vec::new(),
         };
         for file in ["meson_options.txt", "meson.options"] {

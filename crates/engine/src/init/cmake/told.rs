@@ -1,0 +1,93 @@
+//! What a project's own variables and properties say, which the file API does not tell.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use larder_project::init::cmake_directories;
+use larder_trace::describe_io;
+
+/// Runs at the end of the project's first directory, and writes what there is. CMake knows since 3.19 how to do that.
+const TELL: &str = r#"
+function(larder_tell directory)
+  get_property(targets DIRECTORY "${directory}" PROPERTY BUILDSYSTEM_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(value "${target}" INTERFACE_INCLUDE_DIRECTORIES)
+    if(value)
+      file(APPEND "${LARDER_TOLD}" "includes ${target} ${value}\n")
+    endif()
+  endforeach()
+  get_property(directories DIRECTORY "${directory}" PROPERTY SUBDIRECTORIES)
+  foreach(directory IN LISTS directories)
+    larder_tell("${directory}")
+  endforeach()
+endfunction()
+set(LARDER_TOLD "${CMAKE_BINARY_DIR}/.larder/told")
+file(WRITE "${LARDER_TOLD}" "")
+larder_tell("${CMAKE_SOURCE_DIR}")
+string(TOUPPER "${PROJECT_NAME}" LARDER_NAME)
+foreach(name IN ITEMS PROJECT "${PROJECT_NAME}" "${LARDER_NAME}" PACKAGE)
+  set(value "${${name}_VERSION}")
+  if(value STREQUAL "" AND DEFINED ${name}_VERSION_MAJOR AND DEFINED ${name}_VERSION_MINOR)
+    set(value "${${name}_VERSION_MAJOR}.${${name}_VERSION_MINOR}")
+    if(NOT "${${name}_VERSION_PATCH}" STREQUAL "")
+      string(APPEND value ".${${name}_VERSION_PATCH}")
+    endif()
+  endif()
+  if(value MATCHES "^[0-9][^ ;]*$")
+    file(APPEND "${LARDER_TOLD}" "version ${value}\n")
+    break()
+  endif()
+endforeach()
+"#;
+
+const HOOK: &str = r#"
+if(NOT CMAKE_VERSION VERSION_LESS 3.19 AND CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
+  cmake_language(DEFER ID larder CALL include "${CMAKE_BINARY_DIR}/.larder/tell.cmake")
+endif()
+"#;
+
+/// What was told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The include directories for users of each target.
+    includes: BTreeMap<String, Vec<String>>,
+    /// The project's version, or nothing.
+    pub version: String,
+}
+
+/// Has CMake tell, when it is run in `build`. Returns the argument that it needs for that.
+///
+/// # Errors
+/// Files cannot be written.
+pub fn ask(build: &Path) -> Result<String, String> {
+    let directory = build.join(".larder");
+    let hook = directory.join("hook.cmake");
+    fs::create_dir_all(&directory)
+        .and_then(|()| fs::write(directory.join("tell.cmake"), TELL))
+        .and_then(|()| fs::write(&hook, HOOK))
+        .map_err(|error| describe_io(&error))?;
+    Ok(format!("-DCMAKE_PROJECT_INCLUDE={}", hook.display()))
+}
+
+impl Told {
+    /// Reads what CMake told in `build`; nothing where it is too old, or the project did not let it.
+    pub fn read(build: &Path) -> Option<Self> {
+        let text = fs::read_to_string(build.join(".larder/told")).ok()?;
+        let mut told = Self::default();
+        for line in text.lines() {
+            let Some((key, value)) = line.split_once(' ') else { continue };
+            match (key, value.split_once(' ')) {
+                ("version", _) => value.clone_into(&mut told.version),
+                ("includes", Some((target, value))) => {
+                    told.includes.insert(target.to_owned(), cmake_directories(value));
+                }
+                _ => {}
+            }
+        }
+        Some(told)
+    }
+
+    /// The include directories for users of a target.
+    pub fn public(&self, target: &str) -> &[String] {
+        self.includes.get(target).map_or(&[], Vec::as_slice)
+    }
+}
