@@ -110,7 +110,11 @@ pub fn batch(app: &App, arguments: &Batch) -> Result<Exit, Failure> {
         (Some(revision), ..) => perform_since(app, options, packages, revision),
         (_, [base, candidate], _) => perform_compare(app, options, packages, [base, candidate]),
         (_, _, [_, ..]) => perform_what_if(app, options, packages, what_if),
-        _ => perform(app, options, RunKind::Full, packages),
+        _ => {
+            // Some packages say nothing of the whole set.
+            let kind = if packages.is_empty() { RunKind::Full } else { RunKind::Rerun };
+            perform(app, options, &request(app, options, kind, packages)?)
+        }
     }
 }
 
@@ -151,7 +155,9 @@ fn perform_since(
 
 /// Runs `larder rerun`.
 pub fn rerun(app: &App, arguments: &Rerun) -> Result<Exit, Failure> {
-    perform(app, &arguments.options, RunKind::Rerun, &arguments.packages)
+    let Rerun { packages, options } = arguments;
+    let request = request(app, options, RunKind::Rerun, packages)?;
+    perform(app, options, &Request { again: true, ..request })
 }
 
 /// Runs `larder cascade`.
@@ -165,21 +171,17 @@ pub fn cascade(app: &App, arguments: &Cascade) -> Result<Exit, Failure> {
         app.ui.status("nothing waits for a package that works again");
         return Ok(Exit::Done);
     }
-    perform(app, &arguments.options, RunKind::Rerun, &packages)
+    let options = &arguments.options;
+    let request = request(app, options, RunKind::Rerun, &packages)?;
+    perform(app, options, &Request { again: true, ..request })
 }
 
-/// Does a run of a kind, about these packages; all, when there are none.
-pub fn perform(
-    app: &App,
-    options: &BatchOptions,
-    kind: RunKind,
-    packages: &[Named],
-) -> Result<Exit, Failure> {
-    let request = request(app, options, kind, packages)?;
+/// Prepares a run and does it.
+fn perform(app: &App, options: &BatchOptions, request: &Request) -> Result<Exit, Failure> {
     app.ends_commands()?;
     let session = app.session(options.jobs);
-    let prepared = run::prepare(&session, &request, memory(options))?;
-    carry_out(app, options, &request, &session, &prepared)
+    let prepared = run::prepare(&session, request, memory(options))?;
+    carry_out(app, options, request, &session, &prepared)
 }
 
 /// What becomes of what is learned on the way.
@@ -263,7 +265,7 @@ pub fn request(
         data,
         kind,
         packages: packages.to_vec(),
-        again: kind == RunKind::Rerun,
+        again: false,
         resolution: app.resolution.clone(),
         jobs: options.jobs.map_or_else(processors, usize::from),
         // An eighth is for larder, and for whatever else there is.

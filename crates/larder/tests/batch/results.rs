@@ -54,6 +54,25 @@ fn a_failure_blocks_what_needs_it_and_nothing_else() {
 }
 
 #[test]
+fn a_run_of_some_packages_moves_nothing_that_news_are_relative_to() {
+    let set = Set::new(&[fragile("root.1.0"), Package::new("leaf.1.0").needs("root", "1")]);
+    for (state, ends) in [("good", 0), ("bad", 1)] {
+        set.file("sources/root.1.0/state", state);
+        set.larder(&["batch"]).ends_with(ends);
+    }
+    set.file("sources/root.1.0/state", "good, in another way");
+    set.larder(&["batch", "root"]).ok();
+    set.larder(&["batch"]).ok();
+    let changes = set.larder(&["changes", "--json"]).ok().events();
+    let changes = changes.iter().filter(|it| it["stage"] == "build" && it["toStatus"] == "success");
+    let better: Vec<&str> = changes.map(|it| it["package"].as_str().unwrap()).collect();
+    assert_eq!(better, ["leaf.1.0", "root.1.0"], "broken in the full run before the last");
+    let runs = set.larder(&["runs", "--json"]).ok().events();
+    let kinds: Vec<&str> = runs.iter().filter_map(|it| it["info"]["kind"].as_str()).collect();
+    assert_eq!(kinds, ["full", "rerun", "full", "full"]);
+}
+
+#[test]
 fn each_compiler_has_a_result_where_there_is_no_solution() {
     let set = Set::new(&[Package::new("picky.1.0").needs("nowhere", "1"), Package::new("it.1.0")]);
     set.append("\n[compiler.\"other.1\"]\ncc = \"cc\"\ncxx = \"c++\"\n");

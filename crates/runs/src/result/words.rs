@@ -81,9 +81,9 @@ words! {
 words! {
     /// The kinds of runs, by what they set out to do.
     RunKind {
-        /// Everything in its scope, solved anew: what the status of an ecosystem is made of.
+        /// The whole set, solved anew: what the status of an ecosystem is made of.
         Full = "full",
-        /// Some builds of the last full run again.
+        /// Some packages, asked for by name or because of what blocked them, and what they need.
         Rerun = "rerun",
         /// The packages that a revision of the set changed.
         Since = "since",

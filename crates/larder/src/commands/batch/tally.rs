@@ -26,13 +26,16 @@ impl Tally {
         *self = Self { tasks, unsolved: self.unsolved, ..Self::default() };
     }
 
-    /// Takes note of a result. Returns whether a task is over by it that was not before.
+    /// Takes note of a result. Returns whether a task is over by it that was not before: not where all are, and it is
+    /// tried to be sure.
     pub fn end(&mut self, result: &StageResult) -> bool {
         let Some(hash) = &result.build_hash else {
             self.unsolved += usize::from(result.outcome() == Outcome::Unsolved);
             return false;
         };
-        self.set((hash.clone(), result.stage), Some(result.outcome()))
+        let task = (hash.clone(), result.stage);
+        let is_planned = self.over.len() < self.tasks || self.over.contains_key(&task);
+        is_planned && self.set(task, Some(result.outcome()))
     }
 
     /// Takes note of a task that is over without a result.
