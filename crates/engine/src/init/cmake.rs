@@ -1,8 +1,8 @@
 //! What CMake says through its file API.
 
+mod ctest;
 mod installed;
 mod said;
-mod tests;
 mod told;
 
 use std::{
