@@ -249,7 +249,8 @@ impl Packages {
         if temporary.exists() {
             let _ = fs::remove_dir_all(&temporary);
         }
-        if made.is_ok() && !form.submodules && place.join(".gitmodules").exists() {
+        let is_commit = matches!(form.content, Content::Commit(_));
+        if made.is_ok() && is_commit && !form.submodules && place.join(".gitmodules").exists() {
             tracing::info!(
                 "`{name}` has Git submodules, which are fetched with `submodules = true` only"
             );

@@ -157,6 +157,21 @@ fn an_archive_may_be_part_of_the_package() {
 }
 
 #[test]
+fn an_archive_is_not_said_to_fetch_submodules() {
+    let scene = Scene::new();
+    write_all(&scene.temp.path().join("pig-5"), &[(".gitmodules", "[submodule \"x\"]\n")]);
+    let archive = pack(scene.temp.path(), 5, "-czf");
+    let (path, hash) = (archive.display(), sha256(&archive));
+    scene.needs(&format!(
+        "{{ path = \"{path}\", sha256 = \"{hash}\", manifest = \"deps/pig.toml\" }}"
+    ));
+    let (code, _, said) = scene.larder(&["build"]).parts();
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("submodules"), "{said}");
+    assert!(scene.app.join(".larder/packages/pig/.gitmodules").exists());
+}
+
+#[test]
 fn work_done_in_what_was_unpacked_is_not_thrown_away() {
     let scene = Scene::new();
     assert_eq!(built(&scene.app), "7");
