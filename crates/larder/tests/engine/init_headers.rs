@@ -5,6 +5,8 @@ use std::process::Command;
 
 use larder_testkit::{files, project::Project, run::run};
 
+use super::init_text::without_tools;
+
 /// The headers that a prefix below a project has.
 fn headers(project: &Project, prefix: &str) -> Vec<String> {
     let mut found = files::names(&project.path(prefix).join("include"));
@@ -38,11 +40,27 @@ fn builds_and_installs(project: &Project) -> Vec<String> {
     headers(project, "ours")
 }
 
-/// Writes a manifest with neither CMake nor Meson on `PATH`.
-fn without_tools(project: &Project) {
-    let nowhere = tempfile::tempdir().unwrap();
-    let mut command = project.command(&["init"]);
-    run(command.env("PATH", nowhere.path())).ok().mentions(&["could not be asked (there is no"]);
+/// Writes another manifest, with neither CMake nor Meson on `PATH`.
+fn again_by_text(project: &Project) {
+    project.remove("larder.toml");
+    without_tools(project, &[]).ok().mentions(&["could not be asked (there is no"]);
+}
+
+/// Writes a manifest with the tools, and one by the text alone, and checks either.
+fn either_way(project: &Project, check: impl Fn()) {
+    project.larder(&["init"]).ok();
+    check();
+    again_by_text(project);
+    check();
+}
+
+/// The manifest that the text alone leads to has these versions of libraries.
+fn text_gives_soversions(project: &Project, versions: [&str; 2]) {
+    again_by_text(project);
+    let manifest = project.read("larder.toml");
+    for version in versions {
+        assert!(manifest.contains(&format!("soversion = \"{version}\"")), "{manifest}");
+    }
 }
 
 const ZOO: &[(&str, &str)] = &[
@@ -95,8 +113,7 @@ fn those_that_cmake_installs_are_installed_and_no_others() {
     // The text alone says the same.
     files::remove_tree(&project.path("ours"));
     files::remove_tree(&project.path("out"));
-    project.remove("larder.toml");
-    without_tools(&project);
+    again_by_text(&project);
     assert_eq!(builds_and_installs(&project), ours);
 }
 
@@ -212,13 +229,7 @@ fn shared_libraries_are_called_as_cmake_calls_them() {
         "libwhole.so.2.1",
     ];
     assert_eq!(ours, names);
-    project.remove("larder.toml");
-    without_tools(&project);
-    let manifest = project.read("larder.toml");
-    assert!(
-        manifest.contains("soversion = \"4\"") && manifest.contains("soversion = \"2.1\""),
-        "{manifest}"
-    );
+    text_gives_soversions(&project, ["4", "2.1"]);
 }
 
 #[test]
@@ -238,13 +249,7 @@ fn shared_libraries_are_called_as_meson_calls_them() {
     let mut ours = has_the_same_names(&project);
     ours.sort();
     assert_eq!(ours, ["libone.so", "libone.so.1", "libplain.so", "libtwo.so", "libtwo.so.4"]);
-    project.remove("larder.toml");
-    without_tools(&project);
-    let manifest = project.read("larder.toml");
-    assert!(
-        manifest.contains("soversion = \"1\"") && manifest.contains("soversion = \"4\""),
-        "{manifest}"
-    );
+    text_gives_soversions(&project, ["1", "4"]);
 }
 
 #[test]
@@ -271,11 +276,7 @@ fn meson_projects_are_optimised_as_they_say_else_as_others() {
             found.sort_by_key(|line| std::cmp::Reverse(*line));
             assert_eq!(found, wanted, "{options}");
         };
-        project.larder(&["init"]).ok();
-        check();
-        project.remove("larder.toml");
-        without_tools(&project);
-        check();
+        either_way(&project, check);
     }
 }
 
@@ -305,11 +306,7 @@ fn a_version_that_variables_say_is_that_of_the_package() {
             let found = manifest.lines().find_map(|line| line.strip_prefix("version = "));
             assert_eq!(found.map(|it| it.trim_matches('"')), wanted, "{text}");
         };
-        project.larder(&["init"]).ok();
-        check();
-        project.remove("larder.toml");
-        without_tools(&project);
-        check();
+        either_way(&project, check);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use larder_testkit::{project::Project, run::Run};
 
 /// Writes a manifest with neither CMake nor Meson on `PATH`.
-fn without_tools(project: &Project, arguments: &[&str]) -> Run {
+pub fn without_tools(project: &Project, arguments: &[&str]) -> Run {
     let tools = tempfile::tempdir().unwrap();
     let mut path = project.command(&[&["init"], arguments].concat());
     path.env("PATH", tools.path());

@@ -59,7 +59,8 @@ impl Recorded {
         roots
     }
 
-    fn note(&mut self, name: &LogName, result: &StageResult) {
+    /// Takes note of a result; `first` is the name of the first attempt at the same.
+    fn note(&mut self, first: LogName, result: &StageResult) {
         let roots = match result.outcome() {
             Outcome::Worked => None,
             Outcome::Blocked => Some(result.root_failures.clone()),
@@ -69,7 +70,7 @@ impl Recorded {
             Some(roots) => self.failing.insert(result.build(), roots),
             None => self.failing.remove(&result.build()),
         };
-        let attempts = self.attempts.entry(name.first()).or_default();
+        let attempts = self.attempts.entry(first).or_default();
         self.progress.ended(result, attempts.is_empty());
         attempts.insert(result.attempt);
         self.behind = true;
@@ -112,7 +113,8 @@ impl Run {
         result.host.get_or_insert_with(|| self.host.clone());
 
         let mut recorded = self.recorded();
-        let known = recorded.attempts.get(&name.first());
+        let first = name.first();
+        let known = recorded.attempts.get(&first);
         if known.is_some_and(|known| known.contains(&result.attempt)) {
             let reason = format!("attempt {} was recorded before", result.attempt);
             return Err(refuse(&result, reason));
@@ -122,7 +124,7 @@ impl Run {
         }
         let entry = Entry::new(self.id.clone(), self.plan.kind, result);
         self.append(&mut recorded.results, &entry)?;
-        recorded.note(&name, &entry.result);
+        recorded.note(first, &entry.result);
         if entry.result.origin != Origin::Cached || recorded.shown.elapsed() >= LAG {
             tell(recorded.show(&self.dir));
         }
