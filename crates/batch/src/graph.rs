@@ -160,6 +160,8 @@ struct Maker<'c> {
     chosen: Vec<Option<Chosen>>,
     /// Where a key is made to look for it.
     key: Vec<u32>,
+    /// By build: the last one that was found to need it.
+    needed_by: Vec<Option<BuildId>>,
 }
 
 #[derive(Clone, Copy)]
@@ -183,6 +185,7 @@ impl<'c> Maker<'c> {
             known: FxHashMap::default(),
             chosen: vec![None; numbers.len()],
             key: Vec::new(),
+            needed_by: Vec::new(),
         }
     }
 
@@ -236,20 +239,34 @@ impl<'c> Maker<'c> {
         if let Some(known) = self.known.get(self.key.as_slice()) {
             return *known;
         }
-        let needs = self.key[2..].iter().map(|need| BuildId(*need)).collect();
+        let needs: Vec<BuildId> = self.key[2..].iter().map(|need| BuildId(*need)).collect();
         let next = BuildId(self.builds.len() as u32);
-        let build = self.new_build(version, needs, solution);
+        let closure = self.closure(next, &needs);
+        let build = self.new_build(version, needs, closure, solution);
         self.builds.push(build);
+        self.needed_by.push(None);
         self.known.insert(self.key.as_slice().into(), next);
         next
     }
 
-    fn new_build(&self, package: VersionId, needs: Vec<BuildId>, solution: &Solution) -> Build {
-        let compiler = solution.compiler;
+    /// All that `build` needs, directly or not, sorted; `needs` are its direct ones.
+    fn closure(&mut self, build: BuildId, needs: &[BuildId]) -> Vec<BuildId> {
         let below = needs.iter().flat_map(|need| &self.builds[need.index()].closure);
-        let mut closure: Vec<BuildId> = needs.iter().chain(below).copied().collect();
+        let all = needs.iter().chain(below).copied();
+        let mut closure: Vec<BuildId> =
+            all.filter(|need| self.needed_by[need.index()].replace(build) != Some(build)).collect();
         closure.sort_unstable();
-        closure.dedup();
+        closure
+    }
+
+    fn new_build(
+        &self,
+        package: VersionId,
+        needs: Vec<BuildId>,
+        closure: Vec<BuildId>,
+        solution: &Solution,
+    ) -> Build {
+        let compiler = solution.compiler;
         let mut versions: Vec<VersionId> =
             closure.iter().map(|id| self.builds[id.index()].package).collect();
         versions.sort_unstable();

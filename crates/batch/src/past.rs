@@ -1,6 +1,11 @@
 //! The results of earlier runs: what need not be done again, and how long things take.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use larder_runs::{
     Category, DataDir, history,
@@ -10,50 +15,47 @@ use larder_runs::{
 
 use crate::schedule::Expected;
 
-/// The last results of the packages of a run, before it began.
-#[derive(Debug, Clone, Default)]
+/// The last results of packages. A history is read when it is first asked for: most packages of most runs are not.
+#[derive(Debug)]
 pub struct Past {
-    /// The last result of each stage of each build, oldest first, by package.
-    latest: HashMap<PackageName, Vec<Entry>>,
+    packages: PathBuf,
+    kind: RunKind,
+    /// The last result of each stage of each build, oldest first, of the packages that were asked for.
+    latest: Mutex<HashMap<PackageName, Arc<[Entry]>>>,
 }
 
 impl Past {
-    /// Reads what counts in the histories of `packages` for a run of this kind. What a comparison tried counts for
-    /// comparisons only: it says nothing of how a package stands.
-    ///
-    /// # Errors
-    /// When one is there and cannot be read.
-    pub fn read(
-        data: &DataDir,
-        packages: &[PackageName],
-        kind: RunKind,
-    ) -> larder_runs::Result<Past> {
-        let counts = |entry: &Entry| kind == RunKind::Compare || entry.kind != RunKind::Compare;
-        let latest = history::read_latest_of(&data.packages(), packages, counts)?;
-        Ok(Past { latest: packages.iter().cloned().zip(latest).collect() })
+    /// What counts for a run of this kind. What a comparison tried counts for comparisons only: it says nothing of how
+    /// a package stands.
+    pub fn new(data: &DataDir, kind: RunKind) -> Past {
+        Past { packages: data.packages(), kind, latest: Mutex::default() }
     }
 
     /// The newest result of a stage of a package that depended on just the same, by one of these hashes: whoever does it
     /// again does it in vain. Weather, and what was not tried, is no such result.
+    ///
+    /// # Errors
+    /// When its history is there and cannot be read. So for all of these.
     pub fn result(
         &self,
         package: &PackageName,
         stage: Stage,
         dep_hashes: &[HashName],
-    ) -> Option<&Entry> {
+    ) -> larder_runs::Result<Option<Entry>> {
         let same = |entry: &&Entry| {
             let result = &entry.result;
             result.stage == stage
                 && result.dep_hash.as_ref().is_some_and(|hash| dep_hashes.contains(hash))
                 && result.origin != Origin::Skipped
         };
-        let newest = self.of(package).iter().rev().find(same)?;
-        says_something(&newest.result).then_some(newest)
+        let latest = self.of(package)?;
+        let newest = latest.iter().rev().find(same);
+        Ok(newest.filter(|newest| says_something(&newest.result)).cloned())
     }
 
     /// The dep hash of the documentation that was published last in the place of that which `like` is a result of: its package's, where
     /// that is blessed, else its universe's.
-    pub fn published(&self, like: &StageResult) -> Option<&HashName> {
+    pub fn published(&self, like: &StageResult) -> larder_runs::Result<Option<HashName>> {
         let same = |entry: &&Entry| {
             let result = &entry.result;
             let place = |result: &StageResult| match result.blessed {
@@ -62,7 +64,8 @@ impl Past {
             };
             result.stage == Stage::Doc && result.is_success() && place(result) == place(like)
         };
-        self.of(&like.package).iter().rev().find(same)?.result.dep_hash.as_ref()
+        let latest = self.of(&like.package)?;
+        Ok(latest.iter().rev().find(same).and_then(|last| last.result.dep_hash.clone()))
     }
 
     /// The newest result of a stage of a package with a compiler.
@@ -71,15 +74,23 @@ impl Past {
         package: &PackageName,
         stage: Stage,
         compiler: &PackageName,
-    ) -> Option<&Entry> {
+    ) -> larder_runs::Result<Option<Entry>> {
         let of = |entry: &&Entry| {
             entry.result.stage == stage && entry.result.compiler.as_ref() == Some(compiler)
         };
-        self.of(package).iter().rev().find(of)
+        Ok(self.of(package)?.iter().rev().find(of).cloned())
     }
 
-    fn of(&self, package: &PackageName) -> &[Entry] {
-        self.latest.get(package).map_or(&[], Vec::as_slice)
+    fn of(&self, package: &PackageName) -> larder_runs::Result<Arc<[Entry]>> {
+        let known = || self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(latest) = known().get(package) {
+            return Ok(latest.clone());
+        }
+        let counts =
+            |entry: &Entry| self.kind == RunKind::Compare || entry.kind != RunKind::Compare;
+        let latest = history::read_latest_that(&self.packages, package, counts)?;
+        // Whoever was first is believed, so that all see the same.
+        Ok(known().entry(package.clone()).or_insert_with(|| latest.into()).clone())
     }
 }
 

@@ -15,6 +15,7 @@ mod job;
 mod outlook;
 mod perform;
 mod prepare;
+mod present;
 mod results;
 mod trials;
 mod witness;
@@ -62,6 +63,7 @@ pub use compare::{Compared, compare};
 pub use outlook::{Because, Outlook, outlook};
 pub use prepare::{Memory, Prepared, prepare, prepare_catalogue, read, reading, unknown};
 pub(crate) use prepare::{solve, surroundings, targets};
+use present::Present;
 pub(crate) use witness::Witness;
 
 /// What a run is to do.
@@ -285,23 +287,21 @@ pub(crate) fn work_off(
     then: impl FnOnce(&Attendance<'_>) -> Result<(), BatchError>,
 ) -> Result<(), BatchError> {
     let Trying { session, request, prepared, run, reporter, first } = *trying;
-    let catalogue = &prepared.catalogue;
-    let names: BTreeSet<&PackageName> =
-        prepared.wanted().map(|id| &catalogue.get(prepared.builds.get(id).package).id).collect();
-    let names: Vec<PackageName> = names.into_iter().cloned().collect();
-    let past = Past::read(&request.data, &names, request.kind)?;
+    let past = Past::new(&request.data, request.kind);
     // What a package has from elsewhere and is not pinned would be in no hash.
     let resolution = Resolution { locked: true, ..request.resolution.clone() };
     let shop = Workshop::new(request.data.clone(), session.clone(), resolution);
     shop.clean_up();
-    let attendance = Attendance::new(request, prepared, tasks, past, run, &shop, reporter)?;
+    let present = Present::look(&shop.layers, prepared, tasks, request.jobs);
+    let open = tasks.only(|part| !present.has(part));
+    let attendance = Attendance::new(request, prepared, &open, past, run, &shop, reporter)?;
     let attendance = attendance.counting_from(first);
-    let schedule = Schedule::new(tasks.expecting(|part| attendance.expected(part)));
+    let schedule = Schedule::new(open.expecting(|part| attendance.expected(part)));
     let schedule = schedule.within(request.memory);
     // What this run has tried before is counted.
     let is_new = |part: &&Part| {
         let build = prepared.builds.get(part.build);
-        !run.has_result(&catalogue.get(build.package).id, Stage::Build, &build.hash)
+        !run.has_result(&prepared.catalogue.get(build.package).id, Stage::Build, &build.hash)
     };
     let builds = tasks.parts().filter(|part| part.stage == Stage::Build);
     let builds = builds.filter(is_new).count() as u64;
@@ -312,8 +312,9 @@ pub(crate) fn work_off(
     let expected = schedule.left(request.jobs);
     let expected = (expected > Duration::ZERO).then_some(expected);
     reporter.event(&Event::Planned { tasks: tasks.len(), expected });
+    attendance.record_present(&present)?;
     let queue = Queue::counting_from(schedule, first);
-    let threads = request.jobs.min(tasks.len());
+    let threads = request.jobs.min(open.len());
     work(session, run, threads, &**reporter, &|| attendance.work(&queue))?;
     then(&attendance)
 }

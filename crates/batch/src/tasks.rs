@@ -75,13 +75,14 @@ impl Tasks {
     }
 
     /// Only the tasks of parts that are wanted. What is left out is over for those that need it.
-    pub fn only(self, wanted: impl Fn(Part) -> bool) -> Tasks {
+    pub fn only(&self, wanted: impl Fn(Part) -> bool) -> Tasks {
         let mut places: Vec<Option<TaskId>> = Vec::with_capacity(self.parts.len());
         let mut tasks = Tasks::default();
-        for (part, needs) in self.parts.into_iter().zip(self.needs) {
-            let place = |need: Need| Some(Need { task: places[need.task]?, ..need });
-            let needs = needs.into_iter().filter_map(place).collect();
-            places.push(wanted(part).then(|| tasks.add(part.build, part.stage, needs)));
+        for (part, needs) in self.parts.iter().zip(&self.needs) {
+            let place = |need: &Need| Some(Need { task: places[need.task]?, ..*need });
+            let place_of_all = || needs.iter().filter_map(place).collect();
+            let added = wanted(*part).then(|| tasks.add(part.build, part.stage, place_of_all()));
+            places.push(added);
         }
         tasks
     }

@@ -10,7 +10,6 @@ mod compact;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +19,7 @@ use crate::error::{Context, Result};
 use crate::file;
 use crate::lock::FileLock;
 use crate::name::PackageName;
-use crate::parallel::work_shares;
+use crate::parallel::in_shares;
 
 pub use crate::result::Entry;
 pub use compact::{Checkpoint, Compacted, Streak, compact, compact_all};
@@ -52,16 +51,32 @@ pub(crate) fn line_of(entry: &Entry) -> Vec<u8> {
     line
 }
 
-/// Appends one line, given with its line feed; creates the file and its directories. Threads and
+/// Appends lines, given with their line feeds; creates the file and its directories. Threads and
 /// processes may append to one history at once; every entry ends up on a line of its own.
 ///
 /// # Errors
-/// [`crate::Error::Io`] when the file cannot be written, such as on a full disk: the part of the line
-/// that did fit is taken back.
-pub(crate) fn append(packages_dir: &Path, package: &PackageName, line: &[u8]) -> Result<()> {
+/// [`crate::Error::Io`] when the file cannot be written, such as on a full disk: what did fit is taken
+/// back.
+pub(crate) fn append(packages_dir: &Path, package: &PackageName, lines: &[u8]) -> Result<()> {
     let path = path(packages_dir, package);
     let _lock = lock_creating_dirs(&path)?;
-    LineFile::open(&path).and_then(|mut file| file.append(line)).context("append to", &path)
+    LineFile::open(&path).and_then(|mut file| file.append(lines)).context("append to", &path)
+}
+
+/// Appends lines to the histories of their packages, several at once, and returns what came of each, as [`append`] does. Those of
+/// one package are in its history in the order in which they stand here.
+pub(crate) fn append_all(packages_dir: &Path, lines: &[(&PackageName, &[u8])]) -> Vec<Result<()>> {
+    let append = |&number: &usize| {
+        let (package, line) = lines[number];
+        (number, append(packages_dir, package, line))
+    };
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    order.sort_by_key(|&number| lines[number].0);
+    let by_package: Vec<&[usize]> = order.chunk_by(|&a, &b| lines[a].0 == lines[b].0).collect();
+    let mut came =
+        in_shares(&by_package, |share| share.iter().copied().flatten().map(append).collect());
+    came.sort_by_key(|(number, _)| *number);
+    came.into_iter().map(|(_, came)| came).collect()
 }
 
 /// A file of lines, to which nobody else appends while it is open.
@@ -86,23 +101,23 @@ impl LineFile {
         Ok(LineFile { file, end, torn: last != [b'\n'] })
     }
 
-    /// Appends a line, given with its line feed, in one write; takes back what was written of it when it does not fit.
-    pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Appends lines, given with their line feeds, in one write; takes back what was written of them when they do not fit.
+    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let own: Vec<u8>;
-        let line = match self.torn {
+        let lines = match self.torn {
             true => {
-                own = [b"\n", line].concat();
+                own = [b"\n", lines].concat();
                 &own
             }
-            false => line,
+            false => lines,
         };
-        let result = self.file.write(line).and_then(|written| match written == line.len() {
+        let result = self.file.write(lines).and_then(|written| match written == lines.len() {
             true => Ok(()),
             // A short write to a file means that it could not grow; writing the rest says why.
-            false => self.file.write_all(line.get(written..).unwrap_or_default()),
+            false => self.file.write_all(lines.get(written..).unwrap_or_default()),
         });
         result.inspect_err(|_| self.take_back(self.end))?;
-        (self.end, self.torn) = (self.end + line.len() as u64, false);
+        (self.end, self.torn) = (self.end + lines.len() as u64, false);
         Ok(())
     }
 
@@ -148,14 +163,17 @@ pub fn read(packages_dir: &Path, package: &PackageName) -> Result<History> {
 /// # Errors
 /// As [`read`].
 pub fn read_latest(packages_dir: &Path, package: &PackageName) -> Result<Vec<Entry>> {
-    read_latest_that(packages_dir, package, &|_| true)
+    read_latest_that(packages_dir, package, |_| true)
 }
 
 /// The same of the entries that count.
-fn read_latest_that(
+///
+/// # Errors
+/// As [`read`].
+pub fn read_latest_that(
     packages_dir: &Path,
     package: &PackageName,
-    counts: &dyn Fn(&Entry) -> bool,
+    counts: impl Fn(&Entry) -> bool,
 ) -> Result<Vec<Entry>> {
     #[derive(Deserialize)]
     struct Key<'a> {
@@ -175,31 +193,13 @@ fn read_latest_that(
         if seen.contains(&key) {
             continue;
         }
-        if let Some(entry) = Entry::parse(line, Some(package)).filter(counts) {
+        if let Some(entry) = Entry::parse(line, Some(package)).filter(&counts) {
             latest.push(entry);
             seen.insert(key);
         }
     }
     latest.reverse();
     Ok(latest)
-}
-
-/// The last entries of each of `packages`, as [`read_latest`] has them of the entries that `counts` says, in the same
-/// order. Several histories are read at once.
-///
-/// # Errors
-/// As [`read`], of the first that cannot be read.
-pub fn read_latest_of(
-    packages_dir: &Path,
-    packages: &[PackageName],
-    counts: impl Fn(&Entry) -> bool + Sync,
-) -> Result<Vec<Vec<Entry>>> {
-    let readers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = packages.len().div_ceil(readers).max(1);
-    let work = |share: &[PackageName]| -> Vec<Result<Vec<Entry>>> {
-        share.iter().map(|package| read_latest_that(packages_dir, package, &counts)).collect()
-    };
-    work_shares(packages.chunks(share), readers, work).into_iter().collect()
 }
 
 /// The packages that have a directory, sorted; none when `packages_dir` does not exist. Directories

@@ -1,7 +1,24 @@
 //! The same work on many things at once.
 
+use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+/// The fewest things that are worth a second thread.
+const FEW: usize = 16;
+
+/// Returns the results of `work` for `items`, in their order: as many shares as there are processors, each worked on by a thread
+/// of its own. A few items are one share.
+pub(crate) fn in_shares<I: Sync, R: Send>(
+    items: &[I],
+    work: impl Fn(&[I]) -> Vec<R> + Sync,
+) -> Vec<R> {
+    if items.len() < FEW {
+        return work(items);
+    }
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    work_shares(items.chunks(items.len().div_ceil(workers)), workers, work)
+}
 
 /// Returns the results of `work` for each of `shares`, in their order, with at most `threads` at work. A
 /// thread that is not to be had makes it slower.

@@ -280,6 +280,55 @@ fn killed_between_the_run_and_the_history() {
     assert_eq!(entries, read_results(results.parent().unwrap()).unwrap());
 }
 
+/// The same while many results are recorded at once: the histories of some packages have theirs, those of others do not.
+#[test]
+fn killed_between_the_run_and_many_histories() {
+    let name = |number: usize| package(&format!("p{number:03}.1"));
+    let of = |number: usize, attempt: u32| StageResult {
+        package: name(number),
+        attempt,
+        ..result(R1, FMT, "h1", "success", false)
+    };
+    if let Some((_, root)) = role() {
+        let run = start(&DataDir::new(&root), R1, RunKind::Full, Scope::All);
+        run.record(of(7, 1)).unwrap();
+        wait(|| root.join("locked").exists());
+        let results = (0..300).map(|number| of(number % 100, 2 + number as u32 / 100)).collect();
+        run.record_all(results).unwrap();
+        unreachable!("a history is locked");
+    }
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let mut child = Killed(
+        child("killed_between_the_run_and_many_histories", "victim", root.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let path = |number| history::path(&data.packages(), &name(number));
+    let results = data.runs().join(R1).join("results.jsonl");
+    let lines = |path: &Path| fs::read_to_string(path).unwrap_or_default().lines().count();
+    wait(|| path(7).exists());
+    let lock = FileLock::exclusive(&path(7).with_file_name("history.lock")).unwrap();
+    fs::write(root.path().join("locked"), "").unwrap();
+    // Of two threads or more, one is not held up, and does its whole share; a single one stops at the seventh.
+    wait(|| lines(&results) > 1 && lines(&path(6)) > 0);
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
+    drop(lock);
+    assert_eq!(lines(&path(7)), 1);
+    let status = status_index::generate(&data, None).unwrap();
+    assert_eq!(status.packages.len(), 100);
+    reconcile(&data).unwrap();
+    assert!(pending(&data).unwrap().is_empty());
+    let recorded = read_results(results.parent().unwrap()).unwrap();
+    for number in 0..100 {
+        let of_this: Vec<_> =
+            recorded.iter().filter(|entry| entry.result.package == name(number)).cloned().collect();
+        assert_eq!(read(&data.packages(), &name(number)).unwrap().entries, of_this);
+    }
+}
+
 /// Waits until something is so.
 fn wait(so: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);

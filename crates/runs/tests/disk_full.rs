@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use common::{child, package, result, role, start};
 use larder_runs::DataDir;
 use larder_runs::history::{compact, path, read};
+use larder_runs::name::PackageName;
 use larder_runs::progress;
 use larder_runs::result::{BuildRef, RunKind, StageResult};
 use larder_runs::run_log::{Ending, RunState, Scope, read_results, read_run};
@@ -167,4 +168,40 @@ fn a_result_is_recorded_in_both_places_or_in_none() {
     fs::remove_dir(&history).unwrap();
     run.record(large("h2", 0)).unwrap();
     assert_eq!(read_results(run.dir()).unwrap().len(), 2);
+}
+
+/// Of many results, the histories of some cannot be written: the others are recorded in both places.
+#[test]
+fn each_of_many_results_is_recorded_in_both_places_or_in_none() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let run = start(&data, R1, RunKind::Full, Scope::All);
+    let names = ["a.1", "b.1", "c.1", "d.1"].map(package);
+    let of = |name: &PackageName, attempt| StageResult {
+        package: name.clone(),
+        attempt,
+        ..result(R1, FMT, "h1", "success", true)
+    };
+    run.record_all(names.iter().map(|name| of(name, 1)).collect()).unwrap();
+    let history = path(&data.packages(), &names[1]);
+    fs::remove_file(&history).unwrap();
+    fs::create_dir(&history).unwrap();
+    let error = run.record_all(names.iter().map(|name| of(name, 2)).collect()).unwrap_err();
+    assert!(error.to_string().contains("b.1"), "{error}");
+    let attempts = |name: &PackageName| -> Vec<u32> {
+        let results = read_results(run.dir()).unwrap().into_iter();
+        results.filter(|it| it.result.package == *name).map(|it| it.result.attempt).collect()
+    };
+    assert_eq!(names.each_ref().map(attempts), [vec![1, 2], vec![1], vec![1, 2], vec![1, 2]]);
+    for name in [&names[0], &names[2], &names[3]] {
+        assert_eq!(read(&data.packages(), name).unwrap().entries.len(), 2);
+    }
+    fs::remove_dir(&history).unwrap();
+    run.record_all(vec![of(&names[1], 2), of(&names[0], 3)]).unwrap();
+    assert_eq!(names.each_ref().map(attempts)[..2], [vec![1, 2, 3], vec![1, 2]]);
+    for twice in [vec![of(&names[2], 2)], vec![of(&names[3], 3), of(&names[3], 3)]] {
+        let error = run.record_all(twice).unwrap_err();
+        assert!(error.to_string().ends_with("was recorded before"), "{error}");
+    }
+    assert_eq!(names.each_ref().map(attempts)[2..], [vec![1, 2], vec![1, 2]]);
 }

@@ -58,7 +58,8 @@ pub struct Attendance<'r> {
     pub(super) run: &'r Run,
     pub(super) reporter: &'r Arc<dyn Reporter>,
     pub(crate) shop: &'r Workshop,
-    pub(super) rules: Rules,
+    /// The ecosystem's own rules, where it has any.
+    rules: Option<Rules>,
     /// The number of each task's first attempt in the run.
     pub(super) first: u32,
     /// How many packages there are to be worked on now.
@@ -105,13 +106,18 @@ impl<'r> Attendance<'r> {
             run,
             reporter,
             shop,
-            rules: Rules::load(&request.data)?,
+            rules: Rules::of_ecosystem(&request.data)?,
             first: 1,
             busy: AtomicUsize::new(1),
             waited: Mutex::default(),
             known: Mutex::default(),
             broken: AtomicBool::new(false),
         })
+    }
+
+    /// The rules that logs are classified by.
+    pub(super) fn rules(&self) -> &Rules {
+        self.rules.as_ref().unwrap_or_else(|| Rules::built_in())
     }
 
     /// The same, of tasks that have been tried in this run before: `first` is the number of their next attempt.
@@ -198,12 +204,17 @@ impl<'r> Attendance<'r> {
         let dep_hash = hashes::name(&job.dep_hash(self.shop));
         let dep_hashes = hashes::of_results(&dep_hash, &job.task().allowance);
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
-        let past =
-            counts.then(|| self.past.result(&name.package, part.stage, &dep_hashes)).flatten();
-        // Another build of this run may have come to the same.
-        let now = counts.then(|| self.known(part.stage, &dep_hashes)).flatten();
-        let known = past.or(now.as_ref());
-        if let Some(known) = known.filter(|it| self.holds(it, &self.past, part, &job)) {
+        let known = match counts {
+            // Another build of this run may have come to the same.
+            true => match self.past.result(&name.package, part.stage, &dep_hashes)? {
+                None => self.known(part.stage, &dep_hashes),
+                past => past,
+            },
+            false => None,
+        };
+        if let Some(known) = known
+            && self.holds(&known, &self.past, part, &job)?
+        {
             self.record_known(part, &known.result)?;
             return Ok(Attended::Over(known.result.is_success()));
         }
@@ -246,28 +257,36 @@ impl<'r> Attendance<'r> {
         job: &Job,
         dep_hashes: &[HashName],
     ) -> Result<Option<bool>, BatchError> {
-        let package = std::slice::from_ref(&name.package);
-        let past = Past::read(&self.request.data, package, self.request.kind)?;
-        let known = past.result(&name.package, part.stage, dep_hashes).filter(|entry| {
+        let past = Past::new(&self.request.data, self.request.kind);
+        let known = past.result(&name.package, part.stage, dep_hashes)?.filter(|entry| {
             entry.run != *self.run.id() && entry.result.end >= self.run.start_time()
         });
-        let known = known.filter(|it| self.holds(it, &past, part, job));
-        let Some(known) = known else { return Ok(None) };
-        self.record_known(part, &known.result)?;
-        Ok(Some(known.result.is_success()))
+        match known {
+            Some(known) if self.holds(&known, &past, part, job)? => {
+                self.record_known(part, &known.result)?;
+                Ok(Some(known.result.is_success()))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Whether what is known of a task is as good as doing it. Of what worked, its work has to be there still.
-    fn holds(&self, known: &Entry, past: &Past, part: Part, job: &Job) -> bool {
+    fn holds(
+        &self,
+        known: &Entry,
+        past: &Past,
+        part: Part,
+        job: &Job,
+    ) -> larder_runs::Result<bool> {
         if !known.result.is_success() {
-            return true;
+            return Ok(true);
         }
         let published = match part.stage {
             // Other pages may be in the same place by now.
-            Stage::Doc => past.published(&self.blank(part)) == known.result.dep_hash.as_ref(),
+            Stage::Doc => past.published(&self.blank(part))? == known.result.dep_hash,
             _ => true,
         };
-        published && job.is_done(self.shop)
+        Ok(published && job.is_done(self.shop))
     }
 
     fn waited(&self) -> MutexGuard<'_, HashSet<TaskId>> {

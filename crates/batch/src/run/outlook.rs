@@ -1,6 +1,6 @@
 //! What a run would do, and why, without doing anything.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use larder_runs::{
     Category,
@@ -88,9 +88,7 @@ impl fmt::Display for Because {
 pub fn outlook(request: &Request, prepared: &Prepared) -> Result<Vec<Outlook>, BatchError> {
     let layers = Layers::new(request.data.layers());
     let package = |id: BuildId| &prepared.catalogue.get(prepared.builds.get(id).package).id;
-    let names: BTreeSet<&PackageName> = prepared.wanted().map(package).collect();
-    let names: Vec<PackageName> = names.into_iter().cloned().collect();
-    let past = Past::read(&request.data, &names, request.kind)?;
+    let past = Past::new(&request.data, request.kind);
     // Of each build so far, why it is not done.
     let mut open: Vec<Option<Because>> = vec![None; prepared.builds.len()];
     let mut found = Vec::new();
@@ -100,17 +98,21 @@ pub fn outlook(request: &Request, prepared: &Prepared) -> Result<Vec<Outlook>, B
             continue;
         }
         let compiler = &prepared.catalogue.compiler(build.compiler).name;
-        let last = past.last(package(id), Stage::Build, compiler);
-        let again = request.again && prepared.targets.binary_search(&build.package).is_ok();
-        let because = by_needs(build, &open, package).unwrap_or_else(|| {
-            let task = build_task(request, prepared, &layers, id);
-            let known = task.and_then(|task| {
-                let dep_hash = hashes::name(&task.dep_hash(&prepared.surroundings.platform));
-                let hashes = hashes::of_results(&dep_hash, &task.allowance);
-                past.result(&task.package, Stage::Build, &hashes)
-            });
-            by_itself(build, last, known, again)
-        });
+        let because = match by_needs(build, &open, package) {
+            Some(because) => because,
+            None => {
+                let task = build_task(request, prepared, &layers, id);
+                let known = task.map(|task| {
+                    let dep_hash = hashes::name(&task.dep_hash(&prepared.surroundings.platform));
+                    let hashes = hashes::of_results(&dep_hash, &task.allowance);
+                    past.result(&task.package, Stage::Build, &hashes)
+                });
+                let known = known.transpose()?.flatten();
+                let last = past.last(package(id), Stage::Build, compiler)?;
+                let again = request.again && prepared.targets.binary_search(&build.package).is_ok();
+                by_itself(build, last.as_ref(), known.as_ref(), again)
+            }
+        };
         let task = TaskName {
             package: package(id).clone(),
             compiler: compiler.clone(),

@@ -79,7 +79,7 @@ impl Attendance<'_> {
         let path = log.as_ref().map(|log| self.run.dir().join(&log.path));
         let read = path.and_then(|path| File::open(path).ok());
         let found = read.and_then(|file| {
-            self.rules.classify(result.stage, &exit.unwrap_or_default(), file).ok()
+            self.rules().classify(result.stage, &exit.unwrap_or_default(), file).ok()
         });
         let (category, rule, error, line, offset) = match found {
             Some(found) if found.category != Category::Success => {

@@ -116,16 +116,15 @@ impl Rules {
         })
     }
 
-    /// The rules of an ecosystem: those of `DATA/rules.toml`, if it is there, followed by larder's own.
+    /// The rules of an ecosystem that has its own: those of `DATA/rules.toml`, followed by larder's. `None` where that file is
+    /// not there, and larder's are all that there are.
     ///
     /// # Errors
     /// As [`Rules::with_file`].
-    pub fn load(data: &DataDir) -> Result<Rules> {
+    pub fn of_ecosystem(data: &DataDir) -> Result<Option<Rules>> {
         match Rules::with_file(&data.rules()) {
-            Err(error) if error.is_missing() => {
-                Rules::parse(&[(Path::new("rules.toml"), BUILT_IN)])
-            }
-            other => other,
+            Err(error) if error.is_missing() => Ok(None),
+            other => other.map(Some),
         }
     }
 

@@ -204,10 +204,11 @@ fn a_user_extends_the_rules() {
     let category = |rules: &Rules, log: &[u8]| rules.classify_build_log(log).category;
     assert_eq!(category(&rules, b"error: licence expired, not an error"), Category::BuildFailure);
     assert_eq!(category(&rules, b"error: else"), Category::BuildFailure);
-    let loaded = Rules::load(&crate::DataDir::new(dir.path())).unwrap();
-    assert_eq!(category(&loaded, b"error: licence EXPIRED").name(), "licence");
-    let without = Rules::load(&crate::DataDir::new(dir.path().join("missing"))).unwrap();
-    assert_eq!(category(&without, b"error: licence EXPIRED"), Category::BuildFailure);
+    let own = Rules::of_ecosystem(&crate::DataDir::new(dir.path())).unwrap().unwrap();
+    assert_eq!(category(&own, b"error: licence EXPIRED").name(), "licence");
+    let missing = crate::DataDir::new(dir.path().join("missing"));
+    assert!(Rules::of_ecosystem(&missing).unwrap().is_none());
+    assert_eq!(category(Rules::built_in(), b"error: licence EXPIRED"), Category::BuildFailure);
 
     for category in ["success", "a b", ""] {
         fs::write(&path, format!("[[rule]]\ncategory = \"{category}\"\n")).unwrap();

@@ -11,6 +11,7 @@ use crate::file;
 use crate::history;
 use crate::lock;
 use crate::name::RunId;
+use crate::parallel::in_shares;
 use crate::progress::{self, Progress};
 use crate::result::{Entry, RunKind};
 
@@ -194,12 +195,16 @@ pub fn list_runs(runs_dir: &Path) -> Result<Vec<RunRecord>> {
 pub fn read_results(run_dir: &Path) -> Result<Vec<Entry>> {
     let path = run_dir.join(RESULTS);
     let content = file::read_optional(&path)?.unwrap_or_default();
-    let mut entries = Vec::new();
-    for line in history::lines(&content) {
-        match Entry::parse(line, None) {
-            Some(entry) => entries.push(entry),
-            None => tracing::info!("{} has a line that cannot be read", path.display()),
-        }
-    }
+    let lines: Vec<&[u8]> = history::lines(&content).collect();
+    let entries = in_shares(&lines, |share| {
+        let entry = |line: &&[u8]| {
+            let entry = Entry::parse(line, None);
+            if entry.is_none() {
+                tracing::info!("{} has a line that cannot be read", path.display());
+            }
+            entry
+        };
+        share.iter().filter_map(entry).collect()
+    });
     Ok(entries)
 }

@@ -1,9 +1,10 @@
-//! Results that a killed process had recorded in part: its run's results have it, the history does not.
+//! Results that a killed process had recorded in part: its run's results have them, the histories do not.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use super::record::AT_ONCE;
 use super::{LOCK, RESULTS, SUMMARY, run_ids};
 use crate::DataDir;
 use crate::error::Result;
@@ -19,15 +20,15 @@ const RECONCILED: &str = "reconciled";
 /// The results that belong at the end of histories, as lines with their line feed.
 pub type Pending = HashMap<PackageName, Vec<u8>>;
 
-/// The results that runs which died had recorded, but not yet in the histories: of each run at most its
-/// last, because a run records one at a time.
+/// The results that runs which died had recorded, but not yet in the histories: of each run at most the
+/// last ones, because a run records only so many at once.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when runs or histories cannot be read.
 pub fn pending(data: &DataDir) -> Result<Pending> {
     let mut pending = Pending::new();
     for run_dir in unreconciled(data)? {
-        if let Some((package, line)) = missing(data, &run_dir)? {
+        for (package, line) in missing(data, &run_dir)? {
             pending.entry(package).or_default().extend(line);
         }
     }
@@ -44,7 +45,7 @@ pub fn reconcile(data: &DataDir) -> Result<()> {
         let Some(_lock) = lock::LockFile::try_acquire(&run_dir.join(".reconcile.lock"))? else {
             continue;
         };
-        if let Some((package, line)) = missing(data, &run_dir)? {
+        for (package, line) in missing(data, &run_dir)? {
             history::append(&data.packages(), &package, &line)?;
         }
         file::write_atomic(&run_dir.join(RECONCILED), b"", Durability::Process)?;
@@ -68,22 +69,23 @@ fn unreconciled(data: &DataDir) -> Result<Vec<std::path::PathBuf>> {
     Ok(found)
 }
 
-/// The last result of a run, where its package's history lacks it.
-fn missing(data: &DataDir, run_dir: &Path) -> Result<Option<(PackageName, Vec<u8>)>> {
+/// The results of a run that the histories of their packages lack, in the order in which it recorded them.
+fn missing(data: &DataDir, run_dir: &Path) -> Result<Vec<(PackageName, Vec<u8>)>> {
     let content = fs::read(run_dir.join(RESULTS)).unwrap_or_default();
     // What was cut short was never acknowledged: it is as if it had not been recorded.
     let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let content = content.get(..whole).unwrap_or_default();
-    let Some(line) = history::lines_from_end(content).next() else {
-        return Ok(None);
-    };
-    let Some(entry) = Entry::parse(line, None) else {
-        return Ok(None);
-    };
-    let package = entry.result.package;
-    let past = history::content(&data.packages(), &package)?;
-    if history::lines_from_end(&past).any(|other| other == line) {
-        return Ok(None);
+    let mut missing = Vec::new();
+    for line in history::lines_from_end(content).take(AT_ONCE) {
+        let Some(entry) = Entry::parse(line, None) else {
+            continue;
+        };
+        let package = entry.result.package;
+        let past = history::content(&data.packages(), &package)?;
+        if !history::lines_from_end(&past).any(|other| other == line) {
+            missing.push((package, [line, b"\n"].concat()));
+        }
     }
-    Ok(Some((package, [line, b"\n"].concat())))
+    missing.reverse();
+    Ok(missing)
 }
