@@ -155,9 +155,11 @@ impl Reader<'_> {
         };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = rustix::fs::Mode::empty();
-        let mut file = File::from(rustix::fs::openat(directory, &self.path, flags, mode)?);
+        let file = File::from(rustix::fs::openat(directory, &self.path, flags, mode)?);
         let meta = file.metadata()?;
-        file.read_to_end(&mut self.content)?;
+        // With room to spare, nobody asks the system once more how much there is, or whether that was all.
+        self.content.reserve(usize::try_from(meta.len()).unwrap_or(0).saturating_add(64));
+        file.take(meta.len()).read_to_end(&mut self.content)?;
         let mtime = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
         Ok(is_settled(mtime).then_some(FileKey(meta.len(), mtime, meta.ino())))
     }

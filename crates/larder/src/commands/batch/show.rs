@@ -74,7 +74,13 @@ impl Show {
             // It is tried to be sure.
             false => (format!("attempt {}: ", result.attempt), Duration::ZERO),
         };
-        self.ui.event_json(&event("result", entry));
+        // There may be thousands, most of them known before.
+        if self.ui.json() {
+            self.ui.event_json(&event("result", entry));
+        }
+        if result.origin == Origin::Cached && result.outcome() == Outcome::Worked {
+            return;
+        }
         let (done, what) = match result.stage {
             Stage::Solve | Stage::Build => ("built", ""),
             Stage::Test => ("tested", "test of "),
@@ -87,9 +93,10 @@ impl Show {
         let took = took.map_or(String::new(), |took| format!(" in {}", seconds(took)));
         let text = match result.outcome() {
             Outcome::Worked => match result.origin {
-                Origin::Cached => return,
                 Origin::Restored => format!("{counts}restored {name}{took}"),
-                Origin::Built | Origin::Skipped => format!("{counts}{done} {name}{took}"),
+                Origin::Built | Origin::Cached | Origin::Skipped => {
+                    format!("{counts}{done} {name}{took}")
+                }
             },
             Outcome::Blocked => {
                 let by: Vec<&str> =
