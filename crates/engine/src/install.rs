@@ -24,6 +24,7 @@ use larder_project::{
     name::TargetName,
     path::BuildPath,
     plan::{Declared, Form, Kind, PackageId, Plan, Target, TargetId},
+    setting::BuiltFor,
 };
 use larder_trace::{ContentHash, atomic, describe_io};
 
@@ -139,9 +140,8 @@ impl Layout {
     }
 }
 
-/// Returns the names of what is installed when `names` are asked for, or the root package's default targets:
-/// libraries and executables, but no tests; and the libraries that these need at run time or to be linked
-/// with.
+/// Returns the names of what is installed when `names` are asked for, or those of the root package's default targets
+/// that are to be installed; and the libraries that these need at run time or to be linked with.
 ///
 /// # Errors
 /// Names that mean nothing, or nothing that can be installed.
@@ -149,12 +149,15 @@ pub fn targets(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetName>, Dia
     let mut found = Vec::new();
     for id in build::resolve(plan, names)? {
         let target = plan.target(id);
-        let is_wanted = !names.is_empty() || !target.is_test();
-        match is_installable(target) {
+        let is_wanted = !names.is_empty() || is_to_be_installed(plan, target);
+        match is_installable(target) && plan.side(target.package) == BuiltFor::Target {
             true if is_wanted => found.push(id),
             false if !names.is_empty() => {
                 let message = format!("`{}` cannot be installed", target.label);
-                let help = "libraries and executables can";
+                let help = match plan.side(target.package) {
+                    BuiltFor::Host => "it is a tool of the build, made for this machine",
+                    BuiltFor::Target => "libraries and executables can",
+                };
                 return Err(Diagnostic::new(message).help(help).into());
             }
             _ => {}
@@ -164,11 +167,14 @@ pub fn targets(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetName>, Dia
     while let Some(&id) = found.get(next) {
         next += 1;
         let target = plan.target(id);
-        // A program needs what it loads; a library, also what its users are linked with or include.
+        // A program needs what it loads; a library, also what its users are linked with or include. What is part of a shared
+        // library need not be there besides.
         let needs: Vec<TargetId> = match &target.kind {
             Kind::Linked(linked) => {
                 let is_library = linked.form == Form::SharedLibrary;
-                let direct = linked.direct_libraries.iter().filter(|_| is_library);
+                let direct = linked.direct_libraries.iter();
+                let direct =
+                    direct.filter(|&&id| is_library && is_to_be_installed(plan, plan.target(id)));
                 let loaded = linked.libraries.iter().filter(|id| is_shared(plan.target(**id)));
                 direct.chain(loaded).copied().collect()
             }
@@ -177,8 +183,18 @@ pub fn targets(plan: &Plan, names: &[TargetName]) -> Result<Vec<TargetName>, Dia
         let new: Vec<TargetId> = needs.into_iter().filter(|id| !found.contains(id)).collect();
         found.extend(new);
     }
-    // Each label is a name.
+    // Each label of what is for the target is a name.
     Ok(found.iter().filter_map(|&id| plan.target(id).label.parse().ok()).collect())
+}
+
+/// Whether the manifest has it installed with the package.
+fn is_to_be_installed(plan: &Plan, target: &Target) -> bool {
+    let manifest = &plan.package_of(target).manifest;
+    match target.declared {
+        Declared::Library(index) => manifest.libraries[index].install,
+        Declared::Executable(index) => manifest.executables[index].install,
+        _ => false,
+    }
 }
 
 fn is_installable(target: &Target) -> bool {

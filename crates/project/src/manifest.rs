@@ -167,6 +167,8 @@ pub struct Library {
     pub is_shared: bool,
     /// What that is called and offers.
     pub shared: Shared,
+    /// Whether it is installed with the package.
+    pub install: bool,
 }
 
 /// `[[executable]]`
@@ -182,6 +184,8 @@ pub struct Executable {
     pub test_args: Vec<Located<Template>>,
     /// How long it may run as a test; for ever, when absent.
     pub timeout: Option<Duration>,
+    /// Whether it is installed with the package.
+    pub install: bool,
 }
 
 /// `[[command]]`

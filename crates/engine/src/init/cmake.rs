@@ -147,7 +147,7 @@ impl<'a> Reply<'a> {
         for (id, value) in &self.targets {
             if let Some(name) = names.get(id) {
                 let mut target = self.target(name, value, &names, &mut package);
-                target.is_installed = self.installed.targets.contains(id);
+                target.is_installed = Some(self.installed.has(id, value));
                 package.targets.push(target);
             }
         }

@@ -219,7 +219,7 @@ impl Project<'_> {
             let public = self.said.public.get(text(&target["name"]));
             flags.keep_public(public.map_or(&[], Vec::as_slice));
         }
-        let is_installed = target["installed"] == true;
+        let is_installed = target["installed"].as_bool();
         Target { name: name.to_owned(), kind, sources, flags, is_installed, ..Target::default() }
     }
 

@@ -44,6 +44,13 @@ pub struct Offered {
     pub defines: Vec<String>,
 }
 
+impl Offered {
+    /// Its package and its name.
+    fn id(&self) -> (String, String) {
+        (self.package.clone(), self.name.clone())
+    }
+}
+
 /// Files by their places below the prefix.
 #[derive(Default)]
 pub struct Files(BTreeMap<PathBuf, Installed>);
@@ -142,7 +149,11 @@ pub fn contents(report: &BuildReport, layout: &Layout) -> Result<Contents, Insta
     for library in libraries.keys() {
         headers::collect(plan, *library, &mut files)?;
     }
-    let libraries: Vec<Offered> = libraries.into_values().collect();
+    let mut libraries: Vec<Offered> = libraries.into_values().collect();
+    let installed: Vec<_> = libraries.iter().map(Offered::id).collect();
+    for library in &mut libraries {
+        library.libraries.retain(|id| installed.contains(id));
+    }
     for library in &libraries {
         let path = format!("{}/pkgconfig/{}.pc", layout.libraries, library.name);
         files.text(path.into(), pkg_config::text(library, layout));

@@ -72,8 +72,9 @@ pub fn install(app: &App, arguments: &Install) -> Result<Exit, Failure> {
     }
     let targets = install::targets(&plan, &arguments.targets)?;
     if targets.is_empty() {
-        return Err(Failure::wrong("the package has nothing to install")
-            .hint("libraries and executables are installed, unless they are tests"));
+        return Err(Failure::wrong("the package has nothing to install").hint(
+            "libraries and executables are installed, unless they are tests or say install = false",
+        ));
     }
     let mode = arguments.options.mode();
     let mut request = request(app, &targets, &arguments.options, mode);

@@ -291,6 +291,12 @@ fn tools_that_a_shell_runs_are_declared_to_be_for_the_host() {
     project.build().with("built").iter().for_each(|made| assert_ne!(*made, "gen"));
     project.larder(&["run", "app"]).ok();
     build(&project, &["gen"]).all("replayed");
+    let prefix = project.path("to");
+    let install = ["install", "--target", ARM, "--prefix", prefix.to_str().unwrap()];
+    project.larder(&install).ok();
+    assert!(prefix.join("bin/app").exists() && !prefix.join("bin/gen").exists());
+    let run = project.larder(&[&install[..], &["gen"]].concat()).ends_with(2);
+    run.mentions(&["cannot be installed", "it is a tool of the build, made for this machine"]);
 }
 
 #[test]

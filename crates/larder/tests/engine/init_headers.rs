@@ -41,13 +41,13 @@ fn builds_and_installs(project: &Project) -> Vec<String> {
 }
 
 /// Writes another manifest, with neither CMake nor Meson on `PATH`.
-fn again_by_text(project: &Project) {
+pub fn again_by_text(project: &Project) {
     project.remove("larder.toml");
     without_tools(project, &[]).ok().mentions(&["could not be asked (there is no"]);
 }
 
 /// Writes a manifest with the tools, and one by the text alone, and checks either.
-fn either_way(project: &Project, check: impl Fn()) {
+pub fn either_way(project: &Project, check: impl Fn()) {
     project.larder(&["init"]).ok();
     check();
     again_by_text(project);

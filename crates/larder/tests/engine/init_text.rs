@@ -120,6 +120,7 @@ install(DIRECTORY include/ DESTINATION include)
     name = "app"
     sources = ["app/main.c"]
     libraries = ["zoo"]
+    install = false
 
     [[executable]]
     name = "check"
@@ -205,6 +206,7 @@ install_headers('include/zoo.h')
     sources = ["app/main.c"]
     private-includes = ["."]
     libraries = ["zoo"]
+    install = false
 
     [[executable]]
     name = "check"

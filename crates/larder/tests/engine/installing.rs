@@ -273,3 +273,106 @@ fn a_library_with_a_version_is_found_by_both_its_names() {
     ends_with(cc.arg("-L").arg(prefix.join("lib")).arg("-ll"), 0);
     ends_with(Command::new(&user).env("LD_LIBRARY_PATH", prefix.join("lib")), 0);
 }
+
+#[test]
+fn what_is_not_to_be_installed_is_left_out_unless_it_is_needed() {
+    let project = Project::new(
+        r#"
+[[library]]
+name = "api"
+kind = ["shared"]
+sources = ["api.c"]
+includes = ["api"]
+libraries = ["part", "loaded"]
+
+[[library]]
+name = "part"
+sources = ["part.c"]
+includes = ["part"]
+install = false
+
+[[library]]
+name = "loaded"
+kind = ["shared"]
+sources = ["loaded.c"]
+includes = ["loaded"]
+install = false
+
+[[library]]
+name = "old"
+sources = ["old.c"]
+includes = ["old"]
+libraries = ["below"]
+
+[[library]]
+name = "below"
+sources = ["below.c"]
+includes = ["below"]
+install = false
+
+[[executable]]
+name = "helper"
+sources = ["main.c"]
+libraries = ["api"]
+install = false
+
+[[executable]]
+name = "self-test"
+sources = ["main.c"]
+libraries = ["api"]
+test = true
+install = true
+
+[[executable]]
+name = "check"
+sources = ["main.c"]
+libraries = ["api"]
+test = true
+"#,
+    );
+    for name in ["part", "loaded", "below"] {
+        project.file(&format!("{name}/{name}.h"), format!("int {name}(void);\n"));
+        project.file(&format!("{name}.c"), format!("int {name}(void) {{ return 21; }}\n"));
+    }
+    project.file("api/api.h", "int api(void);\n").file("old/old.h", "int old(void);\n");
+    project.file(
+        "api.c",
+        "#include <part.h>\n#include <loaded.h>\nint api(void) { return part() + loaded(); }\n",
+    );
+    project.file("old.c", "#include <below.h>\nint old(void) { return below(); }\n");
+    project.file("main.c", "#include <api.h>\nint main(void) { return api() - 42; }\n");
+    let prefix = project.path("to");
+    let install = |more: &[&str]| {
+        let at = ["install", "--prefix", prefix.to_str().unwrap()];
+        project.larder(&[&at[..], more].concat()).ok();
+        files(&prefix)
+    };
+    let installed = install(&[]);
+    let expected = [
+        "bin/self-test",
+        "include/api.h",
+        "include/below.h",
+        "include/loaded.h",
+        "include/old.h",
+        "lib/cmake/p/pConfig.cmake",
+        "lib/libapi.so",
+        "lib/libbelow.a",
+        "lib/libloaded.so",
+        "lib/libold.a",
+        "lib/pkgconfig/api.pc",
+        "lib/pkgconfig/below.pc",
+        "lib/pkgconfig/loaded.pc",
+        "lib/pkgconfig/old.pc",
+        "share/larder/p.json",
+    ];
+    assert_eq!(installed, expected);
+    ends_with(&mut Command::new(prefix.join("bin/self-test")), 0);
+    // Nobody is told of what is not there.
+    let mut pkg_config = Command::new("pkg-config");
+    pkg_config.args(["--static", "--libs", "api"]);
+    ends_with(pkg_config.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")), 0);
+    let config = fs::read_to_string(prefix.join("lib/cmake/p/pConfig.cmake")).unwrap();
+    assert!(!config.contains("part"), "{config}");
+    // What is named is meant.
+    assert!(install(&["helper"]).contains(&"bin/helper".to_owned()));
+}

@@ -18,6 +18,7 @@ mod flags;
 mod generated;
 mod init;
 mod init_headers;
+mod init_installed;
 mod init_text;
 mod init_tools;
 mod installing;

@@ -125,6 +125,9 @@ impl Commands {
 /// The target with what it is linked with; `None` where it is better left out.
 fn settled(building: Building, reader: &Reader<'_>, package: &mut Package) -> Option<Target> {
     let Building { mut target, links, odd } = building;
+    if !reader.targets.installs_more {
+        target.is_installed.get_or_insert(false);
+    }
     let name = target.name.clone();
     let mut missing = None;
     for word in &links {

@@ -79,8 +79,8 @@ pub struct Target {
     pub headers: Vec<String>,
     /// The version in the name of a shared library.
     pub soversion: Option<String>,
-    /// Whether the other build system is known to install it.
-    pub is_installed: bool,
+    /// Whether the other build system installs it, where that is known.
+    pub is_installed: Option<bool>,
 }
 
 /// What a target is.

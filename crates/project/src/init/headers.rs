@@ -104,16 +104,20 @@ impl Flags {
 
 impl Package {
     /// Gives `installed` to the libraries that they are of. If there are any, the directories that they are included from
-    /// are the only public ones.
+    /// are the only public ones. Where nothing at all is installed, nobody says what is not.
     pub fn give_headers(&mut self, mut installed: Vec<InstalledHeaders>) {
         if installed.is_empty() {
+            if !self.targets.iter().any(|target| target.is_installed == Some(true)) {
+                self.targets.iter_mut().for_each(|target| target.is_installed = None);
+            }
             return;
         }
         self.part_generated(&mut installed);
         let mut public: Vec<Vec<String>> = vec![Vec::new(); self.targets.len()];
         let mut moved: BTreeSet<String> = BTreeSet::new();
-        for headers in &installed {
-            for at in self.owners(headers) {
+        let owners: Vec<Vec<usize>> = installed.iter().map(|it| self.owners(it)).collect();
+        for (headers, owners) in installed.iter().zip(owners) {
+            for at in owners {
                 let (base, other) = headers.split(&self.targets[at].flags);
                 if !other.is_empty() {
                     moved.insert(other);
@@ -122,6 +126,8 @@ impl Package {
                     public[at].push(base);
                 }
                 self.targets[at].headers.extend(headers.patterns());
+                // Nobody has headers for users, and no library.
+                self.targets[at].is_installed = Some(true);
             }
         }
         for place in moved {
@@ -146,9 +152,11 @@ impl Package {
     /// The indices of the libraries that headers are of: those with a source of the same name, else those that find
     /// them, else those with sources beside them, else all. What is not installed itself has none.
     fn owners(&self, headers: &InstalledHeaders) -> Vec<usize> {
-        let is_known = self.targets.iter().any(|it| it.kind.is_library() && it.is_installed);
+        let is_installed =
+            |target: &Target| target.kind.is_library() && target.is_installed == Some(true);
+        let is_known = self.targets.iter().any(is_installed);
         let is_candidate =
-            |target: &Target| target.kind.is_library() && (target.is_installed || !is_known);
+            |target: &Target| is_installed(target) || !is_known && target.kind.is_library();
         let stem = |path: &str| {
             let name = path.rsplit('/').next().unwrap_or(path);
             name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()

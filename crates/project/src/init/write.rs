@@ -75,6 +75,11 @@ impl Package {
             text.push_str("test = true\n");
             list(text, "test-args", arguments);
         }
+        match (target.is_installed, &target.kind) {
+            (Some(true), Kind::Test(_)) => text.push_str("install = true\n"),
+            (Some(false), Kind::Test(_)) | (Some(true) | None, _) => {}
+            (Some(false), _) => text.push_str("install = false\n"),
+        }
     }
 }
 

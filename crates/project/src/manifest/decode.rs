@@ -224,9 +224,10 @@ fn library(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Written
         }
     }
     let shared = Shared::decode(&mut fields);
+    let install = fields.boolean("install").unwrap_or(true);
     fields.finish();
     let is_static = !only_headers && (is_static || !is_shared);
-    let target = Library { compiled, headers, is_static, is_shared, shared };
+    let target = Library { compiled, headers, is_static, is_shared, shared, install };
     Some(Part { when, of: Written { target, keys } })
 }
 
@@ -243,6 +244,7 @@ fn executable(mut fields: Fields<'_, '_>, names: &Names<'_>) -> Option<Part<Writ
         test,
         test_args: fields.templates("test-args"),
         timeout: timeout(&mut fields, test),
+        install: fields.boolean("install").unwrap_or(!test),
     };
     fields.finish();
     Some(Part { when, of: Written { target, keys } })

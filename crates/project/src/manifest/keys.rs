@@ -80,7 +80,7 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 15] = [
+const OF_TARGETS: [&str; 16] = [
     "precompiled-header",
     "source-args",
     "name",
@@ -96,6 +96,7 @@ const OF_TARGETS: [&str; 15] = [
     "public-defines",
     "test",
     "test-args",
+    "install",
 ];
 
 impl Keys {

@@ -12,7 +12,9 @@ use crate::init::tools::{list, text};
 pub struct Installed {
     pub headers: Vec<InstalledHeaders>,
     /// The ids of targets.
-    pub targets: BTreeSet<String>,
+    targets: BTreeSet<String>,
+    /// Files of the build directory.
+    made: BTreeSet<String>,
 }
 
 impl Installed {
@@ -24,7 +26,9 @@ impl Installed {
                 match text(&installer["type"]) {
                     "target" => _ = found.targets.insert(text(&installer["targetId"]).to_owned()),
                     "file" | "fileSet" => {
-                        found.headers.extend(headers(installer, "", source, build))
+                        found.headers.extend(headers(installer, "", source, build));
+                        let paths = list(&installer["paths"]).iter().filter_map(Value::as_str);
+                        found.made.extend(paths.filter_map(|path| inside(path, source, build)));
                     }
                     "directory" => found.headers.extend(headers(installer, "/", source, build)),
                     _ => {}
@@ -32,6 +36,12 @@ impl Installed {
             }
         }
         found
+    }
+
+    /// Whether the target is installed: by its name, or as a file that it makes.
+    pub fn has(&self, id: &str, target: &Value) -> bool {
+        let mut made = list(&target["artifacts"]).iter().map(|it| text(&it["path"]));
+        self.targets.contains(id) || made.any(|path| self.made.contains(path))
     }
 }
 

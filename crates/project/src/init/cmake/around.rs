@@ -32,8 +32,9 @@ impl Reader<'_> {
         };
         if what == "TARGETS" {
             for word in rest {
-                if let Some(building) = self.targets.building(&word.text) {
-                    building.target.is_installed = true;
+                match self.targets.building(&word.text) {
+                    Some(building) => building.target.is_installed = Some(true),
+                    None => self.targets.installs_more |= !word.known,
                 }
             }
         }

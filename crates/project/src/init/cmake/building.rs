@@ -45,6 +45,8 @@ pub struct Targets {
     pub tests: Vec<(String, Vec<Word>)>,
     /// Headers that are installed.
     pub headers: Vec<InstalledHeaders>,
+    /// Whether something is installed of which nobody knows what it is.
+    pub installs_more: bool,
     /// Files that are made from templates.
     pub configs: Vec<Config>,
     /// What the compiler is asked, by the variable of the answer.

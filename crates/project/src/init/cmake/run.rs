@@ -239,6 +239,7 @@ impl<'a> Reader<'a> {
         self.forget_in(body);
         let mut counting = Vec::new();
         commands_in(body, &mut |command| {
+            self.targets.installs_more |= command.name == "install";
             let counts = command.name.starts_with("add_")
                 && !command.name.starts_with("add_custom")
                 || command.name.starts_with("target_");

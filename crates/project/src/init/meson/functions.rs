@@ -370,7 +370,7 @@ impl Reader<'_> {
             link_args,
             system,
             soversion: keywords::soversion(arguments),
-            is_installed: arguments.named("install").and_then(Value::holds) == Some(true),
+            is_installed: arguments.named("install").map_or(Some(false), Value::holds),
             ..Target::default()
         };
         self.targets.insert(name.clone(), found);

@@ -1,0 +1,87 @@
+//! `larder init` and what another build system installs of the targets.
+
+use larder_testkit::{files, project::Project};
+
+use super::init_headers::either_way;
+
+const SOURCES: [(&str, &str); 4] = [
+    ("zoo.h", "int zoo(void);\n"),
+    ("zoo.c", "#include \"zoo.h\"\nint zoo(void) { return 0; }\n"),
+    ("common.c", "int common(void) { return 0; }\n"),
+    ("main.c", "#include \"zoo.h\"\nint main(void) { return zoo(); }\n"),
+];
+
+fn project(file: &str, text: &str) -> Project {
+    let project = Project::bare(&SOURCES);
+    project.file(file, text);
+    project
+}
+
+fn append(project: &Project, text: &str) {
+    let whole = project.read("CMakeLists.txt") + text;
+    project.file("CMakeLists.txt", whole);
+}
+
+/// The programs and libraries that a manifest of each kind installs.
+#[track_caller]
+fn installs(project: &Project, wanted: &[&str]) {
+    either_way(project, || {
+        project.larder(&["test"]).ok().mentions(&["2 passed"]);
+        let prefix = project.path("ours");
+        project.larder(&["install", "--prefix", prefix.to_str().unwrap()]).ok();
+        let mut found = files::names(&prefix.join("bin"));
+        let libraries = files::names(&prefix.join("lib")).into_iter();
+        found.extend(libraries.filter(|name| name.starts_with("lib")));
+        found.sort();
+        assert_eq!(found, wanted, "{}", project.read("larder.toml"));
+        files::remove_tree(&prefix);
+    });
+}
+
+const CMAKE: &str = "cmake_minimum_required(VERSION 3.18)\nproject(zoo C)\nenable_testing()\n\
+    add_library(zoo STATIC zoo.c)\nadd_library(common STATIC common.c)\n\
+    foreach(name app demo check)\n  add_executable(${name} main.c)\n  target_link_libraries(${name} PRIVATE zoo)\n\
+    endforeach()\nadd_test(NAME app COMMAND app)\nadd_test(NAME check COMMAND check)\n";
+
+#[test]
+fn what_cmake_does_not_install_is_not_installed() {
+    let project = project("CMakeLists.txt", CMAKE);
+    // Where nothing is, that says nothing.
+    installs(&project, &["demo", "libcommon.a", "libzoo.a"]);
+    project.remove("larder.toml");
+    append(&project, "install(TARGETS zoo app)\n");
+    installs(&project, &["app", "libzoo.a"]);
+    // Nor does it where CMake alone knows what else is.
+    project.remove("larder.toml");
+    append(&project, "if(CMAKE_C_COMPILER_VERSION)\n  install(TARGETS demo)\nendif()\n");
+    project.larder(&["init"]).ok();
+    let manifest = project.read("larder.toml");
+    assert_eq!(manifest.matches("install = false").count(), 1, "{manifest}");
+    super::init_headers::again_by_text(&project);
+    let manifest = project.read("larder.toml");
+    assert!(!manifest.contains("install = false"), "{manifest}");
+}
+
+#[test]
+fn a_program_that_cmake_installs_as_a_file_is_installed() {
+    let project = project("CMakeLists.txt", CMAKE);
+    append(&project, "install(PROGRAMS $<TARGET_FILE:demo> DESTINATION bin)\n");
+    project.larder(&["init"]).ok();
+    let manifest = project.read("larder.toml");
+    let demo = manifest.split("[[executable]]").find(|it| it.contains("\"demo\"")).unwrap();
+    assert!(!demo.contains("install"), "{manifest}");
+    assert_eq!(manifest.matches("install = false").count(), 2, "{manifest}");
+}
+
+#[test]
+fn what_meson_does_not_install_is_not_installed() {
+    let project = project(
+        "meson.build",
+        "project('zoo', 'c')\nlib = static_library('zoo', 'zoo.c', install: true)\n\
+         static_library('common', 'common.c')\n\
+         app = executable('app', 'main.c', link_with: lib, install: true)\n\
+         executable('demo', 'main.c', link_with: lib, install: false)\n\
+         check = executable('check', 'main.c', link_with: lib)\ntest('app', app)\ntest('check', check)\n",
+    );
+    installs(&project, &["app", "libzoo.a"]);
+}
