@@ -98,6 +98,13 @@ impl Triple {
         all
     }
 
+    /// Returns how Clang is told of it: as the linker for it is called, since Clang looks for that by this name. Which ARM
+    /// it is, only the name as it is written says.
+    pub fn for_clang(&self) -> String {
+        let usual = self.prefixes().pop().filter(|_| !self.machine.starts_with("arm"));
+        usual.unwrap_or_else(|| self.text.clone())
+    }
+
     /// Whether a compiler that says that it compiles for `other` compiles for this. Which ARM it is, arguments
     /// say.
     pub fn is_made_by(&self, other: &Self) -> bool {

@@ -112,7 +112,7 @@ impl Tools<'_> {
         let chosen = |argument: &String| argument.starts_with("--target=") || argument == "-target";
         let chooses = compiler.family == Some(Family::Clang) && !arguments.iter().any(chosen);
         (chooses && !is_made_for(compiler, &cross.triple, arguments))
-            .then(|| format!("--target={}", cross.triple))
+            .then(|| format!("--target={}", cross.triple.for_clang()))
     }
 
     /// Makes sure that a compiler does not compile for another machine than is asked for. One that does not say

@@ -61,6 +61,12 @@ fn clang_is_told_the_target() {
     let arguments = ["build", "--target", ARM];
     with(&asked, &[("CC", "clang -O1")], &arguments).ok();
     assert_eq!(machine(&asked, OBJECT), AARCH64);
+    // Clang finds a linker by the name that tools have, whichever name the target has here.
+    let linked = self::project("[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\n");
+    linked.file("x.c", "int main(void) { return 0; }\n");
+    let arguments = ["build", "--target", "aarch64-unknown-linux-gnu"];
+    with(&linked, &[("CC", "clang")], &arguments).ok();
+    assert_eq!(machine(&linked, ".larder/build-aarch64-unknown-linux-gnu/x"), AARCH64);
     // For the host nothing is told.
     let host = project.build();
     assert!(!host.all.contains("--target="), "{}", host.all);
