@@ -59,7 +59,6 @@ impl Maker<'_> {
         if package.platform.format() == Format::Pe {
             return self.definitions(symbols, &objects.directory, owner, &package).map(Some);
         }
-        let symbols: Vec<&str> = symbols.iter().map(|symbol| symbol.as_str()).collect();
         let file = BuildPath::new(&format!("{}/exports.map", objects.directory)).ok()?;
         let portable = owner.place.portable(&owner.place, true, file.as_str());
         let arguments = [
@@ -69,10 +68,10 @@ impl Maker<'_> {
                 traced: "--version-script={exports}".to_owned(),
             },
         ];
-        let traced = BuildTrace::list("exports", &symbols);
-        let names: String = symbols.iter().map(|symbol| format!("        {symbol};\n")).collect();
+        let names: String =
+            symbols.iter().map(|symbol| format!("        {};\n", symbol.as_str())).collect();
         let script = format!("{{\n    global:\n{names}    local:\n        *;\n}};\n");
-        let made = written(owner, file, traced, script);
+        let made = written(owner, file, script);
         Some(Some((made, arguments.to_vec())))
     }
 
@@ -102,16 +101,16 @@ impl Maker<'_> {
             argument: vec![Piece::Path(portable)],
             traced: "{exports}".to_owned(),
         };
-        let symbols: Vec<&str> = symbols.iter().map(|symbol| symbol.as_str()).collect();
-        let traced = BuildTrace::list("exports", &symbols);
-        let names: String = symbols.iter().map(|symbol| format!("    {symbol}\n")).collect();
-        let made = written(owner, file, traced, format!("EXPORTS\n{names}"));
+        let names: String =
+            symbols.iter().map(|symbol| format!("    {}\n", symbol.as_str())).collect();
+        let made = written(owner, file, format!("EXPORTS\n{names}"));
         Some((made, vec![argument]))
     }
 }
 
 /// The job of a file with a text in it.
-fn written(owner: &Owner, file: BuildPath, traced: BuildTrace, text: String) -> Job<Artifact> {
+fn written(owner: &Owner, file: BuildPath, text: String) -> Job<Artifact> {
+    let traced = BuildTrace::text("exports", &*text);
     let write = move |place: &Workplace| {
         let path = &place.outputs[0];
         let failed = |error| format!("cannot write {}: {}", path.display(), describe_io(&error));

@@ -168,3 +168,17 @@ fn installing_for_windows() {
     assert!(cmake.contains("IMPORTED_IMPLIB \"${_larder_prefix}/lib/libhigh.dll.a\""), "{cmake}");
     assert!(cmake.contains("IMPORTED_LOCATION \"${_larder_prefix}/bin/libhigh-2.dll\""), "{cmake}");
 }
+
+#[test]
+fn what_a_library_offers_is_said_in_another_way_than_on_linux() {
+    if !require("x86_64-w64-mingw32-gcc") {
+        return;
+    }
+    let project = Project::cached(
+        "[[library]]\nname = \"a\"\nkind = [\"shared\"]\nsources = [\"a.c\"]\nexports = [\"a\"]\n",
+    );
+    project.file("a.c", "int a(void) { return 1; }\n");
+    project.larder(&["build"]).ok();
+    let run = project.larder(&["build", "--target", WINDOWS]).ok();
+    assert!(!run.stderr.contains("different outputs"), "{}", run.stderr);
+}
