@@ -250,3 +250,27 @@ fn a_library_of_the_system_among_libraries_is_hinted_at() {
     let run = project.larder(&["build"]).ends_with(2);
     run.mentions(&["there is no target `z`", "link-args = [\"-lz\"]", "system = "]);
 }
+
+#[test]
+fn a_target_of_a_dependency_is_hinted_at_by_its_whole_name() {
+    let manifest = "[[executable]]\nname = \"x\"\nsources = [\"main.c\"]\nlibraries = [\"twice\"]\n\
+                    [dependencies]\ntwice = { path = \"twice\" }\n";
+    let project = Project::new(manifest);
+    project.file("main.c", "int twice(int);\nint main(void) { return twice(0); }\n");
+    project.file(
+        "twice/larder.toml",
+        "[package]\nname = \"twice\"\n[[library]]\nname = \"twice\"\nsources = [\"twice.c\"]\n\
+         [[executable]]\nname = \"check\"\nsources = [\"main.c\"]\nlibraries = [\"twice\"]\ntest = true\n",
+    );
+    project.file("twice/twice.c", "int twice(int n) { return 2 * n; }\n");
+    project.file("twice/main.c", "int main(void) { return 0; }\n");
+    project.larder(&["build"]).ends_with(2).says("did you mean `twice/twice`?");
+    project.replace("larder.toml", "[\"twice\"]", "[\"twice/twice\"]");
+    project.larder(&["build", "twice"]).ends_with(2).says("did you mean `@twice/twice`?");
+    project.larder(&["build", "@twice/twice", "x"]).ok();
+    project.larder(&["test", "check"]).ends_with(2).says("did you mean `@twice/check`?");
+    project.larder(&["test", "@twice/check"]).ok();
+    project.file("main.c", "");
+    project.replace("larder.toml", "[dependencies]", "inputs = [\"{check}\"]\n[dependencies]");
+    project.larder(&["build"]).ends_with(2).says("did you mean `@twice/check`?");
+}

@@ -75,10 +75,25 @@ impl Plan {
         }
         let names = self.by_name[package.index()].keys();
         let message = format!("there is no target `{target}` in the package `{package_name}`");
-        match suggest(target, names.map(String::as_str)) {
+        let elsewhere = self.packages_with(package, target).map(|name| format!("@{name}/{target}"));
+        let known = suggest(target, names.map(String::as_str)).map(str::to_owned);
+        match elsewhere.chain(known).next() {
             Some(known) => Diagnostic::new(message).help(format!("did you mean `{known}`?")),
             None => Diagnostic::new(message).help("`larder graph` lists the targets"),
         }
+    }
+
+    /// The names of the packages that have a target called `target`, other than `package`.
+    pub(super) fn packages_with(
+        &self,
+        package: PackageId,
+        target: &str,
+    ) -> impl Iterator<Item = &str> {
+        let side = self.side(package);
+        let others = self.package_ids().filter(move |&id| id != package && self.side(id) == side);
+        others
+            .filter(move |&id| self.find(id, target, None).next().is_some())
+            .map(|id| &*self.package(id).place.name)
     }
 
     /// Returns the targets that a package's `default-targets` name. Without that key, they are all of

@@ -67,7 +67,9 @@ impl Plan {
             }
         }
         let text = pattern.to_string();
-        let known = suggest(&text, tests.iter().copied());
+        let of_other = |test: &&str| test.rsplit('/').next() == Some(&text);
+        let known = tests.iter().copied().find(of_other);
+        let known = known.or_else(|| suggest(&text, tests.iter().copied()));
         let more = tests.len().saturating_sub(NAMED);
         let help = match known {
             Some(known) => format!("did you mean `{known}`?"),

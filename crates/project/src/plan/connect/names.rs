@@ -330,7 +330,10 @@ impl Names<'_> {
         let ids = self.plan.resolve(self.package, &name).map_err(|diagnostic| {
             match text.contains('/') || absent.contains_key(text) {
                 true => diagnostic,
-                false => of_system(diagnostic, text),
+                false => match self.plan.packages_with(self.package, text).next() {
+                    Some(other) => diagnostic.help(format!("did you mean `{other}/{text}`?")),
+                    None => of_system(diagnostic, text),
+                },
             }
         })?;
         let is_library = |id: &&TargetId| {
