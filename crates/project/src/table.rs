@@ -282,9 +282,19 @@ impl<'e, 's> Fields<'e, 's> {
     }
 
     pub(crate) fn table(&mut self, key: &'static str) -> Option<Fields<'_, 's>> {
+        self.table_like(key, "")
+    }
+
+    /// A table, of which there is an `example` for whoever writes something else.
+    pub(crate) fn table_like(
+        &mut self,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Fields<'_, 's>> {
         let value = self.take(key)?;
         if !matches!(value.get_ref(), DeValue::Table(_)) {
-            self.wrong(&value, "a table");
+            let such_as = if example.is_empty() { "" } else { " such as " };
+            self.wrong(&value, &format!("a table{such_as}{example}"));
             return None;
         }
         let span = value.span();

@@ -248,6 +248,20 @@ libraries = ["win"]
 }
 
 #[test]
+fn whoever_writes_an_option_in_another_way_sees_how_it_is_written() {
+    let refused = |keys: &str, said: &str| {
+        let manifest = format!("[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\n{keys}");
+        Project::new(&manifest).larder(&["build"]).ends_with(2).says(said);
+    };
+    refused(
+        "[options]\ntls = [\"a\"]\n",
+        "or { default = \"…\", choices = [\"…\", \"…\"] }, found array",
+    );
+    let case = "[[executable.case]]\nwhen = { option = \"tls\" }\n";
+    refused(case, "expected a table such as option = { NAME = true }, found string");
+}
+
+#[test]
 fn mistakes_point_at_the_word() {
     let manifest = r#"
 [options]

@@ -150,7 +150,7 @@ impl Condition {
         if fields.entries.contains_key("profile") {
             parts.extend(profile_part(&mut fields, names.profiles));
         }
-        if let Some(values) = fields.table("option") {
+        if let Some(values) = fields.table_like("option", "option = { NAME = true }") {
             parts.extend(option_parts(values, names.options));
         }
         if let Some(not) = fields.table("not") {

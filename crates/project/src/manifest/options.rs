@@ -131,6 +131,11 @@ pub(super) fn options(mut fields: Fields<'_, '_>) -> Options {
                 let DeValue::Table(table) = value.into_inner() else { continue };
                 option(Fields::new(fields.errors, &format!("option `{name}`"), span, table))
             }
+            DeValue::Array(_) => {
+                let table = "{ default = \"…\", choices = [\"…\", \"…\"] }";
+                fields.wrong(&value, &format!("true, false, a string, or {table}"));
+                None
+            }
             _ => OptionValue::decode(&mut fields, value).map(|default| OptionDeclaration {
                 default,
                 choices: None,
