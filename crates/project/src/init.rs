@@ -22,9 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use cmake::{
-    Commands as CmakeCommands, describe as from_cmake_text, directories as cmake_directories,
-};
+pub use cmake::{Commands as CmakeCommands, describe as from_cmake_text, words as cmake_words};
 pub use describe::{Flags, Kind, LeftOut, Package, Target, Text};
 pub use headers::InstalledHeaders;
 pub use meson::{Said as MesonSaid, describe as from_meson_text};

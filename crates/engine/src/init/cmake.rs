@@ -151,6 +151,7 @@ impl<'a> Reply<'a> {
                 package.targets.push(target);
             }
         }
+        self.interfaces(&names, &mut package);
         self.tests(&names, &mut package);
         package.targets.sort_by_key(|target| (!target.kind.is_library(), target.name.clone()));
         let made = Made {
@@ -174,6 +175,42 @@ impl<'a> Reply<'a> {
         for entry in &self.options {
             let value = text(&entry["value"]);
             package.note_option("CMake", text(&entry["name"]), help(entry), value);
+        }
+    }
+
+    /// Adds the libraries of headers, and gives them to what is linked with them. `names` are those of the other targets.
+    fn interfaces(&self, names: &BTreeMap<String, String>, package: &mut Package) {
+        let Some(told) = &self.told else { return };
+        let mut own: BTreeMap<&str, String> = BTreeMap::new();
+        for (target, defines) in &told.interfaces {
+            let includes = self.directories(told.public(target));
+            // Without a directory, it only says how others are compiled.
+            if includes.is_empty() {
+                continue;
+            }
+            let name = package.target_name(target);
+            own.insert(target, name.clone());
+            package.targets.push(Target {
+                name,
+                kind: Kind::Headers,
+                flags: Flags { includes, public_defines: defines.clone(), ..Flags::default() },
+                is_installed: self.installed.exports(target).then_some(true),
+                ..Target::default()
+            });
+        }
+        let built = names.iter().map(|(id, name)| (text(&self.targets[id]["name"]), name));
+        let built: BTreeMap<&str, &String> = built.collect();
+        for (target, name) in own.iter().map(|(target, name)| (*target, name)).chain(built.clone())
+        {
+            // Of the others, the code model says what is linked.
+            let is_own = own.contains_key(target);
+            let libraries = told.links(target).filter_map(|library| match own.get(library) {
+                Some(name) => Some(name),
+                None => built.get(library).filter(|_| is_own).copied(),
+            });
+            let libraries: Vec<String> = libraries.cloned().collect();
+            let target = package.targets.iter_mut().find(|target| target.name == *name);
+            target.into_iter().for_each(|target| target.libraries.extend(libraries.clone()));
         }
     }
 

@@ -85,3 +85,60 @@ fn what_meson_does_not_install_is_not_installed() {
     );
     installs(&project, &["app", "libzoo.a"]);
 }
+
+const HEADERS: &str = "cmake_minimum_required(VERSION 3.19)\nproject(hdr VERSION 3.1 LANGUAGES CXX)\n\
+    add_library(hdr INTERFACE)\nadd_library(hdr::hdr ALIAS hdr)\n\
+    target_include_directories(hdr INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)\n\
+    target_compile_definitions(hdr INTERFACE HDR=1)\n\
+    add_library(warnings INTERFACE)\ntarget_compile_options(warnings INTERFACE -Wall)\n\
+    add_library(testing INTERFACE)\ntarget_include_directories(testing INTERFACE tests/support)\n\
+    target_link_libraries(testing INTERFACE hdr::hdr)\n\
+    add_library(core STATIC src/core.cc)\ntarget_link_libraries(core PUBLIC hdr::hdr PRIVATE warnings)\n\
+    enable_testing()\nadd_executable(check tests/check.cc)\ntarget_link_libraries(check PRIVATE core testing)\n\
+    add_test(NAME check COMMAND check)\n";
+
+#[test]
+fn interface_libraries_of_cmake_are_libraries_of_headers() {
+    let project = Project::bare(&[
+        ("include/hdr/hdr.h", "inline int hdr() { return HDR; }\n"),
+        ("src/core.cc", "#include <hdr/hdr.h>\nint core() { return hdr(); }\n"),
+        ("tests/support/support.h", "#define EXPECTED 1\n"),
+        (
+            "tests/check.cc",
+            "#include <hdr/hdr.h>\n#include <support.h>\nint core();\nint main() { return core() + hdr() - 2 * EXPECTED; }\n",
+        ),
+    ]);
+    let prefix = project.path("ours");
+    let installs = |wanted: &[&str]| {
+        either_way(&project, || {
+            let manifest = project.read("larder.toml");
+            project.larder(&["test"]).ok().mentions(&["1 passed"]);
+            for part in [
+                "public-defines = [\"HDR=1\"]\nincludes = [\"include\"]\n",
+                "libraries = [\"core\", \"testing\"]",
+            ] {
+                assert!(manifest.contains(part), "{part}\n{manifest}");
+            }
+            assert!(!manifest.contains("\"warnings\""), "{manifest}");
+            project.larder(&["install", "--prefix", prefix.to_str().unwrap()]).ok();
+            let found = files::files(&prefix);
+            let names = found.iter().filter_map(|path| path.file_name()?.to_str());
+            let mut found: Vec<&str> = names.collect();
+            found.retain(|name| {
+                name.ends_with(".h") || name.ends_with(".a") || name.ends_with(".pc")
+            });
+            found.sort();
+            assert_eq!(found, wanted, "{manifest}");
+            files::remove_tree(&prefix);
+        });
+        project.remove("larder.toml");
+    };
+    project.file("CMakeLists.txt", HEADERS);
+    installs(&["core.pc", "hdr.h", "hdr.pc", "libcore.a", "support.h", "testing.pc"]);
+    append(
+        &project,
+        "install(TARGETS hdr EXPORT hdrTargets)\ninstall(EXPORT hdrTargets DESTINATION lib/cmake/hdr)\n\
+         install(DIRECTORY include/hdr DESTINATION include)\n",
+    );
+    installs(&["hdr.h", "hdr.pc"]);
+}

@@ -74,8 +74,8 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
     Ok(package)
 }
 
-/// The directories of a property such as `INTERFACE_INCLUDE_DIRECTORIES`, as they are for a build.
-pub fn directories(property: &str) -> Vec<String> {
+/// The entries of a property such as `INTERFACE_INCLUDE_DIRECTORIES`, as they are for a build.
+pub fn words(property: &str) -> Vec<String> {
     let known = Word::known(property);
     let entries = known.entries().filter_map(|it| expression::generated(&it.text));
     entries

@@ -153,6 +153,12 @@ impl Flags {
         }
     }
 
+    /// Keeps what whoever is linked with a library gets.
+    pub fn keep_for_users(&mut self) {
+        let Self { includes, system_includes, public_defines, .. } = std::mem::take(self);
+        *self = Self { includes, system_includes, public_defines, ..Self::default() };
+    }
+
     fn lists(&mut self) -> [&mut Vec<String>; 9] {
         let Self { warnings, defines, public_defines, includes, private_includes, .. } = self;
         let Self { system_includes, c_args, cxx_args, asm_args, .. } = self;
@@ -292,29 +298,46 @@ impl Package {
                 list.retain(is_used);
             }
         }
+        self.drop_empty_libraries();
+    }
+
+    /// Takes away libraries of headers that nobody can find.
+    fn drop_empty_libraries(&mut self) {
+        let is_empty = |target: &mut Target| {
+            let Flags { includes, system_includes, .. } = &target.flags;
+            target.kind == Kind::Headers
+                && includes.is_empty()
+                && system_includes.is_empty()
+                && target.headers.is_empty()
+        };
+        let empty: Vec<Target> = self.targets.extract_if(.., is_empty).collect();
+        for target in &mut self.targets {
+            target.libraries.retain(|name| !empty.iter().any(|it| it.name == *name));
+        }
     }
 
     /// Leaves to libraries what whoever is linked with them gets from them.
     pub fn inherit_includes(&mut self) {
-        let inherited: Vec<Vec<String>> =
-            self.targets.iter().map(|it| self.inherited(it)).collect();
+        let inherited: Vec<Flags> = self.targets.iter().map(|it| self.inherited(it)).collect();
         for (target, inherited) in self.targets.iter_mut().zip(inherited) {
-            let Flags { includes, private_includes, .. } = &mut target.flags;
+            let Flags { includes, private_includes, defines, .. } = &mut target.flags;
             for list in [includes, private_includes] {
-                list.retain(|include| !inherited.contains(include));
+                list.retain(|include| !inherited.includes.contains(include));
             }
+            defines.retain(|define| !inherited.public_defines.contains(define));
         }
     }
 
-    /// The include directories that a target gets from all libraries that it is linked with.
-    pub(super) fn inherited(&self, target: &Target) -> Vec<String> {
+    /// What a target gets from all libraries that it is linked with.
+    pub(super) fn inherited(&self, target: &Target) -> Flags {
         let mut reached: Vec<&String> = target.libraries.iter().collect();
-        let mut found: Vec<String> = Vec::new();
+        let mut found = Flags::default();
         let mut next = 0;
         while let Some(name) = reached.get(next).copied() {
             let is_it = |it: &&Target| it.kind.is_library() && it.name == *name;
             if let Some(library) = self.targets.iter().find(is_it) {
-                found.extend(library.flags.includes.iter().cloned());
+                let Flags { includes, public_defines, .. } = library.flags.clone();
+                found.merge(&Flags { includes, public_defines, ..Flags::default() });
                 let new = library.libraries.iter().filter(|it| !reached.contains(it));
                 reached.extend(new.collect::<Vec<_>>());
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::describe::{Flags, Package, Target};
+use super::describe::{Flags, Kind, Package, Target};
 
 /// The extensions of headers.
 const EXTENSIONS: [&str; 8] = ["h", "hh", "hpp", "hxx", "inl", "ipp", "tpp", "tcc"];
@@ -136,15 +136,21 @@ impl Package {
                 self.from
             ));
         }
-        let used: Vec<Vec<String>> = self.targets.iter().map(|it| self.inherited(it)).collect();
+        let used: Vec<Vec<String>> =
+            self.targets.iter().map(|it| self.inherited(it).includes).collect();
         for ((target, public), used) in self.targets.iter_mut().zip(public).zip(used) {
             // Whoever looked in a directory because of a library goes on with it.
             let Flags { includes, private_includes, .. } = &mut target.flags;
             let is_new = |it: &String| !includes.contains(it) && !private_includes.contains(it);
             let new: Vec<String> = used.into_iter().filter(is_new).collect();
             includes.extend(new);
-            if target.kind.is_library() {
-                target.flags.keep_public(&public);
+            match target.kind {
+                // All that is in it is for whoever is linked with it.
+                Kind::Headers if public.is_empty() => {
+                    target.is_installed.get_or_insert(false);
+                }
+                _ if target.kind.is_library() => target.flags.keep_public(&public),
+                _ => {}
             }
         }
     }

@@ -29,9 +29,13 @@ impl Package {
             let _ = write!(text, "\n[toolchain]\nasm = {}\n", quoted(assembler));
         }
         let mut targets = self.targets.clone();
-        if targets.len() > 1 {
-            name_alike(&mut targets);
-            let mut flags: Vec<&mut Flags> = targets.iter_mut().map(|it| &mut it.flags).collect();
+        name_alike(&mut targets);
+        // A library of headers has nothing of what is for sources.
+        let (headers, compiled): (Vec<_>, Vec<_>) =
+            targets.iter_mut().partition(|target| target.kind == Kind::Headers);
+        headers.into_iter().for_each(|target| target.flags.keep_for_users());
+        if compiled.len() > 1 {
+            let mut flags: Vec<&mut Flags> = compiled.into_iter().map(|it| &mut it.flags).collect();
             let common = Flags::take_common(&mut flags);
             let has = |wanted| self.targets.iter().any(|target| has_language(target, wanted));
             let lines = flag_lines(&common, has(Language::C), has(Language::Cxx));
@@ -119,10 +123,11 @@ fn name_alike(targets: &mut [Target]) {
         let Flags { includes, private_includes, .. } = &target.flags;
         !is_public && includes.iter().chain(private_includes).any(|it| it == path)
     };
+    let compiled = || targets.iter().filter(|target| target.kind != Kind::Headers);
     let libraries = targets.iter().filter(|target| target.kind.is_library());
     let private = libraries.flat_map(|target| target.flags.private_includes.clone());
     let shared: BTreeSet<String> =
-        private.filter(|path| targets.iter().all(|target| is_own(target, path))).collect();
+        private.filter(|path| compiled().all(|target| is_own(target, path))).collect();
     for target in targets.iter_mut().filter(|target| !target.kind.is_library()) {
         let Flags { includes, private_includes, .. } = &mut target.flags;
         for path in includes.extract_if(.., |path| shared.contains(path)) {

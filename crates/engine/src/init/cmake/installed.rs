@@ -25,6 +25,10 @@ impl Installed {
             for installer in list(&directory["installers"]) {
                 match text(&installer["type"]) {
                     "target" => _ = found.targets.insert(text(&installer["targetId"]).to_owned()),
+                    "export" => {
+                        let targets = list(&installer["exportTargets"]).iter();
+                        found.targets.extend(targets.map(|it| text(&it["id"]).to_owned()));
+                    }
                     "file" | "fileSet" => {
                         found.headers.extend(headers(installer, "", source, build));
                         let paths = list(&installer["paths"]).iter().filter_map(Value::as_str);
@@ -36,6 +40,12 @@ impl Installed {
             }
         }
         found
+    }
+
+    /// Whether others are told of the target called `name`.
+    pub fn exports(&self, name: &str) -> bool {
+        let start = format!("{name}::@");
+        self.targets.iter().any(|id| id.starts_with(&start))
     }
 
     /// Whether the target is installed: by its name, or as a file that it makes.

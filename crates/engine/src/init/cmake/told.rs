@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use larder_project::init::cmake_directories;
+use larder_project::init::cmake_words;
 use larder_trace::describe_io;
 
 /// Runs at the end of the project's first directory, and writes what there is. CMake knows since 3.19 how to do that.
@@ -14,6 +14,27 @@ function(larder_tell directory)
     if(value)
       file(APPEND "${LARDER_TOLD}" "includes ${target} ${value}\n")
     endif()
+    set(links LINK_LIBRARIES)
+    get_target_property(type "${target}" TYPE)
+    if(type STREQUAL "INTERFACE_LIBRARY")
+      set(links INTERFACE_LINK_LIBRARIES)
+      get_target_property(value "${target}" INTERFACE_COMPILE_DEFINITIONS)
+      if(NOT value)
+        set(value "")
+      endif()
+      file(APPEND "${LARDER_TOLD}" "interface ${target} ${value}\n")
+    endif()
+    get_target_property(value "${target}" ${links})
+    foreach(library IN LISTS value)
+      string(REGEX REPLACE "^\\$<BUILD_INTERFACE:(.*)>$" "\\1" library "${library}")
+      if(TARGET "${library}")
+        get_target_property(name "${library}" ALIASED_TARGET)
+        if(NOT name)
+          set(name "${library}")
+        endif()
+        file(APPEND "${LARDER_TOLD}" "link ${target} ${name}\n")
+      endif()
+    endforeach()
   endforeach()
   get_property(directories DIRECTORY "${directory}" PROPERTY SUBDIRECTORIES)
   foreach(directory IN LISTS directories)
@@ -50,6 +71,10 @@ endif()
 pub struct Told {
     /// The include directories for users of each target.
     includes: BTreeMap<String, Vec<String>>,
+    /// Libraries of which nothing is built, with the macros for their users.
+    pub interfaces: BTreeMap<String, Vec<String>>,
+    /// What each target is linked with, of those that the project declares.
+    links: BTreeMap<String, Vec<String>>,
     /// The project's version, or nothing.
     pub version: String,
 }
@@ -78,7 +103,13 @@ impl Told {
             match (key, value.split_once(' ')) {
                 ("version", _) => value.clone_into(&mut told.version),
                 ("includes", Some((target, value))) => {
-                    told.includes.insert(target.to_owned(), cmake_directories(value));
+                    told.includes.insert(target.to_owned(), cmake_words(value));
+                }
+                ("interface", Some((target, value))) => {
+                    told.interfaces.insert(target.to_owned(), cmake_words(value));
+                }
+                ("link", Some((target, library))) => {
+                    told.links.entry(target.to_owned()).or_default().push(library.to_owned());
                 }
                 _ => {}
             }
@@ -89,5 +120,10 @@ impl Told {
     /// The include directories for users of a target.
     pub fn public(&self, target: &str) -> &[String] {
         self.includes.get(target).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a target is linked with.
+    pub fn links(&self, target: &str) -> impl Iterator<Item = &str> {
+        self.links.get(target).into_iter().flatten().map(String::as_str)
     }
 }

@@ -253,8 +253,8 @@ impl Reader<'_> {
 
     /// A directory of headers; `None` where it is none of the package.
     fn include_directory(&self, word: &Word) -> Option<String> {
-        let path =
-            generated(&word.text).filter(|_| word.known).and_then(|text| self.path(&text))?;
+        let text = generated(&word.text).filter(|text| word.known && !text.is_empty())?;
+        let path = self.path(&text)?;
         (path.starts_with("{build}") || self.root.join(&path).is_dir()).then_some(path)
     }
 
