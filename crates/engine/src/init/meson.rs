@@ -251,7 +251,11 @@ impl Project<'_> {
             |test: &Value| list(&test["cmd"]).iter().map(|it| text(it).to_owned()).collect();
         let declared: Vec<Declared> = list(tests)
             .iter()
-            .map(|test| Declared { name: text(&test["name"]).to_owned(), words: words(test) })
+            .map(|test| Declared {
+                name: text(&test["name"]).to_owned(),
+                words: words(test),
+                directory: test["workdir"].as_str().map(str::to_owned),
+            })
             .collect();
         let program = |file: &str| names.get(file).cloned();
         declared::mark(package, &declared, self.directory, &self.build, program);

@@ -293,6 +293,10 @@ fn a_version_that_variables_say_is_that_of_the_package() {
         ),
         ("set(one_VERSION 5.6)\nset(PACKAGE_VERSION 7)\n", Some("5.6")),
         ("set(PROJECT_VERSION unknown)\n", None),
+        (
+            "file(READ one.c text)\nstring(REGEX MATCH \"([a-z]+) one\" _ \"${text}\")\nset(PROJECT_VERSION ${CMAKE_MATCH_1}.${CMAKE_MATCH_1})\n",
+            None,
+        ),
         ("add_subdirectory(sub)\n", None),
         ("set(PROJECT_VERSION 3.4)\nadd_subdirectory(sub)\n", Some("3.4")),
     ];

@@ -284,3 +284,35 @@ fn objects_that_meson_takes_from_other_targets_are_linked() {
     project.larder(&["run", "thing-2"]).ok();
     project.larder(&["test"]).ok().mentions(&["1 passed"]);
 }
+
+#[test]
+fn directories_that_tests_run_in_are_said() {
+    let project = Project::bare(&[
+        ("check.c", "int main(void) { return 0; }\n"),
+        ("data/a.txt", "a\n"),
+        ("two/two.c", "int main(void) { return 0; }\n"),
+    ]);
+    project.file(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.18)\nproject(zoo C)\nenable_testing()\nadd_executable(check check.c)\n\
+         add_test(NAME check COMMAND check WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/data)\n\
+         add_executable(two two/two.c)\nadd_test(NAME two COMMAND two)\n",
+    );
+    let said =
+        "left out the directory data in which the test check runs: tests run in an empty one";
+    for tools in [true, false] {
+        let run = match tools {
+            true => project.larder(&["init"]),
+            false => super::init_text::without_tools(&project, &[]),
+        };
+        let said_by = run.ok().stderr;
+        assert!(said_by.contains(said) && !said_by.contains("test two runs"), "{said_by}");
+        project.remove("larder.toml");
+    }
+    project.remove("CMakeLists.txt");
+    project.file(
+        "meson.build",
+        "project('zoo', 'c')\ntest('check', executable('check', 'check.c'), workdir: meson.current_source_dir() / 'data')\n",
+    );
+    project.larder(&["init"]).ok().mentions(&[said]);
+}

@@ -248,9 +248,10 @@ fn tests(reader: &Reader<'_>, directory: &Path, package: &mut Package) {
         .targets
         .tests
         .iter()
-        .map(|(name, words)| Declared {
-            name: name.clone(),
-            words: words.iter().map(|it| plain(&it.text)).collect(),
+        .map(|test| Declared {
+            name: test.name.clone(),
+            words: test.command.iter().map(|it| plain(&it.text)).collect(),
+            directory: test.directory.as_ref().filter(|it| it.known).map(|it| it.text.clone()),
         })
         .collect();
     let program = |word: &str| {

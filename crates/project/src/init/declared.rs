@@ -10,6 +10,8 @@ pub struct Declared {
     pub name: String,
     /// The command.
     pub words: Vec<String>,
+    /// The directory that it runs in, absolute, where that is said.
+    pub directory: Option<String>,
 }
 
 /// Makes tests of those executables of `package` that `tests` run. `program` names the target that a program is.
@@ -20,7 +22,7 @@ pub fn mark(
     build: &Path,
     program: impl Fn(&str) -> Option<String>,
 ) {
-    for Declared { name, words } in tests {
+    for Declared { name, words, directory: runs_in } in tests {
         let Some((file, arguments)) = words.split_first() else { continue };
         let wanted = program(file);
         let target = package.targets.iter_mut().find(|it| Some(&it.name) == wanted.as_ref());
@@ -31,6 +33,13 @@ pub fn mark(
             (Some(_), None) => "it is given files that are built: write a [[command]]",
             (Some(target), Some(arguments)) if target.kind == Kind::Program => {
                 target.kind = Kind::Test(arguments);
+                let runs_in = runs_in.as_ref();
+                if let Some(place) = runs_in.and_then(|it| inside(it, Path::new("/"), directory)) {
+                    package.leave_out(
+                        format!("the directory {place} in which the test {name} runs"),
+                        "tests run in an empty one; a [[command]] with test = true runs in the package's",
+                    );
+                }
                 continue;
             }
             (Some(_), Some(_)) => "a test runs an executable once, with one list of arguments",

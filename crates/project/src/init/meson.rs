@@ -88,7 +88,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
         .iter()
         .map(|(name, program, arguments)| {
             let words = std::iter::once(program).chain(arguments).map(word).collect();
-            Declared { name: name.clone(), words }
+            Declared { name: name.clone(), words, directory: None }
         })
         .collect();
     let program = |word: &str| word.strip_prefix("/{build}/").map(str::to_owned);

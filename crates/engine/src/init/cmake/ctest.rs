@@ -45,7 +45,16 @@ fn found(directory: &Path, tests: &mut Vec<Declared>) {
                 if let Some(program) = words.first_mut() {
                     *program = directory.join(&*program).to_string_lossy().into_owned();
                 }
-                tests.push(Declared { name, words });
+                tests.push(Declared { name, words, directory: None });
+            }
+            "set_tests_properties" => {
+                let at = words.iter().position(|word| word == "WORKING_DIRECTORY");
+                let value = at.and_then(|at| words.get(at + 1)).cloned();
+                let name = words.first();
+                let test = tests.iter_mut().rev().find(|test| Some(&test.name) == name);
+                if let (Some(test), Some(_)) = (test, &value) {
+                    test.directory = value;
+                }
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{condition, run::Reader, scope::Word};
+use super::{building::Test, condition, run::Reader, scope::Word};
 use crate::init::{
     InstalledHeaders,
     config::{self, Config, Value},
@@ -19,8 +19,10 @@ impl Reader<'_> {
         let ends = ["WORKING_DIRECTORY", "CONFIGURATIONS", "COMMAND_EXPAND_LISTS"];
         let end =
             command.iter().position(|word| ends.contains(&&*word.text)).unwrap_or(command.len());
+        let directory = at("WORKING_DIRECTORY").and_then(|at| words.get(at + 1)).cloned();
         if let Some(name) = name {
-            self.targets.tests.push((name.text.clone(), command[..end].to_vec()));
+            let command = command[..end].to_vec();
+            self.targets.tests.push(Test { name: name.text.clone(), command, directory });
         }
     }
 

@@ -27,6 +27,15 @@ pub(super) struct Directory {
     pub(super) own: BTreeSet<String>,
 }
 
+/// A test as it is written.
+#[derive(Debug)]
+pub struct Test {
+    pub name: String,
+    pub command: Vec<Word>,
+    /// The directory that it runs in.
+    pub directory: Option<Word>,
+}
+
 /// The targets of a project.
 #[derive(Debug, Default)]
 pub struct Targets {
@@ -41,8 +50,8 @@ pub struct Targets {
     pub modules: BTreeMap<String, Vec<String>>,
     /// Libraries that were looked for, by the variable that says where they are.
     pub searched: BTreeMap<String, String>,
-    /// Tests: their names and commands.
-    pub tests: Vec<(String, Vec<Word>)>,
+    /// Tests.
+    pub tests: Vec<Test>,
     /// Headers that are installed.
     pub headers: Vec<InstalledHeaders>,
     /// Whether something is installed of which nobody knows what it is.

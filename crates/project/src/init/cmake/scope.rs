@@ -103,7 +103,10 @@ impl Scope {
     }
 
     fn is_foreign(&self, name: &str) -> bool {
-        name.starts_with("ENV{") || self.prefixes.iter().any(|it| name.starts_with(it.as_str()))
+        // What a regular expression matched is not looked for.
+        let outside = ["ENV{", "CMAKE_MATCH_"];
+        outside.iter().any(|it| name.starts_with(it))
+            || self.prefixes.iter().any(|it| name.starts_with(it.as_str()))
     }
 
     /// The version of the project as its usual variables say, or nothing.
