@@ -248,7 +248,7 @@ libraries = ["win"]
 }
 
 #[test]
-fn whoever_writes_an_option_in_another_way_sees_how_it_is_written() {
+fn whoever_writes_a_condition_in_another_way_sees_how_it_is_written() {
     let refused = |keys: &str, said: &str| {
         let manifest = format!("[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\n{keys}");
         Project::new(&manifest).larder(&["build"]).ends_with(2).says(said);
@@ -257,6 +257,8 @@ fn whoever_writes_an_option_in_another_way_sees_how_it_is_written() {
         "[options]\ntls = [\"a\"]\n",
         "or { default = \"…\", choices = [\"…\", \"…\"] }, found array",
     );
+    let whole = "[[executable.case]]\nwhen = { os = \"linux\" }\ntest = true\n";
+    refused(whole, "write the target twice, each with a `when` of its own");
     let case = "[[executable.case]]\nwhen = { option = \"tls\" }\n";
     refused(case, "expected a table such as option = { NAME = true }, found string");
 }

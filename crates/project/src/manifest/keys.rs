@@ -99,6 +99,20 @@ const OF_TARGETS: [&str; 16] = [
     "install",
 ];
 
+/// The keys that no condition can change.
+const OF_WHOLE_TARGETS: [&str; 10] = [
+    "name",
+    "kind",
+    "headers",
+    "soversion",
+    "exports",
+    "host",
+    "install",
+    "test",
+    "test-args",
+    "timeout",
+];
+
 impl Keys {
     /// What arguments for the compiler and for the linker come to.
     pub(super) fn of_arguments(compile: &[&str], link: &[&str]) -> Self {
@@ -254,6 +268,14 @@ impl Cases {
             }
             let when = Condition::when(&mut case, names);
             let keys = keys(&mut case);
+            for key in OF_WHOLE_TARGETS {
+                if let Some(value) = case.entries.remove(key) {
+                    let message =
+                        format!("`{key}` is of a whole target, and cannot stand in {what}");
+                    let help = "write the target twice, each with a `when` of its own".to_owned();
+                    case.errors.push(value.span(), message, Some(help));
+                }
+            }
             case.finish();
             when.map(|when| (when, keys))
         });
