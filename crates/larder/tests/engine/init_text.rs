@@ -345,3 +345,27 @@ fn odd_directories_are_looked_through() {
     "#);
     project.larder(&["build"]).ok();
 }
+
+#[test]
+fn lists_in_generator_expressions_are_read() {
+    let project = Project::bare(&[
+        ("src/a.c", "int a(void) { return 1; }\n"),
+        ("more/b.c", "int b(void) { return 2; }\n"),
+        ("more/c.c", "int c(void) { return 3; }\n"),
+    ]);
+    project.file(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.10)\nproject(zoo C)\nset(pattern src/*.c)\n\
+         list(INSERT pattern 0 CONFIGURE_DEPENDS)\nfile(GLOB own ${pattern})\nfile(GLOB more more/*.c)\n\
+         list(LENGTH more count)\nset(plain $<NOT:$<C_COMPILER_ID:MSVC>>)\nset(none)\n\
+         add_library(zoo \"\")\ntarget_sources(zoo PRIVATE $<$<BOOL:ON>:${more}> $<$<BOOL:ON>:${none}> ${own})\n\
+         target_compile_options(zoo PRIVATE $<${plain}:-Wall -Wextra> $<$<C_COMPILER_ID:MSVC>:/W3 /WX>)\n",
+    );
+    let run = without_tools(&project, &[]).ok();
+    assert!(!run.stderr.contains("\nleft out"), "{}", run.stderr);
+    let manifest = project.read("larder.toml");
+    for part in ["sources = [\"more/*.c\", \"src/a.c\"]\n", "warnings = [\"all\", \"extra\"]\n"] {
+        assert!(manifest.contains(part), "{part}\n{manifest}");
+    }
+    project.larder(&["build"]).ok();
+}

@@ -58,6 +58,8 @@ fn one(inner: &str, depth: usize) -> Option<String> {
         },
         // As CMake is asked, too.
         "CONFIG" => said(value == "Release"),
+        // Which of the others it is, nobody knows.
+        "C_COMPILER_ID" | "CXX_COMPILER_ID" if value == "MSVC" => said(false),
         "PLATFORM_ID" => said(parts(value).contains(&os)),
         _ => None,
     }

@@ -39,6 +39,7 @@ impl Reach {
 impl Reader<'_> {
     /// Does what a command says of targets. Returns whether it is known.
     pub(super) fn target_command(&mut self, command: &Command, words: &[Word]) -> bool {
+        let words = &whole_expressions(words);
         let Some((first, rest)) = words.split_first() else { return false };
         match &*command.name {
             "add_library" => self.library(&first.text, rest),
@@ -51,8 +52,9 @@ impl Reader<'_> {
             "target_include_directories" => self.include_directories(&first.text, rest),
             "include_directories" => {
                 let is_system = words.iter().any(|word| word.text == "SYSTEM");
-                for word in words {
-                    let Some(path) = self.include_directory(word) else { continue };
+                for path in
+                    words.iter().flat_map(|word| self.directories_of(word)).collect::<Vec<_>>()
+                {
                     let Some(directory) = self.targets.directories.last_mut() else { continue };
                     let flags = &mut directory.flags;
                     push(
@@ -234,14 +236,20 @@ impl Reader<'_> {
                 links.push(Word::known(objects));
                 continue;
             }
-            let text = generated(&word.text).filter(|_| word.known);
-            match text.and_then(|text| self.path(&text)) {
-                Some(path) if self.tree.all_sources.contains(&path) => push(&mut sources, path),
-                Some(path) if self.tree.headers.contains(&path) => {}
-                // Files that larder does not compile are said with the tree.
-                Some(path) if self.root.join(&path).is_file() && Language::of(&path).is_none() => {}
-                Some(path) => odd.push(path),
-                None => odd.push(word.text.clone()),
+            let Some(entries) = entries(word) else {
+                odd.push(word.text.clone());
+                continue;
+            };
+            for entry in entries {
+                match self.path(&entry) {
+                    Some(path) if self.tree.all_sources.contains(&path) => push(&mut sources, path),
+                    Some(path) if self.tree.headers.contains(&path) => {}
+                    // Files that larder does not compile are said with the tree.
+                    Some(path)
+                        if self.root.join(&path).is_file() && Language::of(&path).is_none() => {}
+                    Some(path) => odd.push(path),
+                    None => odd.push(entry),
+                }
             }
         }
         if let Some(building) = self.targets.building(name) {
@@ -251,17 +259,19 @@ impl Reader<'_> {
         }
     }
 
-    /// A directory of headers; `None` where it is none of the package.
-    fn include_directory(&self, word: &Word) -> Option<String> {
-        let text = generated(&word.text).filter(|text| word.known && !text.is_empty())?;
-        let path = self.path(&text)?;
-        (path.starts_with("{build}") || self.root.join(&path).is_dir()).then_some(path)
+    /// The directories of headers that a word names, as far as they are of the package.
+    fn directories_of(&self, word: &Word) -> Vec<String> {
+        let paths = entries(word).unwrap_or_default().into_iter().filter_map(|it| self.path(&it));
+        let is_there = |path: &String| path.starts_with("{build}") || self.root.join(path).is_dir();
+        paths.filter(is_there).collect()
     }
 
     fn include_directories(&mut self, name: &str, rest: &[Word]) {
         let is_system = rest.iter().any(|word| word.text == "SYSTEM");
         let found: Vec<(Reach, String)> = reaching(rest)
-            .filter_map(|(reach, word)| Some((reach, self.include_directory(word)?)))
+            .flat_map(|(reach, word)| {
+                self.directories_of(word).into_iter().map(move |path| (reach, path))
+            })
             .collect();
         let Some(building) = self.targets.building(name) else { return };
         let flags = &mut building.target.flags;
@@ -304,8 +314,8 @@ impl Reader<'_> {
     fn flags(&self, words: &[Word], are_macros: bool) -> Flags {
         let known = words.iter().filter(|word| word.known);
         let texts: Vec<String> = known
-            .filter_map(|word| generated(&word.text))
-            .filter(|text| !text.is_empty())
+            .filter_map(entries)
+            .flatten()
             .map(
                 |text| {
                     if are_macros { format!("-D{}", text.trim_start_matches("-D")) } else { text }
@@ -365,6 +375,30 @@ impl Reader<'_> {
             _ => {}
         }
     }
+}
+
+/// Words of which each generator expression is one: blanks in it separate the entries of a list.
+fn whole_expressions(words: &[Word]) -> Vec<Word> {
+    let mut whole: Vec<Word> = Vec::new();
+    let mut open = 0;
+    for word in words {
+        match whole.last_mut().filter(|_| open > 0) {
+            Some(last) => {
+                last.text = format!("{};{}", last.text, word.text);
+                last.known &= word.known;
+            }
+            None => whole.push(word.clone()),
+        }
+        open += word.text.matches("$<").count();
+        open = open.saturating_sub(if open > 0 { word.text.matches('>').count() } else { 0 });
+    }
+    whole
+}
+
+/// What a word with generator expressions comes to; `None` where only CMake can tell.
+fn entries(word: &Word) -> Option<Vec<String>> {
+    let text = generated(&word.text).filter(|_| word.known)?;
+    Some(text.split(';').filter(|entry| !entry.is_empty()).map(str::to_owned).collect())
 }
 
 /// The words that count, with for whom.

@@ -137,6 +137,16 @@ impl Reader<'_> {
         let is_given = |entry: &Word| values.iter().any(|value| value.text == entry.text);
         match operation {
             "APPEND" => entries.extend(values.iter().cloned()),
+            "INSERT" => {
+                let Some((at, values)) = values.split_first() else { return };
+                let count = entries.len();
+                let from_end =
+                    at.text.strip_prefix('-').and_then(|it| count.checked_sub(it.parse().ok()?));
+                match from_end.or_else(|| at.text.parse().ok()).filter(|at| *at <= count) {
+                    Some(at) => _ = entries.splice(at..at, values.iter().cloned()),
+                    None => return self.scope_mut().forget(name),
+                }
+            }
             "PREPEND" => entries = values.iter().cloned().chain(entries).collect(),
             "REMOVE_ITEM" => entries.retain(|entry| !is_given(entry)),
             "REMOVE_DUPLICATES" => {
@@ -163,7 +173,9 @@ impl Reader<'_> {
             },
             _ => {
                 // It sets the variable that is named last, if any, and nobody knows to what.
-                self.scope_mut().forget(name);
+                if !matches!(operation, "LENGTH" | "GET" | "JOIN" | "SUBLIST" | "FIND") {
+                    self.scope_mut().forget(name);
+                }
                 if let Some(last) = values.last() {
                     let last = last.text.clone();
                     self.scope_mut().forget(&last);
