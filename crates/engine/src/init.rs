@@ -138,6 +138,9 @@ pub fn describe(
         }
         match way.describe(place, &tree, environment, asking) {
             Ok(mut package) => {
+                if place.is_named {
+                    package.rename(&place.name);
+                }
                 finish(&mut package, &tree);
                 systems::name(&mut package, directory, environment);
                 submodules::say(&mut package, directory);

@@ -39,12 +39,14 @@ use crate::{manifest::FILE_NAME, name::is_name, scaffold::ScaffoldError};
 pub struct Place {
     /// The package's directory, absolute.
     pub directory: PathBuf,
-    /// The package's name.
+    /// The package's name, unless what is read there says another.
     pub name: String,
+    /// Whether somebody asked for the name: nothing else counts then.
+    pub is_named: bool,
 }
 
 impl Place {
-    /// The directory `directory`. The package is called `name`, or like its directory. To write there, the directory
+    /// The directory `directory`. The package is called `name`, or as what is read there says, or like its directory. To write there, the directory
     /// is made if it is missing, and must have no manifest.
     ///
     /// # Errors
@@ -63,9 +65,10 @@ impl Place {
             return Err(ScaffoldError::Exists(manifest));
         }
         let own = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_named = name.is_some();
         let name = name.unwrap_or(&own).to_owned();
         match is_name(&name) {
-            true => Ok(Self { directory, name }),
+            true => Ok(Self { directory, name, is_named }),
             false => Err(ScaffoldError::Name(name)),
         }
     }

@@ -71,6 +71,8 @@ struct Reply<'a> {
     /// The targets by their ids.
     targets: BTreeMap<String, Value>,
     version: String,
+    /// What the project is called.
+    name: String,
     /// Files of the package that CMake read.
     read: Vec<String>,
     /// What the files of the package and the cache say of questions and options.
@@ -128,6 +130,7 @@ impl<'a> Reply<'a> {
             directory,
             targets,
             version,
+            name: text(&model["configurations"][0]["projects"][0]["name"]).to_owned(),
             read: read_files,
             commands,
             options,
@@ -143,6 +146,7 @@ impl<'a> Reply<'a> {
             from: "CMakeLists.txt".to_owned(),
             ..Package::default()
         };
+        package.rename(&self.name);
         let names = self.names(&mut package);
         for (id, value) in &self.targets {
             if let Some(name) = names.get(id) {

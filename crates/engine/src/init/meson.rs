@@ -68,9 +68,11 @@ pub fn describe(
     let read_files = list(&read_files).iter();
     let read_files: Vec<String> =
         read_files.filter_map(|it| inside(text(it), &place.directory, &place.directory)).collect();
-    let version = text(&read("intro-projectinfo.json")?["version"]).to_owned();
+    let project_info = read("intro-projectinfo.json")?;
+    let version = text(&project_info["version"]).to_owned();
     let version = if version == "undefined" { String::new() } else { version };
     let mut package = project.package(&place.name, version, &read("intro-tests.json")?);
+    package.rename(text(&project_info["descriptive_name"]));
     let made = Made {
         build: &build,
         package: &place.directory,

@@ -27,7 +27,7 @@ pub struct Init {
     /// The directory; created if it is missing
     #[arg(id = "package-directory", value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// The package's name [default: the directory's]
+    /// The package's name [default: what CMake or Meson calls the project, else the directory's]
     #[arg(long)]
     name: Option<String>,
     /// What to write: the manifest of a package, or larder-set.toml for the packages below

@@ -183,7 +183,7 @@ fn cmake_is_asked() {
     # Made by `larder init` from CMakeLists.txt. It is yours to change.
 
     [package]
-    name = "p"
+    name = "thing"
     version = "2.5.1"
 
     [defaults]
@@ -232,7 +232,7 @@ fn meson_is_asked() {
     # Made by `larder init` from meson.build. It is yours to change.
 
     [package]
-    name = "p"
+    name = "thing"
     version = "2.5"
 
     [defaults]

@@ -142,3 +142,28 @@ fn interface_libraries_of_cmake_are_libraries_of_headers() {
     );
     installs(&["hdr.h", "hdr.pc"]);
 }
+
+#[test]
+fn a_package_is_called_as_its_project() {
+    let named = |text: &str, arguments: &[&str]| {
+        let project = Project::bare(&SOURCES);
+        project.file("CMakeLists.txt", format!("{text}add_library(zoo zoo.c)\n"));
+        let name = || {
+            let manifest = project.read("larder.toml");
+            let mut names = manifest.lines().filter_map(|line| line.strip_prefix("name = "));
+            names.next().unwrap().trim_matches('"').to_owned()
+        };
+        project.larder(&[&["init"], arguments].concat()).ok();
+        let asked = name();
+        project.remove("larder.toml");
+        super::init_text::without_tools(&project, arguments).ok();
+        assert_eq!(name(), asked, "{text}");
+        asked
+    };
+    let start = "cmake_minimum_required(VERSION 3.18)\n";
+    let sub = format!("{start}project(one C)\nproject(two C)\n");
+    assert_eq!(named(&sub, &[]), "two");
+    assert_eq!(named(&sub, &["--name", "mine"]), "mine");
+    assert_eq!(named(&format!("{start}set(ZOO park)\nproject(${{ZOO}} C)\n"), &[]), "park");
+    assert_eq!(named(&format!("{start}project(\"not a name\" C)\n"), &[]), "p");
+}

@@ -89,7 +89,7 @@ install(DIRECTORY include/ DESTINATION include)
     # CMake has an option ZOO_EXTRA (more of it); this is for OFF.
 
     [package]
-    name = "p"
+    name = "zoo"
     version = "2.5.1"
 
     [defaults]
@@ -184,7 +184,7 @@ install_headers('include/zoo.h')
     # Meson could not be asked (there is no meson on PATH), so this is what the text of meson.build says by itself. What only Meson can tell is left out.
 
     [package]
-    name = "p"
+    name = "zoo"
     version = "2.5"
 
     [defaults]
@@ -262,7 +262,7 @@ fn what_cmake_makes_becomes_a_config() {
     # The `values` of config.h are what CMake found on this machine. What the compiler should be asked instead is for you to say.
 
     [package]
-    name = "p"
+    name = "x"
 
     [[config]]
     name = "config"

@@ -37,6 +37,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
         from: "the text of CMakeLists.txt".to_owned(),
         ..Package::default()
     };
+    package.rename(&reader.name);
     let buildings: Vec<Building> = reader.targets.by_name.values().cloned().collect();
     for building in buildings {
         let target = settled(building, &reader, &mut package);

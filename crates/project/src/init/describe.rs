@@ -203,6 +203,13 @@ impl Flags {
 }
 
 impl Package {
+    /// Calls it as another build system does, if a package can be called so.
+    pub fn rename(&mut self, name: &str) {
+        if is_name(name) {
+            name.clone_into(&mut self.name);
+        }
+    }
+
     /// Notes that something is left out.
     pub fn leave_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
         let left_out = LeftOut { what: what.into(), why: why.into() };

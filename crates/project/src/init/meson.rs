@@ -50,6 +50,7 @@ pub fn describe(directory: &Path, name: &str, tree: &Tree) -> Result<Package, St
         from: "the text of meson.build".to_owned(),
         ..Package::default()
     };
+    package.rename(&reader.project);
     for (target, why) in &reader.refused {
         package.leave_out(format!("the target {target}"), why);
     }

@@ -47,6 +47,8 @@ pub struct Reader<'a> {
     pub(super) depth: usize,
     commands: usize,
     pub(super) version: String,
+    /// What the project is called.
+    pub(super) name: String,
     /// Options: name, help and value.
     pub(super) options: BTreeMap<String, (String, String)>,
     pub(super) left_out: Vec<(String, String)>,
@@ -106,6 +108,7 @@ impl<'a> Reader<'a> {
             depth: 0,
             commands: 0,
             version: String::new(),
+            name: String::new(),
             options: BTreeMap::new(),
             left_out: Vec::new(),
         };

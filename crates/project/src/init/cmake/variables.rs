@@ -106,6 +106,9 @@ impl Reader<'_> {
         let version = version.and_then(|at| words.get(at + 2)).filter(|word| word.known);
         let version = version.map(|word| word.text.clone()).unwrap_or_default();
         let is_first = self.version.is_empty() && self.directory.is_empty();
+        if self.directory.is_empty() && words[0].known {
+            name.clone_into(&mut self.name);
+        }
         if is_first {
             self.version.clone_from(&version);
             self.scope_mut().set("CMAKE_PROJECT_NAME", Word::known(name));
