@@ -99,17 +99,20 @@ impl Maker<'_> {
         })
     }
 
-    /// What a target makes, as it counts for a tool that does not have to read it. What a stamp makes is there,
-    /// and counts where the tool tells that it read it.
+    /// What a target makes, as it counts for a tool that does not have to read it. What a stamp or a config makes is
+    /// there, and counts where the tool tells that it read it.
     pub(super) fn counting(
         &self,
         target: TargetId,
         reads: Reads,
         job: Job<Vec<Artifact>>,
     ) -> Job<Vec<Artifact>> {
-        let is_stamp =
-            matches!(&self.plan.target(target).kind, Kind::Command(command) if command.stamp);
-        if !is_stamp || reads == Reads::Untold {
+        let counts_where_read = match &self.plan.target(target).kind {
+            Kind::Command(command) => command.stamp,
+            Kind::Config(_) => true,
+            _ => false,
+        };
+        if !counts_where_read || reads == Reads::Untold {
             return job;
         }
         job.map(|built| Ok(Built { value: built.value.clone(), trace: BuildTrace::nil("outputs") }))

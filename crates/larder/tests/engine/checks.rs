@@ -174,7 +174,7 @@ fn the_same_config_rebuilds_nothing() {
     assert_eq!(built.built(), ["checks/config/HAVE_FOUND_H"], "{}", built.all);
     // With another answer elsewhere in the config, the file is another one.
     project.replace("larder.toml", "\"stdio.h\"]", "\"stdio.h\"]\nvalues = { A = 1 }");
-    assert_eq!(project.build().built(), ["config.h", "obj/x/x.c.o", "x"]);
+    assert_eq!(project.build().built(), ["config.h", "obj/x/x.c.o"]);
     assert!(modified(&config) > before.0 && modified(&object) > before.1);
     // An order that comes to the same file leaves it alone.
     let before = modified(&config);
@@ -244,4 +244,40 @@ fn link_time_optimisation_hides_no_size() {
     project.replace("larder.toml", "output =", "trace-args = [\"-flto\", \"-O2\"]\noutput =");
     project.larder(&["build", "config"]).ok();
     assert!(text(&project, "config.h").contains("#define SIZEOF_THREE 12\n"));
+}
+
+#[test]
+fn a_config_counts_for_those_sources_that_read_it() {
+    let project = Project::cached(
+        "[[config]]\nname = \"config\"\noutput = \"config.h\"\nvalues = { LEVEL = 3 }\n\
+         [[library]]\nname = \"l\"\nsources = [\"one.c\", \"deep.c\", \"other.c\"]\nincludes = [\"{build}\", \".\"]\ninputs = [\"{config}\"]\n\
+         [[executable]]\nname = \"x\"\nsources = [\"x.c\"]\nlibraries = [\"l\"]\ninputs = [\"{config}\"]\n",
+    );
+    project.file("one.c", "#include \"config.h\"\nint one(void) { return LEVEL; }\n");
+    project.file("inner.h", "#include <config.h>\n");
+    project.file("deep.c", "#include \"inner.h\"\nint deep(void) { return LEVEL; }\n");
+    project.file("other.c", "int other(void) { return 0; }\n");
+    project.file(
+        "x.c",
+        "int one(void), deep(void), other(void);\nint main(void) { return one() + deep() + other(); }\n",
+    );
+    let run = |wanted: i32| project.larder(&["run", "x"]).ends_with(wanted);
+    project.build();
+    run(6);
+    project.replace("larder.toml", "LEVEL = 3", "LEVEL = 4");
+    let built = project.build();
+    let mut found: Vec<&str> = built.with("built").to_vec();
+    found.sort_unstable();
+    let wanted = ["config.h", "libl.a", "obj/libl/deep.c.o", "obj/libl/one.c.o", "x"];
+    assert_eq!(found, wanted, "{}", built.all);
+    run(8);
+    // It is the same in another place, and with what the store has.
+    project.replace("larder.toml", "LEVEL = 4", "LEVEL = 3");
+    let back = project.build();
+    assert!(back.with("built").is_empty(), "{}", back.all);
+    run(6);
+    project.forget();
+    let fresh = project.build();
+    assert!(fresh.with("built").is_empty(), "{}", fresh.all);
+    run(6);
 }
