@@ -8,8 +8,9 @@ mod join;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, num::NonZero, ops::Range, thread};
 
+use larder_project::parallel;
 use larder_runs::name::HashName;
 use larder_trace::ContentHash;
 use rustc_hash::FxHashMap;
@@ -79,11 +80,16 @@ pub struct Builds {
 impl Builds {
     /// Returns the builds of the solutions that were found, the blessed ones marked.
     pub fn new(catalogue: &Catalogue, solutions: &Solutions, around: &Surroundings) -> Self {
-        let mut maker = Maker::new(catalogue, around);
+        let mut maker = Maker::new(catalogue);
         for solution in solutions.found() {
             maker.add(solution);
         }
-        let mut builds = maker.builds;
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let drafts = maker.drafts;
+        let packages: Vec<VersionId> = drafts.iter().map(|draft| draft.package).collect();
+        let names = parallel::map(&drafts, threads, |it| it.names(catalogue, &packages, around));
+        let named = drafts.into_iter().zip(names).map(|(draft, names)| draft.named(names));
+        let mut builds: Vec<Build> = named.collect();
         for id in blessed(&builds) {
             builds[id.index()].blessed = true;
         }
@@ -145,14 +151,57 @@ impl Builds {
     }
 }
 
-/// Makes builds of solutions.
-struct Maker<'c> {
-    catalogue: &'c Catalogue,
-    around: &'c Surroundings,
+/// A build that has no names yet.
+struct Draft {
+    package: VersionId,
+    compiler: CompilerId,
+    needs: Vec<BuildId>,
+    closure: Vec<BuildId>,
+    solution: HashName,
+}
+
+/// The names of a build that are made from content.
+struct Names {
+    universe: HashName,
+    hash: HashName,
+}
+
+impl Draft {
+    /// Its names; `packages` are those of all builds.
+    fn names(&self, catalogue: &Catalogue, packages: &[VersionId], around: &Surroundings) -> Names {
+        let mut versions: Vec<VersionId> =
+            self.closure.iter().map(|id| packages[id.index()]).collect();
+        versions.sort_unstable();
+        let named = |id: &VersionId| {
+            let version = catalogue.get(*id);
+            (version.id.as_str(), version.digest.as_str())
+        };
+        let universe: ContentHash = hashes::universe(versions.iter().map(named));
+        let (name, digest) = named(&self.package);
+        let identity = around.identities.get(self.compiler.index());
+        let hash = hashes::build(&BuildParts {
+            package: name,
+            digest,
+            universe: &universe,
+            compiler: catalogue.compiler(self.compiler).name.as_str(),
+            identity: identity.map_or("", HashName::as_str),
+            platform: &around.platform,
+        });
+        Names { universe: hashes::name(&universe), hash: hashes::name(&hash) }
+    }
+
+    fn named(self, Names { universe, hash }: Names) -> Build {
+        let Self { package, compiler, needs, closure, solution } = self;
+        Build { package, compiler, universe, hash, needs, closure, solution, blessed: false }
+    }
+}
+
+/// Finds the builds of solutions.
+struct Maker {
     /// By package version: the names of what it needs, by number, and the number of its own.
     needs: Vec<Vec<u32>>,
     named: Vec<u32>,
-    builds: Vec<Build>,
+    drafts: Vec<Draft>,
     /// With the same builds of its needs, it is the same build: the numbers of these, of the package version and of
     /// the compiler.
     known: FxHashMap<Box<[u32]>, BuildId>,
@@ -170,18 +219,16 @@ struct Chosen {
     build: Option<BuildId>,
 }
 
-impl<'c> Maker<'c> {
-    fn new(catalogue: &'c Catalogue, around: &'c Surroundings) -> Self {
+impl Maker {
+    fn new(catalogue: &Catalogue) -> Self {
         let numbers: HashMap<&str, u32> = catalogue.names().zip(0..).collect();
         // What is not in the set is in no solution.
         let number = |name: &String| numbers.get(name.as_str()).copied();
         let versions = || catalogue.iter().map(|(_, version)| version);
         Self {
-            catalogue,
-            around,
             needs: versions().map(|it| it.needs.keys().filter_map(number).collect()).collect(),
             named: versions().filter_map(|version| number(&version.name)).collect(),
-            builds: Vec::new(),
+            drafts: Vec::new(),
             known: FxHashMap::default(),
             chosen: vec![None; numbers.len()],
             key: Vec::new(),
@@ -240,10 +287,15 @@ impl<'c> Maker<'c> {
             return *known;
         }
         let needs: Vec<BuildId> = self.key[2..].iter().map(|need| BuildId(*need)).collect();
-        let next = BuildId(self.builds.len() as u32);
+        let next = BuildId(self.drafts.len() as u32);
         let closure = self.closure(next, &needs);
-        let build = self.new_build(version, needs, closure, solution);
-        self.builds.push(build);
+        self.drafts.push(Draft {
+            package: version,
+            compiler: solution.compiler,
+            needs,
+            closure,
+            solution: solution.hash.clone(),
+        });
         self.needed_by.push(None);
         self.known.insert(self.key.as_slice().into(), next);
         next
@@ -251,49 +303,11 @@ impl<'c> Maker<'c> {
 
     /// All that `build` needs, directly or not, sorted; `needs` are its direct ones.
     fn closure(&mut self, build: BuildId, needs: &[BuildId]) -> Vec<BuildId> {
-        let below = needs.iter().flat_map(|need| &self.builds[need.index()].closure);
+        let below = needs.iter().flat_map(|need| &self.drafts[need.index()].closure);
         let all = needs.iter().chain(below).copied();
         let mut closure: Vec<BuildId> =
             all.filter(|need| self.needed_by[need.index()].replace(build) != Some(build)).collect();
         closure.sort_unstable();
         closure
-    }
-
-    fn new_build(
-        &self,
-        package: VersionId,
-        needs: Vec<BuildId>,
-        closure: Vec<BuildId>,
-        solution: &Solution,
-    ) -> Build {
-        let compiler = solution.compiler;
-        let mut versions: Vec<VersionId> =
-            closure.iter().map(|id| self.builds[id.index()].package).collect();
-        versions.sort_unstable();
-        let named = |id: &VersionId| {
-            let version = self.catalogue.get(*id);
-            (version.id.as_str(), version.digest.as_str())
-        };
-        let universe: ContentHash = hashes::universe(versions.iter().map(named));
-        let (name, digest) = named(&package);
-        let identity = self.around.identities.get(compiler.index());
-        let hash = hashes::build(&BuildParts {
-            package: name,
-            digest,
-            universe: &universe,
-            compiler: self.catalogue.compiler(compiler).name.as_str(),
-            identity: identity.map_or("", HashName::as_str),
-            platform: &self.around.platform,
-        });
-        Build {
-            package,
-            compiler,
-            universe: hashes::name(&universe),
-            hash: hashes::name(&hash),
-            needs,
-            closure,
-            solution: solution.hash.clone(),
-            blessed: false,
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::classify::LOG_LIMIT;
 use crate::error::{Context, Error, Result};
 use crate::history::{self, LineFile};
 use crate::name::{HashName, PackageName};
+use crate::parallel::in_shares;
 use crate::progress::{self, Progress};
 use crate::result::{BuildRef, Entry, LogFile, Origin, Outcome, Stage, StageResult};
 
@@ -264,8 +265,9 @@ impl Run {
         entries: Vec<(LogName, Entry)>,
     ) -> Result<Vec<Result<Entry>>> {
         let path = self.dir.join(RESULTS);
-        let lines: Vec<Vec<u8>> =
-            entries.iter().map(|(_, entry)| history::line_of(entry)).collect();
+        let lines: Vec<Vec<u8>> = in_shares(&entries, |share| {
+            share.iter().map(|(_, entry)| history::line_of(entry)).collect()
+        });
         // One in which a line may be torn is opened anew, which sees to that.
         let open = match recorded.results.take() {
             Some(open) => Ok(open),
