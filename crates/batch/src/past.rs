@@ -9,7 +9,7 @@ use std::{
 
 use larder_runs::{
     Category, DataDir, history,
-    name::{HashName, PackageName},
+    name::{HashName, PackageName, RunId},
     result::{Entry, Origin, RunKind, Stage, StageResult},
 };
 
@@ -20,15 +20,16 @@ use crate::schedule::Expected;
 pub struct Past {
     packages: PathBuf,
     kind: RunKind,
+    run: Option<RunId>,
     /// The last result of each stage of each build, oldest first, of the packages that were asked for.
     latest: Mutex<HashMap<PackageName, Arc<[Entry]>>>,
 }
 
 impl Past {
     /// What counts for a run of this kind. What a comparison tried counts for comparisons only: it says nothing of how
-    /// a package stands.
-    pub fn new(data: &DataDir, kind: RunKind) -> Past {
-        Past { packages: data.packages(), kind, latest: Mutex::default() }
+    /// a package stands. Nor does what `run` has recorded as there already, which is no past of its own.
+    pub fn new(data: &DataDir, kind: RunKind, run: Option<&RunId>) -> Past {
+        Past { packages: data.packages(), kind, run: run.cloned(), latest: Mutex::default() }
     }
 
     /// The newest result of a stage of a package that depended on just the same, by one of these hashes: whoever does it
@@ -86,8 +87,11 @@ impl Past {
         if let Some(latest) = known().get(package) {
             return Ok(latest.clone());
         }
-        let counts =
-            |entry: &Entry| self.kind == RunKind::Compare || entry.kind != RunKind::Compare;
+        let counts = |entry: &Entry| {
+            let is_there = entry.result.origin == Origin::Cached && entry.result.is_success();
+            let by_itself = is_there && self.run.as_ref() == Some(&entry.run);
+            !by_itself && (self.kind == RunKind::Compare || entry.kind != RunKind::Compare)
+        };
         let latest = history::read_latest_that(&self.packages, package, counts)?;
         // Whoever was first is believed, so that all see the same.
         Ok(known().entry(package.clone()).or_insert_with(|| latest.into()).clone())

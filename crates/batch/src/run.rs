@@ -287,7 +287,7 @@ pub(crate) fn work_off(
     then: impl FnOnce(&Attendance<'_>) -> Result<(), BatchError>,
 ) -> Result<(), BatchError> {
     let Trying { session, request, prepared, run, reporter, first } = *trying;
-    let past = Past::new(&request.data, request.kind);
+    let past = Past::new(&request.data, request.kind, Some(run.id()));
     // What a package has from elsewhere and is not pinned would be in no hash.
     let resolution = Resolution { locked: true, ..request.resolution.clone() };
     let shop = Workshop::new(request.data.clone(), session.clone(), resolution);
@@ -314,7 +314,8 @@ pub(crate) fn work_off(
     reporter.event(&Event::Planned { tasks: tasks.len(), expected });
     attendance.record_present(&present)?;
     let queue = Queue::counting_from(schedule, first);
-    let threads = request.jobs.min(open.len());
+    // With nothing to do, one tells that the run is to stop.
+    let threads = request.jobs.min(open.len()).max(1);
     work(session, run, threads, &**reporter, &|| attendance.work(&queue))?;
     then(&attendance)
 }

@@ -18,14 +18,8 @@ use std::{
 };
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use exit::Exit;
-
-/// Names, paths and traces come by the ten thousand and are small: a sixth of the time of a batch with nothing to do went into the
-/// system's allocator.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match cli::Cli::try_parse_from(commands::ninja::as_ninja(env::args_os())) {

@@ -116,13 +116,17 @@ impl LineFile {
             // A short write to a file means that it could not grow; writing the rest says why.
             false => self.file.write_all(lines.get(written..).unwrap_or_default()),
         });
-        result.inspect_err(|_| self.take_back(self.end))?;
+        result.inspect_err(|_| self.cut(self.end))?;
         (self.end, self.torn) = (self.end + lines.len() as u64, false);
         Ok(())
     }
 
-    /// Takes back what comes after `end`, if that can be done.
-    pub fn take_back(&self, end: u64) {
+    /// Takes back what comes after `end`, if that can be done, and closes the file.
+    pub fn take_back(self, end: u64) {
+        self.cut(end);
+    }
+
+    fn cut(&self, end: u64) {
         _ = self.file.set_len(end);
     }
 }

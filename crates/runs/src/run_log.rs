@@ -215,6 +215,7 @@ impl Run {
     /// cannot be read or the summary cannot be written. The run then counts as died.
     pub fn finish(self, ending: Ending) -> Result<Summary> {
         let results = self.dir.join(RESULTS);
+        self.recorded().check(&results)?;
         match File::open(&results) {
             Ok(file) => file.sync_data().context("write", &results)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

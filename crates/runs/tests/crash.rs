@@ -293,8 +293,8 @@ fn killed_between_the_run_and_many_histories() {
         let run = start(&DataDir::new(&root), R1, RunKind::Full, Scope::All);
         run.record(of(7, 1)).unwrap();
         wait(|| root.join("locked").exists());
-        let results = (0..300).map(|number| of(number % 100, 2 + number as u32 / 100)).collect();
-        run.record_all(results).unwrap();
+        let results = (0..300).map(|number| of(number % 100, 2 + number as u32 / 100));
+        run.record_all(results, |_| {}).unwrap();
         unreachable!("a history is locked");
     }
     let root = tempfile::tempdir().unwrap();
@@ -311,7 +311,7 @@ fn killed_between_the_run_and_many_histories() {
     wait(|| path(7).exists());
     let lock = FileLock::exclusive(&path(7).with_file_name("history.lock")).unwrap();
     fs::write(root.path().join("locked"), "").unwrap();
-    // Of two threads or more, one is not held up, and does its whole share; a single one stops at the seventh.
+    // Of two threads or more, one is not held up, and does its whole share; a single one stops after the seventh.
     wait(|| lines(&results) > 1 && lines(&path(6)) > 0);
     child.0.kill().unwrap();
     child.0.wait().unwrap();

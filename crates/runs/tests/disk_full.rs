@@ -182,12 +182,15 @@ fn each_of_many_results_is_recorded_in_both_places_or_in_none() {
         attempt,
         ..result(R1, FMT, "h1", "success", true)
     };
-    run.record_all(names.iter().map(|name| of(name, 1)).collect()).unwrap();
+    run.record_all(names.iter().map(|name| of(name, 1)), |_| {}).unwrap();
     let history = path(&data.packages(), &names[1]);
     fs::remove_file(&history).unwrap();
     fs::create_dir(&history).unwrap();
-    let error = run.record_all(names.iter().map(|name| of(name, 2)).collect()).unwrap_err();
+    let mut told = Vec::new();
+    let second = names.iter().map(|name| of(name, 2));
+    let error = run.record_all(second, |it| told.push(it.result.package.clone())).unwrap_err();
     assert!(error.to_string().contains("b.1"), "{error}");
+    assert_eq!(told, [names[0].clone(), names[2].clone(), names[3].clone()]);
     let attempts = |name: &PackageName| -> Vec<u32> {
         let results = read_results(run.dir()).unwrap().into_iter();
         results.filter(|it| it.result.package == *name).map(|it| it.result.attempt).collect()
@@ -197,11 +200,12 @@ fn each_of_many_results_is_recorded_in_both_places_or_in_none() {
         assert_eq!(read(&data.packages(), name).unwrap().entries.len(), 2);
     }
     fs::remove_dir(&history).unwrap();
-    run.record_all(vec![of(&names[1], 2), of(&names[0], 3)]).unwrap();
+    run.record_all([of(&names[1], 2), of(&names[0], 3)], |_| {}).unwrap();
     assert_eq!(names.each_ref().map(attempts)[..2], [vec![1, 2, 3], vec![1, 2]]);
     for twice in [vec![of(&names[2], 2)], vec![of(&names[3], 3), of(&names[3], 3)]] {
-        let error = run.record_all(twice).unwrap_err();
+        let error = run.record_all(twice, |_| {}).unwrap_err();
         assert!(error.to_string().ends_with("was recorded before"), "{error}");
     }
     assert_eq!(names.each_ref().map(attempts)[2..], [vec![1, 2], vec![1, 2]]);
+    run.finish(Ending::Complete).unwrap();
 }

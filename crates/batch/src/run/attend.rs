@@ -257,7 +257,7 @@ impl<'r> Attendance<'r> {
         job: &Job,
         dep_hashes: &[HashName],
     ) -> Result<Option<bool>, BatchError> {
-        let past = Past::new(&self.request.data, self.request.kind);
+        let past = Past::new(&self.request.data, self.request.kind, None);
         let known = past.result(&name.package, part.stage, dep_hashes)?.filter(|entry| {
             entry.run != *self.run.id() && entry.result.end >= self.run.start_time()
         });

@@ -88,7 +88,7 @@ impl fmt::Display for Because {
 pub fn outlook(request: &Request, prepared: &Prepared) -> Result<Vec<Outlook>, BatchError> {
     let layers = Layers::new(request.data.layers());
     let package = |id: BuildId| &prepared.catalogue.get(prepared.builds.get(id).package).id;
-    let past = Past::new(&request.data, request.kind);
+    let past = Past::new(&request.data, request.kind, None);
     // Of each build so far, why it is not done.
     let mut open: Vec<Option<Because>> = vec![None; prepared.builds.len()];
     let mut found = Vec::new();

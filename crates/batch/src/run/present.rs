@@ -18,11 +18,8 @@ use crate::{
     tasks::{Part, Tasks},
 };
 
-/// How many are recorded between two looks at whether the run is to stop.
-const SOME: usize = 1024;
-
 /// The builds whose layers are there, with those of all that they need.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Present {
     /// By build: the hash of all that its layer was made from.
     made_from: Vec<Option<HashName>>,
@@ -69,16 +66,8 @@ impl Attendance<'_> {
             origin: Origin::Cached,
             ..self.blank(Part { build, stage: Stage::Build })
         };
-        let mut results = present.iter().map(result);
-        while !self.stops() {
-            let some: Vec<StageResult> = results.by_ref().take(SOME).collect();
-            if some.is_empty() {
-                break;
-            }
-            for entry in self.run.record_all(some)? {
-                self.reporter.event(&Event::Ended { entry: &entry });
-            }
-        }
+        let results = present.iter().take_while(|_| !self.stops()).map(result);
+        self.run.record_all(results, |entry| self.reporter.event(&Event::Ended { entry }))?;
         Ok(())
     }
 }

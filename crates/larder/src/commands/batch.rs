@@ -6,6 +6,7 @@ mod tally;
 
 use std::{
     collections::BTreeSet,
+    mem::ManuallyDrop,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -180,7 +181,8 @@ pub fn cascade(app: &App, arguments: &Cascade) -> Result<Exit, Failure> {
 fn perform(app: &App, options: &BatchOptions, request: &Request) -> Result<Exit, Failure> {
     app.ends_commands()?;
     let session = app.session(options.jobs);
-    let prepared = run::prepare(&session, request, memory(options))?;
+    // Nothing comes after it but the end of the process, which takes a set of thousands apart at once.
+    let prepared = ManuallyDrop::new(run::prepare(&session, request, memory(options))?);
     carry_out(app, options, request, &session, &prepared)
 }
 

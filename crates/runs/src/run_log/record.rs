@@ -1,6 +1,8 @@
 //! The one way in for results.
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +12,7 @@ use super::{RESULTS, Run};
 use crate::Category;
 use crate::classify::LOG_LIMIT;
 use crate::error::{Context, Error, Result};
+use crate::file::{self, Durability};
 use crate::history::{self, LineFile};
 use crate::name::{HashName, PackageName};
 use crate::parallel::in_shares;
@@ -33,6 +36,8 @@ pub(super) struct Recorded {
     behind: bool,
     /// The file of results, once there is one.
     results: Option<LineFile>,
+    /// Whether the file of results has some that are not recorded, and could not be mended.
+    lost: bool,
     /// The numbers of the attempts that have a result, by the name of the first one.
     attempts: HashMap<LogName, HashSet<u32>>,
     /// Failing builds, each with the failures behind it: itself, where it is not blocked.
@@ -46,6 +51,7 @@ impl Recorded {
             shown: Instant::now(),
             behind: false,
             results: None,
+            lost: false,
             attempts: HashMap::new(),
             failing: HashMap::new(),
         }
@@ -78,6 +84,13 @@ impl Recorded {
         self.progress.ended(result, attempts.is_empty());
         attempts.insert(result.attempt);
         self.behind = true;
+    }
+
+    /// Checks that the file of results, at `path`, has what is recorded and nothing else. Where it has more, this run is over, and the
+    /// next one puts the rest into the histories.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let wrong = || io::Error::other("it has results that could not be recorded");
+        if self.lost { Err(wrong()).context("go on with", path) } else { Ok(()) }
     }
 
     /// Writes the progress file.
@@ -113,19 +126,22 @@ impl Run {
         written.remove(0)
     }
 
-    /// Records many results as [`Run::record`] does each, only faster: their histories are appended to at once. Root failures
-    /// are filled in from what was recorded before all of these.
+    /// Records many results as [`Run::record`] does each, only faster: several histories are appended to at the same time. Calls `tell`
+    /// with each that is recorded. Those of one call may not know each other: a dependency failure comes with its root failures.
     ///
     /// # Errors
-    /// As there. Then some of them may be recorded, each wholly, and others not at all.
-    pub fn record_all(&self, results: Vec<StageResult>) -> Result<Vec<Entry>> {
-        let mut entries = Vec::with_capacity(results.len());
+    /// As there, the first. Then others may be recorded, each wholly.
+    pub fn record_all(
+        &self,
+        results: impl IntoIterator<Item = StageResult>,
+        mut tell: impl FnMut(&Entry),
+    ) -> Result<()> {
         let mut results = results.into_iter();
         loop {
             let some = results.by_ref().take(AT_ONCE).map(|result| self.checked(result));
             let some = some.collect::<Result<Vec<_>>>()?;
             if some.is_empty() {
-                return Ok(entries);
+                return Ok(());
             }
             let mut recorded = self.recorded();
             let mut seen = HashSet::new();
@@ -140,9 +156,8 @@ impl Run {
             let written = self.append(&mut recorded, some)?;
             self.show_soon(&mut recorded, false);
             drop(recorded);
-            for entry in written {
-                entries.push(entry?);
-            }
+            written.iter().flatten().for_each(&mut tell);
+            written.into_iter().collect::<Result<Vec<_>>>()?;
         }
     }
 
@@ -206,7 +221,7 @@ impl Run {
         recorded.show(&self.dir)
     }
 
-    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+    pub(super) fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -265,6 +280,7 @@ impl Run {
         entries: Vec<(LogName, Entry)>,
     ) -> Result<Vec<Result<Entry>>> {
         let path = self.dir.join(RESULTS);
+        recorded.check(&path)?;
         let lines: Vec<Vec<u8>> = in_shares(&entries, |share| {
             share.iter().map(|(_, entry)| history::line_of(entry)).collect()
         });
@@ -273,7 +289,7 @@ impl Run {
             Some(open) => Ok(open),
             None => LineFile::open(&path),
         };
-        let (mut file, before) = open
+        let (file, before) = open
             .and_then(|mut file| {
                 let before = file.end;
                 file.append(&lines.concat()).map(|()| (file, before))
@@ -286,10 +302,17 @@ impl Run {
         if came.iter().all(Result::is_ok) {
             recorded.results = Some(file);
         } else {
-            file.take_back(before);
             let there = lines.iter().zip(&came).filter(|(_, came)| came.is_ok());
-            let there: Vec<u8> = there.flat_map(|(line, _)| line).copied().collect();
-            file.append(&there).context("append to", &path)?;
+            let there: Vec<&[u8]> = there.map(|(line, _)| line.as_slice()).collect();
+            match there.is_empty() {
+                true => file.take_back(before),
+                false => {
+                    // Killed before or while it is replaced, the run has more than the histories, and never less.
+                    recorded.lost = true;
+                    put_in_place(&path, before, &there)?;
+                    recorded.lost = false;
+                }
+            }
         }
         let note = |((first, entry), came): ((LogName, Entry), Result<()>)| {
             came?;
@@ -298,6 +321,17 @@ impl Run {
         };
         Ok(entries.into_iter().zip(came).map(note).collect())
     }
+}
+
+/// Replaces what a file of results has after `end` by these lines.
+fn put_in_place(path: &Path, end: u64, lines: &[&[u8]]) -> Result<()> {
+    let mut content = fs::read(path).context("read", path)?;
+    content.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+    if content.last().is_some_and(|last| *last != b'\n') {
+        content.push(b'\n');
+    }
+    content.extend(lines.concat());
+    file::write_atomic(path, &content, Durability::Process)
 }
 
 /// The error for a result that cannot be recorded.

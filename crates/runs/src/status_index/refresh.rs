@@ -144,6 +144,10 @@ impl Reader<'_> {
             }
             None
         });
+        if !pending.is_empty() && self.content.last().is_some_and(|last| *last != b'\n') {
+            // A line that was cut short stays one by itself.
+            self.content.push(b'\n');
+        }
         self.content.extend(pending);
         file
     }
