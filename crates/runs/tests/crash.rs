@@ -269,7 +269,9 @@ fn killed_between_the_run_and_the_history() {
     let lock = FileLock::exclusive(&history.with_file_name("history.lock")).unwrap();
     fs::write(root.path().join("locked"), "").unwrap();
     let lines = |path: &Path| fs::read_to_string(path).unwrap_or_default().lines().count();
-    wait(|| lines(&results) == 2);
+    // One that is killed while it writes has written a part of the line.
+    let is_whole = |path: &Path| fs::read(path).is_ok_and(|content| content.ends_with(b"\n"));
+    wait(|| lines(&results) == 2 && is_whole(&results));
     child.0.kill().unwrap();
     child.0.wait().unwrap();
     drop(lock);
