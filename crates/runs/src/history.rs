@@ -131,6 +131,13 @@ impl LineFile {
     }
 }
 
+/// Ends the last line of lines where it was cut short, so that the next one does not continue it.
+pub(crate) fn end_line(content: &mut Vec<u8>) {
+    if content.last().is_some_and(|last| *last != b'\n') {
+        content.push(b'\n');
+    }
+}
+
 pub(crate) fn lock_creating_dirs(path: &Path) -> Result<FileLock> {
     let lock = path.with_file_name("history.lock");
     match FileLock::exclusive(&lock) {

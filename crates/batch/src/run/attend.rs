@@ -194,7 +194,7 @@ impl<'r> Attendance<'r> {
         if part.stage == Stage::Build
             && let Some(layer) = &layer
         {
-            self.record_there(part, hashes::name(&layer.record.dep_hash))?;
+            self.record(self.there(part, hashes::name(&layer.record.dep_hash)))?;
             return Ok(Attended::Over(true));
         }
         let Some(job) = self.job(part, layer) else {

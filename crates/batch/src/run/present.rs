@@ -4,10 +4,7 @@
 //! for what there is to do.
 
 use larder_project::parallel;
-use larder_runs::{
-    name::HashName,
-    result::{Origin, Stage, StageResult},
-};
+use larder_runs::{name::HashName, result::Stage};
 
 use super::{BatchError, Prepared, attend::Attendance};
 use crate::{
@@ -61,10 +58,8 @@ impl Present {
 impl Attendance<'_> {
     /// Records these builds, until the run is told to stop.
     pub(super) fn record_present(&self, present: &Present) -> Result<(), BatchError> {
-        let result = |(build, made_from): (BuildId, &HashName)| StageResult {
-            dep_hash: Some(made_from.clone()),
-            origin: Origin::Cached,
-            ..self.blank(Part { build, stage: Stage::Build })
+        let result = |(build, made_from): (BuildId, &HashName)| {
+            self.there(Part { build, stage: Stage::Build }, made_from.clone())
         };
         let results = present.iter().take_while(|_| !self.stops()).map(result);
         self.run.record_all(results, |entry| self.reporter.event(&Event::Ended { entry }))?;

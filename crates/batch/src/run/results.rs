@@ -94,11 +94,9 @@ impl Attendance<'_> {
         StageResult { exit, rule, log, ..result }.failed(category, Some(error))
     }
 
-    /// Records that what a part makes was there already.
-    pub(super) fn record_there(&self, part: Part, dep_hash: HashName) -> Result<(), BatchError> {
-        let result =
-            StageResult { dep_hash: Some(dep_hash), origin: Origin::Cached, ..self.blank(part) };
-        self.record(result).map(drop)
+    /// The result of a part of which what it makes was there already.
+    pub(super) fn there(&self, part: Part, dep_hash: HashName) -> StageResult {
+        StageResult { dep_hash: Some(dep_hash), origin: Origin::Cached, ..self.blank(part) }
     }
 
     /// Records that a part came to the same as `before`.

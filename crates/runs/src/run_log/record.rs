@@ -327,9 +327,7 @@ impl Run {
 fn put_in_place(path: &Path, end: u64, lines: &[&[u8]]) -> Result<()> {
     let mut content = fs::read(path).context("read", path)?;
     content.truncate(usize::try_from(end).unwrap_or(usize::MAX));
-    if content.last().is_some_and(|last| *last != b'\n') {
-        content.push(b'\n');
-    }
+    history::end_line(&mut content);
     content.extend(lines.concat());
     file::write_atomic(path, &content, Durability::Process)
 }

@@ -144,10 +144,7 @@ impl Reader<'_> {
             }
             None
         });
-        if !pending.is_empty() && self.content.last().is_some_and(|last| *last != b'\n') {
-            // A line that was cut short stays one by itself.
-            self.content.push(b'\n');
-        }
+        history::end_line(&mut self.content);
         self.content.extend(pending);
         file
     }
