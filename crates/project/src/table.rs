@@ -1,6 +1,10 @@
 //! TOML that people write, read key by key, with every mistake found in one go.
 
-use std::ops::Range;
+use std::{
+    num::NonZero,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use toml::{
     Spanned,
@@ -12,7 +16,11 @@ use crate::{
     diagnostic::{Diagnostic, Located, SourceText, suggest},
     manifest::{Input, Template},
     name::{TargetName, is_name},
+    parallel,
 };
+
+/// So many tables are too few for another thread.
+const SHARE: usize = 128;
 
 /// Parses `text`, which is that of `source`.
 ///
@@ -321,6 +329,37 @@ impl<'e, 's> Fields<'e, 's> {
             found.extend(decode(name, Fields::new(self.errors, what, span, table)));
         }
         found
+    }
+
+    /// The same as [`Self::for_each_table`], on all processors where there are many.
+    pub(crate) fn for_each_of_many_tables<T: Send>(
+        mut self,
+        what: &str,
+        decode: impl Fn(Located<String>, Fields<'_, 's>) -> Option<T> + Sync,
+    ) -> Vec<T> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = self.entries.len().div_ceil(threads).max(SHARE);
+        let mut entries = std::mem::take(&mut self.entries).into_iter();
+        let shares = std::iter::from_fn(|| {
+            let share: DeTable<'e> = entries.by_ref().take(share).collect();
+            (!share.is_empty()).then(|| Mutex::new(share))
+        });
+        let shares: Vec<Mutex<DeTable<'e>>> = shares.collect();
+        let (source, span) = (self.errors.source, &self.span);
+        let decoded = parallel::map(&shares, threads, |share| {
+            let entries =
+                std::mem::take(&mut *share.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut errors = Errors::new(source);
+            let mut fields = Fields::new(&mut errors, what, span.clone(), entries);
+            let found = fields.for_each_table(what, &decode);
+            (found, errors.found)
+        });
+        let mut all = Vec::new();
+        for (found, errors) in decoded {
+            all.extend(found);
+            self.errors.found.extend(errors);
+        }
+        all
     }
 
     pub(crate) fn tables<T>(

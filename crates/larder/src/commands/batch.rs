@@ -114,7 +114,7 @@ pub fn batch(app: &App, arguments: &Batch) -> Result<Exit, Failure> {
         _ => {
             // Some packages say nothing of the whole set.
             let kind = if packages.is_empty() { RunKind::Full } else { RunKind::Rerun };
-            perform(app, options, &request(app, options, kind, packages)?)
+            perform(app, options, request(app, options, kind, packages)?)
         }
     }
 }
@@ -158,7 +158,7 @@ fn perform_since(
 pub fn rerun(app: &App, arguments: &Rerun) -> Result<Exit, Failure> {
     let Rerun { packages, options } = arguments;
     let request = request(app, options, RunKind::Rerun, packages)?;
-    perform(app, options, &Request { again: true, ..request })
+    perform(app, options, Request { again: true, ..request })
 }
 
 /// Runs `larder cascade`.
@@ -174,16 +174,17 @@ pub fn cascade(app: &App, arguments: &Cascade) -> Result<Exit, Failure> {
     }
     let options = &arguments.options;
     let request = request(app, options, RunKind::Rerun, &packages)?;
-    perform(app, options, &Request { again: true, ..request })
+    perform(app, options, Request { again: true, ..request })
 }
 
 /// Prepares a run and does it.
-fn perform(app: &App, options: &BatchOptions, request: &Request) -> Result<Exit, Failure> {
+fn perform(app: &App, options: &BatchOptions, request: Request) -> Result<Exit, Failure> {
     app.ends_commands()?;
     let session = app.session(options.jobs);
     // Nothing comes after it but the end of the process, which takes a set of thousands apart at once.
-    let prepared = ManuallyDrop::new(run::prepare(&session, request, memory(options))?);
-    carry_out(app, options, request, &session, &prepared)
+    let request = ManuallyDrop::new(request);
+    let prepared = ManuallyDrop::new(run::prepare(&session, &request, memory(options))?);
+    carry_out(app, options, &request, &session, &prepared)
 }
 
 /// What becomes of what is learned on the way.

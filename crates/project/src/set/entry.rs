@@ -55,8 +55,8 @@ pub enum EntryRecipe {
 }
 
 /// All entries, by name.
-pub(super) fn entries(mut fields: Fields<'_, '_>, recipes: &Recipes) -> BTreeMap<String, Entry> {
-    let found = fields.for_each_table("[package]", |name, mut fields| {
+pub(super) fn entries(fields: Fields<'_, '_>, recipes: &Recipes) -> BTreeMap<String, Entry> {
+    let found = fields.for_each_of_many_tables("[package]", |name, mut fields| {
         if !is_package_version(&name) {
             let message = format!("`{}` names no version of a package", *name);
             let help = "a package is named `<name>.<version>`, in quotes: [package.\"zlib.1.3.1\"]";

@@ -1,12 +1,13 @@
 //! The sources of the packages that a set file describes.
 
 use std::{
-    collections::{
-        BTreeMap, HashMap,
-        hash_map::Entry::{Occupied, Vacant},
-    },
+    collections::{BTreeMap, HashMap},
+    ffi::OsStr,
     io,
+    num::NonZero,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
 };
 
 use larder_trace::describe_io;
@@ -16,6 +17,7 @@ use crate::{
     dependencies::{ArchivePlace, Dependencies, Origin, Reach, Requirement, Resolution, Update},
     diagnostic::{Diagnostic, Diagnostics},
     manifest::{ArchiveSource, DependencySource},
+    parallel,
     repository::Repository,
     workspace::{canonical, lock_alone, write_lockfile},
 };
@@ -81,34 +83,49 @@ fn why(failed: &[(String, Diagnostic)], name: &str, locked: bool) -> Diagnostic 
 
 /// The packages that are directories of the set, and what the others require.
 fn here(set: &PackageSet, root: &Path) -> (Sources, Vec<Requirement>) {
-    let mut found = BTreeMap::new();
+    let places = Places::default();
+    let entries: Vec<(&String, &Entry)> = set.entries.iter().collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let looked = parallel::map(&entries, threads, |(_, entry)| match origin(set, root, entry) {
+        Ok(None) => match &entry.source {
+            DependencySource::Path(path) => Place::Here(directory(set, &places, root, entry, path)),
+            _ => Place::Nowhere,
+        },
+        Ok(Some(origin)) => Place::Elsewhere(origin),
+        Err(wrong) => Place::Here(Err(wrong.at(&set.source, entry.span.clone()))),
+    });
+    let mut found = Vec::with_capacity(entries.len());
     let mut elsewhere = Vec::new();
-    let mut places = Places::default();
-    for (name, entry) in &set.entries {
-        match origin(set, root, entry) {
-            Ok(None) => {
-                let DependencySource::Path(path) = &entry.source else { continue };
-                found.insert(name.clone(), directory(set, &mut places, root, entry, path));
-            }
-            Ok(Some(origin)) => elsewhere.push(Requirement {
+    for ((name, entry), place) in entries.into_iter().zip(looked) {
+        match place {
+            Place::Here(directory) => found.push((name.clone(), directory)),
+            Place::Elsewhere(origin) => elsewhere.push(Requirement {
                 name: name.clone(),
                 origin,
                 user: "the set".to_owned(),
                 source: set.source.clone(),
                 span: entry.span.clone(),
             }),
-            Err(wrong) => {
-                found.insert(name.clone(), Err(wrong.at(&set.source, entry.span.clone())));
-            }
+            Place::Nowhere => {}
         }
     }
-    (found, elsewhere)
+    (found.into_iter().collect(), elsewhere)
+}
+
+/// Where the sources of a package are.
+enum Place {
+    /// In this directory, or why not.
+    Here(Result<PathBuf, Diagnostic>),
+    /// They are to be fetched from there.
+    Elsewhere(Origin),
+    /// It has none.
+    Nowhere,
 }
 
 /// A directory of the set.
 fn directory(
     set: &PackageSet,
-    places: &mut Places,
+    places: &Places,
     root: &Path,
     entry: &Entry,
     path: &str,
@@ -138,15 +155,15 @@ fn directory(
 /// Where directories are without links. Most packages lie side by side: what is above them is looked up once.
 #[derive(Default)]
 struct Places {
-    known: HashMap<PathBuf, PathBuf>,
+    known: Mutex<HashMap<PathBuf, PathBuf>>,
 }
 
 impl Places {
     /// Returns where something is without links, and whether it is a directory.
-    fn find(&mut self, path: &Path) -> io::Result<(PathBuf, bool)> {
+    fn find(&self, path: &Path) -> io::Result<(PathBuf, bool)> {
         // One that ends in `..` has no name.
         if let (Some(above), Some(name)) = (path.parent(), path.file_name()) {
-            let place = self.above(above)?.join(name);
+            let place = self.below(above, name)?;
             let metadata = place.symlink_metadata()?;
             if !metadata.is_symlink() {
                 return Ok((place, metadata.is_dir()));
@@ -157,11 +174,15 @@ impl Places {
         Ok((place, is_directory))
     }
 
-    fn above(&mut self, directory: &Path) -> io::Result<&Path> {
-        match self.known.entry(directory.to_owned()) {
-            Occupied(known) => Ok(known.into_mut()),
-            Vacant(new) => Ok(new.insert(directory.canonicalize()?)),
-        }
+    /// Returns where `name` is, in a directory without links.
+    fn below(&self, directory: &Path, name: &OsStr) -> io::Result<PathBuf> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match known.get(directory) {
+            Some(known) => known.join(name),
+            None => {
+                known.entry(directory.to_owned()).or_insert(directory.canonicalize()?).join(name)
+            }
+        })
     }
 }
 

@@ -366,3 +366,21 @@ option = ["A=B"]
     ]);
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn mistakes_in_many_packages_are_told_in_their_order() {
+    let mut text = "[compiler.\"gcc.12\"]\ncc = \"gcc-12\"\ncxx = \"g++-12\"\n".to_owned();
+    for number in 0..1_000 {
+        let key = if number % 250 == 7 { "bulid" } else { "build" };
+        text += &format!(
+            "[package.\"p{number:04}.1\"]\nsource = {{ path = \"s\" }}\n{key} = [\"make\"]\n"
+        );
+    }
+    let error = parsed(&text).unwrap_err();
+    let wrong: Vec<&str> = error.lines().filter(|line| line.contains("has no `build`")).collect();
+    let expected = [7, 257, 507, 757].map(|number| format!("[package.\"p{number:04}.1\"]"));
+    assert_eq!(wrong.len(), expected.len(), "{error}");
+    for (line, package) in wrong.iter().zip(&expected) {
+        assert!(line.contains(package), "{line}");
+    }
+}
