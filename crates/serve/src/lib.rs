@@ -1,0 +1,3 @@
+//! What people see: the dashboard of an ecosystem, and the cache of a team.
+
+pub mod server;
