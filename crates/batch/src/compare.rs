@@ -2,7 +2,6 @@
 //! one of them.
 
 pub mod evidence;
-pub mod outcome;
 pub mod pairs;
 #[cfg(test)]
 mod tests;

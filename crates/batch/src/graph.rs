@@ -11,7 +11,10 @@ mod tests;
 use std::{collections::HashMap, num::NonZero, ops::Range, thread};
 
 use larder_project::parallel;
-use larder_runs::name::HashName;
+use larder_runs::{
+    graph::{self, BuildGraph, Node},
+    name::HashName,
+};
 use larder_trace::ContentHash;
 use rustc_hash::FxHashMap;
 
@@ -20,7 +23,7 @@ pub use join::Joined;
 use crate::{
     bless::blessed,
     catalogue::{Catalogue, CompilerId, VersionId},
-    hashes::{self, BuildParts},
+    hashes::{self, BuildParts, Fields},
     solve::{Solution, Solutions},
 };
 
@@ -141,6 +144,30 @@ impl Builds {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.builds.is_empty()
+    }
+
+    /// The name of their record: what they are and which of them count first.
+    pub fn name(&self) -> HashName {
+        let mut fields = Fields::of("graph");
+        fields.number(self.builds.len() as u64);
+        for build in &self.builds {
+            fields.text(build.hash.as_str()).number(build.blessed.into());
+        }
+        hashes::name(&fields.finish())
+    }
+
+    /// Their record, for whoever wants to know who needs whom.
+    pub fn record(&self, catalogue: &Catalogue) -> BuildGraph {
+        let node = |build: &Build| Node {
+            package: catalogue.get(build.package).id.clone(),
+            compiler: catalogue.compiler(build.compiler).name.clone(),
+            universe: build.universe.clone(),
+            build_hash: build.hash.clone(),
+            blessed: build.blessed,
+            needs: build.needs.iter().map(|need| need.0).collect(),
+        };
+        let builds = self.builds.iter().map(node).collect();
+        BuildGraph { schema_version: graph::SCHEMA_VERSION, builds }
     }
 
     /// The builds that need a build directly, sorted.

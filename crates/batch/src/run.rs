@@ -146,7 +146,7 @@ pub fn run(
     let (found, failed) = prepared.solved();
     reporter.event(&Event::Solved { found, failed });
     enter(&run, Phase::Blessings, &**reporter)?;
-    gc::publish_references(&request.data, &run, &references(prepared))?;
+    publish(&request.data, &run, prepared)?;
     enter(&run, Phase::Building, &**reporter)?;
     build(session, request, prepared, &run, reporter, &Stage::ALL, |_| Ok(()))?;
     docs::write_index(&request.data)?;
@@ -242,6 +242,14 @@ pub(crate) fn enter(run: &Run, phase: Phase, reporter: &dyn Reporter) -> larder_
     run.update_progress(|progress| progress.set_phase(phase))?;
     reporter.event(&Event::Phase(phase));
     Ok(())
+}
+
+/// Tells everything that the solutions of a run refer to, and who needs whom.
+pub(crate) fn publish(data: &DataDir, run: &Run, prepared: &Prepared) -> larder_runs::Result<()> {
+    let graph = Some(prepared.builds.name());
+    let references = References { graph, ..references(prepared) };
+    let make = || prepared.builds.record(&prepared.catalogue);
+    gc::publish_with_graph(data, run, &references, make)
 }
 
 /// Everything that the solutions of a run refer to.

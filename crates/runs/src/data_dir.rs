@@ -61,6 +61,11 @@ impl DataDir {
         self.root.join("packages")
     }
 
+    /// `graphs`: who needs whom, one file a graph.
+    pub fn graphs(&self) -> PathBuf {
+        self.root.join("graphs")
+    }
+
     /// `layers`: one directory a build hash.
     pub fn layers(&self) -> PathBuf {
         self.root.join("layers")

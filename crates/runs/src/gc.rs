@@ -25,6 +25,7 @@ use crate::DataDir;
 use crate::build_lock;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
+use crate::graph::{self, BuildGraph};
 use crate::lock::FileLock;
 use crate::name::{HashName, RunId};
 use crate::result::RunKind;
@@ -43,6 +44,9 @@ pub struct References {
     pub layers: BTreeSet<HashName>,
     /// The names of documentation universes.
     pub universes: BTreeSet<HashName>,
+    /// The name of the graph of all builds of the set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<HashName>,
 }
 
 impl Default for References {
@@ -51,7 +55,15 @@ impl Default for References {
             schema_version: run_log::SCHEMA_VERSION,
             layers: BTreeSet::new(),
             universes: BTreeSet::new(),
+            graph: None,
         }
+    }
+}
+
+impl References {
+    /// Reads those of a run, by its directory. Missing and malformed both mean that it has told none.
+    pub fn read(run_dir: &Path) -> Option<References> {
+        file::read_json(&run_dir.join(REFERENCES))
     }
 }
 
@@ -91,18 +103,21 @@ pub struct Report {
     pub runs: Collected,
     /// Checkouts of revisions of the set.
     pub revisions: Collected,
+    /// Graphs of who needs whom.
+    pub graphs: Collected,
     /// Files and directories that killed processes had not finished.
     pub leftovers: Collected,
 }
 
 impl Report {
     /// Each collection with the name of what it collects.
-    pub fn parts(&self) -> [(&'static str, &Collected); 5] {
+    pub fn parts(&self) -> [(&'static str, &Collected); 6] {
         [
             ("layers", &self.layers),
             ("universes", &self.universes),
             ("runs", &self.runs),
             ("revisions", &self.revisions),
+            ("graphs", &self.graphs),
             ("leftovers", &self.leftovers),
         ]
     }
@@ -131,11 +146,39 @@ const REFERENCES: &str = "references.json";
 /// # Errors
 /// [`crate::Error::Io`] when it cannot be written; the run must not reuse anything then.
 pub fn publish_references(data: &DataDir, run: &Run, references: &References) -> Result<()> {
+    publish(data, run, references, || Ok(()))
+}
+
+/// As [`publish_references`], and keeps the graph that they name, which is made where it is not there.
+///
+/// # Errors
+/// As there.
+pub fn publish_with_graph(
+    data: &DataDir,
+    run: &Run,
+    references: &References,
+    make: impl FnOnce() -> BuildGraph,
+) -> Result<()> {
+    let graph = || match &references.graph {
+        Some(name) => graph::write_missing(data, name, make),
+        None => Ok(()),
+    };
+    publish(data, run, references, graph)
+}
+
+/// Publishes references after what `first` writes, while nothing is collected.
+fn publish(
+    data: &DataDir,
+    run: &Run,
+    references: &References,
+    first: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let path = run.dir().join(REFERENCES);
     let json = serde_json::to_vec(references).map_err(io::Error::from).context("write", &path)?;
     let locks = data.locks();
     file::create_dirs(&locks)?;
     let _lock = FileLock::shared(&locks.join("gc.lock"))?;
+    first()?;
     file::write_atomic(&path, &json, Durability::Power)
 }
 
@@ -275,8 +318,20 @@ pub fn gc_all(data: &DataDir, options: &Options) -> Result<Report> {
         universes: universes.finish(dry_run),
         runs: gc_runs(data, options.keep_runs, dry_run)?,
         revisions: gc_revisions(data, dry_run)?,
+        // Those of the runs that are gone by now.
+        graphs: gc_graphs(data, dry_run)?,
         leftovers: gc_leftovers(data, dry_run)?,
     })
+}
+
+/// Removes the graphs that no run refers to.
+fn gc_graphs(data: &DataDir, dry_run: bool) -> Result<Collected> {
+    let _lock = FileLock::exclusive(&data.locks().join("gc.lock"))?;
+    let runs = data.runs();
+    let told = run_log::run_ids(&runs)?;
+    let told = told.iter().filter_map(|id| References::read(&runs.join(id.as_str()))?.graph);
+    let kept: BTreeSet<String> = told.map(|name| format!("{name}.json")).collect();
+    Ok(sweep(&data.graphs(), |name| kept.contains(name), dry_run)?.finish(dry_run))
 }
 
 /// Decides what layers and universes go and puts them out of sight, while no run publishes references.

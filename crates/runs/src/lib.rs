@@ -8,6 +8,8 @@
 //! |---|---|---|
 //! | [`run_log`] | `runs/<run id>/` | each execution of a batch: its logs, what came of it |
 //! | [`progress`] | `runs/<run id>/progress.json` | how far a running one has come |
+//! | [`comparison`] | `runs/<run id>/compare.json` | what a comparison of two sides found out |
+//! | [`graph`] | `graphs/<hash>.json` | who needs whom |
 //! | [`history`] | `packages/<pkg>/history.jsonl` | every build of a package, append-only |
 //! | [`status_index`] | `status.json` | where every package stands, and what changed |
 //! | [`gc`] | `layers/`, `html/u/`, `runs/` | removes what nothing refers to |
@@ -28,10 +30,12 @@ pub mod atomic_swap;
 pub mod build_lock;
 mod category;
 pub mod classify;
+pub mod comparison;
 mod data_dir;
 mod error;
 pub mod file;
 pub mod gc;
+pub mod graph;
 pub mod history;
 pub mod lock;
 pub mod name;

@@ -2,13 +2,13 @@
 
 use larder_runs::{
     Category,
+    comparison::{Evidence, Judged, Shown, Verdict},
     result::{Entry, Stage, StageResult},
 };
 
 use super::{
-    outcome::{Judged, Shown},
     pairs::{Pair, Place},
-    trial::{Attempt, Evidence, Next, Side, Trial, Verdict},
+    trial::{Attempt, Next, Side, Trial},
 };
 use crate::solve::explain::first_line;
 

@@ -7,10 +7,11 @@ use std::{
 
 use larder_engine::session::Session;
 use larder_project::diagnostic::Diagnostics;
-use larder_runs::name::{Named, PackageName};
-use serde::Serialize;
+use larder_runs::{
+    comparison::{SideName, Subject},
+    name::{Named, PackageName},
+};
 
-use super::outcome::SideName;
 use crate::{
     catalogue::{CompilerId, VersionId},
     graph::{BuildId, Joined},
@@ -33,17 +34,6 @@ pub struct Comparison {
     pub added: Vec<Subject>,
     /// What only the base has.
     pub removed: Vec<Subject>,
-}
-
-/// What a verdict is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Subject {
-    /// The package version.
-    pub package: PackageName,
-    /// The compiler; none where the sides are compilers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compiler: Option<PackageName>,
 }
 
 /// A package version on both sides.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use larder_runs::{
     Category,
+    comparison::{Judged, Outcome, SideName, Subject, Verdict},
     name::RunId,
     result::{BuildRef, Entry, Origin, RunKind, Stage, StageResult},
     time::Clock,
@@ -11,9 +12,8 @@ use larder_runs::{
 
 use super::{
     evidence::{attempt, judge, trial},
-    outcome::{Judged, Outcome, SideName},
-    pairs::{Pair, Place, Subject},
-    trial::{Attempt, ENOUGH, Next, Side, Verdict},
+    pairs::{Pair, Place},
+    trial::{Attempt, ENOUGH, Next, Side},
 };
 use crate::{
     graph::BuildId,

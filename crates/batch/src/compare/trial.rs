@@ -12,6 +12,7 @@
 //! A trial is plain data and builds nothing: it says what to [try next](Trial::next), and is told what came of it. The
 //! idea of evidence on both sides is that of Julia's PkgEval, which retries what differs.
 
+use larder_runs::comparison::{Evidence, Verdict};
 use serde::Serialize;
 
 /// How many attempts that all went one way are evidence.
@@ -41,34 +42,6 @@ pub enum Attempt {
     Weather,
     /// It cannot be tried: something that it needs fails, or no versions fit together.
     Untried,
-}
-
-/// The attempts of a side that say something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Evidence {
-    /// How many worked.
-    pub worked: u32,
-    /// How many failed.
-    pub failed: u32,
-}
-
-/// What a change does to a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It always worked before, and always fails now or has no solution.
-    Regressed,
-    /// It always failed before or had no solution, and always works now.
-    Fixed,
-    /// It works on both sides.
-    Same,
-    /// It works on neither side.
-    BrokenBefore,
-    /// It sometimes works and sometimes fails, on one side at least.
-    Flaky,
-    /// A side could not be tried.
-    Unknown,
 }
 
 /// What is to be done for a verdict.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use larder_engine::session::Session;
 use larder_runs::{
-    gc,
+    comparison::{self, Outcome},
     progress::Phase,
     result::{Entry, Stage},
     run_log::Run,
@@ -16,12 +16,11 @@ use larder_runs::{
 
 use super::{
     BatchError, Report, Request, attend::Attendance, begin, build, collect, end, enter, needed,
-    plan_of, references, trials::Trials, witness::Witness, write_outcome,
+    plan_of, publish, trials::Trials, witness::Witness, write_outcome,
 };
 use crate::{
     compare::{
         evidence::{judge, trial},
-        outcome::{self, Outcome},
         pairs::{Comparison, Pair, Place},
         trial::Trial,
     },
@@ -51,7 +50,7 @@ pub fn compare(
     let prepared = &comparison.prepared;
     let run = begin(request, plan_of(request, prepared), needed(prepared), &**reporter)?;
     enter(&run, Phase::Blessings, &**reporter)?;
-    gc::publish_references(&request.data, &run, &references(prepared))?;
+    publish(&request.data, &run, prepared)?;
     enter(&run, Phase::Building, &**reporter)?;
     let witness = Arc::new(Witness::new(reporter.clone()));
     let watched: Arc<dyn Reporter> = witness.clone();
@@ -65,7 +64,7 @@ pub fn compare(
     let mut outcome = None;
     if !interrupted {
         let found = outcome.insert(conclude(comparison, &run, &trials, &witness));
-        write_outcome(&run, outcome::FILE, found)?;
+        write_outcome(&run, comparison::FILE, found)?;
         enter(&run, Phase::Gc, &**reporter)?;
         collect(request, &**reporter);
     }

@@ -2,13 +2,10 @@
 
 use std::collections::HashSet;
 
-use larder_batch::compare::{
-    outcome::{Judged, Outcome, Shown},
-    pairs::Subject,
-    trial::Verdict,
+use larder_runs::{
+    comparison::{Judged, Outcome, Shown, Subject, Verdict},
+    name::PackageName,
 };
-
-use larder_runs::name::PackageName;
 
 use super::counted;
 use crate::commands::records::plural;

@@ -1,10 +1,9 @@
 //! The report of a comparison.
 
-use larder_batch::compare::{
-    outcome::{Judged, Outcome, Shown},
-    trial::Verdict,
+use larder_runs::{
+    DataDir,
+    comparison::{Judged, Outcome, Shown, Subject, Verdict},
 };
-use larder_runs::DataDir;
 use serde_json::json;
 
 use super::{
@@ -45,7 +44,7 @@ pub fn report(data: &DataDir, outcome: &Outcome) -> Report {
     }
 }
 
-fn names(subjects: &[larder_batch::compare::pairs::Subject]) -> String {
+fn names(subjects: &[Subject]) -> String {
     let mut names: Vec<&str> = subjects.iter().map(|it| it.package.as_str()).collect();
     names.dedup();
     names.join(", ")

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use larder_runs::result::Stage;
+use larder_runs::{gc::References, graph, result::Stage};
 
 use super::support::{Package, Set, counts_up, of_kind};
 
@@ -314,4 +314,43 @@ fn a_return_to_what_failed_is_foreseen() {
     assert_eq!(outlook["wouldBe"], "failed");
     set.larder(&["batch"]).ends_with(1);
     assert_eq!(set.last("root.1.0"), "build_failure cached");
+}
+
+#[test]
+fn a_run_says_who_needs_whom() {
+    let set = Set::new(&[
+        Package::new("leaf.1.0").needs("middle", "1"),
+        Package::new("middle.1.0").needs("root", "1"),
+        Package::new("root.1.0"),
+    ]);
+    let data = &set.data;
+    let told = || References::read(&data.runs().join(set.last_run())).unwrap().graph.unwrap();
+    set.larder(&["batch"]).ok();
+    let first = told();
+    let graph = graph::read(data, &first).unwrap();
+    let names = |at: &[u32]| -> Vec<&str> {
+        at.iter().map(|&at| graph.builds[at as usize].package.as_str()).collect()
+    };
+    let needs = |package: &str| {
+        let node = graph.builds.iter().find(|node| node.package.as_str() == package).unwrap();
+        assert!(node.blessed);
+        let built = set.latest(package).into_iter().find(|it| it.result.stage == Stage::Build);
+        assert_eq!(built.unwrap().result.build_hash.as_ref(), Some(&node.build_hash));
+        names(&node.needs)
+    };
+    assert_eq!((needs("leaf.1.0"), needs("middle.1.0")), (vec!["middle.1.0"], vec!["root.1.0"]));
+    assert!(needs("root.1.0").is_empty());
+
+    // The same set has the same graph, whatever a run is about; another set has another.
+    set.larder(&["batch", "root"]).ok();
+    assert_eq!(told(), first);
+    set.file("sources/middle.1.0/README", "changed");
+    set.larder(&["batch"]).ok();
+    assert_ne!(told(), first);
+    let graphs = || fs::read_dir(data.graphs()).unwrap().count();
+    assert_eq!(graphs(), 2);
+    // It goes with the last run that names it.
+    set.larder(&["gc", "--keep-runs", "1"]).ok();
+    assert_eq!(graphs(), 1);
+    assert!(graph::read(data, &told()).is_some());
 }

@@ -4,17 +4,14 @@ use std::{collections::HashSet, path::PathBuf, str::FromStr, sync::Arc};
 
 use larder_batch::{
     catalogue::Replacement,
-    compare::{
-        outcome::{Judged, Outcome, Replaced, SideName},
-        pairs::{Comparison, of_compilers, of_sets},
-        trial::Verdict,
-    },
+    compare::pairs::{Comparison, of_compilers, of_sets},
     event::Reporter,
     revision::{Repository, Revision},
     run::{self, Outlook, Request},
 };
 use larder_engine::session::Session;
 use larder_runs::{
+    comparison::{Judged, Outcome, Replaced, SideName, Verdict},
     name::{HashName, Named, PackageName},
     result::RunKind,
 };

@@ -1,18 +1,13 @@
-//! What a comparison found out: plain data, `DATA/runs/ID/compare.json`.
+//! The record of a comparison of two sides: `DATA/runs/ID/compare.json`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use larder_runs::{
-    Category,
-    name::{HashName, PackageName, RunId},
-    result::BuildRef,
-};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    pairs::Subject,
-    trial::{Evidence, Verdict},
-};
+use crate::Category;
+use crate::file;
+use crate::name::{HashName, PackageName, RunId};
+use crate::result::BuildRef;
 
 /// The version of the file's form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -21,7 +16,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const FILE: &str = "compare.json";
 
 /// Which side it is, for people and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum SideName {
     /// A compiler of the set.
@@ -47,7 +42,7 @@ pub enum SideName {
 }
 
 /// A package in whose place a checkout is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replaced {
     /// The package version.
@@ -78,7 +73,7 @@ impl std::fmt::Display for SideName {
 }
 
 /// What a comparison found out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// [`SCHEMA_VERSION`].
@@ -101,7 +96,7 @@ pub struct Outcome {
 
 /// Numbers of package versions, with each compiler unless the sides are compilers. `total` is the sum of all but those that
 /// only one side has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// Those that both sides have.
@@ -125,7 +120,7 @@ pub struct Counts {
 }
 
 /// A package version on both sides, judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
     /// Which it is.
@@ -140,30 +135,69 @@ pub struct Judged {
 }
 
 /// What a side has shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
     /// The build; none where there is no solution.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_hash: Option<HashName>,
     /// The hash of all that the build depended on, where it was tried.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dep_hash: Option<HashName>,
     /// How many attempts worked, and how many failed.
     #[serde(flatten)]
     pub evidence: Evidence,
     /// The kind of the last failure.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<Category>,
     /// The line that says what went wrong in it, or why there is no solution.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Its log, from the run's directory.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
     /// The failures that kept it from being tried.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<BuildRef>,
+}
+
+/// What a verdict is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// The package version.
+    pub package: PackageName,
+    /// The compiler; none where the sides are compilers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<PackageName>,
+}
+
+/// The attempts of a side that say something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// How many worked.
+    pub worked: u32,
+    /// How many failed.
+    pub failed: u32,
+}
+
+/// What a change does to a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It always worked before, and always fails now or has no solution.
+    Regressed,
+    /// It always failed before or had no solution, and always works now.
+    Fixed,
+    /// It works on both sides.
+    Same,
+    /// It works on neither side.
+    BrokenBefore,
+    /// It sometimes works and sometimes fails, on one side at least.
+    Flaky,
+    /// A side could not be tried.
+    Unknown,
 }
 
 impl Verdict {
@@ -220,4 +254,10 @@ impl Outcome {
         let schema_version = SCHEMA_VERSION;
         Self { schema_version, run_id, base, candidate, counts, packages, added, removed }
     }
+}
+
+/// Reads the record of a comparison in a run's directory. `None` where the run was none, or has not come to its end.
+pub fn read(run_dir: &Path) -> Option<Outcome> {
+    file::read_json(&run_dir.join(FILE))
+        .filter(|outcome: &Outcome| outcome.schema_version == SCHEMA_VERSION)
 }
