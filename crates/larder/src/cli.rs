@@ -87,4 +87,5 @@ pub enum Command {
     Locks(commands::upkeep::Locks),
     Gc(commands::upkeep::Gc),
     Notify(commands::notify::Notify),
+    Serve(commands::serve::Serve),
 }

@@ -19,6 +19,7 @@ pub mod records;
 pub mod run;
 pub mod runs;
 pub mod scaffold;
+pub mod serve;
 mod showing;
 pub mod status;
 pub mod test;
@@ -258,5 +259,6 @@ fn run_command(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Locks(arguments) => upkeep::locks(app, &arguments),
         Command::Gc(arguments) => upkeep::gc(app, &arguments),
         Command::Notify(arguments) => notify::notify(app, &arguments),
+        Command::Serve(arguments) => serve::serve(app, &arguments),
     }
 }

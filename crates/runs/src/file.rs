@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Context, Result};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::error::{Context, Error, Result};
 
 /// Whether a file must survive a loss of power, not only of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +102,39 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T
             tracing::info!("{} is malformed and treated as absent: {error}", path.display());
             None
         }
+    }
+}
+
+/// Opens a file below a directory for reading, through no link on the way from there.
+///
+/// # Errors
+/// [`Error::NotAFile`] when something on the way is a link, or it is no regular file; [`Error::Io`] when it cannot be
+/// read.
+pub fn open_below(directory: &Path, relative: &str) -> Result<File> {
+    let path = directory.join(relative);
+    let open = |at: &OwnedFd, name: &str, flags: OFlags| {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(at, name, flags, Mode::empty()).map_err(io::Error::from)
+    };
+    let refused =
+        |error: io::Error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+                Error::NotAFile { path: path.clone() }
+            }
+            _ => Error::Io { action: "read", path: path.clone(), source: error },
+        };
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at =
+        rustix::fs::openat(CWD, directory, flags, Mode::empty()).context("read", directory)?;
+    let (parents, name) = relative.rsplit_once('/').unwrap_or(("", relative));
+    for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
+        at = open(&at, parent, OFlags::DIRECTORY).map_err(refused)?;
+    }
+    // A pipe is not waited for.
+    let file = File::from(open(&at, name, OFlags::RDONLY | OFlags::NONBLOCK).map_err(refused)?);
+    match file.metadata().context("read", &path)?.is_file() {
+        true => Ok(file),
+        false => Err(Error::NotAFile { path }),
     }
 }
 

@@ -4,17 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{CWD, Mode, OFlags};
-
 use super::{RESULTS, Run, RunState, read_run};
 use crate::classify::log_limit_line;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::file;
 use crate::history;
 use crate::name::{HashName, PackageName, RunId};
@@ -317,36 +314,7 @@ pub fn open_log(runs_dir: &Path, log: &Log) -> Result<File> {
 /// # Errors
 /// As [`open_log`].
 pub fn open_path(runs_dir: &Path, run: &RunId, path: &str) -> Result<File> {
-    open_in(runs_dir, &format!("{run}/{path}"))
-}
-
-/// Opens a file below a directory, through no link.
-pub(super) fn open_in(directory: &Path, relative: &str) -> Result<File> {
-    let path = directory.join(relative);
-    let open = |at: &OwnedFd, name: &str, flags: OFlags| {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(at, name, flags, Mode::empty()).map_err(io::Error::from)
-    };
-    let refused =
-        |error: io::Error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
-                Error::NotAFile { path: path.clone() }
-            }
-            _ => Error::Io { action: "read", path: path.clone(), source: error },
-        };
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut at =
-        rustix::fs::openat(CWD, directory, flags, Mode::empty()).context("read", directory)?;
-    let (parents, name) = relative.rsplit_once('/').unwrap_or(("", relative));
-    for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
-        at = open(&at, parent, OFlags::DIRECTORY).map_err(refused)?;
-    }
-    // A pipe is not waited for.
-    let file = File::from(open(&at, name, OFlags::RDONLY | OFlags::NONBLOCK).map_err(refused)?);
-    match file.metadata().context("read", &path)?.is_file() {
-        true => Ok(file),
-        false => Err(Error::NotAFile { path }),
-    }
+    file::open_below(runs_dir, &format!("{run}/{path}"))
 }
 
 /// Whether a log is still being written.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::logs::{LogName, open_in};
+use super::logs::LogName;
 use super::{RESULTS, Run};
 use crate::Category;
 use crate::classify::LOG_LIMIT;
@@ -238,7 +238,7 @@ impl Run {
         if given.is_none() && !self.logs().contains_key(&path) {
             return Ok(None);
         }
-        let file = open_in(&self.dir, &path).map_err(|error| error.to_string())?;
+        let file = file::open_below(&self.dir, &path).map_err(|error| error.to_string())?;
         if super::is_growing(&file) {
             return Err("its log is still being written".to_owned());
         }

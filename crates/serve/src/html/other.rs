@@ -1,0 +1,105 @@
+//! The cache, locks, and documentation.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::{
+    Frame,
+    parts::{self, text},
+};
+use crate::{
+    model::{docs::Docs, locks::Locks, store::Cache},
+    site::Page,
+};
+
+/// The page of the artifact cache.
+pub fn cache(frame: &Frame<'_>, cache: &Cache) -> Markup {
+    let content = html! {
+        h1 { "Cache" }
+        @match &cache.store {
+            None => p { "There is no artifact cache on this machine yet." },
+            Some(store) => {
+                dl.facts {
+                    dt { "Artifacts" } dd { (store.artifacts) ", " (parts::bytes(store.artifact_bytes)) }
+                    dt { "Mappings" } dd { (store.mappings) }
+                    dt { "Revisions" } dd { (store.revisions) }
+                    dt { "Restored" } dd { (store.restored) " artifacts, " (parts::bytes(store.restored_bytes)) }
+                    @if store.quarantined > 0 { dt { "Damaged and put aside" } dd { (store.quarantined) } }
+                    dt { "Hit rate" }
+                    dd { @match store.hit_rate { Some(rate) => { (format!("{:.1}", rate * 100.0)) " % of lookups" }, None => "no lookup yet" } }
+                }
+                (counts("What was found, and where", &store.hits))
+                (counts("What was missed, and why", &store.misses))
+            }
+        }
+    };
+    frame.page("Cache", Some(&Page::Cache), &content)
+}
+
+fn counts(title: &str, counts: &BTreeMap<String, u64>) -> Markup {
+    html! {
+        @if !counts.is_empty() {
+            section {
+                h2 { (title) }
+                table {
+                    tbody {
+                        @for (what, count) in counts { tr { th scope="row" { (what) } td.number { (count) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The page of locks.
+pub fn locks(frame: &Frame<'_>, locks: &Locks) -> Markup {
+    let content = html! {
+        h1 { "Locks" }
+        @if locks.locks.is_empty() { p { "Nobody works on anything." } }
+        @else {
+            table {
+                thead { tr { th scope="col" { "What for" } th scope="col" { "Target" } th scope="col" { "Holder" } th.number scope="col" { "Age" } th scope="col" { "" } } }
+                tbody {
+                    @for lock in &locks.locks {
+                        tr {
+                            th scope="row" { (lock.purpose) }
+                            td { (text(&lock.target)) }
+                            td { @if let Some(holder) = &lock.holder { (text(holder.to_string())) } }
+                            td.number { (parts::seconds(lock.age_seconds)) }
+                            td { @if lock.stale { "stale: its holder is gone" } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    frame.page("Locks", Some(&Page::Locks), &content)
+}
+
+/// The page of documentation.
+pub fn docs(frame: &Frame<'_>, docs: &Docs) -> Markup {
+    let content = html! {
+        h1 { "Documentation" }
+        @if docs.packages.is_empty() { p { "No package has published any yet." } }
+        @else {
+            table {
+                thead { tr { th scope="col" { "Package" } th scope="col" { "Versions" } } }
+                tbody {
+                    @for package in &docs.packages {
+                        tr {
+                            th scope="row" { (package.name) }
+                            td {
+                                @for (number, version) in package.versions.iter().enumerate() {
+                                    @if number > 0 { ", " }
+                                    a href={ "/docs/p/" (package.name) "/" (version) "/index.html" } { (version) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    frame.page("Documentation", Some(&Page::Docs), &content)
+}

@@ -1,0 +1,79 @@
+//! Numbers for Prometheus, in its text format.
+
+use std::fmt::Write;
+
+use larder_runs::{result::Outcome, run_log::RunState};
+
+use crate::site::View;
+
+/// Everything that can be counted without reading more than is known.
+pub fn text(view: &View<'_>) -> String {
+    let mut out = String::new();
+    let numbers = &view.snapshot.status.numbers;
+    family(&mut out, "larder_packages", "gauge", "Packages of the set, by how they stand.");
+    for (state, count) in [
+        (Outcome::Worked, numbers.worked_packages),
+        (Outcome::Failed, numbers.failed_packages),
+        (Outcome::Blocked, numbers.blocked_packages),
+        (Outcome::Unsolved, numbers.unsolved_packages),
+    ] {
+        sample(&mut out, "larder_packages", &[("state", state.name())], count);
+    }
+    sample(&mut out, "larder_packages", &[("state", "unknown")], numbers.unknown_packages);
+    let status = &view.snapshot.status;
+    family(
+        &mut out,
+        "larder_results",
+        "gauge",
+        "Results of blessed builds, by stage and category.",
+    );
+    for (stage, totals) in
+        [("build", &status.blessed), ("test", &status.tests), ("doc", &status.docs)]
+    {
+        for (category, count) in &totals.by_category {
+            let labels = [("stage", stage), ("category", category.name())];
+            sample(&mut out, "larder_results", &labels, *count);
+        }
+    }
+    family(&mut out, "larder_changes", "gauge", "Results that changed since the full run before.");
+    let recovered = status.changes.iter().filter(|change| change.is_recovery()).count() as u64;
+    sample(&mut out, "larder_changes", &[("kind", "recovered")], recovered);
+    let broke = status.changes.len() as u64 - recovered;
+    sample(&mut out, "larder_changes", &[("kind", "broke")], broke);
+    family(&mut out, "larder_runs", "gauge", "Runs that are kept, by their state.");
+    for state in [RunState::Running, RunState::Finished, RunState::Interrupted, RunState::Died] {
+        let count = view.snapshot.runs.iter().filter(|run| run.state == state).count() as u64;
+        sample(&mut out, "larder_runs", &[("state", state.name())], count);
+    }
+    if let Some(run) = view.snapshot.runs.iter().find(|run| run.is_whole()) {
+        let seconds = run.seconds.unwrap_or(0);
+        family(
+            &mut out,
+            "larder_last_full_run_seconds",
+            "gauge",
+            "How long the last full run took.",
+        );
+        sample(&mut out, "larder_last_full_run_seconds", &[], seconds);
+        let end = run.end.as_deref().and_then(larder_runs::time::parse_time);
+        if let Some(end) = end {
+            let name = "larder_last_full_run_timestamp_seconds";
+            family(&mut out, name, "gauge", "When the last full run ended.");
+            sample(&mut out, name, &[], u64::try_from(end.as_second()).unwrap_or(0));
+        }
+    }
+    out
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a text does not fail.
+    _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+    out.push_str(name);
+    for (number, (label, value)) in labels.iter().enumerate() {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        _ = write!(out, "{}{label}=\"{value}\"", if number == 0 { '{' } else { ',' });
+    }
+    _ = writeln!(out, "{} {value}", if labels.is_empty() { "" } else { "}" });
+}

@@ -1,0 +1,95 @@
+//! A run that goes on.
+
+use std::time::SystemTime;
+
+use larder_runs::{
+    history,
+    name::{PackageName, RunId},
+    progress::Progress,
+    result::{Entry, RunKind, Stage},
+    run_log::{self, Log},
+};
+use serde::Serialize;
+
+use crate::site::{RunFacts, View};
+
+/// A run that goes on.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Live {
+    /// The run.
+    pub run_id: RunId,
+    /// Its kind.
+    pub kind: RunKind,
+    /// When it started: RFC 3339, UTC.
+    pub start: String,
+    /// How far it has come.
+    pub progress: Option<Progress>,
+    /// The packages that are worked on.
+    pub packages: Vec<Working>,
+}
+
+/// A package that is worked on.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Working {
+    /// The package.
+    pub package: String,
+    /// The stage, where its log says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// For how long, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// How long it took the last time, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_seconds: Option<u64>,
+    /// Its log, from the run's directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+/// A run that goes on, with what it works on.
+pub fn of(view: &View<'_>, run: &RunFacts) -> Live {
+    let names = run.progress.iter().flat_map(|progress| &progress.running);
+    Live {
+        run_id: run.run_id.clone(),
+        kind: run.kind,
+        start: run.start.clone(),
+        progress: run.progress.clone(),
+        packages: names.map(|name| working(view, run, name)).collect(),
+    }
+}
+
+fn working(view: &View<'_>, run: &RunFacts, name: &str) -> Working {
+    let mut found = Working {
+        package: name.to_owned(),
+        stage: None,
+        age_seconds: None,
+        expected_seconds: None,
+        log: None,
+    };
+    let Ok(package) = name.parse::<PackageName>() else { return found };
+    let runs = view.ecosystem.data.runs();
+    let logs = run_log::find_logs(&runs, &run.run_id, &package).unwrap_or_default();
+    let growing =
+        |log: &&Log| run_log::open_log(&runs, log).is_ok_and(|file| run_log::is_growing(&file));
+    let Some(log) = logs.iter().rev().find(growing) else { return found };
+    let begun = run_log::open_log(&runs, log).and_then(|file| {
+        let meta = file.metadata().and_then(|meta| meta.created());
+        Ok(meta.ok())
+    });
+    found.stage = Some(log.name.stage);
+    found.log = Some(log.path.clone());
+    found.age_seconds = begun
+        .ok()
+        .flatten()
+        .and_then(|begun| SystemTime::now().duration_since(begun).ok().map(|age| age.as_secs()));
+    let packages = view.ecosystem.data.packages();
+    let of_stage = |entry: &Entry| entry.result.stage == log.name.stage;
+    let was_done = |entry: &Entry| of_stage(entry) && entry.result.wall_ms.is_some();
+    let done = history::read_latest_that(&packages, &package, was_done).unwrap_or_default();
+    let took = done.last().and_then(|entry| entry.result.wall_ms);
+    found.expected_seconds = took.map(|milliseconds| milliseconds.div_ceil(1_000));
+    found
+}

@@ -1,0 +1,257 @@
+//! A package version: how it stands, and how it came to that.
+
+use std::collections::BTreeMap;
+
+use larder_runs::{
+    history,
+    name::{HashName, PackageName, run_order},
+    result::{Entry, Origin, Stage, Status},
+    status_index::PackageStatus,
+};
+use serde::Serialize;
+
+use super::{NoPage, Result};
+use crate::site::{Person, RunFacts, View};
+
+/// How many results a timeline has, the newest.
+const TIMELINE: usize = 200;
+
+/// A result counts as slower when it took so much longer than those before, in hundredths.
+const SLOWER: u64 = 150;
+
+/// What takes less is not looked at, in milliseconds: small times vary.
+const NOTABLE: u64 = 1_000;
+
+/// A package version.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Package {
+    /// `<name>.<version>`.
+    pub package: PackageName,
+    /// How it stands; `None` where its history has no results.
+    pub status: Option<PackageStatus>,
+    /// All versions of its name in the set, itself included.
+    pub versions: Vec<String>,
+    /// Those who maintain it.
+    pub maintainers: Vec<String>,
+    /// The last result of each stage of each build, newest first.
+    pub builds: Vec<Entry>,
+    /// Its results, newest first: at most 200.
+    pub timeline: Vec<Entry>,
+    /// How many results its history has.
+    pub results: usize,
+    /// What its blessed build needs directly.
+    pub needs: Vec<Neighbour>,
+    /// What needs that directly.
+    pub users: Vec<Neighbour>,
+    /// How its failures began.
+    pub first_failures: Vec<FirstFailure>,
+    /// How many packages it alone blocks.
+    pub unblocks_packages: u64,
+    /// Stages that take much longer than they did.
+    pub slower: Vec<Slower>,
+    /// The path of its documentation, where some is published.
+    pub documentation: Option<String>,
+    /// Lines of its history that could not be read.
+    pub broken_lines: u64,
+}
+
+/// A package beside another.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Neighbour {
+    /// Its name and version.
+    pub package: String,
+    /// How it stands.
+    pub state: Option<larder_runs::result::Outcome>,
+}
+
+/// The run in which a failure began, and what was other than in the run before.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FirstFailure {
+    /// The stage.
+    pub stage: Stage,
+    /// The compiler's package; empty when unknown.
+    pub compiler: String,
+    /// The run in which it failed first.
+    pub run: String,
+    /// The last run in which it worked.
+    pub worked_in: Option<String>,
+    /// Whether the build is another than the one that worked: what it is made from has changed.
+    pub other_build: Option<bool>,
+    /// Whether its dependencies are others than those that it worked with.
+    pub other_universe: Option<bool>,
+    /// The revisions of the set: of the run in which it worked, and of the one in which it failed.
+    pub revisions: Option<[String; 2]>,
+    /// Compilers that only one of the runs had.
+    pub other_compilers: Vec<String>,
+}
+
+/// A stage that takes much longer than it did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slower {
+    /// The stage.
+    pub stage: Stage,
+    /// The compiler's package; empty when unknown.
+    pub compiler: String,
+    /// The run.
+    pub run: String,
+    /// How long it took, in milliseconds.
+    pub wall_ms: u64,
+    /// The median of those before, in milliseconds.
+    pub median_ms: u64,
+}
+
+impl Package {
+    /// A package version of which there is a history.
+    ///
+    /// # Errors
+    /// [`NoPage::Missing`] where there is none.
+    pub fn of(view: &View<'_>, package: &PackageName) -> Result<Self> {
+        let status = view.snapshot.status.packages.get(package.as_str());
+        let packages = view.ecosystem.data.packages();
+        if status.is_none() && !history::exists(&packages, package)? {
+            let name = package.name();
+            let others = versions(view, name);
+            let help = match &others[..] {
+                [] => String::new(),
+                others => format!("; there is {}", others.join(", ")),
+            };
+            return Err(NoPage::Missing(format!("no run had {package}{help}")));
+        }
+        let history = history::read(&packages, package)?;
+        let results = history.entries.len();
+        let broken_lines = history.broken;
+        let mut entries = history.entries;
+        let slower = slower(&entries);
+        let first_failures = first_failures(view, status, &entries);
+        entries.reverse();
+        let neighbours =
+            |names: &[String]| names.iter().map(|name| neighbour(view, name)).collect();
+        let needs = &view.snapshot.needs;
+        Ok(Self {
+            status: status.cloned(),
+            versions: versions(view, package.name()),
+            maintainers: people(&view.ecosystem.people.of(package.as_str())),
+            builds: latest(&entries),
+            timeline: entries.into_iter().take(TIMELINE).collect(),
+            results,
+            needs: neighbours(needs.of(package.as_str())),
+            users: neighbours(needs.users_of(package.as_str())),
+            first_failures,
+            unblocks_packages: view.snapshot.unblocks(package.as_str()),
+            slower,
+            documentation: view.documentation(package),
+            broken_lines: broken_lines as u64,
+            package: package.clone(),
+        })
+    }
+}
+
+/// The names of people in addresses of pages.
+fn people(people: &[Person]) -> Vec<String> {
+    people.iter().map(|person| person.slug.clone()).collect()
+}
+
+fn neighbour(view: &View<'_>, name: &str) -> Neighbour {
+    let status = view.snapshot.status.packages.get(name);
+    Neighbour { package: name.to_owned(), state: status.and_then(|status| status.state) }
+}
+
+/// The versions of a package in the set.
+fn versions(view: &View<'_>, name: &str) -> Vec<String> {
+    let first = format!("{name}.");
+    let from = view.snapshot.status.packages.range(first.clone()..);
+    let own = from.map(|(package, _)| package).take_while(|package| package.starts_with(&first));
+    let is_version = |package: &&String| {
+        package.parse::<PackageName>().is_ok_and(|package| package.name() == name)
+    };
+    own.filter(is_version).cloned().collect()
+}
+
+/// Of entries from the newest to the oldest, the last of each stage of each build.
+fn latest(entries: &[Entry]) -> Vec<Entry> {
+    let mut seen: Vec<(Stage, Option<&HashName>)> = Vec::new();
+    let mut latest = Vec::new();
+    for entry in entries {
+        let key = (entry.result.stage, entry.result.build_hash.as_ref());
+        if !seen.contains(&key) {
+            seen.push(key);
+            latest.push(entry.clone());
+        }
+    }
+    latest
+}
+
+/// How the failures of a package began.
+fn first_failures(
+    view: &View<'_>,
+    status: Option<&PackageStatus>,
+    entries: &[Entry],
+) -> Vec<FirstFailure> {
+    let own = status.into_iter().flat_map(|status| &status.failures);
+    let own = own.filter(|failing| !failing.is_blocked());
+    let found = own.map(|failing| {
+        let same = |entry: &&Entry| {
+            entry.result.stage == failing.stage
+                && entry.result.compiler.as_ref().map_or("", |it| it.as_str()) == failing.compiler
+        };
+        let of_stage = || entries.iter().filter(same);
+        let first = of_stage().find(|entry| entry.run.as_str() == failing.since_run);
+        let before = |entry: &&Entry| {
+            run_order(entry.run.as_str(), &failing.since_run).is_lt() && entry.result.is_success()
+        };
+        let worked = of_stage().rev().find(before);
+        let both = first.zip(worked);
+        let run = |id: &str| -> Option<&RunFacts> {
+            view.snapshot.runs.iter().find(|run| run.run_id.as_str() == id).map(|run| &**run)
+        };
+        let runs = worked.and_then(|worked| run(worked.run.as_str())).zip(run(&failing.since_run));
+        let revisions = runs
+            .and_then(|(then, now)| Some([then.set_revision.clone()?, now.set_revision.clone()?]));
+        let other_compilers = runs.map_or(Vec::new(), |(then, now)| {
+            let only = |a: &RunFacts, b: &RunFacts| -> Vec<String> {
+                let only = a.compilers.iter().filter(|it| !b.compilers.contains(it));
+                only.map(ToString::to_string).collect()
+            };
+            [only(then, now), only(now, then)].concat()
+        });
+        FirstFailure {
+            stage: failing.stage,
+            compiler: failing.compiler.clone(),
+            run: failing.since_run.clone(),
+            worked_in: worked.map(|entry| entry.run.to_string()),
+            other_build: both.map(|(a, b)| a.result.build_hash != b.result.build_hash),
+            other_universe: both.map(|(a, b)| a.result.universe != b.result.universe),
+            revisions,
+            other_compilers,
+        }
+    });
+    found.collect()
+}
+
+/// The stages whose last result took much longer than those before, of entries from the oldest to the newest.
+fn slower(entries: &[Entry]) -> Vec<Slower> {
+    let mut times: BTreeMap<(Stage, &str), Vec<(&Entry, u64)>> = BTreeMap::new();
+    for entry in entries {
+        let result = &entry.result;
+        if let (Origin::Built, Status::Success, Some(wall)) =
+            (result.origin, result.status, result.wall_ms)
+        {
+            let compiler = result.compiler.as_ref().map_or("", |it| it.as_str());
+            times.entry((result.stage, compiler)).or_default().push((entry, wall));
+        }
+    }
+    let slower = times.into_iter().filter_map(|((stage, compiler), times)| {
+        let (&(last, wall_ms), before) = times.split_last()?;
+        let mut before: Vec<u64> = before.iter().map(|(_, wall)| *wall).collect();
+        before.sort_unstable();
+        let median_ms = *before.get(before.len() / 2)?;
+        let is_slower = wall_ms >= NOTABLE && wall_ms * 100 >= median_ms * SLOWER;
+        let (compiler, run) = (compiler.to_owned(), last.run.to_string());
+        is_slower.then_some(Slower { stage, compiler, run, wall_ms, median_ms })
+    });
+    slower.collect()
+}

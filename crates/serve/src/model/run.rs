@@ -1,0 +1,157 @@
+//! Runs: all of them, and one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use larder_runs::{
+    comparison,
+    name::RunId,
+    result::{BuildRef, Entry},
+    run_log::{self, RunState},
+    status_index::normalised,
+};
+use serde::Serialize;
+
+use super::{
+    NoPage, Result,
+    live::{self, Live},
+};
+use crate::site::{RunFacts, View};
+
+/// All runs that are kept.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Runs {
+    /// The runs, newest first.
+    pub runs: Vec<Arc<RunFacts>>,
+}
+
+impl Runs {
+    /// The runs, newest first.
+    pub fn of(view: &View<'_>) -> Self {
+        Self { runs: view.snapshot.runs.clone() }
+    }
+}
+
+/// A run.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub facts: Arc<RunFacts>,
+    /// What it works on, while it goes on.
+    pub live: Option<Live>,
+    /// Its own failures, those that are alike together: most packages blocked first.
+    pub failures: Vec<Alike>,
+    /// How many results were blocked.
+    pub blocked_results: usize,
+    /// How many results it has recorded.
+    pub results: usize,
+    /// The full run before it, to compare with.
+    pub before: Option<RunId>,
+    /// What it found out, where it was a comparison.
+    pub comparison: Option<comparison::Outcome>,
+}
+
+/// Failures that are alike.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alike {
+    /// The kind.
+    pub category: String,
+    /// The error without names and numbers.
+    pub error: String,
+    /// How many packages they, perhaps with others, block.
+    pub blocked_packages: usize,
+    /// The results.
+    pub results: Vec<Failed>,
+}
+
+/// A result that failed by itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    /// The result.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// The packages that it, perhaps with others, blocks.
+    pub blocks: Vec<String>,
+}
+
+impl Run {
+    /// A run that is kept.
+    ///
+    /// # Errors
+    /// [`NoPage::Missing`] where there is none.
+    pub fn of(view: &View<'_>, id: &RunId) -> Result<Self> {
+        let facts = view.snapshot.run(id).cloned();
+        let facts = facts.ok_or_else(|| NoPage::Missing(format!("there is no run {id}")))?;
+        let directory = view.ecosystem.data.runs().join(id.as_str());
+        let entries = last_attempts(run_log::read_results(&directory)?);
+        let results = entries.len();
+        let mut blocks: BTreeMap<BuildRef, Vec<String>> = BTreeMap::new();
+        let mut blocked_results = 0;
+        for entry in &entries {
+            if !entry.result.root_failures.is_empty() {
+                blocked_results += 1;
+            }
+            for root in &entry.result.root_failures {
+                let blocked = blocks.entry(root.clone()).or_default();
+                blocked.push(entry.result.package.to_string());
+            }
+        }
+        for blocked in blocks.values_mut() {
+            blocked.sort_unstable();
+            blocked.dedup();
+        }
+        let own =
+            |entry: &Entry| !entry.result.is_success() && entry.result.root_failures.is_empty();
+        let mut groups: BTreeMap<(String, String), Alike> = BTreeMap::new();
+        for entry in entries.into_iter().filter(own) {
+            let category = entry.result.category.to_string();
+            let error = normalised(entry.result.error.as_deref().unwrap_or_default());
+            let group =
+                groups.entry((category, error)).or_insert_with_key(|(category, error)| Alike {
+                    category: category.clone(),
+                    error: error.clone(),
+                    blocked_packages: 0,
+                    results: Vec::new(),
+                });
+            let blocks = blocks.get(&entry.result.build()).cloned().unwrap_or_default();
+            group.results.push(Failed { entry, blocks });
+        }
+        let mut failures: Vec<Alike> = groups.into_values().collect();
+        for group in &mut failures {
+            let mut blocked: Vec<&String> =
+                group.results.iter().flat_map(|it| &it.blocks).collect();
+            blocked.sort_unstable();
+            blocked.dedup();
+            group.blocked_packages = blocked.len();
+        }
+        failures.sort_by_key(|it| std::cmp::Reverse((it.blocked_packages, it.results.len())));
+        let older = view.snapshot.runs.iter().filter(|run| run.run_id < *id);
+        let before = older.into_iter().find(|run| run.is_whole()).map(|run| run.run_id.clone());
+        let live = (facts.state == RunState::Running).then(|| live::of(view, &facts));
+        let comparison = comparison::read(&directory);
+        Ok(Self { facts, live, failures, blocked_results, results, before, comparison })
+    }
+}
+
+/// Of several attempts at a stage of a build, the last, in the order of their first ones.
+pub fn last_attempts(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut places = std::collections::HashMap::new();
+    let mut last: Vec<Entry> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let result = &entry.result;
+        let key = (result.build(), result.stage, result.compiler.clone());
+        match places.get(&key) {
+            None => {
+                places.insert(key, last.len());
+                last.push(entry);
+            }
+            Some(&place) => last[place] = entry,
+        }
+    }
+    last
+}
