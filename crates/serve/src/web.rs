@@ -129,7 +129,7 @@ fn problem(app: &App, status: StatusCode, why: &str, is_api: bool) -> Response {
 /// Numbers for Prometheus.
 async fn numbers(State(app): State<App>) -> Response {
     let site = app.site.clone();
-    match blocking(move || Ok(site.look(|view| metrics::text(view))?)).await {
+    match blocking(move || Ok(site.look(metrics::text)?)).await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
             .into_response(),
         Err(error) => no_page(&app, &error, true),

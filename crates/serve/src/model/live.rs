@@ -75,9 +75,9 @@ fn working(view: &View<'_>, run: &RunFacts, name: &str) -> Working {
     let growing =
         |log: &&Log| run_log::open_log(&runs, log).is_ok_and(|file| run_log::is_growing(&file));
     let Some(log) = logs.iter().rev().find(growing) else { return found };
-    let begun = run_log::open_log(&runs, log).and_then(|file| {
-        let meta = file.metadata().and_then(|meta| meta.created());
-        Ok(meta.ok())
+    let begun = run_log::open_log(&runs, log).map(|file| {
+        let created = file.metadata().and_then(|meta| meta.created());
+        created.ok()
     });
     found.stage = Some(log.name.stage);
     found.log = Some(log.path.clone());
