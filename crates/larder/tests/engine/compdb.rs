@@ -63,7 +63,7 @@ run = ["sh", "-c", "echo '#define MADE 7' > $2; printf '#include \"made.h\"\\nin
     let many: String = (0..30).map(|number| format!("handle *part{number}(void);\n")).collect();
     project.file(
         "include/part.h",
-        &format!("#ifndef PART\n#define PART\n#include \"umbrella.h\"\n{many}#endif\n"),
+        format!("#ifndef PART\n#define PART\n#include \"umbrella.h\"\n{many}#endif\n"),
     );
     project.file("include/circle.h", "#ifndef CIRCLE\n#define CIRCLE\n#include \"umbrella.h\"\nvoid close_it(handle *it);\n#endif\n");
     project.file(
