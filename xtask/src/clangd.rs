@@ -27,7 +27,6 @@ const AT_ONCE: usize = 2;
 /// there, or in which nothing is amiss, is an error.
 const RIDDLES: &[(&str, &str, &str)] = &[
     ("lua", "src/ljumptab.h", "it is a part of a function"),
-    ("lua", "src/ltm.h", "it includes itself by way of lstate.h, which clangd does not allow"),
     ("zlib", "src/crc32.h", "it is data of types that its source defines"),
     (
         "jq",
@@ -37,14 +36,6 @@ const RIDDLES: &[(&str, &str, &str)] = &[
     ("jq", "src/src/libm.h", "it is a list of macro calls"),
     ("jq", "src/src/opcode_list.h", "it is a list of macro calls"),
     ("redis", "src/deps/hdr_histogram/hdr_redis_malloc.h", "a macro names it where it is included"),
-    ("redis", "src/src/rax_malloc.h", "a macro names it where it is included"),
-    ("redis", "src/src/latency.h", "server.h includes it after types of its own"),
-    ("redis", "src/src/stream.h", "server.h includes it after types of its own"),
-    (
-        "redis",
-        "src/src/rdb.h",
-        "it includes itself by way of server.h, which clangd does not allow",
-    ),
 ];
 
 /// Which files are looked at.

@@ -7,6 +7,7 @@ mod entries;
 mod headers;
 mod includes;
 mod stamp;
+mod way;
 
 use std::{
     collections::BTreeSet,
@@ -53,6 +54,8 @@ pub(crate) struct Unit {
     pub object: BuildPath,
     pub language: Language,
     pub compile: Arc<Compile>,
+    /// The include directories that others see, too.
+    pub public: Arc<[PortablePath]>,
 }
 
 /// What one build notes for it.

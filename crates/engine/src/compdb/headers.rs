@@ -13,49 +13,28 @@ use larder_trace::{TraceFile, read_trace_file};
 use super::{
     Entry, Unit,
     includes::{Directive, Include, Includes},
+    way::{Passed, Read, Way},
 };
 use crate::context::Context;
 
-/// A way on which a source comes to a header.
-struct Way<'u> {
-    unit: &'u Unit,
-    /// Whether the header is of another package.
-    foreign: bool,
-    /// The files on the way, each with how many of its directives come before it goes on.
-    files: Vec<(Rc<Path>, usize)>,
-}
-
-impl Way<'_> {
-    /// How much is said before the header.
-    fn length(&self) -> usize {
-        self.files.iter().map(|(_, number)| number).sum()
-    }
-}
-
-/// What a source has read, where a build has recorded it.
-type Read = Option<Rc<[PathBuf]>>;
-
 /// Returns the entries of all headers that sources of the workspace include, and of those that nobody includes and
-/// that lie beside a source or a header which is included, or directly in an include directory. The
+/// that lie in an include directory which others see, directly or beside a header which is included. The
 /// system's have none. The directories that were looked into are added to `looked_into`.
 pub fn entries(cx: &Context, units: &[&Unit], looked_into: &mut BTreeSet<PathBuf>) -> Vec<Entry> {
     let mut includes = Includes::default();
     let mut found: BTreeMap<Rc<Path>, Vec<Way<'_>>> = BTreeMap::new();
     let mut left: BTreeMap<PathBuf, &Unit> = BTreeMap::new();
-    let mut looked: HashSet<(PathBuf, bool)> = HashSet::new();
     let mut known: HashSet<PathBuf> = HashSet::new();
     for unit in units.iter().filter(|unit| unit.language != Language::Plain) {
         let Some(source) = unit.absolute(cx, &unit.source) else { continue };
         let directories = unit.directories(cx);
         let mut walk = Walk { cx, unit, directories: &directories, includes: &mut includes };
-        walk.note(&source, &mut Vec::new(), &mut HashSet::new(), &mut found);
-        let beside = source.parent().map(|beside| (beside.to_owned(), false));
-        let all = directories.into_iter().map(|directory| (directory, true));
-        for place in all.chain(beside).filter(|place| is_own(cx, &place.0)) {
-            if looked.insert(place.clone()) {
+        walk.note(source.as_path().into(), &mut Vec::new(), &mut HashSet::new(), &mut found);
+        let public = unit.public.iter().filter_map(|directory| unit.absolute(cx, directory));
+        for directory in public.filter(|directory| is_own(cx, directory)) {
+            if known.insert(directory.clone()) {
                 let mut note = |header| _ = left.entry(header).or_insert(unit);
-                list(&place.0, place.1, looked_into, &mut note);
-                known.insert(place.0);
+                list(&directory, looked_into, &mut note);
             }
         }
     }
@@ -83,7 +62,7 @@ pub fn entries(cx: &Context, units: &[&Unit], looked_into: &mut BTreeSet<PathBuf
 
 impl Unit {
     /// The directories of the workspace that it looks for headers in: absolute.
-    fn directories(&self, cx: &Context) -> Vec<PathBuf> {
+    pub fn directories(&self, cx: &Context) -> Vec<PathBuf> {
         let names = self.compile.search.directories.iter();
         let paths = names.filter_map(|name| self.absolute(cx, &PortablePath::recorded(name)));
         paths.filter(|path| is_own(cx, path)).collect()
@@ -102,31 +81,31 @@ impl<'u> Walk<'_, 'u> {
     /// Notes the headers that a file includes. `way` has the files that lead here, each with how far it has been read.
     fn note(
         &mut self,
-        file: &Path,
-        way: &mut Vec<(Rc<Path>, usize)>,
+        file: Rc<Path>,
+        way: &mut Vec<Passed>,
         seen: &mut HashSet<Rc<Path>>,
         found: &mut BTreeMap<Rc<Path>, Vec<Way<'u>>>,
     ) {
-        for (number, directive) in self.includes.of(file, self.directories).into_iter().enumerate()
-        {
-            let Directive::Include(Include { file: Some(header), .. }) = directive else {
+        let directives = self.includes.of(&file, self.directories);
+        for (number, directive) in directives.into_iter().enumerate() {
+            let Directive::Include(Include { file: Some(header), late, .. }) = directive else {
                 continue;
             };
             if !is_own(self.cx, &header) || !seen.insert(header.clone()) {
                 continue;
             }
-            way.push((file.into(), number));
+            way.push(Passed { file: file.clone(), number, late });
             let foreign = !header.starts_with(&self.unit.place.directory);
             let new = Way { unit: self.unit, foreign, files: way.clone() };
             found.entry(header.clone()).or_default().push(new);
-            self.note(&header, way, seen, found);
+            self.note(header, way, seen, found);
             way.pop();
         }
     }
 }
 
-/// The best way to a header: from a source of its own package, with the least before it. One that conditions hid from the
-/// compiler, as far as that is recorded, is none, unless there is no other.
+/// The best way to a header: from a source of its own package, with the least before it, and by way of no header that
+/// declares something before it. One that conditions hid from the compiler, as far as that is recorded, is none.
 fn best<'w, 'u>(
     cx: &Context,
     header: &Path,
@@ -134,18 +113,14 @@ fn best<'w, 'u>(
     records: &mut HashMap<PathBuf, Read>,
 ) -> Option<(&'w Way<'u>, Read)> {
     let mut sorted: Vec<&Way<'_>> = ways.iter().collect();
-    sorted.sort_by_key(|way| (way.foreign, way.length()));
-    let mut first = None;
-    for way in sorted {
+    sorted.sort_by_key(|way| (way.foreign, way.headers().any(|passed| passed.late), way.length()));
+    sorted.into_iter().find_map(|way| {
         let trace = cx.absolute(&way.unit.place.trace_path(&way.unit.object));
         let read =
             records.entry(trace).or_insert_with_key(|trace| way.unit.read(cx, trace)).clone();
-        if read.as_ref().is_none_or(|read| read.iter().any(|it| it == header)) {
-            return Some((way, read));
-        }
-        first.get_or_insert((way, read));
-    }
-    first
+        let is_read = read.as_ref().is_none_or(|read| read.iter().any(|it| it == header));
+        is_read.then_some((way, read))
+    })
 }
 
 impl Unit {
@@ -162,67 +137,6 @@ impl Unit {
     }
 }
 
-impl Way<'_> {
-    /// The arguments for all that comes before the header `header`: macros that it or what it includes asks for, and
-    /// what is included. Where a build has recorded what it read, what conditions hide is known; else those of
-    /// the system are left out.
-    fn before(
-        &self,
-        cx: &Context,
-        header: &Rc<Path>,
-        read: &Read,
-        includes: &mut Includes,
-    ) -> Vec<String> {
-        let directories = self.unit.directories(cx);
-        let mut before = Vec::new();
-        for (file, number) in &self.files {
-            before.extend(includes.of(file, &directories).into_iter().take(*number));
-        }
-        let defines = before.iter().any(|directive| matches!(directive, Directive::Define(_)));
-        let texts: Vec<Vec<u8>> = match defines {
-            true => includes
-                .all_of(header, &directories)
-                .iter()
-                .filter_map(|file| fs::read(file).ok())
-                .collect(),
-            false => Vec::new(),
-        };
-        let is_asked = |name: &str| texts.iter().any(|text| has_word(text, name));
-        let name = |include: &Include| match (&include.file, read) {
-            (Some(file), Some(read)) => read
-                .iter()
-                .any(|path| **path == **file)
-                .then(|| file.to_string_lossy().into_owned()),
-            (Some(file), None) => Some(file.to_string_lossy().into_owned()),
-            (None, Some(read)) => {
-                read.iter().any(|path| path.ends_with(&include.name)).then(|| include.name.clone())
-            }
-            (None, None) => None,
-        };
-        let mut arguments = Vec::new();
-        for directive in &before {
-            match directive {
-                Directive::Define(definition) => {
-                    let asked = definition.split('=').next().is_some_and(is_asked);
-                    arguments.extend(asked.then(|| format!("-D{definition}")));
-                }
-                Directive::Include(include) => {
-                    if let Some(name) = name(include) {
-                        arguments.extend(["-include".to_owned(), name]);
-                    }
-                }
-            }
-        }
-        arguments
-    }
-}
-
-/// Whether a name stands in a text, and not as a part of another one.
-fn has_word(text: &[u8], name: &str) -> bool {
-    let is_part = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_';
-    text.split(|c| !is_part(c)).any(|word| word == name.as_bytes())
-}
-
 /// Whether a path is in the workspace: in a package or a build directory.
 fn is_own(cx: &Context, path: &Path) -> bool {
     cx.places.directories().any(|directory| path.starts_with(directory))
@@ -233,21 +147,16 @@ fn is_header(path: &Path) -> bool {
     path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
 }
 
-/// Finds the headers in a directory, and below it if `deep`. What starts with a dot is not looked at.
-fn list(
-    directory: &Path,
-    deep: bool,
-    looked_into: &mut BTreeSet<PathBuf>,
-    found: &mut dyn FnMut(PathBuf),
-) {
+/// Finds the headers in a directory and below it. What starts with a dot is not looked at.
+fn list(directory: &Path, looked_into: &mut BTreeSet<PathBuf>, found: &mut dyn FnMut(PathBuf)) {
     looked_into.insert(directory.to_owned());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() && deep {
-            list(&entry.path(), true, looked_into, found);
+        if kind.is_dir() {
+            list(&entry.path(), looked_into, found);
         } else if kind.is_file() && is_header(&entry.path()) {
             found(entry.path());
         }

@@ -14,7 +14,7 @@ use std::{
 use larder_project::{
     init::{
         CmakeCommands, Flags, Kind, Package, Place, Target,
-        flags::{Given, of_compiler, of_linker, optimise, soversion},
+        flags::{Given, file_version, of_compiler, of_linker, optimise, soversion},
         inside,
     },
     name::is_name,
@@ -232,8 +232,17 @@ impl<'a> Reply<'a> {
                         names.values().any(|it| it == own)
                             || others.any(|(_, it)| it["name"] == **own)
                     };
-                    let own = on_disk(value).filter(|own| !is_taken(own));
+                    let file = on_disk(value);
+                    let own = file.clone().filter(|own| !is_taken(own));
                     let name = own.unwrap_or_else(|| package.target_name(name));
+                    let mut others = self.targets.iter().filter(|(other, _)| *other != id);
+                    let is_alike = others.any(|(_, it)| file.is_some() && on_disk(it) == file);
+                    if let Some(file) = file.filter(|file| is_alike && *file != name) {
+                        package.cautions.push(format!(
+                            "The library {name} is called {file} in CMake, as another one is. One library with kind = \
+                             [\"static\", \"shared\"] makes the files of both, if they are compiled alike."
+                        ));
+                    }
                     names.insert(id.clone(), name);
                 }
                 _ => package.leave_out(
@@ -298,7 +307,8 @@ impl<'a> Reply<'a> {
             .collect();
         let sources = self.sources(value).into_iter().map(|(path, _)| path).collect();
         let link_args = self.link_args(name, &words, package);
-        let soversion = (kind == Kind::Shared).then(|| self.soversion(value)).flatten();
+        let link = (kind == Kind::Shared).then(|| self.link_command(value)).flatten();
+        let link = link.unwrap_or_default();
         Target {
             name: name.to_owned(),
             kind,
@@ -306,16 +316,17 @@ impl<'a> Reply<'a> {
             flags,
             libraries,
             link_args,
-            soversion,
+            soversion: soversion(&link),
+            file_version: file_version(&link),
             ..Target::default()
         }
     }
 
-    /// The version in the name of a shared library, which the command that links it says.
-    fn soversion(&self, value: &Value) -> Option<String> {
+    /// The command that links a target.
+    fn link_command(&self, value: &Value) -> Option<Vec<String>> {
         let directory = self.build.join(text(&value["paths"]["build"])).join("CMakeFiles");
         let link = directory.join(format!("{}.dir/link.txt", text(&value["name"])));
-        soversion(&shlex::split(&fs::read_to_string(link).ok()?)?)
+        shlex::split(&fs::read_to_string(link).ok()?)
     }
 
     /// The linker arguments among `words`, with paths from the package. Those that name files which CMake made are

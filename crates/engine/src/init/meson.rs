@@ -13,7 +13,7 @@ use larder_project::{
     init::{
         Flags, InstalledHeaders, Kind, MesonSaid, Package, Place, Target,
         declared::{self, Declared},
-        flags::{Given, of_compiler, of_linker, optimise, soversion},
+        flags::{Given, of_compiler, of_linker, optimise, soversion, version_of},
         inside,
     },
     plan::Language,
@@ -151,6 +151,7 @@ impl Project<'_> {
             own.libraries = self.libraries(&words, &names);
             own.link_args = of_linker(&words);
             own.soversion = soversion(&words);
+            own.file_version = list(&target["filename"]).iter().find_map(|it| version_of(text(it)));
         }
         commands::assembled(&mut package, self.ninja, self.directory, &self.build, &names);
         objects::taken(&mut package, self.ninja, self.directory, &self.build, &names);

@@ -9,7 +9,7 @@ use std::{
 use larder_project::{
     manifest::{Module, Template},
     path::BuildPath,
-    plan::{Kind, PackageId, Plan, TargetId},
+    plan::{Kind, PackageId, Plan, Target, TargetId},
 };
 
 use super::{
@@ -113,12 +113,19 @@ pub fn contents(report: &BuildReport, layout: &Layout) -> Result<Contents, Insta
     for (id, outputs) in &report.targets {
         let target = plan.target(*id);
         let outputs = outputs.as_deref().unwrap_or_default();
+        let versioned = versioned(plan, target);
         let mut put = |directory: &str, at: usize, file: Option<&BuildPath>, executable| {
             let Some((artifact, file)) = outputs.get(at).zip(file) else { return Ok(None) };
             let name = Path::new(file.as_str()).file_name().unwrap_or_default();
+            let name = name.to_string_lossy().into_owned();
             let from = plan.workspace.root.join(artifact.path.as_str());
-            files.add(Path::new(directory).join(name), from, executable)?;
-            Ok(Some(name.to_string_lossy().into_owned()))
+            let directory = Path::new(directory);
+            let versioned = versioned.as_ref().filter(|longer| at == 0 && **longer != name);
+            files.add(directory.join(versioned.unwrap_or(&name)), from, executable)?;
+            if let Some(longer) = versioned {
+                files.own(directory.join(&name), Content::Link(longer.clone()));
+            }
+            Ok(Some(name))
         };
         let Some(library) = Library::of(target) else {
             put("bin", 0, target.file(), true)?;
@@ -169,6 +176,16 @@ pub fn contents(report: &BuildReport, layout: &Layout) -> Result<Contents, Insta
         }
     }
     Ok(Contents { files: files.0.into_values().collect(), notes })
+}
+
+/// The name of a shared library's file where programs look for it by another one, which is a link to it. Windows has no such
+/// links.
+fn versioned(plan: &Plan, target: &Target) -> Option<String> {
+    let Library { package, index } = Library::of(target).filter(|_| is_shared(target))?;
+    let package = plan.package(package);
+    let version = package.manifest.libraries[index].shared.file_version.as_ref()?;
+    let is_linked_to = package.platform.import_library(&target.name).is_none();
+    is_linked_to.then(|| package.platform.shared_library(&target.name, Some(version)))
 }
 
 /// What others are told of the library that `id` is a form of.

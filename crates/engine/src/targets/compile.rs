@@ -69,6 +69,10 @@ impl Maker<'_> {
     ) -> Option<Vec<ObjectSource>> {
         let names = sources.iter().map(|source| &source.name);
         let chosen = self.source_args(package, &objects.source_args, names)?;
+        let public = objects.includes.iter();
+        let public = public.filter(|directory| !objects.private_includes.contains(directory));
+        let public: Arc<[PortablePath]> =
+            public.map(|directory| self.portable(package, directory)).collect();
         let mut modes: Vec<((Language, Chosen), Arc<Compile>)> = Vec::new();
         let mut found = Vec::with_capacity(sources.len());
         for (Found { object, source, name, language }, chosen) in sources.into_iter().zip(chosen) {
@@ -88,7 +92,8 @@ impl Maker<'_> {
             if self.cx.options.compile_commands && language != Language::Asm {
                 let (place, object) = (package.place.clone(), object.clone());
                 let compile = compile.clone();
-                let unit = Unit { place, source: name, object, language, compile };
+                let public = public.clone();
+                let unit = Unit { place, source: name, object, language, compile, public };
                 self.cx.noted().units.push(unit);
             }
             found.push(ObjectSource { source, object, compile, precompiled: None });

@@ -45,7 +45,7 @@ run = ["sh", "-c", "echo '#define MADE 7' > $2; printf '#include \"made.h\"\\nin
         "src/table.h",
         "static const item table[2] = {{1}, {2}};\nstatic const uint8_t more[LOW];\n",
     );
-    project.file("src/main.c", "#ifdef _WIN32\n#include <windows.h>\n#endif\n#include <stdint.h>\n#include \"types.h\"\n#include \"table.h\"\n#include <made.h>\nint made(void);\nint main(void) { const char *q = QUOTED; return *q + table[0].x + more[0] + made() - MADE; }\n");
+    project.file("src/main.c", "#ifdef _WIN32\n#include <windows.h>\n#include \"hidden.h\"\n#endif\n#include <stdint.h>\n#include \"types.h\"\n#include \"table.h\"\n#include <made.h>\nint made(void);\nint main(void) { const char *q = QUOTED; return *q + table[0].x + more[0] + made() - MADE; }\n");
     project.file(
         "include/shape.h",
         "#pragma once\nnamespace shapes { template <class T> struct Shape { T side; }; }\n",
@@ -54,8 +54,27 @@ run = ["sh", "-c", "echo '#define MADE 7' > $2; printf '#include \"made.h\"\\nin
     project.file("src/way.h", "#include \"types.h\"\n#include \"late.h\"\n");
     project.file("src/late.h", "static const item late[SIZE] = {{3}};\n");
     project.file("src/way.c", "#define SIZE 4 /* of them */\n#include \"way.h\"\nint way(void) { return late[SIZE - 1].x; }\n");
-    // For another system.
+    // After declarations of the one that includes it; and one that comes back to itself.
+    project.file("include/umbrella.h", "#ifndef UMBRELLA\n#define UMBRELLA\n#define KIND int\n#include \"types.h\"\ntypedef struct { KIND kind; } handle;\n#include \"piece.h\"\n#include \"part.h\"\n#include \"circle.h\"\n#endif\n");
+    project.file(
+        "include/piece.h",
+        "#ifndef PIECE\n#define PIECE\nhandle *piece(item *from);\n#endif\n",
+    );
+    let many: String = (0..30).map(|number| format!("handle *part{number}(void);\n")).collect();
+    project.file(
+        "include/part.h",
+        format!("#ifndef PART\n#define PART\n#include \"umbrella.h\"\n{many}#endif\n"),
+    );
+    project.file("include/circle.h", "#ifndef CIRCLE\n#define CIRCLE\n#include \"umbrella.h\"\nvoid close_it(handle *it);\n#endif\n");
+    project.file(
+        "src/direct.c",
+        "#include \"circle.h\"\nvoid close_it(handle *it) { it->kind = 0; }\n",
+    );
+    // For another system: nobody includes it, a source that is not built does, or one that conditions hide.
     project.file("include/other/system.h", "#include <nowhere.h>\n");
+    project.file("src/windows.cc", "#include \"windows_only.h\"\n");
+    project.file("src/windows_only.h", "SYSTEMTIME now(void);\n");
+    project.file("include/hidden.h", "SYSTEMTIME then(void);\n");
     project.file("include/nobody.h", "#pragma once\ninline int nobody() { return 1; }\n");
     project.file(
         "src/shape.cpp",
@@ -139,6 +158,11 @@ fn clangd_finds_nothing_amiss() {
         "include/types.h",
         "include/shape.h",
         "include/nobody.h",
+        "include/umbrella.h",
+        "include/piece.h",
+        "include/part.h",
+        "include/circle.h",
+        "src/direct.c",
         "deps/low/low.c",
         "deps/low/low.h",
         ".larder/build/gen/made.c",
@@ -157,6 +181,21 @@ fn clangd_finds_nothing_amiss() {
         );
         assert!(said.contains("compile_commands.json"), "{path}:\n{said}");
     }
+}
+
+#[test]
+fn headers_for_other_systems_have_no_entries() {
+    let project = project();
+    let has = |path: &str| {
+        let file = project.path(path).display().to_string();
+        entries(&project).iter().any(|entry| entry["file"] == *file)
+    };
+    project.larder(&["compdb"]).ok();
+    assert!(!has("include/other/system.h") && !has("src/windows_only.h"));
+    assert!(has("include/hidden.h"), "as long as no build has looked");
+    project.build();
+    assert!(!has("include/hidden.h"), "{}", project.read("compile_commands.json"));
+    assert!(has("include/nobody.h") && has("include/types.h"));
 }
 
 #[test]

@@ -54,10 +54,12 @@ pub fn either_way(project: &Project, check: impl Fn()) {
     check();
 }
 
-/// The manifest that the text alone leads to has these versions of libraries.
+/// The manifest that the text alone leads to has these versions of libraries, and one longer version of a file.
 fn text_gives_soversions(project: &Project, versions: [&str; 2]) {
     again_by_text(project);
     let manifest = project.read("larder.toml");
+    assert!(manifest.contains("file-version = \"1.2.3\""), "{manifest}");
+    assert!(!manifest.contains("file-version = \"2.1\""), "{manifest}");
     for version in versions {
         assert!(manifest.contains(&format!("soversion = \"{version}\"")), "{manifest}");
     }
@@ -193,13 +195,15 @@ fn where_nothing_is_installed_the_text_of_meson_decides() {
 
 const ONE: &[(&str, &str)] = &[("one.c", "int one(void) { return 1; }\n")];
 
-/// The libraries that larder installs, all of which the other build system installs, too.
+/// The libraries that larder installs: just those that the other build system installs.
 fn has_the_same_names(project: &Project) -> Vec<String> {
     project.larder(&["init"]).ok();
     let prefix = project.path("ours");
     project.larder(&["install", "--prefix", prefix.to_str().unwrap()]).ok();
-    let (ours, theirs) = (libraries(project, "ours"), libraries(project, "theirs"));
-    assert!(ours.iter().all(|name| theirs.contains(name)), "{ours:?} {theirs:?}");
+    let [mut ours, mut theirs] = ["ours", "theirs"].map(|prefix| libraries(project, prefix));
+    ours.sort();
+    theirs.sort();
+    assert_eq!(ours, theirs);
     ours
 }
 
@@ -218,11 +222,11 @@ fn shared_libraries_are_called_as_cmake_calls_them() {
     tool(&project, &["cmake", "-S", ".", "-B", "out"]);
     tool(&project, &["cmake", "--build", "out"]);
     tool(&project, &["cmake", "--install", "out", "--prefix", prefix.to_str().unwrap()]);
-    let mut ours = has_the_same_names(&project);
-    ours.sort();
+    let ours = has_the_same_names(&project);
     let names = [
         "libanother.a",
         "libone.so",
+        "libone.so.1.2.3",
         "libone.so.4",
         "libplain.so",
         "libwhole.so",
@@ -230,6 +234,19 @@ fn shared_libraries_are_called_as_cmake_calls_them() {
     ];
     assert_eq!(ours, names);
     text_gives_soversions(&project, ["4", "2.1"]);
+}
+
+#[test]
+fn two_forms_of_a_library_are_two_targets_and_that_is_said() {
+    let project = Project::bare(ONE);
+    project.file(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.10)\nproject(one C)\nadd_library(one SHARED one.c)\n\
+         add_library(a_one STATIC one.c)\nset_target_properties(a_one PROPERTIES OUTPUT_NAME one)\n",
+    );
+    project.larder(&["init"]).ok().says("The library a_one is called one in CMake");
+    project.build();
+    assert!(project.output("libone.so").exists() && project.output("liba_one.a").exists());
 }
 
 #[test]
@@ -246,9 +263,17 @@ fn shared_libraries_are_called_as_meson_calls_them() {
         &["meson", "setup", "out", "--libdir=lib", "--prefix", prefix.to_str().unwrap()],
     );
     tool(&project, &["meson", "install", "-C", "out", "--quiet"]);
-    let mut ours = has_the_same_names(&project);
-    ours.sort();
-    assert_eq!(ours, ["libone.so", "libone.so.1", "libplain.so", "libtwo.so", "libtwo.so.4"]);
+    let ours = has_the_same_names(&project);
+    let names = [
+        "libone.so",
+        "libone.so.1",
+        "libone.so.1.2.3",
+        "libplain.so",
+        "libtwo.so",
+        "libtwo.so.1.2.3",
+        "libtwo.so.4",
+    ];
+    assert_eq!(ours, names);
     text_gives_soversions(&project, ["1", "4"]);
 }
 

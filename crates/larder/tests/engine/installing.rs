@@ -272,6 +272,23 @@ fn a_library_with_a_version_is_found_by_both_its_names() {
     cc.arg(project.path("user.c")).arg("-o").arg(&user).arg("-I").arg(prefix.join("include"));
     ends_with(cc.arg("-L").arg(prefix.join("lib")).arg("-ll"), 0);
     ends_with(Command::new(&user).env("LD_LIBRARY_PATH", prefix.join("lib")), 0);
+    // The file may have a longer one: nothing is built for it, and the others lead to it.
+    let mut keys = "soversion = \"3\"".to_owned();
+    for version in ["3.1.4", "3.2.0"] {
+        let more = format!("soversion = \"3\"\nfile-version = \"{version}\"");
+        project.replace("larder.toml", &keys, &more);
+        keys = more;
+        project.larder(&["build", "--no-build"]).ok();
+        project.larder(&install).ok();
+        let longer = format!("libl.so.{version}");
+        assert!(prefix.join("lib").join(&longer).symlink_metadata().unwrap().is_file());
+        let leads = |name: &str| fs::read_link(prefix.join("lib").join(name)).unwrap();
+        assert_eq!((leads("libl.so"), leads("libl.so.3")), ("libl.so.3".into(), longer.into()));
+        ends_with(Command::new(&user).env("LD_LIBRARY_PATH", prefix.join("lib")), 0);
+    }
+    assert!(!prefix.join("lib/libl.so.3.1.4").exists(), "an installation removes the earlier one");
+    project.larder(&["install", "--uninstall", "--prefix", prefix.to_str().unwrap()]).ok();
+    assert!(!prefix.join("lib").exists());
 }
 
 #[test]

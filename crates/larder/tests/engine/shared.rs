@@ -88,6 +88,12 @@ fn mistakes_in_names_of_shared_libraries_are_said() {
         ("kind = [\"shared\"]\nsoversion = \"a/b\"", "`a/b` is no version of a shared library"),
         ("kind = [\"shared\"]\nsoversion = \"..\"", "`..` is no version of a shared library"),
         ("kind = [\"shared\"]\nsoversion = 1", "expected a string"),
+        ("file-version = \"1\"", "`file-version` has no meaning for library `l`"),
+        ("kind = [\"shared\"]\nfile-version = \"1.2\"", "`file-version` without `soversion`"),
+        (
+            "kind = [\"shared\"]\nsoversion = \"1\"\nfile-version = \"/\"",
+            "`/` is no version of a shared library",
+        ),
         ("kind = [\"shared\"]\nexports = []", "`exports` offers nothing"),
         ("kind = [\"shared\"]\nexports = [\"a b\"]", "`a b` cannot name a symbol"),
         ("kind = [\"shared\"]\nexports = [\"\"]", "`` cannot name a symbol"),

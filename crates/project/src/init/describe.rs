@@ -79,6 +79,8 @@ pub struct Target {
     pub headers: Vec<String>,
     /// The version in the name of a shared library.
     pub soversion: Option<String>,
+    /// The version in the name of its file, which may be longer.
+    pub file_version: Option<String>,
     /// Whether the other build system installs it, where that is known.
     pub is_installed: Option<bool>,
 }

@@ -156,7 +156,18 @@ pub fn soversion(arguments: &[String]) -> Option<String> {
         let value = word.strip_prefix("-Wl,-soname")?;
         value.strip_prefix([',', '='])
     })?;
-    let (_, version) = name.split_once(".so.")?;
+    version_of(name)
+}
+
+/// The version in the name of a shared library's file, as the arguments of its link say.
+pub fn file_version(arguments: &[String]) -> Option<String> {
+    let place = arguments.iter().position(|word| word == "-o")?;
+    version_of(arguments.get(place + 1)?)
+}
+
+/// The version in the name of a shared library's file.
+pub fn version_of(file: &str) -> Option<String> {
+    let (_, version) = file.rsplit('/').next()?.split_once(".so.")?;
     (!version.is_empty()).then(|| version.to_owned())
 }
 
@@ -204,5 +215,8 @@ mod tests {
         assert_eq!(version("-Wl,-soname,libx.so.1.2").as_deref(), Some("1.2"));
         assert_eq!(version("-Wl,-soname=libx-3.so.4").as_deref(), Some("4"));
         assert_eq!(version("-Wl,-soname,libx.so"), None);
+        let version = |file: &str| file_version(&["-o".to_owned(), file.to_owned()]);
+        assert_eq!(version("lib.so.d/libx.so.1.2").as_deref(), Some("1.2"));
+        assert_eq!(version("libx.so"), None);
     }
 }

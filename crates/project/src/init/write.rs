@@ -62,6 +62,10 @@ impl Package {
             text.push_str("kind = [\"shared\"]\n");
             if let Some(version) = &target.soversion {
                 let _ = writeln!(text, "soversion = {}", quoted(version));
+                let longer = target.file_version.as_ref().filter(|longer| *longer != version);
+                if let Some(version) = longer {
+                    let _ = writeln!(text, "file-version = {}", quoted(version));
+                }
             }
         }
         let (sources, exclude) = patterns(&target.sources, &self.sources);

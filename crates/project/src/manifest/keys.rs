@@ -80,7 +80,7 @@ pub struct Keys {
 }
 
 /// The keys that are of one target, each with its kind: these cannot be defaults.
-const OF_TARGETS: [&str; 16] = [
+const OF_TARGETS: [&str; 17] = [
     "precompiled-header",
     "source-args",
     "name",
@@ -92,6 +92,7 @@ const OF_TARGETS: [&str; 16] = [
     "system",
     "headers",
     "soversion",
+    "file-version",
     "exports",
     "public-defines",
     "test",
@@ -100,11 +101,12 @@ const OF_TARGETS: [&str; 16] = [
 ];
 
 /// The keys that no condition can change.
-const OF_WHOLE_TARGETS: [&str; 10] = [
+const OF_WHOLE_TARGETS: [&str; 11] = [
     "name",
     "kind",
     "headers",
     "soversion",
+    "file-version",
     "exports",
     "host",
     "install",

@@ -10,6 +10,8 @@ use crate::{diagnostic::Located, table::Fields};
 pub struct Shared {
     /// The version in its file's name, `libNAME.so.VERSION`, by which programs look for it.
     pub version: Option<String>,
+    /// The version in the name of its installed file, to which the other name is a link then.
+    pub file_version: Option<String>,
     /// The symbols that it offers; all, when absent.
     pub exports: Option<Exports>,
 }
@@ -24,19 +26,28 @@ pub enum Exports {
 }
 
 /// The keys.
-pub(super) const KEYS: [&str; 2] = ["soversion", "exports"];
+pub(super) const KEYS: [&str; 3] = ["soversion", "file-version", "exports"];
 
 impl Shared {
     pub(super) fn decode(fields: &mut Fields<'_, '_>) -> Self {
-        Self { version: version(fields), exports: exports(fields) }
+        let has_soversion = fields.entries.contains_key("soversion");
+        let version = version_of(fields, "soversion");
+        let file_version = version_of(fields, "file-version");
+        if let Some(alone) = file_version.as_ref().filter(|_| !has_soversion) {
+            let help = "add soversion = \"…\", the version in the name that programs look for";
+            let message = "`file-version` without `soversion`";
+            fields.errors.push(alone.span.clone(), message, Some(help.to_owned()));
+        }
+        let [version, file_version] = [version, file_version].map(|it| Some(it?.value));
+        Self { version, file_version, exports: exports(fields) }
     }
 }
 
-fn version(fields: &mut Fields<'_, '_>) -> Option<String> {
-    let version = fields.string("soversion")?;
+fn version_of(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Located<String>> {
+    let version = fields.string(key)?;
     let is_part = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
     if version.starts_with(|c: char| c.is_ascii_alphanumeric()) && version.chars().all(is_part) {
-        return Some(version.value);
+        return Some(version);
     }
     let message = format!("`{}` is no version of a shared library", *version);
     let help = "write what follows libNAME.so. in its name, such as \"1\"";

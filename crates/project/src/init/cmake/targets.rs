@@ -353,10 +353,13 @@ impl Reader<'_> {
         };
         let Some(building) = self.targets.building(name).filter(|_| value.known) else { return };
         // Where there are both, programs look for the first.
-        let version = &mut building.target.soversion;
+        let target = &mut building.target;
         match key {
-            "SOVERSION" => *version = Some(value.text.clone()),
-            "VERSION" => _ = version.get_or_insert_with(|| value.text.clone()),
+            "SOVERSION" => target.soversion = Some(value.text.clone()),
+            "VERSION" => {
+                target.soversion.get_or_insert_with(|| value.text.clone());
+                target.file_version = Some(value.text.clone());
+            }
             _ => {}
         }
         let flags = &mut building.target.flags;

@@ -370,6 +370,7 @@ impl Reader<'_> {
             link_args,
             system,
             soversion: keywords::soversion(arguments),
+            file_version: keywords::file_version(arguments),
             is_installed: arguments.named("install").map_or(Some(false), Value::holds),
             ..Target::default()
         };

@@ -4,11 +4,16 @@ use super::{run::Arguments, value::Value};
 
 /// The version in the name of a shared library: as it is said, or the first part of that of the library.
 pub fn soversion(arguments: &Arguments) -> Option<String> {
-    match (arguments.named("soversion"), arguments.named("version")) {
-        (Some(Value::Number(number)), _) => Some(number.to_string()),
-        (Some(value), _) => value.text().map(str::to_owned),
-        (None, version) => version?.text()?.split('.').next().map(str::to_owned),
+    match arguments.named("soversion") {
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(value) => value.text().map(str::to_owned),
+        None => file_version(arguments)?.split('.').next().map(str::to_owned),
     }
+}
+
+/// The version in the name of its file.
+pub fn file_version(arguments: &Arguments) -> Option<String> {
+    arguments.named("version")?.text().map(str::to_owned)
 }
 
 /// The arguments that `buildtype` and `optimization` of a project stand for. Without either, those of a first manifest.

@@ -169,7 +169,7 @@ fn checks(fields: &mut Fields<'_, '_>) -> Vec<Check> {
 
 fn twice(fields: &mut Fields<'_, '_>, define: &Located<String>) {
     let message = format!("`{}` is said twice in {}", **define, fields.what);
-    let help = "give one of them another name: { name = \"…\", define = \"NAME\" }".to_owned();
+    let help = "give one of them another name: { …, define = \"NAME\" }".to_owned();
     fields.errors.push(define.span.clone(), message, Some(help));
 }
 
