@@ -19,7 +19,8 @@ use larder_runs::{
     file::{self, Durability},
     history,
     name::{PackageName, RunId},
-    result::Entry,
+    result::{Entry, LogFile},
+    run_log,
 };
 
 use crate::{
@@ -161,7 +162,7 @@ fn compared(snapshot: &Snapshot) -> Option<(RunId, RunId)> {
 /// The logs of what fails now: run and path.
 fn logs(view: &View<'_>) -> Result<BTreeSet<(String, String)>, ExportError> {
     let mut logs = BTreeSet::new();
-    let packages = view.ecosystem.data.packages();
+    let (packages, runs) = (view.ecosystem.data.packages(), view.ecosystem.data.runs());
     for (package, status) in view.snapshot.status.standing() {
         let own = status.failures.iter().filter(|failing| !failing.is_blocked());
         let own: Vec<_> = own.collect();
@@ -174,7 +175,9 @@ fn logs(view: &View<'_>) -> Result<BTreeSet<(String, String)>, ExportError> {
             own.iter().any(|it| it.stage == entry.result.stage && it.build_hash == build)
         };
         for entry in history::read_latest(&packages, &name)?.iter().filter(|it| fails(it)) {
-            if let Some(log) = &entry.result.log {
+            // Logs go with their runs, and histories stay.
+            let kept = |log: &&LogFile| run_log::open_path(&runs, &entry.run, &log.path).is_ok();
+            if let Some(log) = entry.result.log.as_ref().filter(kept) {
                 logs.insert((entry.run.to_string(), log.path.clone()));
             }
         }

@@ -34,7 +34,9 @@ const BEAT: Duration = Duration::from_millis(200);
 
 /// A log of a run: `….log` as it is, `….log.html` as a page.
 pub async fn log(State(app): State<App>, Path((run, path)): Path<(String, String)>) -> Response {
-    let missing = |app: &App| problem(app, StatusCode::NOT_FOUND, "there is no such log", false);
+    let missing = |app: &App| {
+        problem(app, StatusCode::NOT_FOUND, "there is no such log: logs go with their runs", false)
+    };
     let (path, is_page) = match path.strip_suffix(".html") {
         Some(path) => (path.to_owned(), true),
         None => (path, false),

@@ -1,0 +1,124 @@
+//! A server beside everything that writes the data.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+use super::{
+    client::{Server, broken_set},
+    support::{Package, Set},
+};
+
+/// Runs are made, histories compacted and runs collected while many read: nobody sees an error of the server.
+#[test]
+fn readers_see_no_error_while_data_are_written_compacted_and_collected() {
+    const READERS: usize = 50;
+    let set = broken_set();
+    let server = Server::of(&set);
+    let first = set.last_run();
+    let (over, asked) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for reader in 0..READERS {
+            let (server, over, asked, first) = (&server, &over, &asked, &first);
+            scope.spawn(move || {
+                let run = format!("/runs/{first}");
+                let paths = [
+                    "/",
+                    "/packages",
+                    "/packages/root.1.0",
+                    "/runs",
+                    &run,
+                    "/api/overview",
+                    "/api/packages/leaf.1.0",
+                    "/locks",
+                    "/metrics",
+                    "/feed.atom",
+                ];
+                let mut at = reader;
+                while !over.load(Ordering::Relaxed) {
+                    let path = paths[at % paths.len()];
+                    let answer = server.get(path);
+                    // A run may be collected.
+                    let gone = path == run && answer.status == 404;
+                    assert!(answer.status == 200 || gone, "{path}: {answer:?}");
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    at += 1;
+                }
+            });
+        }
+        let write = || {
+            for state in ["good", "bad", "good", "worse"] {
+                set.file("sources/root.1.0/state", state);
+                set.larder(&["batch"]).ends_with(1);
+                set.larder(&["gc", "--keep-runs", "2", "--history-days", "0"]).ok();
+            }
+        };
+        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
+        over.store(true, Ordering::Relaxed);
+        written.unwrap();
+    });
+    assert!(asked.load(Ordering::Relaxed) > READERS as u64);
+    let numbers = server.get("/api/overview").ok().json()["numbers"].clone();
+    assert_eq!((&numbers["failedPackages"], &numbers["packages"]), (&1.into(), &5.into()));
+}
+
+/// A run is followed while it goes on: what it works on, its log as it grows, and its end.
+#[test]
+fn a_run_is_followed_to_its_end() {
+    use std::io::{BufRead, BufReader, Write};
+    let set = Set::new(&[Package::new("slow.1.0")
+        .line("echo begun; while [ ! -e go ]; do sleep 0.05; done; echo over")]);
+    std::fs::create_dir_all(set.data.root()).unwrap();
+    let server = Server::of(&set);
+    let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "--no-sandbox", "-q"]));
+    let working =
+        |overview: &serde_json::Value| overview["running"][0]["packages"][0]["log"].is_string();
+    let overview = loop {
+        let overview = server.get("/api/overview").ok().json();
+        if working(&overview) {
+            break overview;
+        }
+    };
+    let live = &overview["running"][0];
+    assert_eq!(live["packages"][0]["package"], "slow.1.0");
+    let run = live["runId"].as_str().unwrap();
+    let log = live["packages"][0]["log"].as_str().unwrap();
+    let follow = |path: &str| {
+        let mut stream = server.connect();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+        BufReader::new(stream)
+    };
+    let mut lines = follow(&format!("/runs/{run}/{log}.html"));
+    let mut events = follow(&format!("/runs/{run}/events"));
+    let until = |reader: &mut BufReader<_>, what: &str| {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert!(reader.read_line(&mut line).unwrap() > 0, "it ended before {what}");
+        }
+    };
+    until(&mut lines, "begun</span>");
+    until(&mut events, "event: progress");
+    let page = server.get(&format!("/runs/{run}")).ok();
+    assert!(
+        page.text().contains(&format!("data-events=\"/runs/{run}/events\"")),
+        "{}",
+        page.text()
+    );
+    // The build waits in its work directory.
+    let work = set.data.root().join("work");
+    let go = loop {
+        let found = larder_testkit::files::files(&work);
+        if let Some(beside) = found.iter().find(|path| path.ends_with("README")) {
+            break beside.with_file_name("go");
+        }
+    };
+    std::fs::write(go, "").unwrap();
+    until(&mut lines, "over</span>");
+    until(&mut lines, "</html>");
+    until(&mut events, "event: ended");
+    assert!(batch.wait().unwrap().success());
+    let page = server.get(&format!("/runs/{run}")).ok();
+    assert!(!page.text().contains("data-events"), "it is over: {}", page.text());
+}

@@ -1,0 +1,101 @@
+//! The site as files.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use larder_testkit::files;
+
+use super::client::broken_set;
+
+/// The addresses in the attributes of a page that lead to other files.
+fn links(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for attribute in ["href=\"", "src=\"", "action=\""] {
+        for rest in page.split(attribute).skip(1) {
+            let address = rest.split('"').next().unwrap();
+            found.push(address.replace("&amp;", "&"));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_link_of_an_export_leads_to_one_of_its_files() {
+    let set = broken_set();
+    let site = set.outside().join("site");
+    let export = || {
+        let run = set.larder(&["serve", "--json", "--export", site.to_str().unwrap()]).ok();
+        let event = run.events().pop().unwrap();
+        assert_eq!(event["event"], "exported");
+        ["files", "written", "removed"].map(|name| event[name].as_u64().unwrap())
+    };
+    let [all, written, removed] = export();
+    assert_eq!((all, removed), (written, 0));
+    let mut pages = 0;
+    let there = files::contents(&site);
+    let count = there.keys().filter(|path| site.join(path).is_file()).count() as u64;
+    assert_eq!(count, all + 1, "all files and their list");
+    for (path, content) in &there {
+        if !matches!(path.extension().and_then(|it| it.to_str()), Some("html" | "atom")) {
+            continue;
+        }
+        pages += 1;
+        let page = String::from_utf8(content.clone()).unwrap();
+        for address in links(&page) {
+            let file = address.split(['#', '?']).next().unwrap();
+            assert!(
+                !file.starts_with('/') && !file.contains("://"),
+                "{}: {address}",
+                path.display()
+            );
+            if file.is_empty() {
+                continue;
+            }
+            let target =
+                site.join(path.strip_prefix(&site).unwrap_or(path)).parent().unwrap().join(file);
+            assert!(target.is_file(), "{} leads to {address}", path.display());
+        }
+    }
+    assert!(pages > 15, "{pages}");
+    for file in [
+        "index.html",
+        "packages/root.1.0/index.html",
+        "packages/root.1.0/badge.svg",
+        "api/overview.json",
+        "api/packages/root.1.0.json",
+        "feed.atom",
+        "api/openapi.json",
+    ] {
+        assert!(site.join(file).is_file(), "{file}");
+    }
+    // The log of what fails is there, with the line that decided.
+    let root = fs::read_to_string(site.join("packages/root.1.0/index.html")).unwrap();
+    assert!(root.contains(".log.html#L"), "{root}");
+
+    // What has not changed is not written again.
+    let times = |directory: &Path| -> BTreeSet<_> {
+        files::tree(directory).into_iter().map(|(path, (_, time, _))| (path, time)).collect()
+    };
+    let before = times(&site);
+    assert_eq!(export(), [all, 0, 0]);
+    assert_eq!(times(&site), before);
+
+    // What is no more goes, and nothing else does.
+    fs::write(site.join("CNAME"), "example.org").unwrap();
+    let run = set.last_run();
+    fs::remove_dir_all(set.data.runs().join(&run)).unwrap();
+    let [_, written, removed] = export();
+    assert!(written > 0 && removed > 0, "{written} {removed}");
+    assert!(!site.join("runs").join(&run).exists());
+    assert!(site.join("CNAME").is_file());
+}
+
+#[test]
+fn an_export_takes_no_directory_that_is_used_for_something_else() {
+    let set = broken_set();
+    set.file("mine/index.html", "mine");
+    let run = set.larder(&["serve", "--export", "mine"]).ends_with(2);
+    run.mentions(&["has files that no export wrote", "name a new directory"]);
+    assert_eq!(fs::read_to_string(set.root.join("mine/index.html")).unwrap(), "mine");
+    set.larder(&["serve", "--export", "x", "--listen", "127.0.0.1:0"]).ends_with(2);
+    set.larder(&["serve", "--listen", "nowhere"]).ends_with(2);
+}

@@ -1,0 +1,10 @@
+//! `larder serve` on small sets of real packages: pages, JSON, files, limits, attacks.
+
+mod attacks;
+mod beside;
+mod client;
+mod export;
+mod pages;
+#[path = "../batch/support.rs"]
+#[allow(dead_code, reason = "the tests of batches use the rest")]
+mod support;

@@ -1,0 +1,226 @@
+//! What pages say, and that the JSON says the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::client::{Server, broken_set};
+
+#[test]
+fn every_page_is_there_for_people_and_for_programs() {
+    let set = broken_set();
+    let server = Server::of(&set);
+    let runs = server.get("/api/runs").ok().json();
+    let id = |at: usize| runs["runs"][at]["runId"].as_str().unwrap().to_owned();
+    let (last, first) = (id(0), id(1));
+    let compare = format!("/compare?base={first}&candidate={last}");
+    for (path, says) in [
+        ("/", "5 packages"),
+        ("/packages", "5 of 5 packages"),
+        ("/packages/root.1.0", "Why it does not work"),
+        ("/packages/leaf.1.0", "Because of"),
+        ("/runs", &last),
+        (&format!("/runs/{last}"), "What failed"),
+        (&compare, "fail now and did not"),
+        ("/maintainers", "Ana"),
+        ("/maintainers/ana@example.org", "root.1.0"),
+        ("/cache", "Hit rate"),
+        ("/locks", "Locks"),
+        ("/docs", "middle"),
+    ] {
+        let page = server.get(path).ok();
+        assert!(page.text().contains(says), "{path} does not say {says}: {}", page.text());
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        let api = if path == "/" { "/api/overview".to_owned() } else { format!("/api{path}") };
+        let json = server.get(&api).ok();
+        assert_eq!(json.header("content-type"), "application/json");
+        assert!(json.json().is_object(), "{api}");
+    }
+    for (path, kind) in [
+        ("/feed.atom", "application/atom+xml"),
+        ("/maintainers/bo@example.org/feed.atom", "application/atom+xml"),
+        ("/packages/root.1.0/badge.svg", "image/svg+xml"),
+        ("/packages/root.1.0/badge.json", "application/json"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ("/healthz", "text/plain; charset=utf-8"),
+        ("/docs/p/middle/1.0/index.html", "text/html; charset=utf-8"),
+        ("/docs/p/middle/1.0", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(server.get(path).ok().header("content-type"), kind, "{path}");
+    }
+    let feed = server.get("/feed.atom").ok();
+    assert!(feed.text().contains("root.1.0 broke (build)"), "{}", feed.text());
+    let badge = server.get("/packages/root.1.0/badge.json").ok().json();
+    assert_eq!((&badge["message"], &badge["isError"]), (&"fails".into(), &true.into()));
+}
+
+#[test]
+fn numbers_add_up() {
+    let set = broken_set();
+    let server = Server::of(&set);
+    let overview = server.get("/api/overview").ok().json();
+    let number =
+        |of: &Value, name: &str| of[name].as_u64().unwrap_or_else(|| panic!("{name}: {of}"));
+    let numbers = &overview["numbers"];
+    let states = ["worked", "failed", "blocked", "unsolved", "unknown"];
+    let sum: u64 = states.iter().map(|state| number(numbers, &format!("{state}Packages"))).sum();
+    assert_eq!((number(numbers, "packages"), sum), (5, 5));
+    for (stage, totals) in overview["stages"].as_object().unwrap() {
+        for parts in ["byStatus", "byCategory"] {
+            let sum: u64 =
+                totals[parts].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+            assert_eq!(number(totals, "total"), sum, "{parts} of {stage}");
+        }
+    }
+    // Each choice of a filter says how many packages it leaves.
+    let packages = server.get("/api/packages").ok().json();
+    for (key, choices) in
+        [("status", "states"), ("category", "categories"), ("compiler", "compilers")]
+    {
+        for (value, count) in packages["choices"][choices].as_object().unwrap() {
+            let left = server.get(&format!("/api/packages?{key}={value}")).ok().json();
+            assert_eq!(&left["found"], count, "{key}={value}");
+        }
+    }
+    // The run, the list and the metrics say the same of the same.
+    let runs = server.get("/api/runs").ok().json();
+    let last = &runs["runs"][0]["packages"];
+    let metrics = server.get("/metrics").ok();
+    for state in ["worked", "failed", "blocked", "unsolved"] {
+        let packages = number(numbers, &format!("{state}Packages"));
+        assert_eq!(number(last, state), packages, "{state}");
+        let line = format!("larder_packages{{state=\"{state}\"}} {packages}\n");
+        assert!(metrics.text().contains(&line), "{line}: {}", metrics.text());
+    }
+    // Two runs beside each other.
+    let id = |at: usize| runs["runs"][at]["runId"].as_str().unwrap().to_owned();
+    let compare = format!("/api/compare?base={}&candidate={}", id(1), id(0));
+    let compare = server.get(&compare).ok().json();
+    let counts = compare["counts"].as_object().unwrap();
+    let parts = counts.iter().filter(|(name, _)| *name != "total");
+    let sum: u64 = parts.filter_map(|(_, count)| count.as_u64()).sum();
+    assert_eq!(counts["total"].as_u64(), Some(sum));
+    assert!(compare["reproduce"].as_str().unwrap().contains("larder rerun root.1.0"), "{compare}");
+}
+
+#[test]
+fn a_package_says_what_it_needs_and_how_its_failure_began() {
+    let set = broken_set();
+    let server = Server::of(&set);
+    let names = |of: &Value| -> Vec<String> {
+        of.as_array().unwrap().iter().map(|it| it["package"].as_str().unwrap().to_owned()).collect()
+    };
+    let middle = server.get("/api/packages/middle.1.0").ok().json();
+    assert_eq!(names(&middle["needs"]), ["root.1.0"]);
+    assert_eq!(names(&middle["users"]), ["leaf.1.0"]);
+    assert_eq!(middle["documentation"], "/docs/p/middle/1.0/index.html");
+    let root = server.get("/api/packages/root.1.0").ok().json();
+    let first = &root["firstFailures"][0];
+    let runs = server.get("/api/runs").ok().json();
+    assert_eq!(first["run"], runs["runs"][0]["runId"]);
+    assert_eq!(first["workedIn"], runs["runs"][1]["runId"]);
+    assert_eq!(first["otherBuild"], true, "its sources are others: {first}");
+    assert_eq!(first["otherUniverse"], false);
+    assert_eq!(root["unblocksPackages"], 2);
+    assert_eq!(root["maintainers"][0], "ana@example.org");
+    let overview = server.get("/api/overview").ok().json();
+    assert_eq!(overview["mendFirst"][0]["roots"][0][0], "root.1.0");
+    assert_eq!(overview["changes"][0]["toStatus"], "failure", "what broke stands first");
+}
+
+#[test]
+fn a_log_has_anchors_the_line_that_decided_and_nothing_that_runs() {
+    let set = broken_set();
+    let server = Server::of(&set);
+    let root = server.get("/api/packages/root.1.0").ok().json();
+    let builds = root["builds"].as_array().unwrap();
+    let failed = builds.iter().find(|it| it["category"] == "build_failure").unwrap();
+    let (run, log) = (failed["run"].as_str().unwrap(), &failed["log"]);
+    let path = format!("/runs/{run}/{}", log["path"].as_str().unwrap());
+    let raw = server.get(&path).ok();
+    assert_eq!(raw.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(raw.header("x-content-type-options"), "nosniff");
+    assert!(raw.text().contains("<script>"));
+    let page = server.get(&format!("{path}.html")).ok();
+    let line = log["line"].as_u64().unwrap();
+    let marked = format!("<span id=\"L{line}\" class=\"marked\">");
+    let shown = page.text().lines().find(|it| it.contains(&marked)).unwrap();
+    assert!(shown.contains("error: &lt;script&gt;alert(1)&lt;/script&gt;"), "{shown}");
+    assert_eq!(raw.text().lines().nth(line as usize - 1).unwrap().contains("error:"), true);
+    let package = server.get("/packages/root.1.0").ok();
+    assert!(package.text().contains(&format!("{path}.html#L{line}")), "the page leads there");
+}
+
+/// Every address that the description has is answered with just what it says, and the description has every
+/// page.
+#[test]
+fn the_description_of_the_json_is_true() {
+    let set = broken_set();
+    let server = Server::of(&set);
+    let description = server.get("/api/openapi.json").ok().json();
+    let runs = server.get("/api/runs").ok().json();
+    let id = |at: usize| runs["runs"][at]["runId"].as_str().unwrap().to_owned();
+    let query = format!("?base={}&candidate={}", id(1), id(0));
+    let values: BTreeMap<&str, String> = [
+        ("{package}", "root.1.0".to_owned()),
+        ("{run}", id(0)),
+        ("{maintainer}", "ana@example.org".to_owned()),
+    ]
+    .into();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let mut address = path.clone();
+        for (name, value) in &values {
+            address = address.replace(name, value);
+        }
+        if path == "/api/compare" {
+            address += &query;
+        }
+        let answer = server.get(&address).ok().json();
+        let schema = &item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        let keys: BTreeSet<&String> = answer.as_object().unwrap().keys().collect();
+        let known: BTreeSet<&String> = schema["properties"].as_object().unwrap().keys().collect();
+        assert!(keys.is_subset(&known), "{path} has {:?}", keys.difference(&known));
+        for required in schema["required"].as_array().unwrap() {
+            assert!(answer.get(required.as_str().unwrap()).is_some(), "{path} has no {required}");
+        }
+        if address.contains("root.1.0") || address.contains("ana@") {
+            let missing = server.get(&address.replace("root", "nobody").replace("ana@", "nobody@"));
+            assert_eq!(
+                (missing.status, missing.json()["error"].is_string()),
+                (404, true),
+                "{path}"
+            );
+        }
+    }
+    let ours = ["overview", "packages", "runs", "compare", "maintainers", "cache", "locks", "docs"];
+    for page in ours {
+        assert!(description["paths"].get(format!("/api/{page}")).is_some(), "{page}");
+    }
+}
+
+#[test]
+fn what_a_browser_has_is_not_sent_again() {
+    let set = broken_set();
+    let server = Server::of(&set);
+    let tag = server.get("/packages").ok().header("etag").to_owned();
+    let ask = |tag: &str| {
+        let request = format!(
+            "GET /packages HTTP/1.1\r\nhost: x\r\nif-none-match: {tag}\r\nconnection: close\r\n\r\n"
+        );
+        server.ask(request)
+    };
+    let same = ask(&tag);
+    assert_eq!((same.status, same.body.len()), (304, 0));
+    assert_eq!(ask("\"other\"").status, 200);
+    // What a run changes is seen, and has another tag.
+    set.file("sources/root.1.0/state", "good again");
+    set.larder(&["batch"]).ends_with(1);
+    let changed = loop {
+        let answer = ask(&tag);
+        if answer.status == 200 {
+            break answer;
+        }
+    };
+    assert_ne!(changed.header("etag"), tag);
+    assert_eq!(server.get("/api/overview").ok().json()["numbers"]["workedPackages"], 4);
+}
