@@ -5,6 +5,7 @@
 
 mod batches;
 mod commits;
+mod dashboard;
 mod engine;
 mod harness;
 mod hashing;
@@ -70,6 +71,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("latest", runs::latest),
     ("solve", sets::solve),
     ("batch", batches::batch),
+    ("dashboard", dashboard::dashboard),
     ("scale", scale::scale),
     ("sandbox", sandbox::sandbox),
     ("projects", projects::projects),

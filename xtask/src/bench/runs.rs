@@ -83,7 +83,7 @@ fn refresh(data: &DataDir) -> Result<()> {
 }
 
 /// Starts a run at a time.
-fn start(data: &DataDir, time: &str, kind: RunKind) -> Result<Run> {
+pub(super) fn start(data: &DataDir, time: &str, kind: RunKind) -> Result<Run> {
     let time = parse_time(time).context("a time")?;
     Ok(Run::start(data, Plan::new(kind, Scope::All, Vec::new()), Clock::new(move || time))?)
 }
@@ -180,7 +180,7 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
 }
 
 /// Writes the histories; returns their files.
-fn generate(packages: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn generate(packages: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::with_capacity(PACKAGES);
     for package in 0..PACKAGES {
         let mut content = String::new();

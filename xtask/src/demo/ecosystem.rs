@@ -1,6 +1,6 @@
 //! A package set: built, broken by an edit of a library, and mended.
 
-use std::{fs, time::Instant};
+use std::{fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -34,7 +34,35 @@ pub fn run() -> Result<()> {
     try_luck(&scene)?;
     println!("\n# All of it took {:.0} s.", start.elapsed().as_secs_f64());
     println!("docs/sets.md tells what a set is, and docs/operations.md how one is kept green.");
+    let kept = keep(&scene)?;
+    println!("\n# To see all of it in a browser, with the larder that was built:");
+    println!("  {} serve --data-dir {}", scene.larder.display(), kept.display());
+    println!("then open http://127.0.0.1:8080/, and from there:");
+    println!(
+        "  /packages/zlib.1.3.1    the library that was broken: why, who needs it, when it began"
+    );
+    println!("  /packages?status=failed what fails still");
+    println!("  /runs                   every run, and how each compares with the one before");
     Ok(())
+}
+
+/// Keeps the run data, without layers, in the target directory. Returns where.
+fn keep(scene: &Scene) -> Result<PathBuf> {
+    let kept = cargo::target().join("demo");
+    if kept.exists() {
+        fs::remove_dir_all(&kept).context("cannot remove what an earlier demonstration kept")?;
+    }
+    let data = kept.join(".larder/data");
+    fs::create_dir_all(&data)?;
+    let from = scene.directory.join(".larder/data");
+    for part in ["runs", "packages", "graphs", "html"] {
+        if from.join(part).is_dir() {
+            copy(&from.join(part), &data.join(part))?;
+        }
+    }
+    // It says who maintains what.
+    fs::copy(scene.directory.join("larder-set.toml"), kept.join("larder-set.toml"))?;
+    Ok(data)
 }
 
 /// The library that is edited, and what of it.
