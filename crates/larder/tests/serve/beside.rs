@@ -122,3 +122,22 @@ fn a_run_is_followed_to_its_end() {
     let page = server.get(&format!("/runs/{run}")).ok();
     assert!(!page.text().contains("data-events"), "it is over: {}", page.text());
 }
+
+/// A run whose process is killed has died, and says so, though no file has changed.
+#[test]
+fn a_killed_run_is_shown_as_dead() {
+    let set = Set::new(&[Package::new("slow.1.0").line("while true; do sleep 0.05; done")]);
+    std::fs::create_dir_all(set.data.root()).unwrap();
+    let server = Server::of(&set);
+    let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "-q"]));
+    let state = || server.get("/api/runs").ok().json()["runs"][0]["state"].clone();
+    while state() != "running" {}
+    while server.get("/api/overview").ok().json()["running"][0]["packages"][0]["log"].is_null() {}
+    batch.kill().unwrap();
+    batch.wait().unwrap();
+    while state() != "died" {}
+    let run = set.last_run();
+    let page = server.get(&format!("/runs/{run}")).ok();
+    assert!(page.text().contains("ended without a word"), "{}", page.text());
+    assert!(server.get("/api/overview").ok().json()["running"].as_array().unwrap().is_empty());
+}

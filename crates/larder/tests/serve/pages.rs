@@ -17,6 +17,7 @@ fn every_page_is_there_for_people_and_for_programs() {
     for (path, says) in [
         ("/", "5 packages"),
         ("/packages", "5 of 5 packages"),
+        ("/packages/", "5 of 5 packages"),
         ("/packages/root.1.0", "Why it does not work"),
         ("/packages/leaf.1.0", "Because of"),
         ("/runs", &last),

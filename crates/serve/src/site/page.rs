@@ -78,7 +78,7 @@ impl Document {
     /// Where it leads nowhere.
     pub fn parse(path: &str, query: &str) -> Result<Self, WrongAddress> {
         let segments: Vec<String> = path
-            .trim_start_matches('/')
+            .trim_matches('/')
             .split('/')
             .map(|segment| percent_decode_str(segment).decode_utf8().map(String::from))
             .collect::<Result<_, _>>()
@@ -215,4 +215,109 @@ fn package(name: &str) -> Result<PackageName, WrongAddress> {
 
 fn run(id: &str) -> Result<RunId, WrongAddress> {
     id.parse().map_err(|error: larder_runs::Error| WrongAddress::Name(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_runs::result::Outcome;
+
+    use super::*;
+    use crate::site::Sort;
+
+    fn documents() -> Vec<Document> {
+        let (package, run) =
+            (|| "zlib.1.3+x".parse().unwrap(), || "2026-03-01-120000-2".parse().unwrap());
+        let filter = Filter {
+            text: "a b&c=ü/..".to_owned(),
+            state: Some(Outcome::Unsolved),
+            category: Some("build_failure".to_owned()),
+            compiler: Some("gcc.12".to_owned()),
+            maintainer: Some("ana@example.org".to_owned()),
+            sort: Sort::Since,
+            page: 6,
+        };
+        let pages = [
+            Page::Overview,
+            Page::Packages(Filter::default()),
+            Page::Packages(filter),
+            Page::Package(package()),
+            Page::Runs,
+            Page::Run(run()),
+            Page::Compare(run(), "2026-03-02-120000".parse().unwrap()),
+            Page::Maintainers,
+            Page::Maintainer("ana@example.org".to_owned()),
+            Page::Cache,
+            Page::Locks,
+            Page::Docs,
+        ];
+        let pages =
+            pages.into_iter().flat_map(|page| [Document::Html(page.clone()), Document::Json(page)]);
+        let others = [
+            Document::BadgeSvg(package()),
+            Document::BadgeJson(package()),
+            Document::Feed(None),
+            Document::Feed(Some("ana@example.org".to_owned())),
+            Document::OpenApi,
+            Document::Style,
+            Document::Script,
+            Document::Icon,
+        ];
+        pages.chain(others).collect()
+    }
+
+    #[test]
+    fn an_address_is_read_as_it_is_written() {
+        for document in documents() {
+            let address = document.path();
+            let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+            assert_eq!(Document::parse(path, query).as_ref(), Ok(&document), "{address}");
+        }
+    }
+
+    #[test]
+    fn files_of_an_export_are_all_different_and_inside() {
+        let mut files: Vec<String> = documents()
+            .iter()
+            // A filter is none of files.
+            .filter(|document| !matches!(document,
+                Document::Html(Page::Packages(filter)) | Document::Json(Page::Packages(filter)) if *filter != Filter::default()))
+            .map(Document::file)
+            .collect();
+        let count = files.len();
+        for file in &files {
+            assert!(file.split('/').all(|part| !matches!(part, "" | "." | "..")), "{file}");
+        }
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), count);
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_refused() {
+        for path in [
+            "/nothing",
+            "/api",
+            "/api/nothing",
+            "/packages/..",
+            "/packages/%2e%2e",
+            "/packages/a%00b",
+            "/packages/%ff",
+            "/runs/latest",
+            "/runs/2026",
+            "/compare",
+            "/assets/../style.css",
+            "/packages/x.1/y",
+        ] {
+            assert!(Document::parse(path, "").is_err(), "{path}");
+        }
+        for query in ["status=odd", "sort=odd", "page=0", "page=-1", "page=99999999999999999999999"]
+        {
+            let wrong = Document::parse("/packages", query).unwrap_err().to_string();
+            assert!(wrong.contains("is no filter: "), "{query}: {wrong}");
+        }
+        // Empty values, as a form sends them, say nothing.
+        let empty =
+            Document::parse("/packages", "q=&status=&category=&compiler=&sort=&page=&other=1");
+        assert_eq!(empty, Ok(Document::Html(Page::Packages(Filter::default()))));
+    }
 }

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::Path,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use larder_runs::{
@@ -23,6 +24,9 @@ use serde::Serialize;
 /// How many runs are kept in mind, the newest.
 const RUNS: usize = 200;
 
+/// For how long one is taken for current at most: histories may be compacted, which changes no run.
+const LASTS: Duration = Duration::from_secs(60);
+
 /// The run data at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -38,6 +42,7 @@ pub struct Snapshot {
     pub needs: Arc<Needs>,
     /// The state of the files from which all this was made.
     mark: Mark,
+    taken: Instant,
 }
 
 /// A run without what it lists by package.
@@ -202,7 +207,7 @@ impl Snapshot {
     /// When packages or runs cannot be listed.
     pub fn take(data: &DataDir, previous: Option<&Snapshot>) -> Result<Self> {
         // Before anything is read: what changes meanwhile is seen the next time.
-        let mark = Mark::of(data)?;
+        let (mark, taken) = (Mark::of(data)?, Instant::now());
         let status = match previous {
             Some(previous) => status_index::generate(data, Some(previous.status.clone()))?,
             None => status_index::current(data)?,
@@ -212,12 +217,21 @@ impl Snapshot {
         let roots = status.roots();
         let places = roots.roots.iter().enumerate();
         let root_of = places.map(|(place, root)| (root.package.clone(), place)).collect();
-        Ok(Self { status, roots, root_of, runs, needs, mark })
+        Ok(Self { status, roots, root_of, runs, needs, mark, taken })
     }
 
-    /// Whether the files still are as they were when it was taken.
+    /// Whether everything still is as it was when it was taken: its files, and the runs that went on.
     pub fn is_current(&self, data: &DataDir) -> bool {
-        Mark::of(data).is_ok_and(|mark| mark == self.mark)
+        let runs = data.runs();
+        // One that is killed changes no file.
+        let goes_on = |run: &Arc<RunFacts>| {
+            let record = run_log::read_run(&runs, &run.run_id);
+            matches!(record, Ok(Some(record)) if record.state == RunState::Running)
+        };
+        let mut running = self.runs.iter().filter(|run| run.state == RunState::Running);
+        self.taken.elapsed() < LASTS
+            && Mark::of(data).is_ok_and(|mark| mark == self.mark)
+            && running.all(goes_on)
     }
 
     fn read_runs(data: &DataDir, previous: Option<&Snapshot>) -> Result<Vec<Arc<RunFacts>>> {
