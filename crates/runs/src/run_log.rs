@@ -42,7 +42,7 @@ pub use logs::{
     open_path, recorded_result,
 };
 pub(crate) use read::{RunHead, list_heads};
-pub use read::{RunRecord, RunState, list_runs, read_results, read_run, run_ids};
+pub use read::{RunRecord, RunState, last_results, list_runs, read_results, read_run, run_ids};
 pub use reconcile::{Pending, pending, reconcile};
 pub use summary::{Builds, Failure, Packages, Stages, Summary};
 

@@ -13,7 +13,8 @@ use larder_runs::progress;
 use larder_runs::result::{BuildRef, LogFile, Origin, RunKind, Stage, StageResult};
 use larder_runs::run_log::{
     Ending, LogName, Plan, Run, RunState, Scope, Summary, all_logs, find_logs, follow_log,
-    is_growing, list_runs, open_log, read_results, read_run, recorded_result, run_ids,
+    is_growing, last_results, list_runs, open_log, read_results, read_run, recorded_result,
+    run_ids,
 };
 use larder_runs::time::Clock;
 use larder_runs::{Category, DataDir, Error};
@@ -412,4 +413,25 @@ fn a_result_that_a_killed_run_left_half_recorded_is_completed() {
     assert_eq!(entries(), read_results(&dir).unwrap()[1..]);
     full(&data, "2026-03-03-120000", &[("c.1", "c", "success", true)]);
     assert_eq!(entries().len(), 1, "once");
+}
+
+#[test]
+fn the_last_results_are_those_whose_lines_fit() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let run = start(&data, R1, RunKind::Full, Scope::All);
+    assert!(last_results(run.dir(), 1000).unwrap().is_empty());
+    for number in 0..20 {
+        run.record(result(R1, &format!("p{number}.1"), "h", "success", true)).unwrap();
+    }
+    let all = read_results(run.dir()).unwrap();
+    let size = fs::metadata(run.dir().join("results.jsonl")).unwrap().len();
+    let mut count = 0;
+    for bytes in (0..=size + 20).step_by(17) {
+        let last = last_results(run.dir(), bytes).unwrap();
+        assert!(all.ends_with(&last), "{bytes}");
+        assert!(last.len() == count || last.len() == count + 1, "{bytes}: {}", last.len());
+        count = last.len();
+    }
+    assert_eq!(count, 20);
 }

@@ -67,13 +67,18 @@ fn readers_see_no_error_while_data_are_written_compacted_and_collected() {
 #[test]
 fn a_run_is_followed_to_its_end() {
     use std::io::{BufRead, BufReader, Write};
-    let set = Set::new(&[Package::new("slow.1.0")
-        .line("echo begun; while [ ! -e go ]; do sleep 0.05; done; echo over")]);
+    let set = Set::new(&[
+        Package::new("bad.1.0").line("echo 'bad.c:1:1: error: no'; exit 1"),
+        Package::new("slow.1.0")
+            .line("echo begun; while [ ! -e go ]; do sleep 0.05; done; echo over"),
+    ]);
     std::fs::create_dir_all(set.data.root()).unwrap();
     let server = Server::of(&set);
     let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "--no-sandbox", "-q"]));
-    let working =
-        |overview: &serde_json::Value| overview["running"][0]["packages"][0]["log"].is_string();
+    let working = |overview: &serde_json::Value| {
+        let live = &overview["running"][0];
+        live["packages"][0]["log"].is_string() && live["failures"][0].is_object()
+    };
     let overview = loop {
         let overview = server.get("/api/overview").ok().json();
         if working(&overview) {
@@ -82,6 +87,7 @@ fn a_run_is_followed_to_its_end() {
     };
     let live = &overview["running"][0];
     assert_eq!(live["packages"][0]["package"], "slow.1.0");
+    assert_eq!(live["failures"][0]["package"], "bad.1.0");
     let run = live["runId"].as_str().unwrap();
     let log = live["packages"][0]["log"].as_str().unwrap();
     let follow = |path: &str| {
@@ -100,6 +106,7 @@ fn a_run_is_followed_to_its_end() {
     };
     until(&mut lines, "begun</span>");
     until(&mut events, "event: progress");
+    until(&mut events, "bad.c:1:1: error: no");
     let page = server.get(&format!("/runs/{run}")).ok();
     assert!(
         page.text().contains(&format!("data-events=\"/runs/{run}/events\"")),
@@ -118,7 +125,7 @@ fn a_run_is_followed_to_its_end() {
     until(&mut lines, "over</span>");
     until(&mut lines, "</html>");
     until(&mut events, "event: ended");
-    assert!(batch.wait().unwrap().success());
+    assert_eq!(batch.wait().unwrap().code(), Some(1));
     let page = server.get(&format!("/runs/{run}")).ok();
     assert!(!page.text().contains("data-events"), "it is over: {}", page.text());
 }

@@ -1,12 +1,14 @@
 //! Runs as another process sees them.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{INFO, LOCK, RESULTS, RunInfo, SUMMARY, Scope, Summary};
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::file;
 use crate::history;
 use crate::lock;
@@ -185,6 +187,30 @@ pub fn list_runs(runs_dir: &Path) -> Result<Vec<RunRecord>> {
         runs.extend(read_run(runs_dir, &id)?);
     }
     Ok(runs)
+}
+
+/// The last results of a run, in the order in which they were recorded: those in the last so many bytes of their file.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the file is there but cannot be read.
+pub fn last_results(run_dir: &Path, bytes: u64) -> Result<Vec<Entry>> {
+    let path = run_dir.join(RESULTS);
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.context("read", &path)?,
+    };
+    let size = file.metadata().context("read", &path)?.len();
+    // One byte more tells whether a line begins there.
+    let from = size.saturating_sub(bytes.saturating_add(1));
+    let mut content = Vec::new();
+    file.seek(SeekFrom::Start(from)).context("read", &path)?;
+    file.take(size - from).read_to_end(&mut content).context("read", &path)?;
+    let begun = match from {
+        0 => 0,
+        _ => content.iter().position(|byte| *byte == b'\n').map_or(content.len(), |end| end + 1),
+    };
+    let lines = history::lines(content.get(begun..).unwrap_or_default());
+    Ok(lines.filter_map(|line| Entry::parse(line, None)).collect())
 }
 
 /// The results of a run, in the order in which they were recorded; none for a run that has none. A

@@ -39,7 +39,8 @@ pub fn compare(frame: &Frame<'_>, compare: &Compare) -> Markup {
                 thead { tr {
                     th scope="col" { "Package" } th scope="col" { "Stage" } th scope="col" { "Compiler" }
                     th scope="col" { "Change" } th scope="col" { (base) } th scope="col" { (candidate) }
-                    th.number scope="col" { "Unblocks" } th scope="col" { "Why" }
+                    th.number scope="col" { "Unblocks" } th scope="col" { "Kind" } th scope="col" { "Why" }
+                    th scope="col" { "Maintainers" }
                 } }
                 tbody { @for row in &compare.rows { (change_row(frame, row)) } }
             }
@@ -67,7 +68,9 @@ fn change_row(frame: &Frame<'_>, row: &Row) -> Markup {
             td { (side(&row.base)) }
             td { (side(&row.candidate)) }
             td.number { @if row.unblocks_packages > 0 { (row.unblocks_packages) } }
+            td { @if let Some(entry) = &row.candidate { @if !entry.result.is_success() { (text(entry.result.category.to_string())) } } }
             td.error { (error.map_or(String::new(), text)) }
+            td { (row.maintainers.join(", ")) }
         }
     }
 }

@@ -189,6 +189,20 @@ pub fn live(frame: &Frame<'_>, live: &Live) -> Markup {
             }
             progress max=(all.max(1)) value=(done) aria-label="Builds that have ended" { (done) " of " (all) }
         }
+        @if !live.failures.is_empty() {
+            p { "What failed last:" }
+            ul {
+                @for entry in &live.failures {
+                    @let result = &entry.result;
+                    li {
+                        (parts::package(frame, result.package.as_str())) ", " (result.stage)
+                        @if let Some(compiler) = &result.compiler { " with " (compiler.as_str()) }
+                        ": " (text(result.category.to_string()))
+                        @if let Some(error) = &result.error { ", " code { (text(error)) } }
+                    }
+                }
+            }
+        }
         @if !live.packages.is_empty() {
             table {
                 thead { tr { th scope="col" { "Works on" } th scope="col" { "Stage" } th.number scope="col" { "For" } th.number scope="col" { "Took before" } th scope="col" { "Log" } } }

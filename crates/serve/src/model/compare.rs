@@ -111,6 +111,8 @@ pub struct Row {
     pub candidate: Option<Entry>,
     /// How many packages it alone blocks now.
     pub unblocks_packages: u64,
+    /// Those who maintain the package, by the names that stand in addresses.
+    pub maintainers: Vec<String>,
 }
 
 impl Compare {
@@ -147,6 +149,8 @@ impl Compare {
             if change != Change::Same {
                 let unblocks_packages = view.snapshot.unblocks(&package);
                 let (base, candidate) = (before, after);
+                let people = view.ecosystem.people.of(&package).into_iter();
+                let maintainers = people.map(|person| person.slug).collect();
                 rows.push(Row {
                     package,
                     stage,
@@ -155,6 +159,7 @@ impl Compare {
                     base,
                     candidate,
                     unblocks_packages,
+                    maintainers,
                 });
             }
         }

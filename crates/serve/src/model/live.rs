@@ -27,6 +27,8 @@ pub struct Live {
     pub progress: Option<Progress>,
     /// The packages that are worked on.
     pub packages: Vec<Working>,
+    /// The last results that failed by themselves, newest first: at most ten.
+    pub failures: Vec<Entry>,
 }
 
 /// A package that is worked on.
@@ -58,7 +60,20 @@ pub fn of(view: &View<'_>, run: &RunFacts) -> Live {
         start: run.start.clone(),
         progress: run.progress.clone(),
         packages: names.map(|name| working(view, run, name)).collect(),
+        failures: last_failures(view, &run.run_id),
     }
+}
+
+/// How many failures are told, and in how much of the end of the results they are looked for, in bytes.
+const FAILURES: usize = 10;
+const END: u64 = 256 << 10;
+
+/// The last results of a run that failed by themselves, newest first.
+fn last_failures(view: &View<'_>, run: &RunId) -> Vec<Entry> {
+    let results = run_log::last_results(&view.ecosystem.data.runs().join(run.as_str()), END);
+    let own = |entry: &Entry| !entry.result.is_success() && entry.result.root_failures.is_empty();
+    let results = results.unwrap_or_default().into_iter().rev();
+    results.filter(own).take(FAILURES).collect()
 }
 
 fn working(view: &View<'_>, run: &RunFacts, name: &str) -> Working {
