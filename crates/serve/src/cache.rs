@@ -271,6 +271,18 @@ impl CacheServer {
         if signature.as_ref().is_some_and(|it| self.shared.replays.knows(it)) {
             parts.extensions.insert(Replayed);
         }
+        let is_list = parts.method == Method::POST;
+        if is_list && length_of(&parts).is_none_or(|length| length > LONGEST_LIST as u64) {
+            let error =
+                s3_error!(MaxMessageLengthExceeded, "a list is at most {LONGEST_LIST} bytes long");
+            return self.refuse(error);
+        }
+        // Clients that send nothing need not say so: the signature says it.
+        let signs = parts.headers.contains_key(header::AUTHORIZATION);
+        if signs && matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE) {
+            let payload = parts.headers.entry("x-amz-content-sha256");
+            payload.or_insert(HeaderValue::from_static(signed::NOTHING));
+        }
         let body = Patient::new(body, self.shared.stall);
         let request = Request::from_parts(parts, s3s::Body::http_body_unsync(body));
         let mut response = match self.service.call(request).await {
@@ -280,6 +292,11 @@ impl CacheServer {
                 return self.refuse(s3_error!(InternalError));
             }
         };
+        // The crate's own words for a list that does not arrive, or is not what was signed.
+        if is_list && response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            let error = s3_error!(IncompleteBody, "the list broke off, or is not what was signed");
+            return self.refuse(error);
+        }
         if response.status().is_success() {
             if let Some(signature) = signature {
                 self.shared.replays.remember(signature);
@@ -330,6 +347,11 @@ impl CacheServer {
     }
 }
 
+/// How long a request says that its body is.
+fn length_of(parts: &Parts) -> Option<u64> {
+    parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// What a client wrote is shown by no browser as a page of this host.
 fn sandboxed(response: &mut Response) {
     let headers = response.headers_mut();
@@ -349,7 +371,7 @@ async fn blocking<T: Send + 'static>(
 async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> S3Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::warn!("cache server: {error}");
-        s3_error!(InternalError)
+        s3_error!(ServiceUnavailable)
     })
 }
 
@@ -362,6 +384,6 @@ fn unavailable(error: io::Error) -> S3Error {
             error.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
             error
         }
-        _ => s3_error!(InternalError),
+        _ => s3_error!(ServiceUnavailable),
     }
 }

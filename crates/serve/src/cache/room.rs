@@ -4,7 +4,7 @@
 //! revision goes before its packs, so nothing that is left names what is gone.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime},
@@ -100,20 +100,36 @@ impl Room {
         // With uploads that are under way, and parts.
         let mut used = self.directory.used.load(Ordering::Relaxed);
         let mut removed = Removed::default();
+        // What somebody has read meanwhile goes last, and what that needs.
+        let (mut later, mut needed) = (Vec::new(), HashSet::new());
+        let mut remove = |found: &Found, used: &mut u64| -> io::Result<()> {
+            if self.directory.remove(&found.name)? {
+                *used = used.saturating_sub(found.length);
+                removed.objects += 1;
+                removed.bytes += found.length;
+            }
+            Ok(())
+        };
         for found in in_order(objects) {
             if used <= most {
-                break;
+                return Ok(removed);
             }
-            // Somebody may just have read it.
             let is_as_it_was = match self.directory.find(&found.name)? {
                 Some(now) => now.read == found.read,
                 None => found.record.is_none(),
             };
-            if is_as_it_was && self.directory.remove(&found.name)? {
-                used = used.saturating_sub(found.length);
-                removed.objects += 1;
-                removed.bytes += found.length;
+            if is_as_it_was && !needed.contains(found.name.as_str()) {
+                remove(&found, &mut used)?;
+            } else {
+                needed.extend(found.record.iter().flat_map(|it| it.needs.clone()));
+                later.push(found);
             }
+        }
+        for found in later {
+            if used <= most {
+                break;
+            }
+            remove(&found, &mut used)?;
         }
         Ok(removed)
     }

@@ -238,7 +238,7 @@ fn key_of(credentials: Option<&Credentials>) -> S3Result<String> {
 
 fn no_keys(error: Error) -> S3Error {
     tracing::warn!("{error}");
-    s3_error!(InternalError, "the server cannot use its keys")
+    s3_error!(ServiceUnavailable, "the server cannot use its keys")
 }
 
 fn done_before() -> S3Error {
@@ -671,7 +671,10 @@ impl S3 for Api {
         let number = match input.part_number {
             number @ 1..=MOST_PARTS => number as u32,
             _ => {
-                return Err(s3_error!(InvalidArgument, "parts have numbers from 1 to {MOST_PARTS}"));
+                return Err(s3_error!(
+                    InvalidArgument,
+                    "parts have numbers from 1 to {MOST_PARTS}"
+                ));
             }
         };
         let (length, reserved) = self.reserve(input.content_length).await?;

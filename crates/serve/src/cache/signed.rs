@@ -14,10 +14,14 @@ use axum::http::{HeaderMap, Method, request::Parts};
 use larder_remote::layout::{Filed, Kind};
 use s3s::{S3Result, s3_error};
 
+use crate::server::Peer;
+
 /// How far the clocks of clients and server may be apart.
 pub const SKEW: Duration = Duration::from_secs(15 * 60);
 /// URLs are good for that long, as S3 has it.
 const LONGEST_URL: u64 = 7 * 24 * 60 * 60;
+/// The SHA-256 of nothing.
+pub const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const V4: &str = "AWS4-HMAC-SHA256";
 
 /// How a request is signed.
@@ -116,7 +120,8 @@ fn by_header(parts: &Parts, value: &str, name: Option<&str>) -> S3Result<Signed>
     Ok(Signed::Header(signature.to_owned()))
 }
 
-/// Content that is not signed counts only where something that is signed says what it has to be.
+/// Content that is not signed counts only where something that is signed says what it has to be, and where nobody is
+/// on the way who could put other content in its place: it comes from this machine, or through a proxy on it.
 fn check_payload(parts: &Parts, name: Option<&str>) -> S3Result<()> {
     let payload = header(&parts.headers, "x-amz-content-sha256").unwrap_or_default();
     let is_unsigned = payload.starts_with("UNSIGNED") || payload.starts_with("STREAMING-UNSIGNED");
@@ -128,10 +133,15 @@ fn check_payload(parts: &Parts, name: Option<&str>) -> S3Result<()> {
     let begins = parts.method == Method::POST && query(parts).any(|(name, _)| name == "uploads");
     let copies = parts.headers.contains_key("x-amz-copy-source");
     let is_put = parts.method == Method::PUT;
-    if begins || is_put && (is_named || has_md5 || copies) {
+    let peer = parts.extensions.get::<Peer>();
+    let is_near = peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback());
+    if begins || is_put && (is_named || has_md5 || copies || is_near) {
         return Ok(());
     }
-    Err(s3_error!(AccessDenied, "the content has to be signed, or Content-MD5 be there and signed"))
+    Err(s3_error!(
+        AccessDenied,
+        "over a network, the content has to be signed, or Content-MD5 be there and signed"
+    ))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -179,5 +189,51 @@ impl Replays {
             known.since = Instant::now();
         }
         known.now.insert(signature);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    #[test]
+    fn content_from_afar_is_signed_or_named() {
+        const MD5: (&str, &str) = ("content-md5", "AAAA");
+        let pack = format!("packs/zlib/{NOTHING}.pack");
+        let takes = |peer: Option<&str>, payload: &str, name: &str, more: Option<(&str, &str)>| {
+            let mut signed = "host;x-amz-content-sha256;x-amz-date".to_owned();
+            let mut request = Request::put(format!("/larder/{name}"))
+                .header("host", "cache.example.org")
+                .header("x-amz-date", "20260101T000000Z")
+                .header("x-amz-content-sha256", payload);
+            if let Some((header, value)) = more {
+                signed.push_str(&format!(";{header}"));
+                request = request.header(header, value);
+            }
+            let credential = "LKX/20260101/us-east-1/s3/aws4_request";
+            let authorization =
+                format!("{V4} Credential={credential}, SignedHeaders={signed}, Signature=00");
+            let request = request.header("authorization", authorization).body(()).unwrap();
+            let mut parts = request.into_parts().0;
+            if let Some(peer) = peer {
+                parts.extensions.insert(Peer(peer.parse().unwrap()));
+            }
+            examine(&parts, Some(name)).is_ok()
+        };
+        let far = Some("192.0.2.1:1234");
+        assert!(takes(far, NOTHING, "a", None));
+        assert!(takes(far, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "a", None));
+        for payload in ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
+            assert!(!takes(far, payload, "a", None), "{payload}");
+            assert!(!takes(None, payload, "a", None), "{payload}");
+            assert!(!takes(far, payload, "revisions/zlib/main.jsonl", None), "{payload}");
+            assert!(takes(far, payload, &pack, None), "{payload}");
+            for near in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+                assert!(takes(Some(near), payload, "a", None), "{payload} {near}");
+            }
+        }
+        assert!(takes(far, "UNSIGNED-PAYLOAD", "a", Some(MD5)));
+        assert!(!takes(far, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "a", Some(MD5)));
     }
 }
