@@ -32,6 +32,7 @@ use std::{
 };
 
 use axum::{
+    Router,
     body::Body,
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
@@ -257,6 +258,12 @@ impl CacheServer {
         let query = request.uri().query().unwrap_or_default();
         header.is_some_and(|it| it.starts_with(b"AWS4-HMAC-SHA256"))
             || query.split('&').any(|it| it.starts_with("X-Amz-Signature="))
+    }
+
+    /// A router that has this server and nothing else.
+    pub fn router(&self) -> Router {
+        let server = self.clone();
+        Router::new().fallback(async move |request: Request| server.answer(request).await)
     }
 
     /// Answers a request.

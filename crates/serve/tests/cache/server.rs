@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::Request};
 use larder_remote::{Access, Key, Service, ServiceConfig};
 use larder_serve::{
     cache::{CacheServer, Config, NewKey, Reads, init_key},
@@ -47,7 +46,7 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel();
-        let router = router(cache.clone());
+        let router = cache.router();
         runtime.spawn(async move {
             let end = async { _ = ended.await };
             serve(listener, router, &Limits::default(), end).await;
@@ -64,13 +63,6 @@ impl Server {
     pub fn directory(&self) -> &Path {
         &self.config.directory
     }
-}
-
-fn router(cache: CacheServer) -> Router {
-    Router::new().fallback(move |request: Request| async move {
-        assert!(cache.is_for_cache(&request), "{request:?}");
-        cache.answer(request).await
-    })
 }
 
 pub fn key(config: &Config, scopes: &[&str]) -> NewKey {
@@ -149,6 +141,6 @@ fn serves_for_another_process() {
         println!("serves at {}", listener.local_addr().unwrap());
         // Nobody lives so long, should nobody kill it.
         let end = tokio::time::sleep(Duration::from_secs(600));
-        serve(listener, router(cache), &Limits::default(), end).await;
+        serve(listener, cache.router(), &Limits::default(), end).await;
     });
 }
