@@ -19,6 +19,7 @@ pub mod git;
 mod given;
 mod held;
 mod kept;
+pub mod layout;
 mod missing;
 mod on_demand;
 mod packs;

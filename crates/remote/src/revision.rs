@@ -12,8 +12,10 @@ use std::{fs, io, path::Path, sync::Arc};
 use larder_store::{Revision, Scope, Store};
 use larder_trace::{ContentHash, atomic};
 
-use self::envelope::{Opened, Sealed};
-pub use self::section::{Content, Section, SnapshotId};
+pub use self::{
+    envelope::{Opened, Sealed, open as open_revision},
+    section::{Content, Section, SnapshotId},
+};
 use crate::{
     Distrust, Ref, RemoteError, Service, Signer, Statement, Trust, paths, retry::Attempts,
 };

@@ -52,6 +52,13 @@ pub fn format_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The same of milliseconds since 1970.
+pub fn format_millis(milliseconds: u64) -> String {
+    let milliseconds = i64::try_from(milliseconds).ok();
+    let time = milliseconds.and_then(|it| Timestamp::from_millisecond(it).ok());
+    format_time(time.unwrap_or(Timestamp::MAX))
+}
+
 /// The instant that a text names, in any RFC 3339 form; `None` for anything else.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok()

@@ -13,6 +13,7 @@
 //! text is sanitised and escaped, and files are opened below the data directory and through no link.
 
 mod badge;
+pub mod cache;
 mod export;
 mod feed;
 mod html;

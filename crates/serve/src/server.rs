@@ -6,7 +6,7 @@
 
 mod stall;
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -74,8 +74,8 @@ pub async fn serve(
             accepted = accepted => accepted,
             () = &mut end => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::info!("cannot accept a connection: {error}");
                 time::sleep(BREATH).await;
@@ -85,7 +85,8 @@ pub async fn serve(
         // It only makes small answers faster.
         _ = stream.set_nodelay(true);
         let router = router.clone();
-        let answer = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+        let answer =
+            service_fn(move |request: Request<Incoming>| answer(router.clone(), request, peer));
         let stream = TokioIo::new(Impatient::new(stream, limits.stall));
         let connection = open.watch(http.serve_connection(stream, answer));
         tokio::spawn(async move {
@@ -101,7 +102,16 @@ pub async fn serve(
     }
 }
 
+/// Who is at the other end of the connection that a request came by; an extension of each request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// Answers one request.
-async fn answer(mut router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    mut router: Router,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response, Infallible> {
+    request.extensions_mut().insert(Peer(peer));
     router.call(request.map(Body::new)).await
 }

@@ -29,7 +29,7 @@ pub use files::FileServer;
 #[cfg(feature = "services")]
 pub use nginx::{Collections, nginx};
 #[cfg(feature = "services")]
-pub use programs::{Program, moto, rclone_s3, rclone_webdav};
+pub use programs::{Program, moto, rclone, rclone_s3, rclone_webdav};
 #[cfg(feature = "services")]
 pub use proxy::{Faults, Proxy};
 pub use python::environment as python_environment;

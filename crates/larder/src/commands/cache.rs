@@ -6,6 +6,7 @@ mod local;
 mod measure;
 mod packs;
 mod report;
+mod server;
 mod services;
 mod stage;
 mod travel;

@@ -1,5 +1,6 @@
 //! The artifact cache as a team meets it: the larder binary, a real compiler, a real S3 server.
 
+mod cache_server;
 mod counts;
 mod crowd;
 mod damage;

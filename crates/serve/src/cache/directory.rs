@@ -1,0 +1,504 @@
+//! The directory that objects lie in.
+//!
+//! ```text
+//! objects/a/b/c.object   the object `a/b/c` (record.rs); its modification time says when it was last read
+//! incoming/              uploads on their way in
+//! parts/<upload>/        uploads in parts
+//! lock                   shared by who commits, exclusive to who removes what others may be about to name
+//! serving                held by the server
+//! ```
+//!
+//! The files say everything; nothing is kept in memory that another process could change. A path is resolved
+//! by the kernel, below `objects` and without following any link.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use larder_trace::atomic;
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT},
+    io::Errno,
+};
+
+use super::{
+    names::{ENDING, Name},
+    record::Record,
+};
+
+/// How many locks guard commits; two names rarely share one.
+const STRIPES: usize = 64;
+
+/// The directory of a cache server.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    objects: OwnedFd,
+    /// Each guards the commits of some names.
+    stripes: Vec<Mutex<()>>,
+    /// The bytes that objects, parts and uploads take, as far as this process knows.
+    pub used: AtomicU64,
+}
+
+/// An object, opened.
+#[derive(Debug)]
+pub struct Object {
+    /// Its content, and behind that the record.
+    pub file: File,
+    /// What is known of it.
+    pub record: Record,
+    /// The bytes it takes.
+    pub length: u64,
+    /// When it was last read or written.
+    pub read: SystemTime,
+}
+
+/// A file that was found where objects are.
+#[derive(Debug)]
+pub struct Found {
+    /// The object's name.
+    pub name: Name,
+    /// The bytes it takes.
+    pub length: u64,
+    /// When it was last read or written.
+    pub read: SystemTime,
+    /// What is known of it; `None` where the file is damaged.
+    pub record: Option<Record>,
+}
+
+/// On what a write depends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing: what is there is replaced.
+    #[default]
+    None,
+    /// Nothing of that name is there.
+    Absent,
+    /// The object that is there has this tag, or any where there is none.
+    Present(Option<String>),
+}
+
+/// Why an object was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The condition does not hold.
+    #[error("what is there is not what the request expects")]
+    Condition,
+    /// There is nothing of that name, and something was expected.
+    #[error("there is no object of that name")]
+    Absent,
+    /// It names what is not here.
+    #[error("it names {0}, which is not here")]
+    Missing(String),
+    /// The key was revoked meanwhile.
+    #[error("the key was revoked")]
+    Revoked,
+    /// The directory cannot be written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A file on its way in; it goes away unless it is committed.
+#[derive(Debug)]
+pub struct Incoming {
+    pub path: PathBuf,
+    pub file: File,
+    committed: bool,
+}
+
+impl Incoming {
+    /// Moves the file to `path`, which is in a directory of the server.
+    pub fn place(mut self, path: &Path) -> io::Result<()> {
+        fs::rename(&self.path, path)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.committed {
+            _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The directories that lie in the one of a server.
+const INNER: [&str; 3] = ["objects", "incoming", "parts"];
+
+impl Directory {
+    /// Opens a directory, and makes it where it is missing.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        for inner in INNER {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(inner))?;
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        let objects = rustix::fs::open(root.join("objects"), flags, Mode::empty())?;
+        Ok(Self {
+            root: root.to_owned(),
+            objects,
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            used: AtomicU64::new(0),
+        })
+    }
+
+    /// Where uploads in parts lie.
+    pub fn parts(&self) -> PathBuf {
+        self.root.join("parts")
+    }
+
+    /// Says that this process serves the directory, for as long as the file lives; `None` while another does.
+    pub fn serve(&self) -> io::Result<Option<File>> {
+        let file = self.lock_file("serving")?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Removes what a process that was killed had begun. Only for who serves.
+    pub fn clear_incoming(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.root.join("incoming"))? {
+            atomic::remove_if_there(&entry?.path())?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody commits, and lets nobody commit until the file is dropped.
+    pub fn exclusive(&self) -> io::Result<File> {
+        let file = self.lock_file("lock")?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    fn shared(&self) -> io::Result<File> {
+        let file = self.lock_file("lock")?;
+        file.lock_shared()?;
+        Ok(file)
+    }
+
+    fn lock_file(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(self.root.join(name), flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// Makes a file for an upload.
+    pub fn incoming(&self) -> io::Result<Incoming> {
+        let place = self.root.join("incoming/upload");
+        let (path, file) = atomic::make_temporary(&place, |path| atomic::create_new(path, 0o600))?;
+        Ok(Incoming { path, file, committed: false })
+    }
+
+    /// Opens an object; `None` where there is none.
+    pub fn find(&self, name: &Name) -> io::Result<Option<Object>> {
+        let Some((file, length, read)) = self.open_file(&path_of(name))? else { return Ok(None) };
+        let record = Record::read(&file, length)?;
+        Ok(record.map(|record| Object { file, record, length, read }))
+    }
+
+    fn open_file(&self, path: &str) -> io::Result<Option<(File, u64, SystemTime)>> {
+        // Nothing but a regular file is ever there; one that somebody put there would not be waited for.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file: File = match self.resolve(path, flags) {
+            Ok(file) => file.into(),
+            Err(error) if is_absence(error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let read = metadata.modified()?;
+        Ok(Some((file, metadata.len(), read)))
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let inside =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            match rustix::fs::openat2(&self.objects, path, flags, Mode::empty(), inside) {
+                // Something was renamed meanwhile.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Gives an upload its name, once it is known that what it needs is here and that it `may` be written.
+    pub fn commit(
+        &self,
+        name: &Name,
+        mut incoming: Incoming,
+        record: &Record,
+        condition: &Condition,
+        may: impl FnOnce() -> bool,
+    ) -> Result<(), CommitError> {
+        use std::io::{Seek, Write};
+        incoming.file.seek(io::SeekFrom::End(0))?;
+        incoming.file.write_all(&record.to_bytes()?)?;
+        // After a loss of power as well, an object is whole or not there.
+        incoming.file.sync_data()?;
+        touch(&incoming.file)?;
+        let length = incoming.file.metadata()?.len();
+
+        let _lock = self.shared()?;
+        if !may() {
+            return Err(CommitError::Revoked);
+        }
+        for needed in &record.needs {
+            let is_there =
+                Name::parse(needed).is_ok_and(|it| matches!(self.find(&it), Ok(Some(_))));
+            if !is_there {
+                return Err(CommitError::Missing(needed.clone()));
+            }
+        }
+        let _stripe = self.stripe(name);
+        let before = self.find(name)?;
+        match (condition, &before) {
+            (Condition::Absent, Some(_)) => return Err(CommitError::Condition),
+            (Condition::Present(_), None) => return Err(CommitError::Absent),
+            (Condition::Present(Some(tag)), Some(it)) if it.record.etag != *tag => {
+                return Err(CommitError::Condition);
+            }
+            _ => {}
+        }
+        self.rename(&incoming.path, name)?;
+        incoming.committed = true;
+        self.used.fetch_add(length, Ordering::Relaxed);
+        self.forget_bytes(before.map_or(0, |before| before.length));
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, name: &Name) -> io::Result<()> {
+        let path = path_of(name);
+        let (directory, file) = split(&path);
+        // A directory that becomes empty is removed; then it is made again.
+        for _ in 0..100 {
+            let parent = self.make_directory(directory)?;
+            match rustix::fs::renameat(rustix::fs::CWD, from, &parent, file) {
+                Err(Errno::NOENT) if fs::symlink_metadata(from).is_ok() => {}
+                renamed => return Ok(renamed?),
+            }
+        }
+        Err(io::Error::other("its directory is removed all the time"))
+    }
+
+    fn make_directory(&self, path: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+        for _ in 0..100 {
+            match self.resolve(path, flags) {
+                Err(Errno::NOENT) => {}
+                opened => return Ok(opened?),
+            }
+            let mut parent = self.resolve(".", flags)?;
+            for part in path.split('/') {
+                match rustix::fs::mkdirat(&parent, part, Mode::RWXU) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    // Somebody removed the one above.
+                    Err(Errno::NOENT) => break,
+                    Err(error) => return Err(error.into()),
+                }
+                let flags = flags | OFlags::NOFOLLOW;
+                match rustix::fs::openat(&parent, part, flags, Mode::empty()) {
+                    Ok(opened) => parent = opened,
+                    Err(Errno::NOENT) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Err(io::Error::other("its directory is removed all the time"))
+    }
+
+    /// Removes an object, and directories that become empty. Returns whether it was there.
+    pub fn remove(&self, name: &Name) -> io::Result<bool> {
+        let _stripe = self.stripe(name);
+        let path = path_of(name);
+        let (mut directory, mut last) = split(&path);
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+        let Some((_, length, _)) = self.open_file(&path)? else { return Ok(false) };
+        match self.resolve(directory, flags) {
+            Ok(parent) => match rustix::fs::unlinkat(&parent, last, AtFlags::empty()) {
+                Ok(()) => {}
+                Err(error) if is_absence(error) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) if is_absence(error) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.forget_bytes(length);
+        while directory != "." {
+            (directory, last) = split(directory);
+            let removed = self
+                .resolve(directory, flags)
+                .and_then(|parent| rustix::fs::unlinkat(&parent, last, AtFlags::REMOVEDIR));
+            if removed.is_err() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes back bytes that were counted as used.
+    pub fn forget_bytes(&self, bytes: u64) {
+        let less = |used: u64| Some(used.saturating_sub(bytes));
+        _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    fn stripe(&self, name: &Name) -> MutexGuard<'_, ()> {
+        let hash = name
+            .as_str()
+            .bytes()
+            .fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        self.stripes[hash % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What lies in a directory, `""` or one that ends in `/`: the names of objects, and of directories with a `/`
+    /// at their end, in the order of S3.
+    pub fn names_in(&self, directory: &str) -> io::Result<Vec<String>> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let path = if directory.is_empty() { "." } else { directory };
+        let opened = match self.resolve(path, flags) {
+            Ok(opened) => opened,
+            Err(error) if is_absence(error) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut names = Vec::new();
+        for entry in Dir::new(opened)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            match entry.file_type() {
+                FileType::Directory if !matches!(name, "." | "..") => {
+                    names.push(format!("{directory}{name}/"));
+                }
+                FileType::RegularFile => {
+                    names
+                        .extend(name.strip_suffix(ENDING).map(|name| format!("{directory}{name}")));
+                }
+                _ => {}
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Visits all objects, in any order.
+    pub fn walk(&self, visit: &mut dyn FnMut(Found)) -> io::Result<()> {
+        let mut directories = vec![String::new()];
+        while let Some(directory) = directories.pop() {
+            for path in self.names_in(&directory)? {
+                if path.ends_with('/') {
+                    directories.push(path);
+                    continue;
+                }
+                let Ok(name) = Name::parse(&path) else { continue };
+                let Some((file, length, read)) = self.open_file(&path_of(&name))? else { continue };
+                let record = Record::read(&file, length)?;
+                visit(Found { name, length, read, record });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says that an object is read now.
+pub fn touch(file: &File) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = Timespec { tv_sec: now.as_secs() as i64, tv_nsec: i64::from(now.subsec_nanos()) };
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let times = Timestamps { last_access: omit, last_modification: now };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
+/// Where an object lies below `objects`.
+fn path_of(name: &Name) -> String {
+    format!("{name}{ENDING}")
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or((".", path))
+}
+
+/// Whether an error says that there is no such object, be it because something else is in its place.
+fn is_absence(error: Errno) -> bool {
+    matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NAMETOOLONG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io::Write, os::unix::fs::symlink};
+
+    fn put(directory: &Directory, name: &str, condition: &Condition) -> Result<(), CommitError> {
+        let mut incoming = directory.incoming().unwrap();
+        incoming.file.write_all(b"content").unwrap();
+        let record = Record { size: 7, etag: "tag".to_owned(), ..Record::default() };
+        directory.commit(&Name::parse(name).unwrap(), incoming, &record, condition, || true)
+    }
+
+    #[test]
+    fn an_object_and_a_directory_may_have_one_name() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        for name in ["a", "a/b", "a/b/c", "a-b", "a0"] {
+            put(&directory, name, &Condition::None).unwrap();
+        }
+        assert_eq!(directory.names_in("").unwrap(), ["a", "a-b", "a/", "a0"]);
+        assert!(directory.remove(&Name::parse("a/b/c").unwrap()).unwrap());
+        assert_eq!(directory.names_in("a/").unwrap(), ["a/b"]);
+        assert!(!directory.remove(&Name::parse("a/b/c").unwrap()).unwrap());
+        for name in ["a", "a/b", "a-b", "a0"] {
+            assert!(directory.remove(&Name::parse(name).unwrap()).unwrap(), "{name}");
+        }
+        assert_eq!(directory.used.load(Ordering::Relaxed), 0);
+        assert_eq!(fs::read_dir(root.path().join("objects")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(root.path().join("incoming")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn conditions_are_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        let present = |tag: Option<&str>| Condition::Present(tag.map(str::to_owned));
+        assert!(matches!(put(&directory, "a", &present(None)), Err(CommitError::Absent)));
+        put(&directory, "a", &Condition::Absent).unwrap();
+        assert!(matches!(put(&directory, "a", &Condition::Absent), Err(CommitError::Condition)));
+        assert!(matches!(
+            put(&directory, "a", &present(Some("other"))),
+            Err(CommitError::Condition)
+        ));
+        put(&directory, "a", &present(Some("tag"))).unwrap();
+        put(&directory, "a", &present(None)).unwrap();
+    }
+
+    #[test]
+    fn no_link_is_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        put(&directory, "in/a", &Condition::None).unwrap();
+        let objects = root.path().join("objects");
+        fs::copy(objects.join("in/a.object"), outside.path().join("a.object")).unwrap();
+        symlink(outside.path(), objects.join("out")).unwrap();
+        symlink(outside.path().join("a.object"), objects.join("b.object")).unwrap();
+        symlink("in", objects.join("inner")).unwrap();
+        for name in ["out/a", "b", "inner/a"] {
+            assert!(directory.find(&Name::parse(name).unwrap()).unwrap().is_none(), "{name}");
+        }
+        assert!(put(&directory, "out/c", &Condition::None).is_err());
+        assert!(!directory.remove(&Name::parse("out/a").unwrap()).unwrap());
+        assert_eq!(directory.names_in("out/").unwrap(), [""; 0]);
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+        let mut seen = Vec::new();
+        directory.walk(&mut |found| seen.push(found.name.to_string())).unwrap();
+        assert_eq!(seen, ["in/a"]);
+    }
+}
