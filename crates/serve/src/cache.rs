@@ -170,6 +170,12 @@ pub struct CacheServer {
     service: S3Service,
 }
 
+impl std::fmt::Debug for CacheServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheServer").field("bucket", &self.shared.bucket).finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     bucket: String,
     reads: Reads,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use larder_runs::{result::Outcome, run_log::RunState};
 
-use crate::site::View;
+use crate::{cache::Stats, site::View};
 
 /// Everything that can be counted without reading more than is known.
 pub fn text(view: &View<'_>) -> String {
@@ -61,7 +61,36 @@ pub fn text(view: &View<'_>) -> String {
             sample(&mut out, name, &[], u64::try_from(end.as_second()).unwrap_or(0));
         }
     }
+    if let Some(cache) = &view.ecosystem.cache {
+        team_cache(&mut out, &cache.stats());
+    }
     out
+}
+
+/// What the cache of the team has, and did since the server began.
+fn team_cache(out: &mut String, stats: &Stats) {
+    for (name, kind, help, value) in [
+        ("larder_cache_used_bytes", "gauge", "Bytes that objects take.", stats.used_bytes),
+        ("larder_cache_hits_total", "counter", "Objects that were read.", stats.hits),
+        ("larder_cache_misses_total", "counter", "Objects that were not there.", stats.misses),
+        ("larder_cache_read_bytes_total", "counter", "Bytes that were read.", stats.read_bytes),
+        ("larder_cache_writes_total", "counter", "Objects that were written.", stats.writes),
+        (
+            "larder_cache_written_bytes_total",
+            "counter",
+            "Bytes that were written.",
+            stats.written_bytes,
+        ),
+        ("larder_cache_refusals_total", "counter", "Requests that were refused.", stats.refusals),
+        ("larder_cache_removed_total", "counter", "Objects removed to make room.", stats.removed),
+    ] {
+        family(out, name, kind, help);
+        sample(out, name, &[], value);
+    }
+    if let Some(quota) = stats.quota_bytes {
+        family(out, "larder_cache_quota_bytes", "gauge", "Bytes that objects may take.");
+        sample(out, "larder_cache_quota_bytes", &[], quota);
+    }
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -20,7 +20,7 @@ pub use page::{Document, Page, WrongAddress};
 pub use people::{People, Person};
 pub use snapshot::{Needs, RunFacts, Snapshot};
 
-use crate::{html::Links, make, model::NoPage};
+use crate::{cache::CacheServer, html::Links, make, model::NoPage};
 
 /// What a site is about.
 #[derive(Debug, Clone)]
@@ -33,12 +33,14 @@ pub struct Ecosystem {
     pub people: People,
     /// The directory of the artifact cache.
     pub store: Option<PathBuf>,
+    /// The cache of the team, where the same server is that as well.
+    pub cache: Option<CacheServer>,
 }
 
 impl Ecosystem {
     /// Run data of which no more is known.
     pub fn new(data: DataDir) -> Self {
-        Self { data, name: None, people: People::new(BTreeMap::new()), store: None }
+        Self { data, name: None, people: People::new(BTreeMap::new()), store: None, cache: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests and answers: which address is answered by what, and with which headers.
 //!
-//! Everything is read, and nothing that a request says changes anything.
+//! Everything is read, and nothing that a request says changes anything: but for the cache of a team, which has rules of its own.
 
 mod files;
 mod headers;
@@ -14,7 +14,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -47,7 +47,16 @@ pub fn router(app: App) -> Router {
         .route("/docs/{*path}", get(files::documentation))
         .fallback(document)
         .layer(middleware::map_response(headers::secure))
+        .layer(middleware::from_fn_with_state(app.clone(), team_cache))
         .with_state(app)
+}
+
+/// Hands what is for the cache of the team to that.
+async fn team_cache(State(app): State<App>, request: Request, next: Next) -> Response {
+    match &app.site.ecosystem().cache {
+        Some(cache) if cache.is_for_cache(&request) => cache.answer(request).await,
+        _ => next.run(request).await,
+    }
 }
 
 /// Any document of the site.

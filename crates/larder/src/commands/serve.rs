@@ -7,10 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use larder_project::set::PackageSet;
+use larder_project::{set::PackageSet, size};
 use larder_runs::DataDir;
 use larder_serve::{
-    ExportError, export,
+    ExportError,
+    cache::{self, CacheServer, Config, Reads, Scope},
+    export,
     server::Limits,
     site::{Ecosystem, People},
 };
@@ -25,27 +27,96 @@ use super::{
 };
 use crate::exit::{Exit, Failure};
 
-/// Show an ecosystem in a browser: how it stands, what broke, and why
+/// Show an ecosystem in a browser, and be the artifact cache of a team
 #[derive(Args)]
 pub struct Serve {
     #[command(flatten)]
     data: Data,
-    /// Where to listen; anybody who can connect can read
+    /// Where to listen; anybody who can connect can read the pages
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Write the same pages to DIR as files, for any web host, and exit
-    #[arg(long, value_name = "DIR", conflicts_with = "listen")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["listen", "cache"])]
     export: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheServerOptions,
+}
+
+/// The options of the cache of a team.
+#[derive(Args)]
+struct CacheServerOptions {
+    /// Be a service for `larder cache` that speaks S3, over DIR
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Let everybody read artifacts, not only who has a key
+    #[arg(long, requires = "cache")]
+    anonymous_reads: bool,
+    /// The bytes that artifacts may take, such as 50G: what was not read for longest goes first
+    #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::bytes)]
+    quota: Option<u64>,
+    /// Make a key for who may write, print it once as ID:SECRET, and exit
+    #[arg(long, value_name = "NAME", requires = "cache", num_args = 0..=1)]
+    init_key: Option<Option<String>>,
+    /// What the key may write, a path or *; may be given several times [default: *]
+    #[arg(long, value_name = "SCOPE", requires = "init_key")]
+    key_scope: Vec<Scope>,
+}
+
+impl CacheServerOptions {
+    /// The settings of the server that is asked for.
+    fn config(&self) -> Option<Config> {
+        let reads = if self.anonymous_reads { Reads::Anonymous } else { Reads::ByKey };
+        let config = Config::new(self.cache.clone()?);
+        Some(Config { reads, quota: self.quota, ..config })
+    }
 }
 
 /// Runs `larder serve`.
 pub fn serve(app: &App, arguments: &Serve) -> Result<Exit, Failure> {
-    let data = arguments.data.open()?;
-    let ecosystem = ecosystem(app, data);
+    let config = arguments.cache.config();
+    if let (Some(config), Some(name)) = (&config, &arguments.cache.init_key) {
+        return init_key(app, config, name.as_deref(), &arguments.cache.key_scope);
+    }
+    let data = match &config {
+        // A team may have a cache and no ecosystem.
+        Some(_) => arguments.data.find().unwrap_or_else(|_| DataDir::new(here().join(NO_DATA))),
+        None => arguments.data.open()?,
+    };
+    let mut ecosystem = ecosystem(app, data);
     match &arguments.export {
         Some(directory) => write(app, &ecosystem, directory),
-        None => listen(app, ecosystem, arguments.listen),
+        None => {
+            let cache = config.as_ref().map(CacheServer::open).transpose();
+            ecosystem.cache = cache.map_err(|error| Failure::failed(error.to_string()))?;
+            listen(app, ecosystem, arguments.listen)
+        }
     }
+}
+
+/// Where run data would be, where there are none.
+const NO_DATA: &str = ".larder/data";
+
+/// Makes a key, and shows its secret: on standard output, and nowhere else.
+fn init_key(
+    app: &App,
+    config: &Config,
+    name: Option<&str>,
+    scopes: &[Scope],
+) -> Result<Exit, Failure> {
+    if app.ui.json() {
+        let message = "--init-key prints a secret, which no event has";
+        return Err(Failure::wrong(message).hint("leave --json out"));
+    }
+    let scopes = if scopes.is_empty() { &[Scope::All] } else { scopes };
+    let key = cache::init_key(&config.keys, name, scopes);
+    let key = key.map_err(|error| Failure::failed(error.to_string()))?;
+    app.ui.result(&format!("{}:{}", key.id, key.secret));
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    app.ui.status(&format!(
+        "this key may write {}; give it to who uploads, as LARDER_CACHE_KEY: it is not shown again",
+        scopes.join(", ")
+    ));
+    Ok(Exit::Done)
 }
 
 /// What is known of an ecosystem: of its set, where there is one, and of this machine.
@@ -65,7 +136,7 @@ fn ecosystem(app: &App, data: DataDir) -> Ecosystem {
     match set {
         Some(set) => {
             let people = People::new(set.maintainers);
-            Ecosystem { data, name: set.name, people, store }
+            Ecosystem { name: set.name, people, store, ..Ecosystem::new(data) }
         }
         None => Ecosystem { store, ..Ecosystem::new(data) },
     }
@@ -112,6 +183,9 @@ fn listen(app: &App, ecosystem: Ecosystem, address: SocketAddr) -> Result<Exit, 
         let address = listener.local_addr().map_err(failed)?;
         app.ui.event_json(&json!({ "event": "listening", "address": address }));
         app.ui.status(&format!("http://{address} shows {}", ecosystem.data.root().display()));
+        if ecosystem.cache.is_some() {
+            app.ui.status("it is also a service for artifacts: url = \"s3://larder\"");
+        }
         let end = async {
             while !app.processes.ending() {
                 time::sleep(BEAT).await;

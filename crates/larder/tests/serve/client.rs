@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -58,7 +58,11 @@ impl Answer {
 impl Server {
     /// Serves the data of a set.
     pub fn of(set: &Set) -> Self {
-        let mut command = set.command(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+        Self::start(set.command(&["serve", "--json", "--listen", "127.0.0.1:0"]))
+    }
+
+    /// Runs a command that serves.
+    pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = spawn(command);
         let mut line = String::new();

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod beside;
+mod cache;
 mod client;
 mod export;
 mod pages;

@@ -17,6 +17,25 @@ use crate::{
 pub fn cache(frame: &Frame<'_>, cache: &Cache) -> Markup {
     let content = html! {
         h1 { "Cache" }
+        @if let Some(server) = &cache.server {
+            section aria-labelledby="server" {
+                h2 id="server" { "The team's, which this server is" }
+                dl.facts {
+                    dt { "Size" }
+                    dd {
+                        (parts::bytes(server.used_bytes))
+                        @if let Some(quota) = server.quota_bytes { " of " (parts::bytes(quota)) }
+                    }
+                    dt { "Read" } dd { (server.hits) " objects, " (parts::bytes(server.read_bytes)) }
+                    dt { "Asked for and not there" } dd { (server.misses) }
+                    dt { "Written" } dd { (server.writes) " objects, " (parts::bytes(server.written_bytes)) }
+                    dt { "Refused" } dd { (server.refusals) " requests" }
+                    dt { "Removed to make room" } dd { (server.removed) " objects, " (parts::bytes(server.removed_bytes)) }
+                }
+                p.note { "Counted since the server began." }
+            }
+            h2 { "That of this machine" }
+        }
         @match &cache.store {
             None => p { "There is no artifact cache on this machine yet." },
             Some(store) => {

@@ -6,14 +6,19 @@ use larder_store::Store;
 use serde::Serialize;
 
 use super::{NoPage, Result};
-use crate::site::View;
+use crate::{
+    cache::{CacheServer, Stats},
+    site::View,
+};
 
-/// The artifact cache of the machine.
+/// The artifact cache of the machine, and that of the team.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cache {
     /// What it has, where there is one.
     pub store: Option<Contents>,
+    /// What the cache of the team has and did since the server began, where this server is that as well.
+    pub server: Option<Stats>,
 }
 
 /// The content of a store, and how lookups in it went.
@@ -48,13 +53,15 @@ impl Cache {
     /// # Errors
     /// [`NoPage::Missing`] where it cannot be read.
     pub fn of(view: &View<'_>) -> Result<Self> {
+        let server = view.ecosystem.cache.as_ref().map(CacheServer::stats);
         let Some(directory) = view.ecosystem.store.as_ref().filter(|store| store.is_dir()) else {
-            return Ok(Self { store: None });
+            return Ok(Self { store: None, server });
         };
         let stats = Store::open(directory).and_then(|store| store.stats());
         let stats = stats.map_err(|error| NoPage::Missing(error.to_string()))?;
         let counters = stats.counters;
         Ok(Self {
+            server,
             store: Some(Contents {
                 artifacts: stats.artifacts,
                 artifact_bytes: stats.artifact_bytes,
