@@ -10,8 +10,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::directory::{Directory, Found};
+use larder_remote::layout::{Filed, Kind};
 
+use super::{
+    directory::{Directory, Found},
+    record::Record,
+};
+
+/// How long an upload of a revision may take from its packs on.
+const UNDER_WAY: Duration = Duration::from_secs(10 * 60);
 /// Uploads in parts that are older are given up.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -79,13 +86,20 @@ impl Room {
         let mut removed = Removed::default();
         if !take() {
             let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-            // Somebody else may have made room for this one too.
-            if !take() {
+            // Somebody else may have made room for this one too, or have taken what was made.
+            while !take() {
                 // Some more than is wanted, so that not each upload looks at everything.
-                removed = self.make(quota.saturating_sub(bytes.max(quota / 10)))?;
-                if !take() {
-                    return Ok(None);
+                let most = quota - bytes.max(quota / 10);
+                let more = self.make(most)?;
+                // All that is left are uploads under way.
+                if more.objects == 0 && used.load(Ordering::Relaxed) > most {
+                    match take() {
+                        true => break,
+                        false => return Ok(None),
+                    }
                 }
+                removed.objects += more.objects;
+                removed.bytes += more.bytes;
             }
         }
         Ok(Some((reserved(), removed)))
@@ -148,13 +162,25 @@ fn in_order(objects: Vec<Found>) -> Vec<Found> {
         .into_iter()
         .map(|found| {
             let needed = recent.get(found.name.as_str());
-            let read = needed.map_or(found.read, |read| found.read.max(*read));
+            let read = needed.map_or(found.read, |read| found.read.max(*read)).max(awaited(&found));
             // Of the same age, what is needed goes last.
             ((found.record.is_some(), read, needed.is_some()), found)
         })
         .collect();
     objects.sort_by(|(a, found), (b, other)| (a, &found.name).cmp(&(b, &other.name)));
     objects.into_iter().map(|(_, found)| found).collect()
+}
+
+/// Until when a revision may come that names an object: packs and snapshots come first.
+fn awaited(found: &Found) -> SystemTime {
+    let record = found.record.as_ref();
+    let is_awaited = |_: &&Record| match Filed::parse(found.name.as_str()) {
+        Some(filed) => filed.kind != Kind::Revision,
+        None => false,
+    };
+    record.filter(is_awaited).map_or(SystemTime::UNIX_EPOCH, |record| {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(record.written).saturating_add(UNDER_WAY)
+    })
 }
 
 /// The bytes of uploads in parts. Removes those that were given up.
@@ -177,7 +203,7 @@ fn part_bytes(directory: &Directory, now: SystemTime) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{directory::Condition, names::Name, record::Record};
+    use crate::cache::{directory::Condition, names::Name};
     use proptest::prelude::*;
     use std::io::Write;
 
