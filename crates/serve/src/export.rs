@@ -173,7 +173,9 @@ fn logs(view: &View<'_>) -> Result<BTreeSet<(String, String)>, ExportError> {
             let build = entry.result.build_hash.as_ref().map_or("", |hash| hash.as_str());
             own.iter().any(|it| it.stage == entry.result.stage && it.build_hash == build)
         };
-        for entry in history::read_latest(&packages, &name)?.iter().filter(|it| fails(it)) {
+        // A failure that a later run only believed has its log in the run that saw it.
+        let logged = |entry: &Entry| entry.result.log.is_some() && fails(entry);
+        for entry in history::read_latest_that(&packages, &name, logged)? {
             if let Some(log) = &entry.result.log {
                 logs.insert((entry.run.to_string(), log.path.clone()));
             }
