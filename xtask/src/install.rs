@@ -71,6 +71,10 @@ pub const TESTS: &[Need] = &[
     need("cmake", "cmake"),
     need("meson", "meson"),
     need("ninja", "ninja-build"),
+    // The dashboard is looked at in a browser, whose rules of access come from npm.
+    need("chromium", "chromium"),
+    need("chromedriver", "chromium-driver"),
+    need("npm", "npm"),
     // Archives of every kind that dependencies come in.
     need("tar", "tar"),
     need("xz", "xz-utils"),

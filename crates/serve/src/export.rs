@@ -174,7 +174,9 @@ fn logs(view: &View<'_>) -> Result<BTreeSet<(String, String)>, ExportError> {
             let build = entry.result.build_hash.as_ref().map_or("", |hash| hash.as_str());
             own.iter().any(|it| it.stage == entry.result.stage && it.build_hash == build)
         };
-        for entry in history::read_latest(&packages, &name)?.iter().filter(|it| fails(it)) {
+        // A failure that a later run only believed has its log in the run that saw it.
+        let logged = |entry: &Entry| entry.result.log.is_some() && fails(entry);
+        for entry in history::read_latest_that(&packages, &name, logged)? {
             // Logs go with their runs, and histories stay.
             let kept = |log: &&LogFile| run_log::open_path(&runs, &entry.run, &log.path).is_ok();
             if let Some(log) = entry.result.log.as_ref().filter(kept) {

@@ -7,6 +7,7 @@ pub mod ecosystem;
 pub mod events;
 pub mod files;
 pub mod git;
+pub mod installed;
 pub mod machine;
 pub mod mounts;
 pub mod processes;
@@ -14,6 +15,8 @@ pub mod project;
 pub mod run;
 #[cfg(any(feature = "mail", feature = "services"))]
 pub mod services;
+#[cfg(feature = "sets")]
+pub mod set;
 pub mod stores;
 pub mod tools;
 pub mod wait;

@@ -35,14 +35,16 @@ pub fn compare(frame: &Frame<'_>, compare: &Compare) -> Markup {
         @if compare.rows.is_empty() { p { "They do not differ." } }
         @else {
             label.filter { "Only rows with " input type="search" data-rows="changes" autocomplete="off"; }
-            table id="changes" {
-                thead { tr {
-                    th scope="col" { "Package" } th scope="col" { "Stage" } th scope="col" { "Compiler" }
-                    th scope="col" { "Change" } th scope="col" { (base) } th scope="col" { (candidate) }
-                    th.number scope="col" { "Unblocks" } th scope="col" { "Kind" } th scope="col" { "Why" }
-                    th scope="col" { "Maintainers" }
-                } }
-                tbody { @for row in &compare.rows { (change_row(frame, row)) } }
+            div.wide {
+                table id="changes" {
+                    thead { tr {
+                        th scope="col" { "Package" } th scope="col" { "Stage" } th scope="col" { "Compiler" }
+                        th scope="col" { "Change" } th scope="col" { (base) } th scope="col" { (candidate) }
+                        th.number scope="col" { "Unblocks" } th scope="col" { "Kind" } th scope="col" { "Why" }
+                        th scope="col" { "Maintainers" }
+                    } }
+                    tbody { @for row in &compare.rows { (change_row(frame, row)) } }
+                }
             }
         }
     };

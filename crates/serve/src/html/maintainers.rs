@@ -15,14 +15,16 @@ pub fn maintainers(frame: &Frame<'_>, maintainers: &Maintainers) -> Markup {
         @if maintainers.maintainers.is_empty() {
             p { "The set names none: " code { "[maintainers]" } " in " code { "larder-set.toml" } " does." }
         } @else {
-            table {
-                thead { tr { th scope="col" { "Name" } th.number scope="col" { "Packages" } th.number scope="col" { "Do not work" } } }
-                tbody {
-                    @for share in &maintainers.maintainers {
-                        tr {
-                            th scope="row" { a href=(frame.links.page(Page::Maintainer(share.slug.clone()))) { (share.name) } }
-                            td.number { (share.packages) }
-                            td.number { (share.not_working) }
+            div.wide {
+                table {
+                    thead { tr { th scope="col" { "Name" } th.number scope="col" { "Packages" } th.number scope="col" { "Do not work" } } }
+                    tbody {
+                        @for share in &maintainers.maintainers {
+                            tr {
+                                th scope="row" { a href=(frame.links.page(Page::Maintainer(share.slug.clone()))) { (share.name) } }
+                                td.number { (share.packages) }
+                                td.number { (share.not_working) }
+                            }
                         }
                     }
                 }

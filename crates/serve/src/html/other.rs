@@ -77,16 +77,18 @@ pub fn locks(frame: &Frame<'_>, locks: &Locks) -> Markup {
         h1 { "Locks" }
         @if locks.locks.is_empty() { p { "Nobody works on anything." } }
         @else {
-            table {
-                thead { tr { th scope="col" { "What for" } th scope="col" { "Target" } th scope="col" { "Holder" } th.number scope="col" { "Age" } th scope="col" { "" } } }
-                tbody {
-                    @for lock in &locks.locks {
-                        tr {
-                            th scope="row" { (lock.purpose) }
-                            td { (text(&lock.target)) }
-                            td { @if let Some(holder) = &lock.holder { (text(holder.to_string())) } }
-                            td.number { (parts::seconds(lock.age_seconds)) }
-                            td { @if lock.stale { "stale: its holder is gone" } }
+            div.wide {
+                table {
+                    thead { tr { th scope="col" { "What for" } th scope="col" { "Target" } th scope="col" { "Holder" } th.number scope="col" { "Age" } th scope="col" { "" } } }
+                    tbody {
+                        @for lock in &locks.locks {
+                            tr {
+                                th scope="row" { (lock.purpose) }
+                                td { (text(&lock.target)) }
+                                td { @if let Some(holder) = &lock.holder { (text(holder.to_string())) } }
+                                td.number { (parts::seconds(lock.age_seconds)) }
+                                td { @if lock.stale { "stale: its holder is gone" } }
+                            }
                         }
                     }
                 }
@@ -102,16 +104,18 @@ pub fn docs(frame: &Frame<'_>, docs: &Docs) -> Markup {
         h1 { "Documentation" }
         @if docs.packages.is_empty() { p { "No package has published any yet." } }
         @else {
-            table {
-                thead { tr { th scope="col" { "Package" } th scope="col" { "Versions" } } }
-                tbody {
-                    @for package in &docs.packages {
-                        tr {
-                            th scope="row" { (package.name) }
-                            td {
-                                @for (number, version) in package.versions.iter().enumerate() {
-                                    @if number > 0 { ", " }
-                                    a href={ "/docs/p/" (package.name) "/" (version) "/index.html" } { (version) }
+            div.wide {
+                table {
+                    thead { tr { th scope="col" { "Package" } th scope="col" { "Versions" } } }
+                    tbody {
+                        @for package in &docs.packages {
+                            tr {
+                                th scope="row" { (package.name) }
+                                td {
+                                    @for (number, version) in package.versions.iter().enumerate() {
+                                        @if number > 0 { ", " }
+                                        a href={ "/docs/p/" (package.name) "/" (version) "/index.html" } { (version) }
+                                    }
                                 }
                             }
                         }

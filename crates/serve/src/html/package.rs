@@ -195,7 +195,7 @@ fn picture(frame: &Frame<'_>, package: &Package) -> Markup {
         }
     };
     html! {
-        svg.graph viewBox={ "0 0 720 " (number(height)) } role="img" aria-label=(label) {
+        svg.graph viewBox={ "0 0 720 " (number(height)) } role="group" aria-label=(label) {
             title { (label) }
             @for (at, it) in needs.iter().enumerate() {
                 @let y = place(at, needs.len());

@@ -92,36 +92,38 @@ pub fn table(frame: &Frame<'_>, rows: &[Row]) -> Markup {
     html! {
         @if rows.is_empty() { p { "There are none." } }
         @else {
-            table {
-                thead { tr {
-                    th scope="col" { "Package" }
-                    th scope="col" { "Status" }
-                    th.number scope="col" { "Unblocks" }
-                    th scope="col" { "Since" }
-                    th scope="col" { "Kind" }
-                    th scope="col" { "Why" }
-                    th scope="col" { "Last runs" }
-                } }
-                tbody {
-                    @for row in rows {
-                        tr data-status=(row.state.map_or("unknown", Outcome::name))
-                            data-category=(row.categories.join(" "))
-                            data-compiler=(row.compilers.join(" ")) {
-                            th scope="row" { (parts::package(frame, &row.package)) }
-                            td {
-                                (parts::state(row.state))
-                                @if row.flaky { " " span.tag { "now and then" } }
-                            }
-                            td.number { @if row.unblocks_packages > 0 { (row.unblocks_packages) } }
-                            td { @if let Some(since) = &row.since { (parts::time(since)) } }
-                            td { (text(row.categories.join(", "))) }
-                            td.error {
-                                @if let Some(error) = &row.error { (text(error)) }
-                                @else if !row.blocked_by.is_empty() {
-                                    (parts::package_list(frame, &row.blocked_by, 3)) " failed"
+            div.wide {
+                table {
+                    thead { tr {
+                        th scope="col" { "Package" }
+                        th scope="col" { "Status" }
+                        th.number scope="col" { "Unblocks" }
+                        th scope="col" { "Since" }
+                        th scope="col" { "Kind" }
+                        th scope="col" { "Why" }
+                        th scope="col" { "Last runs" }
+                    } }
+                    tbody {
+                        @for row in rows {
+                            tr data-status=(row.state.map_or("unknown", Outcome::name))
+                                data-category=(row.categories.join(" "))
+                                data-compiler=(row.compilers.join(" ")) {
+                                th scope="row" { (parts::package(frame, &row.package)) }
+                                td {
+                                    (parts::state(row.state))
+                                    @if row.flaky { " " span.tag { "now and then" } }
                                 }
+                                td.number { @if row.unblocks_packages > 0 { (row.unblocks_packages) } }
+                                td { @if let Some(since) = &row.since { (parts::time(since)) } }
+                                td { (text(row.categories.join(", "))) }
+                                td.error {
+                                    @if let Some(error) = &row.error { (text(error)) }
+                                    @else if !row.blocked_by.is_empty() {
+                                        (parts::package_list(frame, &row.blocked_by, 3)) " failed"
+                                    }
+                                }
+                                td { (parts::recent(&row.recent)) }
                             }
-                            td { (parts::recent(&row.recent)) }
                         }
                     }
                 }

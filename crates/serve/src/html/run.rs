@@ -24,16 +24,18 @@ pub fn runs(frame: &Frame<'_>, runs: &Runs) -> Markup {
         h1 { "Runs" }
         @if runs.runs.is_empty() { p { "There was none yet: " code { "larder batch" } " makes one." } }
         @else {
-            table {
-                thead { tr {
-                    th scope="col" { "Run" } th scope="col" { "Kind" } th scope="col" { "State" }
-                    th scope="col" { "Started" } th.number scope="col" { "Took" }
-                    th.number scope="col" { "Packages" } th.number scope="col" { "Worked" }
-                    th.number scope="col" { "Failed" } th.number scope="col" { "Blocked" }
-                    th.number scope="col" { "No solution" } th.number scope="col" { "Built" }
-                } }
-                tbody {
-                    @for run in &runs.runs { (row(frame, run)) }
+            div.wide {
+                table {
+                    thead { tr {
+                        th scope="col" { "Run" } th scope="col" { "Kind" } th scope="col" { "State" }
+                        th scope="col" { "Started" } th.number scope="col" { "Took" }
+                        th.number scope="col" { "Packages" } th.number scope="col" { "Worked" }
+                        th.number scope="col" { "Failed" } th.number scope="col" { "Blocked" }
+                        th.number scope="col" { "No solution" } th.number scope="col" { "Built" }
+                    } }
+                    tbody {
+                        @for run in &runs.runs { (row(frame, run)) }
+                    }
                 }
             }
         }
@@ -204,16 +206,18 @@ pub fn live(frame: &Frame<'_>, live: &Live) -> Markup {
             }
         }
         @if !live.packages.is_empty() {
-            table {
-                thead { tr { th scope="col" { "Works on" } th scope="col" { "Stage" } th.number scope="col" { "For" } th.number scope="col" { "Took before" } th scope="col" { "Log" } } }
-                tbody {
-                    @for working in &live.packages {
-                        tr {
-                            th scope="row" { (parts::package(frame, &working.package)) }
-                            td { @if let Some(stage) = working.stage { (stage) } }
-                            td.number { @if let Some(age) = working.age_seconds { (parts::seconds(age)) } }
-                            td.number { @if let Some(expected) = working.expected_seconds { (parts::seconds(expected)) } }
-                            td { @if let Some(log) = &working.log { @if let Some(link) = parts::log(frame, id, log, None) { (link) } } }
+            div.wide {
+                table {
+                    thead { tr { th scope="col" { "Works on" } th scope="col" { "Stage" } th.number scope="col" { "For" } th.number scope="col" { "Took before" } th scope="col" { "Log" } } }
+                    tbody {
+                        @for working in &live.packages {
+                            tr {
+                                th scope="row" { (parts::package(frame, &working.package)) }
+                                td { @if let Some(stage) = working.stage { (stage) } }
+                                td.number { @if let Some(age) = working.age_seconds { (parts::seconds(age)) } }
+                                td.number { @if let Some(expected) = working.expected_seconds { (parts::seconds(expected)) } }
+                                td { @if let Some(log) = &working.log { @if let Some(link) = parts::log(frame, id, log, None) { (link) } } }
+                            }
                         }
                     }
                 }

@@ -42,7 +42,8 @@ pub async fn events(State(app): State<App>, Path(run): Path<String>) -> Response
                 }
                 Some(_) => {}
                 None => {
-                    let event = Event::default().event("ended").data("");
+                    // Browsers drop an event that has no data.
+                    let event = Event::default().event("ended").data(run.as_str());
                     return Some((Ok(event), None));
                 }
             }

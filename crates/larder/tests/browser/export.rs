@@ -1,0 +1,93 @@
+//! The site as files, on a web server of others.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use larder_testkit::files::walk;
+
+use crate::{
+    browser::{Browser, Manner},
+    pages::pages,
+    scene::{HOSTILE, Scene, Server},
+};
+
+/// What stands in attributes of a page that lead elsewhere.
+fn links(page: &str) -> Vec<&str> {
+    let attributes = ["href=\"", "src=\"", "action=\""];
+    let found = attributes.iter().flat_map(|attribute| page.split(attribute).skip(1));
+    found.map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+/// The file that a link leads to, by the page that it stands on.
+fn target(page: &Path, link: &str) -> PathBuf {
+    let path = link.split(['?', '#']).next().unwrap();
+    let mut file = page.parent().unwrap().to_owned();
+    for part in Path::new(path).components() {
+        match part {
+            Component::ParentDir => assert!(file.pop(), "{link} leads out"),
+            Component::Normal(name) => file.push(name),
+            other => panic!("{link} has {other:?}"),
+        }
+    }
+    if path.is_empty() { page.to_owned() } else { file }
+}
+
+#[test]
+fn files_show_what_the_server_shows() {
+    let Some(browser) = Browser::start(Manner::Usual) else { return };
+    let scene = Scene::build(HOSTILE);
+    let directory = scene.set.outside().join("site");
+    let to = directory.to_str().unwrap();
+    scene.set.larder(&["serve", "--export", to]).ok();
+    let (server, files) = (Server::of(&scene.set), Server::of_files(&directory));
+    let own = |address: &String| address.starts_with(&files.at("/"));
+    let mut shown = 0;
+    for page in pages(&scene) {
+        let Some(path) = &page.exported else { continue };
+        let headings = |address: &str| {
+            browser.open(address);
+            (browser.texts("h1"), browser.texts("main h2"), browser.texts("main tbody th"))
+        };
+        let wanted = headings(&server.at(&page.path));
+        assert_eq!(wanted.0, [page.heading], "{}", page.name);
+        browser.requests();
+        assert_eq!(headings(&files.at(path)), wanted, "{}", page.name);
+        let requests = browser.requests();
+        assert!(requests.iter().all(own), "{} asks others: {requests:?}", page.name);
+        assert_eq!(browser.console(), [""; 0], "{}", page.name);
+        assert_eq!(browser.value("window.harmed === undefined"), true, "{}", page.name);
+        shown += 1;
+    }
+    assert!(shown > 8, "{shown}");
+
+    // The rows that are there are filtered.
+    browser.open(&files.at("/packages/?status=unsolved"));
+    assert_eq!(browser.texts("#packages tbody tr:not([hidden]) th"), ["museum.1.0"]);
+}
+
+#[test]
+fn every_link_of_an_export_leads_to_a_file() {
+    let scene = Scene::build(HOSTILE);
+    let directory = scene.set.outside().join("site");
+    scene.set.larder(&["serve", "--export", directory.to_str().unwrap()]).ok();
+    let mut broken: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut seen = 0;
+    walk(&directory, &mut |_, page| {
+        if page.extension().is_none_or(|kind| kind != "html") {
+            return;
+        }
+        let text = fs::read_to_string(page).unwrap();
+        for link in links(&text) {
+            seen += 1;
+            let file = target(page, link);
+            if !file.is_file() {
+                broken.insert(link.to_owned(), page.to_owned());
+            }
+        }
+    });
+    assert!(seen > 500, "{seen}");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
