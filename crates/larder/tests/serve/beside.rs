@@ -5,10 +5,9 @@ use std::{
     thread,
 };
 
-use super::{
-    client::{Server, broken_set},
-    support::{Package, Set},
-};
+use larder_testkit::set::{Package, Set};
+
+use super::client::{Server, broken_set};
 
 /// Runs are made, histories compacted and runs collected while many read: nobody sees an error of the server.
 #[test]

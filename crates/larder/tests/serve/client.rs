@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
-use larder_testkit::processes::{send, spawn};
+use larder_testkit::{
+    processes::{send, spawn},
+    set::{Package, Set},
+};
 use rustix::process::Signal;
 use serde_json::Value;
-
-use super::support::{Package, Set};
 
 /// `larder serve` over the data of a set, ended when it is dropped.
 pub struct Server {
@@ -75,7 +76,7 @@ impl Server {
 
     /// The answer to a GET.
     pub fn get(&self, path: &str) -> Answer {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+        self.ask(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
     }
 
     /// The answer to what is sent, just as it is, to its end.

@@ -6,6 +6,3 @@ mod cache;
 mod client;
 mod export;
 mod pages;
-#[path = "../batch/support.rs"]
-#[allow(dead_code, reason = "the tests of batches use the rest")]
-mod support;
