@@ -9,7 +9,7 @@ use std::{
     ops::Range,
     os::unix::fs::FileExt,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -31,15 +31,45 @@ pub struct Content {
     range: Range<u64>,
     /// A thread that reads what comes next.
     reading: Option<JoinHandle<io::Result<Bytes>>>,
-    /// What was read already.
-    first: Option<Bytes>,
+}
+
+/// Memory that was read into, which is used again: new memory costs as much as reading into it.
+static FREE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// How many buffers are kept.
+const KEPT: usize = 64;
+
+/// Memory of [`CHUNK`] bytes, of which some are used.
+struct Buffer {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Buffer {
+    fn new(used: u64) -> Self {
+        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self { bytes: free.unwrap_or_else(|| vec![0; CHUNK as usize]), used: used as usize }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT {
+            free.push(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 impl Content {
-    /// What lies at `range`, whose beginning is read here and now.
-    pub fn open(file: File, range: Range<u64>) -> io::Result<Self> {
-        let first = read(&file, chunk(&range))?;
-        Ok(Self { file: Arc::new(file), range, reading: None, first: Some(first) })
+    /// What lies at `range`.
+    pub fn new(file: File, range: Range<u64>) -> Self {
+        Self { file: Arc::new(file), range, reading: None }
     }
 
     fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Bytes, StdError>>> {
@@ -53,23 +83,25 @@ fn chunk(range: &Range<u64>) -> Range<u64> {
 }
 
 fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
-    let mut bytes = vec![0; (range.end - range.start) as usize];
-    file.read_exact_at(&mut bytes, range.start)?;
-    Ok(bytes.into())
+    let mut buffer = Buffer::new(range.end - range.start);
+    let used = buffer.used;
+    file.read_exact_at(&mut buffer.bytes[..used], range.start)?;
+    Ok(Bytes::from_owner(buffer))
 }
 
 /// Reads what can be had without waiting; `None` where that is nothing.
 fn read_now(file: &File, range: Range<u64>) -> Option<Bytes> {
-    let mut bytes = vec![0; (range.end - range.start) as usize];
-    let slices = &mut [IoSliceMut::new(&mut bytes)];
+    let mut buffer = Buffer::new(range.end - range.start);
+    let used = buffer.used;
+    let slices = &mut [IoSliceMut::new(&mut buffer.bytes[..used])];
     let read = loop {
         match rustix::io::preadv2(file, slices, range.start, ReadWriteFlags::NOWAIT) {
             Err(Errno::INTR) => {}
             read => break read.ok().filter(|read| *read > 0)?,
         }
     };
-    bytes.truncate(read);
-    Some(bytes.into())
+    buffer.used = read;
+    Some(Bytes::from_owner(buffer))
 }
 
 impl Stream for Content {
@@ -78,9 +110,6 @@ impl Stream for Content {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.range.is_empty() {
             return Poll::Ready(None);
-        }
-        if let Some(first) = self.first.take() {
-            return self.pass(first);
         }
         let next = chunk(&self.range);
         if self.reading.is_none() {

@@ -34,12 +34,11 @@ impl Api {
         )?;
         let (range, content_range) = part_of(&record, input.range)?;
         let size = range.end - range.start;
-        let content = blocking(move || Content::open(file, range)).await?;
         self.0.counts.hits.fetch_add(1, Ordering::Relaxed);
         self.0.counts.read_bytes.fetch_add(size, Ordering::Relaxed);
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
-            body: Some(StreamingBlob::new(content)),
+            body: Some(StreamingBlob::new(Content::new(file, range))),
             content_length: Some(length(size)),
             content_range,
             content_type: record.content_type.clone(),
