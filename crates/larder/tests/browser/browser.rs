@@ -238,6 +238,7 @@ fn capabilities(manner: Manner) -> Value {
         "--disable-background-networking",
         "--no-first-run",
         "--hide-scrollbars",
+        "--window-size=1280,1000",
         "--lang=en",
     ];
     let preferences = match manner {

@@ -19,7 +19,9 @@ use crate::{
 fn slow(set: &Set, name: &'static str, words: &[&str]) -> Package {
     words.iter().fold(Package::new(name), |package, word| {
         let gate = gate(set, name, word);
-        let waits = format!("while ! test -e {}; do sleep 0.05; done", gate.display());
+        // It ends with the test, however that ends.
+        let (there, gate) = (set.outside().display(), gate.display());
+        let waits = format!("while test -d {there} && ! test -e {gate}; do sleep 0.05; done");
         package.line(waits).line(format!("echo {name} is {word} now"))
     })
 }

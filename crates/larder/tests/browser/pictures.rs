@@ -23,7 +23,7 @@ fn pictures_are_taken_where_they_are_asked_for() {
     fs::create_dir_all(&directory).unwrap();
     let shown = ["overview", "packages", "package", "run", "compare", "log"];
     for page in pages(&scene).iter().filter(|page| shown.contains(&page.name)) {
-        for (device, width, height) in [("desktop", 1280, 900), ("phone", 390, 844)] {
+        for (device, width, height) in [("desktop", 1280, 800), ("phone", 390, 844)] {
             browser.resize(width, height);
             for scheme in ["light", "dark"] {
                 browser.prefer(scheme);

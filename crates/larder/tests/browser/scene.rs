@@ -3,12 +3,16 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     thread,
 };
 
 use larder_runs::history;
-use larder_testkit::set::{Package, Set};
+use larder_testkit::{
+    run::run,
+    set::{Package, Set},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -51,11 +55,10 @@ impl Scene {
                 set.file(&format!("sources/{package}/README"), text);
             }
             set.commit();
-            set.larder(&["batch", "--no-sandbox"]).ends_with(1);
+            batch(&set, &[]);
             runs.push(set.last_run());
         }
-        let compared = ["batch", "--no-sandbox", "--compare", "cc.1", "gcc.1", "viewer", "codec"];
-        set.larder(&compared).ends_with(1);
+        batch(&set, &["--compare", "cc.1", "gcc.1", "viewer", "codec"]);
         let comparison = set.last_run();
         Self { set, runs, comparison }
     }
@@ -74,6 +77,12 @@ impl Scene {
         let [.., base, candidate] = &self.runs[..] else { panic!("there are too few runs") };
         (base, candidate)
     }
+}
+
+/// A run in which something fails. Its page shows the command, which is the same on every machine.
+fn batch(set: &Set, arguments: &[&str]) {
+    let mut command = set.command(&["batch", "--no-sandbox"]);
+    run(command.args(arguments).arg0("larder")).ends_with(1);
 }
 
 fn packages() -> Vec<Package> {

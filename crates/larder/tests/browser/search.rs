@@ -33,6 +33,13 @@ fn packages_are_found_as_one_types() {
     let before = listed(&browser);
     browser.open(&browser.address());
     assert_eq!(listed(&browser), before);
+
+    // So are the rows of a comparison.
+    let (base, candidate) = scene.last_two();
+    browser.open(&server.at(&format!("/compare?base={base}&candidate={candidate}")));
+    browser.type_into("input[data-rows]", "new");
+    let rows = "#changes tbody tr:not([hidden]) th";
+    wait_until("only those are shown", || browser.texts(rows) == ["clock.1.2", "clock.1.2"]);
     assert_eq!(browser.console(), [""; 0]);
 }
 

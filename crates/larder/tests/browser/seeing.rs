@@ -28,6 +28,7 @@ fn every_page_says_what_it_should_and_runs_nothing_of_others() {
         for fact in &page.facts {
             assert!(text.contains(fact), "{} does not say {fact:?}: {text}", page.name);
         }
+        assert!(!text.contains('\u{202e}'), "{} may read backwards", page.name);
         assert_eq!(browser.texts("h1"), [page.heading], "{}", page.name);
         assert_eq!(browser.console(), [""; 0], "{}", page.name);
         let requests = browser.requests();
@@ -46,6 +47,23 @@ fn every_page_says_what_it_should_and_runs_nothing_of_others() {
     assert_eq!(browser.value("origin"), "null");
     nothing_ran(&browser, "documentation");
     assert!(browser.requests().iter().all(own));
+}
+
+#[test]
+fn lines_of_a_log_follow_each_other_and_the_marked_one_is_marked_as_far_as_it_goes() {
+    let Some(browser) = Browser::start(Manner::Usual) else { return };
+    let scene = Scene::build(&"long ".repeat(100));
+    let server = Server::of(&scene.set);
+    browser.open(&server.at(&scene.hostile_log()));
+    let place = |line: &str, side: &str| {
+        let place = format!("document.getElementById('{line}').getBoundingClientRect().{side}");
+        browser.value(&place).as_f64().unwrap()
+    };
+    assert_eq!(place("L1", "bottom"), place("L2", "top"));
+    assert_eq!(browser.texts("pre.log .marked > a"), ["13"]);
+    assert!(place("L13", "width") > 3_000.0, "{}", place("L13", "width"));
+    browser.click("main p a[href='#L13']");
+    assert!(browser.address().ends_with("#L13"));
 }
 
 /// Finds what is wrong for those who cannot see a page well.

@@ -175,6 +175,8 @@ fn picture(frame: &Frame<'_>, package: &Package) -> Markup {
     let rows = needs.len().max(users.len()).max(1);
     let height = rows as f64 * 24.0 + 8.0;
     let middle = height / 2.0;
+    // Lines end where the name in the middle does, as nearly as can be told without its font.
+    let half = (package.package.as_str().len() as f64 * 4.5 + 8.0).min(150.0);
     let place = |number: usize, count: usize| {
         let free = height - count as f64 * 24.0;
         free / 2.0 + number as f64 * 24.0 + 16.0
@@ -199,12 +201,12 @@ fn picture(frame: &Frame<'_>, package: &Package) -> Markup {
             title { (label) }
             @for (at, it) in needs.iter().enumerate() {
                 @let y = place(at, needs.len());
-                line x1="205" y1=(number(y - 4.0)) x2="270" y2=(number(middle)) {}
+                line x1="205" y1=(number(y - 4.0)) x2=(number(360.0 - half)) y2=(number(middle)) {}
                 (node(200.0, y, "end", it))
             }
             @for (at, it) in users.iter().enumerate() {
                 @let y = place(at, users.len());
-                line x1="450" y1=(number(middle)) x2="515" y2=(number(y - 4.0)) {}
+                line x1=(number(360.0 + half)) y1=(number(middle)) x2="515" y2=(number(y - 4.0)) {}
                 (node(520.0, y, "start", it))
             }
             text.node.self x="360" y=(number(middle + 4.0)) text-anchor="middle" { (package.package.as_str()) }
