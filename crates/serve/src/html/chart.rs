@@ -13,6 +13,9 @@ use crate::model::overview::Point;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 160.0;
 
+/// For how many columns there is room at least: a few would be as wide as blocks.
+const FEW: usize = 12;
+
 /// The parts of a column, from the bottom: what they are, and how many packages.
 fn parts_of(packages: &Packages) -> [(Option<Outcome>, u64); 5] {
     [
@@ -27,7 +30,7 @@ fn parts_of(packages: &Packages) -> [(Option<Outcome>, u64); 5] {
 /// A column a run, made of how its packages ended.
 pub fn runs(frame: &Frame<'_>, points: &[Point]) -> Markup {
     let most = points.iter().map(|point| point.packages.total).max().unwrap_or(0).max(1) as f64;
-    let step = WIDTH / points.len().max(1) as f64;
+    let step = WIDTH / points.len().max(FEW) as f64;
     let title =
         format!("How packages ended in the last {}", parts::count(points.len(), "full run"));
     html! {
