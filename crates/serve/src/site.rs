@@ -71,13 +71,16 @@ pub struct Made {
     pub body: bytes::Bytes,
     /// A tag that another content would not have.
     pub tag: String,
+    /// When it was made.
+    made: Instant,
 }
 
 impl Made {
     fn new(body: Vec<u8>) -> Self {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
-        Self { tag: format!("\"{:016x}\"", hasher.finish()), body: body.into() }
+        let tag = format!("\"{:016x}\"", hasher.finish());
+        Self { tag, body: body.into(), made: Instant::now() }
     }
 }
 
@@ -136,7 +139,8 @@ impl Site {
     pub fn ready(&self, document: &Document) -> Option<Arc<Made>> {
         let shown = lock(&self.shown).clone().filter(|shown| shown.seen.elapsed() < FRESH)?;
         let place = lock(&shown.edition.documents).made.get(document).cloned()?;
-        place.try_lock().ok()?.clone()
+        let made = place.try_lock().ok()?.clone();
+        made.filter(|made| made.made.elapsed() < lasts(document))
     }
 
     /// A document, made where it is not ready. Reads files.
@@ -149,20 +153,17 @@ impl Site {
             let view = self.view(&edition.snapshot);
             make::document(&view, document, &Links::Server).map(|body| Arc::new(Made::new(body)))
         };
-        if !is_kept(document) {
-            return make();
-        }
         let place = lock(&edition.documents).made.entry(document.clone()).or_default().clone();
         let mut ready = lock(&place);
-        if let Some(made) = &*ready {
+        if let Some(made) = ready.as_ref().filter(|made| made.made.elapsed() < lasts(document)) {
             return Ok(made.clone());
         }
         let made = make();
         let mut documents = lock(&edition.documents);
         match &made {
             Ok(made) => {
-                *ready = Some(made.clone());
-                documents.bytes += made.body.len();
+                let before = ready.replace(made.clone()).map_or(0, |made| made.body.len());
+                documents.bytes = (documents.bytes + made.body.len()).saturating_sub(before);
                 if documents.bytes > READY {
                     *documents = Documents::default();
                 }
@@ -221,13 +222,17 @@ impl Site {
     }
 }
 
-/// Whether a document is made from what a snapshot has: the state of locks and of the cache is not in it.
-fn is_kept(document: &Document) -> bool {
-    let page = match document {
-        Document::Html(page) | Document::Json(page) => page,
-        _ => return true,
-    };
-    !matches!(page, Page::Cache | Page::Locks | Page::Docs)
+/// For how long a document says what is, while run data are as they were.
+fn lasts(document: &Document) -> Duration {
+    match document {
+        // Nobody knows before it is read.
+        Document::Html(Page::Locks | Page::Docs) | Document::Json(Page::Locks | Page::Docs) => {
+            Duration::ZERO
+        }
+        // Each artifact of the store is looked at.
+        Document::Html(Page::Cache) | Document::Json(Page::Cache) => Duration::from_secs(5),
+        _ => Duration::MAX,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -148,8 +148,20 @@ fn a_log_has_anchors_the_line_that_decided_and_nothing_that_runs() {
     let shown = page.text().lines().find(|it| it.contains(&marked)).unwrap();
     assert!(shown.contains("error: &lt;script&gt;alert(1)&lt;/script&gt;"), "{shown}");
     assert!(raw.text().lines().nth(line as usize - 1).unwrap().contains("error:"));
-    let package = server.get("/packages/root.1.0").ok();
-    assert!(package.text().contains(&format!("{path}.html#L{line}")), "the page leads there");
+    // A run that believes the failure has no log of its own, and leads to that of the run which saw it.
+    set.larder(&["batch"]).ends_with(1);
+    let last = set.last_run();
+    assert_ne!(last, run);
+    let compare = format!("/compare?base={run}&candidate={last}");
+    for from in ["/packages/root.1.0", &format!("/runs/{last}"), &compare] {
+        let page = loop {
+            let page = server.get(from);
+            if page.status == 200 {
+                break page;
+            }
+        };
+        assert!(page.text().contains(&format!("{path}.html#L{line}")), "{from}: {}", page.text());
+    }
 }
 
 /// Every address that the description has is answered with just what it says, and the description has every

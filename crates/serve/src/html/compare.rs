@@ -58,8 +58,12 @@ fn change_row(frame: &Frame<'_>, row: &Row) -> Markup {
         Change::Removed => "unknown",
     };
     let side = |entry: &Option<Entry>| {
-        html! { @if let Some(entry) = entry { (parts::state(Some(entry.result.outcome()))) (log(frame, entry)) } }
+        html! { @if let Some(entry) = entry { (parts::state(Some(entry.result.outcome()))) } }
     };
+    let log = row
+        .seen
+        .as_ref()
+        .and_then(|seen| parts::log(frame, seen.run.as_str(), &seen.log.path, seen.log.line));
     let error = row.candidate.as_ref().and_then(|entry| entry.result.error.as_deref());
     html! {
         tr {
@@ -71,16 +75,13 @@ fn change_row(frame: &Frame<'_>, row: &Row) -> Markup {
             td { (side(&row.candidate)) }
             td.number { @if row.unblocks_packages > 0 { (row.unblocks_packages) } }
             td { @if let Some(entry) = &row.candidate { @if !entry.result.is_success() { (text(entry.result.category.to_string())) } } }
-            td.error { (error.map_or(String::new(), text)) }
+            td.error {
+                (error.map_or(String::new(), text))
+                @if let Some(log) = log { " " (log) }
+            }
             td { (row.maintainers.join(", ")) }
         }
     }
-}
-
-fn log(frame: &Frame<'_>, entry: &Entry) -> Markup {
-    let log = entry.result.log.as_ref();
-    let link = log.and_then(|log| parts::log(frame, entry.run.as_str(), &log.path, log.line));
-    html! { @if let Some(link) = link { " " (link) } }
 }
 
 /// What a comparison with evidence has found out.

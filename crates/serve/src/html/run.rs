@@ -134,14 +134,13 @@ fn failures(frame: &Frame<'_>, run: &Run) -> Markup {
         @if !run.failures.is_empty() {
             section aria-labelledby="failures" {
                 h2 id="failures" { "What failed" }
-                @for alike in &run.failures { (group(frame, run, alike)) }
+                @for alike in &run.failures { (group(frame, alike)) }
             }
         }
     }
 }
 
-fn group(frame: &Frame<'_>, run: &Run, alike: &Alike) -> Markup {
-    let id = run.facts.run_id.as_str();
+fn group(frame: &Frame<'_>, alike: &Alike) -> Markup {
     html! {
         article.failure {
             h3 { (text(&alike.category)) ": " (parts::count(alike.results.len(), "result")) }
@@ -152,8 +151,8 @@ fn group(frame: &Frame<'_>, run: &Run, alike: &Alike) -> Markup {
                     li {
                         (parts::package(frame, result.package.as_str())) ", " (result.stage)
                         @if let Some(compiler) = &result.compiler { " with " (compiler.as_str()) }
-                        @if let Some(log) = &result.log {
-                            @if let Some(link) = parts::log(frame, id, &log.path, log.line) { ", " (link) }
+                        @if let Some(seen) = &failed.seen {
+                            @if let Some(link) = parts::log(frame, seen.run.as_str(), &seen.log.path, seen.log.line) { ", " (link) }
                         }
                         @if !failed.blocks.is_empty() {
                             details {

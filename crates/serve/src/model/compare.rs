@@ -10,7 +10,10 @@ use larder_runs::{
 };
 use serde::Serialize;
 
-use super::{NoPage, Result, run::last_attempts};
+use super::{
+    NoPage, Result,
+    run::{Seen, last_attempts},
+};
 use crate::site::{RunFacts, View};
 
 /// Two runs beside each other.
@@ -109,6 +112,8 @@ pub struct Row {
     pub base: Option<Entry>,
     /// The result that is.
     pub candidate: Option<Entry>,
+    /// The log that shows how it fails now, which an earlier run may have.
+    pub seen: Option<Seen>,
     /// How many packages it alone blocks now.
     pub unblocks_packages: u64,
     /// Those who maintain the package, by the names that stand in addresses.
@@ -148,6 +153,8 @@ impl Compare {
             *counts.of(change) += 1;
             if change != Change::Same {
                 let unblocks_packages = view.snapshot.unblocks(&package);
+                let fails = after.as_ref().filter(|entry| !entry.result.is_success());
+                let seen = fails.and_then(|entry| Seen::of(view, entry));
                 let (base, candidate) = (before, after);
                 let people = view.ecosystem.people.of(&package).into_iter();
                 let maintainers = people.map(|person| person.slug).collect();
@@ -158,6 +165,7 @@ impl Compare {
                     change,
                     base,
                     candidate,
+                    seen,
                     unblocks_packages,
                     maintainers,
                 });

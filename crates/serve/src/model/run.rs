@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use larder_runs::{
-    comparison,
+    comparison, history,
     name::RunId,
-    result::{BuildRef, Entry},
+    result::{BuildRef, Entry, LogFile, RunKind},
     run_log::{self, RunState},
     status_index::normalised,
 };
@@ -77,6 +77,38 @@ pub struct Failed {
     pub entry: Entry,
     /// The packages that it, perhaps with others, blocks.
     pub blocks: Vec<String>,
+    /// The log that shows it, which an earlier run may have.
+    pub seen: Option<Seen>,
+}
+
+/// A log in which a failure was seen. A run that believes an earlier failure has none of its own.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// The run.
+    pub run: RunId,
+    /// The log.
+    #[serde(flatten)]
+    pub log: LogFile,
+}
+
+impl Seen {
+    /// The log of a result: its own, or that of the last result of the same stage of the same build which has one.
+    pub fn of(view: &View<'_>, entry: &Entry) -> Option<Self> {
+        let seen = |entry: &Entry| {
+            let log = entry.result.log.clone()?;
+            Some(Self { run: entry.run.clone(), log })
+        };
+        let same = |other: &Entry| {
+            let (a, b) = (&entry.result, &other.result);
+            a.stage == b.stage && a.build_hash == b.build_hash && b.log.is_some()
+        };
+        seen(entry).or_else(|| {
+            let packages = view.ecosystem.data.packages();
+            let last = history::read_latest_that(&packages, &entry.result.package, same).ok()?;
+            seen(last.last()?)
+        })
+    }
 }
 
 impl Run {
@@ -119,7 +151,8 @@ impl Run {
                     results: Vec::new(),
                 });
             let blocks = blocks.get(&entry.result.build()).cloned().unwrap_or_default();
-            group.results.push(Failed { entry, blocks });
+            let seen = Seen::of(view, &entry);
+            group.results.push(Failed { entry, blocks, seen });
         }
         let mut failures: Vec<Alike> = groups.into_values().collect();
         for group in &mut failures {
@@ -130,7 +163,8 @@ impl Run {
             group.blocked_packages = blocked.len();
         }
         failures.sort_by_key(|it| std::cmp::Reverse((it.blocked_packages, it.results.len())));
-        let older = view.snapshot.runs.iter().filter(|run| run.run_id < *id);
+        let is_full = facts.kind == RunKind::Full;
+        let older = view.snapshot.runs.iter().filter(|run| is_full && run.run_id < *id);
         let before = older.into_iter().find(|run| run.is_whole()).map(|run| run.run_id.clone());
         let live = (facts.state == RunState::Running).then(|| live::of(view, &facts));
         let comparison = comparison::read(&directory);

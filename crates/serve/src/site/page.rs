@@ -96,7 +96,8 @@ impl Document {
             ["maintainers", name, "feed.atom"] => Ok(Self::Feed(Some(name.to_owned()))),
             ["assets", "style.css"] => Ok(Self::Style),
             ["assets", "script.js"] => Ok(Self::Script),
-            ["assets", "icon.svg"] => Ok(Self::Icon),
+            // Browsers ask for the second where a page says nothing, as documentation may not.
+            ["assets", "icon.svg"] | ["favicon.ico"] => Ok(Self::Icon),
             ref page => Page::parse(page, query).map(Self::Html),
         }
     }
