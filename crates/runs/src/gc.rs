@@ -12,6 +12,7 @@
 mod published;
 mod revisions;
 mod size;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,6 +34,7 @@ use crate::run_log::{self, Run, RunHead, RunState};
 
 pub use published::collect_referenced_universes;
 pub use revisions::gc_revisions;
+use sweep::{Doomed, sweep};
 
 /// The things that a run's solutions refer to: the content of `references.json` in its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,9 +134,6 @@ impl Report {
         self.parts().iter().all(|(_, part)| part.failed.is_empty())
     }
 }
-
-/// The prefix of the name of something that is being removed.
-const DOOMED: &str = ".gc-";
 
 /// How old an unfinished file must be before it counts as left behind.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -377,72 +376,4 @@ fn is_older(path: &Path, age: Duration) -> bool {
     modified.is_ok_and(|modified| {
         SystemTime::now().duration_since(modified).is_ok_and(|passed| passed > age)
     })
-}
-
-/// Things that are out of sight and will be removed.
-#[derive(Default)]
-struct Doomed {
-    /// Where each is now, with the name it had.
-    paths: Vec<(std::path::PathBuf, String)>,
-    collected: Collected,
-}
-
-impl Doomed {
-    fn skipped(reason: &str) -> Doomed {
-        Doomed {
-            collected: Collected { skipped: Some(reason.to_owned()), ..Collected::default() },
-            ..Doomed::default()
-        }
-    }
-
-    fn finish(mut self, dry_run: bool) -> Collected {
-        for (path, name) in self.paths {
-            self.collected.remove(&path, name, dry_run);
-        }
-        self.collected.removed.sort_unstable();
-        self.collected
-    }
-}
-
-impl Collected {
-    fn remove(&mut self, path: &Path, name: String, dry_run: bool) {
-        let bytes = size::freed_by(path);
-        match if dry_run { Ok(()) } else { file::remove_tree(path) } {
-            Ok(()) => {
-                self.removed.push(name);
-                self.bytes += bytes;
-            }
-            Err(error) => self.failed.push(error.to_string()),
-        }
-    }
-}
-
-/// Puts out of sight every entry of a directory that is not to be kept, and takes up what an earlier
-/// collection left. Other names with a dot are not entries: somebody is making them.
-fn sweep(directory: &Path, keep: impl Fn(&str) -> bool, dry_run: bool) -> Result<Doomed> {
-    let mut doomed = Doomed::default();
-    for name in file::names(directory)? {
-        let path = directory.join(&name);
-        if let Some(earlier) = name.strip_prefix(DOOMED) {
-            doomed.paths.push((path, earlier.to_owned()));
-        } else if name.starts_with('.') {
-            continue;
-        } else if keep(&name) {
-            doomed.collected.kept += 1;
-        } else if dry_run {
-            doomed.paths.push((path, name));
-        } else {
-            let hidden = directory.join(format!("{DOOMED}{name}"));
-            match file::remove_tree(&hidden)
-                .and_then(|()| fs::rename(&path, &hidden).context("rename", &path))
-            {
-                Ok(()) => doomed.paths.push((hidden, name)),
-                Err(error) => doomed.collected.failed.push(error.to_string()),
-            }
-        }
-    }
-    // A name that an earlier collection left may have been doomed again since: once is enough.
-    doomed.paths.sort_unstable();
-    doomed.paths.dedup_by(|a, b| a.0 == b.0);
-    Ok(doomed)
 }
