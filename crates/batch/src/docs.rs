@@ -12,6 +12,7 @@ use larder_runs::{
     DataDir,
     atomic_swap::Swap,
     file::{self, Durability},
+    version,
 };
 
 use crate::{
@@ -19,7 +20,6 @@ use crate::{
     catalogue::Catalogue,
     graph::{Build, BuildId, Builds},
     layer::Layer,
-    version,
 };
 
 /// Returns where the documentation of a build is to be, and that which it reads, as it is now.

@@ -30,4 +30,3 @@ pub mod solve;
 pub mod tasks;
 #[cfg(test)]
 mod testing;
-pub mod version;

@@ -5,7 +5,7 @@
 //!
 //! Of all solutions the **newest** is taken, level by level: first the target's direct needs in the order of their
 //! names, each the newest version with which there still is a solution; then what the versions chosen so far need
-//! besides, in the order of their names, likewise; and so on. Newer is what [`crate::version`] says. So what is chosen
+//! besides, in the order of their names, likewise; and so on. Newer is what [`larder_runs::version`] says. So what is chosen
 //! depends on nothing but the target, the compiler and the versions of the set.
 //!
 //! Where there is no solution, PubGrub says why, in sentences.

@@ -39,7 +39,7 @@ pub mod graph;
 pub mod history;
 pub mod lock;
 pub mod name;
-mod parallel;
+pub mod parallel;
 pub mod progress;
 pub mod result;
 pub mod run_log;
@@ -47,6 +47,7 @@ pub mod sanitise;
 mod standing;
 pub mod status_index;
 pub mod time;
+pub mod version;
 
 pub use category::Category;
 pub use data_dir::DataDir;

@@ -13,7 +13,10 @@ use larder_project::{
     parallel,
     set::{Entry, EntryRecipe, PackageSet, obtain},
 };
-use larder_runs::name::{HashName, PackageName};
+use larder_runs::{
+    name::{HashName, PackageName},
+    version,
+};
 use larder_trace::{Content, ContentHash, StatIndex, describe_io};
 
 use super::{
@@ -22,10 +25,7 @@ use super::{
     sources::{Sources, tree_hash},
     summary::{Known, Summary, guess},
 };
-use crate::{
-    hashes::{self, Fields},
-    version,
-};
+use crate::hashes::{self, Fields};
 
 /// How packages are read.
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use larder_testkit::set::{Package, Set};
 use serde_json::Value;
 
 use super::client::{Server, broken_set};
@@ -93,6 +94,7 @@ fn numbers_add_up() {
         let line = format!("larder_packages{{state=\"{state}\"}} {packages}\n");
         assert!(metrics.text().contains(&line), "{line}: {}", metrics.text());
     }
+    shares_are_those_of_the_pages(&server);
     // Two runs beside each other.
     let id = |at: usize| runs["runs"][at]["runId"].as_str().unwrap().to_owned();
     let compare = format!("/api/compare?base={}&candidate={}", id(1), id(0));
@@ -102,6 +104,40 @@ fn numbers_add_up() {
     let sum: u64 = parts.filter_map(|(_, count)| count.as_u64()).sum();
     assert_eq!(counts["total"].as_u64(), Some(sum));
     assert!(compare["reproduce"].as_str().unwrap().contains("larder rerun root.1.0"), "{compare}");
+}
+
+/// The shares of those who maintain packages are those that their pages show.
+fn shares_are_those_of_the_pages(server: &Server) {
+    let people = server.get("/api/maintainers").ok().json();
+    let people = people["maintainers"].as_array().unwrap();
+    assert_eq!(people.len(), 2);
+    for person in people {
+        let slug = person["slug"].as_str().unwrap();
+        let page = server.get(&format!("/api/maintainers/{slug}")).ok().json();
+        let own = page["packages"].as_array().unwrap();
+        let not_working = own.iter().filter(|row| row["state"] != "worked").count();
+        assert_eq!(person["packages"].as_u64(), Some(own.len() as u64), "{slug}");
+        assert_eq!(person["notWorking"].as_u64(), Some(not_working as u64), "{slug}");
+    }
+}
+
+#[test]
+fn versions_are_in_their_order() {
+    let versions = ["lib.1.9", "lib.1.10", "lib.1.10~rc1", "lib.1.9.1"];
+    let set = Set::new(
+        &versions.map(|package| Package::new(package).docs("echo '<p>' > {docs}/index.html")),
+    );
+    set.larder(&[&["batch"], &versions[..]].concat()).ok();
+    let server = Server::of(&set);
+    let newest_first = ["1.10", "1.10~rc1", "1.9.1", "1.9"];
+    let docs = server.get("/api/docs").ok().json();
+    assert_eq!(docs["packages"][0]["versions"], serde_json::json!(newest_first));
+    let lib = server.get("/api/packages/lib.1.9").ok().json();
+    assert_eq!(lib["versions"], serde_json::json!(newest_first.map(|it| format!("lib.{it}"))));
+    let list = server.get("/api/packages").ok().json();
+    let rows = list["packages"].as_array().unwrap().iter();
+    let listed: Vec<&str> = rows.map(|row| row["package"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["lib.1.9", "lib.1.9.1", "lib.1.10~rc1", "lib.1.10"]);
 }
 
 #[test]

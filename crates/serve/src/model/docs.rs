@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use larder_runs::file;
+use larder_runs::{file, version};
 use serde::Serialize;
 
 use super::Result;
@@ -22,7 +22,7 @@ pub struct Docs {
 pub struct Documented {
     /// The name of the package.
     pub name: String,
-    /// Its versions, newest first by their names.
+    /// Its versions, newest first.
     pub versions: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Docs {
         let mut packages = Vec::new();
         for name in names(&blessed)? {
             let mut versions = names(&blessed.join(&name))?;
-            versions.reverse();
+            versions.sort_by(|one, other| version::compare(other, one));
             if !versions.is_empty() {
                 packages.push(Documented { name, versions });
             }

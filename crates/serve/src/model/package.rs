@@ -1,12 +1,13 @@
 //! A package version: how it stands, and how it came to that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use larder_runs::{
     history,
     name::{HashName, PackageName, run_order},
     result::{Entry, Origin, Stage, Status},
     status_index::PackageStatus,
+    version,
 };
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ pub struct Package {
     pub package: PackageName,
     /// How it stands; `None` where its history has no results.
     pub status: Option<PackageStatus>,
-    /// All versions of its name in the set, itself included.
+    /// All versions of its name in the set, itself included: newest first.
     pub versions: Vec<String>,
     /// Those who maintain it.
     pub maintainers: Vec<String>,
@@ -160,7 +161,7 @@ fn neighbour(view: &View<'_>, name: &str) -> Neighbour {
     Neighbour { package: name.to_owned(), state: status.and_then(|status| status.state) }
 }
 
-/// The versions of a package in the set.
+/// The versions of a package in the set, newest first.
 fn versions(view: &View<'_>, name: &str) -> Vec<String> {
     let first = format!("{name}.");
     let from = view.snapshot.status.packages.range(first.clone()..);
@@ -168,17 +169,17 @@ fn versions(view: &View<'_>, name: &str) -> Vec<String> {
     let is_version = |package: &&String| {
         package.parse::<PackageName>().is_ok_and(|package| package.name() == name)
     };
-    own.filter(is_version).cloned().collect()
+    let mut versions: Vec<String> = own.filter(is_version).cloned().collect();
+    versions.sort_by(|one, other| version::compare_packages(other, one));
+    versions
 }
 
 /// Of entries from the newest to the oldest, the last of each stage of each build.
 fn latest(entries: &[Entry]) -> Vec<Entry> {
-    let mut seen: Vec<(Stage, Option<&HashName>)> = Vec::new();
+    let mut seen: HashSet<(Stage, Option<&HashName>)> = HashSet::new();
     let mut latest = Vec::new();
     for entry in entries {
-        let key = (entry.result.stage, entry.result.build_hash.as_ref());
-        if !seen.contains(&key) {
-            seen.push(key);
+        if seen.insert((entry.result.stage, entry.result.build_hash.as_ref())) {
             latest.push(entry.clone());
         }
     }

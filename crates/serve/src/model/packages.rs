@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use larder_runs::{
     result::Outcome,
     status_index::{Failing, PackageStatus},
+    version,
 };
 use serde::Serialize;
 
@@ -142,8 +143,9 @@ impl Packages {
                 rows.push(row);
             }
         }
+        rows.sort_by(|a, b| version::compare_packages(&a.package, &b.package));
         match filter.sort {
-            // They are in this order.
+            // Whatever else is equal is in this order, too.
             Sort::Name => {}
             Sort::State => rows.sort_by_key(|row| rank(row.state)),
             Sort::Blocks => rows.sort_by_key(|row| std::cmp::Reverse(row.unblocks_packages)),

@@ -32,6 +32,13 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| a.cmp(b))
 }
 
+/// Compares two package versions, `<name>.<version>`: by name, then by version.
+pub fn compare_packages(a: &str, b: &str) -> Ordering {
+    let parts = |package| str::split_once(package, '.').unwrap_or((package, ""));
+    let ((a_name, a_version), (b_name, b_version)) = (parts(a), parts(b));
+    a_name.cmp(b_name).then_with(|| compare(a_version, b_version))
+}
+
 /// A version: `MAIN[-BEFORE][+BUILD]`.
 struct Parts<'v> {
     main: &'v str,
