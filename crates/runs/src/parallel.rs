@@ -9,10 +9,7 @@ const FEW: usize = 16;
 
 /// Returns the results of `work` for `items`, in their order: as many shares as there are processors, each worked on by a thread
 /// of its own. A few items are one share.
-pub(crate) fn in_shares<I: Sync, R: Send>(
-    items: &[I],
-    work: impl Fn(&[I]) -> Vec<R> + Sync,
-) -> Vec<R> {
+pub fn in_shares<I: Sync, R: Send>(items: &[I], work: impl Fn(&[I]) -> Vec<R> + Sync) -> Vec<R> {
     if items.len() < FEW {
         return work(items);
     }
@@ -22,7 +19,7 @@ pub(crate) fn in_shares<I: Sync, R: Send>(
 
 /// Returns the results of `work` for each of `shares`, in their order, with at most `threads` at work. A
 /// thread that is not to be had makes it slower.
-pub(crate) fn work_shares<S: Send, R: Send>(
+pub fn work_shares<S: Send, R: Send>(
     shares: impl Iterator<Item = S> + Send,
     threads: usize,
     work: impl Fn(S) -> Vec<R> + Sync,

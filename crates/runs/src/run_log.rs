@@ -44,7 +44,7 @@ pub use logs::{
 pub(crate) use read::{RunHead, list_heads};
 pub use read::{RunRecord, RunState, last_results, list_runs, read_results, read_run, run_ids};
 pub use reconcile::{Pending, pending, reconcile};
-pub use summary::{Builds, Failure, Packages, Stages, Summary};
+pub use summary::{Builds, Failure, Packages, Stages, Summary, last_attempts};
 
 use record::Recorded;
 

@@ -8,10 +8,7 @@ use std::{
     fs, io,
     num::NonZero,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     thread,
 };
 
@@ -19,6 +16,7 @@ use larder_runs::{
     file::{self, Durability},
     history,
     name::{PackageName, RunId},
+    parallel,
     result::{Entry, LogFile},
     run_log,
 };
@@ -101,7 +99,10 @@ pub fn export(ecosystem: &Ecosystem, directory: &Path) -> Result<Exported, Expor
     list(&before.union(&files).cloned().collect())?;
     let logs = Arc::new(logs);
     let write = |part: &Part| write(&view, part, directory, compared.as_ref(), &logs);
-    let written = on_all_processors(&parts, write)?;
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let done = parallel::work_shares(parts.iter(), threads, |part| vec![write(part)]);
+    let done: Vec<bool> = done.into_iter().collect::<Result<_, _>>()?;
+    let written = done.into_iter().filter(|written| *written).count();
     let mut removed = 0;
     for file in before.difference(&files) {
         match fs::remove_file(directory.join(file)) {
@@ -252,35 +253,4 @@ fn write(
         fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
     }
     Ok(file::write_if_changed(&path, &content, Durability::Process)?)
-}
-
-/// Does work on each of these, until one fails. Returns how many times it said yes.
-fn on_all_processors<T: Sync>(
-    items: &[T],
-    work: impl Fn(&T) -> Result<bool, ExportError> + Sync,
-) -> Result<usize, ExportError> {
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let wrong = Mutex::new(None);
-    let take_part = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match work(item) {
-                Ok(yes) => _ = done.fetch_add(usize::from(yes), Ordering::Relaxed),
-                Err(error) => {
-                    next.store(items.len(), Ordering::Relaxed);
-                    *wrong.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                }
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..thread::available_parallelism().map_or(1, NonZero::get) {
-            // A thread that is not to be had makes it slower.
-            _ = thread::Builder::new().spawn_scoped(scope, take_part);
-        }
-        take_part();
-    });
-    match wrong.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(done.into_inner()),
-    }
 }

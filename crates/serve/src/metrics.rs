@@ -11,15 +11,10 @@ pub fn text(view: &View<'_>) -> String {
     let mut out = String::new();
     let numbers = &view.snapshot.status.numbers;
     family(&mut out, "larder_packages", "gauge", "Packages of the set, by how they stand.");
-    for (state, count) in [
-        (Outcome::Worked, numbers.worked_packages),
-        (Outcome::Failed, numbers.failed_packages),
-        (Outcome::Blocked, numbers.blocked_packages),
-        (Outcome::Unsolved, numbers.unsolved_packages),
-    ] {
-        sample(&mut out, "larder_packages", &[("state", state.name())], count);
+    for (state, count) in numbers.by_state() {
+        let state = state.map_or("unknown", Outcome::name);
+        sample(&mut out, "larder_packages", &[("state", state)], count);
     }
-    sample(&mut out, "larder_packages", &[("state", "unknown")], numbers.unknown_packages);
     let status = &view.snapshot.status;
     family(
         &mut out,

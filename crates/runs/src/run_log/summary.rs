@@ -60,6 +60,19 @@ pub struct Packages {
     pub unreached: u64,
 }
 
+impl Packages {
+    /// How many packages ended how: the parts of `total`.
+    pub fn by_state(&self) -> [(Option<Outcome>, u64); 5] {
+        [
+            (Some(Outcome::Worked), self.worked),
+            (Some(Outcome::Failed), self.failed),
+            (Some(Outcome::Blocked), self.blocked),
+            (Some(Outcome::Unsolved), self.unsolved),
+            (None, self.unreached),
+        ]
+    }
+}
+
 /// Numbers of builds: of packages' versions in a universe with a compiler. By what came of them, and by where
 /// that comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -140,7 +153,8 @@ impl Summary {
 
     /// Derives the summary of a run from its results.
     pub(super) fn derive(run: &Run, ending: Ending, entries: &[Entry]) -> Summary {
-        let last = last_attempts(entries);
+        let last: Vec<&StageResult> =
+            last_attempts(entries).into_iter().map(|entry| &entry.result).collect();
         let mut summary = Summary {
             schema_version: SCHEMA_VERSION,
             run_id: run.id.clone(),
@@ -200,12 +214,14 @@ impl Summary {
     }
 }
 
-/// The last attempt at each stage of each build, by package.
-fn last_attempts(entries: &[Entry]) -> Vec<&StageResult> {
+/// Of several attempts at a stage of a build, the last; by package, stage and build. Where there is no build, because
+/// there is no solution, the compilers are told apart.
+pub fn last_attempts(entries: &[Entry]) -> Vec<&Entry> {
     let mut last = BTreeMap::new();
-    for Entry { result, .. } in entries {
+    for entry in entries {
+        let result = &entry.result;
         let compiler = result.compiler.as_ref().filter(|_| result.build_hash.is_none());
-        last.insert((&result.package, result.stage, &result.build_hash, compiler), result);
+        last.insert((&result.package, result.stage, &result.build_hash, compiler), entry);
     }
     last.into_values().collect()
 }

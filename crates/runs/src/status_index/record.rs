@@ -85,6 +85,17 @@ pub struct Numbers {
 }
 
 impl Numbers {
+    /// How many packages stand how: the parts of `packages`.
+    pub fn by_state(&self) -> [(Option<Outcome>, u64); 5] {
+        [
+            (Some(Outcome::Worked), self.worked_packages),
+            (Some(Outcome::Failed), self.failed_packages),
+            (Some(Outcome::Blocked), self.blocked_packages),
+            (Some(Outcome::Unsolved), self.unsolved_packages),
+            (None, self.unknown_packages),
+        ]
+    }
+
     pub(super) fn add(&mut self, package: &PackageStatus) {
         if package.dropped_by.is_some() {
             self.dropped_packages += 1;

@@ -16,17 +16,6 @@ const HEIGHT: f64 = 160.0;
 /// For how many columns there is room at least: a few would be as wide as blocks.
 const FEW: usize = 12;
 
-/// The parts of a column, from the bottom: what they are, and how many packages.
-fn parts_of(packages: &Packages) -> [(Option<Outcome>, u64); 5] {
-    [
-        (Some(Outcome::Worked), packages.worked),
-        (Some(Outcome::Blocked), packages.blocked),
-        (Some(Outcome::Failed), packages.failed),
-        (Some(Outcome::Unsolved), packages.unsolved),
-        (None, packages.unreached),
-    ]
-}
-
 /// A column a run, made of how its packages ended.
 pub fn runs(frame: &Frame<'_>, points: &[Point]) -> Markup {
     let most = points.iter().map(|point| point.packages.total).max().unwrap_or(0).max(1) as f64;
@@ -44,7 +33,7 @@ pub fn runs(frame: &Frame<'_>, points: &[Point]) -> Markup {
             }
             figcaption {
                 ul.legend {
-                    @for (state, _) in parts_of(&Packages::default()) {
+                    @for (state, _) in Packages::default().by_state() {
                         li { (parts::state(state)) }
                     }
                 }
@@ -56,7 +45,7 @@ pub fn runs(frame: &Frame<'_>, points: &[Point]) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "Run" }
-                        @for (state, _) in parts_of(&Packages::default()) {
+                        @for (state, _) in Packages::default().by_state() {
                             th.number scope="col" { (state_word(state)) }
                         }
                         th.number scope="col" { "all" }
@@ -66,7 +55,7 @@ pub fn runs(frame: &Frame<'_>, points: &[Point]) -> Markup {
                     @for point in points.iter().rev() {
                         tr {
                             th scope="row" { (parts::run(frame, point.run_id.as_str())) }
-                            @for (_, packages) in parts_of(&point.packages) {
+                            @for (_, packages) in point.packages.by_state() {
                                 td.number { (packages) }
                             }
                             td.number { (point.packages.total) }
@@ -82,7 +71,7 @@ fn column(point: &Point, x: f64, step: f64, most: f64) -> Markup {
     let width = (step * 0.8).max(1.0);
     let mut top = HEIGHT;
     html! {
-        @for (state, packages) in parts_of(&point.packages) {
+        @for (state, packages) in point.packages.by_state() {
             @if packages > 0 {
                 @let height = packages as f64 / most * HEIGHT;
                 @let y = { top -= height; top };
@@ -95,8 +84,33 @@ fn column(point: &Point, x: f64, step: f64, most: f64) -> Markup {
     }
 }
 
-/// A bar of parts beside each other, with their words in a list behind it.
-pub fn bar(label: &str, parts: &[(Option<Outcome>, u64)]) -> Markup {
+/// How packages stand: a bar, and a list of the same numbers, which may lead on. Of the states, only "unknown" is
+/// left out where it has none.
+pub fn standing(
+    label: &str,
+    states: [(Option<Outcome>, u64); 5],
+    address: impl Fn(Option<Outcome>) -> Option<String>,
+) -> Markup {
+    html! {
+        (bar(label, &states))
+        ul.tiles {
+            @for (state, count) in states {
+                @if count > 0 || state.is_some() {
+                    @let tile = html! { strong { (count) } " " (parts::state(state)) };
+                    li {
+                        @match address(state) {
+                            Some(address) => a href=(address) { (tile) },
+                            None => (tile),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Parts beside each other, as wide as their numbers.
+fn bar(label: &str, parts: &[(Option<Outcome>, u64)]) -> Markup {
     let all = parts.iter().map(|(_, count)| count).sum::<u64>().max(1) as f64;
     let mut x = 0.0;
     html! {

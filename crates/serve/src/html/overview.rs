@@ -1,7 +1,7 @@
 //! How the ecosystem stands.
 
 use larder_runs::{
-    result::{Outcome, Stage},
+    result::Stage,
     status_index::{Change, Totals},
 };
 use maud::{Markup, html};
@@ -49,29 +49,12 @@ pub fn overview(frame: &Frame<'_>, overview: &Overview) -> Markup {
 
 fn standing(frame: &Frame<'_>, overview: &Overview) -> Markup {
     let numbers = &overview.numbers;
-    let states = [
-        (Some(Outcome::Worked), numbers.worked_packages),
-        (Some(Outcome::Failed), numbers.failed_packages),
-        (Some(Outcome::Blocked), numbers.blocked_packages),
-        (Some(Outcome::Unsolved), numbers.unsolved_packages),
-        (None, numbers.unknown_packages),
-    ];
-    let with = |state| frame.links.page(Page::Packages(Filter { state, ..Filter::default() }));
+    let those =
+        |state| Some(frame.links.page(Page::Packages(Filter { state, ..Filter::default() })));
     html! {
         section aria-labelledby="standing" {
             h2 id="standing" { (parts::count(numbers.packages as usize, "package")) }
-            (chart::bar("How packages stand", &states))
-            ul.tiles {
-                @for (state, count) in states {
-                    @if count > 0 || state.is_some() {
-                        li {
-                            a href=(with(state)) {
-                                strong { (count) } " " (parts::state(state))
-                            }
-                        }
-                    }
-                }
-            }
+            (chart::standing("How packages stand", numbers.by_state(), those))
             @if numbers.dropped_packages > 0 {
                 p.note { (parts::count(numbers.dropped_packages as usize, "package")) " left the set and count nowhere." }
             }

@@ -1,9 +1,6 @@
 //! Runs: all of them, one, and one that goes on.
 
-use larder_runs::{
-    result::Outcome,
-    run_log::{Packages, RunState},
-};
+use larder_runs::run_log::{Packages, RunState};
 use maud::{Markup, html};
 
 use super::{
@@ -108,22 +105,10 @@ pub fn run(frame: &Frame<'_>, run: &Run) -> Markup {
 }
 
 fn outcome(packages: &Packages) -> Markup {
-    let states = [
-        (Some(Outcome::Worked), packages.worked),
-        (Some(Outcome::Failed), packages.failed),
-        (Some(Outcome::Blocked), packages.blocked),
-        (Some(Outcome::Unsolved), packages.unsolved),
-        (None, packages.unreached),
-    ];
     html! {
         section aria-labelledby="outcome" {
             h2 id="outcome" { (parts::count(packages.total as usize, "package")) }
-            (chart::bar("How its packages ended", &states))
-            ul.tiles {
-                @for (state, count) in states {
-                    @if count > 0 || state.is_some() { li { strong { (count) } " " (parts::state(state)) } }
-                }
-            }
+            (chart::standing("How its packages ended", packages.by_state(), |_| None))
         }
     }
 }

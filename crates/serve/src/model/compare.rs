@@ -10,10 +10,7 @@ use larder_runs::{
 };
 use serde::Serialize;
 
-use super::{
-    NoPage, Result,
-    run::{Seen, last_attempts},
-};
+use super::{NoPage, Result, run::Seen};
 use crate::site::{RunFacts, View};
 
 /// Two runs beside each other.
@@ -134,14 +131,14 @@ impl Compare {
         let mut pairs: BTreeMap<(String, Stage, String), [Option<Entry>; 2]> = BTreeMap::new();
         for (side, facts) in [&base, &candidate].into_iter().enumerate() {
             let directory = view.ecosystem.data.runs().join(facts.run_id.as_str());
-            for entry in last_attempts(run_log::read_results(&directory)?) {
+            for entry in run_log::last_attempts(&run_log::read_results(&directory)?) {
                 let result = &entry.result;
                 let compiler = result.compiler.as_ref().map_or("", |it| it.as_str()).to_owned();
                 let key = (result.package.to_string(), result.stage, compiler);
                 let place = &mut pairs.entry(key).or_default()[side];
                 // Of several builds of a package, the one that counts first.
                 if place.as_ref().is_none_or(|other| !other.result.blessed) {
-                    *place = Some(entry);
+                    *place = Some(entry.clone());
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The people who maintain packages.
 
+use std::collections::{BTreeSet, HashMap};
+
 use larder_runs::result::Outcome;
 use serde::Serialize;
 
@@ -43,15 +45,21 @@ pub struct Maintainer {
 impl Maintainers {
     /// Everybody whom the set names.
     pub fn of(view: &View<'_>) -> Self {
-        let people = view.ecosystem.people.all();
-        Self { maintainers: people.into_iter().map(|person| share(view, person)).collect() }
+        let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
+        for (package, status) in view.snapshot.status.standing() {
+            let people = view.ecosystem.people.of(package).into_iter().map(|person| person.slug);
+            for slug in people.collect::<BTreeSet<_>>() {
+                let (packages, not_working) = counts.entry(slug).or_default();
+                *packages += 1;
+                *not_working += usize::from(status.state != Some(Outcome::Worked));
+            }
+        }
+        let share = |Person { slug, name }| {
+            let (packages, not_working) = counts.get(&slug).copied().unwrap_or_default();
+            Share { slug, name, packages, not_working }
+        };
+        Self { maintainers: view.ecosystem.people.all().into_iter().map(share).collect() }
     }
-}
-
-fn share(view: &View<'_>, person: Person) -> Share {
-    let rows = rows(view, &person.slug);
-    let not_working = rows.iter().filter(|row| row.state != Some(Outcome::Worked)).count();
-    Share { slug: person.slug, name: person.name, packages: rows.len(), not_working }
 }
 
 fn rows(view: &View<'_>, slug: &str) -> Vec<Row> {

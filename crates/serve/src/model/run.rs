@@ -120,7 +120,8 @@ impl Run {
         let facts = view.snapshot.run(id).cloned();
         let facts = facts.ok_or_else(|| NoPage::Missing(format!("there is no run {id}")))?;
         let directory = view.ecosystem.data.runs().join(id.as_str());
-        let entries = last_attempts(run_log::read_results(&directory)?);
+        let recorded = run_log::read_results(&directory)?;
+        let entries = run_log::last_attempts(&recorded);
         let results = entries.len();
         let mut blocks: BTreeMap<BuildRef, Vec<String>> = BTreeMap::new();
         let mut blocked_results = 0;
@@ -140,7 +141,7 @@ impl Run {
         let own =
             |entry: &Entry| !entry.result.is_success() && entry.result.root_failures.is_empty();
         let mut groups: BTreeMap<(String, String), Alike> = BTreeMap::new();
-        for entry in entries.into_iter().filter(own) {
+        for entry in entries.into_iter().filter(|entry| own(entry)) {
             let category = entry.result.category.to_string();
             let error = normalised(entry.result.error.as_deref().unwrap_or_default());
             let group =
@@ -151,8 +152,8 @@ impl Run {
                     results: Vec::new(),
                 });
             let blocks = blocks.get(&entry.result.build()).cloned().unwrap_or_default();
-            let seen = Seen::of(view, &entry);
-            group.results.push(Failed { entry, blocks, seen });
+            let seen = Seen::of(view, entry);
+            group.results.push(Failed { entry: entry.clone(), blocks, seen });
         }
         let mut failures: Vec<Alike> = groups.into_values().collect();
         for group in &mut failures {
@@ -170,22 +171,4 @@ impl Run {
         let comparison = comparison::read(&directory);
         Ok(Self { facts, live, failures, blocked_results, results, before, comparison })
     }
-}
-
-/// Of several attempts at a stage of a build, the last, in the order of their first ones.
-pub fn last_attempts(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut places = std::collections::HashMap::new();
-    let mut last: Vec<Entry> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let result = &entry.result;
-        let key = (result.build(), result.stage, result.compiler.clone());
-        match places.get(&key) {
-            None => {
-                places.insert(key, last.len());
-                last.push(entry);
-            }
-            Some(&place) => last[place] = entry,
-        }
-    }
-    last
 }
