@@ -5,7 +5,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
+    io::{self, Read},
     num::NonZero,
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,6 +23,7 @@ use larder_runs::{
 };
 
 use crate::{
+    documentation,
     html::{Files, Frame, Links},
     make,
     model::NoPage,
@@ -66,6 +68,10 @@ pub enum ExportError {
 enum Part {
     Document(Document),
     Log(RunId, String),
+    /// A file of documentation, by its path below `html`.
+    Documentation(String),
+    /// An empty file that keeps GitHub's pages from leaving out what begins with `_`.
+    NoJekyll,
 }
 
 impl Part {
@@ -73,6 +79,8 @@ impl Part {
         match self {
             Part::Document(document) => document.file(),
             Part::Log(run, path) => format!("runs/{run}/{path}.html"),
+            Part::Documentation(path) => format!("docs/{path}"),
+            Part::NoJekyll => ".nojekyll".to_owned(),
         }
     }
 }
@@ -87,7 +95,7 @@ pub fn export(ecosystem: &Ecosystem, directory: &Path) -> Result<Exported, Expor
     let view = View { ecosystem, snapshot: &snapshot, whole_lists: true };
     let compared = compared(&snapshot);
     let logs = logs(&view)?;
-    let parts = parts(&view, compared.as_ref(), &logs);
+    let parts = parts(&view, compared.as_ref(), &logs)?;
     let files: BTreeSet<String> = parts.iter().map(Part::file).collect();
     // Listed before they are there: what a killed export wrote is removed by the next.
     let list = |files: &BTreeSet<String>| -> Result<(), ExportError> {
@@ -193,9 +201,10 @@ fn parts(
     view: &View<'_>,
     compared: Option<&(RunId, RunId)>,
     logs: &BTreeSet<(String, String)>,
-) -> Vec<Part> {
+) -> Result<Vec<Part>, ExportError> {
+    let all = Page::Packages(Filter::default());
     let mut pages =
-        vec![Page::Overview, Page::Packages(Filter::default()), Page::Runs, Page::Maintainers];
+        vec![Page::Overview, all, Page::Runs, Page::Maintainers, Page::Docs, Page::Cache];
     let people = view.ecosystem.people.all();
     pages.extend(people.iter().map(|person| Page::Maintainer(person.slug.clone())));
     pages.extend(view.snapshot.runs.iter().map(|run| Page::Run(run.run_id.clone())));
@@ -220,7 +229,10 @@ fn parts(
     }
     let logs =
         logs.iter().filter_map(|(run, path)| Some(Part::Log(run.parse().ok()?, path.clone())));
-    documents.into_iter().map(Part::Document).chain(logs).collect()
+    let documentation = documentation::files(&view.ecosystem.data.html())?;
+    let documentation = documentation.into_iter().map(Part::Documentation);
+    let documents = documents.into_iter().map(Part::Document);
+    Ok(documents.chain(logs).chain(documentation).chain([Part::NoJekyll]).collect())
 }
 
 /// Writes a file. Returns whether it said something else before.
@@ -240,6 +252,8 @@ fn write(
             let frame = Frame { name: view.ecosystem.name.as_deref(), links: &links };
             web::log_page(&frame, &view.ecosystem.data.runs(), run, path)
         }
+        Part::Documentation(path) => Ok(documentation(&view.ecosystem.data.html(), path)?),
+        Part::NoJekyll => Ok(Some(Vec::new())),
     };
     let content = match made {
         Ok(Some(content)) => content,
@@ -253,4 +267,15 @@ fn write(
         fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
     }
     Ok(file::write_if_changed(&path, &content, Durability::Process)?)
+}
+
+/// A file of documentation, in which nothing runs; `None` where it is no more.
+fn documentation(html: &Path, path: &str) -> Result<Option<Vec<u8>>, ExportError> {
+    let Ok(mut file) = file::open_below(html, path) else { return Ok(None) };
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(|source| {
+        let (action, path) = ("read", html.join(path));
+        ExportError::Data(larder_runs::Error::Io { action, path, source })
+    })?;
+    Ok(Some(documentation::passive(path, content)))
 }

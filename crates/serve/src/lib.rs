@@ -14,6 +14,7 @@
 
 mod badge;
 pub mod cache;
+mod documentation;
 mod export;
 mod feed;
 mod html;
@@ -32,17 +33,18 @@ use tokio::{net::TcpListener, sync::watch};
 pub use export::{ExportError, Exported, export};
 use server::Limits;
 use site::{Ecosystem, Site};
-pub use web::{App, router};
+pub use web::{App, Hosts, router};
 
 /// Shows an ecosystem to whoever connects, until `end`; requests that are under way are finished then.
 pub async fn serve(
     listener: TcpListener,
     ecosystem: Ecosystem,
+    hosts: Hosts,
     limits: &Limits,
     end: impl Future<Output = ()>,
 ) {
     let (tell, ending) = watch::channel(false);
-    let app = App { site: Arc::new(Site::new(ecosystem)), ending };
+    let app = App { site: Arc::new(Site::new(ecosystem)), ending, hosts };
     let end = async {
         end.await;
         // Nobody may be there who would end.

@@ -4,6 +4,7 @@
 
 mod files;
 mod headers;
+mod host;
 mod live;
 mod logs;
 
@@ -18,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+pub use host::Hosts;
 pub use logs::whole as log_page;
 use tokio::{sync::watch, task};
 
@@ -35,6 +37,8 @@ pub struct App {
     pub site: Arc<Site>,
     /// Becomes true when the server ends: answers that would go on for long end then.
     pub ending: watch::Receiver<bool>,
+    /// The names that it answers by.
+    pub hosts: Hosts,
 }
 
 /// The addresses of a site.
@@ -44,10 +48,11 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(numbers))
         .route("/runs/{run}/events", get(live::events))
         .route("/runs/{run}/{*path}", get(logs::log))
-        .route("/docs/{*path}", get(files::documentation))
+        .route("/docs/{*path}", get(files::documentation_file))
         .fallback(document)
         .layer(middleware::map_response(headers::secure))
         .layer(middleware::from_fn_with_state(app.clone(), team_cache))
+        .layer(middleware::from_fn_with_state(app.hosts.clone(), host::check))
         .with_state(app)
 }
 

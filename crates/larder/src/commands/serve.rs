@@ -10,7 +10,7 @@ use clap::Args;
 use larder_project::{set::PackageSet, size};
 use larder_runs::DataDir;
 use larder_serve::{
-    ExportError,
+    ExportError, Hosts,
     cache::{self, CacheServer, Config, Reads, Scope},
     export,
     server::Limits,
@@ -35,8 +35,11 @@ pub struct Serve {
     /// Where to listen; anybody who can connect can read the pages
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// A name that a web server before this one calls it by; may be given several times
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
     /// Write the same pages to DIR as files, for any web host, and exit
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["listen", "cache"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["listen", "host", "cache"])]
     export: Option<PathBuf>,
     #[command(flatten)]
     cache: CacheServerOptions,
@@ -88,7 +91,7 @@ pub fn serve(app: &App, arguments: &Serve) -> Result<Exit, Failure> {
         None => {
             let cache = config.as_ref().map(CacheServer::open).transpose();
             ecosystem.cache = cache.map_err(|error| Failure::failed(error.to_string()))?;
-            listen(app, ecosystem, arguments.listen)
+            listen(app, ecosystem, arguments.listen, &arguments.host)
         }
     }
 }
@@ -169,7 +172,12 @@ fn write(app: &App, ecosystem: &Ecosystem, directory: &Path) -> Result<Exit, Fai
 const BEAT: Duration = Duration::from_millis(50);
 
 /// Answers requests until a signal says to end; those that are under way are finished.
-fn listen(app: &App, ecosystem: Ecosystem, address: SocketAddr) -> Result<Exit, Failure> {
+fn listen(
+    app: &App,
+    ecosystem: Ecosystem,
+    address: SocketAddr,
+    names: &[String],
+) -> Result<Exit, Failure> {
     app.ends_commands()?;
     let _finishing = app.processes.finish_parts();
     let failed = |error: std::io::Error| {
@@ -191,7 +199,8 @@ fn listen(app: &App, ecosystem: Ecosystem, address: SocketAddr) -> Result<Exit, 
                 time::sleep(BEAT).await;
             }
         };
-        larder_serve::serve(listener, ecosystem, &Limits::default(), end).await;
+        let hosts = Hosts::of(address, names);
+        larder_serve::serve(listener, ecosystem, hosts, &Limits::default(), end).await;
         Ok(Exit::Done)
     })
 }

@@ -81,11 +81,10 @@ pub fn pages(scene: &Scene) -> Vec<Page> {
 
 /// The path of a page among exported files.
 fn exported(path: &str) -> Option<String> {
-    let here = ["/cache", "/locks", "/docs"];
     let file = match path.strip_prefix("/compare?base=") {
         Some(sides) => format!("/compare/{}/", sides.replace("&candidate=", "/")),
         None if path.ends_with(".html") || path == "/" => path.to_owned(),
         None => format!("{path}/"),
     };
-    (!here.contains(&path)).then_some(file)
+    (path != "/locks").then_some(file)
 }

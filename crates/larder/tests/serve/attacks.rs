@@ -117,6 +117,32 @@ fn nothing_is_changed_by_a_request() {
 }
 
 #[test]
+fn a_name_of_somebody_else_is_not_answered() {
+    let set = broken_set();
+    let ask = |server: &Server, path: &str, host: &str| {
+        server.ask(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"))
+    };
+    let server = Server::of(&set);
+    for path in ["/", "/api/overview", "/metrics", "/docs/p/middle/1.0/index.html", "/feed.atom"] {
+        for host in ["evil.example", "127.0.0.1.evil.example:8080"] {
+            let answer = ask(&server, path, host);
+            assert_eq!(answer.status, 421, "{path} of {host}");
+            assert!(answer.text().contains("not known as"), "{answer:?}");
+        }
+        for host in [&server.address.to_string(), "localhost", "[::1]:80"] {
+            ask(&server, path, host).ok();
+        }
+    }
+    let answer = ask(&server, "/", "evil\u{1b}[31m.example");
+    assert!(!answer.body.contains(&0x1b), "{answer:?}");
+    let named =
+        set.command(&["serve", "--json", "--listen", "127.0.0.1:0", "--host", "ci.example"]);
+    let named = Server::start(named);
+    ask(&named, "/", "ci.example").ok();
+    assert_eq!(ask(&named, "/", "evil.example").status, 421);
+}
+
+#[test]
 fn requests_that_are_too_large_are_refused() {
     let set = broken_set();
     let server = Server::of(&set);

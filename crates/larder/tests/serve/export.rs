@@ -35,7 +35,9 @@ fn every_link_of_an_export_leads_to_one_of_its_files() {
     let count = there.keys().filter(|path| site.join(path).is_file()).count() as u64;
     assert_eq!(count, all + 1, "all files and their list");
     for (path, content) in &there {
-        if !matches!(path.extension().and_then(|it| it.to_str()), Some("html" | "atom")) {
+        let is_page = matches!(path.extension().and_then(|it| it.to_str()), Some("html" | "atom"));
+        // What others wrote leads where it leads.
+        if !is_page || path.starts_with("docs/p") || path.starts_with("docs/u") {
             continue;
         }
         pages += 1;
@@ -87,6 +89,47 @@ fn every_link_of_an_export_leads_to_one_of_its_files() {
     assert!(written > 0 && removed > 0, "{written} {removed}");
     assert!(!site.join("runs").join(&run).exists());
     assert!(site.join("CNAME").is_file());
+}
+
+#[test]
+fn documentation_of_an_export_runs_nothing() {
+    let set = broken_set();
+    let html = set.data.html();
+    let hostile = "\u{feff}<html><head><script>document.title = 'ran'</script></head>";
+    for (path, content) in [
+        ("p/middle/1.0/hostile.html", hostile),
+        ("p/middle/1.0/style.css", "p { color: red }"),
+        ("p/middle/1.0/runs.js", "alert(1)"),
+        ("p/middle/1.0/runs.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"),
+        ("p/middle/1.0/.hidden.html", "<p>"),
+        ("p/middle/1.0/unknown.xhtml", "<p>"),
+        ("u/abc/middle/1.0/index.html", "<p>other"),
+    ] {
+        fs::create_dir_all(html.join(path).parent().unwrap()).unwrap();
+        fs::write(html.join(path), content).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc/passwd", html.join("p/middle/1.0/passwd.txt")).unwrap();
+    let site = set.outside().join("site");
+    set.larder(&["serve", "--export", site.to_str().unwrap()]).ok();
+    let there = files::contents(&site.join("docs"));
+    let there: Vec<&str> = there.keys().filter_map(|it| it.to_str()).collect();
+    let there: Vec<&str> =
+        there.into_iter().filter(|it| site.join("docs").join(it).is_file()).collect();
+    let expected = [
+        "index.html",
+        "p/middle/1.0/hostile.html",
+        "p/middle/1.0/index.html",
+        "p/middle/1.0/style.css",
+        "u/abc/middle/1.0/index.html",
+    ];
+    assert_eq!(there, expected);
+    let page = fs::read_to_string(site.join("docs/p/middle/1.0/hostile.html")).unwrap();
+    let policy = page.find("Content-Security-Policy").unwrap();
+    assert!(policy < page.find("<script>").unwrap() && !page.contains('\u{feff}'), "{page}");
+    let list = fs::read_to_string(site.join("docs/index.html")).unwrap();
+    for link in ["../docs/p/middle/1.0/index.html", "../docs/u/abc/middle/1.0/index.html"] {
+        assert!(list.contains(link), "{list}");
+    }
 }
 
 #[test]

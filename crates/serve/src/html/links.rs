@@ -60,9 +60,9 @@ impl Links {
         }
     }
 
-    /// The address of published documentation, by its path from the root of a server; files of an export have none.
-    pub fn documentation<'p>(&self, path: &'p str) -> Option<&'p str> {
-        matches!(self, Links::Server).then_some(path)
+    /// The address of published documentation, by its path from the root of a server.
+    pub fn documentation(&self, path: &str) -> String {
+        self.file(path.trim_start_matches('/'))
     }
 
     /// Whether a server answers, which can filter and tell what goes on.

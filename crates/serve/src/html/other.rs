@@ -9,7 +9,11 @@ use super::{
     parts::{self, text},
 };
 use crate::{
-    model::{docs::Docs, locks::Locks, store::Cache},
+    model::{
+        docs::{Docs, Documented},
+        locks::Locks,
+        store::Cache,
+    },
     site::Page,
 };
 
@@ -102,20 +106,37 @@ pub fn locks(frame: &Frame<'_>, locks: &Locks) -> Markup {
 pub fn docs(frame: &Frame<'_>, docs: &Docs) -> Markup {
     let content = html! {
         h1 { "Documentation" }
-        @if docs.packages.is_empty() { p { "No package has published any yet." } }
-        @else {
-            div.wide {
-                table {
-                    thead { tr { th scope="col" { "Package" } th scope="col" { "Versions" } } }
-                    tbody {
-                        @for package in &docs.packages {
-                            tr {
-                                th scope="row" { (package.name) }
-                                td {
-                                    @for (number, version) in package.versions.iter().enumerate() {
-                                        @if number > 0 { ", " }
-                                        a href={ "/docs/p/" (package.name) "/" (version) "/index.html" } { (version) }
-                                    }
+        @if docs.packages.is_empty() && docs.universes.is_empty() { p { "No package has published any yet." } }
+        @if !docs.packages.is_empty() { (documented(frame, &docs.packages)) }
+        @if !docs.universes.is_empty() {
+            section aria-labelledby="others" {
+                h2 id="others" { "With other dependencies" }
+                p.note { "Of builds that are not blessed, by the dependencies that they were made with." }
+                @for universe in &docs.universes {
+                    details {
+                        summary { code { (universe.universe) } ", " (parts::count(universe.packages.len(), "package")) }
+                        (documented(frame, &universe.packages))
+                    }
+                }
+            }
+        }
+    };
+    frame.page("Documentation", Some(&Page::Docs), &content)
+}
+
+fn documented(frame: &Frame<'_>, packages: &[Documented]) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead { tr { th scope="col" { "Package" } th scope="col" { "Versions" } } }
+                tbody {
+                    @for package in packages {
+                        tr {
+                            th scope="row" { (package.name) }
+                            td {
+                                @for (number, version) in package.versions.iter().enumerate() {
+                                    @if number > 0 { ", " }
+                                    a href=(frame.links.documentation(&version.path)) { (version.version) }
                                 }
                             }
                         }
@@ -123,6 +144,5 @@ pub fn docs(frame: &Frame<'_>, docs: &Docs) -> Markup {
                 }
             }
         }
-    };
-    frame.page("Documentation", Some(&Page::Docs), &content)
+    }
 }

@@ -44,9 +44,9 @@ pub fn package(frame: &Frame<'_>, package: &Package) -> Markup {
                     }
                 }
             }
-            @if let Some(address) = package.documentation.as_deref().and_then(|it| frame.links.documentation(it)) {
+            @if let Some(path) = &package.documentation {
                 dt { "Documentation" }
-                dd { a href=(address) { "read it" } }
+                dd { a href=(frame.links.documentation(path)) { "read it" } }
             }
             @if package.unblocks_packages > 0 {
                 dt { "Unblocks" }

@@ -9,10 +9,6 @@ use axum::{
 const PAGES: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Documentation was written by others: it runs no script, and is in an origin of its own.
-pub const DOCUMENTATION: &str = "sandbox allow-popups; default-src 'none'; style-src 'self' 'unsafe-inline'; \
-                                 img-src 'self' data:; font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-
 /// Adds what every answer has, where it does not say otherwise.
 pub async fn secure(mut answer: Response) -> Response {
     let headers = answer.headers_mut();
