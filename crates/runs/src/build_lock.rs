@@ -11,6 +11,7 @@ use std::process;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
@@ -20,7 +21,9 @@ use crate::run_log::host;
 use crate::time::{format_time, now, parse_time, seconds_between};
 
 /// The purpose of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
     /// A package is built.
@@ -49,7 +52,7 @@ impl fmt::Display for Purpose {
 }
 
 /// Who holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// Its process.
@@ -67,7 +70,7 @@ impl fmt::Display for Holder {
 }
 
 /// A lock file, whether held or left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockInfo {
     /// Its purpose.

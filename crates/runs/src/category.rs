@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The kind of a result. An open set: a user's rules may name kinds of their own.
@@ -141,6 +142,19 @@ impl FromStr for Category {
     type Err = Infallible;
     fn from_str(name: &str) -> Result<Category, Infallible> {
         Ok(name.into())
+    }
+}
+
+impl JsonSchema for Category {
+    fn schema_name() -> Cow<'static, str> {
+        "Category".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let known = Category::KNOWN.map(|category| category.name().to_owned()).join(", ");
+        json_schema!({
+            "type": "string",
+            "description": format!("The kind of a result: {known}, or what a rule of the set says."),
+        })
     }
 }
 

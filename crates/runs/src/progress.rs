@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
@@ -14,7 +15,9 @@ use crate::result::{Stage, StageResult};
 use crate::run_log::{SCHEMA_VERSION, first_version};
 
 /// The thing that a run is doing. The phases follow each other in this order and no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Choosing versions for every target.
@@ -53,7 +56,7 @@ impl fmt::Display for Phase {
 }
 
 /// How far a run has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// The version of this form.

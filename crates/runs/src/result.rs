@@ -1,6 +1,7 @@
 //! A result: what came of one stage of one package, in one attempt.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Category;
@@ -20,7 +21,7 @@ pub use words::{Origin, Outcome, RunKind, Stage, Status};
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Exit {
     /// Its exit code, unless a signal ended it.
@@ -41,7 +42,9 @@ pub struct Exit {
 }
 
 /// A build of a package, or where there was no solution the package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildRef {
     /// `<name>.<version>`.
@@ -52,7 +55,7 @@ pub struct BuildRef {
 }
 
 /// A log that has been kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogFile {
     /// Where, relative to the run's directory.
@@ -71,7 +74,7 @@ pub struct LogFile {
 }
 
 /// The result of one stage of one package, in one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StageResult {
     /// `<name>.<version>`.
@@ -122,9 +125,11 @@ pub struct StageResult {
     pub exit: Option<Exit>,
     /// When it started.
     #[serde(default, with = "milliseconds")]
+    #[schemars(with = "String")]
     pub start: Timestamp,
     /// When it ended; `ts` in files.
     #[serde(rename = "ts", with = "milliseconds")]
+    #[schemars(with = "String")]
     pub end: Timestamp,
     /// How long it took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -45,6 +45,7 @@ use s3s::{
     s3_error,
     service::{S3Service, S3ServiceBuilder},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -138,7 +139,7 @@ impl Error {
 }
 
 /// What a server did since it began, and what it has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// The bytes that are used.

@@ -33,7 +33,7 @@ pub fn document(view: &View<'_>, document: &Document, links: &Links) -> Result<V
         Document::BadgeSvg(package) => badge::svg(view, package),
         Document::BadgeJson(package) => badge::shields(view, package),
         Document::Feed(of) => feed::atom(view, of.as_deref(), links),
-        Document::OpenApi => Ok(openapi::DOCUMENT.as_bytes().to_vec()),
+        Document::OpenApi => json(&openapi::document()),
         Document::Style => Ok(include_bytes!("assets/style.css").to_vec()),
         Document::Script => Ok(include_bytes!("assets/script.js").to_vec()),
         Document::Icon => Ok(include_bytes!("assets/icon.svg").to_vec()),

@@ -1,5 +1,6 @@
 //! A result as a line.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Origin, RunKind, SCHEMA_VERSION, Stage, StageResult, first};
@@ -7,7 +8,7 @@ use crate::Category;
 use crate::name::{PackageName, RunId};
 
 /// A result as it stands in a package's history and in a run's results: one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// The version of the line's form: [`SCHEMA_VERSION`] for what is written.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Ending, Run, SCHEMA_VERSION};
@@ -41,7 +42,7 @@ pub struct Summary {
 
 /// Numbers of packages. Each is one of worked, failed, blocked, unsolved and unreached, by its blessed
 /// build, or the worst of its builds where none is blessed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Packages {
     /// All that were asked for or have a result.
@@ -75,7 +76,7 @@ impl Packages {
 
 /// Numbers of builds: of packages' versions in a universe with a compiler. By what came of them, and by where
 /// that comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Builds {
     /// All of them.
@@ -97,7 +98,7 @@ pub struct Builds {
 }
 
 /// Numbers of results of one stage.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stages {
     /// All of them.

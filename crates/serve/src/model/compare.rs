@@ -8,13 +8,14 @@ use larder_runs::{
     result::{Entry, Stage, StageResult},
     run_log,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{NoPage, Result, run::Seen};
 use crate::site::{RunFacts, View};
 
 /// Two runs beside each other.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Compare {
     /// What was.
@@ -31,7 +32,7 @@ pub struct Compare {
 }
 
 /// How many stages of packages, with each compiler, have changed how.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// All that either run has.
@@ -51,7 +52,7 @@ pub struct Counts {
 }
 
 /// The change of a stage of a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It fails now and did not, or was not there.
@@ -94,7 +95,7 @@ impl Change {
 }
 
 /// A stage of a package with a compiler, in both runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// `<name>.<version>`.

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use larder_runs::{file, version};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Result;
 use crate::site::View;
 
 /// The documentation that is published.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Docs {
     /// The packages whose blessed build has some, by name.
@@ -19,7 +20,7 @@ pub struct Docs {
 }
 
 /// Documentation of builds that are not blessed, and that have their dependencies in common.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Universe {
     /// The hash of these dependencies.
@@ -29,7 +30,7 @@ pub struct Universe {
 }
 
 /// The documentation of a package.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Documented {
     /// The name of the package.
@@ -39,7 +40,7 @@ pub struct Documented {
 }
 
 /// The documentation of a version of a package.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// The version.

@@ -9,12 +9,13 @@ use larder_runs::{
     result::{Entry, RunKind, Stage},
     run_log::{self, Log},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::site::{RunFacts, View};
 
 /// A run that goes on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Live {
     /// The run.
@@ -32,7 +33,7 @@ pub struct Live {
 }
 
 /// A package that is worked on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Working {
     /// The package.

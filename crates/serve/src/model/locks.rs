@@ -1,13 +1,14 @@
 //! Who works on what.
 
 use larder_runs::build_lock::{self, LockInfo};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Result;
 use crate::site::View;
 
 /// The locks of the data directory.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Locks {
     /// All of them, those that are held first.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use larder_runs::result::Outcome;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{NoPage, Result, packages::Row};
 use crate::site::{Person, View};
 
 /// Everybody who maintains packages of the set.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Maintainers {
     /// All of them, by name.
@@ -17,7 +18,7 @@ pub struct Maintainers {
 }
 
 /// Somebody, and how their packages stand.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
     /// The name that stands in addresses.
@@ -31,7 +32,7 @@ pub struct Share {
 }
 
 /// The packages of somebody.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Maintainer {
     /// The name that stands in addresses.

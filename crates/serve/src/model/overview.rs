@@ -8,6 +8,7 @@ use larder_runs::{
     run_log::{Packages, RunState},
     status_index::{Change, Failing, Flaky, Numbers, Totals, Unfinished},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::live::{self, Live};
@@ -20,7 +21,7 @@ const CHART: usize = 30;
 const ROWS: usize = 12;
 
 /// How the ecosystem stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// The name of the set.
@@ -60,7 +61,7 @@ pub struct Overview {
 }
 
 /// A full run in a chart.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
     /// The run.
@@ -72,7 +73,7 @@ pub struct Point {
 }
 
 /// Roots that fail alike.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mend {
     /// The kind of failure.
@@ -86,7 +87,7 @@ pub struct Mend {
 }
 
 /// A stage of a package that works and fails by turns.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unsteady {
     /// The package.
@@ -97,7 +98,7 @@ pub struct Unsteady {
 }
 
 /// A failure that has lasted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Old {
     /// The package.

@@ -9,6 +9,7 @@ use larder_runs::{
     status_index::PackageStatus,
     version,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{NoPage, Result};
@@ -24,7 +25,7 @@ const SLOWER: u64 = 150;
 const NOTABLE: u64 = 1_000;
 
 /// A package version.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Package {
     /// `<name>.<version>`.
@@ -58,7 +59,7 @@ pub struct Package {
 }
 
 /// A package beside another.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Neighbour {
     /// Its name and version.
@@ -68,7 +69,7 @@ pub struct Neighbour {
 }
 
 /// The run in which a failure began, and what was other than in the run before.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FirstFailure {
     /// The stage.
@@ -90,7 +91,7 @@ pub struct FirstFailure {
 }
 
 /// A stage that takes much longer than it did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slower {
     /// The stage.

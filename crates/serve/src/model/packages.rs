@@ -7,6 +7,7 @@ use larder_runs::{
     status_index::{Failing, PackageStatus},
     version,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::site::{Filter, Person, Sort, View};
@@ -15,7 +16,7 @@ use crate::site::{Filter, Person, Sort, View};
 pub const PAGE: usize = 200;
 
 /// Packages that pass a filter, or a page of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Packages {
     /// How many the set has.
@@ -36,7 +37,7 @@ pub struct Packages {
 }
 
 /// The values of filters, each with its number of packages.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Choices {
     /// How packages stand.
@@ -50,7 +51,7 @@ pub struct Choices {
 }
 
 /// A package in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// `<name>.<version>`.

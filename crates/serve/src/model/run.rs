@@ -10,6 +10,7 @@ use larder_runs::{
     run_log::{self, RunState},
     status_index::normalised,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 use crate::site::{RunFacts, View};
 
 /// All runs that are kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Runs {
     /// The runs, newest first.
@@ -34,7 +35,7 @@ impl Runs {
 }
 
 /// A run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// What is known of it.
@@ -55,7 +56,7 @@ pub struct Run {
 }
 
 /// Failures that are alike.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alike {
     /// The kind.
@@ -69,7 +70,7 @@ pub struct Alike {
 }
 
 /// A result that failed by itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
     /// The result.
@@ -82,7 +83,7 @@ pub struct Failed {
 }
 
 /// A log in which a failure was seen. A run that believes an earlier failure has none of its own.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
     /// The run.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use larder_store::Store;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{NoPage, Result};
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// The artifact cache of the machine, and that of the team.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cache {
     /// What it has, where there is one.
@@ -22,7 +23,7 @@ pub struct Cache {
 }
 
 /// The content of a store, and how lookups in it went.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contents {
     /// How many artifacts it has.

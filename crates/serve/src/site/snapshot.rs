@@ -19,6 +19,7 @@ use larder_runs::{
     run_log::{self, Builds, Packages, RunRecord, RunState, Stages},
     status_index::{self, Roots, StatusIndex},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How many runs are kept in mind, the newest.
@@ -46,7 +47,7 @@ pub struct Snapshot {
 }
 
 /// A run without what it lists by package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunFacts {
     /// Its id.
