@@ -202,15 +202,26 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict: the sooner, the more it matters.
+    pub const ALL: [Verdict; 6] = [
+        Verdict::Regressed,
+        Verdict::Fixed,
+        Verdict::Flaky,
+        Verdict::Unknown,
+        Verdict::BrokenBefore,
+        Verdict::Same,
+    ];
+
     /// How much it matters: the smaller, the more.
-    fn rank(self) -> u32 {
+    pub fn rank(self) -> usize {
+        Verdict::ALL.iter().position(|it| *it == self).unwrap_or(Verdict::ALL.len())
+    }
+
+    /// The word for it in files.
+    pub fn name(self) -> &'static str {
         match self {
-            Verdict::Regressed => 0,
-            Verdict::Fixed => 1,
-            Verdict::Flaky => 2,
-            Verdict::Unknown => 3,
-            Verdict::BrokenBefore => 4,
-            Verdict::Same => 5,
+            Verdict::BrokenBefore => "broken-before",
+            verdict => verdict.words(),
         }
     }
 
@@ -261,4 +272,16 @@ impl Outcome {
 pub fn read(run_dir: &Path) -> Option<Outcome> {
     file::read_json(&run_dir.join(FILE))
         .filter(|outcome: &Outcome| outcome.schema_version == SCHEMA_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_has_the_name_that_files_have() {
+        for verdict in Verdict::ALL {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.name());
+        }
+    }
 }

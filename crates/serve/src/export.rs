@@ -207,8 +207,11 @@ fn parts(
         vec![Page::Overview, all, Page::Runs, Page::Maintainers, Page::Docs, Page::Cache];
     let people = view.ecosystem.people.all();
     pages.extend(people.iter().map(|person| Page::Maintainer(person.slug.clone())));
-    pages.extend(view.snapshot.runs.iter().map(|run| Page::Run(run.run_id.clone())));
-    pages.extend(compared.map(|(base, candidate)| Page::Compare(base.clone(), candidate.clone())));
+    pages.extend(
+        view.snapshot.runs.iter().map(|run| Page::Run(run.run_id.clone(), Filter::default())),
+    );
+    let all = Filter::default;
+    pages.extend(compared.map(|(base, is)| Page::Compare(base.clone(), is.clone(), all())));
     let packages = view.snapshot.status.packages.keys();
     let packages: Vec<PackageName> = packages.filter_map(|name| name.parse().ok()).collect();
     pages.extend(packages.iter().cloned().map(Page::Package));

@@ -5,6 +5,7 @@
 
 mod chart;
 mod compare;
+mod filter;
 mod links;
 mod log;
 mod maintainers;
@@ -14,6 +15,7 @@ mod package;
 mod packages;
 mod parts;
 mod run;
+mod verdicts;
 
 use maud::{DOCTYPE, Markup, html};
 

@@ -46,9 +46,9 @@ fn html_page(view: &View<'_>, page: &Page, frame: &Frame<'_>) -> Result<Vec<u8>>
         Page::Packages(filter) => html::packages(frame, &Packages::of(view, filter)),
         Page::Package(package) => html::package(frame, &Package::of(view, package)?),
         Page::Runs => html::runs(frame, &Runs::of(view)),
-        Page::Run(run) => html::run(frame, &Run::of(view, run)?),
-        Page::Compare(base, candidate) => {
-            html::compare(frame, &Compare::of(view, base, candidate)?)
+        Page::Run(run, filter) => html::run(frame, &Run::of(view, run, filter)?),
+        Page::Compare(base, candidate, filter) => {
+            html::compare(frame, &Compare::of(view, base, candidate, filter)?)
         }
         Page::Maintainers => html::maintainers(frame, &Maintainers::of(view)),
         Page::Maintainer(slug) => html::maintainer(frame, &Maintainer::of(view, slug)?),
@@ -65,8 +65,10 @@ fn json_page(view: &View<'_>, page: &Page) -> Result<Vec<u8>> {
         Page::Packages(filter) => json(&Packages::of(view, filter)),
         Page::Package(package) => json(&Package::of(view, package)?),
         Page::Runs => json(&Runs::of(view)),
-        Page::Run(run) => json(&Run::of(view, run)?),
-        Page::Compare(base, candidate) => json(&Compare::of(view, base, candidate)?),
+        Page::Run(run, filter) => json(&Run::of(view, run, filter)?),
+        Page::Compare(base, candidate, filter) => {
+            json(&Compare::of(view, base, candidate, filter)?)
+        }
         Page::Maintainers => json(&Maintainers::of(view)),
         Page::Maintainer(slug) => json(&Maintainer::of(view, slug)?),
         Page::Cache => json(&Cache::of(view)?),

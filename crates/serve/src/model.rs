@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod docs;
+pub mod listed;
 pub mod live;
 pub mod locks;
 pub mod maintainers;
@@ -10,6 +11,7 @@ pub mod package;
 pub mod packages;
 pub mod run;
 pub mod store;
+pub mod verdicts;
 
 /// Why there is no such page.
 #[derive(Debug, thiserror::Error)]

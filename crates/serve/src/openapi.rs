@@ -3,59 +3,37 @@
 //! It is made from the types that the JSON is written from: a field that one has, the other has too, with the same words
 //! about it.
 
+use larder_runs::{comparison::Verdict, result::Outcome};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::model::{
-    compare::Compare,
-    docs::Docs,
-    locks::Locks,
-    maintainers::{Maintainer, Maintainers},
-    overview::Overview,
-    package::Package,
-    packages::Packages,
-    run::{Run, Runs},
-    store::Cache,
+use crate::{
+    model::{
+        compare::{Change, Compare},
+        docs::Docs,
+        locks::Locks,
+        maintainers::{Maintainer, Maintainers},
+        overview::Overview,
+        package::Package,
+        packages::Packages,
+        run::{Run, Runs},
+        store::Cache,
+    },
+    site::List,
 };
 
-/// Where a value stands in an address.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In the path: it has to be there.
-    Path,
-    /// In the query, where it has to be.
-    Query,
-    /// In the query, where it may be left out.
-    Filter,
-}
+/// A value that has to be in an address: its name, where it stands, and what it is.
+type Needed = (&'static str, &'static str, &'static str);
 
-/// A value in an address: its name, its place, and what it is.
-type Parameter = (&'static str, Place, &'static str);
-
-/// The parameters of a list of packages.
-const FILTERS: [Parameter; 7] = [
-    ("q", Place::Filter, "A part of the name or of the error."),
-    ("status", Place::Filter, "`worked`, `failed`, `blocked` or `unsolved`."),
-    ("category", Place::Filter, "The kind of a failure, such as `build_failure`."),
-    ("compiler", Place::Filter, "A compiler that they fail with."),
-    (
-        "maintainer",
-        Place::Filter,
-        "Somebody who maintains them, by the name that stands in addresses.",
-    ),
-    ("sort", Place::Filter, "`name`, `state`, `blocks` or `since`."),
-    ("page", Place::Filter, "Which page, counted from 1."),
-];
-
-const PACKAGE: Parameter = ("package", Place::Path, "A package version: `<name>.<version>`.");
-const RUN: Parameter = ("run", Place::Path, "The id of a run.");
-const MAINTAINER: Parameter = (
+const PACKAGE: Needed = ("package", "path", "A package version: `<name>.<version>`.");
+const RUN: Needed = ("run", "path", "The id of a run.");
+const MAINTAINER: Needed = (
     "maintainer",
-    Place::Path,
+    "path",
     "Somebody who maintains packages, by the name that stands in addresses.",
 );
-const SIDES: [Parameter; 2] =
-    [("base", Place::Query, "The run that was."), ("candidate", Place::Query, "The run that is.")];
+const BASE: Needed = ("base", "query", "The run that was.");
+const CANDIDATE: Needed = ("candidate", "query", "The run that is.");
 
 /// An OpenAPI document, version 3.1.
 pub fn document() -> Value {
@@ -64,27 +42,41 @@ pub fn document() -> Value {
         settings.with(|it| it.definitions_path = "/components/schemas".into()).into_generator();
     let types = &mut types;
     let paths = [
-        get::<Overview>(types, "/overview", "How the ecosystem stands", &[]),
-        get::<Packages>(types, "/packages", "Packages that pass a filter, 200 a page", &FILTERS),
-        get::<Package>(types, "/packages/{package}", "A package version", &[PACKAGE]),
-        get::<Runs>(types, "/runs", "The runs, newest first", &[]),
-        get::<Run>(types, "/runs/{run}", "A run", &[RUN]),
-        get::<Compare>(types, "/compare", "Two runs beside each other", &SIDES),
-        get::<Maintainers>(types, "/maintainers", "Everybody who maintains packages", &[]),
+        get::<Overview>(types, "/overview", "How the ecosystem stands", &[], None),
+        get::<Packages>(types, "/packages", "The packages, 200 a page", &[], Some(List::Packages)),
+        get::<Package>(types, "/packages/{package}", "A package version", &[PACKAGE], None),
+        get::<Runs>(types, "/runs", "The runs, newest first", &[], None),
+        get::<Run>(
+            types,
+            "/runs/{run}",
+            "A run; of a comparison the verdicts, 200 a page",
+            &[RUN],
+            Some(List::Verdicts),
+        ),
+        get::<Compare>(
+            types,
+            "/compare",
+            "Two runs beside each other, 200 rows a page",
+            &[BASE, CANDIDATE],
+            Some(List::Changes),
+        ),
+        get::<Maintainers>(types, "/maintainers", "Everybody who maintains packages", &[], None),
         get::<Maintainer>(
             types,
             "/maintainers/{maintainer}",
             "The packages of somebody",
             &[MAINTAINER],
+            None,
         ),
         get::<Cache>(
             types,
             "/cache",
             "The artifact cache of the machine, and that of the team",
             &[],
+            None,
         ),
-        get::<Locks>(types, "/locks", "Who works on what", &[]),
-        get::<Docs>(types, "/docs", "The documentation that is published", &[]),
+        get::<Locks>(types, "/locks", "Who works on what", &[], None),
+        get::<Docs>(types, "/docs", "The documentation that is published", &[], None),
     ];
     let paths: Map<String, Value> = paths.into_iter().collect();
     json!({
@@ -100,24 +92,29 @@ pub fn document() -> Value {
     })
 }
 
-/// A path with the description of what a GET of it is answered with.
+/// A path with the description of what a GET of it is answered with: values that it needs, and a list that a query may
+/// filter.
 fn get<T: JsonSchema>(
     types: &mut SchemaGenerator,
     path: &str,
     summary: &str,
-    parameters: &[Parameter],
+    needed: &[Needed],
+    list: Option<List>,
 ) -> (String, Value) {
     let mut responses = Map::new();
     let schema = types.subschema_for::<T>();
     responses.insert("200".to_owned(), answer(summary, &schema));
     let refusal = types.subschema_for::<Refusal>();
+    let mut parameters: Vec<Value> = needed.iter().map(needed_parameter).collect();
+    if !needed.is_empty() {
+        responses.insert("404".to_owned(), answer("There is none", &refusal));
+    }
+    if let Some(list) = list {
+        parameters.extend(list.keys().iter().map(|key| filter(list, key)));
+    }
     if !parameters.is_empty() {
         responses.insert("400".to_owned(), answer("A value that cannot be", &refusal));
     }
-    if parameters.iter().any(|(_, place, _)| !matches!(place, Place::Filter)) {
-        responses.insert("404".to_owned(), answer("There is none", &refusal));
-    }
-    let parameters: Vec<Value> = parameters.iter().map(parameter).collect();
     let get = json!({ "summary": summary, "parameters": parameters, "responses": responses });
     (format!("/api{path}"), json!({ "get": get }))
 }
@@ -126,14 +123,37 @@ fn answer(description: &str, schema: &Schema) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
-fn parameter((name, place, description): &Parameter) -> Value {
-    json!({
-        "name": name,
-        "in": if matches!(place, Place::Path) { "path" } else { "query" },
-        "required": !matches!(place, Place::Filter),
-        "description": description,
-        "schema": { "type": "string" },
-    })
+fn needed_parameter((name, place, description): &Needed) -> Value {
+    let schema = json!({ "type": "string" });
+    json!({ "name": name, "in": place, "required": true, "description": description, "schema": schema })
+}
+
+/// The parameter of a key by which a list is filtered.
+fn filter(list: List, key: &str) -> Value {
+    let text = json!({ "type": "string" });
+    let one_of = |words: Vec<&str>| json!({ "type": "string", "enum": words });
+    let (description, schema) = match key {
+        "q" => ("A part of the name or of an error.", text),
+        "status" => ("How packages stand.", one_of(Outcome::ALL.map(Outcome::name).to_vec())),
+        "change" => ("What has changed.", one_of(Change::LISTED.map(Change::name).to_vec())),
+        "verdict" => {
+            let listed = Verdict::ALL.into_iter().filter(|it| *it != Verdict::Same);
+            ("What was found out.", one_of(listed.map(Verdict::name).collect()))
+        }
+        "category" => ("The kind of a failure, such as `build_failure`.", text),
+        "compiler" => ("The compiler with which it is so.", text),
+        "maintainer" => {
+            ("Somebody who maintains them, by the name that stands in addresses.", text)
+        }
+        "differ" => ("Only where compilers differ.", one_of(vec!["yes"])),
+        "sort" => {
+            let orders = list.sorts().iter().map(|(name, _)| *name);
+            ("Their order; the first one where nothing is said.", one_of(orders.collect()))
+        }
+        "page" => ("Which page, counted from 1.", json!({ "type": "integer", "minimum": 1 })),
+        _ => ("", text),
+    };
+    json!({ "name": key, "in": "query", "required": false, "description": description, "schema": schema })
 }
 
 /// Why there is no answer.
@@ -150,12 +170,22 @@ mod tests {
     use crate::site::Filter;
 
     #[test]
-    fn every_filter_that_is_described_is_one() {
-        for (name, ..) in FILTERS {
-            let read =
-                ["failed", "since", "2"].map(|value| Filter::parse(&format!("{name}={value}")));
-            let counts = |filter: &Filter| *filter != Filter::default();
-            assert!(read.into_iter().flatten().any(|filter| counts(&filter)), "{name}");
+    fn every_value_of_a_filter_that_is_described_is_one() {
+        for list in [List::Packages, List::Changes, List::Verdicts] {
+            for key in list.keys() {
+                let described = filter(list, key);
+                assert_ne!(described["description"], "", "{key}");
+                let own = described["schema"]["enum"].as_array().cloned().unwrap_or_default();
+                for value in own.iter().filter_map(Value::as_str) {
+                    assert!(
+                        Filter::parse(list, &format!("{key}={value}")).is_ok(),
+                        "{key}={value}"
+                    );
+                }
+                let wrong = Filter::parse(list, &format!("{key}=nothing"));
+                let is_open = described["schema"] == json!({ "type": "string" });
+                assert_eq!(wrong.is_ok(), is_open, "{key}");
+            }
         }
     }
 }

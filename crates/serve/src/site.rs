@@ -3,6 +3,7 @@
 mod filter;
 mod page;
 mod people;
+mod recent;
 mod snapshot;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 
 use larder_runs::{DataDir, name::PackageName};
 
-pub use filter::{Filter, Sort, WrongFilter};
+pub use filter::{Filter, List, Sort, WrongFilter};
 pub use page::{Document, Page, WrongAddress};
 pub use people::{People, Person};
 pub use snapshot::{Needs, RunFacts, Snapshot};

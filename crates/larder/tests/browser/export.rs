@@ -76,6 +76,32 @@ fn files_show_what_the_server_shows() {
     // The rows that are there are filtered.
     browser.open(&files.at("/packages/?status=unsolved"));
     assert_eq!(browser.texts("#packages tbody tr:not([hidden]) th"), ["museum.1.0"]);
+    // So are those of comparisons: as the server does it.
+    let (base, candidate) = scene.last_two();
+    let file = format!("/compare/{base}/{candidate}/?");
+    let page = format!("/compare?base={base}&candidate={candidate}&");
+    let compare = [
+        "change=new-failure&compiler=gcc.1",
+        "change=still-failing&category=build_failure",
+        "maintainer=ana%40example.org",
+    ];
+    let run = format!("/runs/{}", scene.comparison);
+    let verdicts = ["verdict=regressed", "verdict=broken-before&category=build_failure"];
+    let lists: [(_, _, _, &[&str]); 2] = [
+        ("changes", file, page, &compare),
+        ("verdicts", format!("{run}/?"), format!("{run}?"), &verdicts),
+    ];
+    for (id, file, page, own) in lists {
+        let both = ["", "differ=yes", "q=TOO+FEW", "q=codec", "category=odd"];
+        for query in own.iter().copied().chain(both) {
+            let shown = |address: String| {
+                browser.open(&address);
+                browser.texts(&format!("#{id} tbody tr:not([hidden]) th"))
+            };
+            let wanted = shown(server.at(&format!("{page}{query}")));
+            assert_eq!(shown(files.at(&format!("{file}{query}"))), wanted, "{page}{query}");
+        }
+    }
 }
 
 #[test]

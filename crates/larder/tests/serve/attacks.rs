@@ -79,7 +79,13 @@ fn what_others_wrote_does_nothing_in_a_page() {
     assert!(policy.starts_with("sandbox ") && !policy.contains("allow-scripts"), "{policy}");
     // What is asked for comes back as text.
     let odd = "%3Cscript%3Ealert(1)%3C/script%3E%22%27";
-    for path in [
+    let compare = format!("/compare?base={run}&candidate={run}");
+    let ours = [(compare, '&', "change"), (format!("/runs/{run}"), '?', "verdict")];
+    let queries = ours.into_iter().flat_map(|(page, and, kind)| {
+        let keys = ["q", kind, "category", "compiler", "maintainer", "differ", "sort", "page"];
+        keys.into_iter().map(move |key| format!("{page}{and}{key}={odd}"))
+    });
+    for path in queries.chain([
         format!("/packages?q={odd}"),
         format!("/packages?category={odd}"),
         format!("/packages?sort={odd}"),
@@ -87,7 +93,7 @@ fn what_others_wrote_does_nothing_in_a_page() {
         format!("/maintainers/{odd}"),
         format!("/runs/{odd}"),
         format!("/{odd}"),
-    ] {
+    ]) {
         let answer = server.get(&path);
         assert!(!answer.text().contains("<script>alert"), "{path}: {}", answer.text());
         assert!(answer.status < 500, "{path}");

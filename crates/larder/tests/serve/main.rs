@@ -4,5 +4,6 @@ mod attacks;
 mod beside;
 mod cache;
 mod client;
+mod compare;
 mod export;
 mod pages;

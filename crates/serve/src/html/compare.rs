@@ -1,24 +1,30 @@
-//! Comparisons: of two runs, and of two sides with evidence.
+//! Two runs beside each other.
 
-use larder_runs::{
-    comparison::{Outcome, Shown, Subject, Verdict},
-    result::Entry,
-};
+use larder_runs::result::Entry;
 use maud::{Markup, html};
 
 use super::{
     Frame,
+    filter::{Form, select},
     parts::{self, text},
 };
-use crate::model::compare::{Change, Compare, Row};
+use crate::{
+    model::{
+        compare::{Cell, Change, Compare, Row},
+        listed::Choices,
+    },
+    site::{Filter, List, Page, Sort},
+};
 
-/// The page of two runs.
+/// The page.
 pub fn compare(frame: &Frame<'_>, compare: &Compare) -> Markup {
-    let (base, candidate) = (compare.base.run_id.as_str(), compare.candidate.run_id.as_str());
+    let (base, candidate) = (&compare.base.run_id, &compare.candidate.run_id);
     let counts = &compare.counts;
-    let title = format!("{base} and {candidate}");
+    let filter = &compare.filter;
+    let here = Page::Compare(base.clone(), candidate.clone(), Filter::default());
+    let form = Form { list: List::Changes, rows: "changes", page: &here, filter };
     let content = html! {
-        h1 { "Two runs: " (parts::run(frame, base)) " and " (parts::run(frame, candidate)) }
+        h1 { "Two runs: " (parts::run(frame, base.as_str())) " and " (parts::run(frame, candidate.as_str())) }
         p {
             "Of " (counts.total) " results "
             strong { (counts.new_failures) } " fail now and did not, "
@@ -28,93 +34,96 @@ pub fn compare(frame: &Frame<'_>, compare: &Compare) -> Markup {
             (counts.same) " work in both."
         }
         p.note { "A single run may fail by chance: " code { "larder batch --compare" } " tries both sides until there is evidence." }
-        @if let Some(command) = &compare.reproduce {
-            p { "To try what is new and fails once more:" }
-            pre.command { (command) }
-        }
-        @if compare.rows.is_empty() { p { "They do not differ." } }
+        @if compare.total == 0 { p { "They do not differ, and nothing fails." } }
         @else {
-            label.filter { "Only rows with " input type="search" data-rows="changes" autocomplete="off"; }
-            div.wide {
-                table id="changes" {
-                    thead { tr {
-                        th scope="col" { "Package" } th scope="col" { "Stage" } th scope="col" { "Compiler" }
-                        th scope="col" { "Change" } th scope="col" { (base) } th scope="col" { (candidate) }
-                        th.number scope="col" { "Unblocks" } th scope="col" { "Kind" } th scope="col" { "Why" }
-                        th scope="col" { "Maintainers" }
-                    } }
-                    tbody { @for row in &compare.rows { (change_row(frame, row)) } }
+            (form.show(frame, &fields(&compare.choices, filter, "change", "Change", filter.change.map(Change::name))))
+            div id="changes" data-live=[frame.links.is_live().then_some("")] aria-live="polite" {
+                (listed(&compare.shown, compare.total, "row"))
+                p.note {
+                    "A row is a stage of a package. What works in both runs with every compiler has none."
+                    @if compare.compilers.len() > 1 {
+                        " Compilers differ where the package comes to something else with one of them, in one of the runs."
+                    }
                 }
+                @if let Some(command) = &compare.reproduce {
+                    p { "To try what is new and fails in these rows once more:" }
+                    pre.command { (command) }
+                }
+                @if filter.sort == Sort::Own {
+                    @for rows in compare.rows.chunk_by(|a, b| a.change == b.change) {
+                        section { h2 { (heading(rows[0].change)) } (table(frame, compare, rows)) }
+                    }
+                } @else { (table(frame, compare, &compare.rows)) }
+                (form.pages(frame, &compare.shown))
             }
         }
     };
-    frame.page(&title, None, &content)
+    frame.page(&format!("{base} and {candidate}"), None, &content)
 }
 
-fn change_row(frame: &Frame<'_>, row: &Row) -> Markup {
-    let class = match row.change {
-        Change::NewFailure | Change::StillFailing => "failed",
-        Change::Fixed | Change::Added | Change::Same => "worked",
-        Change::Removed => "unknown",
-    };
-    let side = |entry: &Option<Entry>| {
-        html! { @if let Some(entry) = entry { (parts::state(Some(entry.result.outcome()))) } }
-    };
-    let log = row
-        .seen
-        .as_ref()
-        .and_then(|seen| parts::log(frame, seen.run.as_str(), &seen.log.path, seen.log.line));
-    let error = row.candidate.as_ref().and_then(|entry| entry.result.error.as_deref());
+/// The fields of a form that chooses rows of a comparison; `kind` is the key for what a cell says.
+pub fn fields(
+    choices: &Choices,
+    filter: &Filter,
+    kind: &str,
+    label: &str,
+    chosen: Option<&str>,
+) -> Markup {
     html! {
-        tr {
-            th scope="row" { (parts::package(frame, &row.package)) }
-            td { (row.stage) }
-            td { (text(&row.compiler)) }
-            td { span class={ "state " (class) } { (row.change.words()) } }
-            td { (side(&row.base)) }
-            td { (side(&row.candidate)) }
-            td.number { @if row.unblocks_packages > 0 { (row.unblocks_packages) } }
-            td { @if let Some(entry) = &row.candidate { @if !entry.result.is_success() { (text(entry.result.category.to_string())) } } }
-            td.error {
-                (error.map_or(String::new(), text))
-                @if let Some(log) = log { " " (log) }
-            }
-            td { (row.maintainers.join(", ")) }
+        (select(kind, label, &choices.of(kind), chosen))
+        (select("category", "Kind", &choices.of("category"), filter.category.as_deref()))
+        (select("compiler", "Compiler", &choices.of("compiler"), filter.compiler.as_deref()))
+        (select("maintainer", "Maintainer", &choices.of("maintainer"), filter.maintainer.as_deref()))
+        (select("differ", "Only where compilers differ", &choices.of("differ"), filter.differ.then_some("yes")))
+    }
+}
+
+/// How many rows are shown, of how many.
+pub fn listed(shown: &crate::model::listed::Shown, total: usize, word: &str) -> Markup {
+    html! {
+        p.note {
+            (shown.found) " of " (parts::count(total, word))
+            @if shown.pages > 1 { ", page " (shown.page) " of " (shown.pages) }
         }
     }
 }
 
-/// What a comparison with evidence has found out.
-pub fn comparison(frame: &Frame<'_>, outcome: &Outcome) -> Markup {
-    let counts = &outcome.counts;
-    let (base, candidate) = (outcome.base.to_string(), outcome.candidate.to_string());
-    let shown = outcome.packages.iter().filter(|it| it.verdict != Verdict::Same);
+/// The heading above rows that have changed so.
+fn heading(change: Change) -> &'static str {
+    match change {
+        Change::NewFailure => "New failures",
+        Change::StillFailing => "Still failing",
+        Change::Fixed => "Fixed",
+        Change::Added => "Added",
+        Change::Removed => "Removed",
+        Change::Same => "The same",
+    }
+}
+
+fn table(frame: &Frame<'_>, compare: &Compare, rows: &[Row]) -> Markup {
     html! {
-        section aria-labelledby="comparison" {
-            h2 id="comparison" { "From " (text(&base)) " to " (text(&candidate)) }
-            p {
-                "Of " (counts.total) ": " strong { (counts.regressed) } " regressed, "
-                strong { (counts.fixed) } " fixed, " (counts.flaky) " flaky, " (counts.unknown) " unknown, "
-                (counts.broken_before) " broken before, " (counts.same) " the same."
-            }
-            @for (words, subjects) in [("Only the second side has ", &outcome.added), ("Only the first side has ", &outcome.removed)] {
-                @if !subjects.is_empty() { p { (words) (parts::package_list(frame, &names(subjects), 30)) "." } }
-            }
-            table {
-                thead { tr {
-                    th scope="col" { "Package" } th scope="col" { "Compiler" } th scope="col" { "Verdict" }
-                    th scope="col" { (text(&base)) } th scope="col" { (text(&candidate)) } th scope="col" { "Why" }
-                } }
-                tbody {
-                    @for judged in shown {
-                        @let class = match judged.verdict { Verdict::Regressed => "failed", Verdict::Fixed | Verdict::Same => "worked", Verdict::BrokenBefore => "blocked", Verdict::Flaky | Verdict::Unknown => "unknown" };
-                        tr {
-                            th scope="row" { (parts::package(frame, judged.subject.package.as_str())) }
-                            td { (judged.subject.compiler.as_ref().map_or("", |it| it.as_str())) }
-                            td { span class={ "state " (class) } { (judged.verdict.words()) } }
-                            td { (evidence(frame, outcome.run_id.as_str(), &judged.base)) }
-                            td { (evidence(frame, outcome.run_id.as_str(), &judged.candidate)) }
-                            td.error { (judged.candidate.error.as_deref().or(judged.base.error.as_deref()).map_or(String::new(), text)) }
+        @if rows.is_empty() { p { "There are none." } }
+        @else {
+            div.wide {
+                table {
+                    thead { tr {
+                        th scope="col" { "Package" } th scope="col" { "Stage" } th scope="col" { "Change" }
+                        @for compiler in &compare.compilers { th scope="col" { (column(compiler)) } }
+                        th.number scope="col" { "Unblocks" } th scope="col" { "Maintainers" }
+                    } }
+                    tbody {
+                        @for row in rows {
+                            tr data-maintainer=(row.about.maintainers.join(" "))
+                                data-differ=(if row.differs { "yes" } else { "" }) {
+                                th scope="row" { (parts::package(frame, &row.package)) }
+                                td { (row.stage) }
+                                td { (change(row.change)) }
+                                @for compiler in &compare.compilers {
+                                    (cell(frame, row.cells.iter().find(|cell| cell.compiler == *compiler)))
+                                }
+                                td.number { @if row.about.unblocks_packages > 0 { (row.about.unblocks_packages) } }
+                                td { (row.about.maintainers.join(", ")) }
+                            }
                         }
                     }
                 }
@@ -123,18 +132,40 @@ pub fn comparison(frame: &Frame<'_>, outcome: &Outcome) -> Markup {
     }
 }
 
-fn names(subjects: &[Subject]) -> Vec<String> {
-    let mut names: Vec<String> = subjects.iter().map(|it| it.package.to_string()).collect();
-    names.dedup();
-    names
+/// The heading of a compiler's column.
+pub fn column(compiler: &str) -> String {
+    if compiler.is_empty() { "Compiler unknown".to_owned() } else { text(compiler) }
 }
 
-/// How many attempts of a side worked, and the log of the last that did not.
-fn evidence(frame: &Frame<'_>, run: &str, shown: &Shown) -> Markup {
-    let all = shown.evidence.worked + shown.evidence.failed;
-    let log = shown.log.as_ref().and_then(|path| parts::log(frame, run, path, None));
+fn change(change: Change) -> Markup {
+    let class = match change {
+        Change::NewFailure | Change::StillFailing => "failed",
+        Change::Fixed | Change::Added | Change::Same => "worked",
+        Change::Removed => "unknown",
+    };
+    html! { span class={ "state " (class) } { (change.words()) } }
+}
+
+/// What was, what is, and why it fails. What a script filters by is in attributes.
+fn cell(frame: &Frame<'_>, cell: Option<&Cell>) -> Markup {
+    let Some(cell) = cell else { return html! { td {} } };
+    let side = |entry: &Option<Entry>| match entry {
+        Some(entry) => parts::state(Some(entry.result.outcome())),
+        None => html! { "nothing" },
+    };
+    let log = cell.seen.as_ref();
+    let log = log.and_then(|it| parts::log(frame, it.run.as_str(), &it.log.path, it.log.line));
+    let failure = cell.failure().map(|entry| &entry.result);
+    let category = failure.map(|it| it.category.to_string()).unwrap_or_default();
+    if cell.change == Change::Same {
+        return html! { td { (side(&cell.candidate)) } };
+    }
     html! {
-        @if all == 0 { "not tried" } @else { (shown.evidence.worked) " of " (all) " worked" }
-        @if let Some(log) = log { " " (log) }
+        td data-compiler=(cell.compiler) data-change=(cell.change.name()) data-category=(category) {
+            (side(&cell.base)) " → " (side(&cell.candidate))
+            @if let Some(log) = log { " " (log) }
+            @if !category.is_empty() { " " span.tag { (text(&category)) } }
+            @if let Some(error) = failure.and_then(|it| it.error.as_deref()) { div.error { (text(error)) } }
+        }
     }
 }

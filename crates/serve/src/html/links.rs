@@ -2,7 +2,7 @@
 
 use larder_runs::name::RunId;
 
-use crate::site::{Document, Page};
+use crate::site::{Document, Filter, Page};
 
 /// How addresses are written.
 #[derive(Debug, Clone)]
@@ -31,13 +31,13 @@ impl Links {
             Links::Server => return Some(document.path()),
             Links::Files(files) => files,
         };
+        if let Document::Html(Page::Compare(base, candidate, _)) = document
+            && !matches!(&files.compared, Some((was, is)) if was == base && is == candidate)
+        {
+            return None;
+        }
         let query = match document {
-            Document::Html(Page::Compare(base, candidate)) => {
-                let asked = (base.clone(), candidate.clone());
-                return (files.compared.as_ref() == Some(&asked))
-                    .then(|| self.file(&document.file()));
-            }
-            Document::Html(Page::Packages(filter)) => filter.query(),
+            Document::Html(page) => page.filter().map(Filter::query).unwrap_or_default(),
             _ => String::new(),
         };
         let file = self.file(&document.file());

@@ -79,7 +79,7 @@ fn standing(frame: &Frame<'_>, overview: &Overview) -> Markup {
 fn changes(frame: &Frame<'_>, overview: &Overview) -> Markup {
     let Some(since) = &overview.since else { return html! {} };
     let compared = overview.full_run.as_ref().and_then(|run| {
-        let page = Page::Compare(since.parse().ok()?, run.parse().ok()?);
+        let page = Page::Compare(since.parse().ok()?, run.parse().ok()?, Filter::default());
         frame.links.to(&Document::Html(page))
     });
     let (first, rest) = overview.changes.split_at(overview.changes.len().min(CHANGES));

@@ -7,82 +7,49 @@ use maud::{Markup, html};
 
 use super::{
     Frame,
+    filter::{Form, select},
     parts::{self, text},
 };
 use crate::{
-    model::packages::{Packages, Row},
-    site::{Page, Sort},
+    model::{
+        listed::Shown,
+        packages::{Packages, Row},
+    },
+    site::{Filter, List, Page},
 };
 
 /// The page.
 pub fn packages(frame: &Frame<'_>, packages: &Packages) -> Markup {
+    let here = Page::Packages(Filter::default());
+    let filter = &packages.filter;
+    let form = Form { list: List::Packages, rows: "packages", page: &here, filter };
+    let Shown { found, page, pages } = packages.shown;
     let content = html! {
         h1 { "Packages" }
-        (form(frame, packages))
+        (form.show(frame, &fields(frame, packages)))
         div id="packages" data-live=[frame.links.is_live().then_some("")] aria-live="polite" {
             p.note {
-                (packages.found) " of " (parts::count(packages.total, "package"))
-                @if packages.pages > 1 { ", page " (packages.page) " of " (packages.pages) }
+                (found) " of " (parts::count(packages.total, "package"))
+                @if pages > 1 { ", page " (page) " of " (pages) }
             }
             (table(frame, &packages.packages))
-            (pages(frame, packages))
+            (form.pages(frame, &packages.shown))
         }
     };
-    let here = Page::Packages(Default::default());
     frame.page("Packages", Some(&here), &content)
 }
 
-/// The filter. It works without a script.
-fn form(frame: &Frame<'_>, packages: &Packages) -> Markup {
+fn fields(frame: &Frame<'_>, packages: &Packages) -> Markup {
     let filter = &packages.filter;
     let choices = &packages.choices;
     let states: BTreeMap<String, usize> =
         choices.states.iter().map(|(state, count)| (state.name().to_owned(), *count)).collect();
     html! {
-        form.filter action=(frame.links.page(Page::Packages(Default::default()))) method="get" role="search" {
-            label { "Search " input type="search" name="q" value=(filter.text) autocomplete="off"; }
-            (select("status", "Status", &states, filter.state.map(Outcome::name)))
-            (select("category", "Kind", &choices.categories, filter.category.as_deref()))
-            (select("compiler", "Compiler", &choices.compilers, filter.compiler.as_deref()))
-            @if frame.links.is_live() {
-                (select("maintainer", "Maintainer", &choices.maintainers, filter.maintainer.as_deref()))
-                label {
-                    "Order "
-                    select name="sort" {
-                        @for sort in Sort::ALL {
-                            option value=(sort.name()) selected[filter.sort == sort] { (sort.name()) }
-                        }
-                    }
-                }
-            }
-            button type="submit" { "Show" }
-        }
-    }
-}
-
-fn select(
-    name: &str,
-    label: &str,
-    values: &BTreeMap<String, usize>,
-    chosen: Option<&str>,
-) -> Markup {
-    let unknown = chosen.filter(|chosen| !values.contains_key(*chosen));
-    html! {
-        @if !values.is_empty() || chosen.is_some() {
-            label {
-                (label) " "
-                select name=(name) {
-                    option value="" { "all" }
-                    @if let Some(chosen) = unknown {
-                        option value=(chosen) selected { (text(chosen)) " (0)" }
-                    }
-                    @for (value, count) in values {
-                        option value=(value) selected[chosen == Some(value.as_str())] {
-                            (text(value)) " (" (count) ")"
-                        }
-                    }
-                }
-            }
+        (select("status", "Status", &states, filter.state.map(Outcome::name)))
+        (select("category", "Kind", &choices.categories, filter.category.as_deref()))
+        (select("compiler", "Compiler", &choices.compilers, filter.compiler.as_deref()))
+        @if frame.links.is_live() {
+            (select("maintainer", "Maintainer", &choices.maintainers, filter.maintainer.as_deref()))
         }
     }
 }
@@ -127,19 +94,6 @@ pub fn table(frame: &Frame<'_>, rows: &[Row]) -> Markup {
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-fn pages(frame: &Frame<'_>, packages: &Packages) -> Markup {
-    let to = |page: usize| frame.links.page(Page::Packages(packages.filter.on_page(page)));
-    let here = packages.page - 1;
-    html! {
-        @if packages.pages > 1 {
-            nav.pages aria-label="More packages" {
-                @if here > 0 { a rel="prev" href=(to(here - 1)) { "← before" } " " }
-                @if here + 1 < packages.pages { a rel="next" href=(to(here + 1)) { "after →" } }
             }
         }
     }

@@ -4,7 +4,7 @@ use larder_runs::{result::Outcome, sanitise};
 use maud::{Markup, html};
 
 use super::Frame;
-use crate::site::Page;
+use crate::site::{Filter, Page};
 
 /// A line of text from outside, fit to be shown.
 pub fn text(text: impl AsRef<[u8]>) -> String {
@@ -65,7 +65,7 @@ pub fn package_list(frame: &Frame<'_>, names: &[String], most: usize) -> Markup 
 /// A link to a run by its id.
 pub fn run(frame: &Frame<'_>, id: &str) -> Markup {
     match id.parse() {
-        Ok(run) => html! { a href=(frame.links.page(Page::Run(run))) { (id) } },
+        Ok(run) => html! { a href=(frame.links.page(Page::Run(run, Filter::default()))) { (id) } },
         Err(_) => html! { (text(id)) },
     }
 }

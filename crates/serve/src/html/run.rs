@@ -4,15 +4,16 @@ use larder_runs::run_log::{Packages, RunState};
 use maud::{Markup, html};
 
 use super::{
-    Frame, chart, compare,
+    Frame, chart,
     parts::{self, text},
+    verdicts,
 };
 use crate::{
     model::{
         live::Live,
         run::{Alike, Run, Runs},
     },
-    site::{Document, Page, RunFacts},
+    site::{Document, Filter, Page, RunFacts},
 };
 
 /// The page of all runs.
@@ -70,7 +71,8 @@ pub fn run(frame: &Frame<'_>, run: &Run) -> Markup {
     let facts = &run.facts;
     let id = facts.run_id.as_str();
     let compared = run.before.clone().and_then(|before| {
-        frame.links.to(&Document::Html(Page::Compare(before, facts.run_id.clone())))
+        let page = Page::Compare(before, facts.run_id.clone(), Filter::default());
+        frame.links.to(&Document::Html(page))
     });
     let content = html! {
         h1 { "Run " (id) }
@@ -98,7 +100,7 @@ pub fn run(frame: &Frame<'_>, run: &Run) -> Markup {
             }
         }
         @if let Some(address) = compared { p { a href=(address) { "Compare with the full run before" } } }
-        @if let Some(comparison) = &run.comparison { (compare::comparison(frame, comparison)) }
+        @if let Some(comparison) = &run.comparison { (verdicts::comparison(frame, &facts.run_id, comparison)) }
         (failures(frame, run))
     };
     frame.page(&format!("Run {id}"), None, &content)

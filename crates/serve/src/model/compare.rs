@@ -1,18 +1,25 @@
 //! Two runs beside each other.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{
+    borrow::Borrow,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use larder_runs::{
     name::RunId,
-    result::{Entry, Stage, StageResult},
-    run_log,
+    result::{Entry, Outcome, Stage},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{NoPage, Result, run::Seen};
-use crate::site::{RunFacts, View};
+use super::{
+    NoPage, Result,
+    listed::{self, About, Aspect, Choices, Compared, Kind, Shown},
+    run::Seen,
+};
+use crate::site::{Filter, RunFacts, View};
 
 /// Two runs beside each other.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -22,13 +29,24 @@ pub struct Compare {
     pub base: Arc<RunFacts>,
     /// What is.
     pub candidate: Arc<RunFacts>,
-    /// How many rows there are of each change; `total` is their sum.
+    /// How many results there are of each change; `total` is their sum.
     pub counts: Counts,
-    /// Every stage of a package with a compiler, in which the runs differ or that still fails: what is new and fails
-    /// first, then what still fails, then what works again.
+    /// The compilers that results are with: the columns.
+    pub compilers: Vec<String>,
+    /// How many stages of packages differ between the runs with some compiler, or still fail.
+    pub total: usize,
+    /// Which of them are shown.
+    #[serde(flatten)]
+    pub shown: Shown,
+    /// Those of this page: what is new and fails first, then what still fails, then what works again.
     pub rows: Vec<Row>,
-    /// The command that tries what fails now once more.
+    /// By what one can filter, with the number of rows that each leaves.
+    pub choices: Choices,
+    /// The command that tries once more what is new and fails, of the rows that pass the filter.
     pub reproduce: Option<String>,
+    /// The filter.
+    #[serde(skip)]
+    pub filter: Filter,
 }
 
 /// How many stages of packages, with each compiler, have changed how.
@@ -52,7 +70,7 @@ pub struct Counts {
 }
 
 /// The change of a stage of a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It fails now and did not, or was not there.
@@ -70,6 +88,19 @@ pub enum Change {
 }
 
 impl Change {
+    /// Those that are listed, what matters most first: all but what works in both.
+    pub const LISTED: [Change; 5] =
+        [Change::NewFailure, Change::StillFailing, Change::Fixed, Change::Added, Change::Removed];
+
+    /// The word for it in addresses and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Change::NewFailure => "new-failure",
+            Change::StillFailing => "still-failing",
+            change => change.words(),
+        }
+    }
+
     /// The words for it.
     pub fn words(self) -> &'static str {
         match self {
@@ -82,8 +113,9 @@ impl Change {
         }
     }
 
-    fn of(base: Option<&StageResult>, candidate: Option<&StageResult>) -> Self {
-        match (base.map(StageResult::is_success), candidate.map(StageResult::is_success)) {
+    fn of(base: Option<&Entry>, candidate: Option<&Entry>) -> Self {
+        let worked = |entry: Option<&Entry>| entry.map(|entry| entry.result.is_success());
+        match (worked(base), worked(candidate)) {
             (Some(false), Some(false)) => Change::StillFailing,
             (_, Some(false)) => Change::NewFailure,
             (Some(false), Some(true)) => Change::Fixed,
@@ -94,106 +126,219 @@ impl Change {
     }
 }
 
-/// A stage of a package with a compiler, in both runs.
+/// A stage of a package in both runs, with each compiler.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub struct Row<E = Entry> {
     /// `<name>.<version>`.
     pub package: String,
     /// The stage.
     pub stage: Stage,
+    /// What has changed: what matters most of its cells.
+    pub change: Change,
+    /// One for each compiler with which one of the runs has a result.
+    pub cells: Vec<Cell<E>>,
+    /// Whether the package comes to something else with another compiler, in one of the runs.
+    pub differs: bool,
+    /// What else is known of it.
+    #[serde(flatten)]
+    pub about: About,
+}
+
+/// A stage of a package with a compiler in both runs.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cell<E = Entry> {
     /// The compiler's package; empty when unknown.
     pub compiler: String,
     /// What has changed.
     pub change: Change,
     /// The result that was.
-    pub base: Option<Entry>,
+    pub base: Option<E>,
     /// The result that is.
-    pub candidate: Option<Entry>,
+    pub candidate: Option<E>,
     /// The log that shows how it fails now, which an earlier run may have.
     pub seen: Option<Seen>,
-    /// How many packages it alone blocks now.
-    pub unblocks_packages: u64,
-    /// Those who maintain the package, by the names that stand in addresses.
-    pub maintainers: Vec<String>,
 }
+
+impl<E: Borrow<Entry>> Cell<E> {
+    /// The failure that there is to be read about: what fails now, or did before.
+    pub fn failure(&self) -> Option<&Entry> {
+        let sides = [&self.candidate, &self.base].into_iter().flatten();
+        sides.map(Borrow::borrow).find(|entry: &&Entry| !entry.result.is_success())
+    }
+
+    fn outcomes(&self) -> [Option<Outcome>; 2] {
+        [&self.base, &self.candidate]
+            .map(|side| side.as_ref().map(|entry| entry.borrow().result.outcome()))
+    }
+}
+
+impl Compared for Row<&Entry> {
+    fn package(&self) -> &str {
+        &self.package
+    }
+
+    fn aspects(&self) -> impl Iterator<Item = Aspect<'_>> {
+        self.cells.iter().filter(|cell| cell.change != Change::Same).map(|cell| {
+            let failure = cell.failure().map(|entry| &entry.result);
+            Aspect {
+                compiler: &cell.compiler,
+                kind: Kind::Change(cell.change),
+                categories: failure.iter().map(|it| it.category.to_string()).collect(),
+                errors: failure.and_then(|it| it.error.as_deref()).into_iter().collect(),
+            }
+        })
+    }
+
+    fn differs(&self) -> bool {
+        self.differs
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+impl Row<&Entry> {
+    /// The same for itself, with its logs.
+    fn with_logs(self, view: &View<'_>) -> Row {
+        let cells = self.cells.into_iter().map(|cell| {
+            let fails = cell.candidate.filter(|entry| !entry.result.is_success());
+            Cell {
+                seen: fails.and_then(|entry| Seen::of(view, entry)),
+                compiler: cell.compiler,
+                change: cell.change,
+                base: cell.base.cloned(),
+                candidate: cell.candidate.cloned(),
+            }
+        });
+        let Self { package, stage, change, differs, about, .. } = self;
+        Row { package, stage, change, cells: cells.collect(), differs, about }
+    }
+}
+
+/// The results of both runs: by package, stage and compiler.
+type Pairs<'e> = BTreeMap<&'e str, BTreeMap<Stage, BTreeMap<&'e str, [Option<&'e Entry>; 2]>>>;
 
 impl Compare {
     /// Two runs that are kept.
     ///
     /// # Errors
     /// [`NoPage::Missing`] where one of them is not.
-    pub fn of(view: &View<'_>, base: &RunId, candidate: &RunId) -> Result<Self> {
+    pub fn of(view: &View<'_>, base: &RunId, candidate: &RunId, filter: &Filter) -> Result<Self> {
         let run = |id: &RunId| {
             let facts = view.snapshot.run(id).cloned();
             facts.ok_or_else(|| NoPage::Missing(format!("there is no run {id}")))
         };
         let (base, candidate) = (run(base)?, run(candidate)?);
-        let mut pairs: BTreeMap<(String, Stage, String), [Option<Entry>; 2]> = BTreeMap::new();
-        for (side, facts) in [&base, &candidate].into_iter().enumerate() {
-            let directory = view.ecosystem.data.runs().join(facts.run_id.as_str());
-            for entry in run_log::last_attempts(&run_log::read_results(&directory)?) {
-                let result = &entry.result;
-                let compiler = result.compiler.as_ref().map_or("", |it| it.as_str()).to_owned();
-                let key = (result.package.to_string(), result.stage, compiler);
-                let place = &mut pairs.entry(key).or_default()[side];
-                // Of several builds of a package, the one that counts first.
-                if place.as_ref().is_none_or(|other| !other.result.blessed) {
-                    *place = Some(entry.clone());
-                }
-            }
-        }
-        let mut counts = Counts { total: pairs.len(), ..Counts::default() };
+        let data = &view.ecosystem.data;
+        let results = [
+            view.snapshot.results(data, &base.run_id)?,
+            view.snapshot.results(data, &candidate.run_id)?,
+        ];
+        let pairs = pairs(&results);
+        let mut counts = Counts::default();
+        let mut compilers = BTreeSet::new();
         let mut rows = Vec::new();
-        for ((package, stage, compiler), [before, after]) in pairs {
-            let result = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.result.clone());
-            let change = Change::of(result(&before).as_ref(), result(&after).as_ref());
-            *counts.of(change) += 1;
-            if change != Change::Same {
-                let unblocks_packages = view.snapshot.unblocks(&package);
-                let fails = after.as_ref().filter(|entry| !entry.result.is_success());
-                let seen = fails.and_then(|entry| Seen::of(view, entry));
-                let (base, candidate) = (before, after);
-                let people = view.ecosystem.people.of(&package).into_iter();
-                let maintainers = people.map(|person| person.slug).collect();
-                rows.push(Row {
-                    package,
-                    stage,
-                    compiler,
-                    change,
-                    base,
-                    candidate,
-                    seen,
-                    unblocks_packages,
-                    maintainers,
-                });
+        for (package, stages) in &pairs {
+            let with: BTreeSet<&str> = stages.values().flat_map(BTreeMap::keys).copied().collect();
+            compilers.extend(with.iter().map(|compiler| (*compiler).to_owned()));
+            for (stage, sides) in stages {
+                let cells: Vec<Cell<&Entry>> = sides.iter().map(cell).collect();
+                cells.iter().for_each(|cell| counts.add(cell.change));
+                let change = cells.iter().map(|cell| cell.change).min();
+                let Some(change) = change.filter(|change| *change != Change::Same) else {
+                    continue;
+                };
+                let first = cells[0].outcomes();
+                // Where there is a result with one alone, the others came to another stage, or to nothing.
+                let differs =
+                    cells.len() < with.len() || cells.iter().any(|cell| cell.outcomes() != first);
+                let about = About::of(view, package);
+                let (package, stage) = ((*package).to_owned(), *stage);
+                rows.push(Row { package, stage, change, cells, differs, about });
             }
         }
-        rows.sort_by_key(|row| (row.change, std::cmp::Reverse(row.unblocks_packages)));
-        let mut failing: Vec<&str> = rows
-            .iter()
-            .filter(|row| row.change == Change::NewFailure)
-            .filter(|row| {
-                row.candidate.as_ref().is_some_and(|it| it.result.root_failures.is_empty())
-            })
-            .map(|row| row.package.as_str())
-            .collect();
-        failing.dedup();
-        let reproduce =
-            (!failing.is_empty()).then(|| format!("larder rerun {}", failing.join(" ")));
-        Ok(Self { base, candidate, counts, rows, reproduce })
+        rows.sort_by_key(|row| (row.change, Reverse(row.about.unblocks_packages)));
+        let total = rows.len();
+        let (rows, choices) = listed::choose(rows, filter);
+        let reproduce = reproduce(&rows);
+        let (shown, rows) = listed::page(rows, filter, view.whole_lists);
+        let rows = rows.into_iter().map(|row| row.with_logs(view)).collect();
+        Ok(Self {
+            base,
+            candidate,
+            counts,
+            compilers: compilers.into_iter().collect(),
+            total,
+            shown,
+            rows,
+            choices,
+            reproduce,
+            filter: filter.clone(),
+        })
     }
 }
 
+/// The results of two runs beside each other. Of several builds of a package with a compiler, the one that counts first.
+fn pairs(results: &[Arc<Vec<Entry>>; 2]) -> Pairs<'_> {
+    let mut pairs = Pairs::new();
+    for (side, entries) in results.iter().enumerate() {
+        for entry in &**entries {
+            let result = &entry.result;
+            let compiler = result.compiler.as_ref().map_or("", |it| it.as_str());
+            let stages = pairs.entry(result.package.as_str()).or_default();
+            let place =
+                &mut stages.entry(result.stage).or_default().entry(compiler).or_default()[side];
+            if place.is_none_or(|other| !other.result.blessed) {
+                *place = Some(entry);
+            }
+        }
+    }
+    pairs
+}
+
+fn cell<'e>((compiler, [base, candidate]): (&&str, &[Option<&'e Entry>; 2])) -> Cell<&'e Entry> {
+    let change = Change::of(*base, *candidate);
+    let compiler = (*compiler).to_owned();
+    Cell { compiler, change, base: *base, candidate: *candidate, seen: None }
+}
+
+/// The command that builds again what is new and fails itself.
+fn reproduce(rows: &[Row<&Entry>]) -> Option<String> {
+    let fails = |cell: &Cell<&Entry>| {
+        let own = cell.candidate.is_some_and(|entry| entry.result.root_failures.is_empty());
+        cell.change == Change::NewFailure && own
+    };
+    let failing = rows.iter().filter(|row| row.cells.iter().any(fails));
+    let failing: BTreeSet<&str> = failing.map(|row| row.package.as_str()).collect();
+    let failing: Vec<&str> = failing.into_iter().collect();
+    (!failing.is_empty()).then(|| format!("larder rerun {}", failing.join(" ")))
+}
+
 impl Counts {
-    fn of(&mut self, change: Change) -> &mut usize {
-        match change {
+    fn add(&mut self, change: Change) {
+        self.total += 1;
+        *match change {
             Change::NewFailure => &mut self.new_failures,
             Change::StillFailing => &mut self.still_failing,
             Change::Fixed => &mut self.fixed,
             Change::Added => &mut self.added,
             Change::Removed => &mut self.removed,
             Change::Same => &mut self.same,
+        } += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_the_name_that_json_has() {
+        for change in Change::LISTED {
+            assert_eq!(serde_json::to_value(change).unwrap(), change.name());
         }
     }
 }

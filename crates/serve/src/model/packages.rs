@@ -10,10 +10,8 @@ use larder_runs::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::listed::{self, Shown};
 use crate::site::{Filter, Person, Sort, View};
-
-/// How many packages stand on one page.
-pub const PAGE: usize = 200;
 
 /// Packages that pass a filter, or a page of them.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -21,12 +19,9 @@ pub const PAGE: usize = 200;
 pub struct Packages {
     /// How many the set has.
     pub total: usize,
-    /// How many pass the filter.
-    pub found: usize,
-    /// Which page this is, counted from 1.
-    pub page: usize,
-    /// How many pages there are.
-    pub pages: usize,
+    /// Which of them are shown.
+    #[serde(flatten)]
+    pub shown: Shown,
     /// The packages of this page.
     pub packages: Vec<Row>,
     /// By what one can filter, with the number of packages in the set that each leaves.
@@ -147,7 +142,7 @@ impl Packages {
         rows.sort_by(|a, b| version::compare_packages(&a.package, &b.package));
         match filter.sort {
             // Whatever else is equal is in this order, too.
-            Sort::Name => {}
+            Sort::Own => {}
             Sort::State => rows.sort_by_key(|row| rank(row.state)),
             Sort::Blocks => rows.sort_by_key(|row| std::cmp::Reverse(row.unblocks_packages)),
             Sort::Since => {
@@ -156,14 +151,8 @@ impl Packages {
                 });
             }
         }
-        let found = rows.len();
-        let each = if view.whole_lists { found.max(1) } else { PAGE };
-        let page = filter.page;
-        let packages: Vec<Row> =
-            rows.into_iter().skip(page.saturating_mul(each)).take(each).collect();
-        let pages = found.div_ceil(each).max(1);
-        let filter = filter.clone();
-        Self { total, found, page: page.saturating_add(1), pages, packages, choices, filter }
+        let (shown, packages) = listed::page(rows, filter, view.whole_lists);
+        Self { total, shown, packages, choices, filter: filter.clone() }
     }
 }
 

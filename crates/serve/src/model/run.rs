@@ -16,8 +16,9 @@ use serde::Serialize;
 use super::{
     NoPage, Result,
     live::{self, Live},
+    verdicts::Comparison,
 };
-use crate::site::{RunFacts, View};
+use crate::site::{Filter, RunFacts, View};
 
 /// All runs that are kept.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -51,8 +52,8 @@ pub struct Run {
     pub results: usize,
     /// The full run before it, to compare with.
     pub before: Option<RunId>,
-    /// What it found out, where it was a comparison.
-    pub comparison: Option<comparison::Outcome>,
+    /// What it found out, where it was a comparison, as far as it passes a filter.
+    pub comparison: Option<Comparison>,
 }
 
 /// Failures that are alike.
@@ -113,11 +114,11 @@ impl Seen {
 }
 
 impl Run {
-    /// A run that is kept.
+    /// A run that is kept. The filter is for the verdicts of a comparison.
     ///
     /// # Errors
     /// [`NoPage::Missing`] where there is none.
-    pub fn of(view: &View<'_>, id: &RunId) -> Result<Self> {
+    pub fn of(view: &View<'_>, id: &RunId, filter: &Filter) -> Result<Self> {
         let facts = view.snapshot.run(id).cloned();
         let facts = facts.ok_or_else(|| NoPage::Missing(format!("there is no run {id}")))?;
         let directory = view.ecosystem.data.runs().join(id.as_str());
@@ -169,7 +170,8 @@ impl Run {
         let older = view.snapshot.runs.iter().filter(|run| is_full && run.run_id < *id);
         let before = older.into_iter().find(|run| run.is_whole()).map(|run| run.run_id.clone());
         let live = (facts.state == RunState::Running).then(|| live::of(view, &facts));
-        let comparison = comparison::read(&directory);
+        let found = comparison::read(&directory);
+        let comparison = found.map(|found| Comparison::of(view, found, &facts, filter));
         Ok(Self { facts, live, failures, blocked_results, results, before, comparison })
     }
 }

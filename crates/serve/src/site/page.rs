@@ -5,7 +5,7 @@ use std::fmt::Write;
 use larder_runs::name::{PackageName, RunId};
 use percent_encoding::percent_decode_str;
 
-use super::filter::{Filter, WrongFilter};
+use super::filter::{Filter, List, WrongFilter};
 
 /// A page: HTML for people, the same content as JSON for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,10 +18,10 @@ pub enum Page {
     Package(PackageName),
     /// All runs.
     Runs,
-    /// A run.
-    Run(RunId),
-    /// Two runs beside each other: what was, and what is.
-    Compare(RunId, RunId),
+    /// A run, and where it was a comparison the verdicts that pass a filter.
+    Run(RunId, Filter),
+    /// Two runs beside each other: what was, and what is, as far as it passes a filter.
+    Compare(RunId, RunId, Filter),
     /// Everybody who maintains packages.
     Maintainers,
     /// The packages of somebody, by the name that stands in addresses.
@@ -126,10 +126,10 @@ impl Document {
         let path = path.split('?').next().unwrap_or_default().trim_matches('/');
         match self {
             Self::Html(Page::Overview) => "index.html".to_owned(),
-            Self::Html(Page::Compare(base, candidate)) => {
+            Self::Html(Page::Compare(base, candidate, _)) => {
                 format!("compare/{base}/{candidate}/index.html")
             }
-            Self::Json(Page::Compare(base, candidate)) => {
+            Self::Json(Page::Compare(base, candidate, _)) => {
                 format!("api/compare/{base}/{candidate}.json")
             }
             Self::Html(_) => format!("{path}/index.html"),
@@ -156,10 +156,10 @@ impl Page {
     fn parse(segments: &[&str], query: &str) -> Result<Self, WrongAddress> {
         Ok(match segments {
             [""] => Self::Overview,
-            ["packages"] => Self::Packages(Filter::parse(query)?),
+            ["packages"] => Self::Packages(Filter::parse(List::Packages, query)?),
             ["packages", name] => Self::Package(package(name)?),
             ["runs"] => Self::Runs,
-            ["runs", id] => Self::Run(run(id)?),
+            ["runs", id] => Self::Run(run(id)?, Filter::parse(List::Verdicts, query)?),
             ["compare"] => {
                 let mut sides = [None, None];
                 for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -173,7 +173,7 @@ impl Page {
                     let message = "two runs are compared: ?base=RUN&candidate=RUN";
                     return Err(WrongAddress::Name(message.to_owned()));
                 };
-                Self::Compare(base, candidate)
+                Self::Compare(base, candidate, Filter::parse(List::Changes, query)?)
             }
             ["maintainers"] => Self::Maintainers,
             ["maintainers", name] => Self::Maintainer((*name).to_owned()),
@@ -191,22 +191,33 @@ impl Page {
             Self::Packages(_) => "/packages".to_owned(),
             Self::Package(package) => format!("/packages/{package}"),
             Self::Runs => "/runs".to_owned(),
-            Self::Run(run) => format!("/runs/{run}"),
-            Self::Compare(base, candidate) => format!("/compare?base={base}&candidate={candidate}"),
+            Self::Run(run, _) => format!("/runs/{run}"),
+            Self::Compare(base, candidate, _) => {
+                format!("/compare?base={base}&candidate={candidate}")
+            }
             Self::Maintainers => "/maintainers".to_owned(),
             Self::Maintainer(name) => format!("/maintainers/{name}"),
             Self::Cache => "/cache".to_owned(),
             Self::Locks => "/locks".to_owned(),
             Self::Docs => "/docs".to_owned(),
         };
-        if let Self::Packages(filter) = self {
-            let query = filter.query();
-            if !query.is_empty() {
-                // Writing to a text does not fail.
-                _ = write!(path, "?{query}");
-            }
+        let query = self.filter().map(Filter::query).unwrap_or_default();
+        if !query.is_empty() {
+            let and = if path.contains('?') { '&' } else { '?' };
+            // Writing to a text does not fail.
+            _ = write!(path, "{and}{query}");
         }
         path
+    }
+
+    /// The filter of what it lists.
+    pub fn filter(&self) -> Option<&Filter> {
+        match self {
+            Self::Packages(filter) | Self::Run(_, filter) | Self::Compare(_, _, filter) => {
+                Some(filter)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -222,29 +233,39 @@ fn run(id: &str) -> Result<RunId, WrongAddress> {
 mod tests {
     use larder_runs::result::Outcome;
 
+    use larder_runs::comparison::Verdict;
+
     use super::*;
-    use crate::site::Sort;
+    use crate::{model::compare::Change, site::Sort};
 
     fn documents() -> Vec<Document> {
         let (package, run) =
             (|| "zlib.1.3+x".parse().unwrap(), || "2026-03-01-120000-2".parse().unwrap());
         let filter = Filter {
             text: "a b&c=ü/..".to_owned(),
-            state: Some(Outcome::Unsolved),
             category: Some("build_failure".to_owned()),
             compiler: Some("gcc.12".to_owned()),
             maintainer: Some("ana@example.org".to_owned()),
-            sort: Sort::Since,
+            sort: Sort::Blocks,
             page: 6,
+            ..Filter::default()
         };
+        let packages =
+            Filter { state: Some(Outcome::Unsolved), sort: Sort::Since, ..filter.clone() };
+        let changes = Filter { change: Some(Change::StillFailing), differ: true, ..filter.clone() };
+        let verdicts = Filter { verdict: Some(Verdict::BrokenBefore), differ: true, ..filter };
+        let all = Filter::default;
+        let other = || "2026-03-02-120000".parse().unwrap();
         let pages = [
             Page::Overview,
-            Page::Packages(Filter::default()),
-            Page::Packages(filter),
+            Page::Packages(all()),
+            Page::Packages(packages),
             Page::Package(package()),
             Page::Runs,
-            Page::Run(run()),
-            Page::Compare(run(), "2026-03-02-120000".parse().unwrap()),
+            Page::Run(run(), all()),
+            Page::Run(run(), verdicts),
+            Page::Compare(run(), other(), all()),
+            Page::Compare(run(), other(), changes),
             Page::Maintainers,
             Page::Maintainer("ana@example.org".to_owned()),
             Page::Cache,
@@ -280,8 +301,12 @@ mod tests {
         let mut files: Vec<String> = documents()
             .iter()
             // A filter is none of files.
-            .filter(|document| !matches!(document,
-                Document::Html(Page::Packages(filter)) | Document::Json(Page::Packages(filter)) if *filter != Filter::default()))
+            .filter(|document| match document {
+                Document::Html(page) | Document::Json(page) => {
+                    page.filter().is_none_or(|filter| *filter == Filter::default())
+                }
+                _ => true,
+            })
             .map(Document::file)
             .collect();
         let count = files.len();
@@ -314,6 +339,16 @@ mod tests {
         for query in ["status=odd", "sort=odd", "page=0", "page=-1", "page=99999999999999999999999"]
         {
             let wrong = Document::parse("/packages", query).unwrap_err().to_string();
+            assert!(wrong.contains("is no filter: "), "{query}: {wrong}");
+        }
+        for (path, query) in [
+            ("/compare", "base=2026-03-01-120000&candidate=2026-03-02-120000&change=same"),
+            ("/compare", "base=2026-03-01-120000&candidate=2026-03-02-120000&sort=since"),
+            ("/compare", "base=2026-03-01-120000&candidate=2026-03-02-120000&differ=no"),
+            ("/runs/2026-03-01-120000", "verdict=same"),
+            ("/runs/2026-03-01-120000", "sort=change"),
+        ] {
+            let wrong = Document::parse(path, query).unwrap_err().to_string();
             assert!(wrong.contains("is no filter: "), "{query}: {wrong}");
         }
         // Empty values, as a form sends them, say nothing.

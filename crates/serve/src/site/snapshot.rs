@@ -15,15 +15,20 @@ use larder_runs::{
     graph,
     name::{PackageName, RunId},
     progress::Progress,
-    result::RunKind,
+    result::{Entry, RunKind},
     run_log::{self, Builds, Packages, RunRecord, RunState, Stages},
     status_index::{self, Roots, StatusIndex},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::recent::Recent;
+
 /// How many runs are kept in mind, the newest.
 const RUNS: usize = 200;
+
+/// Of how many runs the results are kept: of both that are compared.
+const RESULTS: usize = 2;
 
 /// For how long one is taken for current at most: histories may be compacted, which changes no run.
 const LASTS: Duration = Duration::from_secs(60);
@@ -41,6 +46,8 @@ pub struct Snapshot {
     pub runs: Vec<Arc<RunFacts>>,
     /// Who needs whom, as the newest run that says it has it.
     pub needs: Arc<Needs>,
+    /// Results that were asked for, by their runs.
+    results: Recent<RunId, Vec<Entry>>,
     /// The state of the files from which all this was made.
     mark: Mark,
     taken: Instant,
@@ -218,7 +225,8 @@ impl Snapshot {
         let roots = status.roots();
         let places = roots.roots.iter().enumerate();
         let root_of = places.map(|(place, root)| (root.package.clone(), place)).collect();
-        Ok(Self { status, roots, root_of, runs, needs, mark, taken })
+        let results = Recent::new(RESULTS);
+        Ok(Self { status, roots, root_of, runs, needs, results, mark, taken })
     }
 
     /// Whether everything still is as it was when it was taken: its files, and the runs that went on.
@@ -260,6 +268,19 @@ impl Snapshot {
     /// A run.
     pub fn run(&self, id: &RunId) -> Option<&Arc<RunFacts>> {
         self.runs.iter().find(|run| run.run_id == *id)
+    }
+
+    /// The results of a run: of several attempts, the last.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn results(&self, data: &DataDir, run: &RunId) -> Result<Arc<Vec<Entry>>> {
+        let read = || {
+            let entries = run_log::read_results(&data.runs().join(run.as_str()))?;
+            let last = run_log::last_attempts(&entries).into_iter().cloned().collect();
+            Ok::<_, larder_runs::Error>(Some(last))
+        };
+        Ok(self.results.get(run, read)?.unwrap_or_default())
     }
 
     /// How many packages one alone blocks.
