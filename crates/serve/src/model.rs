@@ -1,5 +1,6 @@
 //! The content of each page, as plain data: HTML is made from it, and the JSON of the API is what it is.
 
+pub mod changed;
 pub mod compare;
 pub mod docs;
 pub mod listed;

@@ -3,6 +3,7 @@
 mod attacks;
 mod beside;
 mod cache;
+mod changed;
 mod client;
 mod compare;
 mod export;

@@ -1,6 +1,9 @@
 //! A package version.
 
-use larder_runs::result::{Entry, Outcome, Stage};
+use larder_runs::{
+    name::PackageName,
+    result::{Entry, Outcome, Stage},
+};
 use maud::{Markup, html};
 
 use super::{
@@ -9,7 +12,10 @@ use super::{
     parts::{self, text},
 };
 use crate::{
-    model::package::{FirstFailure, Neighbour, Package},
+    model::{
+        changed::Changed,
+        package::{FirstFailure, Neighbour, Package},
+    },
     site::{Document, Page},
 };
 
@@ -137,12 +143,53 @@ fn first_failure(frame: &Frame<'_>, first: &FirstFailure) -> Markup {
                 dd { @match &first.worked_in { Some(run) => (parts::run(frame, run)), None => "no run that is kept" } }
                 dt { "What it is built from and with" } dd { (same(first.other_build)) }
                 dt { "Its dependencies" } dd { (same(first.other_universe)) }
+                @if first.other_build == Some(true) {
+                    dt { "What changed" }
+                    dd {
+                        @match &first.changed {
+                            Some(changed) => (self::changed(frame, changed)),
+                            None => "Run data cannot say: they no longer have what one of the runs built.",
+                        }
+                    }
+                }
                 @if let Some([then, now]) = &first.revisions {
                     dt { "Revision of the set" } dd { code { (text(then)) } " → " code { (text(now)) } }
                 }
                 @if !first.other_compilers.is_empty() {
                     dt { "Compilers that only one run had" } dd { (first.other_compilers.join(", ")) }
                 }
+            }
+        }
+    }
+}
+
+/// What is other in a build than in another one of the same package version.
+fn changed(frame: &Frame<'_>, changed: &Changed) -> Markup {
+    let package = |name: &PackageName| parts::package(frame, name.as_str());
+    html! {
+        ul {
+            @if changed.itself == Some(true) { li { "its own sources, or how it is built" } }
+            @if changed.tools == Some(true) { li { "the compiler's tools, or the platform" } }
+            @for need in &changed.needs {
+                li {
+                    @match (&need.before, &need.now) {
+                        (Some(before), Some(now)) if before == now => {
+                            (package(now)) " was built anew"
+                            @if need.itself == Some(true) { ": its own sources, or how it is built, are others" }
+                        },
+                        (Some(before), Some(now)) => { (package(now)) " instead of " (package(before)) },
+                        (None, Some(now)) => { (package(now)) " is new" },
+                        (Some(before), None) => { (package(before)) " is no longer needed" },
+                        (None, None) => {},
+                    }
+                }
+            }
+        }
+        @if changed.itself.is_none() {
+            p.note {
+                "Run data cannot tell whether its own sources, or how it is built, changed as well"
+                @if changed.tools.is_none() { ", or the compiler's tools" }
+                "."
             }
         }
     }

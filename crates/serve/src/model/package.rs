@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use larder_runs::{
     history,
     name::{HashName, PackageName, run_order},
-    result::{Entry, Origin, Stage, Status},
-    status_index::PackageStatus,
+    result::{Entry, Origin, RunKind, Stage, Status},
+    status_index::{Failing, PackageStatus},
     version,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{NoPage, Result};
+use super::{NoPage, Result, changed::Changed};
 use crate::site::{Person, RunFacts, View};
 
 /// How many results a timeline has, the newest.
@@ -84,6 +84,8 @@ pub struct FirstFailure {
     pub other_build: Option<bool>,
     /// Whether its dependencies are others than those that it worked with.
     pub other_universe: Option<bool>,
+    /// What is other in another build; `None` where run data cannot say.
+    pub changed: Option<Changed>,
     /// The revisions of the set: of the run in which it worked, and of the one in which it failed.
     pub revisions: Option<[String; 2]>,
     /// Compilers that only one of the runs had.
@@ -195,43 +197,68 @@ fn first_failures(
 ) -> Vec<FirstFailure> {
     let own = status.into_iter().flat_map(|status| &status.failures);
     let own = own.filter(|failing| !failing.is_blocked());
-    let found = own.map(|failing| {
-        let same = |entry: &&Entry| {
-            entry.result.stage == failing.stage
-                && entry.result.compiler.as_ref().map_or("", |it| it.as_str()) == failing.compiler
-        };
-        let of_stage = || entries.iter().filter(same);
-        let first = of_stage().find(|entry| entry.run.as_str() == failing.since_run);
-        let before = |entry: &&Entry| {
-            run_order(entry.run.as_str(), &failing.since_run).is_lt() && entry.result.is_success()
-        };
-        let worked = of_stage().rev().find(before);
-        let both = first.zip(worked);
-        let run = |id: &str| -> Option<&RunFacts> {
-            view.snapshot.runs.iter().find(|run| run.run_id.as_str() == id).map(|run| &**run)
-        };
-        let runs = worked.and_then(|worked| run(worked.run.as_str())).zip(run(&failing.since_run));
-        let revisions = runs
-            .and_then(|(then, now)| Some([then.set_revision.clone()?, now.set_revision.clone()?]));
-        let other_compilers = runs.map_or(Vec::new(), |(then, now)| {
-            let only = |a: &RunFacts, b: &RunFacts| -> Vec<String> {
-                let only = a.compilers.iter().filter(|it| !b.compilers.contains(it));
-                only.map(ToString::to_string).collect()
-            };
-            [only(then, now), only(now, then)].concat()
-        });
-        FirstFailure {
-            stage: failing.stage,
-            compiler: failing.compiler.clone(),
-            run: failing.since_run.clone(),
-            worked_in: worked.map(|entry| entry.run.to_string()),
-            other_build: both.map(|(a, b)| a.result.build_hash != b.result.build_hash),
-            other_universe: both.map(|(a, b)| a.result.universe != b.result.universe),
-            revisions,
-            other_compilers,
-        }
+    own.map(|failing| first_failure(view, failing, entries)).collect()
+}
+
+fn first_failure(view: &View<'_>, failing: &Failing, entries: &[Entry]) -> FirstFailure {
+    let hash =
+        |entry: &Entry| entry.result.build_hash.as_ref().map_or("", |it| it.as_str()).to_owned();
+    let with_compiler = |entry: &&Entry| {
+        entry.result.stage == failing.stage
+            && entry.kind != RunKind::Compare
+            && entry.result.compiler.as_ref().map_or("", |it| it.as_str()) == failing.compiler
+    };
+    // Builds of a package version with one compiler, in several universes, fail each for itself.
+    let same = |entry: &&Entry| {
+        if failing.blessed { entry.result.blessed } else { hash(entry) == failing.build_hash }
+    };
+    let of_stage = || entries.iter().filter(with_compiler);
+    let since = of_stage()
+        .filter(|entry| entry.run.as_str() == failing.since_run && !entry.result.is_success());
+    let first = since.clone().rfind(same).or_else(|| since.clone().next_back());
+    let worked = of_stage().filter(|entry| {
+        run_order(entry.run.as_str(), &failing.since_run).is_lt() && entry.result.is_success()
     });
-    found.collect()
+    let worked = worked.clone().rfind(same).or_else(|| worked.clone().next_back());
+    let both = first.zip(worked);
+    let run = |id: &str| -> Option<&RunFacts> {
+        view.snapshot.runs.iter().find(|run| run.run_id.as_str() == id).map(|run| &**run)
+    };
+    let runs = worked.and_then(|worked| run(worked.run.as_str())).zip(run(&failing.since_run));
+    let revisions =
+        runs.and_then(|(then, now)| Some([then.set_revision.clone()?, now.set_revision.clone()?]));
+    let other_compilers = runs.map_or(Vec::new(), |(then, now)| {
+        let only = |a: &RunFacts, b: &RunFacts| -> Vec<String> {
+            let only = a.compilers.iter().filter(|it| !b.compilers.contains(it));
+            only.map(ToString::to_string).collect()
+        };
+        [only(then, now), only(now, then)].concat()
+    });
+    let other_build = both.map(|(now, then)| now.result.build_hash != then.result.build_hash);
+    FirstFailure {
+        stage: failing.stage,
+        compiler: failing.compiler.clone(),
+        run: failing.since_run.clone(),
+        worked_in: worked.map(|entry| entry.run.to_string()),
+        other_build,
+        other_universe: both.map(|(a, b)| a.result.universe != b.result.universe),
+        changed: both.and_then(|(now, then)| changed(view, then, now)),
+        revisions,
+        other_compilers,
+    }
+}
+
+/// What a build that fails is made from, beside one that worked; `None` where it is the same build, or run data have it no
+/// more.
+fn changed(view: &View<'_>, then: &Entry, now: &Entry) -> Option<Changed> {
+    let hashes = [then, now].map(|entry| entry.result.build_hash.as_ref());
+    let [Some(was), Some(is)] = hashes else { return None };
+    if was == is {
+        return None;
+    }
+    let graph = |entry: &Entry| view.snapshot.graph(&view.ecosystem.data, &entry.run);
+    let (before, after) = (graph(then)?, graph(now)?);
+    Changed::between((&before, was), (&after, is))
 }
 
 /// The stages whose last result took much longer than those before, of entries from the oldest to the newest.

@@ -12,7 +12,7 @@ use std::{
 use larder_runs::{
     DataDir, Result,
     gc::References,
-    graph,
+    graph::{self, BuildGraph},
     name::{PackageName, RunId},
     progress::Progress,
     result::{Entry, RunKind},
@@ -26,6 +26,9 @@ use super::recent::Recent;
 
 /// How many runs are kept in mind, the newest.
 const RUNS: usize = 200;
+
+/// Of how many runs the graphs are kept, those that were asked for last.
+const GRAPHS: usize = 16;
 
 /// Of how many runs the results are kept: of both that are compared.
 const RESULTS: usize = 2;
@@ -46,6 +49,8 @@ pub struct Snapshot {
     pub runs: Vec<Arc<RunFacts>>,
     /// Who needs whom, as the newest run that says it has it.
     pub needs: Arc<Needs>,
+    /// Graphs that were asked for, by their runs. None ever changes.
+    graphs: Arc<Recent<RunId, BuildGraph>>,
     /// Results that were asked for, by their runs.
     results: Recent<RunId, Vec<Entry>>,
     /// The state of the files from which all this was made.
@@ -225,8 +230,10 @@ impl Snapshot {
         let roots = status.roots();
         let places = roots.roots.iter().enumerate();
         let root_of = places.map(|(place, root)| (root.package.clone(), place)).collect();
+        let graphs = previous.map(|it| it.graphs.clone());
+        let graphs = graphs.unwrap_or_else(|| Arc::new(Recent::new(GRAPHS)));
         let results = Recent::new(RESULTS);
-        Ok(Self { status, roots, root_of, runs, needs, results, mark, taken })
+        Ok(Self { status, roots, root_of, runs, needs, graphs, results, mark, taken })
     }
 
     /// Whether everything still is as it was when it was taken: its files, and the runs that went on.
@@ -268,6 +275,15 @@ impl Snapshot {
     /// A run.
     pub fn run(&self, id: &RunId) -> Option<&Arc<RunFacts>> {
         self.runs.iter().find(|run| run.run_id == *id)
+    }
+
+    /// Who needs whom in the solutions of a run; `None` where run data do not have it, or no longer.
+    pub fn graph(&self, data: &DataDir, run: &RunId) -> Option<Arc<BuildGraph>> {
+        let read = || {
+            let name = References::read(&data.runs().join(run.as_str())).and_then(|it| it.graph);
+            Ok::<_, std::convert::Infallible>(name.and_then(|name| graph::read(data, &name)))
+        };
+        self.graphs.get(run, read).unwrap_or_default()
     }
 
     /// The results of a run: of several attempts, the last.
