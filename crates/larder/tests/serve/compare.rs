@@ -324,12 +324,15 @@ fn verdicts_of_two_revisions_have_a_column_for_each_compiler() {
     typed(&set, command).ends_with(1).says("1 regressed");
 
     // A checkout in the place of a package, wherever it is.
-    let odd = set.outside().join("it's $HOME & more");
+    let odd = set.outside().join("it's $HOME & \u{202e}more");
     larder_testkit::files::write(&odd.join("README"), "bad");
     set.file("sources/picky.1.0/README", "good");
     set.larder(&["batch", "--what-if", &format!("picky={}", odd.display())]).ends_with(1);
     let found = comparison(&server, &set.last_run(), "");
     let command = found["reproduce"].as_str().unwrap();
     assert!(command.starts_with("larder batch --what-if 'picky.1.0="), "{command}");
+    let page = server.get(&format!("/runs/{}", set.last_run())).ok();
+    assert!(page.text().contains("$HOME &amp; "), "{}", page.text());
+    assert!(!page.text().contains('\u{202e}'), "it may read backwards");
     typed(&set, command).ends_with(1).says("1 regressed");
 }

@@ -44,7 +44,7 @@ pub fn comparison(frame: &Frame<'_>, run: &RunId, comparison: &Comparison) -> Ma
                     p.note { "Packages that are the same on both sides with every compiler are not listed." }
                     @if let Some(command) = &comparison.reproduce {
                         p { "To judge what regressed in these rows once more:" }
-                        pre.command { (command) }
+                        pre.command { (text(command)) }
                     }
                     @if filter.sort == Sort::Own {
                         @for rows in comparison.rows.chunk_by(|a, b| a.verdict == b.verdict) {
@@ -123,7 +123,7 @@ impl Shown<'_> {
                 }
                 td.number { @if row.about.unblocks_packages > 0 { (row.about.unblocks_packages) } }
                 td { (row.about.maintainers.join(", ")) }
-                td { details { summary { "command" } pre.command { (row.reproduce) } } }
+                td { details { summary { "command" } pre.command { (text(&row.reproduce)) } } }
             }
         }
     }
