@@ -4,6 +4,7 @@
 //! projects are kept in `target/bench` between runs.
 
 mod batches;
+mod client;
 mod commits;
 mod dashboard;
 mod engine;

@@ -10,9 +10,11 @@ pub mod git;
 pub mod installed;
 pub mod machine;
 pub mod mounts;
+pub mod nginx;
 pub mod processes;
 pub mod project;
 pub mod run;
+pub mod server;
 #[cfg(any(feature = "mail", feature = "services"))]
 pub mod services;
 #[cfg(feature = "sets")]

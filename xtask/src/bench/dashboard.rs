@@ -2,9 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, Stdio},
+    io::Write,
     thread,
     time::{Duration, Instant},
 };
@@ -15,8 +13,10 @@ use larder_runs::{
     result::RunKind,
     run_log::{Ending, LogName},
 };
+use larder_testkit::server::Server;
 
 use super::{
+    client::Client,
     harness::{Bench, Medians, Row, Unit, remove, time},
     runs,
 };
@@ -51,19 +51,21 @@ pub fn dashboard(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         limited.row(&format!("{name}-{suffix}"), &work, &format!("{most} s"), 1.0)
     };
     let start = Instant::now();
-    let server = Server::start(bench, &data)?;
-    server.get("/")?;
+    let mut command = bench.larder();
+    command.args(["serve", "--data-dir"]).arg(data.root());
+    let server = Server::larder(command);
+    get(&server, "/")?;
     let first = start.elapsed().as_secs_f64();
     let mut rows = vec![row("first", "start to first page", first, FIRST)];
     let work = format!("{CLIENTS} clients, 99th percentile");
     for (page, path) in
         [("overview", "/"), ("packages", "/packages"), ("package", "/packages/package-7.1.0")]
     {
-        let slowest = server.percentile(path)?;
+        let slowest = percentile(&server, path)?;
         rows.push(row(page, &format!("{page}, {work}"), slowest, PAGE));
     }
     let screen = Instant::now();
-    server.begin(&log, SCREEN)?;
+    Client::new(server.address)?.begin(&log, SCREEN)?;
     let screen = screen.elapsed().as_secs_f64();
     rows.push(row("log", "first screen of a log of 50 MiB", screen, FIRST_SCREEN));
     rows.push(Row {
@@ -71,7 +73,7 @@ pub fn dashboard(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         work: "dashboard of 5,000 packages with 40 results each: peak memory".to_owned(),
         yardstick: "300 MiB".to_owned(),
         unit: Unit::Bytes,
-        ours: server.peak_memory()?,
+        ours: peak_memory(&server)?,
         theirs: MEMORY,
         limit: 1.0,
     });
@@ -105,116 +107,41 @@ fn long_log(data: &DataDir) -> Result<String> {
     Ok(address)
 }
 
-/// A server that runs until it is dropped.
-struct Server {
-    child: Child,
-    address: String,
+/// Gets a page.
+fn get(server: &Server, path: &str) -> Result<()> {
+    Client::new(server.address)?.get(path).map(|_| ())
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(bench: &Bench, data: &DataDir) -> Result<Self> {
-        let mut command = bench.larder();
-        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]);
-        command.arg(data.root()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().context("cannot start larder serve")?;
-        let mut line = String::new();
-        let output = child.stdout.as_mut().context("no standard output")?;
-        BufReader::new(output).read_line(&mut line)?;
-        let event: serde_json::Value = serde_json::from_str(&line)?;
-        let address = event["address"].as_str().context("it does not listen")?.to_owned();
-        Ok(Self { child, address })
-    }
-
-    fn get(&self, path: &str) -> Result<()> {
-        Client::new(&self.address)?.get(path)
-    }
-
-    /// Reads so many bytes of an answer.
-    fn begin(&self, path: &str, bytes: usize) -> Result<()> {
-        let mut client = Client::new(&self.address)?;
-        client.ask(path)?;
-        let mut screen = vec![0; bytes];
-        Ok(client.stream.read_exact(&mut screen)?)
-    }
-
-    /// What 99 of 100 requests take at most when many clients ask, in seconds.
-    fn percentile(&self, path: &str) -> Result<f64> {
-        self.get(path)?;
-        let client = || -> Result<Vec<Duration>> {
-            let mut client = Client::new(&self.address)?;
-            let timed = |_| {
-                let start = Instant::now();
-                client.get(path)?;
-                Ok(start.elapsed())
-            };
-            (0..REQUESTS).map(timed).collect()
+/// Returns what 99 of 100 requests take at most when many clients ask, in seconds.
+fn percentile(server: &Server, path: &str) -> Result<f64> {
+    get(server, path)?;
+    let client = || -> Result<Vec<Duration>> {
+        let mut client = Client::new(server.address)?;
+        let timed = |_| {
+            let start = Instant::now();
+            client.get(path)?;
+            Ok(start.elapsed())
         };
-        let mut times = thread::scope(|scope| -> Result<Vec<Duration>> {
-            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-            let mut times = Vec::new();
-            for client in clients {
-                let Ok(own) = client.join() else { bail!("a client panicked") };
-                times.extend(own?);
-            }
-            Ok(times)
-        })?;
-        times.sort_unstable();
-        let at = times.len() * 99 / 100;
-        Ok(times.get(at).context("nobody asked")?.as_secs_f64())
-    }
-
-    /// The most memory that it has held, in bytes.
-    fn peak_memory(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        Ok(kilobytes.context("the kernel does not say what it held")? * 1024.0)
-    }
-}
-
-/// A client that keeps its connection.
-struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-impl Client {
-    fn new(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
-    }
-
-    fn ask(&mut self, path: &str) -> Result<()> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n");
-        Ok(self.stream.get_mut().write_all(request.as_bytes())?)
-    }
-
-    /// Asks for a page, and reads all of it.
-    fn get(&mut self, path: &str) -> Result<()> {
-        self.ask(path)?;
-        let (mut length, mut line, mut first) = (None, String::new(), true);
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line)?;
-            if first && !line.starts_with("HTTP/1.1 200") {
-                bail!("{path}: {line}");
-            }
-            first = false;
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = Some(value.trim().parse::<usize>()?);
-            }
-            if line.trim().is_empty() {
-                break;
-            }
+        (0..REQUESTS).map(timed).collect()
+    };
+    let mut times = thread::scope(|scope| -> Result<Vec<Duration>> {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        let mut times = Vec::new();
+        for client in clients {
+            let Ok(own) = client.join() else { bail!("a client panicked") };
+            times.extend(own?);
         }
-        let mut body = vec![0; length.context("an answer of unknown length")?];
-        Ok(self.stream.read_exact(&mut body)?)
-    }
+        Ok(times)
+    })?;
+    times.sort_unstable();
+    let at = times.len() * 99 / 100;
+    Ok(times.get(at).context("nobody asked")?.as_secs_f64())
+}
+
+/// Returns the most memory that a server has held, in bytes.
+fn peak_memory(server: &Server) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    Ok(kilobytes.context("the kernel does not say what it held")? * 1024.0)
 }

@@ -4,14 +4,18 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Component, Path, PathBuf},
+    process::Command,
 };
 
-use larder_testkit::files::walk;
+use larder_testkit::{
+    files::walk,
+    server::{Says, Server},
+};
 
 use crate::{
     browser::{Browser, Manner},
     pages::pages,
-    scene::{HOSTILE, Scene, Server},
+    scene::{HOSTILE, Scene},
 };
 
 /// What stands in attributes of a page that lead elsewhere.
@@ -35,6 +39,16 @@ fn target(page: &Path, link: &str) -> PathBuf {
     if path.is_empty() { page.to_owned() } else { file }
 }
 
+/// A plain web server of others, showing the files of a directory.
+fn web_server(directory: &Path) -> Server {
+    let mut command = Command::new("python3");
+    command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]);
+    command.arg(directory);
+    Server::start(command, Says::OnOutput, |line| {
+        line.split_once("(http://")?.1.split_once('/')?.0.parse().ok()
+    })
+}
+
 #[test]
 fn files_show_what_the_server_shows() {
     let Some(browser) = Browser::start(Manner::Usual) else { return };
@@ -42,7 +56,7 @@ fn files_show_what_the_server_shows() {
     let directory = scene.set.outside().join("site");
     let to = directory.to_str().unwrap();
     scene.set.larder(&["serve", "--export", to]).ok();
-    let (server, files) = (Server::of(&scene.set), Server::of_files(&directory));
+    let (server, files) = (Server::of(&scene.set), web_server(&directory));
     let own = |address: &String| address.starts_with(&files.at("/"));
     let mut shown = 0;
     for page in pages(&scene) {

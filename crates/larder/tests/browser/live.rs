@@ -6,14 +6,12 @@ use larder_runs::run_log;
 use larder_testkit::{
     processes::spawn,
     run::Run,
+    server::Server,
     set::{Package, Set},
     wait::wait_until,
 };
 
-use crate::{
-    browser::{Browser, Manner},
-    scene::Server,
-};
+use crate::browser::{Browser, Manner};
 
 /// A package that says things when files appear.
 fn slow(set: &Set, name: &'static str, words: &[&str]) -> Package {

@@ -2,10 +2,12 @@
 
 use std::{env, fs, path::Path};
 
+use larder_testkit::server::Server;
+
 use crate::{
     browser::{Browser, Manner},
     pages::pages,
-    scene::{Scene, Server},
+    scene::Scene,
 };
 
 /// The largest a picture may be, in bytes.

@@ -1,20 +1,12 @@
 //! An ecosystem as real runs leave it, and larder that shows it.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
-    os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
-    thread,
-};
+use std::os::unix::process::CommandExt;
 
 use larder_runs::history;
 use larder_testkit::{
     run::run,
     set::{Package, Set},
 };
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
 /// What tries to run or to become an element, wherever it is shown.
 pub const HOSTILE: &str =
@@ -137,59 +129,4 @@ fn more() -> &'static str {
     "[compiler.\"gcc.1\"]\ncc = \"gcc\"\ncxx = \"g++\"\n\n[set]\nname = \"Harbour\"\n\n\
          [maintainers]\npng = [\"Ana <ana@example.org>\"]\nsound = [\"Ana <ana@example.org>\", \"bo@example.org\"]\n\
          parser = [\"Eve & 'Co' <eve@example.org>\"]\n"
-}
-
-/// A server that is a process of its own; it ends with the test.
-pub struct Server {
-    child: Child,
-    /// Its address, without a `/` at the end.
-    pub url: String,
-}
-
-impl Server {
-    /// larder, showing a set.
-    pub fn of(set: &Set) -> Self {
-        let mut command = set.command(&["serve", "--json", "--listen", "127.0.0.1:0"]);
-        Self::start(&mut command, |line| {
-            let event: Value = serde_json::from_str(line).ok()?;
-            (event["event"] == "listening").then(|| event["address"].as_str()?.parse().ok())?
-        })
-    }
-
-    /// A plain web server of others, showing the files of a directory.
-    pub fn of_files(directory: &std::path::Path) -> Self {
-        let mut command = Command::new("python3");
-        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]);
-        Self::start(command.arg(directory), |line| {
-            line.split_once("(http://")?.1.split_once('/')?.0.parse().ok()
-        })
-    }
-
-    /// Starts a server that says on standard output where it listens.
-    fn start(command: &mut Command, listens: impl Fn(&str) -> Option<SocketAddr>) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let address = loop {
-            let mut line = String::new();
-            assert!(output.read_line(&mut line).unwrap() > 0, "{command:?} ended");
-            if let Some(address) = listens(&line) {
-                break address;
-            }
-        };
-        thread::spawn(move || _ = output.read_to_end(&mut Vec::new()));
-        Self { child, url: format!("http://{address}") }
-    }
-
-    /// The address of a path.
-    pub fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = kill_process(Pid::from_child(&self.child), Signal::KILL);
-        _ = self.child.wait();
-    }
 }

@@ -1,10 +1,10 @@
 //! Finding packages, with scripts and without.
 
-use larder_testkit::wait::wait_until;
+use larder_testkit::{server::Server, wait::wait_until};
 
 use crate::{
     browser::{Browser, Manner},
-    scene::{HOSTILE, Scene, Server},
+    scene::{HOSTILE, Scene},
 };
 
 /// The packages of the list that are shown.

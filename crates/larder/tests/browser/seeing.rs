@@ -1,12 +1,12 @@
 //! What is seen of each page, and by whom.
 
 use fantoccini::key::Key;
-use larder_testkit::installed::from_npm;
+use larder_testkit::{installed::from_npm, server::Server};
 
 use crate::{
     browser::{Browser, Manner},
     pages::{self, pages},
-    scene::{HOSTILE, Scene, Server},
+    scene::{HOSTILE, Scene},
 };
 
 /// The text of hostile pages did nothing and became nothing.

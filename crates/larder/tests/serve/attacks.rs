@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::client::{Server, broken_set};
+use larder_testkit::server::Server;
+
+use super::client::{Client, broken_set};
 
 #[test]
 fn no_address_leads_out_of_the_data() {
@@ -141,9 +143,8 @@ fn a_name_of_somebody_else_is_not_answered() {
     }
     let answer = ask(&server, "/", "evil\u{1b}[31m.example");
     assert!(!answer.body.contains(&0x1b), "{answer:?}");
-    let named =
-        set.command(&["serve", "--json", "--listen", "127.0.0.1:0", "--host", "ci.example"]);
-    let named = Server::start(named);
+    let named = set.command(&["serve", "--host", "ci.example"]);
+    let named = Server::larder(named);
     ask(&named, "/", "ci.example").ok();
     assert_eq!(ask(&named, "/", "evil.example").status, 421);
 }

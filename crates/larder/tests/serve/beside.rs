@@ -6,11 +6,12 @@ use std::{
 };
 
 use larder_testkit::{
+    server::Server,
     set::{Package, Set},
     wait::wait_until,
 };
 
-use super::client::{Server, broken_set};
+use super::client::{Client, broken_set};
 
 /// Runs are made, histories compacted and runs collected while many read: nobody sees an error of the server.
 #[test]

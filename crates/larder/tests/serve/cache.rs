@@ -1,8 +1,8 @@
 //! The same server as the cache of a team.
 
-use larder_testkit::{files, machine::Machine, run::run};
+use larder_testkit::{files, machine::Machine, run::run, server::Server};
 
-use super::client::Server;
+use super::client::Client;
 
 const PLACE: [&str; 4] = ["--scope", "owner/demo", "--rev", "r1"];
 
@@ -35,14 +35,7 @@ fn a_team_without_an_ecosystem_has_a_cache_by_three_commands() {
     run(serve(&["--init-key", "--key-scope", "../x"])).ends_with(2);
     run(serve(&["--quota", "many"])).ends_with(2);
 
-    let server = Server::start(serve(&[
-        "--json",
-        "--listen",
-        "127.0.0.1:0",
-        "--anonymous-reads",
-        "--quota",
-        "1G",
-    ]));
+    let server = Server::larder(serve(&["--anonymous-reads", "--quota", "1G"]));
     machine.configure(&format!(
         "url = \"s3://larder\"\nendpoint = \"http://{}\"\nanonymous-reads = true",
         server.address

@@ -2,10 +2,13 @@
 
 use std::fs;
 
-use larder_testkit::set::{Package, Set};
+use larder_testkit::{
+    server::Server,
+    set::{Package, Set},
+};
 use serde_json::{Value, json};
 
-use super::client::Server;
+use super::client::Client;
 
 /// Packages of which `top` works with zlib 1.2 and not with 1.3.
 fn packages(now: bool) -> Vec<Package> {

@@ -1,25 +1,16 @@
-//! A server that runs, and a client that sends just what it is told.
+//! A client that sends just what it is told.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
+    io::{Read, Write},
+    net::TcpStream,
     time::Duration,
 };
 
 use larder_testkit::{
-    processes::{send, spawn},
+    server::Server,
     set::{Package, Set},
 };
-use rustix::process::Signal;
 use serde_json::Value;
-
-/// `larder serve` over the data of a set, ended when it is dropped.
-pub struct Server {
-    child: Child,
-    /// Where it listens.
-    pub address: SocketAddr,
-}
 
 /// An answer.
 #[derive(Debug)]
@@ -56,31 +47,15 @@ impl Answer {
     }
 }
 
-impl Server {
-    /// Serves the data of a set.
-    pub fn of(set: &Set) -> Self {
-        Self::start(set.command(&["serve", "--json", "--listen", "127.0.0.1:0"]))
-    }
-
-    /// Runs a command that serves.
-    pub fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = spawn(command);
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let event: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(event["event"], "listening", "{line}");
-        let address = event["address"].as_str().unwrap().parse().unwrap();
-        Self { child, address }
-    }
-
+/// What is asked of a server.
+pub trait Client {
     /// The answer to a GET.
-    pub fn get(&self, path: &str) -> Answer {
+    fn get(&self, path: &str) -> Answer {
         self.ask(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
     }
 
     /// The answer to what is sent, just as it is, to its end.
-    pub fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+    fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut stream = self.connect();
         // A server may refuse before it has read everything.
         _ = stream.write_all(request.as_ref());
@@ -91,27 +66,14 @@ impl Server {
     }
 
     /// A connection on which nothing was sent yet.
-    pub fn connect(&self) -> TcpStream {
+    fn connect(&self) -> TcpStream;
+}
+
+impl Client for Server {
+    fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
-    }
-
-    /// Tells it to end.
-    pub fn terminate(&self) {
-        send(&self.child, Signal::TERM);
-    }
-
-    /// Waits until it has ended. Returns its exit code.
-    pub fn ended(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
     }
 }
 

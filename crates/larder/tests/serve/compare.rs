@@ -8,11 +8,12 @@ use std::{
 
 use larder_testkit::{
     run::{Run, run},
+    server::Server,
     set::{Package, Set},
 };
 use serde_json::Value;
 
-use super::client::{HOSTILE, Server};
+use super::client::{Client, HOSTILE};
 
 const GCC: &str = "[compiler.\"gcc.1\"]\ncc = \"gcc\"\ncxx = \"g++\"\n\n\
     [maintainers]\npicky = [\"Ana <ana@example.org>\"]\nbroken = [\"bo@example.org\"]\n";

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use larder_testkit::set::{Package, Set};
+use larder_testkit::{
+    server::Server,
+    set::{Package, Set},
+};
 use serde_json::Value;
 
-use super::client::{Server, broken_set};
+use super::client::{Client, broken_set};
 
 #[test]
 fn every_page_is_there_for_people_and_for_programs() {

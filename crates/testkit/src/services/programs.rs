@@ -2,61 +2,44 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::Arc,
-    thread,
 };
 
 use larder_remote::ServiceConfig;
 use tempfile::TempDir;
 
 use super::{python::environment, travel::config_at};
-use crate::machine::KEY;
+use crate::{
+    machine::KEY,
+    server::{Says, Server},
+};
 
 /// A server that runs as a process of its own; it ends with the test.
 #[derive(Debug)]
 pub struct Program {
-    child: Child,
+    _server: Server,
     /// Where it listens.
     pub address: SocketAddr,
     directory: TempDir,
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
-
 impl Program {
-    /// A server that is `child`, listens at `address` and keeps its things in `directory`.
-    pub(super) fn new(child: Child, address: SocketAddr, directory: TempDir) -> Self {
-        Self { child, address, directory }
+    /// A server that keeps its things in `directory`.
+    pub(super) fn new(server: Server, directory: TempDir) -> Self {
+        Self { address: server.address, _server: server, directory }
     }
 
     /// Starts a server that says on its standard error where it listens, as `http://ADDRESS`.
-    fn start(mut command: Command, directory: TempDir) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut output = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let address = loop {
-            let mut line = String::new();
-            assert!(output.read_line(&mut line).unwrap() > 0, "{command:?} ended: {said}");
-            said.push_str(&line);
-            let Some((_, url)) = line.split_once("http://") else { continue };
+    fn start(command: Command, directory: TempDir) -> Self {
+        let server = Server::start(command, Says::OnError, |line| {
+            let (_, url) = line.split_once("http://")?;
             let end = url.find(|c: char| c != ':' && c != '.' && !c.is_ascii_digit());
-            if let Ok(address) = url[..end.unwrap_or(url.len())].parse() {
-                break address;
-            }
-        };
-        // It must not wait for anybody to read what else it says.
-        thread::spawn(move || _ = output.read_to_end(&mut Vec::new()));
-        Self { child, address, directory }
+            url[..end.unwrap_or(url.len())].parse().ok()
+        });
+        Self::new(server, directory)
     }
 
     /// The directory that it serves.
