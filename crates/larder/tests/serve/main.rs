@@ -8,3 +8,4 @@ mod client;
 mod compare;
 mod export;
 mod pages;
+mod proxy;
