@@ -4,6 +4,7 @@
 //! projects are kept in `target/bench` between runs.
 
 mod batches;
+mod cache_server;
 mod client;
 mod commits;
 mod dashboard;
@@ -64,6 +65,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("ninja-edited", ninja::edited),
     ("ninja-checkout", ninja::checkout),
     ("fetch", services::fetch),
+    ("cache-server", cache_server::reads),
     ("commits", commits::commits),
     ("hash", hashing::hash),
     ("pack", packs::pack),

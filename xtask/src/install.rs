@@ -117,6 +117,7 @@ pub const BENCH: &[Need] = &[
     need("zstd", "zstd"),
     need("tar", "tar"),
     need("curl", "curl"),
+    need("nginx", "nginx-light"),
     need("time", "time"),
 ];
 
