@@ -170,6 +170,14 @@ mod tests {
     use crate::site::Filter;
 
     #[test]
+    fn every_type_has_a_name_of_its_own() {
+        let description = document();
+        let types = description["components"]["schemas"].as_object().unwrap();
+        let numbered = |name: &&String| name.ends_with(|last: char| last.is_ascii_digit());
+        assert_eq!(types.keys().filter(numbered).count(), 0, "{:?}", types.keys());
+    }
+
+    #[test]
     fn every_value_of_a_filter_that_is_described_is_one() {
         for list in [List::Packages, List::Changes, List::Verdicts] {
             for key in list.keys() {

@@ -36,6 +36,9 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
     text.replace(old, new)
 }
 
+/// The name of the server in the document.
+const NAME: &str = "cache.example.org";
+
 /// A server that shows a set and is the cache of a team, and nginx in front of it.
 struct Scene {
     set: Set,
@@ -63,7 +66,9 @@ impl Scene {
         };
         let key = run(serve("--init-key")).ok().stdout.trim().to_owned();
         fs::create_dir_all(set.data.root()).unwrap();
-        let server = Server::larder(serve("--anonymous-reads"));
+        let mut command = serve("--anonymous-reads");
+        command.args(["--host", NAME]);
+        let server = Server::larder(command);
         let directory = machine.path("nginx");
         fs::create_dir(&directory).unwrap();
         let [ca, certificate, private] =
@@ -72,7 +77,7 @@ impl Scene {
         let nginx = nginx::start(&directory, "master_process off;", |address| {
             let own = [
                 ("listen 443 ssl;", &*format!("listen {address} ssl;")),
-                ("server_name cache.example.org;", "server_name localhost;"),
+                ("server_name cache.example.org;", &format!("server_name localhost {NAME};")),
                 ("/etc/ssl/cache.pem", certificate.to_str().unwrap()),
                 ("/etc/ssl/cache.key", private.to_str().unwrap()),
                 ("http://127.0.0.1:8080;", &format!("http://{};", server.address)),
@@ -117,7 +122,7 @@ fn certify(ca: &Path, certificate: &Path, private: &Path) {
     params.distinguished_name.push(DnType::CommonName, "an authority");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let params = CertificateParams::new(["localhost".to_owned(), NAME.to_owned()]).unwrap();
     fs::write(ca, authority.pem()).unwrap();
     fs::write(certificate, params.signed_by(&key, &authority).unwrap().pem()).unwrap();
     fs::write(private, key.serialize_pem()).unwrap();
@@ -180,6 +185,20 @@ fn larder_puts_gets_and_builds_through_nginx() {
     scene.configure("");
     let check = machine.command(&tree, &["cache", "services", "--check"]);
     run(check).ends_with(1).mentions(&["invalid peer certificate"]);
+}
+
+#[test]
+fn the_server_answers_by_the_name_that_nginx_passes_on() {
+    let Some(scene) = Scene::new(Set::new(&[])) else { return };
+    let port = scene.url.rsplit(':').next().unwrap();
+    let asked = |arguments: &[&str]| {
+        let there = format!("{NAME}:{port}:127.0.0.1");
+        let mut curl = scene.curl(&["--resolve", &there, "-o", "/dev/null", "-w", "%{http_code}"]);
+        let url = format!("https://{NAME}:{port}/");
+        String::from_utf8(curl.args(arguments).arg(url).output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(asked(&[]), "200");
+    assert_eq!(asked(&["-H", "Host: evil.example"]), "421");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub struct Summary {
 /// build, or the worst of its builds where none is blessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(rename = "PackageCounts")]
 pub struct Packages {
     /// All that were asked for or have a result.
     pub total: u64,
@@ -78,6 +79,7 @@ impl Packages {
 /// that comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(rename = "BuildCounts")]
 pub struct Builds {
     /// All of them.
     pub total: u64,
@@ -100,6 +102,7 @@ pub struct Builds {
 /// Numbers of results of one stage.
 #[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(rename = "StageCounts")]
 pub struct Stages {
     /// All of them.
     pub total: u64,

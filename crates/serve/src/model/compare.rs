@@ -52,6 +52,7 @@ pub struct Compare {
 /// How many stages of packages, with each compiler, have changed how.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ComparedCounts")]
 pub struct Counts {
     /// All that either run has.
     pub total: usize,
@@ -72,6 +73,7 @@ pub struct Counts {
 /// The change of a stage of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ComparedChange")]
 pub enum Change {
     /// It fails now and did not, or was not there.
     NewFailure,
@@ -129,6 +131,7 @@ impl Change {
 /// A stage of a package in both runs, with each compiler.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ComparedRow")]
 pub struct Row<E = Entry> {
     /// `<name>.<version>`.
     pub package: String,
@@ -148,6 +151,7 @@ pub struct Row<E = Entry> {
 /// A stage of a package with a compiler in both runs.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ComparedCell")]
 pub struct Cell<E = Entry> {
     /// The compiler's package; empty when unknown.
     pub compiler: String,

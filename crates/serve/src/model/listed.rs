@@ -111,6 +111,7 @@ impl About {
 
 /// By key and value of filters: how many rows of a list each leaves.
 #[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "ComparedChoices")]
 pub struct Choices(BTreeMap<&'static str, BTreeMap<String, usize>>);
 
 impl Choices {

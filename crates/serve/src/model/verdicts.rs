@@ -47,6 +47,7 @@ pub struct Comparison {
 /// A package version on both sides.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "VerdictRow")]
 pub struct Row {
     /// `<name>.<version>`.
     pub package: String,
@@ -66,6 +67,7 @@ pub struct Row {
 /// A verdict and its evidence.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "VerdictCell")]
 pub struct Cell {
     /// The compiler's package; empty where the sides are compilers.
     pub compiler: String,

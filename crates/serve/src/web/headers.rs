@@ -1,4 +1,4 @@
-//! Headers that keep what others wrote from doing anything.
+//! Headers that keep what others wrote from doing anything, and servers in between from holding anything back.
 
 use axum::{
     http::{HeaderName, HeaderValue, header},
@@ -8,6 +8,13 @@ use axum::{
 /// Pages load what they need from their own server, and nothing else.
 const PAGES: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Asks a web server in between to pass on each piece of an answer when it comes, as nginx understands it.
+pub fn piece_by_piece(mut answer: Response) -> Response {
+    let name = HeaderName::from_static("x-accel-buffering");
+    answer.headers_mut().insert(name, HeaderValue::from_static("no"));
+    answer
+}
 
 /// Adds what every answer has, where it does not say otherwise.
 pub async fn secure(mut answer: Response) -> Response {

@@ -14,7 +14,7 @@ use futures_util::stream;
 use larder_runs::{name::RunId, run_log::RunState};
 use tokio::time;
 
-use super::{App, blocking, problem};
+use super::{App, blocking, headers, problem};
 use crate::{
     html::{self, Frame, Links},
     model::live,
@@ -54,7 +54,7 @@ pub async fn events(State(app): State<App>, Path(run): Path<String>) -> Response
             }
         }
     });
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    headers::piece_by_piece(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 /// The part of its page that says how far a run has come; none when it does not go on.

@@ -20,7 +20,7 @@ use larder_runs::{
 };
 use tokio::{task, time};
 
-use super::{App, blocking, no_page, problem};
+use super::{App, blocking, headers, no_page, problem};
 use crate::{
     html::{Frame, Links, LogLines, log_head, log_tail},
     model::NoPage,
@@ -116,9 +116,9 @@ fn page(app: &App, opened: Opened) -> Response {
         let file = file.take();
         async move { piece(&app, &log, left, file, error).await }
     });
-    let headers =
+    let kind =
         [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, Body::from_stream(pieces)).into_response()
+    headers::piece_by_piece((kind, Body::from_stream(pieces)).into_response())
 }
 
 /// The next piece of a page, and what is left then.
