@@ -30,6 +30,19 @@ fn colour(state: Option<Outcome>) -> &'static str {
     }
 }
 
+/// How wide a text is at least, in pixels, by the widths of Verdana: the picture sets it to that.
+fn width(text: &str) -> usize {
+    let wide = |letter: char| match letter {
+        'i' | 'l' => 3,
+        'f' | 'j' | 'r' | 't' | '.' | ' ' => 4,
+        'c' | 's' | 'z' | '-' | '_' => 6,
+        'm' | 'w' | 'M' | 'W' => 10,
+        'A'..='Z' => 8,
+        _ => 7,
+    };
+    text.chars().map(wide).sum()
+}
+
 /// A picture.
 ///
 /// # Errors
@@ -37,13 +50,10 @@ fn colour(state: Option<Outcome>) -> &'static str {
 pub fn svg(view: &View<'_>, package: &PackageName) -> Result<Vec<u8>> {
     let state = state(view, package)?;
     let word = state_word(state);
-    // The text is as wide as this at least: it is set to it.
-    let wide = |text: &str| text.chars().count() * 7 + 12;
-    let (left, right) = (wide(package.as_str()), wide(word));
+    let (left, right) = (width(package.as_str()) + 12, width(word) + 12);
     let label = format!("{package}: {word}");
     let text = |x: usize, of: &str| {
-        let width = wide(of) - 12;
-        html! { text x=(x) y="14" textLength=(width) { (of) } }
+        html! { text x=(x) y="14" textLength=(width(of)) lengthAdjust="spacingAndGlyphs" { (of) } }
     };
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" width=(left + right) height="20" role="img" aria-label=(label) {
