@@ -6,6 +6,7 @@
 
 mod blame;
 mod check;
+mod counts;
 mod directory;
 mod download;
 mod keys;
@@ -14,6 +15,7 @@ mod names;
 mod parts;
 mod patience;
 mod record;
+mod revisions;
 mod room;
 mod s3;
 mod signed;
@@ -23,10 +25,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -45,16 +44,18 @@ use s3s::{
     s3_error,
     service::{S3Service, S3ServiceBuilder},
 };
-use schemars::JsonSchema;
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
 pub use self::{
     blame::{Dependent, Revoked, Written, blame, keys_of, revoke},
+    counts::Stats,
     keys::{KeyInfo, NewKey, init_key, list_keys},
     names::{Scope, ScopeError},
+    revisions::{Revision, Served},
 };
-use self::{directory::Directory, keys::Keys, patience::Patient, room::Room, signed::Signed};
+use self::{
+    counts::Counts, directory::Directory, keys::Keys, patience::Patient, room::Room, signed::Signed,
+};
 
 /// Lists of objects and parts that clients send are no longer, in bytes.
 const LONGEST_LIST: usize = 2 << 20;
@@ -138,32 +139,6 @@ impl Error {
     }
 }
 
-/// What a server did since it began, and what it has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Stats {
-    /// The bytes that are used.
-    pub used_bytes: u64,
-    /// How many may be used.
-    pub quota_bytes: Option<u64>,
-    /// Objects that were read.
-    pub hits: u64,
-    /// Objects that were asked for and are not there.
-    pub misses: u64,
-    /// The bytes that were read, as far as they were asked for.
-    pub read_bytes: u64,
-    /// Objects that were written.
-    pub writes: u64,
-    /// The bytes that were written.
-    pub written_bytes: u64,
-    /// Requests that were refused.
-    pub refusals: u64,
-    /// Objects that were removed to make room.
-    pub removed: u64,
-    /// The bytes that they took.
-    pub removed_bytes: u64,
-}
-
 /// A cache server. Its clones are the same one.
 #[derive(Clone)]
 pub struct CacheServer {
@@ -192,18 +167,6 @@ struct Shared {
     checking: Semaphore,
     /// Says that nobody else serves the directory.
     _serving: File,
-}
-
-#[derive(Default)]
-struct Counts {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    read_bytes: AtomicU64,
-    writes: AtomicU64,
-    written_bytes: AtomicU64,
-    refusals: AtomicU64,
-    removed: AtomicU64,
-    removed_bytes: AtomicU64,
 }
 
 /// Marks a request whose signature was used before.
@@ -326,19 +289,20 @@ impl CacheServer {
     /// What the server did, and what it has.
     pub fn stats(&self) -> Stats {
         let Shared { counts, directory, quota, .. } = &*self.shared;
-        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Stats {
-            used_bytes: get(&directory.used),
-            quota_bytes: *quota,
-            hits: get(&counts.hits),
-            misses: get(&counts.misses),
-            read_bytes: get(&counts.read_bytes),
-            writes: get(&counts.writes),
-            written_bytes: get(&counts.written_bytes),
-            refusals: get(&counts.refusals),
-            removed: get(&counts.removed),
-            removed_bytes: get(&counts.removed_bytes),
+        counts.stats(directory.used.load(Ordering::Relaxed), *quota)
+    }
+
+    /// The revisions that there are; none where not everybody may know.
+    ///
+    /// # Errors
+    /// When the directory or the keys cannot be read.
+    pub fn revisions(&self) -> Result<Option<Served>, Error> {
+        let Shared { directory, keys, reads, .. } = &*self.shared;
+        if *reads == Reads::ByKey {
+            return Ok(None);
         }
+        let failed = |error: io::Error| Error::directory(directory.root(), describe_io(&error));
+        revisions::revisions(directory, &keys.list()?).map(Some).map_err(failed)
     }
 
     /// The name of the object that a request is about, as far as it is not encoded.

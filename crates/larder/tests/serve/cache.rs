@@ -60,6 +60,12 @@ fn a_team_without_an_ecosystem_has_a_cache_by_three_commands() {
     let stats = server.get("/api/cache").ok().json()["server"].clone();
     assert!(stats["writes"].as_u64() > Some(0) && stats["hits"].as_u64() > Some(0), "{stats}");
     assert_eq!(stats["quotaBytes"], 1 << 30);
+    let served = server.get("/api/cache").ok().json()["served"].clone();
+    let name = "revisions/owner/demo/r1.jsonl";
+    assert_eq!((&served["total"], &served["newest"][0]["name"]), (&1.into(), &name.into()));
+    assert_eq!(served["newest"][0]["writer"], "ci");
+    let page = page.text();
+    assert!(page.contains(name) && page.contains("1 revision</h3>"), "{page}");
     assert!(server.get("/metrics").ok().text().contains("larder_cache_quota_bytes 1073741824\n"));
     assert!(server.get("/").ok().text().contains("There was no full run yet"));
     assert_eq!(
@@ -78,4 +84,19 @@ fn a_team_without_an_ecosystem_has_a_cache_by_three_commands() {
         again
     })
     .ends_with(1);
+}
+
+/// Who may not read a cache is not told what it has.
+#[test]
+fn revisions_are_named_to_those_who_may_read_them() {
+    let machine = Machine::new();
+    let cache = machine.path("cache");
+    let server = |reads: &[&str]| {
+        let mut command = machine.command(&machine.path("."), &["serve", "--cache"]);
+        command.arg(&cache).args(reads);
+        Server::larder(command)
+    };
+    let served = |reads| server(reads).get("/api/cache").ok().json()["served"].clone();
+    assert_eq!(served(&["--anonymous-reads"])["total"], 0);
+    assert!(served(&[]).is_null());
 }

@@ -147,6 +147,11 @@ impl Directory {
         })
     }
 
+    /// Where all of it lies.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where uploads in parts lie.
     pub fn parts(&self) -> PathBuf {
         self.root.join("parts")

@@ -106,6 +106,11 @@ impl Keys {
         }))
     }
 
+    /// What is known of all keys but their secrets.
+    pub fn list(&self) -> Result<Vec<KeyInfo>, Error> {
+        Ok(self.known()?.values().map(|entry| entry.info.clone()).collect())
+    }
+
     /// Whether a key counts and may write an object.
     pub fn may_write(&self, id: &str, name: &Name) -> Result<bool, Error> {
         Ok(self.known()?.get(id).is_some_and(|entry| entry.info.may_write(name)))

@@ -9,6 +9,7 @@ use super::{
     parts::{self, text},
 };
 use crate::{
+    cache::Served,
     model::{
         docs::{Docs, Documented},
         locks::Locks,
@@ -37,6 +38,7 @@ pub fn cache(frame: &Frame<'_>, cache: &Cache) -> Markup {
                     dt { "Removed to make room" } dd { (server.removed) " objects, " (parts::bytes(server.removed_bytes)) }
                 }
                 p.note { "Counted since the server began." }
+                @if let Some(served) = &cache.served { (revisions(served)) }
             }
             h2 { "That of this machine" }
         }
@@ -58,6 +60,34 @@ pub fn cache(frame: &Frame<'_>, cache: &Cache) -> Markup {
         }
     };
     frame.page("Cache", Some(&Page::Cache), &content)
+}
+
+/// The revisions that the cache of the team has.
+fn revisions(served: &Served) -> Markup {
+    html! {
+        h3 { (parts::count(served.total, "revision")) }
+        @if served.newest.len() < served.total { p.note { "The newest " (served.newest.len()) " are:" } }
+        @if !served.newest.is_empty() {
+            div.wide {
+                table {
+                    thead { tr {
+                        th scope="col" { "Revision" } th scope="col" { "Written" } th scope="col" { "By" }
+                        th.number scope="col" { "Size" }
+                    } }
+                    tbody {
+                        @for revision in &served.newest {
+                            tr {
+                                th scope="row" { (text(&revision.name)) }
+                                td { (parts::time(&revision.written)) }
+                                td { (text(&revision.writer)) }
+                                td.number { (parts::bytes(revision.bytes)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn counts(title: &str, counts: &BTreeMap<String, u64>) -> Markup {

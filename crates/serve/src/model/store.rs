@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{NoPage, Result};
 use crate::{
-    cache::{CacheServer, Stats},
+    cache::{CacheServer, Served, Stats},
     site::View,
 };
 
@@ -20,6 +20,8 @@ pub struct Cache {
     pub store: Option<Contents>,
     /// What the cache of the team has and did since the server began, where this server is that as well.
     pub server: Option<Stats>,
+    /// The revisions that the cache of the team has; none where only who has a key may read them.
+    pub served: Option<Served>,
 }
 
 /// The content of a store, and how lookups in it went.
@@ -54,15 +56,19 @@ impl Cache {
     /// # Errors
     /// [`NoPage::Missing`] where it cannot be read.
     pub fn of(view: &View<'_>) -> Result<Self> {
-        let server = view.ecosystem.cache.as_ref().map(CacheServer::stats);
+        let team = view.ecosystem.cache.as_ref();
+        let server = team.map(CacheServer::stats);
+        let served = team.map(CacheServer::revisions).transpose();
+        let served = served.map_err(|error| NoPage::Missing(error.to_string()))?.flatten();
         let Some(directory) = view.ecosystem.store.as_ref().filter(|store| store.is_dir()) else {
-            return Ok(Self { store: None, server });
+            return Ok(Self { store: None, server, served });
         };
         let stats = Store::open(directory).and_then(|store| store.stats());
         let stats = stats.map_err(|error| NoPage::Missing(error.to_string()))?;
         let counters = stats.counters;
         Ok(Self {
             server,
+            served,
             store: Some(Contents {
                 artifacts: stats.artifacts,
                 artifact_bytes: stats.artifact_bytes,
