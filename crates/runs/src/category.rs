@@ -7,7 +7,6 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The kind of a result. An open set: a user's rules may name kinds of their own.
@@ -145,13 +144,14 @@ impl FromStr for Category {
     }
 }
 
-impl JsonSchema for Category {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Category {
     fn schema_name() -> Cow<'static, str> {
         "Category".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let known = Category::KNOWN.map(|category| category.name().to_owned()).join(", ");
-        json_schema!({
+        schemars::json_schema!({
             "type": "string",
             "description": format!("The kind of a result: {known}, or what a rule of the set says."),
         })

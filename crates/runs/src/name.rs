@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -18,9 +17,8 @@ const LONGEST: usize = 200;
 /// The name is letters, digits, `_`, `+` and `-`; the version adds `.` and `~`. Both start with a
 /// letter, a digit or `_`; dots stand alone and not at the end. So `ocaml-base-compiler.5.2.0~rc1` is one,
 /// and `../x`, `a/b.1`, `.git`, `fmt` and `fmt..1` are not. At most 200 bytes.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct PackageName(String);
 
@@ -76,16 +74,16 @@ impl fmt::Display for Named {
 
 /// The hash that names a layer, a build or a documentation universe: letters, digits, `_` and `-`,
 /// not starting with `-`, at most 200 bytes. What it hashes is the caller's business.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct HashName(String);
 
 /// The id of a run: `YYYY-MM-DD-HHMMSS` in UTC, followed by `-2`, `-3`, … where runs share a second.
 ///
 /// Ids compare in the order in which runs started: see [`run_order`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
 

@@ -1,7 +1,6 @@
 //! A result: what came of one stage of one package, in one attempt.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Category;
@@ -21,7 +20,8 @@ pub use words::{Origin, Outcome, RunKind, Stage, Status};
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Exit {
     /// Its exit code, unless a signal ended it.
@@ -42,9 +42,8 @@ pub struct Exit {
 }
 
 /// A build of a package, or where there was no solution the package.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BuildRef {
     /// `<name>.<version>`.
@@ -55,7 +54,8 @@ pub struct BuildRef {
 }
 
 /// A log that has been kept.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LogFile {
     /// Where, relative to the run's directory.
@@ -74,7 +74,8 @@ pub struct LogFile {
 }
 
 /// The result of one stage of one package, in one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StageResult {
     /// `<name>.<version>`.
@@ -125,11 +126,11 @@ pub struct StageResult {
     pub exit: Option<Exit>,
     /// When it started.
     #[serde(default, with = "milliseconds")]
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub start: Timestamp,
     /// When it ended; `ts` in files.
     #[serde(rename = "ts", with = "milliseconds")]
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub end: Timestamp,
     /// How long it took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,5 @@
 //! A result as a line.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Origin, RunKind, SCHEMA_VERSION, Stage, StageResult, first};
@@ -8,7 +7,8 @@ use crate::Category;
 use crate::name::{PackageName, RunId};
 
 /// A result as it stands in a package's history and in a run's results: one line.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// The version of the line's form: [`SCHEMA_VERSION`] for what is written.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Ending, Run, SCHEMA_VERSION};
@@ -42,9 +41,10 @@ pub struct Summary {
 
 /// Numbers of packages. Each is one of worked, failed, blocked, unsolved and unreached, by its blessed
 /// build, or the worst of its builds where none is blessed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(rename = "PackageCounts")]
+#[cfg_attr(feature = "schema", schemars(rename = "PackageCounts"))]
 pub struct Packages {
     /// All that were asked for or have a result.
     pub total: u64,
@@ -77,9 +77,10 @@ impl Packages {
 
 /// Numbers of builds: of packages' versions in a universe with a compiler. By what came of them, and by where
 /// that comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(rename = "BuildCounts")]
+#[cfg_attr(feature = "schema", schemars(rename = "BuildCounts"))]
 pub struct Builds {
     /// All of them.
     pub total: u64,
@@ -100,9 +101,10 @@ pub struct Builds {
 }
 
 /// Numbers of results of one stage.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(rename = "StageCounts")]
+#[cfg_attr(feature = "schema", schemars(rename = "StageCounts"))]
 pub struct Stages {
     /// All of them.
     pub total: u64,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Category;
@@ -10,7 +9,8 @@ use crate::name::run_order;
 use crate::result::{Outcome, Stage, Status};
 
 /// The content of `status.json`.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusIndex {
     /// The version of this form: 2.
@@ -54,7 +54,8 @@ pub struct StatusIndex {
 }
 
 /// A full run of the whole set that has not come to its end: what it did not reach stands as before.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Unfinished {
     /// The run.
@@ -66,7 +67,8 @@ pub struct Unfinished {
 }
 
 /// Numbers of packages, by what they are. Those that have left the set are in no sum but their own.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Numbers {
     /// Worked, failed, blocked, unsolved and unknown ones together.
@@ -114,7 +116,8 @@ impl Numbers {
 }
 
 /// How many results ended how.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// All of them.
@@ -139,7 +142,8 @@ impl Totals {
 }
 
 /// A result that broke or recovered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// `<name>.<version>`.
@@ -167,7 +171,8 @@ impl Change {
 }
 
 /// How one stage of a package's builds ended.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct StageStatus {
     /// Of its blessed build.
@@ -186,7 +191,8 @@ impl StageStatus {
 }
 
 /// Where one package stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PackageStatus {
     /// Its state, by its blessed build, or the worst of its builds where none is blessed; `None` where it has
@@ -259,15 +265,18 @@ fn is_zero(count: &u64) -> bool {
 
 /// How a result ended: the status and the category. In JSON an array of the two, because there are
 /// thousands.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ending(pub Status, pub Category);
 
 /// How many results ended in one way: status, category, count. In JSON an array of the three.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Count(pub Status, pub Category, pub u64);
 
 /// A result that is a failure now.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Failing {
     /// The stage.
@@ -306,7 +315,8 @@ impl Failing {
 }
 
 /// A stage of a package that works and fails by turns with one compiler.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Flaky {
     /// The stage.
@@ -331,7 +341,8 @@ impl Flaky {
 }
 
 /// By what a changed history is known: size in bytes, modification time in nanoseconds, inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct FileKey(pub u64, pub i64, pub u64);
 
 impl StatusIndex {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::record::{Failing, PackageStatus, StatusIndex};
@@ -12,7 +11,8 @@ use crate::result::Outcome;
 /// The failures of an index by their roots. In builds, results of every stage counted: failing ones are own
 /// failures and blocked ones; each blocked one counts under its only root, or as shared. In packages: each
 /// that is blocked is unblocked by one root alone, or shared.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Roots {
     /// Failing results: own and blocked ones together.
@@ -31,7 +31,8 @@ pub struct Roots {
 }
 
 /// A package whose failure no other failure explains.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Root {
     /// `<name>.<version>`.
@@ -49,7 +50,8 @@ pub struct Root {
 }
 
 /// How a root stands now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RootState {
     /// It fails.
@@ -68,7 +70,8 @@ impl Root {
 }
 
 /// Roots that fail alike: of one category, with one error but for names and numbers.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RootGroup<'r> {
     /// The kind of failure; `None` for those that do not fail.
