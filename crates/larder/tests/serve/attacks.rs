@@ -180,6 +180,30 @@ fn requests_that_are_too_large_are_refused() {
 }
 
 /// Clients that send nothing, or a request byte by byte, hold nobody up.
+/// Who sends all of a large upload before it listens hears that it is refused.
+#[test]
+fn a_refusal_is_heard_by_who_is_still_sending() {
+    let set = broken_set();
+    let mut command = set.command(&["serve", "--cache"]);
+    command.arg(set.outside().join("cache"));
+    let server = Server::larder(command);
+    let content = vec![0; 1 << 20];
+    for _ in 0..10 {
+        let mut stream = server.connect();
+        let head = format!(
+            "PUT /larder/a HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            content.len() * 32
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        for _ in 0..32 {
+            stream.write_all(&content).unwrap();
+        }
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 403"), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
 #[test]
 fn slow_clients_cost_a_connection_and_no_more() {
     let set = broken_set();

@@ -66,8 +66,7 @@ fn readers_see_no_error_while_data_are_written_compacted_and_collected() {
     // A page may be some seconds behind.
     wait_until("the server shows the last run", || {
         let numbers = server.get("/api/overview").ok().json()["numbers"].clone();
-        assert_eq!(numbers["packages"], 5);
-        numbers["failedPackages"] == 1
+        numbers["packages"] == 5 && numbers["failedPackages"] == 1
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -13,19 +14,27 @@ use tokio::{
     time::{self, Sleep},
 };
 
+/// For how long what a client goes on to send is thrown away when its connection ends.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A stream on which a write that makes no progress for so long is an error. Reads may wait: between requests the
 /// time for headers counts, and an answer that follows a log lasts as long as the log grows.
+///
+/// It ends as RFC 9112, section 9.6, has it: who is refused while it sends is heard a little longer. Else the system
+/// would throw the answer away with what was not read, and an nginx in between would say 502.
 pub struct Impatient {
     stream: TcpStream,
     patience: Duration,
     /// When patience with the write that waits now ends.
     wait: Option<Pin<Box<Sleep>>>,
+    /// When the other end is heard no longer; none before this end has said all.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Impatient {
     /// A stream with which somebody has so much patience.
     pub fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, wait: None }
+        Self { stream, patience, wait: None, linger: None }
     }
 
     /// Returns the result of a write, or an error where it has waited for too long.
@@ -83,6 +92,24 @@ impl AsyncWrite for Impatient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self { stream, linger, .. } = &mut *self;
+        let linger = match linger {
+            Some(linger) => linger,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+                linger.insert(Box::pin(time::sleep(LINGER)))
+            }
+        };
+        let mut thrown_away = [MaybeUninit::uninit(); 16 << 10];
+        loop {
+            if linger.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::uninit(&mut thrown_away);
+            let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
