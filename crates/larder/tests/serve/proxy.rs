@@ -224,6 +224,20 @@ fn signed_curl_writes_and_reads_through_nginx() {
     assert_eq!(scene.curl(&refused).output().unwrap().stdout, b"404");
 }
 
+#[test]
+fn a_large_upload_that_is_refused_hears_so_through_nginx() {
+    let Some(scene) = Scene::new(Set::new(&[])) else { return };
+    let file = scene.machine.path("file");
+    fs::write(&file, random(32 << 20)).unwrap();
+    let file = file.to_str().unwrap();
+    let url = format!("{}/larder/site/a", scene.url);
+    for _ in 0..5 {
+        let mut curl = scene.curl(&["-T", file, "-H", "Expect:", "-o", "/dev/null"]);
+        let refused = curl.args(["-w", "%{http_code}", &url]).output().unwrap();
+        assert_eq!(refused.stdout, b"403", "{refused:?}");
+    }
+}
+
 /// nginx passes on what is said of a run when it is said.
 #[test]
 fn a_run_is_followed_through_nginx() {
