@@ -188,6 +188,7 @@ impl Health {
 /// Whether the same request may succeed later.
 pub fn is_transient(error: &Error) -> bool {
     match error {
+        Error::Generic { .. } if refusal(error).is_some() => false,
         Error::Generic { .. } => match status(error) {
             Some(status) => status >= 500 || matches!(status, 400 | 408 | 423 | 425 | 429),
             None => true,
@@ -195,6 +196,11 @@ pub fn is_transient(error: &Error) -> bool {
         Error::JoinError { .. } => true,
         _ => false,
     }
+}
+
+/// Why the service will never take an object, where it says so in a word that is known.
+fn refusal(error: &Error) -> Option<&'static str> {
+    denial::Code::in_message(&error.to_string())?.refusal()
 }
 
 /// Whether the service said so itself; else it is not known to be there.
@@ -256,6 +262,9 @@ pub fn describe(error: &Error) -> String {
         Error::Generic { .. } if status(error) == Some(403) => denied(error),
         Error::Generic { .. } if status(error) == Some(401) => UNKNOWN.to_owned(),
         Error::Generic { source, .. } => {
+            if let Some(why) = refusal(error) {
+                return why.to_owned();
+            }
             let mut text = source.to_string();
             let mut cause = source.source();
             while let Some(error) = cause {

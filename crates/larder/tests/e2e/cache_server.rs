@@ -27,10 +27,16 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with_quota(None)
+    }
+
+    /// With a server that has room for so many bytes.
+    fn with_quota(quota: Option<u64>) -> Self {
         let machine = Machine::new();
         let tree = work_tree(&machine, "work");
         let mut config = Config::new(machine.path("server"));
         config.reads = Reads::Anonymous;
+        config.quota = quota;
         let server = CacheServer::open(&config).unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
@@ -108,4 +114,14 @@ fn a_server_says_who_wrote_what_and_forgets_a_key() {
     assert_eq!(scene.cache(None, 0, &["blame", "--server", server]).stdout, "");
     scene.put(&ci, 1);
     scene.cache(None, 1, &["revoke", "--server", server, "nobody"]).mentions(&["no key called"]);
+}
+
+/// Who uploads is told why nothing of it is taken.
+#[test]
+fn a_server_without_room_says_so() {
+    let scene = Scene::with_quota(Some(1_000));
+    let ci = scene.key("ci", "owner/demo");
+    let said = scene.put(&ci, 1);
+    let said = said.mentions(&["larger than what the service takes", "EntityTooLarge"]);
+    assert!(!said.stderr.contains("400"), "{said:?}");
 }

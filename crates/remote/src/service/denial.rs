@@ -28,15 +28,27 @@ pub const NO_BUCKET: Code = Code("NoSuchBucket");
 /// The same, as Azure says it.
 pub const NO_CONTAINER: Code = Code("ContainerNotFound");
 
+/// The content is not what it was said to be.
+pub const BAD_DIGEST: Code = Code("BadDigest");
+
+/// It is larger than what is taken.
+pub const TOO_LARGE: Code = Code("EntityTooLarge");
+
+/// It cannot be done as it is asked for: a revision, say, names what is not there.
+pub const INVALID_REQUEST: Code = Code("InvalidRequest");
+
 /// All codes that are known.
-const CODES: [Code; 16] = [
+const CODES: [Code; 19] = [
     ACCESS_DENIED,
     Code("AccountProblem"),
     Code("AllAccessDisabled"),
     Code("AuthorizationHeaderMalformed"),
+    BAD_DIGEST,
+    TOO_LARGE,
     Code("ExpiredToken"),
     Code("InvalidAccessKeyId"),
     Code("InvalidClientTokenId"),
+    INVALID_REQUEST,
     Code("InvalidSecurity"),
     Code("InvalidToken"),
     NO_BUCKET,
@@ -54,6 +66,22 @@ impl Code {
         let text = String::from_utf8_lossy(body);
         let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
         CODES.into_iter().find(|known| known.0 == code.trim())
+    }
+
+    /// Why an object is refused that would be refused again; `None` for what is not about the object.
+    pub fn refusal(self) -> Option<&'static str> {
+        match self {
+            BAD_DIGEST => {
+                Some("the service says that its content is not what it should be (BadDigest)")
+            }
+            TOO_LARGE => {
+                Some("it is larger than what the service takes, or has room for (EntityTooLarge)")
+            }
+            INVALID_REQUEST => Some(
+                "the service refuses it, perhaps as it needs what is not there (InvalidRequest)",
+            ),
+            _ => None,
+        }
     }
 
     /// The code at the end of an error's message, where [`fmt::Display`] put it.

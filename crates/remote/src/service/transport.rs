@@ -312,6 +312,9 @@ impl Transport {
             } else if asked.is(&Method::HEAD) && denials.do_hide_what_is_missing() {
                 parts.status = StatusCode::NOT_FOUND;
             }
+        } else if *dialect == Dialect::S3 && parts.status == StatusCode::BAD_REQUEST {
+            let found = Code::in_body(&self.beginning(body).await);
+            code = found.filter(|code| code.refusal().is_some());
         }
         // nginx says so where the collection is missing, for which others have 409 (Conflict). That
         // makes the store above make it, once.
