@@ -83,7 +83,8 @@ fn what_went_into_a_precompiled_header_is_traced_for_each_user() {
 
 #[test]
 fn a_precompiled_header_is_made_for_those_only_that_are_compiled() {
-    let project = with_header(MANIFEST);
+    // Where variables lie in optimised code, GCC does not always say in the same words: see docs/manifest.md.
+    let project = with_header(&MANIFEST.replace("\"-O1\", ", ""));
     project.build();
     let outputs = project.outputs();
     let checkout = project.checkout();
