@@ -17,17 +17,13 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use larder_store::{Revision, Scope, Store};
+use larder_store::{
+    Revision, Scope, Store,
+    published::paths::{self, OLD_CATALOGUE, PACK, REVISION, SNAPSHOT},
+};
 use larder_trace::ContentHash;
 
-use crate::{
-    RemoteError, Service, Trust,
-    paths::{self, OLD_CATALOGUE, PACK, REVISION, SNAPSHOT},
-    recent,
-    revision::Revisions,
-    service::Listed,
-    uploads,
-};
+use crate::{RemoteError, Service, Trust, recent, revision::Revisions, service::Listed, uploads};
 
 /// An upload that was noted so long ago is over, whatever became of it. While another is under way,
 /// nothing younger is removed.

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use larder_store::Scope;
+use larder_store::{Ref, Scope};
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{Credentials, KeyId, Ref, Trust, TrustedKey, address, retry::Outlook};
+use crate::{Credentials, KeyId, Trust, TrustedKey, address, retry::Outlook};
 
 /// The user's configuration.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -20,14 +20,13 @@ use futures_util::{StreamExt, stream};
 use larder_store::{
     Scope, Store, Unfetched,
     pack::{Block, Refusal},
+    published::{PublishedPack, paths},
 };
 use larder_trace::ContentHash;
 use tokio::sync::oneshot;
 
 use crate::{
     Service,
-    packs::RemotePack,
-    paths,
     plan::{Chunk, Wanted, plan},
     retry::{Attempts, describe, is_denial, is_transient},
 };
@@ -65,7 +64,7 @@ type Outcomes = Mutex<BTreeMap<ContentHash, Result<(), Unfetched>>>;
 
 impl Fetch<'_> {
     /// Fetches what is wanted out of `packs`. What arrives is in the store; the rest is returned.
-    pub fn run(&self, packs: &[RemotePack]) -> BTreeMap<ContentHash, Unfetched> {
+    pub fn run(&self, packs: &[PublishedPack]) -> BTreeMap<ContentHash, Unfetched> {
         let nowhere = || Unfetched::Lost("the service does not have it".to_owned());
         let mut missing: BTreeMap<_, _> =
             self.wanted.keys().map(|hash| (*hash, nowhere())).collect();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, thread};
 
 use futures_util::{StreamExt, stream};
-use larder_store::{MappedArtifact, Mappings, Revision, Scope, Store};
+use larder_store::{MappedArtifact, Mappings, Revision, Scope, Store, published::PublishedPack};
 use larder_trace::{ContentHash, Outputs};
 
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     fetch::Fetch,
     missing,
     on_demand::{self, Origin},
-    packs::RemotePack,
     plan::Wanted,
     recent,
     revision::{Published, Revisions},
@@ -215,7 +214,7 @@ impl Get<'_> {
         &self,
         mappings: &Mappings,
         wanted: Wanted,
-        packs: &[RemotePack],
+        packs: &[PublishedPack],
     ) -> Result<GetReport, RemoteError> {
         let all = mappings.artifacts().len();
         let Get { service, store, scope, progress, .. } = *self;
@@ -255,9 +254,9 @@ pub fn get_mappings(get: &Get<'_>, mappings: &Mappings) -> Result<GetReport, Rem
 pub async fn packs_with(
     revisions: &Revisions<'_>,
     wanted: &Wanted,
-) -> Result<Vec<RemotePack>, RemoteError> {
+) -> Result<Vec<PublishedPack>, RemoteError> {
     let mut unseen: BTreeSet<&ContentHash> = wanted.keys().collect();
-    let mut packs: Vec<RemotePack> = Vec::new();
+    let mut packs: Vec<PublishedPack> = Vec::new();
     for revision in recent::read(revisions.service, revisions.scope).await? {
         if unseen.is_empty() {
             break;

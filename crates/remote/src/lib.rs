@@ -19,11 +19,8 @@ pub mod git;
 mod given;
 mod held;
 mod kept;
-pub mod layout;
 mod missing;
 mod on_demand;
-mod packs;
-mod paths;
 mod plan;
 mod provenance;
 mod put;
@@ -58,6 +55,5 @@ pub use retry::Outlook;
 pub use service::{Access, Check, Finding, Service, check};
 pub use source::{Destination, StagedError, put_staged, put_stored};
 pub use trust::{
-    Distrust, KeyError, KeyId, PublicKey, Ref, Signature, Signer, SigningKey, Statement, Trust,
-    TrustedKey,
+    Distrust, KeyError, KeyId, PublicKey, Signer, SigningKey, Statement, Trust, TrustedKey,
 };

@@ -8,18 +8,16 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use larder_store::{Layout, Mappings, Revision, Scope, Store, StoreError, Unfetched, Upstream};
+use larder_store::{
+    Layout, Mappings, Revision, Scope, Store, StoreError, Unfetched, Upstream,
+    published::{Content, PublishedPack, Section},
+};
 use larder_trace::{ContentHash, OutputFile};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Config, RemoteError, Service,
-    fetch::Fetch,
-    get::packs_with,
-    kept,
-    packs::RemotePack,
-    plan::Wanted,
-    revision::{Content, Revisions, Section},
+    Config, RemoteError, Service, fetch::Fetch, get::packs_with, kept, plan::Wanted,
+    revision::Revisions,
 };
 
 /// Where the artifacts of a mappings file can be fetched. Stands beside it, as `<rev>.origin`.
@@ -122,7 +120,7 @@ struct Source {
 
 struct Open {
     service: Service,
-    packs: Vec<RemotePack>,
+    packs: Vec<PublishedPack>,
 }
 
 impl Sources {
@@ -188,7 +186,7 @@ impl Source {
     }
 
     /// The packs that were written down when the mappings were got.
-    fn known_packs(&self) -> Option<Vec<RemotePack>> {
+    fn known_packs(&self) -> Option<Vec<PublishedPack>> {
         let section = Section::parse(&fs::read(&self.packs).ok()?).ok()?;
         Some(section.resolve(None).ok()?.packs.into_values().collect())
     }
@@ -197,7 +195,7 @@ impl Source {
         &self,
         service: &Service,
         store: &Store,
-    ) -> Result<Vec<RemotePack>, Unfetched> {
+    ) -> Result<Vec<PublishedPack>, Unfetched> {
         let scope = &self.origin.scope;
         let revisions = Revisions { service, scope, store: Some(store), trust: service.trust() };
         let Some(revision) = &self.origin.revision else {
@@ -211,7 +209,7 @@ impl Source {
     }
 
     /// The artifact, and what else the store lacks that comes with it in the same blocks.
-    fn neighbourhood(&self, packs: &[RemotePack], store: &Store, hash: &ContentHash) -> Wanted {
+    fn neighbourhood(&self, packs: &[PublishedPack], store: &Store, hash: &ContentHash) -> Wanted {
         let mut wanted = Wanted::new();
         let mut want = |hash: &ContentHash| {
             if let Some(artifact) = self.wanted.get(hash) {

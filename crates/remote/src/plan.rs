@@ -5,10 +5,8 @@ use std::{
     ops::Range,
 };
 
-use larder_store::{MappedArtifact, pack};
+use larder_store::{MappedArtifact, pack, published::PublishedPack};
 use larder_trace::ContentHash;
-
-use crate::packs::RemotePack;
 
 /// The artifacts that are wanted, with size and permissions.
 pub type Wanted = BTreeMap<ContentHash, MappedArtifact>;
@@ -16,7 +14,7 @@ pub type Wanted = BTreeMap<ContentHash, MappedArtifact>;
 /// One ranged read: a run of blocks, and the wanted artifacts that are whole in it.
 #[derive(Debug)]
 pub struct Chunk<'a> {
-    pub pack: &'a RemotePack,
+    pub pack: &'a PublishedPack,
     pub blocks: Range<usize>,
     pub artifacts: Vec<&'a pack::Member>,
 }
@@ -39,11 +37,11 @@ const LARGEST: u64 = 8 << 20;
 /// Plans how to get from `packs` what is in `wanted` and not in `tried`, which lists what packs have
 /// failed to give. An artifact that several packs hold is read from the one that has most to give.
 pub fn plan<'a>(
-    packs: &'a [RemotePack],
+    packs: &'a [PublishedPack],
     wanted: &Wanted,
     tried: &BTreeSet<(ContentHash, ContentHash)>,
 ) -> Vec<Chunk<'a>> {
-    let offer = |pack: &'a RemotePack| -> Vec<&'a pack::Member> {
+    let offer = |pack: &'a PublishedPack| -> Vec<&'a pack::Member> {
         let artifacts = pack.index.artifacts().iter();
         artifacts
             .filter(|artifact| {
@@ -68,7 +66,7 @@ pub fn plan<'a>(
 
 /// The smallest runs of blocks that hold whole artifacts, in file order. Artifacts that share a
 /// block share a run.
-fn runs<'a>(pack: &'a RemotePack, artifacts: &[&'a pack::Member]) -> Vec<Chunk<'a>> {
+fn runs<'a>(pack: &'a PublishedPack, artifacts: &[&'a pack::Member]) -> Vec<Chunk<'a>> {
     let mut runs: Vec<Chunk<'a>> = Vec::new();
     for artifact in artifacts {
         let blocks = pack.index.blocks_of(artifact);

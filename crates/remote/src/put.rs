@@ -12,21 +12,25 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use larder_store::{
-    MappedArtifact, Mappings, Revision, Scope, Store,
+    MappedArtifact, Mappings, Ref, Revision, Scope, Store,
     pack::{self, Entry},
+    published::{Content, PublishedPack, paths},
 };
 use larder_trace::ContentHash;
 
 use self::reuse::Used;
 use crate::{
-    Missing, Ref, RemoteError, Service, Transfer,
+    Missing, RemoteError, Service, Transfer,
     missing::{self, Reasons},
-    packs::{LARGE, PACK_CONTENT, RemotePack, level},
-    paths, recent,
-    revision::{Content, Published, Revisions, Snapshot},
+    recent,
+    revision::{Published, Revisions, Snapshot},
     uploads::UnderWay,
 };
 
+/// How much content a pack of small artifacts holds at most, in bytes.
+const PACK_CONTENT: u64 = 64 << 20;
+/// From what size on an artifact gets a pack of its own, in bytes.
+const LARGE: u64 = 4 << 20;
 /// How many revisions are tried as one to build on.
 const BASES: usize = 3;
 /// From what length on, in bytes, it is worth a request to find out whether a new pack is there already.
@@ -323,7 +327,7 @@ impl Upload<'_> {
     }
 
     /// Uploads a pack, unless it is there from an upload of late that was broken off.
-    async fn upload(&self, file: File, pack: &RemotePack) -> Result<(), RemoteError> {
+    async fn upload(&self, file: File, pack: &PublishedPack) -> Result<(), RemoteError> {
         let object = paths::pack(self.scope, &pack.id);
         let worth_asking = pack.length >= WORTH_ASKING && self.overwrite != Overwrite::Everything;
         if worth_asking
@@ -340,7 +344,7 @@ impl Upload<'_> {
         let failed = |source| pack::Error::Io { action: "make a pack".to_owned(), source };
         let directory = tempfile::tempdir().map_err(failed)?;
         let path: PathBuf = directory.path().join("pack");
-        let options = pack::Options { level: level(), ..pack::Options::default() };
+        let options = pack::Options::default();
         let length = pack::create(
             &path,
             entries.to_vec(),
@@ -350,7 +354,7 @@ impl Upload<'_> {
             |_| (),
         )?;
         let file = File::open(&path).map_err(failed)?;
-        let pack = RemotePack::of_file(&file, length).map_err(failed)?;
+        let pack = PublishedPack::of_file(&file, length).map_err(failed)?;
         // Open, it outlives its name; so nothing is left behind, whatever becomes of us.
         fs::remove_file(&path).map_err(failed)?;
         Ok(Made { pack, file })
@@ -358,13 +362,13 @@ impl Upload<'_> {
 }
 
 struct Made {
-    pack: RemotePack,
+    pack: PublishedPack,
     file: File,
 }
 
 #[derive(Default)]
 struct Sent {
-    pack: Option<RemotePack>,
+    pack: Option<PublishedPack>,
     unreadable: Reasons,
     refused: Reasons,
 }

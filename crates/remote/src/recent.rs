@@ -2,10 +2,10 @@
 //!
 //! Nothing relies on it: whoever writes last wins, and what it names may be gone.
 
-use larder_store::{Revision, Scope};
+use larder_store::{Revision, Scope, published::paths};
 use serde::{Deserialize, Serialize};
 
-use crate::{RemoteError, Service, paths};
+use crate::{RemoteError, Service};
 
 /// How many names are kept.
 const MOST: usize = 32;

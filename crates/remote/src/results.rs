@@ -8,9 +8,10 @@ mod mark;
 use std::{fmt, str::FromStr, time::Duration};
 
 use bytes::Bytes;
+use larder_store::Ref;
 
 use self::mark::{Mark, SIZE_LIMIT};
-use crate::{Distrust, Ref, RemoteError, Service, paths};
+use crate::{Distrust, RemoteError, Service};
 
 /// After how long without an answer nobody can tell whether a result is there.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -127,7 +128,7 @@ fn look_up(
     key: &ResultKey,
     now: u64,
 ) -> Result<(ResultState, Option<Mark>), RemoteError> {
-    let object = paths::result(key);
+    let object = object(key);
     let read =
         async { tokio::time::timeout(PATIENCE, service.read_at_most(&object, SIZE_LIMIT)).await };
     let late = || failed(service, "read", key, format!("no answer within {PATIENCE:?}"));
@@ -201,7 +202,7 @@ pub fn take_back_result(
         }
         ResultState::Done { .. } | ResultState::Untrusted(_) | ResultState::Unclear(_) => {}
     }
-    let deleted = service.block_on(service.delete(&paths::result(key)));
+    let deleted = service.block_on(service.delete(&object(key)));
     // A server may say that it deleted and do no such thing.
     if deleted.is_ok() && look_up_result(service, key, now)? == ResultState::Absent {
         return Ok(TakenBack::Deleted);
@@ -213,13 +214,18 @@ pub fn take_back_result(
     }
 }
 
+/// The object with the mark of a result.
+fn object(key: &ResultKey) -> String {
+    format!("keys/{key}")
+}
+
 fn write(service: &Service, key: &ResultKey, mark: &Mark) -> Result<(), RemoteError> {
     let content = Bytes::from(mark.to_string());
-    service.block_on(service.write(&paths::result(key), content, true)).map(drop)
+    service.block_on(service.write(&object(key), content, true)).map(drop)
 }
 
 fn failed(service: &Service, action: &'static str, key: &ResultKey, reason: String) -> RemoteError {
-    let (service, object) = (service.name().to_owned(), paths::result(key));
+    let (service, object) = (service.name().to_owned(), object(key));
     RemoteError::Request { service, action, object, reason }
 }
 

@@ -3,22 +3,19 @@
 //! A revision is one small object. Where it says little, it says all; else it says what differs from
 //! a snapshot, which revisions before it lean on too, and which a store keeps once it has seen it.
 
-mod envelope;
-mod old;
-mod section;
-
 use std::{fs, io, path::Path, sync::Arc};
 
-use larder_store::{Revision, Scope, Store};
+use larder_store::{
+    Ref, Revision, Scope, Store,
+    published::{
+        Content, Section, SnapshotId,
+        envelope::{self, Opened, Sealed},
+        old, paths,
+    },
+};
 use larder_trace::{ContentHash, atomic};
 
-pub use self::{
-    envelope::{Opened, Sealed, open as open_revision},
-    section::{Content, Section, SnapshotId},
-};
-use crate::{
-    Distrust, Ref, RemoteError, Service, Signer, Statement, Trust, paths, retry::Attempts,
-};
+use crate::{Distrust, RemoteError, Service, Signer, Statement, Trust, retry::Attempts};
 
 /// Below this length, in bytes, a revision stands for itself, and a difference is worth having.
 const SMALL: usize = 32 << 10;

@@ -17,6 +17,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use larder_store::{Ref, published::Signature};
 use object_store::{
     BackoffConfig, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     PutPayload, RetryConfig, WriteMultipart, path::Path,
@@ -32,7 +33,7 @@ use self::{
     transport::{Dialect, is_other_range},
 };
 use crate::{
-    ConfigError, Ref, RemoteError, ServiceConfig, Signature, SigningKey, Statement, Trust, paths,
+    ConfigError, RemoteError, ServiceConfig, SigningKey, Statement, Trust,
     retry::{Attempts, Health, Patience, describe, is_transient},
     throttle::Throttle,
 };
@@ -180,7 +181,7 @@ impl Service {
 
     /// Reads a whole object; `None` where there is none.
     pub(crate) async fn read(&self, object: &str) -> Result<Option<Bytes>, RemoteError> {
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let read = || async { self.objects.get(&path).await?.bytes().await };
         self.absent_as_none("read", object, self.retried(read).await)
     }
@@ -191,7 +192,7 @@ impl Service {
         object: &str,
         limit: usize,
     ) -> Result<Option<Bytes>, RemoteError> {
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let read = || async {
             let mut content = self.objects.get(&path).await?.into_stream();
             let mut found = BytesMut::new();
@@ -207,7 +208,7 @@ impl Service {
 
     /// An object's size and age; `None` where there is none.
     pub(crate) async fn look_up(&self, object: &str) -> Result<Option<Listed>, RemoteError> {
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let head = || async {
             match self.objects.head(&path).await {
                 // Why, only the answer to a `GET` says, and then that is remembered.
@@ -229,7 +230,7 @@ impl Service {
 
     /// Deletes an object. One that is not there is no error.
     pub(crate) async fn delete(&self, object: &str) -> Result<(), RemoteError> {
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let delete = || async { self.objects.delete(&path).await };
         self.absent_as_none("delete", object, self.retried(delete).await).map(|_| ())
     }
@@ -240,7 +241,7 @@ impl Service {
         object: &str,
         range: Range<u64>,
     ) -> object_store::Result<BoxStream<'static, object_store::Result<Bytes>>> {
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let options =
             GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         match self.objects.get_opts(&path, options).await {
@@ -255,7 +256,7 @@ impl Service {
 
     /// All objects below `directory`, those in directories of it included.
     pub(crate) async fn list(&self, directory: &str) -> Result<Vec<Listed>, RemoteError> {
-        let path = paths::below(&self.prefix, directory);
+        let path = below(&self.prefix, directory);
         let list = || async { self.objects.list(Some(&path)).try_collect::<Vec<_>>().await };
         let listed = self.absent_as_none("list", directory, self.retried(list).await)?;
         let below = path.as_ref().len() + 1;
@@ -271,7 +272,7 @@ impl Service {
         content: Bytes,
         replace: bool,
     ) -> Result<bool, RemoteError> {
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let put = |mode: PutMode| {
             let payload = PutPayload::from_bytes(content.clone());
             let options = PutOptions { mode, ..PutOptions::default() };
@@ -316,7 +317,7 @@ impl Service {
             file.read_to_end(&mut content).map_err(local)?;
             return self.write(object, content.into(), true).await.map(|_| ());
         }
-        let path = paths::below(&self.prefix, object);
+        let path = below(&self.prefix, object);
         let failed = |error| self.failed("write", object, &error);
         let upload = self.uploads.put_multipart(&path).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
@@ -388,6 +389,11 @@ impl Service {
         let (service, object) = (self.name.clone(), object.to_owned());
         RemoteError::Request { service, action, object, reason }
     }
+}
+
+/// The object at `relative` below `prefix`.
+fn below(prefix: &Path, relative: &str) -> Path {
+    relative.split('/').fold(prefix.clone(), |path, part| path.join(part))
 }
 
 /// Leaves out the first `unwanted` bytes of a stream.

@@ -3,12 +3,12 @@
 use std::{fs::File, io, path::Path};
 
 use larder_store::{
-    Mappings, Revision, Scope, Store,
+    Mappings, Ref, Revision, Scope, Store,
     staging::{Refusal, StagingDirectory},
 };
 use larder_trace::{ContentHash, OutputFile};
 
-use crate::{Overwrite, PutReport, Ref, RemoteError, Service, Transfer, Upload, put};
+use crate::{Overwrite, PutReport, RemoteError, Service, Transfer, Upload, put};
 
 /// Where a revision is put, and how.
 pub struct Destination<'a> {

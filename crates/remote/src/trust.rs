@@ -11,23 +11,13 @@ mod statement;
 use std::collections::BTreeSet;
 
 use fast_glob::glob_match;
-use larder_store::Scope;
+use larder_store::{Ref, Scope, published::Signature};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     keys::{KeyError, KeyId, PublicKey, SigningKey},
-    statement::{Ref, Statement},
+    statement::Statement,
 };
-
-/// A signature as it is stored beside what it is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature {
-    /// The ref that was built, such as a branch.
-    #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Ref>,
-    /// The signature of the statement, as minisign writes it.
-    pub minisign: String,
-}
 
 /// One `[[cache.trust]]` table: a key, and what it counts for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -131,7 +121,7 @@ impl Trust {
         statement: &Statement<'_>,
         signature: Option<&Signature>,
     ) -> Result<Option<Signer>, Distrust> {
-        if let Some(key) = signature.and_then(Signature::key)
+        if let Some(key) = signature.and_then(KeyId::of_signature)
             && self.revoked.contains(&key)
         {
             return Err(Distrust::Revoked(key));
@@ -140,7 +130,7 @@ impl Trust {
             return Ok(None);
         }
         let signature = signature.ok_or(Distrust::Unsigned)?;
-        let key = signature.key().ok_or(Distrust::Forged)?;
+        let key = KeyId::of_signature(signature).ok_or(Distrust::Forged)?;
         let reference = signature.reference.as_ref();
         let mut distrust = Distrust::Foreign(key);
         // A key may count for several things, each in a table of its own.
@@ -169,13 +159,6 @@ impl Trust {
             (Some(_), None) => Err(Distrust::OtherRef("no ref that is named".to_owned())),
             _ => Ok(()),
         }
-    }
-}
-
-impl Signature {
-    /// The key that is said to have made it.
-    pub fn key(&self) -> Option<KeyId> {
-        KeyId::of_signature(&self.minisign)
     }
 }
 

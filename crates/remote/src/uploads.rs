@@ -4,10 +4,10 @@
 //! reads these notes after it has removed revisions and before it removes what nothing refers to any more. So
 //! either the collection sees the note and spares what it names, or the upload finds the revision gone.
 
-use larder_store::{Revision, Scope};
+use larder_store::{Revision, Scope, published::paths};
 use serde::{Deserialize, Serialize};
 
-use crate::{RemoteError, Service, paths};
+use crate::{RemoteError, Service};
 
 const SCHEMA: &str = "2";
 

@@ -3,8 +3,8 @@
 //! A [`Store`] holds artifacts under the hash of their content and mappings from dep hashes to
 //! output descriptions. Everything read back is verified before anyone sees it; what is corrupt is
 //! absent. A [`Mappings`] file carries mappings between machines, a [`staging`] directory carries
-//! them together with their artifacts, a [`pack`] does so in one compressed file, and an [`offline`]
-//! store keeps packs where no network is.
+//! them together with their artifacts, a [`pack`] does so in one compressed file, an [`offline`]
+//! store keeps packs where no network is, and [`published`] is what a service has of them.
 
 mod artifacts;
 mod candidates;
@@ -19,6 +19,7 @@ mod names;
 pub mod offline;
 pub mod pack;
 pub mod packing;
+pub mod published;
 mod session;
 pub mod staging;
 pub mod stats;
@@ -35,5 +36,5 @@ pub use mappings::{
     InputNode, InputNodes, MAPPINGS_SCHEMA, MappedArtifact, Mappings, MappingsError,
     MappingsReason, NodeTable,
 };
-pub use names::{ArtifactName, NameError, Revision, Scope, check_outputs, check_path};
+pub use names::{ArtifactName, NameError, Ref, Revision, Scope, check_outputs, check_path};
 pub use store::{Fetch, Store, Upstream};

@@ -20,6 +20,11 @@ pub enum NameError {
          starting with a letter or digit"
     )]
     Revision(String),
+    /// See [`Ref`].
+    #[error(
+        "{0:?} is not a ref: use printable ASCII without spaces, at most 255, not starting with `-`"
+    )]
+    Ref(String),
     /// See [`ArtifactName`].
     #[error(
         "{0:?} is not an artifact name: 64 lowercase hex digits, then at most one extension of \
@@ -172,6 +177,31 @@ impl fmt::Display for ArtifactName {
     }
 }
 
+/// The name of what was built, such as a branch: `main`, `release/1.2`. Printable ASCII without spaces,
+/// at most 255, not starting with `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ref(String);
+
+impl Ref {
+    /// The ref as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Ref {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let good = !text.is_empty()
+            && text.len() <= 255
+            && !text.starts_with('-')
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        good.then(|| Self(text.to_owned())).ok_or_else(|| NameError::Ref(text.to_owned()))
+    }
+}
+
 macro_rules! text_conversions {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
@@ -192,7 +222,7 @@ macro_rules! text_conversions {
         }
     )*};
 }
-text_conversions!(Scope, Revision);
+text_conversions!(Scope, Revision, Ref);
 
 /// Checks that `path` names something below a build directory, the same on every machine:
 /// relative, `/`-separated, no empty, `.` or `..` part, no control character or backslash, at most
@@ -281,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_and_revisions_follow_their_grammar() {
+    fn scopes_revisions_and_refs_follow_their_grammar() {
         for good in ["zlib", "owner/repo", "a/b+c/v1.2_3-x"] {
             assert_eq!(good.parse::<Scope>().unwrap().as_str(), good);
         }
@@ -290,6 +320,12 @@ mod tests {
         }
         for bad in ["", "a/b", "..", "-x", ".x", "a..b", "a b", &"x".repeat(129)] {
             assert!(bad.parse::<Revision>().is_err(), "{bad:?}");
+        }
+        for good in ["main", "release/1.2", "v1^{}", &"x".repeat(255)] {
+            assert_eq!(good.parse::<Ref>().unwrap().as_str(), good);
+        }
+        for bad in ["", "-x", "a b", "a\nb", "ä", &"x".repeat(256)] {
+            assert!(bad.parse::<Ref>().is_err(), "{bad:?}");
         }
         let scope = Scope::of_repo("o/r.git", Some("leanprover/lean4:v4.20.0"), Some("linux"));
         assert_eq!(scope.unwrap().as_str(), "o/r/tc/leanprover--lean4---v4.20.0/pt/linux");

@@ -19,8 +19,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 use larder_project::{manifest::Document, workspace::Workspace};
-use larder_remote::{Config, Ref, ServiceConfig};
-use larder_store::{Revision, Scope};
+use larder_remote::{Config, ServiceConfig};
+use larder_store::{Ref, Revision, Scope};
 
 use super::{App, here};
 use crate::exit::{Exit, Failure};

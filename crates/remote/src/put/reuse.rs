@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use larder_store::MappedArtifact;
+use larder_store::{
+    MappedArtifact,
+    published::{Content, PublishedPack, paths},
+};
 use larder_trace::ContentHash;
 
-use super::Upload;
-use crate::{
-    RemoteError,
-    packs::{LARGE, RemotePack},
-    paths,
-    revision::Content,
-};
+use super::{LARGE, Upload};
+use crate::RemoteError;
 
 /// How many packs of small artifacts a revision may be spread over, so that reading it stays a
 /// matter of few requests however often it grew.
@@ -27,11 +25,11 @@ const LOOKED_UP: usize = 3;
 #[derive(Default)]
 pub struct Used {
     pub artifacts: BTreeSet<ContentHash>,
-    pub packs: BTreeMap<ContentHash, RemotePack>,
+    pub packs: BTreeMap<ContentHash, PublishedPack>,
 }
 
 impl Used {
-    pub fn add(&mut self, pack: RemotePack) {
+    pub fn add(&mut self, pack: PublishedPack) {
         self.artifacts.extend(pack.index.artifacts().iter().map(|artifact| artifact.hash));
         self.packs.insert(pack.id, pack);
     }
@@ -44,7 +42,7 @@ impl Upload<'_> {
         base: &Content,
         artifacts: &BTreeMap<ContentHash, MappedArtifact>,
     ) -> Result<Used, RemoteError> {
-        let mut offers: Vec<(Vec<ContentHash>, &RemotePack)> = base
+        let mut offers: Vec<(Vec<ContentHash>, &PublishedPack)> = base
             .packs
             .values()
             .filter_map(|pack| {
@@ -61,7 +59,8 @@ impl Upload<'_> {
             chosen.extend(offered.iter().copied());
             chosen.len() > before
         });
-        let is_small = |pack: &RemotePack| pack.index.artifacts().iter().any(|a| a.size() < LARGE);
+        let is_small =
+            |pack: &PublishedPack| pack.index.artifacts().iter().any(|a| a.size() < LARGE);
         if offers.iter().filter(|(_, pack)| is_small(pack)).count() > MOST_PACKS {
             let mut small = 0;
             offers.retain(|(_, pack)| {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use larder_store::published::Signature;
 use serde::{Deserialize, Serialize};
 
 use super::{ResultKey, ResultState};
-use crate::{Signature, Statement};
+use crate::Statement;
 
 /// The version of the format that this larder writes, and the only one it reads.
 const VERSION: u64 = 1;

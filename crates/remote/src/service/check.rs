@@ -4,9 +4,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use object_store::{ObjectStoreExt, PutPayload};
 
-use super::{Access, Service, transport::Dialect};
+use super::{Access, Service, below, transport::Dialect};
 use crate::{
-    RemoteError, ServiceConfig, paths,
+    RemoteError, ServiceConfig,
     retry::{describe, is_answer, is_without_bucket},
 };
 
@@ -73,7 +73,7 @@ pub fn check(config: &ServiceConfig, write: bool) -> Result<Check, RemoteError> 
 impl Service {
     /// Reads an object that is not there. Returns whether there was any answer, and whether a good one.
     async fn try_reading(&self, name: &str) -> (Finding, Finding) {
-        let path = paths::below(&self.prefix, name);
+        let path = below(&self.prefix, name);
         match self.objects.get(&path).await {
             Err(error) if is_without_bucket(&error) => {
                 let takes = "a bucket of this name";
@@ -98,7 +98,7 @@ impl Service {
     }
 
     async fn try_listing(&self) -> Finding {
-        let path = paths::below(&self.prefix, PROBES);
+        let path = below(&self.prefix, PROBES);
         match self.objects.list_with_delimiter(Some(&path)).await {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Finding::Works,
             Err(error) => self.fails(&error, "s3:ListBucket", "PROPFIND"),
@@ -108,7 +108,7 @@ impl Service {
     /// Writes an object, reads a part of it, and deletes it.
     async fn try_writing(&self, name: &str) -> (Finding, Finding) {
         const CONTENT: &[u8] = b"written by `larder cache services --check --write`";
-        let path = paths::below(&self.prefix, name);
+        let path = below(&self.prefix, name);
         let payload = PutPayload::from_static(CONTENT);
         if let Err(error) = self.retried(|| self.objects.put(&path, payload.clone())).await {
             let http = "PUT, and MKCOL where collections are missing";

@@ -2,10 +2,11 @@
 
 use std::{fmt, io::Cursor, str::FromStr};
 
+use larder_store::{Ref, published::Signature};
 use minisign::{KeyPair, SecretKeyBox, SignatureBox};
 use serde::{Deserialize, Serialize};
 
-use super::{Ref, Signature, Statement};
+use super::Statement;
 
 /// The id of a key: 16 hex digits. A name, and no proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,8 +43,8 @@ impl KeyId {
     }
 
     /// The id of the key that is said to have made a signature.
-    pub fn of_signature(minisign: &str) -> Option<Self> {
-        Self::of(SignatureBox::from_string(minisign).ok()?.keynum())
+    pub fn of_signature(signature: &Signature) -> Option<Self> {
+        Self::of(SignatureBox::from_string(&signature.minisign).ok()?.keynum())
     }
 }
 

@@ -1,64 +1,9 @@
 //! What is signed, as text.
 
-use std::{fmt, str::FromStr};
-
-use larder_store::{Revision, Scope};
+use larder_store::{Ref, Revision, Scope};
 use larder_trace::ContentHash;
-use serde::{Deserialize, Serialize};
 
 use crate::ResultKey;
-
-/// The name of what was built, such as a branch: `main`, `release/1.2`. Printable ASCII without spaces,
-/// at most 255, not starting with `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Ref(String);
-
-/// Why a text is no ref.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a ref: use printable ASCII without spaces, at most 255, not starting with `-`"
-)]
-pub struct ParseRefError(String);
-
-impl Ref {
-    /// The ref as written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Ref {
-    type Err = ParseRefError;
-
-    fn from_str(text: &str) -> Result<Self, ParseRefError> {
-        let good = !text.is_empty()
-            && text.len() <= 255
-            && !text.starts_with('-')
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
-        good.then(|| Self(text.to_owned())).ok_or_else(|| ParseRefError(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for Ref {
-    type Error = ParseRefError;
-
-    fn try_from(text: String) -> Result<Self, ParseRefError> {
-        text.parse()
-    }
-}
-
-impl From<Ref> for String {
-    fn from(reference: Ref) -> Self {
-        reference.0
-    }
-}
-
-impl fmt::Display for Ref {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Something that can be signed.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,10 @@
 
 use std::{fs, io, path::Path};
 
-use larder_remote::layout::{self, Filed, Kind, Needs};
+use larder_store::published::{
+    paths::{Filed, Kind},
+    verify::{self, Needs},
+};
 use larder_trace::ContentHash;
 
 use super::{directory::Directory, names::Name};
@@ -30,18 +33,18 @@ pub fn check(directory: &Directory, file: &Path, name: &Name) -> Result<Vec<Stri
     let Some(filed) = Filed::parse(name.as_str()) else { return Ok(Vec::new()) };
     match filed.kind {
         Kind::Pack(id) => {
-            layout::verify_pack(file, &id).map_err(Refusal::Other)?;
+            verify::verify_pack(file, &id).map_err(Refusal::Other)?;
             Ok(Vec::new())
         }
         Kind::Snapshot(hash) => {
-            let needs = layout::verify_snapshot(&read(file)?, &hash).map_err(Refusal::Other)?;
+            let needs = verify::verify_snapshot(&read(file)?, &hash).map_err(Refusal::Other)?;
             check_packs(directory, &filed, &needs)?;
             // It may outlive packs that no revision of today has from it.
             Ok(Vec::new())
         }
         Kind::Revision => {
             let mut missing = None;
-            let needs = layout::verify_revision(&read(file)?, |hash| {
+            let needs = verify::verify_revision(&read(file)?, |hash| {
                 let name = filed.snapshot(hash);
                 read_snapshot(directory, &name).map_err(|error| {
                     missing = Some(name);

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use larder_remote::layout::FILED_BY_SCOPE;
 use larder_store::Scope as StoreScope;
+use larder_store::published::paths::FILED_BY_SCOPE;
 use serde::{Deserialize, Serialize};
 
 /// How the name of a file that holds an object ends.

@@ -2,8 +2,8 @@
 
 use std::{cmp::Reverse, io};
 
-use larder_remote::layout::{FILED_BY_SCOPE, Filed, Kind};
 use larder_runs::time::format_millis;
+use larder_store::published::paths::{FILED_BY_SCOPE, Filed, Kind};
 use schemars::JsonSchema;
 use serde::Serialize;
 

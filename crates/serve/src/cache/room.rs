@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use larder_remote::layout::{Filed, Kind};
+use larder_store::published::paths::{Filed, Kind};
 
 use super::{
     directory::{Directory, Found},

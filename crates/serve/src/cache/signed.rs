@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, Method, request::Parts};
-use larder_remote::layout::{Filed, Kind};
+use larder_store::published::paths::{Filed, Kind};
 use s3s::{S3Result, s3_error};
 
 use crate::server::Peer;

@@ -9,9 +9,10 @@ use std::{
 use clap::Args;
 use larder_project::{age::Age, ci::plan::Probe, manifest::Document, workspace::Workspace};
 use larder_remote::{
-    Access, ConfigError, Recorded, Ref, RemoteError, ResultKey, ResultState, Service, TakenBack,
+    Access, ConfigError, Recorded, RemoteError, ResultKey, ResultState, Service, TakenBack,
     look_up_result, record_result, take_back_result,
 };
+use larder_store::Ref;
 use serde_json::json;
 
 use super::super::{App, here};

@@ -17,11 +17,11 @@ use std::{
     io::{self, Read},
 };
 
-use larder_store::{Mappings, MappingsError};
 use larder_trace::ContentHash;
 use serde::{Deserialize, Serialize};
 
-use crate::packs::{Description, PackError, RemotePack};
+use super::packs::{Description, PackError, PublishedPack};
+use crate::{Mappings, MappingsError};
 
 /// The schema version of revisions and snapshots.
 pub const SCHEMA: &str = "2";
@@ -67,7 +67,7 @@ pub struct Content {
     /// The mappings.
     pub mappings: Mappings,
     /// The packs that hold their artifacts, by id.
-    pub packs: BTreeMap<ContentHash, RemotePack>,
+    pub packs: BTreeMap<ContentHash, PublishedPack>,
 }
 
 /// The content of a revision, or how it differs from a snapshot's.
@@ -190,7 +190,7 @@ impl Section {
             return Err(SectionError::Schema(version.schema_version));
         }
         let head: Head = serde_json::from_slice(head).map_err(malformed)?;
-        let packs = head.packs.into_iter().map(RemotePack::try_from);
+        let packs = head.packs.into_iter().map(PublishedPack::try_from);
         let packs = packs.map(|pack| pack.map(|pack| (pack.id, pack)));
         let packs = packs.collect::<Result<BTreeMap<_, _>, _>>()?;
         let mappings = Mappings::parse(mappings.get(1..).unwrap_or_default())?;
@@ -208,7 +208,7 @@ struct Version {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use larder_store::NodeTable;
+    use crate::NodeTable;
     use larder_trace::{BuildTrace, Outputs};
 
     fn traces() -> impl Iterator<Item = BuildTrace> {

@@ -10,7 +10,7 @@ use larder_trace::ContentHash;
 use serde::{Deserialize, Serialize};
 
 use super::section::SCHEMA;
-use crate::Signature;
+use crate::Ref;
 
 /// Why the object of a revision is refused.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,16 @@ pub struct Sealed {
     pub section: Vec<u8>,
     /// A signature; whether it is one of this section is not checked here.
     pub signature: Option<Signature>,
+}
+
+/// A signature as it is stored beside what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The ref that was built, such as a branch.
+    #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Ref>,
+    /// The signature of the statement, as minisign writes it.
+    pub minisign: String,
 }
 
 /// The second line.

@@ -7,12 +7,14 @@
 //! {"id":"<hash>","length":N,"tail":"<base64>"}    for each pack
 //! ```
 
-use larder_store::{Mappings, MappingsError};
 use larder_trace::ContentHash;
 use serde::Deserialize;
 
-use super::section::Content;
-use crate::packs::{Description, PackError};
+use super::{
+    packs::{Description, PackError, PublishedPack},
+    section::Content,
+};
+use crate::{Mappings, MappingsError};
 
 /// Why a revision of the old layout is refused.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +54,7 @@ pub fn parse(text: &[u8], catalogue: &[u8]) -> Result<Content, OldError> {
     let mut content = Content { mappings: Mappings::parse(text)?, ..Content::default() };
     for (line, number) in lines.filter(|(line, _)| !line.is_empty()) {
         let described: Description = serde_json::from_slice(line).map_err(malformed(number))?;
-        let pack = crate::packs::RemotePack::try_from(described)?;
+        let pack = PublishedPack::try_from(described)?;
         content.packs.insert(pack.id, pack);
     }
     Ok(content)

@@ -3,9 +3,10 @@
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use larder_store::pack::{self, Index, Limits, Refusal, TRAILER_LEN, Trailer};
 use larder_trace::ContentHash;
 use serde::{Deserialize, Serialize};
+
+use crate::pack::{Index, Limits, Refusal, TRAILER_LEN, Trailer};
 
 /// Why the description of a pack is refused.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum PackError {
 
 /// A pack on a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemotePack {
+pub struct PublishedPack {
     /// The hash of its index and trailer.
     pub id: ContentHash,
     /// Its length in bytes.
@@ -33,7 +34,7 @@ pub struct RemotePack {
     tail: Vec<u8>,
 }
 
-impl RemotePack {
+impl PublishedPack {
     /// Reads the end of the pack in `file`.
     pub fn of_file(file: &File, length: u64) -> io::Result<Self> {
         let invalid = |error: Refusal| io::Error::new(io::ErrorKind::InvalidData, error);
@@ -64,13 +65,13 @@ pub struct Description {
     tail: String,
 }
 
-impl From<&RemotePack> for Description {
-    fn from(pack: &RemotePack) -> Self {
+impl From<&PublishedPack> for Description {
+    fn from(pack: &PublishedPack) -> Self {
         Self { id: pack.id, length: pack.length, tail: BASE64_STANDARD.encode(&pack.tail) }
     }
 }
 
-impl TryFrom<Description> for RemotePack {
+impl TryFrom<Description> for PublishedPack {
     type Error = PackError;
 
     fn try_from(described: Description) -> Result<Self, PackError> {
@@ -80,13 +81,4 @@ impl TryFrom<Description> for RemotePack {
             .map_err(|refusal| PackError::Refused(id, refusal))?;
         if pack.id == id { Ok(pack) } else { Err(PackError::WrongId(id)) }
     }
-}
-
-/// How much content a pack of small artifacts holds at most, in bytes.
-pub const PACK_CONTENT: u64 = 64 << 20;
-/// From what size on an artifact gets a pack of its own, in bytes.
-pub const LARGE: u64 = 4 << 20;
-/// How hard packs for services are compressed.
-pub fn level() -> pack::Compression {
-    pack::Compression::default()
 }
