@@ -1,7 +1,7 @@
 //! The queue between a schedule and the threads that do its tasks.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,8 +24,21 @@ struct State {
     schedule: Schedule,
     /// The number of each task's first attempt.
     first: u32,
-    /// Tasks that are tried again, by when and which, with the number of that attempt.
-    later: BTreeMap<(Instant, TaskId), u32>,
+    /// When the queue began.
+    began: Instant,
+    /// When each task ended that has ended.
+    ended: HashMap<TaskId, Instant>,
+    /// Tasks that wait to be looked at again, by when and which.
+    later: BTreeMap<(Instant, TaskId), Later>,
+}
+
+/// A task that waits to be looked at again.
+#[derive(Debug, Clone, Copy)]
+struct Later {
+    /// The how manieth attempt it will be.
+    attempt: u32,
+    /// Since when nothing keeps it but its turn.
+    ready: Instant,
 }
 
 /// A task to do now.
@@ -37,6 +50,8 @@ pub struct Turn {
     pub attempt: u32,
     /// How long it is expected to take.
     pub expected: Duration,
+    /// Since when nothing has kept it but its turn.
+    pub ready: Instant,
 }
 
 impl Queue {
@@ -47,7 +62,8 @@ impl Queue {
 
     /// The same, in which `first` is the number of each task's first attempt.
     pub fn counting_from(schedule: Schedule, first: u32) -> Queue {
-        let state = State { schedule, first, later: BTreeMap::new() };
+        let (began, ended, later) = (Instant::now(), HashMap::new(), BTreeMap::new());
+        let state = State { schedule, first, began, ended, later };
         Queue { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -74,14 +90,29 @@ impl Queue {
 
     /// Ends a task, and returns the tasks that this blocks.
     pub fn end(&self, task: TaskId, worked: bool) -> Vec<Blocked> {
-        let blocked = self.lock().schedule.end(task, worked);
+        let mut state = self.lock();
+        let blocked = state.schedule.end(task, worked);
+        let (now, blocked_tasks) = (Instant::now(), blocked.iter().map(|blocked| blocked.task));
+        state.ended.extend(blocked_tasks.chain([task]).map(|task| (task, now)));
+        drop(state);
         self.changed.notify_all();
         blocked
     }
 
-    /// Puts a task off: it is tried again after `wait`, as attempt `attempt`.
-    pub fn again(&self, task: TaskId, attempt: u32, wait: Duration) {
-        self.lock().later.insert((Instant::now() + wait, task), attempt);
+    /// Has a task that failed tried again after `wait`.
+    pub fn again(&self, turn: Turn, wait: Duration) {
+        let due = Instant::now() + wait;
+        self.put_back(turn.task, due, Later { attempt: turn.attempt + 1, ready: due });
+    }
+
+    /// Puts off, for `wait`, a task that could not be begun. It goes on waiting for its turn.
+    pub fn put_off(&self, turn: Turn, wait: Duration) {
+        let Turn { task, attempt, ready, .. } = turn;
+        self.put_back(task, Instant::now() + wait, Later { attempt, ready });
+    }
+
+    fn put_back(&self, task: TaskId, due: Instant, later: Later) {
+        self.lock().later.insert((due, task), later);
         self.changed.notify_all();
     }
 
@@ -104,10 +135,19 @@ impl State {
     /// What is to be done now: what has waited to be tried again, else what the schedule has next.
     fn due(&mut self, now: Instant) -> Option<Turn> {
         let again = self.later.first_entry().filter(|first| first.key().0 <= now);
-        let (task, attempt) = match again.map(|first| first.remove_entry()) {
-            Some(((_, task), attempt)) => (task, attempt),
-            None => (self.schedule.start_next()?, self.first),
+        let (task, Later { attempt, ready }) = match again.map(|first| first.remove_entry()) {
+            Some(((_, task), later)) => (task, later),
+            None => {
+                let task = self.schedule.start_next()?;
+                (task, Later { attempt: self.first, ready: self.ready_since(task) })
+            }
         };
-        Some(Turn { task, attempt, expected: self.schedule.expected(task).time })
+        Some(Turn { task, attempt, expected: self.schedule.expected(task).time, ready })
+    }
+
+    /// When the last of the tasks ended that a task needs.
+    fn ready_since(&self, task: TaskId) -> Instant {
+        let ends = self.schedule.needs(task).filter_map(|need| self.ended.get(&need));
+        ends.copied().max().unwrap_or(self.began)
     }
 }

@@ -183,6 +183,11 @@ impl Schedule {
         self.nodes[id].expected
     }
 
+    /// The tasks that end before this one starts.
+    pub fn needs(&self, id: TaskId) -> impl Iterator<Item = TaskId> {
+        self.nodes[id].needs.iter().map(|need| need.task)
+    }
+
     /// Ends a task that runs, and returns the tasks that are blocked now, each after those that block it. A task
     /// is blocked when all that it needs is over and something that it requires did not work: only then is it
     /// known what all blocks it.

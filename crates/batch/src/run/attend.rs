@@ -157,11 +157,11 @@ impl<'r> Attendance<'r> {
                     blocked.iter().try_for_each(|blocked| self.block(blocked))
                 }
                 Attended::Again(wait) => {
-                    queue.again(turn.task, turn.attempt + 1, wait);
+                    queue.again(turn, wait);
                     Ok(())
                 }
                 Attended::Busy => {
-                    queue.again(turn.task, turn.attempt, LOOK);
+                    queue.put_off(turn, LOOK);
                     Ok(())
                 }
                 Attended::Interrupted => Ok(()),
@@ -324,9 +324,10 @@ impl<'r> Attendance<'r> {
         name: &TaskName,
         job: &Job,
         dep_hash: HashName,
-        Turn { attempt, expected, .. }: Turn,
+        Turn { attempt, expected, ready, .. }: Turn,
     ) -> Result<Attended, BatchError> {
-        let now = Try { part, name, task: job.task(), dep_hash, attempt, expected };
+        let queued = Some(ready.elapsed());
+        let now = Try { part, name, task: job.task(), dep_hash, attempt, expected, queued };
         let (result, failure) = match self.perform(now, |log| job.run(self.shop, log))? {
             Performed::Ended(result, failure) => (*result, failure),
             Performed::Nothing => {

@@ -45,13 +45,15 @@ pub struct Try<'t> {
     pub attempt: u32,
     /// How long it is expected to take.
     pub expected: Duration,
+    /// How long it was ready and waited for its turn, where that is known.
+    pub queued: Option<Duration>,
 }
 
 impl Attendance<'_> {
     /// Does `work` for a part. What is printed meanwhile is in the log that the result has.
     pub(super) fn perform(
         &self,
-        Try { part, name, task, dep_hash, attempt, expected }: Try<'_>,
+        Try { part, name, task, dep_hash, attempt, expected, queued }: Try<'_>,
         work: impl FnOnce(&Log) -> Done,
     ) -> Result<Performed, BatchError> {
         let expected = Some(expected).filter(|time| !time.is_zero());
@@ -105,6 +107,7 @@ impl Attendance<'_> {
             origin: done.origin,
             wall_ms: Some(costs.wall.as_millis() as u64),
             cpu_ms: Some(costs.cpu.as_millis() as u64),
+            queued_ms: queued.map(|queued| queued.as_millis() as u64),
             peak_memory_bytes: Some(costs.peak_memory),
             jobs: u32::try_from(task.jobs).ok(),
             log,

@@ -99,11 +99,12 @@ impl<'t> Trials<'t> {
         shop: &Workshop,
         attendance: &Attendance<'_>,
     ) -> Result<(), BatchError> {
-        while let Some(Turn { task, attempt, .. }) = queue.next(|| attendance.stops()) {
+        while let Some(turn) = queue.next(|| attendance.stops()) {
+            let Turn { task, attempt, .. } = turn;
             let came = self.go_on(&self.open[task], attempt, shop, attendance);
             match came.inspect_err(|_| attendance.give_up())? {
                 Came::Decided => _ = queue.end(task, true),
-                Came::Spoiled(wait) => queue.again(task, attempt + 1, wait),
+                Came::Spoiled(wait) => queue.again(turn, wait),
                 Came::Interrupted => {}
             }
         }
@@ -158,9 +159,10 @@ impl Attendance<'_> {
             return Ok(Some(self.record_bereft(part, attempt)?.result));
         };
         let dep_hash = hashes::name(&task.dep_hash(&shop.platform));
-        let expected = Duration::ZERO;
+        // A trial waits for the other side too, and that is no measure of anything.
+        let (expected, queued) = (Duration::ZERO, None);
         let mut kept = None;
-        let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected };
+        let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected, queued };
         let performed = self.perform(now, |log| {
             let (built, trial) = build::afresh(shop, &task, log);
             kept = trial;
@@ -175,7 +177,7 @@ impl Attendance<'_> {
         let name = self.name(part);
         let attempt = witness.next_attempt(&name.build_hash, part.stage);
         let dep_hash = hashes::name(&build::dep_hash(shop, &task, &trial.layer, Kind::Test));
-        let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected };
+        let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected, queued };
         let tested = |log: &_| build::test(shop, &task, &trial.layer, log).into();
         Ok(match self.perform(now, tested)? {
             Performed::Ended(result, _) => Some(self.record(*result)?.result),

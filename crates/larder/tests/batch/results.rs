@@ -73,6 +73,24 @@ fn a_run_of_some_packages_moves_nothing_that_news_are_relative_to() {
 }
 
 #[test]
+fn results_tell_how_long_a_package_waited_for_its_turn() {
+    let slow = |name| Package::new(name).line("sleep 0.2");
+    let set = Set::new(&[slow("a.1.0"), slow("b.1.0"), slow("on-b.1.0").needs("b", "1")]);
+    set.larder(&["batch", "-j", "1"]).ok();
+    let result = |package| set.latest(package).pop().unwrap().result;
+    let (a, b, on_b) = (result("a.1.0"), result("b.1.0"), result("on-b.1.0"));
+    let (first, second) = if a.start < b.start { (&a, &b) } else { (&b, &a) };
+    assert!(second.queued_ms >= first.wall_ms, "{second:?} after {first:?}");
+    assert!(first.queued_ms < second.queued_ms, "{first:?} before {second:?}");
+    // It could not begin before what it needs was there. Both are cut to milliseconds.
+    let between = on_b.start.duration_since(b.end).as_millis() as u64;
+    assert!(on_b.queued_ms.is_some_and(|queued| queued <= between + 1), "{on_b:?} after {b:?}");
+    // Nothing is queued that is there.
+    set.larder(&["batch", "-j", "1"]).ok();
+    assert_eq!(result("a.1.0").queued_ms, None);
+}
+
+#[test]
 fn each_compiler_has_a_result_where_there_is_no_solution() {
     let set = Set::new(&[Package::new("picky.1.0").needs("nowhere", "1"), Package::new("it.1.0")]);
     set.append("\n[compiler.\"other.1\"]\ncc = \"cc\"\ncxx = \"c++\"\n");
