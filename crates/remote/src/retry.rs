@@ -188,7 +188,7 @@ impl Health {
 /// Whether the same request may succeed later.
 pub fn is_transient(error: &Error) -> bool {
     match error {
-        Error::Generic { .. } if refusal(error).is_some() => false,
+        Error::Generic { .. } if refusal(error).is_some() || distrust(error).is_some() => false,
         Error::Generic { .. } => match status(error) {
             Some(status) => status >= 500 || matches!(status, 400 | 408 | 423 | 425 | 429),
             None => true,
@@ -201,6 +201,20 @@ pub fn is_transient(error: &Error) -> bool {
 /// Why the service will never take an object, where it says so in a word that is known.
 fn refusal(error: &Error) -> Option<&'static str> {
     denial::Code::in_message(&error.to_string())?.refusal()
+}
+
+/// Why the certificate that the service showed is not believed, if that is so.
+fn distrust(error: &Error) -> Option<&rustls::Error> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| {
+        // An I/O error that wraps another one does not name it as its source.
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
+    .filter_map(|error| error.downcast_ref::<rustls::Error>())
+    .find(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
 }
 
 /// Whether the service said so itself; else it is not known to be there.
@@ -265,6 +279,11 @@ pub fn describe(error: &Error) -> String {
             if let Some(why) = refusal(error) {
                 return why.to_owned();
             }
+            if let Some(why) = distrust(error) {
+                return format!(
+                    "{why}; if the authority that signed it is your own, name it as `ca-certificates` of the service"
+                );
+            }
             let mut text = source.to_string();
             let mut cause = source.source();
             while let Some(error) = cause {
@@ -280,5 +299,27 @@ pub fn describe(error: &Error) -> String {
             text.trim_end_matches([' ', ':']).to_owned()
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustls::CertificateError;
+
+    use super::*;
+
+    fn failed(cause: rustls::Error) -> Error {
+        let source = io::Error::other(io::Error::other(cause));
+        Error::Generic { store: "S3", source: source.into() }
+    }
+
+    #[test]
+    fn whose_certificate_is_not_believed_is_not_asked_again() {
+        let stranger = failed(CertificateError::UnknownIssuer.into());
+        assert!(!is_transient(&stranger));
+        assert!(describe(&stranger).contains("ca-certificates"), "{}", describe(&stranger));
+        assert!(is_transient(&failed(rustls::Error::HandshakeNotComplete)));
     }
 }

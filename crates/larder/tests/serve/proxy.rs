@@ -184,7 +184,9 @@ fn larder_puts_gets_and_builds_through_nginx() {
     // Nobody else's word is taken for who the server is.
     scene.configure("");
     let check = machine.command(&tree, &["cache", "services", "--check"]);
-    run(check).ends_with(1).mentions(&["invalid peer certificate"]);
+    run(check).ends_with(1).mentions(&["invalid peer certificate", "name it as `ca-certificates`"]);
+    let get = machine.command(&tree, &[&["cache", "get"][..], &PLACE].concat());
+    run(get).ends_with(1).mentions(&["invalid peer certificate", "name it as `ca-certificates`"]);
 }
 
 #[test]
