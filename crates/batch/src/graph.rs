@@ -149,6 +149,7 @@ impl Builds {
     /// The name of their record: what they are and which of them count first.
     pub fn name(&self) -> HashName {
         let mut fields = Fields::of("graph");
+        fields.number(graph::SCHEMA_VERSION.into());
         fields.number(self.builds.len() as u64);
         for build in &self.builds {
             fields.text(build.hash.as_str()).number(build.blessed.into());
@@ -157,17 +158,25 @@ impl Builds {
     }
 
     /// Their record, for whoever wants to know who needs whom.
-    pub fn record(&self, catalogue: &Catalogue) -> BuildGraph {
+    pub fn record(&self, catalogue: &Catalogue, around: &Surroundings) -> BuildGraph {
         let node = |build: &Build| Node {
             package: catalogue.get(build.package).id.clone(),
             compiler: catalogue.compiler(build.compiler).name.clone(),
+            digest: catalogue.get(build.package).digest.clone(),
             universe: build.universe.clone(),
             build_hash: build.hash.clone(),
             blessed: build.blessed,
             needs: build.needs.iter().map(|need| need.0).collect(),
         };
         let builds = self.builds.iter().map(node).collect();
-        BuildGraph { schema_version: graph::SCHEMA_VERSION, builds }
+        let compilers = catalogue.compilers().zip(&around.identities);
+        let tools = compilers.map(|((_, compiler), identity)| {
+            let mut fields = Fields::of("tools");
+            fields.text(identity.as_str()).text(&around.platform);
+            (compiler.name.clone(), hashes::name(&fields.finish()))
+        });
+        let tools = tools.collect();
+        BuildGraph { schema_version: graph::SCHEMA_VERSION, tools, builds }
     }
 
     /// The builds that need a build directly, sorted.

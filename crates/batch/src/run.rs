@@ -248,7 +248,7 @@ pub(crate) fn enter(run: &Run, phase: Phase, reporter: &dyn Reporter) -> larder_
 pub(crate) fn publish(data: &DataDir, run: &Run, prepared: &Prepared) -> larder_runs::Result<()> {
     let graph = Some(prepared.builds.name());
     let references = References { graph, ..references(prepared) };
-    let make = || prepared.builds.record(&prepared.catalogue);
+    let make = || prepared.builds.record(&prepared.catalogue, &prepared.surroundings);
     gc::publish_with_graph(data, run, &references, make)
 }
 

@@ -3,6 +3,7 @@
 //! A graph has a name made from what is in it, and most runs have that of the run before: `references.json` of
 //! a run names its graph, and `DATA/graphs/<name>.json` is written once.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use crate::file::{self, Durability};
 use crate::name::{HashName, PackageName};
 
 /// The version of the file's form.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The content of `graphs/<name>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct BuildGraph {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// The hash of each compiler's tools and of the platform, by the compiler's package.
+    pub tools: BTreeMap<PackageName, HashName>,
     /// All builds; each comes after what it needs.
     pub builds: Vec<Node>,
 }
@@ -34,6 +37,8 @@ pub struct Node {
     pub package: PackageName,
     /// The compiler's package.
     pub compiler: PackageName,
+    /// The digest of its own sources and of how it is built.
+    pub digest: HashName,
     /// The hash of its dependency closure.
     pub universe: HashName,
     /// The hash that names it and its layer.

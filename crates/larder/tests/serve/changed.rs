@@ -51,19 +51,20 @@ fn what_a_package_needs_now_and_did_not_is_named() {
     let server = Server::of(&set);
     let first = first_failure(&server, "top.1.0");
     assert_eq!((&first["otherBuild"], &first["otherUniverse"]), (&true.into(), &true.into()));
-    let need = |before: Value, now: Value, itself: Value| json!({ "before": before, "now": now, "itself": itself });
+    let need = |before: Value, now: Value, itself: bool| json!({ "before": before, "now": now, "itself": itself });
     assert_eq!(
         first["changed"],
         json!({
-            "itself": null,
+            "itself": false,
             "tools": false,
             "needs": [
-                need("base.1.0".into(), "base.1.0".into(), true.into()),
-                need("far.1.0".into(), "far.1.0".into(), Value::Null),
-                need(Value::Null, "fresh.1.0".into(), Value::Null),
-                need("mid.1.0".into(), "mid.1.0".into(), Value::Null),
-                need("old.1.0".into(), Value::Null, Value::Null),
-                need("zlib.1.2".into(), "zlib.1.3".into(), Value::Null),
+                need("base.1.0".into(), "base.1.0".into(), true),
+                need("far.1.0".into(), "far.1.0".into(), false),
+                need(Value::Null, "fresh.1.0".into(), false),
+                // It requires something else.
+                need("mid.1.0".into(), "mid.1.0".into(), true),
+                need("old.1.0".into(), Value::Null, false),
+                need("zlib.1.2".into(), "zlib.1.3".into(), false),
             ],
         })
     );
@@ -80,7 +81,6 @@ fn what_a_package_needs_now_and_did_not_is_named() {
         "fresh.1.0 is new",
         "old.1.0 is no longer needed",
         "zlib.1.3 instead of ",
-        "Run data cannot tell whether its own sources, or how it is built, changed as well.",
     ]);
 }
 
@@ -118,10 +118,21 @@ fn its_own_sources_are_told_from_the_compiler() {
     let (changed, page) = changes(&[alone.clone(), Package::new("still.1.0")]);
     assert_eq!(changed, json!({ "itself": true, "tools": false, "needs": [] }));
     assert!(page.contains("<li>its own sources, or how it is built</li>"), "{page}");
-    // Nothing tells.
-    let (changed, page) = changes(&[alone]);
-    assert_eq!(changed, json!({ "itself": null, "tools": null, "needs": [] }));
-    assert!(page.contains("changed as well, or the compiler's tools"), "{page}");
+    // Nothing else was built.
+    let (changed, _) = changes(&[alone]);
+    assert_eq!(changed, json!({ "itself": true, "tools": false, "needs": [] }));
+    // It changes together with what it needs, which is built anew for that alone.
+    let own = Package::new("alone.1.0").line(bad).needs("mid", "1");
+    let mid = Package::new("mid.1.0").needs("base", "1");
+    let set = Set::new(&[own, mid, Package::new("base.1.0").line("cat README")]);
+    set.larder(&["batch"]).ok();
+    set.file("sources/alone.1.0/README", "bad");
+    set.file("sources/base.1.0/README", "other");
+    set.larder(&["batch"]).ends_with(1);
+    let changed = &first_failure(&Server::of(&set), "alone.1.0")["changed"];
+    let need = |name: &str, itself: bool| json!({ "before": name, "now": name, "itself": itself });
+    let needs = [need("base.1.0", true), need("mid.1.0", false)];
+    assert_eq!(*changed, json!({ "itself": true, "tools": false, "needs": needs }));
 }
 
 #[test]
@@ -141,6 +152,6 @@ fn another_compiler_of_the_same_name_is_told() {
     set.file("larder-set.toml", &file.replacen("cc = \"cc\"", &cc, 1));
     set.larder(&["batch", "--no-sandbox"]).ends_with(1);
     let first = first_failure(&Server::of(&set), "top.1.0");
-    let need = json!({ "before": "base.1.0", "now": "base.1.0", "itself": null });
-    assert_eq!(first["changed"], json!({ "itself": null, "tools": true, "needs": [need] }));
+    let need = json!({ "before": "base.1.0", "now": "base.1.0", "itself": false });
+    assert_eq!(first["changed"], json!({ "itself": false, "tools": true, "needs": [need] }));
 }

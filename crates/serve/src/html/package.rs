@@ -168,14 +168,14 @@ fn changed(frame: &Frame<'_>, changed: &Changed) -> Markup {
     let package = |name: &PackageName| parts::package(frame, name.as_str());
     html! {
         ul {
-            @if changed.itself == Some(true) { li { "its own sources, or how it is built" } }
-            @if changed.tools == Some(true) { li { "the compiler's tools, or the platform" } }
+            @if changed.itself { li { "its own sources, or how it is built" } }
+            @if changed.tools { li { "the compiler's tools, or the platform" } }
             @for need in &changed.needs {
                 li {
                     @match (&need.before, &need.now) {
                         (Some(before), Some(now)) if before == now => {
                             (package(now)) " was built anew"
-                            @if need.itself == Some(true) { ": its own sources, or how it is built, are others" }
+                            @if need.itself { ": its own sources, or how it is built, are others" }
                         },
                         (Some(before), Some(now)) => { (package(now)) " instead of " (package(before)) },
                         (None, Some(now)) => { (package(now)) " is new" },
@@ -183,13 +183,6 @@ fn changed(frame: &Frame<'_>, changed: &Changed) -> Markup {
                         (None, None) => {},
                     }
                 }
-            }
-        }
-        @if changed.itself.is_none() {
-            p.note {
-                "Run data cannot tell whether its own sources, or how it is built, changed as well"
-                @if changed.tools.is_none() { ", or the compiler's tools" }
-                "."
             }
         }
     }

@@ -1,10 +1,9 @@
 //! What a build is made from that is other than it was.
 //!
-//! Run data have who needs whom of each run, and the names of builds, which are made from what is in them: a build's own
-//! sources and how it is built, those of all that it needs (its universe), and the compiler's tools and the platform.
-//! What these tell is said, and nothing else.
+//! The graph of a run has who needs whom, the digest of each package's own sources and of how it is built, and the hashes of the
+//! compilers' tools. The name of a build is made from these, so what is the same in all of them is the same build.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use larder_runs::{
     graph::{BuildGraph, Node},
@@ -17,10 +16,10 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Changed {
-    /// Whether its own sources are others, or how it is built; `None` where run data cannot tell.
-    pub itself: Option<bool>,
-    /// Whether the compiler's tools are others, or the platform; `None` where run data cannot tell.
-    pub tools: Option<bool>,
+    /// Whether its own sources are others, or how it is built.
+    pub itself: bool,
+    /// Whether the compiler's tools are others, or the platform.
+    pub tools: bool,
     /// What it needs, directly or not, that is not as it was, by name.
     pub needs: Vec<ChangedNeed>,
 }
@@ -33,9 +32,8 @@ pub struct ChangedNeed {
     pub before: Option<PackageName>,
     /// The version that is; none where it is needed no more.
     pub now: Option<PackageName>,
-    /// Of the same version in another build, whether its own sources are others, or how it is built; `None` where run
-    /// data cannot tell.
-    pub itself: Option<bool>,
+    /// Whether it is the same version, and its own sources are others, or how it is built.
+    pub itself: bool,
 }
 
 impl Changed {
@@ -47,20 +45,21 @@ impl Changed {
     ) -> Option<Self> {
         let (was, is) = (Part::of(before)?, Part::of(now)?);
         let [old, new] = [&was, &is].map(Part::needs);
-        let tools = tools(&was, &is, [&old, &new]);
         let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
         let needs = names.into_iter().filter_map(|name| {
             let (was, is) = (old.get(name), new.get(name));
-            let (before, now) = (was.map(|it| &it.package), is.map(|it| &it.package));
-            let itself = match (was, is) {
-                (Some(was), Some(is)) if was.build_hash == is.build_hash => return None,
-                (Some(was), Some(is)) if was.package == is.package => itself(was, is, tools),
-                _ => None,
-            };
-            Some(ChangedNeed { before: before.cloned(), now: now.cloned(), itself })
+            if was.map(|it| &it.build_hash) == is.map(|it| &it.build_hash) {
+                return None;
+            }
+            let itself = was
+                .zip(is)
+                .is_some_and(|(was, is)| was.package == is.package && was.digest != is.digest);
+            let [before, now] = [was, is].map(|it| it.map(|it| it.package.clone()));
+            Some(ChangedNeed { before, now, itself })
         });
         let needs = needs.collect();
-        Some(Self { itself: itself(was.build, is.build, tools), tools, needs })
+        let itself = was.build.digest != is.build.digest;
+        Some(Self { itself, tools: was.tools() != is.tools(), needs })
     }
 }
 
@@ -76,6 +75,11 @@ impl<'g> Part<'g> {
         Some(Self { graph, build })
     }
 
+    /// The hash of its compiler's tools and of the platform.
+    fn tools(&self) -> Option<&'g HashName> {
+        self.graph.tools.get(&self.build.compiler)
+    }
+
     /// All that it needs, directly or not, by name: a build needs one version of each.
     fn needs(&self) -> BTreeMap<&'g str, &'g Node> {
         let mut found = BTreeMap::new();
@@ -88,30 +92,4 @@ impl<'g> Part<'g> {
         }
         found
     }
-}
-
-/// Whether the compiler's tools are others, or the platform: they are in the name of each build with that compiler.
-fn tools(was: &Part<'_>, is: &Part<'_>, needs: [&BTreeMap<&str, &Node>; 2]) -> Option<bool> {
-    let with = |part: &Part<'_>| -> HashSet<HashName> {
-        let builds = part.graph.builds.iter().filter(|it| it.compiler == part.build.compiler);
-        builds.map(|it| it.build_hash.clone()).collect()
-    };
-    if !with(was).is_disjoint(&with(is)) {
-        return Some(false);
-    }
-    // With the same universe, all that is needed has the same sources: nothing else can make other builds of it.
-    let [old, new] = needs;
-    let rebuilt = || {
-        old.iter().any(|(name, it)| new.get(name).is_some_and(|is| is.build_hash != it.build_hash))
-    };
-    (was.build.universe == is.build.universe && rebuilt()).then_some(true)
-}
-
-/// Whether a package version has other sources than in another build, or is built otherwise.
-fn itself(was: &Node, is: &Node, tools: Option<bool>) -> Option<bool> {
-    if was.build_hash == is.build_hash {
-        return Some(false);
-    }
-    // With the same needs and the same tools, nothing else can make another build of it.
-    (was.universe == is.universe && tools == Some(false)).then_some(true)
 }
