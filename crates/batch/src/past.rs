@@ -54,18 +54,25 @@ impl Past {
         Ok(newest.filter(|newest| says_something(&newest.result)).cloned())
     }
 
-    /// The dep hash of the documentation that was published last in the place of that which `like` is a result of: its package's, where
-    /// that is blessed, else its universe's.
-    pub fn published(&self, like: &StageResult) -> larder_runs::Result<Option<HashName>> {
+    /// The dep hash of a package's documentation that was published last: of the blessed build, or of the one in this universe with this
+    /// compiler.
+    pub fn published(
+        &self,
+        package: &PackageName,
+        own: Option<(&HashName, &PackageName)>,
+    ) -> larder_runs::Result<Option<HashName>> {
         let same = |entry: &&Entry| {
             let result = &entry.result;
-            let place = |result: &StageResult| match result.blessed {
-                true => None,
-                false => Some((result.universe.clone(), result.compiler.clone())),
+            let of = (result.universe.as_ref(), result.compiler.as_ref());
+            let same_place = match own {
+                None => result.blessed,
+                Some((universe, compiler)) => {
+                    !result.blessed && of == (Some(universe), Some(compiler))
+                }
             };
-            result.stage == Stage::Doc && result.is_success() && place(result) == place(like)
+            result.stage == Stage::Doc && result.is_success() && same_place
         };
-        let latest = self.of(&like.package)?;
+        let latest = self.of(package)?;
         Ok(latest.iter().rev().find(same).and_then(|last| last.result.dep_hash.clone()))
     }
 

@@ -76,6 +76,11 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         self.rows.push(cells);
     }
 
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Prints it on standard output, or nothing when it has no rows. On a terminal, or where `COLUMNS` says
     /// how wide it is, long texts are cut and columns left out so that lines fit.
     pub fn print(&self, ui: &Ui) {

@@ -120,7 +120,7 @@ fn stage(
     work: impl FnOnce(&Work, &Arc<Budget>) -> Result<bool, Failure>,
 ) -> Staged {
     let started = Instant::now();
-    let dep_hash = dep_hash(shop, task, layer, kind);
+    let dep_hash = dep_hash(&shop.platform, task, layer, kind);
     let name = format!("{}.{}", task.build_hash.as_str(), kind.name());
     let heard = log.clone();
     let budget = Budget::new(task.allowance).writing_in(vec![shop.work().join(&name)]);
@@ -154,9 +154,9 @@ fn stage(
 
 /// The hash of all that a stage depends on: all that the build does, what that made, the lines, and the documentation that these
 /// read.
-pub fn dep_hash(shop: &Workshop, task: &BuildTask, layer: &Layer, kind: Kind<'_>) -> ContentHash {
+pub fn dep_hash(platform: &str, task: &BuildTask, layer: &Layer, kind: Kind<'_>) -> ContentHash {
     let mut fields = Fields::of(kind.name());
-    fields.hash(&task.dep_hash(&shop.platform)).hash(&layer.record.digest);
+    fields.hash(&task.dep_hash(platform)).hash(&layer.record.digest);
     if let Recipe::Commands { build, .. } = &task.recipe {
         fields.texts(build.iter().map(String::as_str));
     }

@@ -19,12 +19,11 @@ use larder_runs::{
 
 use super::{
     BatchError, Prepared, Request,
-    job::{Job, build_task},
+    job::{Job, build_task, job},
     perform::{Performed, Try},
 };
 use crate::{
     build::{BuildTask, Workshop},
-    docs,
     event::{Event, Reporter, TaskName},
     graph::BuildId,
     hashes,
@@ -201,7 +200,7 @@ impl<'r> Attendance<'r> {
             self.record_bereft(part, turn.attempt)?;
             return Ok(Attended::Over(false));
         };
-        let dep_hash = hashes::name(&job.dep_hash(self.shop));
+        let dep_hash = hashes::name(&job.dep_hash(&self.shop.platform));
         let dep_hashes = hashes::of_results(&dep_hash, &job.task().allowance);
         let counts = turn.attempt == 1 && !self.is_wanted_again(part);
         let known = match counts {
@@ -270,7 +269,7 @@ impl<'r> Attendance<'r> {
         }
     }
 
-    /// Whether what is known of a task is as good as doing it. Of what worked, its work has to be there still.
+    /// Whether what is known of a task is as good as doing it.
     fn holds(
         &self,
         known: &Entry,
@@ -278,15 +277,8 @@ impl<'r> Attendance<'r> {
         part: Part,
         job: &Job,
     ) -> larder_runs::Result<bool> {
-        if !known.result.is_success() {
-            return Ok(true);
-        }
-        let published = match part.stage {
-            // Other pages may be in the same place by now.
-            Stage::Doc => past.published(&self.blank(part))? == known.result.dep_hash,
-            _ => true,
-        };
-        Ok(published && job.is_done(self.shop))
+        let build = self.prepared.builds.get(part.build);
+        job.is_answered_by(&known.result, past, build, &self.request.data)
     }
 
     fn waited(&self) -> MutexGuard<'_, HashSet<TaskId>> {
@@ -295,8 +287,7 @@ impl<'r> Attendance<'r> {
 
     /// Whether the same result as before is not enough: somebody asked for it to be tried again.
     fn is_wanted_again(&self, part: Part) -> bool {
-        let package = self.prepared.builds.get(part.build).package;
-        self.request.again && self.prepared.targets.binary_search(&package).is_ok()
+        self.request.again && self.prepared.is_asked_for(part.build)
     }
 
     /// Takes the lock on a task. `None` when somebody else has it.
@@ -350,16 +341,7 @@ impl<'r> Attendance<'r> {
 
     /// The work of a part, given the layer of its build; `None` where a layer that it needs is gone.
     fn job(&self, part: Part, layer: Option<Layer>) -> Option<Job> {
-        let task = self.task(part.build)?;
-        Some(match part.stage {
-            Stage::Solve | Stage::Build => Job::Build(task),
-            Stage::Test => Job::Test(task, layer?),
-            Stage::Doc => {
-                let Prepared { catalogue, builds, .. } = self.prepared;
-                let html = self.request.data.html();
-                Job::Doc(task, layer?, docs::of_build(&html, part.build, builds, catalogue))
-            }
-        })
+        job(self.prepared, &self.request.data, part, self.task(part.build)?, layer)
     }
 
     /// What is to be built, with the layers that it needs; `None` where one of these is gone.
@@ -369,13 +351,7 @@ impl<'r> Attendance<'r> {
     }
 
     pub(super) fn name(&self, part: Part) -> TaskName {
-        let build = self.prepared.builds.get(part.build);
-        TaskName {
-            package: self.prepared.catalogue.get(build.package).id.clone(),
-            compiler: self.prepared.catalogue.compiler(build.compiler).name.clone(),
-            build_hash: build.hash.clone(),
-            stage: part.stage,
-        }
+        self.prepared.name(part)
     }
 }
 

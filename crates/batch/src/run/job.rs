@@ -1,7 +1,10 @@
 //! The work of a task, and what comes of it.
 
 use larder_engine::process::Allowance;
-use larder_runs::result::Origin;
+use larder_runs::{
+    DataDir,
+    result::{Origin, Stage, StageResult},
+};
 use larder_trace::ContentHash;
 
 use super::{Prepared, Request};
@@ -12,8 +15,10 @@ use crate::{
     },
     catalogue::Recipe,
     docs,
-    graph::BuildId,
+    graph::{Build, BuildId},
     layer::{Layer, Layers},
+    past::Past,
+    tasks::Part,
 };
 
 /// The work of a task: plain data.
@@ -45,21 +50,47 @@ impl Job {
     }
 
     /// The hash of all that its result depends on.
-    pub fn dep_hash(&self, shop: &Workshop) -> ContentHash {
+    pub fn dep_hash(&self, platform: &str) -> ContentHash {
+        let of = |task, layer, kind| build::dep_hash(platform, task, layer, kind);
         match self {
-            Job::Build(task) => task.dep_hash(&shop.platform),
-            Job::Test(task, layer) => build::dep_hash(shop, task, layer, Kind::Test),
-            Job::Doc(task, layer, docs) => build::dep_hash(shop, task, layer, Kind::Docs(docs)),
+            Job::Build(task) => task.dep_hash(platform),
+            Job::Test(task, layer) => of(task, layer, Kind::Test),
+            Job::Doc(task, layer, docs) => of(task, layer, Kind::Docs(docs)),
         }
+    }
+
+    /// Whether what is known of it is as good as doing it. Of what worked, its work has to be there still.
+    ///
+    /// # Errors
+    /// When the history of its package cannot be read.
+    pub fn is_answered_by(
+        &self,
+        known: &StageResult,
+        past: &Past,
+        build: &Build,
+        data: &DataDir,
+    ) -> larder_runs::Result<bool> {
+        if !known.is_success() {
+            return Ok(true);
+        }
+        // Other pages may be in the same place by now.
+        let published = match self {
+            Job::Doc(task, ..) => {
+                let own = (!build.blessed).then_some((&build.universe, &task.compiler.package));
+                past.published(&task.package, own)? == known.dep_hash
+            }
+            _ => true,
+        };
+        Ok(published && self.is_done(data))
     }
 
     /// Whether what it makes is there, given that it worked before. What a build has installed is not: it is in the store
     /// under the same hash, and comes from there.
-    pub fn is_done(&self, shop: &Workshop) -> bool {
+    fn is_done(&self, data: &DataDir) -> bool {
         match self {
             Job::Build(_) => false,
             Job::Test(..) => true,
-            Job::Doc(.., docs) => shop.data.html().join(&docs.place).is_dir(),
+            Job::Doc(.., docs) => data.html().join(&docs.place).is_dir(),
         }
     }
 
@@ -88,6 +119,24 @@ impl From<Staged> for Done {
     fn from(staged: Staged) -> Done {
         Done { ended: staged.ended, origin: Origin::Built, costs: staged.costs }
     }
+}
+
+/// The work of a part, given the task and the layer of its build; `None` where there is no layer and it needs one.
+pub fn job(
+    prepared: &Prepared,
+    data: &DataDir,
+    part: Part,
+    task: BuildTask,
+    layer: Option<Layer>,
+) -> Option<Job> {
+    Some(match part.stage {
+        Stage::Solve | Stage::Build => Job::Build(task),
+        Stage::Test => Job::Test(task, layer?),
+        Stage::Doc => {
+            let Prepared { catalogue, builds, .. } = prepared;
+            Job::Doc(task, layer?, docs::of_build(&data.html(), part.build, builds, catalogue))
+        }
+    })
 }
 
 /// What is to be built, with the layers that it needs; `None` where one of these is gone.

@@ -10,8 +10,10 @@ use super::{BatchError, Request};
 use crate::{
     catalogue::{Catalogue, Reading, VersionId},
     compilers,
+    event::TaskName,
     graph::{Build, BuildId, Builds, Surroundings},
     solve::{Solutions, Solved, Solver},
+    tasks::Part,
 };
 
 /// Everything that is known of a run before anything is done.
@@ -35,6 +37,22 @@ impl Prepared {
     /// The builds that are asked for, and all that they need: needs first.
     pub fn wanted(&self) -> impl Iterator<Item = BuildId> {
         self.builds.iter().map(|(id, _)| id).filter(|id| self.wanted[id.index()])
+    }
+
+    /// The name of a part.
+    pub(crate) fn name(&self, part: Part) -> TaskName {
+        let build = self.builds.get(part.build);
+        TaskName {
+            package: self.catalogue.get(build.package).id.clone(),
+            compiler: self.catalogue.compiler(build.compiler).name.clone(),
+            build_hash: build.hash.clone(),
+            stage: part.stage,
+        }
+    }
+
+    /// Whether a build is of a package version that is asked for, and not only needed.
+    pub(crate) fn is_asked_for(&self, build: BuildId) -> bool {
+        self.targets.binary_search(&self.builds.get(build).package).is_ok()
     }
 
     /// Takes these package versions, sorted, for what is asked for.

@@ -176,7 +176,8 @@ impl Attendance<'_> {
         let part = Part { build, stage: Stage::Test };
         let name = self.name(part);
         let attempt = witness.next_attempt(&name.build_hash, part.stage);
-        let dep_hash = hashes::name(&build::dep_hash(shop, &task, &trial.layer, Kind::Test));
+        let dep_hash =
+            hashes::name(&build::dep_hash(&shop.platform, &task, &trial.layer, Kind::Test));
         let now = Try { part, name: &name, task: &task, dep_hash, attempt, expected, queued };
         let tested = |log: &_| build::test(shop, &task, &trial.layer, log).into();
         Ok(match self.perform(now, tested)? {

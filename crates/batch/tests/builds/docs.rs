@@ -36,7 +36,7 @@ fn published(
     let log: Log = Arc::new(Mutex::new(Vec::new()));
     let docs = Documentation { place: place.to_owned(), reads };
     let staged = publish(&set.shop, task, layer, &docs, &log);
-    assert_eq!(staged.dep_hash, dep_hash(&set.shop, task, layer, Kind::Docs(&docs)));
+    assert_eq!(staged.dep_hash, dep_hash(&set.shop.platform, task, layer, Kind::Docs(&docs)));
     set.assert_clean();
     staged.ended
 }
@@ -152,7 +152,7 @@ fn what_is_read_is_in_the_hash_and_nothing_else() {
     let (task, layer) = user(&set, &["ls {docs:zz} > {docs}/list"]);
     let hash = |reads: Vec<Pages>, place: &str| {
         let docs = Documentation { place: place.to_owned(), reads };
-        dep_hash(&set.shop, &task, &layer, Kind::Docs(&docs))
+        dep_hash(&set.shop.platform, &task, &layer, Kind::Docs(&docs))
     };
     let empty = hash(vec![pages(&set)], "p/user/1");
     write_page(&set, "p/zz/1.0/index.html", "one\n");

@@ -4,6 +4,8 @@ use std::fs;
 
 use larder_runs::{gc::References, graph, result::Stage};
 
+use serde_json::Value;
+
 use super::support::{Package, Set, counts_up, of_kind};
 
 /// A package that works only while a file in its sources says so.
@@ -332,6 +334,58 @@ fn a_return_to_what_failed_is_foreseen() {
     assert_eq!(outlook["wouldBe"], "failed");
     set.larder(&["batch"]).ends_with(1);
     assert_eq!(set.last("root.1.0"), "build_failure cached");
+}
+
+/// What a dry run says: package, stage, what would become of it, and why.
+fn foreseen(set: &Set, arguments: &[&str]) -> Vec<String> {
+    let run = set.larder(&[arguments, &["--dry-run", "--json"]].concat()).ok();
+    let word = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+    let line = |event: &Value| {
+        ["package", "stage", "wouldBe", "because"].map(|key| word(event, key)).join(" ")
+    };
+    of_kind(&run.events(), "outlook").iter().map(line).collect()
+}
+
+#[test]
+fn tests_and_documentation_are_foreseen() {
+    let write = "mkdir -p {docs}; cp README {docs}/index.html";
+    let base = Package::new("base.1.0").docs(write);
+    let reader =
+        Package::new("reader.1.0").needs("base", "1").docs(format!("{write}; ls {{docs:base}}"));
+    let picky = |test: &str| Package::new("picky.1.0").test(test);
+    let packages = |test: &str| [base.clone(), reader.clone(), picky(test)];
+    let set = Set::new(&packages("exit 1"));
+    // Stages of what would be built go without saying.
+    let never =
+        ["base.1.0 build built it was never built", "reader.1.0 build built it needs base.1.0"];
+    let all = foreseen(&set, &["batch"]);
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(never.iter().all(|line| all.iter().any(|it| it == line)), "{all:?}");
+    set.larder(&["batch"]).ends_with(1);
+    let again = "picky.1.0 test failed just the same has failed: test_failure";
+    assert_eq!(foreseen(&set, &["batch"]), [again]);
+    assert_eq!(
+        foreseen(&set, &["rerun", "picky"]),
+        ["picky.1.0 test tested it is asked for again"]
+    );
+    let asked = "reader.1.0 doc documented it is asked for again";
+    assert_eq!(foreseen(&set, &["rerun", "reader"]), [asked]);
+    set.larder(&["batch", "--dry-run"]).ok().mentions(&["just the same has failed: test_failure"]);
+
+    fs::remove_dir_all(set.data.html().join("p/base")).unwrap();
+    let gone = [
+        "base.1.0 doc documented its pages are gone",
+        "reader.1.0 doc documented it needs base.1.0",
+    ];
+    let docs: Vec<String> =
+        foreseen(&set, &["batch"]).into_iter().filter(|it| it.contains(" doc ")).collect();
+    assert_eq!(docs, gone);
+    set.larder(&["batch"]).ends_with(1);
+    assert_eq!(foreseen(&set, &["batch"]), [again]);
+    set.write(&packages("true"));
+    set.larder(&["batch"]).ok();
+    assert_eq!(foreseen(&set, &["batch"]), [""; 0]);
+    set.larder(&["batch", "--dry-run"]).ok().says("nothing is to be done");
 }
 
 #[test]

@@ -7,17 +7,21 @@ use larder_batch::{
     compare::pairs::{Comparison, of_compilers, of_sets},
     event::Reporter,
     revision::{Repository, Revision},
-    run::{self, Outlook, Request},
+    run::{self, Request},
 };
 use larder_engine::session::Session;
 use larder_runs::{
     comparison::{Judged, Outcome, Replaced, SideName, Verdict},
     name::{HashName, Named, PackageName},
-    result::RunKind,
+    result::{RunKind, Stage},
 };
 use serde_json::json;
 
-use super::{BatchOptions, memory, request, show::Show, summarize, write_report};
+use super::{
+    BatchOptions, memory, request,
+    show::{Show, of_outlook, print_outlook},
+    summarize, write_report,
+};
 use crate::{
     commands::{App, records::event},
     describe::comparison,
@@ -190,31 +194,25 @@ fn show_outlook(app: &App, request: &Request, comparison: &Comparison) -> Result
     };
     let sides = [of_side(0), of_side(1)];
     let mut table = Table::new(["PACKAGE", "COMPILER", "SIDE", "WOULD BE", "BECAUSE"]);
-    for Outlook { task, because } in run::outlook(request, &comparison.prepared)? {
-        let side = match [0, 1].map(|side: usize| sides[side].contains(&task.build_hash)) {
+    for outlook in run::outlook(request, &comparison.prepared, &[Stage::Build, Stage::Test])? {
+        let hash = &outlook.task.build_hash;
+        let side = match [0, 1].map(|side: usize| sides[side].contains(hash)) {
             [true, true] => "both",
             [true, false] => "before",
             _ => "now",
         };
-        app.ui.event_json(&json!({
-            "event": "outlook",
-            "package": task.package,
-            "compiler": task.compiler,
-            "buildHash": task.build_hash,
-            "stage": task.stage,
-            "side": side,
-            "wouldBe": because.verb(),
-            "because": because.to_string(),
-        }));
+        let mut object = of_outlook(&outlook);
+        object["side"] = side.into();
+        app.ui.event_json(&object);
         table.row([
-            task.package.as_str().into(),
-            task.compiler.as_str().into(),
+            outlook.task.package.as_str().into(),
+            outlook.task.compiler.as_str().into(),
             side.into(),
-            because.verb().into(),
-            because.to_string().into(),
+            outlook.verb().into(),
+            outlook.reason().into(),
         ]);
     }
-    table.print(&app.ui);
+    print_outlook(app, &table);
     Ok(())
 }
 

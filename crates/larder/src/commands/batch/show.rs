@@ -223,6 +223,14 @@ fn of_task(kind: &str, task: &TaskName) -> Value {
     })
 }
 
+/// The event that says what would become of a stage of a build, and why.
+pub fn of_outlook(outlook: &Outlook) -> Value {
+    let mut object = of_task("outlook", &outlook.task);
+    object["because"] = outlook.reason().into();
+    object["wouldBe"] = outlook.verb().into();
+    object
+}
+
 /// Prints what a run would do, and why.
 pub fn show_outlook(app: &App, request: &Request, prepared: &Prepared) -> Result<(), Failure> {
     let mut table = Table::new(["PACKAGE", "COMPILER", "WOULD BE", "BECAUSE"]);
@@ -237,18 +245,23 @@ pub fn show_outlook(app: &App, request: &Request, prepared: &Prepared) -> Result
         }));
         table.row([package.into(), compiler.into(), "unsolved".into(), because.into()]);
     }
-    for Outlook { task, because } in outlook(request, prepared)? {
-        let mut object = of_task("outlook", &task);
-        object["because"] = because.to_string().into();
-        object["wouldBe"] = because.verb().into();
-        app.ui.event_json(&object);
+    for outlook in outlook(request, prepared, &Stage::ALL)? {
+        app.ui.event_json(&of_outlook(&outlook));
         table.row([
-            task.package.as_str().into(),
-            task.compiler.as_str().into(),
-            because.verb().into(),
-            because.to_string().into(),
+            outlook.task.package.as_str().into(),
+            outlook.task.compiler.as_str().into(),
+            outlook.verb().into(),
+            outlook.reason().into(),
         ]);
     }
-    table.print(&app.ui);
+    print_outlook(app, &table);
     Ok(())
+}
+
+/// Prints a table of what would be done, or that it is nothing.
+pub fn print_outlook<const COLUMNS: usize>(app: &App, table: &Table<COLUMNS>) {
+    table.print(&app.ui);
+    if table.is_empty() {
+        app.ui.status("nothing is to be done");
+    }
 }
