@@ -209,7 +209,7 @@ fn a_comparison_that_was_killed_leaves_nothing_that_counts() {
     // Both sides are tried at first; the third attempt is one of a trial.
     set.write(&[judged("gated.1.0").line(format!("echo gated.1.0 >> {}", noted.display())).line(
         format!(
-            "test $(wc -l < {}) -lt 2 || while ! test -e {}; do sleep 0.05; done",
+            "test $(wc -l < {}) -lt 2 || while test -e README && ! test -e {}; do sleep 0.05; done",
             noted.display(),
             gate.display()
         ),
@@ -345,7 +345,7 @@ fn an_interrupted_comparison_goes_on() {
         judged("gated.1.0")
             .needs("before", "1")
             .line(note("gated.1.0"))
-            .line(format!("while ! test -e {}; do sleep 0.05; done", gate.display())),
+            .line(format!("while test -e README && ! test -e {}; do sleep 0.05; done", gate.display())),
     ]);
     set.commit();
     set.file("sources/gated.1.0/README", "bad");

@@ -77,7 +77,7 @@ fn a_run_is_followed_to_its_end() {
     let set = Set::new(&[
         Package::new("bad.1.0").line("echo 'bad.c:1:1: error: no'; exit 1"),
         Package::new("slow.1.0")
-            .line("echo begun; while [ ! -e go ]; do sleep 0.05; done; echo over"),
+            .line("echo begun; while [ -e README ] && [ ! -e go ]; do sleep 0.05; done; echo over"),
     ]);
     std::fs::create_dir_all(set.data.root()).unwrap();
     let server = Server::of(&set);
@@ -140,7 +140,7 @@ fn a_run_is_followed_to_its_end() {
 /// A run whose process is killed has died, and says so, though no file has changed.
 #[test]
 fn a_killed_run_is_shown_as_dead() {
-    let set = Set::new(&[Package::new("slow.1.0").line("while true; do sleep 0.05; done")]);
+    let set = Set::new(&[Package::new("slow.1.0").line("while test -e README; do sleep 0.05; done")]);
     std::fs::create_dir_all(set.data.root()).unwrap();
     let server = Server::of(&set);
     let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "-q"]));
