@@ -14,6 +14,25 @@ pub mod run;
 pub mod store;
 pub mod verdicts;
 
+use std::cmp::Reverse;
+
+use larder_runs::result::{Entry, Outcome};
+
+/// Of the results of several builds of a stage of a package with a compiler, the one that decides how it stands with that: the stage fails where one of
+/// them does.
+pub fn deciding<'e>(results: impl IntoIterator<Item = &'e Entry>) -> Option<&'e Entry> {
+    let rank = |entry: &&Entry| match entry.result.outcome() {
+        Outcome::Failed | Outcome::Unsolved => 0,
+        Outcome::Blocked => 1,
+        Outcome::Worked => 2,
+    };
+    // The last keys only make the choice the same each time.
+    results.into_iter().min_by_key(|entry| {
+        let result = &entry.result;
+        (rank(entry), Reverse(result.blessed), result.universe.as_ref(), result.build_hash.as_ref())
+    })
+}
+
 /// Why there is no such page.
 #[derive(Debug, thiserror::Error)]
 pub enum NoPage {

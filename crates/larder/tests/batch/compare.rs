@@ -342,10 +342,10 @@ fn an_interrupted_comparison_goes_on() {
     let note = |name: &str| format!("echo {name} >> {}", noted.display());
     set.write(&[
         judged("before.1.0").line(note("before.1.0")),
-        judged("gated.1.0")
-            .needs("before", "1")
-            .line(note("gated.1.0"))
-            .line(format!("while test -e README && ! test -e {}; do sleep 0.05; done", gate.display())),
+        judged("gated.1.0").needs("before", "1").line(note("gated.1.0")).line(format!(
+            "while test -e README && ! test -e {}; do sleep 0.05; done",
+            gate.display()
+        )),
     ]);
     set.commit();
     set.file("sources/gated.1.0/README", "bad");

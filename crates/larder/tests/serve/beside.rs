@@ -140,7 +140,8 @@ fn a_run_is_followed_to_its_end() {
 /// A run whose process is killed has died, and says so, though no file has changed.
 #[test]
 fn a_killed_run_is_shown_as_dead() {
-    let set = Set::new(&[Package::new("slow.1.0").line("while test -e README; do sleep 0.05; done")]);
+    let set =
+        Set::new(&[Package::new("slow.1.0").line("while test -e README; do sleep 0.05; done")]);
     std::fs::create_dir_all(set.data.root()).unwrap();
     let server = Server::of(&set);
     let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "-q"]));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use larder_testkit::{
+    processes::spawn,
     run::{Run, run},
     server::Server,
     set::{Package, Set},
@@ -336,4 +337,93 @@ fn verdicts_of_two_revisions_have_a_column_for_each_compiler() {
     assert!(page.text().contains("$HOME &amp; "), "{}", page.text());
     assert!(!page.text().contains('\u{202e}'), "it may read backwards");
     typed(&set, command).ends_with(1).says("1 regressed");
+}
+
+/// A package that is built twice with each compiler, and that gcc does not build with the older of two libraries.
+fn in_two_universes() -> Set {
+    let set = Set::new(&[
+        Package::new("lib.1.0"),
+        Package::new("lib.2.0"),
+        Package::new("mid.1.0").needs("lib", "*").line(
+            "case \"$CC\" in gcc*) grep -q 2 {prefix:lib}/share/it || { e=error; echo \"a.c:1:1: $e: old\"; exit 1; };; esac",
+        ),
+        Package::new("app.1.0").needs("lib", "1").needs("mid", "1"),
+    ]);
+    set.append(GCC);
+    set
+}
+
+#[test]
+fn a_failure_in_one_universe_is_neither_new_nor_fixed_when_nothing_changes() {
+    let set = in_two_universes();
+    let mut runs = Vec::new();
+    for edit in 0..6 {
+        // Builds have other names each time.
+        set.file("sources/mid.1.0/README", &format!("edit {edit}"));
+        set.larder(&["batch"]).ends_with(1);
+        runs.push(set.last_run());
+    }
+    let server = Server::of(&set);
+    for two in runs.windows(2) {
+        let path = format!("/api/compare?base={}&candidate={}", two[0], two[1]);
+        let compare = server.get(&path).ok().json();
+        let counts = &compare["counts"];
+        assert_eq!((&counts["newFailures"], &counts["fixed"]), (&0.into(), &0.into()), "{counts}");
+        assert_eq!(cells(&compare, "mid.1.0", "change")["gcc.1"], "still-failing");
+    }
+    // It failed from the first on, and never worked.
+    let package = server.get("/api/packages/mid.1.0").ok().json();
+    let first = &package["firstFailures"][0];
+    assert_eq!(first["run"], *runs[0], "{first}");
+    assert_eq!((&first["workedIn"], &first["changed"]), (&Value::Null, &Value::Null), "{first}");
+}
+
+#[test]
+fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
+    let set = Set::new(&[
+        Package::new("bad.1.0").line("e=error; echo \"a.c:1:1: $e: bad\"; exit 1"),
+        Package::new("good.1.0"),
+        Package::new("base.1.0").line("while test -e wait; do sleep 0.05; done"),
+        Package::new("late.1.0")
+            .needs("base", "1")
+            .line("e=error; echo \"a.c:1:1: $e: late\"; exit 1"),
+    ]);
+    set.larder(&["batch"]).ends_with(1);
+    let whole = set.last_run();
+    set.larder(&["rerun", "bad"]).ends_with(1);
+    let part = set.last_run();
+    let server = Server::of(&set);
+    // Killed while it waits for what the others need.
+    set.file("sources/base.1.0/wait", "");
+    let mut killed = spawn(set.command(&["batch", "-q"]));
+    let state = || server.get("/api/overview").ok().json();
+    while state()["running"][0]["packages"][0]["log"].is_null() {}
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let died = set.last_run();
+    fs::remove_file(set.root.join("sources/base.1.0/wait")).unwrap();
+    let path = format!("/api/compare?base={died}&candidate={whole}");
+    let counts = server.get(&path).ok().json()["counts"].clone();
+    let new = ["newFailures", "added", "removed"].map(|what| counts[what].clone());
+    assert_eq!(new, [0, 0, 0].map(Value::from), "{counts}");
+    assert!(counts["unreached"].as_u64() >= Some(2), "{counts}");
+
+    for (base, candidate) in [(&whole, &part), (&part, &whole)] {
+        let path = format!("/compare?base={base}&candidate={candidate}");
+        let compare = server.get(&format!("/api{path}")).ok().json();
+        let count = |what: &str| compare["counts"][what].as_u64().unwrap();
+        assert_eq!(
+            (count("newFailures"), count("removed"), count("added")),
+            (0, 0, 0),
+            "{compare}"
+        );
+        assert_eq!(
+            (count("stillFailing"), count("unreached"), count("total")),
+            (1, 3, 4),
+            "{compare}"
+        );
+        assert_eq!(rows(&compare), ["bad.1.0"]);
+        let page = server.get(&path).ok();
+        assert!(page.text().contains("Of 3 one run says nothing"), "{}", page.text());
+    }
 }

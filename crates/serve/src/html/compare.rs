@@ -26,12 +26,15 @@ pub fn compare(frame: &Frame<'_>, compare: &Compare) -> Markup {
     let content = html! {
         h1 { "Two runs: " (parts::run(frame, base.as_str())) " and " (parts::run(frame, candidate.as_str())) }
         p {
-            "Of " (counts.total) " results "
+            "Of " (counts.total) " stages of packages, each with a compiler, "
             strong { (counts.new_failures) } " fail now and did not, "
             strong { (counts.still_failing) } " still fail, "
             strong { (counts.fixed) } " work again, "
             (counts.added) " are new and work, " (counts.removed) " are gone, "
             (counts.same) " work in both."
+            @if counts.unreached > 0 {
+                " Of " (counts.unreached) " one run says nothing: it did not come to them, or was not about them."
+            }
         }
         p.note { "A single run may fail by chance: " code { "larder batch --compare" } " tries both sides until there is evidence." }
         @if compare.total == 0 { p { "They do not differ, and nothing fails." } }
@@ -40,7 +43,8 @@ pub fn compare(frame: &Frame<'_>, compare: &Compare) -> Markup {
             div id="changes" data-live=[frame.links.is_live().then_some("")] aria-live="polite" {
                 (listed(&compare.shown, compare.total, "row"))
                 p.note {
-                    "A row is a stage of a package. What works in both runs with every compiler has none."
+                    "A row is a stage of a package; where it is built several times with a compiler, it fails if one of these builds does. "
+                    "What works in both runs with every compiler has no row."
                     @if compare.compilers.len() > 1 {
                         " Compilers differ where the package comes to something else with one of them, in one of the runs."
                     }
@@ -97,6 +101,7 @@ fn heading(change: Change) -> &'static str {
         Change::Added => "Added",
         Change::Removed => "Removed",
         Change::Same => "The same",
+        Change::Unreached => "Unreached",
     }
 }
 
@@ -141,7 +146,7 @@ fn change(change: Change) -> Markup {
     let class = match change {
         Change::NewFailure | Change::StillFailing => "failed",
         Change::Fixed | Change::Added | Change::Same => "worked",
-        Change::Removed => "unknown",
+        Change::Removed | Change::Unreached => "unknown",
     };
     html! { span class={ "state " (class) } { (change.words()) } }
 }

@@ -10,12 +10,13 @@ use std::{
 use larder_runs::{
     name::RunId,
     result::{Entry, Outcome, Stage},
+    run_log::RunState,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    NoPage, Result,
+    NoPage, Result, deciding,
     listed::{self, About, Aspect, Choices, Compared, Kind, Shown},
     run::Seen,
 };
@@ -68,6 +69,8 @@ pub struct Counts {
     pub removed: usize,
     /// Those that work in both.
     pub same: usize,
+    /// Those of which one run says nothing: it did not come to them, or was not about them.
+    pub unreached: usize,
 }
 
 /// The change of a stage of a package.
@@ -87,10 +90,12 @@ pub enum Change {
     Removed,
     /// It works in both.
     Same,
+    /// One run says nothing of it: it did not come to it, or was not about it.
+    Unreached,
 }
 
 impl Change {
-    /// Those that are listed, what matters most first: all but what works in both.
+    /// Those that are listed, what matters most first: all but what works in both, and what only one says something of.
     pub const LISTED: [Change; 5] =
         [Change::NewFailure, Change::StillFailing, Change::Fixed, Change::Added, Change::Removed];
 
@@ -112,12 +117,16 @@ impl Change {
             Change::Added => "added",
             Change::Removed => "removed",
             Change::Same => "same",
+            Change::Unreached => "unreached",
         }
     }
 
-    fn of(base: Option<&Entry>, candidate: Option<&Entry>) -> Self {
+    /// The change from one result to the other; `whole` tells which of the runs says something of all that there was.
+    fn of([base, candidate]: [Option<&Entry>; 2], whole: [bool; 2]) -> Self {
         let worked = |entry: Option<&Entry>| entry.map(|entry| entry.result.is_success());
         match (worked(base), worked(candidate)) {
+            (None, _) if !whole[0] => Change::Unreached,
+            (_, None) if !whole[1] => Change::Unreached,
             (Some(false), Some(false)) => Change::StillFailing,
             (_, Some(false)) => Change::NewFailure,
             (Some(false), Some(true)) => Change::Fixed,
@@ -184,7 +193,7 @@ impl Compared for Row<&Entry> {
     }
 
     fn aspects(&self) -> impl Iterator<Item = Aspect<'_>> {
-        self.cells.iter().filter(|cell| cell.change != Change::Same).map(|cell| {
+        self.cells.iter().filter(|cell| Change::LISTED.contains(&cell.change)).map(|cell| {
             let failure = cell.failure().map(|entry| &entry.result);
             Aspect {
                 compiler: &cell.compiler,
@@ -222,8 +231,8 @@ impl Row<&Entry> {
     }
 }
 
-/// The results of both runs: by package, stage and compiler.
-type Pairs<'e> = BTreeMap<&'e str, BTreeMap<Stage, BTreeMap<&'e str, [Option<&'e Entry>; 2]>>>;
+/// The results of both runs: by package, stage and compiler those of all builds.
+type Pairs<'e> = BTreeMap<&'e str, BTreeMap<Stage, BTreeMap<&'e str, [Vec<&'e Entry>; 2]>>>;
 
 impl Compare {
     /// Two runs that are kept.
@@ -242,6 +251,8 @@ impl Compare {
             view.snapshot.results(data, &candidate.run_id)?,
         ];
         let pairs = pairs(&results);
+        let whole =
+            [&base, &candidate].map(|run| run.covers_the_set && run.state == RunState::Finished);
         let mut counts = Counts::default();
         let mut compilers = BTreeSet::new();
         let mut rows = Vec::new();
@@ -249,10 +260,11 @@ impl Compare {
             let with: BTreeSet<&str> = stages.values().flat_map(BTreeMap::keys).copied().collect();
             compilers.extend(with.iter().map(|compiler| (*compiler).to_owned()));
             for (stage, sides) in stages {
-                let cells: Vec<Cell<&Entry>> = sides.iter().map(cell).collect();
+                let cells: Vec<Cell<&Entry>> =
+                    sides.iter().map(|(compiler, sides)| cell(compiler, sides, whole)).collect();
                 cells.iter().for_each(|cell| counts.add(cell.change));
                 let change = cells.iter().map(|cell| cell.change).min();
-                let Some(change) = change.filter(|change| *change != Change::Same) else {
+                let Some(change) = change.filter(|change| Change::LISTED.contains(change)) else {
                     continue;
                 };
                 let first = cells[0].outcomes();
@@ -285,7 +297,7 @@ impl Compare {
     }
 }
 
-/// The results of two runs beside each other. Of several builds of a package with a compiler, the one that counts first.
+/// The results of two runs beside each other.
 fn pairs(results: &[Arc<Vec<Entry>>; 2]) -> Pairs<'_> {
     let mut pairs = Pairs::new();
     for (side, entries) in results.iter().enumerate() {
@@ -293,20 +305,17 @@ fn pairs(results: &[Arc<Vec<Entry>>; 2]) -> Pairs<'_> {
             let result = &entry.result;
             let compiler = result.compiler.as_ref().map_or("", |it| it.as_str());
             let stages = pairs.entry(result.package.as_str()).or_default();
-            let place =
-                &mut stages.entry(result.stage).or_default().entry(compiler).or_default()[side];
-            if place.is_none_or(|other| !other.result.blessed) {
-                *place = Some(entry);
-            }
+            let sides = stages.entry(result.stage).or_default().entry(compiler).or_default();
+            sides[side].push(entry);
         }
     }
     pairs
 }
 
-fn cell<'e>((compiler, [base, candidate]): (&&str, &[Option<&'e Entry>; 2])) -> Cell<&'e Entry> {
-    let change = Change::of(*base, *candidate);
-    let compiler = (*compiler).to_owned();
-    Cell { compiler, change, base: *base, candidate: *candidate, seen: None }
+fn cell<'e>(compiler: &str, sides: &[Vec<&'e Entry>; 2], whole: [bool; 2]) -> Cell<&'e Entry> {
+    let sides = [&sides[0], &sides[1]].map(|results| deciding(results.iter().copied()));
+    let (change, [base, candidate]) = (Change::of(sides, whole), sides);
+    Cell { compiler: compiler.to_owned(), change, base, candidate, seen: None }
 }
 
 /// The command that builds again what is new and fails itself.
@@ -331,6 +340,7 @@ impl Counts {
             Change::Added => &mut self.added,
             Change::Removed => &mut self.removed,
             Change::Same => &mut self.same,
+            Change::Unreached => &mut self.unreached,
         } += 1;
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use larder_runs::{
     history,
-    name::{HashName, PackageName, run_order},
+    name::{HashName, PackageName, RunId},
     result::{Entry, Origin, RunKind, Stage, Status},
     status_index::{Failing, PackageStatus},
     version,
@@ -12,7 +12,7 @@ use larder_runs::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{NoPage, Result, changed::Changed};
+use super::{NoPage, Result, changed::Changed, deciding};
 use crate::site::{Person, RunFacts, View};
 
 /// How many results a timeline has, the newest.
@@ -201,30 +201,21 @@ fn first_failures(
 }
 
 fn first_failure(view: &View<'_>, failing: &Failing, entries: &[Entry]) -> FirstFailure {
-    let hash =
-        |entry: &Entry| entry.result.build_hash.as_ref().map_or("", |it| it.as_str()).to_owned();
-    let with_compiler = |entry: &&Entry| {
-        entry.result.stage == failing.stage
-            && entry.kind != RunKind::Compare
-            && entry.result.compiler.as_ref().map_or("", |it| it.as_str()) == failing.compiler
-    };
-    // Builds of a package version with one compiler, in several universes, fail each for itself.
-    let same = |entry: &&Entry| {
-        if failing.blessed { entry.result.blessed } else { hash(entry) == failing.build_hash }
-    };
-    let of_stage = || entries.iter().filter(with_compiler);
-    let since = of_stage()
-        .filter(|entry| entry.run.as_str() == failing.since_run && !entry.result.is_success());
-    let first = since.clone().rfind(same).or_else(|| since.clone().next_back());
-    let worked = of_stage().filter(|entry| {
-        run_order(entry.run.as_str(), &failing.since_run).is_lt() && entry.result.is_success()
-    });
-    let worked = worked.clone().rfind(same).or_else(|| worked.clone().next_back());
+    let course = course(failing, entries);
+    // A blessed build goes on from those before it, and the status knows since when. Of others it knows a build by its name, which each
+    // edit changes.
+    let since = course.iter().position(|entry| entry.run.as_str() == failing.since_run);
+    let streak = course.iter().rposition(|entry| entry.result.is_success()).map_or(0, |at| at + 1);
+    let start = if failing.blessed { since.unwrap_or(streak) } else { streak };
+    let first = course.get(start).copied();
+    let worked = course[..start.min(course.len())].iter().rfind(|it| it.result.is_success());
+    let worked = worked.copied();
+    let since_run = first.map_or(&*failing.since_run, |first| first.run.as_str());
     let both = first.zip(worked);
     let run = |id: &str| -> Option<&RunFacts> {
         view.snapshot.runs.iter().find(|run| run.run_id.as_str() == id).map(|run| &**run)
     };
-    let runs = worked.and_then(|worked| run(worked.run.as_str())).zip(run(&failing.since_run));
+    let runs = worked.and_then(|worked| run(worked.run.as_str())).zip(run(since_run));
     let revisions =
         runs.and_then(|(then, now)| Some([then.set_revision.clone()?, now.set_revision.clone()?]));
     let other_compilers = runs.map_or(Vec::new(), |(then, now)| {
@@ -238,7 +229,7 @@ fn first_failure(view: &View<'_>, failing: &Failing, entries: &[Entry]) -> First
     FirstFailure {
         stage: failing.stage,
         compiler: failing.compiler.clone(),
-        run: failing.since_run.clone(),
+        run: since_run.to_owned(),
         worked_in: worked.map(|entry| entry.run.to_string()),
         other_build,
         other_universe: both.map(|(a, b)| a.result.universe != b.result.universe),
@@ -246,6 +237,27 @@ fn first_failure(view: &View<'_>, failing: &Failing, entries: &[Entry]) -> First
         revisions,
         other_compilers,
     }
+}
+
+/// How a stage of a package came out with a compiler, run by run from the oldest: of several builds in a run, the blessed one where that is
+/// what fails, else the one that decides.
+fn course<'e>(failing: &Failing, entries: &'e [Entry]) -> Vec<&'e Entry> {
+    let of_stage = entries.iter().filter(|entry| {
+        entry.result.stage == failing.stage
+            && entry.kind != RunKind::Compare
+            && entry.result.compiler.as_ref().map_or("", |it| it.as_str()) == failing.compiler
+    });
+    let mut runs: BTreeMap<&RunId, BTreeMap<Option<&HashName>, &'e Entry>> = BTreeMap::new();
+    for entry in of_stage {
+        let builds = runs.entry(&entry.run).or_default();
+        // The last attempt counts.
+        builds.insert(entry.result.build_hash.as_ref(), entry);
+    }
+    let decides = |builds: BTreeMap<_, &'e Entry>| {
+        let blessed = builds.values().find(|it| failing.blessed && it.result.blessed).copied();
+        blessed.or_else(|| deciding(builds.into_values()))
+    };
+    runs.into_values().filter_map(decides).collect()
 }
 
 /// What a build that fails is made from, beside one that worked; `None` where it is the same build, or run data have it no
