@@ -154,5 +154,9 @@ fn a_killed_run_is_shown_as_dead() {
     let run = set.last_run();
     let page = server.get(&format!("/runs/{run}")).ok();
     assert!(page.text().contains("ended without a word"), "{}", page.text());
+    let logs = set.data.runs().join(&run).join("logs/slow.1.0");
+    let log = std::fs::read_dir(logs).unwrap().next().unwrap().unwrap().file_name();
+    let page = server.get(&format!("/runs/{run}/logs/slow.1.0/{}.html", log.display())).ok();
+    assert!(page.text().contains("its run ended before there was one"), "{}", page.text());
     assert!(server.get("/api/overview").ok().json()["running"].as_array().unwrap().is_empty());
 }

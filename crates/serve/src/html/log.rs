@@ -31,9 +31,13 @@ pub fn log_head(
     }
 }
 
-/// The end of the page of a log, after its lines.
-pub fn log_tail(frame: &Frame<'_>) -> Markup {
-    html! { (maud::PreEscaped("</pre>")) (frame.tail()) }
+/// The end of the page of a log, after its lines; of one that is `cut_short`, nobody wrote the result.
+pub fn log_tail(frame: &Frame<'_>, cut_short: bool) -> Markup {
+    html! {
+        (maud::PreEscaped("</pre>"))
+        @if cut_short { p { "This log has no result: its run ended before there was one." } }
+        (frame.tail())
+    }
 }
 
 /// Makes lines of a page of the bytes of a log, piece by piece, in constant memory. Each line has an anchor `L<number>`,

@@ -41,7 +41,7 @@ pub struct Compare {
     pub shown: Shown,
     /// Those of this page: what is new and fails first, then what still fails, then what works again.
     pub rows: Vec<Row>,
-    /// By what one can filter, with the number of rows that each leaves.
+    /// By what one can filter, with the number of rows that each alone leaves.
     pub choices: Choices,
     /// The command that tries once more what is new and fails, of the rows that pass the filter.
     pub reproduce: Option<String>,

@@ -24,7 +24,7 @@ pub struct Packages {
     pub shown: Shown,
     /// The packages of this page.
     pub packages: Vec<Row>,
-    /// By what one can filter, with the number of packages in the set that each leaves.
+    /// By what one can filter, with the number of packages in the set that each alone leaves.
     pub choices: Choices,
     /// The filter.
     #[serde(skip)]

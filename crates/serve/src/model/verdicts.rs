@@ -31,7 +31,7 @@ pub struct Comparison {
     pub shown: Shown,
     /// Those of this page: what regressed first.
     pub rows: Vec<Row>,
-    /// By what one can filter, with the number of rows that each leaves.
+    /// By what one can filter, with the number of rows that each alone leaves.
     pub choices: Choices,
     /// What only the candidate has.
     pub added: Vec<Subject>,

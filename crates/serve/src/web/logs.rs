@@ -74,6 +74,18 @@ fn open(runs: &std::path::Path, run: &RunId, path: &str) -> larder_runs::Result<
     Ok(Some(Opened { log, file, error }))
 }
 
+/// Whether a log has no result, and its run is over. The first version kept no results beside its logs.
+fn is_cut_short(runs: &std::path::Path, log: &Log) -> bool {
+    let is_over = || {
+        let run = run_log::read_run(runs, &log.run);
+        matches!(run, Ok(Some(run)) if run.state != RunState::Running)
+    };
+    // Asked in this order: a run that is over writes no more results.
+    log.path.starts_with("logs/")
+        && is_over()
+        && matches!(run_log::recorded_result(runs, log), Ok(None))
+}
+
 /// The package whose log is at a path.
 fn package_of(path: &str) -> Option<larder_runs::name::PackageName> {
     let parts: Vec<&str> = path.split('/').collect();
@@ -146,7 +158,13 @@ async fn piece(
                 Err(error) => (Err(error), Left::Nothing),
             })
         }
-        Left::Tail => Some((Ok(log_tail(&frame).into_string().into()), Left::Nothing)),
+        Left::Tail => {
+            let (runs, log) = (app.site.ecosystem().data.runs(), log.clone());
+            // Where it cannot be known, nothing is said.
+            let cut_short = task::spawn_blocking(move || is_cut_short(&runs, &log)).await;
+            let tail = log_tail(&frame, cut_short.unwrap_or(false));
+            Some((Ok(tail.into_string().into()), Left::Nothing))
+        }
         Left::Nothing => None,
     }
 }
@@ -214,6 +232,6 @@ pub fn whole(
         lines.push(&bytes, &mut page);
     }
     lines.finish(&mut page);
-    page.push_str(&log_tail(frame).into_string());
+    page.push_str(&log_tail(frame, is_cut_short(runs, &log)).into_string());
     Ok(Some(page.into_bytes()))
 }
