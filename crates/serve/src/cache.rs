@@ -191,7 +191,7 @@ impl CacheServer {
         let keys = Keys::open(&config.keys)?;
         directory.clear_incoming().map_err(failed)?;
         let room = Room::new(directory.clone(), config.quota);
-        room.count().map_err(failed)?;
+        room.begin().map_err(failed)?;
         let shared = Arc::new(Shared {
             bucket: config.bucket.clone(),
             reads: config.reads,
@@ -288,8 +288,8 @@ impl CacheServer {
 
     /// What the server did, and what it has.
     pub fn stats(&self) -> Stats {
-        let Shared { counts, directory, quota, .. } = &*self.shared;
-        counts.stats(directory.used.load(Ordering::Relaxed), *quota)
+        let Shared { counts, room, quota, .. } = &*self.shared;
+        counts.stats(room.used(), *quota)
     }
 
     /// The revisions that there are; none where not everybody may know.

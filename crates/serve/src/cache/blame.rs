@@ -121,6 +121,7 @@ pub fn revoke(directory: &Path, keys: &Path, key: &str) -> Result<Revoked, Error
     for name in last {
         opened.remove(name).map_err(failed)?;
     }
+    opened.ask_to_count().map_err(failed)?;
     revoked.removed.sort_by(|a, b| a.name.cmp(&b.name));
     revoked.dependents.sort_by(|a, b| a.object.name.cmp(&b.object.name));
     Ok(revoked)

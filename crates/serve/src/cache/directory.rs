@@ -18,10 +18,7 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -41,8 +38,24 @@ pub struct Directory {
     objects: OwnedFd,
     /// Each guards the commits of some names.
     stripes: Vec<Mutex<()>>,
-    /// The bytes that objects, parts and uploads take, as far as this process knows.
-    pub used: AtomicU64,
+    /// The bytes that are taken, as far as this process knows.
+    used: Mutex<Used>,
+}
+
+/// The bytes that are taken in a directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// By objects.
+    pub objects: u64,
+    /// By parts, and by uploads that are under way.
+    pub uploads: u64,
+}
+
+impl Used {
+    /// All of them.
+    pub fn sum(self) -> u64 {
+        self.objects.saturating_add(self.uploads)
+    }
 }
 
 /// An object, opened.
@@ -128,6 +141,9 @@ impl Drop for Incoming {
     }
 }
 
+/// A file whose presence says that what is in the directory is to be counted.
+const COUNT: &str = "count";
+
 /// The directories that lie in the one of a server.
 const INNER: [&str; 3] = ["objects", "incoming", "parts"];
 
@@ -143,7 +159,7 @@ impl Directory {
             root: root.to_owned(),
             objects,
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            used: AtomicU64::new(0),
+            used: Mutex::default(),
         })
     }
 
@@ -247,15 +263,31 @@ impl Directory {
         }
         self.rename(&incoming.path, name)?;
         incoming.committed = true;
-        self.used.fetch_add(length, Ordering::Relaxed);
-        self.forget_bytes(before.map_or(0, |before| before.length));
+        let mut used = self.used();
+        let before = before.map_or(0, |before| before.length);
+        used.objects = used.objects.saturating_add(length).saturating_sub(before);
         Ok(())
     }
 
-    /// Takes back bytes that were counted as used.
-    pub fn forget_bytes(&self, bytes: u64) {
-        let less = |used: u64| Some(used.saturating_sub(bytes));
-        _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    /// The bytes that are taken, to be looked at or changed.
+    pub fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes back bytes that an upload, or a part, took.
+    pub fn forget_upload(&self, bytes: u64) {
+        let mut used = self.used();
+        used.uploads = used.uploads.saturating_sub(bytes);
+    }
+
+    /// Has whoever serves the directory count anew what is in it: another process has removed something.
+    pub fn ask_to_count(&self) -> io::Result<()> {
+        fs::write(self.root.join(COUNT), "")
+    }
+
+    /// Whether that was asked since the last time.
+    pub fn is_asked_to_count(&self) -> bool {
+        fs::remove_file(self.root.join(COUNT)).is_ok()
     }
 
     fn stripe(&self, name: &Name) -> MutexGuard<'_, ()> {
@@ -302,7 +334,7 @@ mod tests {
         for name in ["a", "a/b", "a-b", "a0"] {
             assert!(directory.remove(&Name::parse(name).unwrap()).unwrap(), "{name}");
         }
-        assert_eq!(directory.used.load(Ordering::Relaxed), 0);
+        assert_eq!(directory.used().sum(), 0);
         assert_eq!(fs::read_dir(root.path().join("objects")).unwrap().count(), 0);
         assert_eq!(fs::read_dir(root.path().join("incoming")).unwrap().count(), 0);
     }

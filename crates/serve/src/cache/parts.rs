@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
 };
 
 use larder_trace::atomic;
@@ -121,12 +121,12 @@ impl Parts {
             }
         }
         upload.incoming.place(&place)?;
-        self.directory.used.fetch_add(upload.size, Ordering::Relaxed);
+        self.directory.used().uploads += upload.size;
         for (path, length) in before {
             if path != place {
                 atomic::remove_if_there(&path)?;
             }
-            self.directory.forget_bytes(length);
+            self.directory.forget_upload(length);
         }
         Ok(tag)
     }
@@ -181,7 +181,7 @@ impl Parts {
         // From here on it is not there.
         atomic::remove_if_there(&self.path.join(ABOUT))?;
         remove(&self.path)?;
-        self.directory.forget_bytes(length);
+        self.directory.forget_upload(length);
         Ok(())
     }
 }

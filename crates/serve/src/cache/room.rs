@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -40,7 +40,7 @@ pub struct Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.directory.forget_bytes(self.bytes);
+        self.directory.forget_upload(self.bytes);
     }
 }
 
@@ -59,29 +59,47 @@ impl Room {
         Self { directory, quota, making: Mutex::new(()) }
     }
 
-    /// Counts what is used.
-    pub fn count(&self) -> io::Result<()> {
-        let mut used = 0;
-        self.directory.walk(&mut |found| used += found.length)?;
-        used += part_bytes(&self.directory, SystemTime::now())?;
-        self.directory.used.store(used, Ordering::Relaxed);
+    /// Counts what is there. Only before anything is under way.
+    pub fn begin(&self) -> io::Result<()> {
+        let uploads = part_bytes(&self.directory, SystemTime::now())?;
+        self.directory.used().uploads = uploads;
+        self.count()
+    }
+
+    /// Counts the objects, while nobody commits one.
+    fn count(&self) -> io::Result<()> {
+        let _lock = self.directory.exclusive()?;
+        let mut objects = 0;
+        self.directory.walk(&mut |found| objects += found.length)?;
+        self.directory.used().objects = objects;
         Ok(())
+    }
+
+    /// The bytes that are used: counted anew where another process has removed something.
+    pub fn used(&self) -> u64 {
+        if self.directory.is_asked_to_count()
+            && let Err(error) = self.count()
+        {
+            tracing::warn!("cannot count what is used: {error}");
+        }
+        self.directory.used().sum()
     }
 
     /// Sets `bytes` aside, and removes objects for it where need be; `None` where that is not enough.
     pub fn reserve(&self, bytes: u64) -> io::Result<Option<(Reserved, Removed)>> {
-        let used = &self.directory.used;
         let reserved = || Reserved { directory: self.directory.clone(), bytes };
         let Some(quota) = self.quota else {
-            used.fetch_add(bytes, Ordering::Relaxed);
+            self.directory.used().uploads += bytes;
             return Ok(Some((reserved(), Removed::default())));
         };
         if bytes > quota {
             return Ok(None);
         }
         let take = || {
-            let taken = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= quota);
-            used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
+            let mut used = self.directory.used();
+            let fits = used.sum().checked_add(bytes).is_some_and(|sum| sum <= quota);
+            used.uploads += if fits { bytes } else { 0 };
+            fits
         };
         let mut removed = Removed::default();
         if !take() {
@@ -92,7 +110,7 @@ impl Room {
                 let most = quota - bytes.max(quota / 10);
                 let more = self.make(most)?;
                 // All that is left are uploads under way.
-                if more.objects == 0 && used.load(Ordering::Relaxed) > most {
+                if more.objects == 0 && self.directory.used().sum() > most {
                     match take() {
                         true => break,
                         false => return Ok(None),
@@ -111,8 +129,12 @@ impl Room {
         let _lock = self.directory.exclusive()?;
         let mut objects = Vec::new();
         self.directory.walk(&mut |found| objects.push(found))?;
-        // With uploads that are under way, and parts.
-        let mut used = self.directory.used.load(Ordering::Relaxed);
+        let mut used = {
+            let mut used = self.directory.used();
+            // Another process may have removed some.
+            used.objects = objects.iter().map(|found| found.length).sum();
+            used.sum()
+        };
         let mut removed = Removed::default();
         // What somebody has read meanwhile goes last, and what that needs.
         let (mut later, mut needed) = (Vec::new(), HashSet::new());
@@ -282,9 +304,9 @@ mod tests {
         }
         assert!(!is_there("revision"));
         assert!(room.reserve(10_001).unwrap().is_none());
-        let before = directory.used.load(Ordering::Relaxed);
+        let before = room.used();
         room.count().unwrap();
-        assert_eq!(directory.used.load(Ordering::Relaxed), before);
+        assert_eq!(room.used(), before);
         assert!(before <= 10_000);
     }
 }

@@ -84,6 +84,31 @@ fn with_a_key_goes_what_it_wrote_and_what_names_that() {
 }
 
 #[test]
+fn what_a_revoked_key_took_is_free_again() {
+    let server = Server::with(|config| config.quota = Some(100_000));
+    let (bad, good) = (server.key(&["bad"]), server.key(&["good"]));
+    let put = |name: &str, size: usize, key| {
+        let put = Request::new("PUT", format!("/larder/{name}"), "x".repeat(size));
+        put.send(server.address, key).is(200);
+    };
+    put("good/1", 10_000, &good);
+    for n in 0..3 {
+        put(&format!("bad/{n}"), 25_000, &bad);
+    }
+    assert!(server.cache.stats().used_bytes > 85_000);
+    revoke(server.directory(), &server.config.keys, &bad.id).unwrap();
+    // Nobody has to go for it.
+    put("good/2", 70_000, &good);
+    let used = server.cache.stats().used_bytes;
+    assert!((80_000..82_000).contains(&used), "{used}");
+    assert!(is_there(&server, "good/1") && is_there(&server, "good/2"));
+
+    // Seen at once as well.
+    revoke(server.directory(), &server.config.keys, &good.id).unwrap();
+    assert_eq!(server.cache.stats().used_bytes, 0);
+}
+
+#[test]
 fn nothing_of_a_key_comes_after_it_was_revoked() {
     let server = Server::start();
     let keys: Vec<_> = (0..4).map(|_| server.key(&["x"])).collect();

@@ -98,7 +98,9 @@ impl Directory {
             Err(error) if is_absence(error) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        self.forget_bytes(length);
+        let mut used = self.used();
+        used.objects = used.objects.saturating_sub(length);
+        drop(used);
         while directory != "." {
             (directory, last) = split(directory);
             let removed = self
