@@ -2,6 +2,7 @@
 
 mod multipart;
 mod read;
+mod undone;
 mod write;
 
 use std::{
@@ -67,6 +68,9 @@ impl S3Access for Api {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = context.s3_op().name();
         let is_known = context.credentials().is_some();
+        if let Some(what) = undone::undone(operation, context.headers(), context.uri()) {
+            return Err(s3_error!(NotImplemented, "this server does not do {what}"));
+        }
         if READS.contains(&operation) {
             match is_known || self.0.reads == Reads::Anonymous {
                 true => Ok(()),

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use s3s::{
     S3Result, StdError,
-    crypto::{Checksum, Md5},
-    dto::StreamingBlob,
+    checksum::ChecksumHasher,
+    crypto::{Checksum, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256},
+    dto::{self, StreamingBlob},
     s3_error,
 };
 
@@ -39,6 +40,19 @@ pub struct Promised {
     pub length: u64,
     /// Its MD5, in base64.
     pub md5: Option<String>,
+    /// Its checksums.
+    pub checksum: dto::Checksum,
+}
+
+/// Makes the checksums that were promised.
+fn hasher(promised: &dto::Checksum) -> ChecksumHasher {
+    ChecksumHasher {
+        crc32: promised.checksum_crc32.as_ref().map(|_| Crc32::new()),
+        crc32c: promised.checksum_crc32c.as_ref().map(|_| Crc32c::new()),
+        sha1: promised.checksum_sha1.as_ref().map(|_| Sha1::new()),
+        sha256: promised.checksum_sha256.as_ref().map(|_| Sha256::new()),
+        crc64nvme: promised.checksum_crc64nvme.as_ref().map(|_| Crc64Nvme::new()),
+    }
 }
 
 /// Takes in all of `body`.
@@ -53,7 +67,8 @@ pub async fn receive(
 ) -> S3Result<Upload> {
     let making = directory.clone();
     let incoming = blocking(move || making.incoming()).await?;
-    let mut writer = Writer { incoming, size: 0, md5: Md5::new() };
+    let checksum = hasher(&promised.checksum);
+    let mut writer = Writer { incoming, size: 0, md5: Md5::new(), checksum };
     let mut batch = Vec::new();
     let mut length = 0;
     if let Some(mut body) = body {
@@ -71,13 +86,16 @@ pub async fn receive(
         }
     }
     (writer, _) = write(writer, batch).await?;
-    let Writer { incoming, size, md5 } = writer;
+    let Writer { incoming, size, md5, checksum } = writer;
     if size != promised.length {
         return Err(s3_error!(IncompleteBody, "the body is shorter than was said"));
     }
     let md5 = md5.finalize();
     if promised.md5.is_some_and(|promised| promised != BASE64_STANDARD.encode(md5)) {
         return Err(s3_error!(BadDigest, "the content is not that of Content-MD5"));
+    }
+    if checksum.finalize() != promised.checksum {
+        return Err(s3_error!(BadDigest, "the content is not that of its checksum"));
     }
     Ok(Upload { incoming, size, md5, reserved })
 }
@@ -86,6 +104,7 @@ struct Writer {
     incoming: Incoming,
     size: u64,
     md5: Md5,
+    checksum: ChecksumHasher,
 }
 
 async fn write(mut writer: Writer, mut batch: Vec<Bytes>) -> S3Result<(Writer, Vec<Bytes>)> {
@@ -93,6 +112,7 @@ async fn write(mut writer: Writer, mut batch: Vec<Bytes>) -> S3Result<(Writer, V
         for bytes in batch.drain(..) {
             writer.incoming.file.write_all(&bytes)?;
             writer.md5.update(&bytes);
+            writer.checksum.update(&bytes);
             writer.size += bytes.len() as u64;
         }
         Ok((writer, batch))

@@ -338,3 +338,50 @@ fn keys_that_others_can_read_are_refused() {
         assert!(CacheServer::open(&config).is_err(), "{bucket}");
     }
 }
+
+/// What is asked for and not done is refused, and nothing is changed.
+#[test]
+fn what_is_not_done_is_refused_before_it_does_harm() {
+    let server = Server::start();
+    let key = server.key(&["x"]);
+    let send = |request: Request| request.send(server.address, &key);
+    let put =
+        |name: &str, body: &'static str| Request::new("PUT", format!("/larder/x/{name}"), body);
+    send(put("a", "a")).is(200);
+    send(put("b", "b")).is(200);
+    let other = "\"00000000000000000000000000000000\"";
+    let delete = || Request::new("DELETE", "/larder/x/a", "");
+    send(delete().header("if-match", other)).refuses(501, "if-match");
+    send(delete().header("x-amz-if-match-size", "7")).refuses(501, "x-amz-if-match-size");
+    send(Request::new("DELETE", "/larder/x/a?versionId=abc", "")).refuses(501, "versionId");
+    let copy = || put("a", "").header("x-amz-copy-source", "/larder/x/b");
+    send(copy().header("if-none-match", "*")).refuses(501, "if-none-match");
+    let many = format!("<Delete><Object><Key>x/a</Key><ETag>{other}</ETag></Object></Delete>");
+    let answer = send(Request::new("POST", "/larder?delete", &many)).is(200);
+    let said = String::from_utf8_lossy(&answer.body);
+    assert!(said.contains("<Code>NotImplemented</Code>"), "{said}");
+    for (name, value) in [
+        ("x-amz-server-side-encryption", "AES256"),
+        ("x-amz-tagging", "a=b"),
+        ("x-amz-object-lock-mode", "GOVERNANCE"),
+        ("x-amz-acl", "public-read"),
+        ("x-amz-grant-read", "id=1"),
+    ] {
+        send(put("a", "other").header(name, value)).refuses(501, name);
+    }
+    for query in ["versionId=abc", "partNumber=1"] {
+        send(Request::new("GET", format!("/larder/x/a?{query}"), "")).refuses(501, "does not do");
+    }
+    send(put("a", "a").header("x-amz-acl", "private")).is(200);
+
+    // SHA-256 and CRC32 of `x`.
+    let sums = [
+        ("x-amz-checksum-sha256", "LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="),
+        ("x-amz-checksum-crc32", "jNwWgw=="),
+    ];
+    for (name, sum) in sums {
+        send(put("sum", "y").header(name, sum)).refuses(400, "BadDigest");
+        send(put("sum", "x").header(name, sum)).is(200);
+    }
+    assert_eq!(get(&server, "x/a").as_deref(), Some("a"));
+}

@@ -65,7 +65,16 @@ impl Api {
             }
         };
         let (length, reserved) = self.reserve(input.content_length).await?;
-        let (counting, promised) = (parts.clone(), Promised { length, md5: input.content_md5 });
+        let checksum = Checksum {
+            checksum_crc32: input.checksum_crc32,
+            checksum_crc32c: input.checksum_crc32c,
+            checksum_crc64nvme: input.checksum_crc64nvme,
+            checksum_sha1: input.checksum_sha1,
+            checksum_sha256: input.checksum_sha256,
+            ..Checksum::default()
+        };
+        let promised = Promised { length, md5: input.content_md5, checksum };
+        let counting = parts.clone();
         if blocking(move || counting.length()).await?.saturating_add(length) > self.0.largest {
             return Err(s3_error!(EntityTooLarge));
         }

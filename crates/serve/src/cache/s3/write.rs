@@ -37,7 +37,15 @@ impl Api {
         let input = request.input;
         let condition = condition(input.if_match, input.if_none_match)?;
         let (length, reserved) = self.reserve(input.content_length).await?;
-        let promised = Promised { length, md5: input.content_md5 };
+        let checksum = Checksum {
+            checksum_crc32: input.checksum_crc32,
+            checksum_crc32c: input.checksum_crc32c,
+            checksum_crc64nvme: input.checksum_crc64nvme,
+            checksum_sha1: input.checksum_sha1,
+            checksum_sha256: input.checksum_sha256,
+            ..Checksum::default()
+        };
+        let promised = Promised { length, md5: input.content_md5, checksum };
         let upload = receive(&self.0.directory, input.body, promised, reserved).await?;
         let Upload { incoming, size, md5, reserved: _reserved } = upload;
         let record = Record {
@@ -116,7 +124,12 @@ impl Api {
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in &request.input.delete.objects {
             let key = Some(object.key.clone());
+            let ObjectIdentifier { e_tag, last_modified_time, size, version_id, .. } = object;
+            let depends = e_tag.is_some() || last_modified_time.is_some() || size.is_some();
             let removed = match self.writable(&request, &request.input.bucket, &object.key) {
+                Ok(_) if depends || version_id.is_some() => {
+                    Err(s3_error!(NotImplemented, "deletions have no conditions here"))
+                }
                 Ok((name, _)) => self.remove(name, is_replayed(&request)).await,
                 Err(error) => Err(error),
             };
