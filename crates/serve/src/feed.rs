@@ -25,6 +25,11 @@ pub fn atom(view: &View<'_>, of: Option<&str>, links: &Links) -> Result<Vec<u8>>
     };
     let status = &view.snapshot.status;
     let run = status.full_run.as_deref().unwrap_or_default();
+    // While a full run goes on, what it has not come to has changed in the run before.
+    let in_run = |change: &Change| -> &str {
+        let package = status.packages.get(&change.package);
+        package.and_then(|package| package.full_run.as_deref()).unwrap_or(run)
+    };
     let changes: Vec<&Change> = status.changes.iter().filter(own).collect();
     let updated = moment(view, run);
     let id = of.map_or(String::new(), |slug| format!(":{slug}"));
@@ -37,7 +42,10 @@ pub fn atom(view: &View<'_>, of: Option<&str>, links: &Links) -> Result<Vec<u8>>
             updated { (updated) }
             author { name { "larder" } }
             (PreEscaped(format!("<link rel=\"self\" href=\"{address}\"/>")))
-            @for change in changes { (entry(change, run, &updated, links)) }
+            @for change in changes {
+                @let run = in_run(change);
+                (entry(change, run, &moment(view, run), links))
+            }
         }
         (PreEscaped("\n"))
     };
@@ -68,8 +76,19 @@ fn moment(view: &View<'_>, run: &str) -> String {
         .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
 }
 
-/// A text as a part of a name.
+/// A text as a part of a name: letters beyond ASCII as their bytes, so that other texts have other names.
 fn slug(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' };
-    text.chars().map(plain).collect()
+    let mut name = String::new();
+    for c in text.chars() {
+        match c {
+            _ if c.is_ascii_alphanumeric() || "._+-".contains(c) => name.push(c),
+            _ if c.is_ascii() => name.push('-'),
+            _ => {
+                let mut bytes = [0; 4];
+                let bytes = c.encode_utf8(&mut bytes).bytes();
+                name.extend(bytes.map(|byte| format!("%{byte:02X}")));
+            }
+        }
+    }
+    name
 }

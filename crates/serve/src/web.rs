@@ -96,7 +96,9 @@ async fn document(State(app): State<App>, request: Request) -> Response {
 /// A document with what a browser needs to keep it.
 fn answer(asked: &HeaderMap, document: &Document, made: &Made) -> Response {
     let known = asked.get(header::IF_NONE_MATCH).and_then(|tag| tag.to_str().ok());
-    let is_known = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == made.tag));
+    // A proxy that compresses what it passes on says so by `W/`.
+    let same = |tag: &str| tag.trim_start_matches("W/") == made.tag;
+    let is_known = known.is_some_and(|tags| tags.split(',').any(|tag| same(tag.trim())));
     let mut answer = match is_known {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => Body::from(made.body.clone()).into_response(),

@@ -137,6 +137,61 @@ fn a_run_is_followed_to_its_end() {
     assert!(!page.text().contains("data-events"), "it is over: {}", page.text());
 }
 
+/// Of two compilers that build a package at the same time, each has a log of its own.
+#[test]
+fn each_build_of_a_package_that_goes_on_has_its_own_log() {
+    let line = "while test -e README; do sleep 0.05; done";
+    let set = Set::new(&[Package::new("slow.1.0").line(line)]);
+    set.append("[compiler.\"other.1\"]\ncc = \"cc\"\ncxx = \"c++\"\n");
+    std::fs::create_dir_all(set.data.root()).unwrap();
+    let server = Server::of(&set);
+    let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "-q", "-j", "2"]));
+    let both = loop {
+        let live = server.get("/api/overview").ok().json()["running"][0].clone();
+        let packages = live["packages"].as_array().cloned().unwrap_or_default();
+        if packages.len() == 2 && packages.iter().all(|it| it["log"].is_string()) {
+            break packages;
+        }
+    };
+    batch.kill().unwrap();
+    batch.wait().unwrap();
+    assert_ne!(both[0]["log"], both[1]["log"]);
+    let mut compilers: Vec<&str> = both.iter().map(|it| it["compiler"].as_str().unwrap()).collect();
+    compilers.sort_unstable();
+    assert_eq!(compilers, ["cc.1", "other.1"]);
+    // Of a run that never was there is nothing to follow.
+    assert_eq!(server.get("/runs/2020-01-01-000000/events").status, 404);
+}
+
+/// While a full run goes on, a feed tells what broke in the run before with the same name as then.
+#[test]
+fn what_a_running_run_has_not_come_to_is_no_news_of_it() {
+    let fails = "test ! -e bad || { e=error; echo \"a.c:1:1: $e: bad\"; exit 1; }";
+    let set = Set::new(&[
+        Package::new("slow.1.0").line("while test -e wait; do sleep 0.05; done"),
+        Package::new("worse.1.0").needs("slow", "1").line(fails),
+    ]);
+    set.larder(&["batch"]).ok();
+    set.file("sources/worse.1.0/bad", "");
+    set.larder(&["batch"]).ends_with(1);
+    let server = Server::of(&set);
+    let entries = || -> Vec<String> {
+        let feed = server.get("/feed.atom").ok().text().to_owned();
+        let entries = feed.split("<entry>").skip(1);
+        let dates = |entry: &str| entry.split_once("<link").unwrap().0.to_owned();
+        entries.map(dates).collect()
+    };
+    let before = entries();
+    assert_eq!(before.len(), 1, "{before:?}");
+    set.file("sources/slow.1.0/wait", "");
+    let mut batch = larder_testkit::processes::spawn(set.command(&["batch", "-q"]));
+    let live = || server.get("/api/overview").ok().json()["running"][0]["packages"][0].clone();
+    while live()["log"].is_null() {}
+    assert_eq!(entries(), before);
+    batch.kill().unwrap();
+    batch.wait().unwrap();
+}
+
 /// A run whose process is killed has died, and says so, though no file has changed.
 #[test]
 fn a_killed_run_is_shown_as_dead() {

@@ -77,6 +77,11 @@ fn a_team_without_an_ecosystem_has_a_cache_by_three_commands() {
 
     let blamed = run(machine.command(&tree, &["cache", "blame", "--server", cache])).ok();
     assert!(blamed.stdout.contains(id), "{blamed:?}");
+    // What is absent is said, and does not hide the rest.
+    let names = ["cache", "blame", "--server", cache, "nothing", "revisions", "nowhere"];
+    let some = run(machine.command(&tree, &names)).ends_with(1);
+    let some = some.mentions(&["no object \"nothing\", \"nowhere\""]);
+    assert!(some.stdout.contains(id), "{some:?}");
     run(machine.command(&tree, &["cache", "revoke", "--server", cache, "ci"])).ok();
     let mut again = machine.command(&tree, &[&["cache", "put", mappings][..], &PLACE].concat());
     run({

@@ -294,6 +294,8 @@ fn what_a_browser_has_is_not_sent_again() {
     };
     let same = ask(&tag);
     assert_eq!((same.status, same.body.len()), (304, 0));
+    // As a proxy calls it that compresses what it passes on.
+    assert_eq!(ask(&format!("\"other\", W/{tag}")).status, 304);
     assert_eq!(ask("\"other\"").status, 200);
     // What a run changes is seen, and has another tag.
     set.file("sources/root.1.0/state", "good again");

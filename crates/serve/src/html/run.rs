@@ -199,7 +199,10 @@ pub fn live(frame: &Frame<'_>, live: &Live) -> Markup {
                         @for working in &live.packages {
                             tr {
                                 th scope="row" { (parts::package(frame, &working.package)) }
-                                td { @if let Some(stage) = working.stage { (stage) } }
+                                td {
+                                    @if let Some(stage) = working.stage { (stage) }
+                                    @if let Some(compiler) = &working.compiler { " with " (text(compiler.as_str())) }
+                                }
                                 td.number { @if let Some(age) = working.age_seconds { (parts::seconds(age)) } }
                                 td.number { @if let Some(expected) = working.expected_seconds { (parts::seconds(expected)) } }
                                 td { @if let Some(log) = &working.log { @if let Some(link) = parts::log(frame, id, log, None) { (link) } } }

@@ -1,6 +1,6 @@
 //! A run that goes on.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use larder_runs::{
     history,
@@ -38,6 +38,9 @@ pub struct Live {
 pub struct Working {
     /// The package.
     pub package: String,
+    /// The compiler, where run data tell with which it is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<PackageName>,
     /// The stage, where its log says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
@@ -55,12 +58,19 @@ pub struct Working {
 /// A run that goes on, with what it works on.
 pub fn of(view: &View<'_>, run: &RunFacts) -> Live {
     let names = run.progress.iter().flat_map(|progress| &progress.running);
+    // A package that is built several times at once is there as often, each with a log of its own.
+    let mut growing: BTreeMap<&str, Vec<Log>> = BTreeMap::new();
+    let packages = names.map(|name| {
+        let logs = growing.entry(name).or_insert_with(|| growing_logs(view, run, name));
+        working(view, run, name, logs.pop())
+    });
+    let packages = packages.collect();
     Live {
         run_id: run.run_id.clone(),
         kind: run.kind,
         start: run.start.clone(),
         progress: run.progress.clone(),
-        packages: names.map(|name| working(view, run, name)).collect(),
+        packages,
         failures: last_failures(view, &run.run_id),
     }
 }
@@ -77,21 +87,37 @@ fn last_failures(view: &View<'_>, run: &RunId) -> Vec<Entry> {
     results.filter(own).take(FAILURES).collect()
 }
 
-fn working(view: &View<'_>, run: &RunFacts, name: &str) -> Working {
+/// The logs of a package that grow, the newest last.
+fn growing_logs(view: &View<'_>, run: &RunFacts, name: &str) -> Vec<Log> {
+    let Ok(package) = name.parse::<PackageName>() else { return Vec::new() };
+    let runs = view.ecosystem.data.runs();
+    let grows =
+        |log: &Log| run_log::open_log(&runs, log).is_ok_and(|file| run_log::is_growing(&file));
+    let mut logs = run_log::find_logs(&runs, &run.run_id, &package).unwrap_or_default();
+    logs.retain(grows);
+    logs
+}
+
+/// The compiler that a build of a run is made with.
+fn compiler_of(view: &View<'_>, run: &RunFacts, log: &Log) -> Option<PackageName> {
+    let hash = log.name.build_hash.as_ref()?;
+    let graph = view.snapshot.graph(&view.ecosystem.data, &run.run_id)?;
+    graph.builds.iter().find(|node| node.build_hash == *hash).map(|node| node.compiler.clone())
+}
+
+fn working(view: &View<'_>, run: &RunFacts, name: &str, log: Option<Log>) -> Working {
     let mut found = Working {
         package: name.to_owned(),
+        compiler: None,
         stage: None,
         age_seconds: None,
         expected_seconds: None,
         log: None,
     };
-    let Ok(package) = name.parse::<PackageName>() else { return found };
-    let runs = view.ecosystem.data.runs();
-    let logs = run_log::find_logs(&runs, &run.run_id, &package).unwrap_or_default();
-    let growing =
-        |log: &&Log| run_log::open_log(&runs, log).is_ok_and(|file| run_log::is_growing(&file));
-    let Some(log) = logs.iter().rev().find(growing) else { return found };
-    let begun = run_log::open_log(&runs, log).map(|file| {
+    let Some(log) = log else { return found };
+    let package = &log.name.package;
+    found.compiler = compiler_of(view, run, &log);
+    let begun = run_log::open_log(&view.ecosystem.data.runs(), &log).map(|file| {
         let created = file.metadata().and_then(|meta| meta.created());
         created.ok()
     });
@@ -104,7 +130,7 @@ fn working(view: &View<'_>, run: &RunFacts, name: &str) -> Working {
     let packages = view.ecosystem.data.packages();
     let of_stage = |entry: &Entry| entry.result.stage == log.name.stage;
     let was_done = |entry: &Entry| of_stage(entry) && entry.result.wall_ms.is_some();
-    let done = history::read_latest_that(&packages, &package, was_done).unwrap_or_default();
+    let done = history::read_latest_that(&packages, package, was_done).unwrap_or_default();
     let took = done.last().and_then(|entry| entry.result.wall_ms);
     found.expected_seconds = took.map(|milliseconds| milliseconds.div_ceil(1_000));
     found

@@ -14,7 +14,7 @@ use futures_util::stream;
 use larder_runs::{name::RunId, run_log::RunState};
 use tokio::time;
 
-use super::{App, blocking, headers, problem};
+use super::{App, blocking, headers, no_page, problem};
 use crate::{
     html::{self, Frame, Links},
     model::live,
@@ -26,9 +26,15 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Tells how far a run has come whenever that changes, and at last that it has ended: `progress` events with a part of the
 /// run's page, then one `ended`.
 pub async fn events(State(app): State<App>, Path(run): Path<String>) -> Response {
-    let Ok(run) = run.parse::<RunId>() else {
-        return problem(&app, StatusCode::NOT_FOUND, "there is no such run", false);
-    };
+    let missing = || problem(&app, StatusCode::NOT_FOUND, "there is no such run", false);
+    let Ok(run) = run.parse::<RunId>() else { return missing() };
+    let (site, id) = (app.site.clone(), run.clone());
+    let is_there = blocking(move || Ok(site.look(|view| view.snapshot.run(&id).is_some())?)).await;
+    match is_there {
+        Ok(true) => {}
+        Ok(false) => return missing(),
+        Err(error) => return no_page(&app, &error, false),
+    }
     let state = Some((app, run, String::new()));
     let events = stream::unfold(state, |state| async {
         let (app, run, mut told) = state?;

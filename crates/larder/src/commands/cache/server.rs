@@ -41,17 +41,21 @@ pub fn blame(reporter: &Reporter<'_>, place: &Place, names: &[String]) -> Result
     if asked.is_empty() {
         asked.push(None);
     }
+    let mut absent = Vec::new();
     for name in asked {
         let written = cache::blame(&place.directory, &place.keys, name);
         let written = written.map_err(Failure::failed)?;
         if let (Some(name), true) = (name, written.is_empty()) {
-            return Err(Failure::failed(format!("the server has no object {name:?}")));
+            absent.push(format!("{name:?}"));
         }
         for object in &written {
             reporter.result(line(object), event("written", object));
         }
     }
-    Ok(Exit::Done)
+    match absent.is_empty() {
+        true => Ok(Exit::Done),
+        false => Err(Failure::failed(format!("the server has no object {}", absent.join(", ")))),
+    }
 }
 
 /// `cache revoke --server`.
