@@ -252,7 +252,11 @@ fn write(
     let made = match part {
         Part::Document(document) => make::document(view, document, &links).map(Some),
         Part::Log(run, path) => {
-            let frame = Frame { name: view.ecosystem.name.as_deref(), links: &links };
+            let frame = Frame {
+                name: view.ecosystem.name.as_deref(),
+                links: &links,
+                kept: Some(view.snapshot),
+            };
             web::log_page(&frame, &view.ecosystem.data.runs(), run, path)
         }
         Part::Documentation(path) => Ok(documentation(&view.ecosystem.data.html(), path)?),

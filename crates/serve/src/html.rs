@@ -30,7 +30,7 @@ pub use packages::packages;
 pub use parts::{state_word, text};
 pub use run::{live, run, runs};
 
-use crate::site::{Document, Filter, Page};
+use crate::site::{Document, Filter, Page, Snapshot};
 
 /// What stands around the content of a page.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +39,16 @@ pub struct Frame<'f> {
     pub name: Option<&'f str>,
     /// How addresses are written.
     pub links: &'f Links,
+    /// The runs that are kept; `None` where the page leads to none but its own.
+    pub kept: Option<&'f Snapshot>,
 }
 
 impl Frame<'_> {
+    /// Whether there is a page of a run: what tells of it may be kept for longer.
+    pub fn has_run(&self, id: &str) -> bool {
+        self.kept.is_none_or(|kept| kept.runs.iter().any(|run| run.run_id.as_str() == id))
+    }
+
     /// A whole page with this title and content.
     pub fn page(&self, title: &str, here: Option<&Page>, content: &Markup) -> Markup {
         html! {

@@ -26,7 +26,7 @@ use crate::{
 /// # Errors
 /// Why there is none.
 pub fn document(view: &View<'_>, document: &Document, links: &Links) -> Result<Vec<u8>> {
-    let frame = Frame { name: view.ecosystem.name.as_deref(), links };
+    let frame = Frame { name: view.ecosystem.name.as_deref(), links, kept: Some(view.snapshot) };
     match document {
         Document::Html(page) => html_page(view, page, &frame),
         Document::Json(page) => json_page(view, page),

@@ -135,7 +135,8 @@ fn problem(app: &App, status: StatusCode, why: &str, is_api: bool) -> Response {
         true => ("application/json", format!("{}\n", serde_json::json!({ "error": why }))),
         false => {
             let name = app.site.ecosystem().name.as_deref();
-            let page = html::problem(&Frame { name, links: &Links::Server }, title, why);
+            let page =
+                html::problem(&Frame { name, links: &Links::Server, kept: None }, title, why);
             ("text/html; charset=utf-8", page.into_string())
         }
     };

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use larder_testkit::files;
+use larder_testkit::{files, server::Server};
 
-use super::client::broken_set;
+use super::client::{Client, broken_set};
 
 /// The addresses in the attributes of a page that lead to other files.
 fn links(page: &str) -> Vec<String> {
@@ -16,6 +16,63 @@ fn links(page: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Checks that every link of an export leads to one of its files; returns how many pages there are.
+fn check_links(site: &Path) -> usize {
+    let mut pages = 0;
+    for (path, content) in &files::contents(site) {
+        let is_page = matches!(path.extension().and_then(|it| it.to_str()), Some("html" | "atom"));
+        // What others wrote leads where it leads.
+        if !is_page || path.starts_with("docs/p") || path.starts_with("docs/u") {
+            continue;
+        }
+        pages += 1;
+        let page = String::from_utf8(content.clone()).unwrap();
+        for address in links(&page) {
+            let file = address.split(['#', '?']).next().unwrap();
+            let here = path.display();
+            assert!(!file.starts_with('/') && !file.contains("://"), "{here}: {address}");
+            if file.is_empty() {
+                continue;
+            }
+            let target =
+                site.join(path.strip_prefix(site).unwrap_or(path)).parent().unwrap().join(file);
+            assert!(target.is_file(), "{here} leads to {address}");
+        }
+    }
+    pages
+}
+
+#[test]
+fn no_link_leads_to_what_was_collected() {
+    let set = broken_set();
+    for time in 0..3 {
+        set.file("sources/root.1.0/README", &format!("edit {time}"));
+        set.larder(&["batch"]).ends_with(1);
+    }
+    let runs = || fs::read_dir(set.data.runs()).unwrap().count();
+    let before = runs();
+    set.larder(&["gc", "--keep-runs", "1"]).ok();
+    assert!(runs() < before, "{before} runs");
+    let server = Server::of(&set);
+    let (mut seen, mut open) = (BTreeSet::new(), vec!["/".to_owned()]);
+    while let Some(address) = open.pop() {
+        let path = address.split('#').next().unwrap().to_owned();
+        if !path.starts_with('/') || !seen.insert(path.clone()) {
+            continue;
+        }
+        let answer = server.get(&path);
+        assert!(answer.status < 400, "{path}: {}", answer.status);
+        // What others wrote leads where it leads.
+        if answer.header("content-type").starts_with("text/html") && !path.starts_with("/docs/") {
+            open.extend(links(answer.text()));
+        }
+    }
+    assert!(seen.len() > 30, "{seen:?}");
+    let site = set.outside().join("site");
+    set.larder(&["serve", "--export", site.to_str().unwrap()]).ok();
+    assert!(check_links(&site) > 15);
 }
 
 #[test]
@@ -30,33 +87,10 @@ fn every_link_of_an_export_leads_to_one_of_its_files() {
     };
     let [all, written, removed] = export();
     assert_eq!((all, removed), (written, 0));
-    let mut pages = 0;
     let there = files::contents(&site);
     let count = there.keys().filter(|path| site.join(path).is_file()).count() as u64;
     assert_eq!(count, all + 1, "all files and their list");
-    for (path, content) in &there {
-        let is_page = matches!(path.extension().and_then(|it| it.to_str()), Some("html" | "atom"));
-        // What others wrote leads where it leads.
-        if !is_page || path.starts_with("docs/p") || path.starts_with("docs/u") {
-            continue;
-        }
-        pages += 1;
-        let page = String::from_utf8(content.clone()).unwrap();
-        for address in links(&page) {
-            let file = address.split(['#', '?']).next().unwrap();
-            assert!(
-                !file.starts_with('/') && !file.contains("://"),
-                "{}: {address}",
-                path.display()
-            );
-            if file.is_empty() {
-                continue;
-            }
-            let target =
-                site.join(path.strip_prefix(&site).unwrap_or(path)).parent().unwrap().join(file);
-            assert!(target.is_file(), "{} leads to {address}", path.display());
-        }
-    }
+    let pages = check_links(&site);
     assert!(pages > 15, "{pages}");
     for file in [
         "index.html",

@@ -49,7 +49,7 @@ fn every_page_is_there_for_people_and_for_programs() {
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
         ("/healthz", "text/plain; charset=utf-8"),
         ("/docs/p/middle/1.0/index.html", "text/html; charset=utf-8"),
-        ("/docs/p/middle/1.0", "text/html; charset=utf-8"),
+        ("/docs/p/middle/1.0/", "text/html; charset=utf-8"),
     ] {
         assert_eq!(server.get(path).ok().header("content-type"), kind, "{path}");
     }
@@ -57,6 +57,9 @@ fn every_page_is_there_for_people_and_for_programs() {
     assert!(feed.text().contains("root.1.0 broke (build)"), "{}", feed.text());
     let badge = server.get("/packages/root.1.0/badge.json").ok().json();
     assert_eq!((&badge["message"], &badge["isError"]), (&"fails".into(), &true.into()));
+    // Links of an index begin in its directory.
+    let moved = server.get("/docs/p/middle/1.0?x=1");
+    assert_eq!((moved.status, moved.header("location")), (308, "/docs/p/middle/1.0/?x=1"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::overview::{Mend, Overview},
-    site::{Document, Filter, Page},
+    site::{Filter, Page},
 };
 
 /// How many changes stand on the page: the rest is folded.
@@ -78,10 +78,10 @@ fn standing(frame: &Frame<'_>, overview: &Overview) -> Markup {
 
 fn changes(frame: &Frame<'_>, overview: &Overview) -> Markup {
     let Some(since) = &overview.since else { return html! {} };
-    let compared = overview.full_run.as_ref().and_then(|run| {
-        let page = Page::Compare(since.parse().ok()?, run.parse().ok()?, Filter::default());
-        frame.links.to(&Document::Html(page))
-    });
+    let compared = overview
+        .full_run
+        .as_ref()
+        .and_then(|run| parts::compared(frame, &since.parse().ok()?, &run.parse().ok()?));
     let (first, rest) = overview.changes.split_at(overview.changes.len().min(CHANGES));
     html! {
         section aria-labelledby="changes" {

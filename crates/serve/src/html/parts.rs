@@ -1,10 +1,10 @@
 //! Parts that pages have in common.
 
-use larder_runs::{result::Outcome, sanitise};
+use larder_runs::{name::RunId, result::Outcome, sanitise};
 use maud::{Markup, html};
 
 use super::Frame;
-use crate::site::{Filter, Page};
+use crate::site::{Document, Filter, Page};
 
 /// A line of text from outside, fit to be shown.
 pub fn text(text: impl AsRef<[u8]>) -> String {
@@ -65,14 +65,23 @@ pub fn package_list(frame: &Frame<'_>, names: &[String], most: usize) -> Markup 
 /// A link to a run by its id.
 pub fn run(frame: &Frame<'_>, id: &str) -> Markup {
     match id.parse() {
-        Ok(run) => html! { a href=(frame.links.page(Page::Run(run, Filter::default()))) { (id) } },
-        Err(_) => html! { (text(id)) },
+        Ok(run) if frame.has_run(id) => {
+            html! { a href=(frame.links.page(Page::Run(run, Filter::default()))) { (id) } }
+        }
+        _ => html! { (text(id)) },
     }
+}
+
+/// The address of the page that compares two runs; `None` where there is none.
+pub fn compared(frame: &Frame<'_>, base: &RunId, candidate: &RunId) -> Option<String> {
+    let kept = [base, candidate].iter().all(|run| frame.has_run(run.as_str()));
+    let page = || Page::Compare(base.clone(), candidate.clone(), Filter::default());
+    kept.then(|| frame.links.to(&Document::Html(page())))?
 }
 
 /// A link to a log, or nothing where there is none.
 pub fn log(frame: &Frame<'_>, run: &str, path: &str, line: Option<u64>) -> Option<Markup> {
-    let address = frame.links.log(run, path)?;
+    let address = frame.links.log(run, path).filter(|_| frame.has_run(run))?;
     let anchor = line.map_or(String::new(), |line| format!("#L{line}"));
     Some(html! { a href={ (address) (anchor) } { "log" } })
 }

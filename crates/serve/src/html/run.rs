@@ -13,7 +13,7 @@ use crate::{
         live::Live,
         run::{Alike, Run, Runs},
     },
-    site::{Document, Filter, Page, RunFacts},
+    site::{Page, RunFacts},
 };
 
 /// The page of all runs.
@@ -70,10 +70,8 @@ fn run_state(state: RunState) -> Markup {
 pub fn run(frame: &Frame<'_>, run: &Run) -> Markup {
     let facts = &run.facts;
     let id = facts.run_id.as_str();
-    let compared = run.before.clone().and_then(|before| {
-        let page = Page::Compare(before, facts.run_id.clone(), Filter::default());
-        frame.links.to(&Document::Html(page))
-    });
+    let before = run.before.as_ref();
+    let compared = before.and_then(|before| parts::compared(frame, before, &facts.run_id));
     let content = html! {
         h1 { "Run " (id) }
         p { (facts.kind) " run, " (run_state(facts.state)) }

@@ -70,7 +70,7 @@ async fn now(app: &App, run: &RunId) -> Option<String> {
         Ok(site.look(|view| {
             let facts = view.snapshot.run(&run).filter(|run| run.state == RunState::Running)?;
             let name = view.ecosystem.name.as_deref();
-            let frame = Frame { name, links: &Links::Server };
+            let frame = Frame { name, links: &Links::Server, kept: Some(view.snapshot) };
             Some(html::live(&frame, &live::of(view, facts)).into_string())
         })?)
     });

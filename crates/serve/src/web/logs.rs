@@ -142,7 +142,7 @@ async fn piece(
     error: Option<u64>,
 ) -> Option<(io::Result<Bytes>, Left)> {
     let name = app.site.ecosystem().name.as_deref();
-    let frame = Frame { name, links: &Links::Server };
+    let frame = Frame { name, links: &Links::Server, kept: None };
     match left {
         Left::Head => {
             let raw = format!("/runs/{}/{}", log.run, log.path);
