@@ -11,6 +11,7 @@ mod exports;
 mod files;
 mod generated;
 mod link;
+mod named;
 mod precompile;
 mod said;
 mod search_path;

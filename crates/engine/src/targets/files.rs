@@ -14,7 +14,7 @@ use larder_project::{
 };
 use larder_trace::BuildTrace;
 
-use super::Maker;
+use super::{Maker, named::named};
 use crate::{
     artifact::Artifact,
     builds::{Owner, as_text, input_dir, input_file, nth},
@@ -238,15 +238,7 @@ impl Maker<'_> {
         owner: &Owner,
     ) -> Option<Job<Vec<Artifact>>> {
         let place = &self.package(package).place;
-        let mut names: Vec<PackagePath> = arguments
-            .iter()
-            .flat_map(|argument| argument.split(','))
-            .filter_map(|argument| file_of(argument, every))
-            .filter_map(|name| PackagePath::new(name).ok())
-            .filter(|name| place.directory.join(name.as_str()).is_file())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
+        let names = named(&place.directory, arguments, every);
         let jobs: Vec<_> = names.into_iter().map(|name| input_file(owner, name, false)).collect();
         (!jobs.is_empty()).then(|| collect(&self.cx.scheduler, jobs))
     }
@@ -317,18 +309,6 @@ impl Maker<'_> {
         }
         seen.into_iter().filter_map(|id| Some(self.outputs(seen_from, id)?.0)).collect()
     }
-}
-
-/// The file that an argument names for the tool to read behind its depfile's back.
-fn file_of(argument: &str, every: bool) -> Option<&str> {
-    const READ: [&str; 6] =
-        ["@", "-specs=", "--specs=", "-fplugin=", "-fprofile-use=", "-fprofile-instr-use="];
-    let named = READ.iter().find_map(|start| argument.strip_prefix(start));
-    named.or_else(|| match argument.split_once('=') {
-        _ if !every => None,
-        Some((_, value)) => Some(value),
-        None => Some(argument).filter(|argument| !argument.starts_with('-')),
-    })
 }
 
 /// An artifact of another package, named with that.

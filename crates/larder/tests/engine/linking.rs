@@ -94,6 +94,32 @@ fn scripts_that_a_library_names_are_read_where_it_is() {
 }
 
 #[test]
+fn what_files_of_arguments_name_is_traced() {
+    let clang = "[toolchain]\ncc = \"clang\"\n";
+    let cases = [
+        ("", "trace-args = [\"@a\"]", "@b", "-DX=N"),
+        (clang, "trace-args = [\"@a\"]", "@b", "-DX=N"),
+        (clang, "trace-args = [\"--config\", \"./a\"]", "@b", "-DX=N"),
+        ("", "trace-args = [\"-specs=a\"]", "%include <./b>\n", "*cpp:\n+ -DX=N\n\n"),
+        ("", "link-args = [\"-no-pie\", \"@a\"]", "@b", "-Wl,--defsym=v=N"),
+        ("", "link-args = [\"-no-pie\", \"-Wl,@a\"]", "@b", "--defsym=v=N"),
+    ];
+    for (toolchain, arguments, outer, inner) in cases {
+        let project = Project::cached(&format!(
+            "{toolchain}[[executable]]\nname = \"x\"\nsources = [\"x.c\"]\n{arguments}\n"
+        ));
+        let value = if inner.contains("defsym") { "(int)(long)&v" } else { "X" };
+        project.file("x.c", prints("extern char v;", value)).file("a", outer);
+        for now in ["11", "12"] {
+            project.file("b", inner.replace('N', now));
+            assert_eq!(printed(&project), now, "{arguments}");
+            assert_eq!(printed(&project.checkout()), now, "{arguments} elsewhere");
+        }
+        project.build().all("replayed");
+    }
+}
+
+#[test]
 fn private_arguments_are_for_their_own_link() {
     let project = with_library("private-link-args = [\"-lno-such-library\"]");
     project.file("deps/lib/l.c", "int l(void) { return 1; }\n");
