@@ -32,6 +32,12 @@ pub const TESTS: &[Need] = &[
     need("pkg-config", "pkg-config"),
     // Other compilers and linkers, which users put in the place of those.
     need("clang", "clang"),
+    // It counts what programs do.
+    Need {
+        program: "clang",
+        package: "libclang-rt-dev",
+        probe: &["-fprofile-instr-generate", "-shared", "-xc", "/dev/null", "-o", "/dev/null"],
+    },
     // Those that the package set among the examples names.
     need("gcc-12", "gcc-12"),
     need("g++-12", "g++-12"),

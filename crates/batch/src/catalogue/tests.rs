@@ -278,6 +278,8 @@ fn sources_come_from_git_with_the_manifest_of_the_set() {
         fault(&stays, "zlib.1.3")
     );
     let newer = place.read().unwrap();
+    let wrong = &newer.get(VersionId(2)).fault;
+    assert!(wrong.is_none(), "{wrong:?}");
     assert!(newer.get(VersionId(2)).sources.directory.join("more.c").is_file());
     assert_ne!(newer.get(VersionId(2)).digest, zlib.digest);
     let moved = fs::read_to_string(place.0.path().join("larder.lock")).unwrap();

@@ -186,7 +186,7 @@ impl<'a> Reply<'a> {
     fn interfaces(&self, names: &BTreeMap<String, String>, package: &mut Package) {
         let Some(told) = &self.told else { return };
         let mut own: BTreeMap<&str, String> = BTreeMap::new();
-        for (target, defines) in &told.interfaces {
+        for target in &told.interfaces {
             let includes = self.directories(told.public(target));
             // Without a directory, it only says how others are compiled.
             if includes.is_empty() {
@@ -194,10 +194,11 @@ impl<'a> Reply<'a> {
             }
             let name = package.target_name(target);
             own.insert(target, name.clone());
+            let public_defines = told.defines(target).to_vec();
             package.targets.push(Target {
                 name,
                 kind: Kind::Headers,
-                flags: Flags { includes, public_defines: defines.clone(), ..Flags::default() },
+                flags: Flags { includes, public_defines, ..Flags::default() },
                 is_installed: self.installed.exports(target).then_some(true),
                 ..Target::default()
             });
@@ -289,7 +290,14 @@ impl<'a> Reply<'a> {
             flags.merge(&self.flags(group));
         }
         if let Some(told) = self.told.as_ref().filter(|_| kind.is_library()) {
-            flags.keep_public(&self.directories(told.public(text(&value["name"]))));
+            let target = text(&value["name"]);
+            flags.keep_public(&self.directories(told.public(target)));
+            for define in flags.make_public(told.defines(target)) {
+                package.cautions.push(format!(
+                    "CMake defines {define} for users of {name}, and not for {name} itself: a user in another package \
+                     has to say defines = [\"{define}\"]."
+                ));
+            }
         }
         let mut libraries = Vec::new();
         for dependency in list(&value["dependencies"]) {

@@ -7,15 +7,24 @@ use larder_project::path::PackagePath;
 /// Beginnings of arguments that name a file with further arguments, which may name others.
 const ARGUMENTS: [&str; 4] = ["@", "-specs=", "--specs=", "--config="];
 /// Beginnings of arguments that name a file which counts for its content alone.
-const CONTENT: [&str; 7] = [
+const CONTENT: [&str; 14] = [
+    "-fauto-profile=",
     "-fplugin=",
-    "-fprofile-use=",
     "-fprofile-instr-use=",
-    "-fprofile-sample-use=",
     "-fprofile-list=",
     "-fprofile-remapping-file=",
-    "-fauto-profile=",
+    "-fprofile-sample-use=",
+    "-fprofile-use=",
+    "-frandomize-layout-seed-file=",
+    "-fsanitize-coverage-allowlist=",
+    "-fsanitize-coverage-ignorelist=",
+    "-fsanitize-ignorelist=",
+    "-fxray-always-instrument=",
+    "-fxray-attr-list=",
+    "-fxray-never-instrument=",
 ];
+/// The file that Clang reads where a directory is named as the profile.
+const PROFILE: &str = "default.profdata";
 /// Arguments whose next one names a file with further arguments.
 const SEPARATE: [&str; 3] = ["--config", "-specs", "--specs"];
 
@@ -39,6 +48,8 @@ pub(super) fn named(directory: &Path, arguments: &[String], every: bool) -> Vec<
     while let Some(Named { name, has_arguments, from }) = open.pop() {
         // Some tools look from where they run, some from where the file is that says it: what is there may be read.
         for path in BTreeSet::from([name.clone(), format!("{from}{name}")]) {
+            let is_directory = directory.join(&path).is_dir();
+            let path = if is_directory { format!("{path}/{PROFILE}") } else { path };
             let Ok(path) = PackagePath::new(&path) else { continue };
             let file = directory.join(path.as_str());
             if !file.is_file() || found.contains(&path) {
@@ -110,6 +121,7 @@ mod tests {
         file("a.rsp", "-DA '@b c.rsp' # no comment here\n@d/e.rsp");
         file("b c.rsp", "-fprofile-use=p.prof @a.rsp");
         file("p.prof", "\u{0}@not.rsp");
+        file("profiles/default.profdata", "");
         file("not.rsp", "");
         file("d/e.rsp", "@f.rsp");
         file("d/f.rsp", "");
@@ -127,6 +139,8 @@ mod tests {
         assert_eq!(names(&["-Wl,@d/e.rsp"], false), ["d/e.rsp", "d/f.rsp"]);
         assert_eq!(names(&["-specs=s.specs"], false), ["s.specs", "t.specs"]);
         assert_eq!(names(&["--config", "./x.cfg"], false), ["x.cfg", "y.cfg"]);
+        let profile = ["profiles/default.profdata"];
+        assert_eq!(names(&["-fprofile-use=./profiles"], false), profile);
         assert_eq!(names(&["not.rsp", "@none.rsp"], false), [""; 0]);
         assert_eq!(names(&["not.rsp", "--x=t.specs"], true), ["not.rsp", "t.specs"]);
     }

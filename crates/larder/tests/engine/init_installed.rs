@@ -144,6 +144,48 @@ fn interface_libraries_of_cmake_are_libraries_of_headers() {
 }
 
 #[test]
+fn public_macros_of_cmake_are_public() {
+    let project = Project::bare(&[
+        ("zoo.h", "#if ZOO_API != 1 || defined ZOO_OWN\n#error\n#endif\nint zoo(void);\n"),
+        ("zoo.c", "#if ZOO_API != 1 || !ZOO_OWN\n#error\n#endif\nint zoo(void) { return 0; }\n"),
+        ("main.c", "#include \"zoo.h\"\nint main(void) { return zoo(); }\n"),
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.19)\nproject(zoo VERSION 1.0 LANGUAGES C)\nadd_library(zoo zoo.c)\n\
+             target_include_directories(zoo PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>)\n\
+             target_compile_definitions(zoo PUBLIC ZOO_API=1 PRIVATE ZOO_OWN=1)\n\
+             add_executable(demo main.c)\ntarget_link_libraries(demo PRIVATE zoo)\n\
+             install(TARGETS zoo DESTINATION lib)\ninstall(FILES zoo.h DESTINATION include)\n",
+        ),
+    ]);
+    let prefix = project.path("ours");
+    either_way(&project, || {
+        let manifest = project.read("larder.toml");
+        project.larder(&["build"]).ok();
+        assert!(manifest.contains("public-defines = [\"ZOO_API=1\"]"), "{manifest}");
+        assert_eq!(manifest.matches("ZOO_API").count(), 1, "{manifest}");
+        project.larder(&["install", "--prefix", prefix.to_str().unwrap()]).ok();
+        assert!(project.read("ours/lib/pkgconfig/zoo.pc").contains("-DZOO_API=1"));
+        files::remove_tree(&prefix);
+    });
+    // What users alone get is theirs in this package, and is said for those of other packages.
+    project.remove("larder.toml");
+    append(&project, "target_compile_definitions(zoo INTERFACE ZOO_USER)\n");
+    project.file(
+        "zoo.c",
+        "#ifdef ZOO_USER\n#error\n#endif\nint zoo(void) { return ZOO_API - ZOO_OWN; }\n",
+    );
+    project.file(
+        "main.c",
+        "#include \"zoo.h\"\n#ifndef ZOO_USER\n#error\n#endif\nint main(void) { return zoo(); }\n",
+    );
+    project.larder(&["init"]).ok();
+    project.larder(&["build"]).ok();
+    let manifest = project.read("larder.toml");
+    assert!(manifest.contains("# CMake defines ZOO_USER for users of zoo,"), "{manifest}");
+}
+
+#[test]
 fn a_package_is_called_as_its_project() {
     let named = |text: &str, arguments: &[&str]| {
         let project = Project::bare(&SOURCES);

@@ -1,6 +1,6 @@
 //! The same inputs give the same bytes and the same keys.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use larder_testkit::{
     events::Built,
@@ -44,6 +44,50 @@ link-args = ["-flto", "-O2"]
             assert!(again[path] == *bytes, "{path} differs");
         }
     }
+}
+
+/// The profile that a program counts is read by its name, wherever it was built; so is an object that was restored.
+#[test]
+fn what_clang_counts_is_the_same_every_time() {
+    let project = Project::new(
+        r#"
+[toolchain]
+cc = "clang"
+
+[[executable]]
+name = "x"
+sources = ["main.c"]
+trace-args = ["-fprofile-instr-generate", "-fcoverage-mapping"]
+link-args = ["-fprofile-instr-generate"]
+"#,
+    );
+    project.file("main.c", prints("", "1"));
+    project.build();
+    let first = project.outputs();
+    let elsewhere = project.checkout();
+    elsewhere.build();
+    project.forget();
+    project.build();
+    for again in [elsewhere.outputs(), project.outputs()] {
+        for (path, bytes) in &first {
+            assert!(again[path] == *bytes, "{path} differs");
+        }
+    }
+    let counted = project.path("x.profraw");
+    let ran = Command::new(project.output("x"))
+        .env("LLVM_PROFILE_FILE", &counted)
+        .current_dir(project.path(""))
+        .output();
+    assert!(ran.unwrap().status.success());
+    assert!(fs::metadata(counted).unwrap().len() > 0);
+    // What GCC counts is in files that are called like objects, which are elsewhere by then.
+    project.replace("larder.toml", "-fcoverage-mapping", "--coverage");
+    project.larder(&["build"]).ends_with(2).mentions(&["`--coverage` cannot be", "use Clang"]);
+    project.replace("larder.toml", "--coverage", "-DX");
+    let mut build = project.command(&["build"]);
+    build.env("CFLAGS", "-g -gsplit-dwarf");
+    let said = String::from_utf8(build.output().unwrap().stderr).unwrap();
+    assert!(said.contains("`-gsplit-dwarf` in the environment variable CFLAGS"), "{said}");
 }
 
 #[test]

@@ -155,6 +155,15 @@ impl Flags {
         }
     }
 
+    /// Makes those of a library's macros public that `public` has. Returns those that are not the library's own.
+    pub fn make_public(&mut self, public: &[String]) -> Vec<String> {
+        let (own, foreign): (Vec<_>, Vec<_>) =
+            public.iter().cloned().partition(|it| self.defines.contains(it));
+        self.defines.retain(|it| !own.contains(it));
+        self.public_defines.extend(own);
+        foreign
+    }
+
     /// Keeps what whoever is linked with a library gets.
     pub fn keep_for_users(&mut self) {
         let Self { includes, system_includes, public_defines, .. } = std::mem::take(self);

@@ -8,6 +8,9 @@ use crate::{diagnostic::Located, table::Fields};
 const DEPENDENCIES: &str = "larder itself asks the compiler which headers it reads, and with this it would no longer learn of them; leave it out";
 const READ: &str = "larder itself asks the linker which files it reads, and with this it would no longer learn of them; leave it out";
 const OUTPUT: &str = "larder itself says what is compiled to which file; leave it out";
+const BESIDE: &str = "the compiler would write another file beside the object, and larder keeps the object alone; leave it out";
+const COUNTS: &str = "the object would name files beside itself for what it counts, and it is made in a directory that is gone afterwards; use Clang, with -fprofile-instr-generate and, for coverage, -fcoverage-mapping";
+const PROFILE: &str = "the compiler would look for a file that nobody names, and larder would not learn of it; name the file, as in `-fprofile-use=FILE`";
 
 /// Says which of `arguments` are refused, and why.
 pub(super) fn check(fields: &mut Fields<'_, '_>, arguments: &[Located<String>]) {
@@ -42,7 +45,55 @@ pub fn refused_argument(argument: &str) -> Option<&'static str> {
     if let Some(passed_on) = argument.strip_prefix("-Wp,") {
         return passed_on.split(',').any(asks_for_dependencies).then_some(DEPENDENCIES);
     }
-    chooses_output(argument).then_some(OUTPUT)
+    if chooses_output(argument) {
+        return Some(OUTPUT);
+    }
+    let reads_unnamed = UNNAMED_PROFILES.contains(&argument).then_some(PROFILE);
+    let counts = starts_with(argument, &COUNTING).then_some(COUNTS);
+    reads_unnamed.or(counts).or(writes_beside(argument).then_some(BESIDE))
+}
+
+/// Arguments that have a compiler read a profile whose name it makes up.
+const UNNAMED_PROFILES: [&str; 5] = [
+    "-fprofile-use",
+    "-fprofile-instr-use",
+    "-fprofile-sample-use",
+    "-fauto-profile",
+    "-fbranch-probabilities",
+];
+
+/// Beginnings of arguments that have programs count what they do, in files that are named after objects.
+const COUNTING: [&str; 5] =
+    ["--coverage", "-coverage", "-ftest-coverage", "-fprofile-arcs", "-fprofile-generate"];
+
+/// Beginnings of arguments that have a compiler write more than an object.
+const BESIDE_OBJECTS: [&str; 17] = [
+    "-aux-info",
+    "-dump",
+    "-fcallgraph-info",
+    "-fdiagnostics-format=json-file",
+    "-fdiagnostics-format=sarif-file",
+    "-fdump-",
+    "-fmodules-ts",
+    "-foptimization-record-file",
+    "-fproc-stat-report=",
+    "-fsave-optimization-record",
+    "-fstack-usage",
+    "-ftime-trace",
+    "-gsplit-dwarf",
+    "-index-store-path",
+    "-save-temps",
+    "--save-temps",
+    "--serialize-diagnostics",
+];
+
+fn writes_beside(argument: &str) -> bool {
+    let is_report = argument.starts_with("-fopt-info") && argument.contains('=');
+    is_report || starts_with(argument, &BESIDE_OBJECTS)
+}
+
+fn starts_with(argument: &str, beginnings: &[&str]) -> bool {
+    beginnings.iter().any(|beginning| argument.starts_with(beginning))
 }
 
 /// The reason why `argument` cannot be given to the compiler that links, if it cannot.
@@ -124,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn arguments_that_leave_something_beside_the_object_are_refused() {
+        for argument in ["--coverage", "-fprofile-arcs", "-ftest-coverage", "-fprofile-generate=x"]
+        {
+            assert_eq!(refused_argument(argument), Some(COUNTS), "{argument}");
+        }
+        for argument in ["-gsplit-dwarf", "-save-temps=obj", "-fdump-tree-all", "-fopt-info=x"] {
+            assert_eq!(refused_argument(argument), Some(BESIDE), "{argument}");
+        }
+        for argument in ["-fprofile-use", "-fauto-profile"] {
+            assert_eq!(refused_argument(argument), Some(PROFILE), "{argument}");
+        }
+    }
+
+    #[test]
     fn link_arguments_that_steal_the_output_or_the_list_of_files_are_refused() {
         for argument in
             ["-o", "-ox", "--output=x", "-Wl,-o,x", "-Wl,--dependency-file=x", "--dependency-file"]
@@ -146,8 +211,12 @@ mod tests {
             "-std=c11",
             "-Iinclude",
             "-objcmt-migrate-all",
-            "-save-temps",
             "-Xpreprocessor",
+            "-fprofile-use=x.prof",
+            "-fprofile-instr-generate",
+            "-fcoverage-mapping",
+            "-fopt-info-vec",
+            "-gdwarf-5",
             "",
         ] {
             assert_eq!(refused_argument(argument), None, "{argument}");

@@ -1,6 +1,10 @@
 //! What a project's own variables and properties say, which the file API does not tell.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use larder_project::init::cmake_words;
 use larder_trace::describe_io;
@@ -14,15 +18,15 @@ function(larder_tell directory)
     if(value)
       file(APPEND "${LARDER_TOLD}" "includes ${target} ${value}\n")
     endif()
+    get_target_property(value "${target}" INTERFACE_COMPILE_DEFINITIONS)
+    if(value)
+      file(APPEND "${LARDER_TOLD}" "defines ${target} ${value}\n")
+    endif()
     set(links LINK_LIBRARIES)
     get_target_property(type "${target}" TYPE)
     if(type STREQUAL "INTERFACE_LIBRARY")
       set(links INTERFACE_LINK_LIBRARIES)
-      get_target_property(value "${target}" INTERFACE_COMPILE_DEFINITIONS)
-      if(NOT value)
-        set(value "")
-      endif()
-      file(APPEND "${LARDER_TOLD}" "interface ${target} ${value}\n")
+      file(APPEND "${LARDER_TOLD}" "interface ${target}\n")
     endif()
     get_target_property(value "${target}" ${links})
     foreach(library IN LISTS value)
@@ -71,8 +75,10 @@ endif()
 pub struct Told {
     /// The include directories for users of each target.
     includes: BTreeMap<String, Vec<String>>,
-    /// Libraries of which nothing is built, with the macros for their users.
-    pub interfaces: BTreeMap<String, Vec<String>>,
+    /// The macros for users of each target.
+    defines: BTreeMap<String, Vec<String>>,
+    /// Libraries of which nothing is built.
+    pub interfaces: BTreeSet<String>,
     /// What each target is linked with, of those that the project declares.
     links: BTreeMap<String, Vec<String>>,
     /// The project's version, or nothing.
@@ -105,9 +111,10 @@ impl Told {
                 ("includes", Some((target, value))) => {
                     told.includes.insert(target.to_owned(), cmake_words(value));
                 }
-                ("interface", Some((target, value))) => {
-                    told.interfaces.insert(target.to_owned(), cmake_words(value));
+                ("defines", Some((target, value))) => {
+                    told.defines.insert(target.to_owned(), macros(value));
                 }
+                ("interface", _) => _ = told.interfaces.insert(value.to_owned()),
                 ("link", Some((target, library))) => {
                     told.links.entry(target.to_owned()).or_default().push(library.to_owned());
                 }
@@ -122,8 +129,18 @@ impl Told {
         self.includes.get(target).map_or(&[], Vec::as_slice)
     }
 
+    /// The macros for users of a target, without `-D`.
+    pub fn defines(&self, target: &str) -> &[String] {
+        self.defines.get(target).map_or(&[], Vec::as_slice)
+    }
+
     /// What a target is linked with.
     pub fn links(&self, target: &str) -> impl Iterator<Item = &str> {
         self.links.get(target).into_iter().flatten().map(String::as_str)
     }
+}
+
+/// The macros that `COMPILE_DEFINITIONS` says, each of which may begin with `-D`.
+fn macros(property: &str) -> Vec<String> {
+    cmake_words(property).iter().map(|it| it.trim_start_matches("-D").to_owned()).collect()
 }
