@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use larder_testkit::{
     processes::send,
     project::Project,
-    run::{run, under},
+    run::{binary, run, under},
     wait::wait_until,
 };
 
@@ -104,6 +104,26 @@ fn a_second_larder_waits_and_says_for_whom() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
+}
+
+#[test]
+fn a_command_that_builds_its_own_directory_fails_and_does_not_wait_for_itself() {
+    let larder = binary();
+    let nested = |command: &str| format!("sh -c '{} {command}'", larder.display());
+    let manifest = |command: &str| {
+        format!(
+            "[package]\nname = \"p\"\n[[command]]\nname = \"x\"\noutputs = [\"x\"]\nrun = [\"sh\", \"-c\", \"{}\"]\n",
+            nested(command)
+        )
+    };
+    let said = "waits for this command to end";
+    for command in ["build", "clean"] {
+        let project = Project::with_manifest(&manifest(command));
+        project.larder(&["build"]).ends_with(1).mentions(&[said]);
+    }
+    let project = Project::bare(&[("build.ninja", "rule r\n  command = NESTED\nbuild out: r\n")]);
+    project.replace("build.ninja", "NESTED", &nested("ninja"));
+    project.larder(&["ninja"]).ends_with(1).mentions(&[said]);
 }
 
 #[test]
