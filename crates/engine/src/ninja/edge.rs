@@ -212,6 +212,7 @@ impl Run {
             keep_response_file: settings.keep_response_files,
             telling,
             terminal: graph.variable(id, "pool", Quoting::Shell)? == CONSOLE,
+            generator: graph.flag(id, "generator"),
             shell: self.sh.clone(),
             environment: self.environment.clone(),
             roots: self.roots.clone(),
@@ -225,7 +226,7 @@ impl Run {
         if self.cx.sandbox.is_some() {
             shell.confined = Some(self.confined(id, &shell)?);
         }
-        if !shell.terminal && !graph.flag(id, "generator") {
+        if !shell.terminal && !shell.generator {
             self.share_known(id, &mut shell, base, outputs);
         }
         Ok(shell)

@@ -22,6 +22,8 @@ pub struct Shell {
     /// Whether its inputs are known only if it tells of them.
     pub(crate) must_tell: bool,
     pub(crate) terminal: bool,
+    /// Whether it makes build files. Such a command may write what it reads, as CMake does with its cache.
+    pub(crate) generator: bool,
     pub(crate) shell: ToolUse,
     pub(crate) environment: Arc<BTreeMap<String, Variable>>,
     pub(crate) roots: Arc<Roots>,

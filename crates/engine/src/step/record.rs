@@ -88,10 +88,12 @@ impl Step {
         if !settled {
             let failed = |error| ExecuteError::io(&trace_path, &error);
             clear_trace_file(&trace_path).map_err(failed)?;
-            tracing::info!(
-                "{}: an input changed while it was built; it will be built again next time",
-                self.name().output
-            );
+            if self.work.in_place().is_none_or(|shell| !shell.generator) {
+                tracing::info!(
+                    "{}: an input changed while it was built; it will be built again next time",
+                    self.name().output
+                );
+            }
             return Ok(artifacts);
         }
         let metadata = BuildMetadata::new(&trace, record, false);

@@ -242,6 +242,19 @@ fn the_build_file_is_made_anew_when_its_inputs_have_other_content() {
 }
 
 #[test]
+fn a_generator_may_write_what_it_reads() {
+    let text = "rule gen\n  command = cp in.ninja build.ninja && date +%N >> cache\n  generator = 1\n  description = GEN\nbuild build.ninja: gen in.ninja cache\nrule say\n  command = echo 1 > $out\nbuild o: say\n";
+    let project = Project::new("");
+    project.file("in.ninja", text).file("cache", "").file("build.ninja", text);
+    assert_eq!(built(&project).len(), 1);
+    project.file("in.ninja", text.replace("echo 1", "echo 2"));
+    let remade = ninja(&project, &[]).ok();
+    assert!(!remade.stderr.contains("next time"), "{remade:?}");
+    assert_eq!(project.read("o"), "2\n");
+    assert_eq!(built(&project), NOTHING);
+}
+
+#[test]
 fn pools_bound_how_many_commands_run_at_once() {
     let mut text = "pool p\n  depth = 2\nrule r\n  command = mkdir run/$out && ls run | wc -l > $out && sleep 0.1 && rmdir run/$out\n  pool = p\n".to_owned();
     (0..8).for_each(|at| text += &format!("build o{at}: r\n"));
