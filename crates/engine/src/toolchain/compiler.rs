@@ -310,12 +310,22 @@ fn may_decide(argument: &str) -> bool {
     )
 }
 
-const SEPARATE: &[&str] =
-    &["-B", "--sysroot", "-isysroot", "-target", "-wrapper", "-specs", "--specs", "-resource-dir"];
+const SEPARATE: &[&str] = &[
+    "-B",
+    "--config",
+    "--sysroot",
+    "-isysroot",
+    "-target",
+    "-wrapper",
+    "-specs",
+    "--specs",
+    "-resource-dir",
+];
 
 /// Beginnings of such arguments. `-m…` chooses the machine; `-march=native` becomes this machine's.
 const DECIDING: &[&str] = &[
     "-B",
+    "--config=",
     "-fuse-ld=",
     "--ld-path=",
     "--sysroot=",
