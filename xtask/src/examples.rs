@@ -8,7 +8,7 @@ use crate::{
     cargo::{self, Profile},
     clangd::{self, Which},
     ecosystem::{self, Packages},
-    install, sources,
+    install, reach, sources,
 };
 
 /// Arguments of `cargo xtask examples`.
@@ -91,7 +91,8 @@ fn check(larder: &Path, name: &str, which: Which) -> Result<()> {
     cargo::run(&mut command(&["test"]))?;
     cargo::run(&mut command(&["--quiet", "build", "--no-build"]))
         .context("built, but not up to date")?;
-    clangd::check(larder, name, which)
+    clangd::check(larder, name, which)?;
+    reach::check(larder, name)
 }
 
 /// The examples' names, in order, but for `ci`: only its own test, in `crates/larder/tests/offline`, has the

@@ -9,6 +9,7 @@ mod ecosystem;
 mod examples;
 mod install;
 mod ninja;
+mod reach;
 mod sources;
 mod test;
 

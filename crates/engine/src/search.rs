@@ -7,8 +7,11 @@
 //! That hash is computed again, from listings of directories, before a record counts.
 
 mod arguments;
+mod comments;
 mod listings;
+mod reach;
 mod relative;
+mod requests;
 mod scan;
 
 use std::{
@@ -25,6 +28,7 @@ use self::listings::{Kind, Listing, hash_of};
 pub use self::{
     arguments::{IncludeArguments, LinkArguments, Typed},
     listings::Listings,
+    reach::{Compile, Reach, Scanner, Unresolved},
     relative::{relative_paths, takes_next},
     scan::{ANY, Asked},
 };

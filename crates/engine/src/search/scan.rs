@@ -1,8 +1,8 @@
 //! Reading which headers a text asks for.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::collections::BTreeSet;
 
-use memchr::memmem;
+use super::requests::{Name, Request, requests, without_splices};
 
 /// Stands for names that only the compiler could compute, such as `__has_include(NAME)`: then every new
 /// name in a searched directory counts.
@@ -23,108 +23,30 @@ impl Asked {
     /// Adds what `text`, a source or header of C, C++ or preprocessed assembly, asks for. Comments and
     /// conditions are not understood: what they hide is asked for too.
     pub fn scan(&mut self, text: &[u8]) {
-        let text = without_splices(text);
-        let mut computed = false;
-        for at in memmem::find_iter(&text, b"__has_") {
-            let rest = &text[at + "__has_".len()..];
-            let Some(rest) = [&b"include"[..], b"embed"].iter().find_map(|w| rest.strip_prefix(*w))
-            else {
-                continue;
-            };
-            let end = rest.iter().position(|&c| !is_word(c)).unwrap_or(rest.len());
-            let Some(operand) = trimmed(&rest[end..]).strip_prefix(b"(") else { continue };
-            match literal(trimmed(operand)) {
-                Some(name) => _ = self.probed.insert(name),
-                None => computed = true,
-            }
-        }
-        for at in memchr::memchr_iter(b'#', &text) {
-            let rest = trimmed(&text[at + 1..]);
-            let end = rest.iter().position(|&c| !is_word(c)).unwrap_or(rest.len());
-            let operand = trimmed(&rest[end..]);
-            match &rest[..end] {
-                b"include" | b"import" | b"embed" => self.include(operand),
-                b"include_next" => match literal(operand) {
-                    Some(name) => _ = self.probed.insert(name),
-                    None => computed = true,
+        for (_, request) in requests(&without_splices(text)) {
+            match request {
+                Request::Include(Name::Quoted(name) | Name::Angled(name)) => self.include(name),
+                Request::Probe(name) | Request::IncludeNext(name) => match name {
+                    Name::Quoted(name) | Name::Angled(name) => {
+                        _ = self.probed.insert(name.to_owned())
+                    }
+                    Name::Macro(_) | Name::Computed => _ = self.probed.insert(ANY.to_owned()),
                 },
                 // A computed name may come to this.
-                b"define" => self.define(operand),
-                _ => {}
+                Request::Define(_, Name::Quoted(name) | Name::Angled(name)) => {
+                    self.included.insert(name.to_owned());
+                }
+                Request::Include(_) | Request::Define(..) | Request::Argument(_) => {}
             }
         }
-        if computed {
-            self.probed.insert(ANY.to_owned());
-        }
     }
 
-    fn include(&mut self, operand: &[u8]) {
-        let Some(name) = literal(operand) else { return };
+    fn include(&mut self, name: &str) {
         match name.split('/').any(|part| part == "..") {
-            true => self.probed.insert(name),
-            false => self.included.insert(name),
+            true => self.probed.insert(name.to_owned()),
+            false => self.included.insert(name.to_owned()),
         };
     }
-
-    fn define(&mut self, operand: &[u8]) {
-        let end = operand.iter().position(|&c| !is_word(c)).unwrap_or(operand.len());
-        if let Some(name) = literal(trimmed(&operand[end..])) {
-            self.included.insert(name);
-        }
-    }
-}
-
-/// The text with lines joined that a backslash continues.
-fn without_splices(text: &[u8]) -> Cow<'_, [u8]> {
-    if memmem::find(text, b"\\\n").is_none() && memmem::find(text, b"\\\r\n").is_none() {
-        return text.into();
-    }
-    let mut joined = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        joined.extend_from_slice(&rest[..at]);
-        let after = &rest[at + 1..];
-        let next = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"));
-        rest = next.unwrap_or_else(|| {
-            joined.push(b'\\');
-            after
-        });
-    }
-    joined.extend_from_slice(rest);
-    joined.into()
-}
-
-/// `text` without the blanks and comments of one line that it begins with.
-fn trimmed(mut text: &[u8]) -> &[u8] {
-    loop {
-        let blanks = text.iter().take_while(|c| matches!(c, b' ' | b'\t' | 0x0b | 0x0c)).count();
-        text = &text[blanks..];
-        let comment = text
-            .strip_prefix(b"/*")
-            .and_then(|rest| memmem::find(rest, b"*/").map(|end| &rest[end + 2..]));
-        match comment {
-            Some(rest) => text = rest,
-            None => return text,
-        }
-    }
-}
-
-/// The name in quotes or angle brackets that `text` begins with.
-fn literal(text: &[u8]) -> Option<String> {
-    let close = match text.first()? {
-        b'"' => b'"',
-        b'<' => b'>',
-        _ => return None,
-    };
-    let end = memchr::memchr2(close, b'\n', &text[1..])?;
-    let name = &text[1..=end];
-    (text[end + 1] == close && !name.is_empty())
-        .then(|| String::from_utf8(name.to_vec()).ok())
-        .flatten()
-}
-
-fn is_word(c: u8) -> bool {
-    c == b'_' || c.is_ascii_alphanumeric()
 }
 
 #[cfg(test)]
