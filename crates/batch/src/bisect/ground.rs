@@ -131,8 +131,9 @@ impl World for Ground<'_> {
                 && !result.category.is_weather()
         };
         let all: Vec<&Entry> = self.entries.iter().filter(of).collect();
-        // What was taken over from an earlier result is no evidence beside that, which may be gone.
-        let own = |entry: &&&Entry| entry.result.origin != Origin::Cached;
+        // What was taken over from an earlier result is no evidence beside that, which may be gone. Nor is that it was not
+        // tried, as something that it needs fails.
+        let own = |entry: &&&Entry| entry.result.origin == Origin::Built;
         let mut found: Vec<&Entry> = all.iter().filter(own).copied().collect();
         for stage in [Stage::Build, Stage::Test] {
             let of = |entry: &&&Entry| entry.result.stage == stage;

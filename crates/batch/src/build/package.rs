@@ -126,11 +126,8 @@ fn gather(shop: &Workshop, task: &BuildTask, packages: &Path) -> Result<(), Fail
     fs::create_dir_all(packages).map_err(failed)?;
     for need in &task.needs {
         let Some(sources) = &need.sources else { continue };
-        let place = packages.join(need.package.name());
-        match sources.overlay {
-            None => symlink(&sources.directory, &place).map_err(failed)?,
-            Some(_) => copy_sources(sources, &place)?,
-        }
+        // A copy of its own: whoever edits the sources meanwhile changes nothing of what is built.
+        copy_sources(sources, &packages.join(need.package.name()))?;
     }
     // What it has from elsewhere is fetched once.
     let shared = shop.resolution.packages.as_deref();

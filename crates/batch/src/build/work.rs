@@ -101,16 +101,34 @@ impl Drop for Work {
     }
 }
 
-/// Copies sources, so that a build can write among them. Links stay links.
+/// Copies sources, so that a build can write among them. Links stay links. The copy is what the sources' hash says, whoever
+/// edits them meanwhile.
 ///
 /// # Errors
-/// When something cannot be read or written.
+/// When something cannot be read or written, or the sources are not any more what they were.
 pub fn copy_sources(sources: &Sources, to: &Path) -> Result<(), Failure> {
     copy_files(&sources.directory, to)?;
-    if let Some(overlay) = &sources.overlay {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| Failure::of_io("cannot copy sources", &path, &error)
+    };
+    let staged = sources.overlay.as_ref().map(|overlay| {
+        let staged = to.with_extension("manifest");
+        copy_file(overlay, &staged).map_err(failed(overlay)).map(|()| staged)
+    });
+    let staged = staged.transpose()?;
+    let copied = Sources::read(to, staged.as_deref());
+    let copied = copied.map_err(|error| Failure::of_machine(error.to_string()))?;
+    if copied.hash != sources.hash {
+        let directory = sources.directory.display();
+        return Err(Failure::of_machine(format!(
+            "the sources in {directory} changed during the run"
+        )));
+    }
+    if let Some(staged) = staged {
         let place = to.join(manifest::FILE_NAME);
-        let put = remove_link(&place).and_then(|()| copy_file(overlay, &place));
-        put.map_err(|error| Failure::of_io("cannot copy sources", overlay, &error))?;
+        let put = remove_link(&place).and_then(|()| fs::rename(&staged, &place));
+        put.map_err(failed(&place))?;
     }
     Ok(())
 }

@@ -65,7 +65,9 @@ pub fn compare(
     if !interrupted {
         let found = outcome.insert(conclude(comparison, &run, &trials, &witness));
         write_outcome(&run, comparison::FILE, found)?;
-        enter(&run, Phase::Gc, &**reporter)?;
+    }
+    enter(&run, Phase::Gc, &**reporter)?;
+    if !interrupted {
         collect(request, &**reporter);
     }
     Ok(Compared { report: end(run, interrupted, &**reporter)?, outcome })

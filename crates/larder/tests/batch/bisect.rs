@@ -199,6 +199,24 @@ fn a_flaky_package_is_declared_and_nothing_blamed() {
     run.mentions(&["app is flaky"]);
 }
 
+/// What is not tried, since something that it needs failed, is no evidence each time that this is recorded.
+#[test]
+fn a_flaky_dependency_is_declared_though_its_failure_was_taken_over() {
+    let set = repository();
+    let turn = set.outside().join("turn");
+    let line = format!("if test -e {0}; then rm {0}; exit 1; else touch {0}; fi", turn.display());
+    let packages =
+        [Package::new("app.1.0").needs("zlib", "1"), Package::new("zlib.1.2").line(line)];
+    commit(&set, &packages, "begin");
+    let batch = || set.larder(&["batch", "--no-sandbox"]);
+    batch().ok();
+    set.file("sources/zlib.1.2/README", "edited");
+    commit(&set, &packages, "edit zlib");
+    (0..4).for_each(|_| _ = batch().ends_with(1));
+    let run = set.larder(&BISECT).ends_with(1);
+    run.mentions(&["app is flaky"]);
+}
+
 #[test]
 fn what_cannot_be_searched_is_refused() {
     let (set, commits) = broken();

@@ -1,6 +1,10 @@
 //! `--compare`: what a change does to each package.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read},
+};
 
 use larder_testkit::{
     processes::{send, spawn},
@@ -364,4 +368,33 @@ fn an_interrupted_comparison_goes_on() {
     counts_up(&run);
     run.mentions(&["attempt 2: failed gated.1.0 with cc.1"]);
     assert_eq!(set.tried()["before.1.0"], 1);
+}
+
+#[test]
+fn the_first_interrupt_of_a_comparison_finishes_what_is_running() {
+    let set = Set::with_file("");
+    let (noted, gate) = (set.noted(), set.outside().join("gate"));
+    let slow = judged("gated.1.0")
+        .line(format!("echo gated.1.0 >> {}", noted.display()))
+        .line(format!("while ! test -e {}; do sleep 0.05; done", gate.display()));
+    set.write(&[slow, Package::new("later.1.0").needs("gated", "1")]);
+    set.commit();
+    set.file("sources/gated.1.0/README", "bad");
+    set.commit();
+    let arguments = ["batch", "--no-sandbox", "-j", "1", "--compare", "HEAD~1", "HEAD"];
+    let mut child = spawn(set.command(&arguments));
+    wait_until("its build runs", || set.tried().contains_key("gated.1.0"));
+    send(&child, Signal::INT);
+    // It has heard of it; only now may the package go on.
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut before = String::new();
+    while !before.contains("stopping") {
+        assert_ne!(said.read_line(&mut before).unwrap(), 0, "{before}");
+    }
+    fs::write(&gate, "").unwrap();
+    let mut output = child.wait_with_output().unwrap();
+    said.read_to_end(&mut output.stderr).unwrap();
+    Run::of(output).ends_with(130).says("interrupted");
+    set.larder(&["runs"]).ok().mentions(&["interrupted"]);
+    assert_eq!(set.tried()["gated.1.0"], 1);
 }

@@ -426,3 +426,33 @@ fn a_run_says_who_needs_whom() {
     assert_eq!(graphs(), 1);
     assert!(graph::read(data, &told()).is_some());
 }
+
+/// Sources that somebody edits while another package is built with them, and changes back, are nowhere in what is made.
+#[test]
+fn what_is_edited_and_changed_back_meanwhile_is_in_no_layer() {
+    let set = Set::with_file("");
+    let compiler = set.outside().join("cc");
+    let file = format!(
+        "set.packages = [\"packages/*\"]\n[compiler.\"cc.1\"]\ncc = \"{}\"\n",
+        compiler.display()
+    );
+    set.file("larder-set.toml", &file);
+    let header = set.root.join("packages/base/base.h");
+    let script = format!(
+        "case \" $* \" in *' mid.c '*) sed -i s/7/8/ {0}; gcc \"$@\"; r=$?; sed -i s/8/7/ {0}; exit $r;; esac\nexec gcc \"$@\"\n",
+        header.display()
+    );
+    larder_testkit::files::script(&compiler, &script);
+    set.file("packages/base/base.h", "#define V 7\n");
+    set.file("packages/base/larder.toml", "[package]\nname = \"base\"\nversion = \"1\"\n[[library]]\nname = \"base\"\nheaders = [\"base.h\"]\nincludes = [\".\"]\n");
+    set.file("packages/mid/mid.c", "#include \"base.h\"\nint main(void) { return V; }\n");
+    set.file("packages/mid/larder.toml", "[package]\nname = \"mid\"\nversion = \"1\"\n[dependencies]\nbase = \"*\"\n[[executable]]\nname = \"mid\"\nsources = [\"mid.c\"]\nlibraries = [\"base/base\"]\n");
+    set.larder(&["batch", "--no-sandbox"]).ok();
+    let programs =
+        set.layers().into_iter().map(|layer| set.data.layers().join(layer).join("bin/mid"));
+    let programs: Vec<_> = programs.filter(|path| path.exists()).collect();
+    assert!(!programs.is_empty());
+    for program in programs {
+        assert_eq!(std::process::Command::new(program).status().unwrap().code(), Some(7));
+    }
+}

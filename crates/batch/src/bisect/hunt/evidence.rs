@@ -104,8 +104,8 @@ impl<W: World> Hunt<'_, W> {
     /// What a result says of the failure that is looked for.
     pub(super) fn shows(&self, came: &Came) -> Shown {
         match (came, &self.kind) {
-            // A build that works says so of a package that fails to build, and nothing of its tests.
-            (Came::Worked(of), Some(Kind::Fails(stage, ..))) if of >= stage => Shown::Works,
+            // A build that works says nothing of its tests, and tests say nothing that their build has not said.
+            (Came::Worked(of), Some(Kind::Fails(stage, ..))) if of == stage => Shown::Works,
             (Came::Failed(failing), Some(kind)) if *kind == Kind::of(failing) => Shown::Fails,
             _ => Shown::Nothing,
         }
