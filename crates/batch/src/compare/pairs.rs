@@ -1,7 +1,7 @@
 //! What is compared: the same package version on both sides.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -30,6 +30,9 @@ pub struct Comparison {
     pub prepared: Prepared,
     /// What both sides have.
     pub pairs: Vec<Pair>,
+    /// Other builds of a package version that one of the pairs needs on both sides: with other dependencies than it has for
+    /// itself.
+    pub beside: Vec<Pair>,
     /// What only the candidate has.
     pub added: Vec<Subject>,
     /// What only the base has.
@@ -224,6 +227,38 @@ impl Comparison {
         let added = after.into_keys().collect();
         let builds: Vec<BuildId> = pairs.iter().flat_map(Pair::wanted).collect();
         prepared.aim_at_builds(builds.into_iter());
-        Self { base, candidate, prepared, pairs, added, removed }
+        let beside = beside(&prepared, &pairs);
+        Self { base, candidate, prepared, pairs, beside, added, removed }
     }
+
+    /// All pairs that are to be tried.
+    pub fn all_pairs(&self) -> impl Iterator<Item = &Pair> {
+        self.pairs.iter().chain(&self.beside)
+    }
+}
+
+/// The builds that both sides of a pair need of one package version, where they differ and are no pair already.
+fn beside(prepared: &Prepared, pairs: &[Pair]) -> Vec<Pair> {
+    let mut known: HashSet<[BuildId; 2]> = pairs.iter().filter_map(Pair::builds).collect();
+    let mut found = Vec::new();
+    for (pair, builds) in pairs.iter().filter_map(|pair| Some((pair, pair.builds()?))) {
+        let needs = builds.map(|build| {
+            let needs = prepared.builds.get(build).closure.iter();
+            let name = |id: &BuildId| &prepared.catalogue.get(prepared.builds.get(*id).package).id;
+            needs.map(|id| (name(id), *id)).collect::<BTreeMap<_, _>>()
+        });
+        let [base, candidate] = needs;
+        for (package, base) in base {
+            let Some(candidate) = candidate.get(package).copied() else { continue };
+            if base != candidate && known.insert([base, candidate]) {
+                let compiler = pair.subject.compiler.clone();
+                found.push(Pair {
+                    subject: Subject { package: package.clone(), compiler },
+                    base: Place::Build(base),
+                    candidate: Place::Build(candidate),
+                });
+            }
+        }
+    }
+    found
 }

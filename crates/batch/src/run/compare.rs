@@ -4,11 +4,11 @@
 //! has failed with just the same inputs counts. Where the sides then differ, or both fail, they are tried again from
 //! scratch, side by side, until a [trial](crate::compare::trial) is decided. The layers that are there stay as they are.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use larder_engine::session::Session;
 use larder_runs::{
-    comparison::{self, Outcome},
+    comparison::{self, Judged, Outcome, Subject, Verdict},
     progress::Phase,
     result::{Entry, Stage},
     run_log::Run,
@@ -79,7 +79,7 @@ fn first(comparison: &Comparison, witness: &Witness) -> Vec<Option<Trial>> {
         let [base, candidate] = recorded(witness, comparison, pair);
         trial(pair, &base, &candidate)
     };
-    comparison.pairs.iter().map(of).collect()
+    comparison.all_pairs().map(of).collect()
 }
 
 fn conclude(
@@ -88,7 +88,7 @@ fn conclude(
     trials: &[Option<Trial>],
     witness: &Witness,
 ) -> Outcome {
-    let judged = comparison.pairs.iter().zip(trials).map(|(pair, trial)| {
+    let judged = comparison.all_pairs().zip(trials).map(|(pair, trial)| {
         let [base, candidate] = recorded(witness, comparison, pair);
         let mut judged = judge(pair, trial.as_ref(), &base, &candidate);
         let hash =
@@ -97,9 +97,27 @@ fn conclude(
         judged.candidate.build_hash = hash(&pair.candidate);
         judged
     });
+    let judged = decisive(judged, comparison.pairs.len());
     let names = [comparison.base.clone(), comparison.candidate.clone()];
     let (added, removed) = (comparison.added.clone(), comparison.removed.clone());
-    Outcome::new(run.id().clone(), names, judged.collect(), added, removed)
+    Outcome::new(run.id().clone(), names, judged, added, removed)
+}
+
+/// Returns one verdict for each package version, the one that matters most: the first `own` are those of its own solution,
+/// the others of builds that other packages need, which count where they say anything.
+fn decisive(judged: impl Iterator<Item = Judged>, own: usize) -> Vec<Judged> {
+    let mut found: BTreeMap<Subject, Judged> = BTreeMap::new();
+    for (number, judged) in judged.enumerate() {
+        let known = found.get(&judged.subject);
+        let counts = match known {
+            Some(known) => judged.verdict.rank() < known.verdict.rank(),
+            None => number < own || judged.verdict != Verdict::Same,
+        };
+        if counts {
+            found.insert(judged.subject.clone(), judged);
+        }
+    }
+    found.into_values().collect()
 }
 
 /// What was recorded of both sides of a pair.

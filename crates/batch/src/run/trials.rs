@@ -60,7 +60,7 @@ impl<'t> Trials<'t> {
         witness: &'t Witness,
         trials: &'t mut [Option<Trial>],
     ) -> Self {
-        let pairs = comparison.pairs.iter().zip(trials);
+        let pairs = comparison.all_pairs().zip(trials);
         let open = pairs.filter_map(|(pair, trial)| {
             let trial = trial.as_mut().filter(|trial| matches!(trial.next(), Next::Try(_)))?;
             Some(Open { builds: pair.builds()?, trial: Mutex::new(trial) })

@@ -146,3 +146,25 @@ fn versions_that_no_longer_fit_together_are_a_regression() {
     assert!(user["candidate"]["error"].as_str().unwrap().contains("other"), "{user}");
     assert_eq!(of("waiting.2.0")["candidate"]["worked"], 1);
 }
+
+/// A package may be needed with other dependencies than it has for itself; what breaks then is said of it, too.
+#[test]
+fn what_breaks_only_beside_another_package_is_a_regression() {
+    let set = Set::new(&[
+        Package::new("base.1").line("cp README {prefix}/share/it"),
+        Package::new("base.2").line("cp README {prefix}/share/it"),
+        Package::new("mid.1").needs("base", ">=1").line("! grep -q bad {prefix:base}/share/it"),
+        Package::new("app.1").needs("base", "1").needs("mid", "1"),
+    ]);
+    let bad = checkout(&set, "bad", &[("README", "bad")]);
+    let arguments = ["batch", "--json", "--what-if", &format!("base.1={bad}")];
+    let run = set.larder(&arguments).ends_with(1);
+    let outcome = outcome(&set, &run);
+    adds_up(&set, &outcome);
+    let verdicts = verdicts(&outcome);
+    assert_eq!(verdicts["mid.1"], "regressed");
+    assert_eq!(verdicts["app.1"], "unknown");
+    // Where that alone is asked for, it is said as well.
+    let run = set.larder(&[&arguments[..], &["app"]].concat()).ends_with(1);
+    run.mentions(&["\"regressed\":1"]);
+}
