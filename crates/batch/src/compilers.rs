@@ -47,7 +47,8 @@ pub fn identities(
     found
 }
 
-/// The identity of a compiler. One for C++ alone, or for C alone, is whole without the other one; it needs one of them.
+/// The identity of a compiler. The tools that the set names must be there. Of those that it does not name, one for C alone, or
+/// for C++ alone, is whole without the other one; it needs one of them.
 fn identity(
     compiler: &Compiler,
     root: &Path,
@@ -58,10 +59,10 @@ fn identity(
     let toolchain = &compiler.toolchain;
     let mut trace = BuildTrace::nil("compiler");
     let mut missing = None;
-    for role in [Role::Cc, Role::Cxx] {
+    for (role, named) in [(Role::Cc, &toolchain.cc), (Role::Cxx, &toolchain.cxx)] {
         trace = match tools.compiler(toolchain, role, root, &[]) {
             Ok(compiler) => trace.mix(compiler.trace.clone()),
-            Err(error @ ToolError::NotFound { .. }) if missing.is_none() => {
+            Err(error @ ToolError::NotFound { .. }) if missing.is_none() && named.is_none() => {
                 missing = Some(error);
                 trace.mix(BuildTrace::nil("none"))
             }

@@ -75,3 +75,15 @@ fn nothing_is_overwritten_and_mistakes_are_told() {
     let said = run(without.env("PATH", "/nonexistent")).ok();
     said.says("there is no compiler on PATH").mentions(&["# [compiler.\"gcc.12\"]"]);
 }
+
+#[test]
+fn a_compiler_that_is_not_there_is_said_before_anything_is_built() {
+    let set = Set::new(&[Package::new("a.1")]);
+    let file = fs::read_to_string(set.root.join("larder-set.toml")).unwrap();
+    for (named, missing) in [("\"cc\"", "no-such-cc"), ("\"c++\"", "no-such-cxx")] {
+        set.file("larder-set.toml", &file.replace(named, &format!("\"{missing}\"")));
+        let run = set.larder(&["batch"]).ends_with(2);
+        run.mentions(&["the compiler cc.1", missing, "say in larder-set.toml which tools"]);
+        assert!(!set.data.runs().exists(), "no run began");
+    }
+}

@@ -36,6 +36,9 @@ fn a_failure_blocks_what_needs_it_and_nothing_else() {
     assert_eq!(set.last("root.1.0"), "build_failure built");
     assert_eq!(set.last("leaf.1.0"), "dependency_failure skipped");
     assert_eq!(set.last("lost.1.0"), "no_solution built");
+    // What is not tried again is not told as news.
+    let again = set.larder(&["batch"]).ends_with(1);
+    again.mentions(&["still failing root.1.0 with cc.1: build_failure"]);
     let leaf = set.latest("leaf.1.0").pop().unwrap().result;
     assert_eq!(leaf.failed_dependencies[0].package.as_str(), "middle.1.0");
     assert_eq!(leaf.root_failures[0].package.as_str(), "root.1.0");

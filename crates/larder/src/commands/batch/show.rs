@@ -104,7 +104,13 @@ impl Show {
                 format!("{counts}blocked {name} by {}", by.join(", "))
             }
             Outcome::Unsolved => format!("no solution for {name}"),
-            Outcome::Failed => format!("{counts}failed {what}{name}: {}{took}", result.category),
+            Outcome::Failed => {
+                let failed = match result.origin {
+                    Origin::Cached => "still failing",
+                    _ => "failed",
+                };
+                format!("{counts}{failed} {what}{name}: {}{took}", result.category)
+            }
         };
         let error = result.error.as_deref().filter(|_| result.outcome() != Outcome::Blocked);
         let error = error.map_or(String::new(), |error| format!("\n  {}", sanitise::line(error)));
