@@ -72,7 +72,8 @@ impl Failure {
             Limit::Disk(_) => Category::Custom("disk_limit".to_owned()),
         };
         let error = format!("the build {limit}")
-            .replace("was ended because the build", "was ended because it");
+            .replace("because the build's", "because its")
+            .replace("because the build", "because it");
         Self { exit: Some(exit), limit: Some(limit), category: Some(category), error }
     }
 }

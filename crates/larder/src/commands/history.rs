@@ -6,7 +6,7 @@ use larder_runs::history::{self, Entry};
 use larder_runs::name::{Named, PackageName};
 
 use super::App;
-use super::records::{Data, event, known_packages, short};
+use super::records::{Data, event, known_packages, plural, short};
 use crate::exit::{Exit, Failure};
 use crate::table::{Cell, Table};
 
@@ -55,7 +55,11 @@ pub fn history(app: &App, arguments: &History) -> Result<Exit, Failure> {
     }
     table.print(&app.ui);
     if broken > 0 {
-        app.ui.status(&format!("{broken} lines that cannot be read were skipped"));
+        let were = if broken == 1 { "was" } else { "were" };
+        app.ui.status(&format!(
+            "{} that cannot be read {were} skipped",
+            plural(broken as u64, "line")
+        ));
     }
     Ok(Exit::Done)
 }

@@ -72,9 +72,10 @@ impl FromStr for Lines {
             Some((from, to)) => Lines { from: number(from, 1)?, to: number(to, u64::MAX)? },
             None => Lines { from: number(text, 0)?, to: number(text, 0)? },
         };
-        match lines.from == 0 || lines.from > lines.to {
-            true => Err(format!("{text:?} has no lines: they count from 1")),
-            false => Ok(lines),
+        match lines {
+            Lines { from: 0, .. } => Err(format!("{text:?} has no lines: they count from 1")),
+            Lines { from, to } if from > to => Err(format!("{text:?} ends before it begins")),
+            lines => Ok(lines),
         }
     }
 }
@@ -128,7 +129,7 @@ fn newest(data: &DataDir, arguments: &Log, package: &Named) -> Result<Found, Fai
         }
     }
     known_packages(data, package)?;
-    Err(Failure::failed("no run has such a log of it"))
+    Err(Failure::failed("no run has such a log of this package"))
 }
 
 /// The newest log of a package in a run.

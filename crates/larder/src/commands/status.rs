@@ -7,7 +7,7 @@ use larder_runs::{Category, sanitise};
 use serde_json::{Value, json};
 
 use super::App;
-use super::records::{Data, ago, event, failure_kind};
+use super::records::{Data, ago, event, failure_kind, plural};
 use crate::describe::counted;
 use crate::exit::{Exit, Failure};
 use crate::table::{Cell, Table, Tone, sparkline};
@@ -138,7 +138,8 @@ fn describe(index: &StatusIndex) -> Vec<String> {
         lines.push(format!("note      run {run} {was}{state}: {reached}"));
     }
     if index.broken_lines > 0 {
-        lines.push(format!("skipped   {} history lines that cannot be read", index.broken_lines));
+        let broken = plural(index.broken_lines, "history line");
+        lines.push(format!("skipped   {broken} that cannot be read"));
     }
     lines.push(String::new());
     lines

@@ -103,7 +103,7 @@ pub fn in_a_line(summary: &Summary) -> String {
     });
     let stages: String = stages.collect();
     let total = plural(packages.total, "package");
-    let work = if packages.worked == 1 { "works" } else { "work" };
+    let work = if packages.worked == 1 || packages.total == 1 { "works" } else { "work" };
     let interrupted = if summary.interrupted { "interrupted: " } else { "" };
     format!(
         "{interrupted}{} of {total} {work}{parts}{stages} in {}",
