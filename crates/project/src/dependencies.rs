@@ -31,6 +31,8 @@ pub struct Resolution {
     pub locked: bool,
     /// Nothing is fetched: what is not there is an error.
     pub offline: bool,
+    /// Of a package set, nothing is fetched and nothing written: what is not there is an error of its own package.
+    pub only_look: bool,
     /// The pinned packages that are to be resolved anew.
     pub update: Update,
     /// The directory of packages that workspaces share; the workspace's own, when absent.

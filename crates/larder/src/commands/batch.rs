@@ -21,7 +21,7 @@ use larder_batch::{
 };
 use larder_engine::{process, session::Session};
 use larder_notify::Kind;
-use larder_project::set::PackageSet;
+use larder_project::{dependencies::Resolution, set::PackageSet};
 use larder_runs::{
     name::Named,
     result::RunKind,
@@ -269,7 +269,7 @@ pub fn request(
         kind,
         packages: packages.to_vec(),
         again: false,
-        resolution: app.resolution.clone(),
+        resolution: Resolution { only_look: options.dry_run, ..app.resolution.clone() },
         jobs: options.jobs.map_or_else(processors, usize::from),
         // An eighth is for larder, and for whatever else there is.
         memory: process::memory() / 8 * 7,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use larder_testkit::{files, run::run};
+use larder_testkit::{files, git::git, run::run};
 
 use super::support::{Package, Set};
 
@@ -86,4 +86,23 @@ fn a_compiler_that_is_not_there_is_said_before_anything_is_built() {
         run.mentions(&["the compiler cc.1", missing, "say in larder-set.toml which tools"]);
         assert!(!set.data.runs().exists(), "no run began");
     }
+}
+
+#[test]
+fn a_dry_run_fetches_and_writes_nothing() {
+    let set = Set::with_file("");
+    let upstream = set.outside().join("upstream");
+    files::write(&upstream.join("README"), "z");
+    git(&upstream, &["init", "--quiet", "--initial-branch=main"]);
+    git(&upstream, &["add", "README"]);
+    git(&upstream, &["commit", "--quiet", "--message", "z"]);
+    set.append(&format!(
+        "[package.\"z.1\"]\nsource = {{ git = \"{}\", rev = \"main\" }}\nbuild = [\"cp README {{prefix}}/it\"]\n",
+        upstream.display()
+    ));
+    let before = files::contents(&set.root);
+    set.larder(&["batch", "--dry-run"]).ok().mentions(&["a run fetches them first"]);
+    assert_eq!(files::contents(&set.root), before);
+    set.larder(&["batch"]).ok();
+    set.larder(&["batch", "--dry-run"]).ok().mentions(&["nothing is to be done"]);
 }

@@ -56,17 +56,25 @@ pub fn obtain(
         }
     };
     let (dependencies, failed) = match all(look, &elsewhere) {
-        (dependencies, failed) if !dependencies.is_incomplete() => (dependencies, failed),
+        (dependencies, failed) if resolution.only_look || !dependencies.is_incomplete() => {
+            (dependencies, failed)
+        }
         _ => fetch(&root, &elsewhere, || new(&resolution, Reach::Fetch))?,
     };
     for Requirement { name, .. } in elsewhere {
         let obtained = match dependencies.directory(&name) {
             Some(directory) => Ok(directory.to_owned()),
+            None if resolution.only_look => Err(not_here(&name)),
             None => Err(why(&failed, &name, resolution.locked)),
         };
         found.insert(name, obtained);
     }
     Ok(found)
+}
+
+fn not_here(name: &str) -> Diagnostic {
+    Diagnostic::new(format!("the sources of {name} are not here: a run fetches them first"))
+        .failed()
 }
 
 /// Why the sources of a package cannot be had.
