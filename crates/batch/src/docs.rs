@@ -1,12 +1,12 @@
 //! Published documentation: where it is, and the page that leads to all of it.
 //!
 //! ```text
-//! DATA/html/index.html                        links to all blessed pages
+//! DATA/html/index.html                        links to all of them
 //! DATA/html/p/<name>/<version>/               of the blessed build of a package
 //! DATA/html/u/<universe>/<name>/<version>/    of the others
 //! ```
 
-use std::{fmt::Write, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 use larder_runs::{
     DataDir,
@@ -73,42 +73,78 @@ pub fn publish(
     })
 }
 
-/// Writes the page that leads to the documentation of every package, newest versions first. A page that would not
-/// change is not written.
+/// Writes the page that leads to the documentation of every package, newest versions first: to that of the blessed build,
+/// and to those of other universes. A page that would not change is not written.
 ///
 /// # Errors
 /// When a directory cannot be listed, or the page not be written.
 pub fn write_index(data: &DataDir) -> larder_runs::Result<()> {
-    let blessed = data.html().join("p");
+    let html = data.html();
+    let universes = names(&html.join("u"))?;
+    let others = universes.iter().map(|universe| format!("u/{universe}"));
+    let mut found: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    for place in ["p".to_owned()].into_iter().chain(others) {
+        for name in names(&html.join(&place))? {
+            for version in names(&html.join(&place).join(&name))? {
+                let directory = format!("{place}/{name}/{version}");
+                if let Some(page) = first_page(&html.join(&directory))? {
+                    let versions = found.entry(name.clone()).or_default();
+                    versions.entry(version).or_default().push(format!("{directory}/{page}"));
+                }
+            }
+        }
+    }
+    if found.is_empty() && !html.join(INDEX).exists() {
+        return Ok(());
+    }
     let mut rows = String::new();
-    for name in names(&blessed)? {
-        let mut versions = names(&blessed.join(&name))?;
-        versions.sort_by(|one, other| version::compare(other, one));
-        let links: Vec<String> = versions
-            .iter()
-            .map(|version| {
-                let version = escaped(version);
-                format!("<a href=\"p/{0}/{version}/index.html\">{version}</a>", escaped(&name))
-            })
-            .collect();
+    for (name, versions) in &found {
+        let mut versions: Vec<_> = versions.iter().collect();
+        versions.sort_by(|(one, _), (other, _)| version::compare(other, one));
+        let links: Vec<String> =
+            versions.iter().flat_map(|(version, pages)| links(version, pages)).collect();
         // Writing to a text does not fail.
         _ = writeln!(
             rows,
             "<tr><th scope=\"row\">{}</th><td>{}</td></tr>",
-            escaped(&name),
+            escaped(name),
             links.join(" ")
         );
-    }
-    if rows.is_empty() {
-        return Ok(());
     }
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Documentation</title>\n\
          <h1>Documentation</h1>\n<table>\n{rows}</table>\n</html>\n"
     );
-    let path = data.html().join("index.html");
-    file::write_if_changed(&path, page.as_bytes(), Durability::Process).map(drop)
+    file::write_if_changed(&html.join(INDEX), page.as_bytes(), Durability::Process).map(drop)
+}
+
+/// The page of a directory that is shown for it.
+pub const INDEX: &str = "index.html";
+
+/// The links to the pages of a version: by its name to the first, which is the blessed one's where there is one, and by the
+/// beginnings of their universes' names to the others.
+fn links(version: &str, pages: &[String]) -> Vec<String> {
+    /// So much of a universe's name tells it from others.
+    const SHORT: usize = 8;
+    let link = |(number, page): (usize, &String)| {
+        let universe = page.strip_prefix("u/").and_then(|rest| rest.get(..SHORT));
+        let text = match universe {
+            Some(universe) if number > 0 => format!("({universe})"),
+            _ => version.to_owned(),
+        };
+        format!("<a href=\"{}\">{}</a>", escaped(page), escaped(&text))
+    };
+    pages.iter().enumerate().map(link).collect()
+}
+
+/// The page of a directory to begin with; none where there is no file in it.
+fn first_page(directory: &Path) -> larder_runs::Result<Option<String>> {
+    let mut files = file::names(directory)?;
+    files.retain(|name| !name.starts_with('.') && directory.join(name).is_file());
+    files.sort();
+    let index = files.iter().position(|name| name == INDEX);
+    Ok(files.into_iter().nth(index.unwrap_or(0)))
 }
 
 /// The directories in one, sorted, but those that pages are made in; none where it is not there.

@@ -149,12 +149,12 @@ pub fn run(
     publish(&request.data, &run, prepared)?;
     enter(&run, Phase::Building, &**reporter)?;
     build(session, request, prepared, &run, reporter, &Stage::ALL, |_| Ok(()))?;
-    docs::write_index(&request.data)?;
     enter(&run, Phase::Gc, &**reporter)?;
     let interrupted = session.processes.ending();
     if !interrupted {
         collect(request, &**reporter);
     }
+    docs::write_index(&request.data)?;
     end(run, interrupted, &**reporter)
 }
 

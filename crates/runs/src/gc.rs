@@ -211,8 +211,7 @@ fn counting(data: &DataDir) -> Result<Vec<(RunHead, References)>> {
     Ok(counting)
 }
 
-/// The references that count, together, or `None` when no run has ever told: the layers of all whose references
-/// count, and the universes of the running ones.
+/// The references that count, together, or `None` when no run has ever told.
 ///
 /// # Errors
 /// [`crate::Error::Io`] when the runs cannot be listed or references cannot be read: rather no
@@ -223,10 +222,8 @@ pub fn current_references(data: &DataDir) -> Result<Option<References>> {
         return Ok(None);
     }
     let mut current = References::default();
-    for (run, references) in counting {
-        if run.state == RunState::Running {
-            current.universes.extend(references.universes);
-        }
+    for (_, references) in counting {
+        current.universes.extend(references.universes);
         current.layers.extend(references.layers);
     }
     Ok(Some(current))

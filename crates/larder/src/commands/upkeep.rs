@@ -1,6 +1,7 @@
 //! `locks`, `gc`.
 
 use clap::Args;
+use larder_batch::docs;
 use larder_runs::build_lock::{self, LockInfo};
 use larder_runs::gc::{self, Options};
 use larder_runs::{DataDir, history, time};
@@ -73,6 +74,9 @@ pub fn gc(app: &App, arguments: &Gc) -> Result<Exit, Failure> {
     let data = arguments.data.open()?;
     let options = Options { dry_run: arguments.dry_run, keep_runs: arguments.keep_runs };
     let report = gc::gc_all(&data, &options)?;
+    if !arguments.dry_run && data.html().join(docs::INDEX).exists() {
+        docs::write_index(&data)?;
+    }
     let removed = if arguments.dry_run { "WOULD REMOVE" } else { "REMOVED" };
     let mut table = Table::new(["", removed, "FREED", "KEPT"]);
     for (what, part) in report.parts() {

@@ -241,3 +241,28 @@ fn what_is_published_is_of_the_sources_and_the_build_that_count_now() {
         assert!(published().replace('\n', " ").contains(&of), "{} of {compiler}", published());
     }
 }
+
+/// What is published of builds that are not blessed stays as long as a run that counts has them, and the index leads to it.
+#[test]
+fn a_collection_leaves_what_is_published_and_the_index_leads_to_it() {
+    let set = Set::with_file("");
+    set.write(&[
+        Package::new("a.1").docs("cp README {docs}/index.html"),
+        Package::new("b.1").docs("cp README {docs}/other.txt"),
+    ]);
+    let file = fs::read_to_string(set.root.join("larder-set.toml")).unwrap();
+    set.file(
+        "larder-set.toml",
+        &format!("[compiler.\"cc.0\"]\ncc = \"gcc\"\ncxx = \"g++\"\n\n{file}"),
+    );
+    set.larder(&["batch"]).ok();
+    set.larder(&["gc"]).ok();
+    set.larder(&["batch", "--dry-run"]).ok().mentions(&["nothing is to be done"]);
+    let html = set.data.html();
+    let index = fs::read_to_string(html.join("index.html")).unwrap();
+    let links: Vec<&str> =
+        index.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(links.len(), 4, "{index}");
+    assert!(links.iter().all(|link| html.join(link).is_file()), "{index}");
+    assert_eq!(links.iter().filter(|link| link.starts_with("u/")).count(), 2, "{index}");
+}
