@@ -131,17 +131,21 @@ fn show_roots(app: &App, roots: &Roots, wanted: impl Fn(&Failing) -> bool) {
             app.ui.event_json(&object);
             let failure = root.failure();
             let error = match (failure, root.state) {
+                (_, RootState::Mended) => "works again: build what it blocks".to_owned(),
                 (Some(failing), _) => failing.error.clone().unwrap_or_default(),
-                (None, RootState::Mended) => "works again: build what it blocks".to_owned(),
                 (None, _) => "the set has no result of it".to_owned(),
             };
-            let state = if root.state == RootState::Mended { "mended" } else { "unknown" };
+            let category = match (failure, root.state) {
+                (_, RootState::Mended) => "mended".to_owned(),
+                (Some(failing), _) => failure_kind(failing),
+                (None, _) => "unknown".to_owned(),
+            };
             let alike = if alike > 1 { format!("[{alike} alike] ") } else { String::new() };
             table.row([
                 root.package.as_str().into(),
                 root.unblocks_packages.to_string().into(),
                 root.blocks_packages.to_string().into(),
-                failure.map_or(state.to_owned(), failure_kind).into(),
+                category.into(),
                 failure.map_or(String::new(), |failing| ago(&failing.since)).into(),
                 format!("{alike}{error}").into(),
             ]);
@@ -156,7 +160,7 @@ fn show_roots(app: &App, roots: &Roots, wanted: impl Fn(&Failing) -> bool) {
         "blockedPackages": roots.blocked_packages,
         "sharedPackages": roots.shared_packages,
     }));
-    let fails = |root: &&Root| root.unblocks_packages > 0 && root.failure().is_some();
+    let fails = |root: &&Root| root.unblocks_packages > 0 && root.state == RootState::Failing;
     if let Some(first) = roots.roots.iter().find(fails) {
         let count = plural(first.unblocks_packages, "package");
         app.ui.result(&format!("fixing {} unblocks {count}", first.package));

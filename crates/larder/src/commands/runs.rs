@@ -3,17 +3,17 @@
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
-use larder_runs::DataDir;
 use larder_runs::name::RunId;
 use larder_runs::run_log::{self, Log, Packages, RunRecord, RunState};
 use larder_runs::status_index;
+use larder_runs::{DataDir, comparison};
 use serde_json::json;
 
 use super::App;
 use super::records::{Data, Which, event, plural};
 use crate::describe;
 use crate::exit::{Exit, Failure};
-use crate::report::{Format, Report, of_run};
+use crate::report::{Format, Report, of_comparison, of_run};
 use crate::table::{Cell, Table, Tone, age};
 
 /// List the runs, or show one
@@ -77,8 +77,11 @@ pub fn report(data: &DataDir, id: &RunId) -> Result<Report, Failure> {
     report_of(data, &Which::Id(id.clone()).find(data)?)
 }
 
-/// The report of a run, with what it changed where it is the newest.
+/// The report of a run, with what it changed where it is the newest; of a comparison, its verdicts.
 fn report_of(data: &DataDir, run: &RunRecord) -> Result<Report, Failure> {
+    if let Some(outcome) = comparison::read(&data.runs().join(run.run_id.as_str())) {
+        return Ok(of_comparison::report(data, &outcome));
+    }
     let is_newest = run_log::run_ids(&data.runs())?.last() == Some(&run.run_id);
     let changes = if is_newest { status_index::current(data)?.changes } else { Vec::new() };
     Ok(of_run::report(data, run, &changes)?)

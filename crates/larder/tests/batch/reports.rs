@@ -122,3 +122,19 @@ fn a_regression_is_reported() {
         "{report}"
     );
 }
+
+#[test]
+fn a_comparison_is_reported_later_as_when_it_ended() {
+    let set = Set::new(&[Package::new("app.1.0").line("! grep -q bad README")]);
+    set.commit();
+    set.file("sources/app.1.0/README", "bad");
+    set.commit();
+    let compare = ["batch", "--compare", "HEAD~1", "HEAD", "--report"];
+    for (file, format) in [("out.md", "markdown"), ("out.json", "json"), ("out.xml", "junit")] {
+        set.larder(&[&compare[..], &[file]].concat()).ends_with(1);
+        let report = fs::read_to_string(set.root.join(file)).unwrap();
+        assert!(report.contains("app.1.0"), "{report}");
+        let again = set.larder(&["runs", "report", "latest", "--format", format]).ok().stdout;
+        assert_eq!(again, report);
+    }
+}

@@ -459,3 +459,19 @@ fn what_is_edited_and_changed_back_meanwhile_is_in_no_layer() {
         assert_eq!(std::process::Command::new(program).status().unwrap().code(), Some(7));
     }
 }
+
+/// What needs a package needs its build alone.
+#[test]
+fn a_package_whose_tests_fail_still_is_mended_for_what_needs_it() {
+    let set = Set::new(&[
+        fragile("root.1.0").test("exit 4"),
+        Package::new("leaf.1.0").needs("root", "1"),
+    ]);
+    set.file("sources/root.1.0/state", "bad");
+    set.larder(&["batch"]).ends_with(1);
+    set.file("sources/root.1.0/state", "good");
+    set.larder(&["rerun", "root"]).ends_with(1);
+    set.larder(&["failures", "--roots"]).ok().mentions(&["mended"]);
+    set.larder(&["cascade"]).ends_with(1);
+    assert_eq!(set.last("leaf.1.0"), "success built");
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::record::{Failing, PackageStatus, StatusIndex};
 use crate::Category;
-use crate::result::Outcome;
+use crate::result::{Outcome, Stage};
 
 /// The failures of an index by their roots. In builds, results of every stage counted: failing ones are own
 /// failures and blocked ones; each blocked one counts under its only root, or as shared. In packages: each
@@ -56,7 +56,7 @@ pub struct Root {
 pub enum RootState {
     /// It fails.
     Failing,
-    /// It works again: what it blocks only waits to be tried.
+    /// Its build works again, whatever its tests do: what it blocks only waits to be tried.
     Mended,
     /// The set has no result of it that says so.
     Unknown,
@@ -112,7 +112,13 @@ impl StatusIndex {
                 root.blocked.push((*package).to_owned());
             }
         }
-        for root in roots.values_mut().filter(|root| root.failures.is_empty()) {
+        // What needs a package needs its build, and neither its tests nor its documentation.
+        let may_build = |root: &&mut Root| {
+            let of_build = |failing: &Failing| !matches!(failing.stage, Stage::Test | Stage::Doc);
+            let only_tests = !root.failures.is_empty() && !root.blocked.is_empty();
+            (root.failures.is_empty() || only_tests) && !root.failures.iter().any(of_build)
+        };
+        for root in roots.values_mut().filter(may_build) {
             let works = |package: &PackageStatus| {
                 package.dropped_by.is_none() && package.state == Some(Outcome::Worked)
             };
