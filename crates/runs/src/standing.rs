@@ -129,16 +129,32 @@ impl<'v> Past<'v> {
         recent.into_iter().collect()
     }
 
-    /// Where the package stands after all of its runs, and where it stood after the last full run
-    /// before the last full run. `is_whole` says whether a full run came to its end.
+    /// Where the package stands after all of its runs, and where it stood after its baseline.
+    /// `is_whole` says whether a full run came to its end.
     pub fn standings(
         &self,
         is_whole: impl Fn(&str) -> bool,
     ) -> (Standing<'_, 'v>, Option<Standing<'_, 'v>>) {
-        let full = self.runs().enumerate().filter(|(_, run)| run.kind() == RunKind::Full);
-        let mut full: Vec<usize> = full.map(|(index, _)| index).collect();
-        full.pop();
-        self.standings_after(full.pop(), is_whole)
+        let number = self.baseline(&is_whole).map(|baseline| {
+            self.runs().take_while(|run| run_order(run.id(), baseline).is_lt()).count()
+        });
+        self.standings_after(number, is_whole)
+    }
+
+    /// The newest full run.
+    pub fn full_run(&self) -> Option<&str> {
+        self.full_runs().next()
+    }
+
+    /// The run that changes are relative to: the last full run before the newest one that came to its end. One that did not
+    /// may have been started again since, and what it found is news still.
+    pub fn baseline(&self, is_whole: impl Fn(&str) -> bool) -> Option<&str> {
+        self.full_runs().skip(1).find(|run| is_whole(run))
+    }
+
+    /// The full runs, newest first.
+    fn full_runs(&self) -> impl Iterator<Item = &str> {
+        self.runs().rev().filter(|run| run.kind() == RunKind::Full).map(RunEntries::id)
     }
 
     /// Where the package stands after all of its runs, and where it stood after those up to run `since`.

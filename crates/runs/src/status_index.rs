@@ -1,4 +1,4 @@
-//! Where every package stands, and what changed since the full run before: `status.json`.
+//! Where every package stands, and what changed since the last full run before that came to its end: `status.json`.
 //!
 //! Everything is derived from the histories and from which runs came to their end. The index that was
 //! written last saves work: each package carries the size, time and inode of the history it was derived
@@ -33,7 +33,7 @@ pub use record::{
 pub use roots::{Root, RootGroup, RootState, Roots, normalised};
 
 /// The version of the file's form; a file of another version is as good as none.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
 
 /// The name of the file in `DATA`.
 pub const FILE: &str = "status.json";
@@ -171,16 +171,21 @@ fn assemble(
     };
     let current = index.full_run.clone();
     let covered = |package: &&PackageStatus| package.full_run == current;
+    let told = told_of_the_set(&index.packages, &runs);
+    let before = |run: &&String| current.as_ref().is_some_and(|now| run_order(run, now).is_lt());
     index.since = newest(
         &mut index.packages.values().filter(covered).filter_map(|p| p.previous_run.as_ref()),
-    );
+    )
+    .or_else(|| told.iter().rfind(before).cloned());
     drop_packages(&mut index, &runs, &mut vanished);
     count(&mut index);
     index.unfinished = unfinished(&index, &runs);
     for (name, package) in index.packages.iter().filter(|(_, p)| p.dropped_by.is_none()) {
         index.changes.extend(package.changes.iter().cloned());
-        let first = package.full_run.as_ref().is_none_or(|run| *run == package.first_run);
-        if index.since.is_some() && package.previous_run.is_none() && first {
+        // Of a history that was compacted, a run before that came to its end may have gone.
+        let first = package.full_run.as_ref().is_none_or(|run| *run == package.first_run)
+            || runs.unfinished.contains(&package.first_run);
+        if first && package.previous_run.is_none() && is_new(package, &told) {
             index.new_packages.push(name.clone());
         }
     }
@@ -189,6 +194,26 @@ fn assemble(
     vanished.dedup();
     index.vanished_packages = vanished;
     index
+}
+
+/// The full runs that told of the whole set, oldest first. Without a record of it, one in a history counts as such.
+fn told_of_the_set(packages: &BTreeMap<String, PackageStatus>, runs: &Runs) -> Vec<String> {
+    let told = |run: &&RunHead| run.of_set && run.state == RunState::Finished;
+    let (told, not): (Vec<&RunHead>, Vec<&RunHead>) =
+        runs.records.iter().filter(|run| run.kind == RunKind::Full).partition(told);
+    let not: BTreeSet<&str> = not.iter().map(|run| run.run_id.as_str()).collect();
+    let of_histories = packages.values().flat_map(|p| [&p.full_run, &p.previous_run]).flatten();
+    let of_histories: BTreeSet<&str> = of_histories.map(String::as_str).collect();
+    let told = told.iter().map(|run| run.run_id.as_str());
+    let mut told: Vec<String> =
+        told.chain(of_histories.difference(&not).copied()).map(str::to_owned).collect();
+    told.sort_by(|a, b| run_order(a, b));
+    told
+}
+
+/// Whether a full run told of the whole set before the package was there. What a run did not reach, or was not about, is not new.
+fn is_new(package: &PackageStatus, told: &[String]) -> bool {
+    told.first().is_some_and(|since| run_order(&package.first_run, since).is_gt())
 }
 
 /// Marks the packages that the last full run of the whole set no longer has. Those that it was the first to
@@ -260,6 +285,7 @@ fn sort_changes(changes: &mut [Change]) {
 pub fn compare(data: &DataDir, index: &mut StatusIndex, since: String) -> Result<()> {
     let runs = Runs::read(data)?;
     let pending: Pending = run_log::pending(data)?;
+    let told = told_of_the_set(&index.packages, &runs);
     index.new_packages.clear();
     index.vanished_packages.clear();
     let (mut changed, mut changes) = (Vec::new(), Vec::new());
@@ -270,7 +296,9 @@ pub fn compare(data: &DataDir, index: &mut StatusIndex, since: String) -> Result
                 index.vanished_packages.push(name.clone());
             }
         } else if run_order(&package.first_run, &since).is_gt() {
-            index.new_packages.push(name.clone());
+            if is_new(package, &told) {
+                index.new_packages.push(name.clone());
+            }
         } else if run_order(&package.last_run, &since).is_gt() {
             match known {
                 Some(known) => changes.extend(known),

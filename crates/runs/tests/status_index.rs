@@ -306,6 +306,52 @@ fn new_packages_are_those_that_no_full_run_had() {
 }
 
 #[test]
+fn changes_are_relative_to_a_full_run_that_ended() {
+    let e = ecosystem();
+    let works = |name| (name, "h", "success", true);
+    full(&e.data, R1, &[works("a.1"), works("s.1")]);
+    e.died(R2, &[result(R2, "a.1", "h", "build_failure", true)]);
+    let broken = [("a.1".to_owned(), Status::Failure)];
+    assert_eq!(e.news(), broken);
+    assert!(e.index().new_packages.is_empty(), "what a run did not reach is not new");
+    // Begun again, it says the same of `a` as if it had not died.
+    full(&e.data, R3, &[("a.1", "h", "build_failure", true), works("s.1")]);
+    assert_eq!(e.news(), broken);
+    assert_eq!(e.index().since.as_deref(), Some(R1));
+    assert!(e.index().new_packages.is_empty());
+    full(&e.data, R4, &[("a.1", "h", "build_failure", true), works("s.1")]);
+    assert!(e.news().is_empty());
+}
+
+#[test]
+fn what_a_run_died_over_is_new_once_more_and_the_rest_is_not() {
+    let e = ecosystem();
+    let works = |name| (name, "h", "success", true);
+    e.died(R1, &[result(R1, "a.1", "h", "success", true)]);
+    full(&e.data, R2, &[works("a.1"), works("b.1")]);
+    let index = e.index();
+    assert_eq!((index.since, index.new_packages), (None, vec![]), "no run before told of the set");
+    assert!(e.since(R1).new_packages.is_empty(), "nor is it new since that run");
+    e.died(R3, &[result(R3, "n.1", "h", "success", true)]);
+    let index = e.index();
+    assert_eq!((index.since.as_deref(), index.new_packages), (Some(R2), vec!["n.1".to_owned()]));
+    full(&e.data, R4, &[works("a.1"), works("b.1"), works("n.1")]);
+    assert_eq!(e.index().new_packages, ["n.1"]);
+}
+
+#[test]
+fn a_run_of_some_packages_makes_no_others_new() {
+    let e = ecosystem();
+    let works = |name| (name, "h", "success", true);
+    let one = start(&e.data, R1, RunKind::Full, Scope::Packages(vec!["a".into()]));
+    one.record(result(R1, "a.1", "h", "success", true)).unwrap();
+    one.finish(Ending::Complete).unwrap();
+    full(&e.data, R2, &[works("a.1"), works("b.1")]);
+    assert!(e.index().new_packages.is_empty());
+    assert!(e.since(R1).new_packages.is_empty());
+}
+
+#[test]
 fn failures_have_a_beginning() {
     let e = ecosystem();
     full(&e.data, R1, &[("a.1", "h1", "success", true)]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{Change, Count, Ending, Failing, PackageStatus, StageStatus};
 use crate::Category;
-use crate::result::{Outcome, RunKind, Stage, Status};
+use crate::result::{Outcome, Stage, Status};
 use crate::standing::{self, Counted, Difference, Key, Past, Standing, View};
 
 /// How many results [`PackageStatus::recent`] shows.
@@ -23,10 +23,8 @@ pub(super) fn derive(
     let (Some(first_run), Some(last_run)) = (past.first_run(), past.runs().next_back()) else {
         return PackageStatus { broken_lines, ..PackageStatus::default() };
     };
-    let mut full = past.runs().filter(|run| run.kind() == RunKind::Full).map(|run| run.id());
-    let full_run = full.next_back().map(str::to_owned);
-    let previous_run = full.next_back().map(str::to_owned);
-    let (now, before) = past.standings(|run| !unfinished.contains(run));
+    let is_whole = |run: &str| !unfinished.contains(run);
+    let (now, before) = past.standings(is_whole);
     let changes = before.map_or(Vec::new(), |before| now.differences(&before));
     let of_build = stage_status(&now, Stage::Build);
     PackageStatus {
@@ -39,8 +37,8 @@ pub(super) fn derive(
         flaky: standing::flaky(&past),
         recent: past.recent(RECENT),
         first_run: first_run.to_owned(),
-        full_run,
-        previous_run,
+        full_run: past.full_run().map(str::to_owned),
+        previous_run: past.baseline(is_whole).map(str::to_owned),
         last_run: last_run.id().to_owned(),
         dropped_by: None,
         changes: changes.into_iter().map(|difference| change(package, difference)).collect(),

@@ -13,7 +13,7 @@ use crate::result::{Outcome, Stage, Status};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusIndex {
-    /// The version of this form: 2.
+    /// The version of this form: 3.
     pub schema_version: u32,
     /// When it last changed: RFC 3339, UTC.
     pub generated: String,
@@ -21,8 +21,8 @@ pub struct StatusIndex {
     pub run_id: Option<String>,
     /// The newest full run that a history has.
     pub full_run: Option<String>,
-    /// The run that changes are relative to, for packages that the newest full run covered: the full run
-    /// before; `None` when there was none.
+    /// The run that changes are relative to, for packages that the newest full run covered: the last full run
+    /// before that came to its end; `None` when there was none.
     pub since: Option<String>,
     /// The newest full run of the whole set, where it has not come to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub struct StatusIndex {
     pub docs: Totals,
     /// Results that broke or recovered, blessed ones first, then by package.
     pub changes: Vec<Change>,
-    /// Packages that no full run before the newest had.
+    /// Packages that no full run before the newest had that came to its end, though one told of the set.
     pub new_packages: Vec<String>,
     /// Packages that the newest full run was the first to leave out, and those whose history is gone.
     pub vanished_packages: Vec<String>,
@@ -224,7 +224,7 @@ pub struct PackageStatus {
     /// The newest full run that covered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_run: Option<String>,
-    /// The full run before that, which changes are relative to.
+    /// The last full run before that which came to its end: changes are relative to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_run: Option<String>,
     /// The newest run of any kind.
