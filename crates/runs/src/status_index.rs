@@ -21,7 +21,7 @@ use std::path::Path;
 use crate::DataDir;
 use crate::error::{Context, Result};
 use crate::file::{self, Durability};
-use crate::name::run_order;
+use crate::name::{PackageName, run_order};
 use crate::result::RunKind;
 use crate::run_log::{self, Pending, RunHead, RunState};
 use crate::time::{format_time, now};
@@ -43,6 +43,8 @@ struct Runs {
     records: Vec<RunHead>,
     /// The full runs that did not come to their end.
     unfinished: BTreeSet<String>,
+    /// The packages that the newest full run of the whole set was asked for, where it is one of these.
+    asked: Vec<PackageName>,
 }
 
 impl Runs {
@@ -53,7 +55,18 @@ impl Runs {
             .filter(|run| run.kind == RunKind::Full && run.state != RunState::Finished)
             .map(|run| run.run_id.to_string())
             .collect();
-        Ok(Runs { records, unfinished })
+        let mut runs = Runs { records, unfinished, asked: Vec::new() };
+        let newest = runs.newest_of_the_set().filter(|run| run.state != RunState::Finished);
+        if let Some(newest) = newest {
+            let run = run_log::read_run(&data.runs(), &newest.run_id)?;
+            runs.asked = run.and_then(|run| run.info).map_or(Vec::new(), |info| info.plan.targets);
+        }
+        Ok(runs)
+    }
+
+    /// The newest full run of the whole set, whatever became of it.
+    fn newest_of_the_set(&self) -> Option<&RunHead> {
+        self.records.iter().rfind(|run| run.kind == RunKind::Full && run.covers_the_set)
     }
 
     /// The newest run that says which packages the set has, where that came to its end.
@@ -259,16 +272,22 @@ fn count(index: &mut StatusIndex) {
 
 /// The newest full run of the whole set, where it has not come to its end, and how far it came.
 fn unfinished(index: &StatusIndex, runs: &Runs) -> Option<Unfinished> {
-    let full = |run: &&RunHead| run.kind == RunKind::Full && run.covers_the_set;
-    let newest = runs.records.iter().rev().find(full)?;
+    let newest = runs.newest_of_the_set().filter(|run| run.state != RunState::Finished)?;
     let id = newest.run_id.as_str();
     let unreached = |package: &&PackageStatus| {
         package.dropped_by.is_none() && package.full_run.as_deref() != Some(id)
     };
-    (newest.state != RunState::Finished).then(|| Unfinished {
+    let standing = index.packages.values().filter(unreached).count();
+    let unknown = runs.asked.iter().filter(|name| match index.packages.get(name.as_str()) {
+        Some(package) => package.dropped_by.is_some(),
+        None => true,
+    });
+    let unknown = unknown.count();
+    Some(Unfinished {
         run_id: id.to_owned(),
         state: newest.state.name().to_owned(),
-        packages_not_reached: index.packages.values().filter(unreached).count() as u64,
+        packages_not_reached: (standing + unknown) as u64,
+        packages_unknown: unknown as u64,
     })
 }
 

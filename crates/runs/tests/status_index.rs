@@ -9,7 +9,7 @@ use common::{full, package, rerun, result, start};
 use jiff::Timestamp;
 use larder_runs::history::{self, compact};
 use larder_runs::result::{Outcome, RunKind, Stage, StageResult, Status};
-use larder_runs::run_log::{Ending, Run, Scope};
+use larder_runs::run_log::{Ending, Plan, Run, Scope};
 use larder_runs::status_index::{FILE, StatusIndex, compare, current_since, generate, read, write};
 use larder_runs::{Category, DataDir};
 use proptest::prelude::*;
@@ -212,6 +212,24 @@ fn an_interrupted_run_leaves_what_it_did_not_reach() {
     let index = generate(&e.data, Some(old)).unwrap();
     assert_eq!(index.unfinished.unwrap().state, "interrupted");
     assert_eq!(index.packages["b.1"].others.len(), 1);
+}
+
+#[test]
+fn what_a_first_run_was_asked_for_and_did_not_reach_is_counted() {
+    let e = ecosystem();
+    let targets = ["a.1", "b.1", "c.1"].map(package).to_vec();
+    let plan = Plan::new(RunKind::Full, Scope::All, targets);
+    let run = Run::start(&e.data, plan, common::clock(R1)).unwrap();
+    run.record(result(R1, "a.1", "a", "success", true)).unwrap();
+    let counted = || {
+        let unfinished = e.index().unfinished.unwrap();
+        (unfinished.state, unfinished.packages_not_reached, unfinished.packages_unknown)
+    };
+    assert_eq!(counted(), ("running".to_owned(), 2, 2));
+    run.finish(Ending::Interrupted).unwrap();
+    assert_eq!(counted(), ("interrupted".to_owned(), 2, 2));
+    e.died(R2, &[result(R2, "b.1", "b", "success", true)]);
+    assert_eq!(counted(), ("died".to_owned(), 1, 0), "that run did not say what it was about");
 }
 
 #[test]

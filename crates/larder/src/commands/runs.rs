@@ -100,9 +100,19 @@ fn print(text: &[u8]) -> Result<Exit, Failure> {
 
 fn list(app: &App, data: &DataDir, limit: Option<usize>) -> Result<Exit, Failure> {
     let heading = [
-        "RUN", "STATE", "KIND", "TOOK", "PACKAGES", "WORK", "FAIL", "BLOCKED", "UNSOLVED", "PHASE",
+        "RUN",
+        "STATE",
+        "KIND",
+        "TOOK",
+        "PACKAGES",
+        "WORK",
+        "FAIL",
+        "BLOCKED",
+        "UNSOLVED",
+        "UNREACHED",
+        "PHASE",
     ];
-    let spare = ["KIND", "TOOK", "UNSOLVED", "BLOCKED", "PACKAGES", "WORK"];
+    let spare = ["KIND", "TOOK", "UNSOLVED", "BLOCKED", "UNREACHED", "PACKAGES", "WORK"];
     let mut table = Table::new(heading).spare(&spare);
     let ids = run_log::run_ids(&data.runs())?;
     for id in ids.iter().rev().take(limit.unwrap_or(usize::MAX)) {
@@ -127,6 +137,7 @@ fn list(app: &App, data: &DataDir, limit: Option<usize>) -> Result<Exit, Failure
             bad(count(|packages| packages.failed)),
             count(|packages| packages.blocked).into(),
             bad(count(|packages| packages.unsolved)),
+            bad(count(|packages| packages.unreached)),
             run.progress.as_ref().map_or(String::new(), describe::run::phase).into(),
         ]);
     }

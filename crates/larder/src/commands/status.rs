@@ -127,11 +127,7 @@ fn describe(index: &StatusIndex) -> Vec<String> {
         ));
     }
     if let Some(unfinished) = &index.unfinished {
-        let reached = match unfinished.packages_not_reached {
-            0 => "it has reached every package".to_owned(),
-            1 => "1 package it did not reach stands as before".to_owned(),
-            count => format!("{count} packages it did not reach stand as before"),
-        };
+        let reached = unfinished.in_words();
         let (run, state) = (&unfinished.run_id, &unfinished.state);
         let state = if state == "running" { "is running" } else { state.as_str() };
         let was = if state == "interrupted" { "was " } else { "" };

@@ -52,8 +52,12 @@ fn the_first_interrupt_finishes_what_is_running() {
     let run = Run::of(output);
     run.ends_with(130).says("interrupted: 1 of 2 packages works");
     assert_eq!(set.last("first.1.0"), "success built");
-    set.larder(&["runs"]).ok().mentions(&["interrupted"]);
+    set.larder(&["runs"]).ok().mentions(&["interrupted", "UNREACHED"]);
+    let unreached = "interrupted: nothing is known of 1 package it has not reached";
+    set.larder(&["status"]).ok().mentions(&[unreached]);
     set.larder(&["batch", "--no-sandbox"]).ok();
+    let events = set.larder(&["status", "--json"]).ok().events();
+    assert!(events[0]["newPackages"].as_array().unwrap().is_empty(), "{:?}", events[0]);
     assert_eq!(set.tried()["first.1.0"], 1);
 }
 

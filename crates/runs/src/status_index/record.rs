@@ -62,8 +62,36 @@ pub struct Unfinished {
     pub run_id: String,
     /// `running`, `interrupted` or `died`.
     pub state: String,
-    /// How many packages of the runs before it did not reach.
+    /// How many packages it did not reach, of those that it was asked for and those of the runs before.
     pub packages_not_reached: u64,
+    /// How many of these have no results from before, either.
+    #[serde(default)]
+    pub packages_unknown: u64,
+}
+
+impl Unfinished {
+    /// How far it came, for people: "2 packages it has not reached stand as before".
+    pub fn in_words(&self) -> String {
+        let standing = self.packages_not_reached.saturating_sub(self.packages_unknown);
+        let packages = |count: u64| match count {
+            1 => "1 package".to_owned(),
+            _ => format!("{count} packages"),
+        };
+        let stand = if standing == 1 { "stands" } else { "stand" };
+        match (standing, self.packages_unknown) {
+            (0, 0) => "it has reached every package".to_owned(),
+            (_, 0) => format!("{} it has not reached {stand} as before", packages(standing)),
+            (0, _) => format!(
+                "nothing is known of {} it has not reached",
+                packages(self.packages_unknown)
+            ),
+            (_, unknown) => format!(
+                "of what it has not reached, {} {stand} as before, and nothing is known of {}",
+                packages(standing),
+                packages(unknown)
+            ),
+        }
+    }
 }
 
 /// Numbers of packages, by what they are. Those that have left the set are in no sum but their own.

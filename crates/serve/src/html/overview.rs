@@ -65,8 +65,7 @@ fn standing(frame: &Frame<'_>, overview: &Overview) -> Markup {
             @if let Some(unfinished) = &overview.unfinished {
                 p.warning {
                     "The run " (parts::run(frame, &unfinished.run_id)) " is " (text(&unfinished.state)) ": "
-                    (parts::count(unfinished.packages_not_reached as usize, "package"))
-                    " that it has not reached stand as before."
+                    (unfinished.in_words()) "."
                 }
             }
             @if overview.broken_lines > 0 {
