@@ -153,7 +153,7 @@ impl<'v> Past<'v> {
     }
 
     /// The full runs, newest first.
-    fn full_runs(&self) -> impl Iterator<Item = &str> {
+    pub fn full_runs(&self) -> impl Iterator<Item = &str> {
         self.runs().rev().filter(|run| run.kind() == RunKind::Full).map(RunEntries::id)
     }
 
