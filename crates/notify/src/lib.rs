@@ -23,7 +23,7 @@ pub use channel::{
 pub use config::{Channels, FILE, Kind};
 pub use digest::{DEFAULT_TEMPLATE, digest};
 pub use error::{Error, Result};
-pub use news::{Failure, Maintainers, News, Subject};
+pub use news::{Build, Failure, Maintainers, News, Subject};
 pub use secret::Secret;
 pub use tell::{DIRECTORY, Outcome, Telling, tell};
 pub use tidings::Tidings;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use larder_runs::Category;
 use larder_runs::result::{Stage, Status};
-use larder_runs::status_index::{Ending, StatusIndex};
+use larder_runs::status_index::{Change, Ending, StatusIndex};
 
 /// How an ecosystem stands, and what changed.
 #[derive(Debug, Clone, Default)]
@@ -41,8 +41,24 @@ pub struct Subject {
     pub package: String,
     /// The stage.
     pub stage: Stage,
-    /// The build's hash; none for the package's blessed build, whatever its hash.
-    pub build: Option<String>,
+    /// Which build; none for the package's blessed build, or the missing solution in its place.
+    pub build: Option<Build>,
+}
+
+/// A build that is not the blessed one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Build {
+    /// The one with this hash.
+    Hash(String),
+    /// The one with this compiler, for which there is, or was, no solution.
+    Unsolved(String),
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Build::Hash(name) | Build::Unsolved(name)) = self;
+        f.write_str(name)
+    }
 }
 
 /// Something that fails.
@@ -70,17 +86,28 @@ impl fmt::Display for Subject {
 
 impl Subject {
     /// The subject of a result. That there is no solution is said of the build.
-    fn new(package: &str, stage: Stage, build: &str, blessed: bool) -> Subject {
+    fn of_build(package: &str, stage: Stage, hash: &str, compiler: &str) -> Subject {
+        let build = match hash {
+            "" => Build::Unsolved(compiler.to_owned()),
+            _ => Build::Hash(hash.to_owned()),
+        };
+        Subject { build: Some(build), ..Subject::blessed(package, stage) }
+    }
+
+    /// The subject of a result of the blessed build, or of what stands in its place.
+    fn blessed(package: &str, stage: Stage) -> Subject {
         let stage = if stage == Stage::Solve { Stage::Build } else { stage };
-        let build = (!blessed).then(|| build.to_owned());
-        Subject { package: package.to_owned(), stage, build }
+        Subject { package: package.to_owned(), stage, build: None }
     }
 
     /// The name that people use: the package, and the stage where it is not the build.
     pub(crate) fn title(&self) -> String {
-        match self.stage {
-            Stage::Build => self.package.clone(),
-            stage => format!("{} ({stage})", self.package),
+        match (self.stage, &self.build) {
+            (_, Some(Build::Unsolved(compiler))) if !compiler.is_empty() => {
+                format!("{} with {compiler}", self.package)
+            }
+            (Stage::Build, _) => self.package.clone(),
+            (stage, _) => format!("{} ({stage})", self.package),
         }
     }
 }
@@ -97,7 +124,15 @@ impl From<&StatusIndex> for News {
         }
         let root = |package: &str| root_of.get(package).map(|root| (*root).to_owned());
         let failing = index.failures().into_iter().map(|(package, failing)| Failure {
-            subject: Subject::new(package, failing.stage, &failing.build_hash, failing.blessed),
+            subject: match failing.blessed {
+                true => Subject::blessed(package, failing.stage),
+                false => Subject::of_build(
+                    package,
+                    failing.stage,
+                    &failing.build_hash,
+                    &failing.compiler,
+                ),
+            },
             category: failing.category.clone(),
             error: failing.error.clone(),
             root: failing.is_blocked().then(|| root(package)).flatten(),
@@ -105,7 +140,11 @@ impl From<&StatusIndex> for News {
         });
         let changed = |recovery: bool| {
             let changes = index.changes.iter().filter(move |c| c.is_recovery() == recovery);
-            changes.map(|c| Subject::new(&c.package, c.stage, &c.build_hash, c.blessed)).collect()
+            let subject = |c: &Change| match c.blessed {
+                true => Subject::blessed(&c.package, c.stage),
+                false => Subject::of_build(&c.package, c.stage, &c.build_hash, &c.compiler),
+            };
+            changes.map(subject).collect()
         };
         let flaky = index.flaky().map(|(name, flaky)| {
             format!("{name} ({}: {} of {} failed)", flaky.stage, flaky.failures, flaky.results)
@@ -139,7 +178,7 @@ fn working(index: &StatusIndex) -> BTreeSet<Subject> {
             (Stage::Doc, &package.doc.blessed),
         ] {
             if works(ending) {
-                working.insert(Subject::new(name, stage, "", true));
+                working.insert(Subject::blessed(name, stage));
             }
         }
     }

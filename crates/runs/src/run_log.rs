@@ -41,7 +41,7 @@ pub use logs::{
     Log, LogName, LogWriter, all_logs, find_logs, follow_log, is_growing, logs_of_name, open_log,
     open_path, recorded_result,
 };
-pub(crate) use read::{RunHead, list_heads};
+pub(crate) use read::{RunHead, list_heads, unfinished};
 pub use read::{RunRecord, RunState, last_results, list_runs, read_results, read_run, run_ids};
 pub use reconcile::{Pending, pending, reconcile};
 pub use summary::{Builds, Failure, Packages, Stages, Summary, last_attempts};

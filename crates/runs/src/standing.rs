@@ -153,7 +153,7 @@ impl<'v> Past<'v> {
     }
 
     /// The full runs, newest first.
-    fn full_runs(&self) -> impl Iterator<Item = &str> {
+    pub fn full_runs(&self) -> impl Iterator<Item = &str> {
         self.runs().rev().filter(|run| run.kind() == RunKind::Full).map(RunEntries::id)
     }
 
@@ -337,7 +337,37 @@ impl<'p, 'v> Standing<'p, 'v> {
                 differences.push(Difference::new(key.stage, false, now.view, then.view));
             }
         }
+        differences.extend(self.other_solutions(before));
         differences
+    }
+
+    /// The solutions, but for the one that counts first, that were lost or found since.
+    fn other_solutions(&self, before: &Standing<'_, '_>) -> Vec<Difference> {
+        let lost = self.unsolved_others().filter_map(|now| {
+            let then = before.of_compiler(&now.compiler).filter(|then| then.success)?;
+            Some(Difference::new(Stage::Build, false, now, then))
+        });
+        let found = before.unsolved_others().filter_map(|then| {
+            let now = self.of_compiler(&then.compiler).filter(|now| now.success)?;
+            let found = Difference::new(Stage::Build, false, now, then);
+            Some(Difference { build_hash: String::new(), ..found })
+        });
+        lost.chain(found).collect()
+    }
+
+    /// The missing solutions, each with another compiler, that do not count first.
+    fn unsolved_others(&self) -> impl Iterator<Item = &View<'v>> {
+        let first = self.first(Stage::Build);
+        let unsolved = self.results.iter().filter(|(key, _)| key.stage == Stage::Solve);
+        let views = unsolved.map(|(_, counted)| counted.view);
+        views.filter(move |view| !first.is_some_and(|first| std::ptr::eq(first, *view)))
+    }
+
+    /// The worst result of the builds with a compiler.
+    fn of_compiler(&self, compiler: &str) -> Option<&View<'v>> {
+        let builds = self.results.iter().filter(|(key, _)| key.stage == Stage::Build);
+        let views = builds.map(|(_, counted)| counted.view);
+        views.filter(|view| view.compiler == compiler).min_by_key(|view| view.success)
     }
 
     /// The result that is compared for the package: the first one; where only the other standing has
@@ -359,6 +389,7 @@ pub(crate) struct Difference {
     pub stage: Stage,
     pub blessed: bool,
     pub build_hash: String,
+    pub compiler: String,
     pub from: bool,
     pub to: bool,
     pub category: Category,
@@ -370,6 +401,7 @@ impl Difference {
             stage,
             blessed,
             build_hash: now.build_hash.to_string(),
+            compiler: now.compiler.to_string(),
             from: then.success,
             to: now.success,
             category: Category::from(&*now.category),

@@ -50,11 +50,7 @@ struct Runs {
 impl Runs {
     fn read(data: &DataDir) -> Result<Runs> {
         let records = run_log::list_heads(&data.runs())?;
-        let unfinished = records
-            .iter()
-            .filter(|run| run.kind == RunKind::Full && run.state != RunState::Finished)
-            .map(|run| run.run_id.to_string())
-            .collect();
+        let unfinished = run_log::unfinished(&records);
         let mut runs = Runs { records, unfinished, asked: Vec::new() };
         let newest = runs.newest_of_the_set().filter(|run| run.state != RunState::Finished);
         if let Some(newest) = newest {

@@ -143,6 +143,37 @@ fn without_a_solution_a_package_does_not_work() {
 }
 
 #[test]
+fn a_solution_that_is_lost_with_one_compiler_is_a_breakage_of_its_own() {
+    let e = ecosystem();
+    let with = |run: &str, hash: &str, compiler: &str, blessed: bool| {
+        let category = if hash.is_empty() { "no_solution" } else { "success" };
+        let compiler = Some(package(compiler));
+        StageResult { compiler, ..result(run, "b.1", hash, category, blessed) }
+    };
+    let run = |id: &str, clang: &str, gcc: &str| {
+        let run = start(&e.data, id, RunKind::Full, Scope::All);
+        run.record(with(id, clang, "clang.14", false)).unwrap();
+        run.record(with(id, gcc, "gcc.12", !gcc.is_empty())).unwrap();
+        run.finish(Ending::Complete).unwrap();
+        let changes = e.index().changes.into_iter();
+        let told = changes.map(|it| (it.blessed, it.compiler, it.to_status));
+        told.collect::<Vec<_>>()
+    };
+    let (clang, gcc) = ("clang.14".to_owned(), "gcc.12".to_owned());
+    let (lost, back) = (Status::Failure, Status::Success);
+    assert_eq!(run(R1, "c", "g"), []);
+    assert_eq!(run(R2, "", "g"), [(false, clang.clone(), lost)]);
+    assert_eq!(run(R3, "", "g"), []);
+    assert_eq!(run(R4, "c2", "g"), [(false, clang.clone(), back)]);
+    assert_eq!(run(R5, "", ""), [(true, clang, lost), (false, gcc.clone(), lost)]);
+    let failures = &e.index().packages["b.1"].failures;
+    let told: Vec<_> = failures.iter().map(|it| (it.blessed, it.compiler.as_str())).collect();
+    assert_eq!(told, [(true, "clang.14"), (false, "gcc.12")]);
+    let last = run("2026-03-06-120000", "c3", "g2");
+    assert_eq!(last, [(true, gcc.clone(), back), (false, gcc, back)]);
+}
+
+#[test]
 fn the_end_of_a_run_leaves_an_index_that_a_next_run_does_not_spoil() {
     let e = ecosystem();
     full(&e.data, R1, &[("a.1", "a", "success", true), ("b.1", "b", "success", true)]);
@@ -314,7 +345,7 @@ fn new_packages_are_those_that_no_full_run_had() {
     // What has become old has gone, and is still not new.
     let now: Timestamp = "2027-03-04T12:00:00Z".parse().unwrap();
     for name in ["a.1", "new.1"] {
-        compact(&e.data.packages(), &package(name), 0, now).unwrap();
+        compact(&e.data, &package(name), 0, now).unwrap();
     }
     let later = "2027-03-05-120000";
     full(&e.data, later, &[("a.1", "a", "success", true), ("new.1", "n", "success", true)]);
@@ -337,6 +368,9 @@ fn changes_are_relative_to_a_full_run_that_ended() {
     assert_eq!(e.news(), broken);
     assert_eq!(e.index().since.as_deref(), Some(R1));
     assert!(e.index().new_packages.is_empty());
+    let later: Timestamp = "2026-04-01T12:00:00Z".parse().unwrap();
+    compact(&e.data, &package("a.1"), 7, later).unwrap();
+    assert_eq!(e.news(), broken, "what is compared stays, however old");
     full(&e.data, R4, &[("a.1", "h", "build_failure", true), works("s.1")]);
     assert!(e.news().is_empty());
 }
@@ -430,7 +464,7 @@ fn an_index_is_written_once_and_read_back() {
     assert_eq!(read(root).as_ref(), Some(&index));
     let later = StatusIndex { generated: "2999-01-01T00:00:00Z".into(), ..index };
     assert!(!write(root, &later).unwrap(), "only the time differs");
-    for content in ["", "{", "[]", r#"{"schemaVersion":1}"#, r#"{"schemaVersion":3}"#] {
+    for content in ["", "{", "[]", r#"{"schemaVersion":1}"#, r#"{"schemaVersion":4}"#] {
         fs::write(root.join(FILE), content).unwrap();
         assert_eq!(read(root), None);
     }

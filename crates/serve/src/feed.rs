@@ -55,12 +55,17 @@ pub fn atom(view: &View<'_>, of: Option<&str>, links: &Links) -> Result<Vec<u8>>
 fn entry(change: &Change, run: &str, updated: &str, links: &Links) -> Markup {
     let what = if change.is_recovery() { "recovered" } else { "broke" };
     let stage = change.stage;
+    let build = if change.build_hash.is_empty() && !change.blessed {
+        &change.compiler
+    } else {
+        &change.build_hash
+    };
     let address = change.package.parse().map(|name| links.page(Page::Package(name)));
     let link = address.map(|address| format!("<link href=\"{address}\"/>")).unwrap_or_default();
     html! {
         entry {
             title { (text(&change.package)) " " (what) " (" (stage) ")" }
-            id { "urn:larder:change:" (run) ":" (slug(&change.package)) ":" (stage) ":" (slug(&change.build_hash)) }
+            id { "urn:larder:change:" (run) ":" (slug(&change.package)) ":" (stage) ":" (slug(build)) }
             updated { (updated) }
             (PreEscaped(link))
             summary { (change.from_status) " → " (change.to_status) ", " (text(change.category.to_string())) }

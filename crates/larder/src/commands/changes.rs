@@ -52,7 +52,10 @@ pub fn changes(app: &App, arguments: &Changes) -> Result<Exit, Failure> {
             Cell::outcome(change.from_status.name(), !good),
             Cell::outcome(change.to_status.name(), good),
             change.category.name().into(),
-            short(&change.build_hash).into(),
+            match change.build_hash.as_str() {
+                "" => change.compiler.as_str().into(),
+                hash => short(hash).into(),
+            },
         ]);
     }
     table.print(&app.ui);

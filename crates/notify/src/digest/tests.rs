@@ -7,7 +7,7 @@ use larder_runs::time::Clock;
 use larder_runs::{Category, DataDir};
 
 use super::*;
-use crate::news::{News, Subject};
+use crate::news::{Build, News, Subject};
 use crate::told::Heard;
 
 const R1: &str = "2026-03-01-120000";
@@ -15,7 +15,11 @@ const R2: &str = "2026-03-02-120000";
 const R3: &str = "2026-03-03-120000";
 
 fn subject(package: &str, build: Option<&str>) -> Subject {
-    Subject { package: package.into(), stage: Stage::Build, build: build.map(Into::into) }
+    Subject {
+        package: package.into(),
+        stage: Stage::Build,
+        build: build.map(|hash| Build::Hash(hash.into())),
+    }
 }
 
 fn failure(package: &str, since: &str, root: Option<&str>) -> Failure {
@@ -209,4 +213,59 @@ fn the_status_index_makes_news_with_roots() {
         full(&data, run, &[("a.1", Category::Timeout, None)]);
     }
     assert_eq!(said(&News::from(&generate(&data, None).unwrap()), None), None);
+}
+
+/// What a full run with these results of `b.1` says to somebody who has heard this: of each compiler, the build's hash, or none without a solution.
+fn after_run(
+    data: &DataDir,
+    id: &str,
+    builds: [Option<&str>; 2],
+    heard: Option<&Heard>,
+) -> (News, String) {
+    let time = larder_runs::time::parse_time(&format!("{}T12:00:00Z", &id[..10])).unwrap();
+    let plan =
+        Plan::new(larder_runs::result::RunKind::Full, larder_runs::run_log::Scope::All, vec![]);
+    let run = Run::start(data, plan, Clock::new(move || time)).unwrap();
+    for (compiler, build) in ["clang.14", "gcc.12"].into_iter().zip(builds) {
+        let stage = if build.is_some() { Stage::Build } else { Stage::Solve };
+        let mut result = StageResult::success("b.1".parse().unwrap(), stage, time, time);
+        result.compiler = Some(compiler.parse().unwrap());
+        result.build_hash = build.map(|hash| hash.parse().unwrap());
+        result.blessed = build.is_some() && compiler == "gcc.12";
+        let result = match build {
+            Some(_) => result,
+            None => result.failed(Category::NoSolution, Some("needs a".to_owned())),
+        };
+        run.record(result).unwrap();
+    }
+    run.finish(Ending::Complete).unwrap();
+    let news = News::from(&generate(data, None).unwrap());
+    let said = said(&news, heard).map_or(String::new(), |said| said.subject + "\n" + &said.body);
+    (news, said)
+}
+
+#[test]
+fn a_lost_solution_is_a_breakage_to_everybody() {
+    let root = tempfile::tempdir().unwrap();
+    let data = DataDir::new(root.path());
+    let mut heard = Heard::default();
+    let (news, _) = after_run(&data, R1, [Some("c"), Some("g")], None);
+    heard.note(&news, |_| true);
+    let (news, first) = after_run(&data, R2, [None, None], None);
+    let told = "larder 2026-03-02-120000: 1 broken, 0 working again, 0 of 1 work
+Broken (1):
+  b.1: no_solution: needs a
+
+Broken, not blessed (1):
+  b.1 with gcc.12: no_solution: needs a
+
+Compared with 2026-03-01-120000.
+";
+    assert_eq!(first, told);
+    assert_eq!(said(&news, Some(&heard)).map(|it| it.subject + "\n" + &it.body).unwrap(), told);
+    heard.note(&news, |_| true);
+    assert!(said(&news, Some(&heard)).is_none(), "it has been said");
+    let (_, mended) = after_run(&data, R3, [Some("c2"), Some("g2")], Some(&heard));
+    assert!(mended.contains("Working again (1):\n  b.1\n"), "{mended}");
+    assert!(mended.contains("Working again, not blessed (1):\n  b.1 with gcc.12\n"), "{mended}");
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::DataDir;
 use crate::error::Result;
 use crate::file::{self, Durability};
-use crate::name::PackageName;
+use crate::name::{PackageName, run_order};
 use crate::parallel::work_shares;
-use crate::result::{RunKind, SCHEMA_VERSION, Stage};
+use crate::result::{SCHEMA_VERSION, Stage};
+use crate::run_log;
 use crate::standing::{Past, View};
 use crate::time;
 
@@ -80,14 +82,25 @@ impl Checkpoint {
 /// Removes the entries that are older than `max_age_days` days at `now`, and broken lines, and leaves
 /// a [`Checkpoint`] of what they said.
 ///
-/// The last entry of each build stays however old it is, and so do those of the last two full runs,
-/// which the status compares; unless `max_age_days` is 0: then everything up to now goes. Entries from
+/// The last entry of each build stays however old it is, and so do those of the last full run, of the one
+/// before that came to its end, which the status compares, and of those between; unless `max_age_days` is 0: then everything up to now goes. Entries from
 /// the future (a clock was set back) and entries without a readable time stay.
 ///
 /// # Errors
 /// [`crate::Error::Io`]; the history is then as it was.
 pub fn compact(
+    data: &DataDir,
+    package: &PackageName,
+    max_age_days: u32,
+    now: Timestamp,
+) -> Result<Compacted> {
+    let unfinished = run_log::unfinished(&run_log::list_heads(&data.runs())?);
+    compact_one(&data.packages(), &unfinished, package, max_age_days, now)
+}
+
+fn compact_one(
     packages_dir: &Path,
+    unfinished: &BTreeSet<String>,
     package: &PackageName,
     max_age_days: u32,
     now: Timestamp,
@@ -103,7 +116,7 @@ pub fn compact(
     if let Some(kept) = age.keeps_all(&content) {
         return Ok(Compacted { kept, ..report });
     }
-    let compared = last_full_runs(&content);
+    let compared = compared_runs(&content, unfinished);
     let mut seen = HashSet::new();
     // From the end: what is kept of the old entries, and the young ones; each last to first.
     let (mut old, mut young): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
@@ -140,16 +153,19 @@ pub fn compact(
 /// other.
 ///
 /// # Errors
-/// [`crate::Error::Io`] when the packages cannot be listed.
+/// [`crate::Error::Io`] when the packages or the runs cannot be listed.
 pub fn compact_all(
-    packages_dir: &Path,
+    data: &DataDir,
     max_age_days: u32,
     now: Timestamp,
 ) -> Result<Vec<Result<Compacted>>> {
+    let packages_dir = &data.packages();
+    let unfinished = &run_log::unfinished(&run_log::list_heads(&data.runs())?);
     let packages = super::packages(packages_dir)?;
     let share = packages.len().div_ceil(WRITERS).max(1);
     let work = |share: &[PackageName]| -> Vec<Result<Compacted>> {
-        share.iter().map(|package| compact(packages_dir, package, max_age_days, now)).collect()
+        let one = |package| compact_one(packages_dir, unfinished, package, max_age_days, now);
+        share.iter().map(one).collect()
     };
     Ok(work_shares(packages.chunks(share), WRITERS, work))
 }
@@ -197,11 +213,12 @@ impl Age {
     }
 }
 
-/// The newest two full runs of a history.
-fn last_full_runs(content: &[u8]) -> BTreeSet<String> {
+/// The full runs that decide what changed: the newest, its baseline, and those between.
+fn compared_runs(content: &[u8], unfinished: &BTreeSet<String>) -> BTreeSet<String> {
     let past = Past::parse(content);
-    let full = past.runs().rev().filter(|run| run.kind() == RunKind::Full);
-    full.take(2).map(|run| run.id().to_owned()).collect()
+    let baseline = past.baseline(|run| !unfinished.contains(run)).or_else(|| past.full_run());
+    let since = |run: &str| baseline.is_some_and(|baseline| run_order(run, baseline).is_ge());
+    past.full_runs().take_while(|run| since(run)).map(str::to_owned).collect()
 }
 
 /// The sum of what the old entries of a history say; `None` when it has none and no checkpoint.

@@ -1,5 +1,6 @@
 //! Runs as another process sees them.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -172,6 +173,13 @@ pub(crate) fn list_heads(runs_dir: &Path) -> Result<Vec<RunHead>> {
         heads.push(RunHead { run_id, state, kind, of_set, covers_the_set });
     }
     Ok(heads)
+}
+
+/// The full runs that did not come to their end.
+pub(crate) fn unfinished(heads: &[RunHead]) -> BTreeSet<String> {
+    let unfinished =
+        heads.iter().filter(|run| run.kind == RunKind::Full && run.state != RunState::Finished);
+    unfinished.map(|run| run.run_id.to_string()).collect()
 }
 
 fn full() -> RunKind {

@@ -74,6 +74,7 @@ fn change(package: &str, difference: Difference) -> Change {
         package: package.to_owned(),
         stage: difference.stage,
         build_hash: difference.build_hash,
+        compiler: difference.compiler,
         blessed: difference.blessed,
         from_status: status(difference.from),
         to_status: status(difference.to),
@@ -129,7 +130,7 @@ fn failures(past: &Past<'_>, standing: &Standing<'_, '_>) -> Vec<Failing> {
             Failing {
                 stage: key.stage,
                 build_hash: view.build_hash.to_string(),
-                blessed: counted.blessed,
+                blessed: first,
                 category: Category::from(&*view.category),
                 compiler: view.compiler.to_string(),
                 error: view.error.as_deref().map(str::to_owned),

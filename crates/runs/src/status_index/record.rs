@@ -178,8 +178,11 @@ pub struct Change {
     pub package: String,
     /// The stage; build where a solution went missing or came back.
     pub stage: Stage,
-    /// The build as it is now; empty where there is no solution.
+    /// The build as it is now; empty where there is no solution, or was none with a compiler whose build is not blessed.
     pub build_hash: String,
+    /// The compiler's package; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub compiler: String,
     /// Whether it is the package's blessed build, or what stands in its place; those are compared whatever
     /// their hash, all others only with the same hash.
     pub blessed: bool,
@@ -311,7 +314,7 @@ pub struct Failing {
     pub stage: Stage,
     /// Which build; empty where there is no solution.
     pub build_hash: String,
-    /// Whether it is the package's blessed build.
+    /// Whether it is the package's blessed build, or the missing solution that stands in its place.
     pub blessed: bool,
     /// The kind of failure.
     pub category: Category,
