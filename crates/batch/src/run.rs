@@ -391,7 +391,7 @@ fn collect(request: &Request, reporter: &dyn Reporter) {
         }
     }
     if let Some(days) = history_days {
-        match history::compact_all(&request.data, days, time::now()) {
+        match history::compact_all(&request.data.packages(), days, time::now()) {
             Ok(compacted) => {
                 let failed = compacted.into_iter().filter_map(Result::err);
                 failed.for_each(|error| note(error.to_string()));

@@ -89,7 +89,7 @@ fn killed_in_compact() {
                 run.record(numbered(3 * number + count)).unwrap();
             }
             acknowledge(3 * number + 2);
-            compact(&data, &fmt, 1, now()).unwrap();
+            compact(&data.packages(), &fmt, 1, now()).unwrap();
         }
     }
     for _ in 0..INSTANTS {
@@ -103,7 +103,7 @@ fn killed_in_compact() {
             let found = found.result.attempt as usize - 1;
             assert!(found >= number, "build of {number} last seen at {found}");
         }
-        compact(&DataDir::new(root.path()), &fmt, 1, now()).unwrap();
+        compact(&packages, &fmt, 1, now()).unwrap();
         assert_eq!(read(&packages, &fmt).unwrap().entries.len(), latest.len());
     }
 }

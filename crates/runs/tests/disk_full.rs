@@ -97,7 +97,7 @@ fn a_full_disk_loses_nothing_that_was_there() {
     assert!(error.contains("results.jsonl: No space left on device: free some space"), "{error}");
     assert_eq!(files.map(|file| fs::read(file).unwrap()), before, "what fitted is taken back");
     assert!(
-        compact(&data, &fmt, 0, now()).is_err()
+        compact(&packages, &fmt, 0, now()).is_err()
             || read(&packages, &fmt).unwrap().entries.is_empty()
     );
     let progress = progress::read(&run_dir);

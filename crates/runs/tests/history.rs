@@ -143,7 +143,7 @@ fn compact_keeps_what_the_status_needs_and_says_what_it_forgot() {
     for run in ["2026-02-01-120000", "2026-02-02-120000", "2026-02-03-120000"] {
         full(&data, run, &failing);
     }
-    let compacted = |days| compact(&data, &package(FMT), days, now).unwrap();
+    let compacted = |days| compact(&data.packages(), &package(FMT), days, now).unwrap();
     let before = generate(&data, None).unwrap().packages.remove(FMT).unwrap();
     add_bytes(&data, b"torn");
     let report = compacted(30);
@@ -189,7 +189,7 @@ fn compact_keeps_what_the_status_needs_and_says_what_it_forgot() {
     let index = generate(&data, None).unwrap();
     assert_eq!(index.packages[FMT].failures[0].times, 7);
     assert_eq!(index.packages[FMT].first_run, "2026-01-01-120000");
-    assert_eq!(compact(&data, &package("none.1"), 0, now).unwrap().kept, 0);
+    assert_eq!(compact(&data.packages(), &package("none.1"), 0, now).unwrap().kept, 0);
 }
 
 const CHILDREN: usize = 8;

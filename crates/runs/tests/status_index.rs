@@ -345,7 +345,7 @@ fn new_packages_are_those_that_no_full_run_had() {
     // What has become old has gone, and is still not new.
     let now: Timestamp = "2027-03-04T12:00:00Z".parse().unwrap();
     for name in ["a.1", "new.1"] {
-        compact(&e.data, &package(name), 0, now).unwrap();
+        compact(&e.data.packages(), &package(name), 0, now).unwrap();
     }
     let later = "2027-03-05-120000";
     full(&e.data, later, &[("a.1", "a", "success", true), ("new.1", "n", "success", true)]);
@@ -369,7 +369,7 @@ fn changes_are_relative_to_a_full_run_that_ended() {
     assert_eq!(e.index().since.as_deref(), Some(R1));
     assert!(e.index().new_packages.is_empty());
     let later: Timestamp = "2026-04-01T12:00:00Z".parse().unwrap();
-    compact(&e.data, &package("a.1"), 7, later).unwrap();
+    compact(&e.data.packages(), &package("a.1"), 7, later).unwrap();
     assert_eq!(e.news(), broken, "what is compared stays, however old");
     full(&e.data, R4, &[("a.1", "h", "build_failure", true), works("s.1")]);
     assert!(e.news().is_empty());

@@ -108,7 +108,7 @@ pub fn gc(app: &App, arguments: &Gc) -> Result<Exit, Failure> {
 /// Compacts every history; false when one of them failed, which has been said.
 fn compact(app: &App, data: &DataDir, days: u32) -> larder_runs::Result<bool> {
     let (mut removed, mut complete) = (0, true);
-    for compacted in history::compact_all(data, days, time::now())? {
+    for compacted in history::compact_all(&data.packages(), days, time::now())? {
         match compacted {
             Ok(compacted) => removed += compacted.removed + compacted.broken,
             Err(error) => {

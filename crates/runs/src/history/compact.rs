@@ -82,20 +82,26 @@ impl Checkpoint {
 /// Removes the entries that are older than `max_age_days` days at `now`, and broken lines, and leaves
 /// a [`Checkpoint`] of what they said.
 ///
-/// The last entry of each build stays however old it is, and so do those of the last full run, of the one
-/// before that came to its end, which the status compares, and of those between; unless `max_age_days` is 0: then everything up to now goes. Entries from
+/// The last entry of each build stays however old it is, and so do those of the last full run, of the one before that
+/// came to its end, which the status compares, and of those between; unless `max_age_days` is 0: then everything up to
+/// now goes. Runs are those of the directory that `packages_dir` is in. Entries from
 /// the future (a clock was set back) and entries without a readable time stay.
 ///
 /// # Errors
 /// [`crate::Error::Io`]; the history is then as it was.
 pub fn compact(
-    data: &DataDir,
+    packages_dir: &Path,
     package: &PackageName,
     max_age_days: u32,
     now: Timestamp,
 ) -> Result<Compacted> {
-    let unfinished = run_log::unfinished(&run_log::list_heads(&data.runs())?);
-    compact_one(&data.packages(), &unfinished, package, max_age_days, now)
+    compact_one(packages_dir, &unfinished_beside(packages_dir)?, package, max_age_days, now)
+}
+
+/// The full runs that did not come to their end, of those in the same data as these histories.
+fn unfinished_beside(packages_dir: &Path) -> Result<BTreeSet<String>> {
+    let data = DataDir::new(packages_dir.parent().unwrap_or(packages_dir));
+    Ok(run_log::unfinished(&run_log::list_heads(&data.runs())?))
 }
 
 fn compact_one(
@@ -155,12 +161,11 @@ fn compact_one(
 /// # Errors
 /// [`crate::Error::Io`] when the packages or the runs cannot be listed.
 pub fn compact_all(
-    data: &DataDir,
+    packages_dir: &Path,
     max_age_days: u32,
     now: Timestamp,
 ) -> Result<Vec<Result<Compacted>>> {
-    let packages_dir = &data.packages();
-    let unfinished = &run_log::unfinished(&run_log::list_heads(&data.runs())?);
+    let unfinished = &unfinished_beside(packages_dir)?;
     let packages = super::packages(packages_dir)?;
     let share = packages.len().div_ceil(WRITERS).max(1);
     let work = |share: &[PackageName]| -> Vec<Result<Compacted>> {
