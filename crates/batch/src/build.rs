@@ -253,7 +253,6 @@ fn make(
         Recipe::Commands { .. } => budget.heard_by(Box::new(listener)),
     };
     let budget = Arc::new(budget);
-    task.check_sources()?;
     let ended = match &task.recipe {
         Recipe::Manifest => package::build(shop, task, work, &budget, log),
         Recipe::Commands { build, .. } => commands::build(shop, task, build, work, &budget, log),

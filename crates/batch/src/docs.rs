@@ -142,7 +142,6 @@ fn links(version: &str, pages: &[String]) -> Vec<String> {
 fn first_page(directory: &Path) -> larder_runs::Result<Option<String>> {
     let mut files = file::names(directory)?;
     files.retain(|name| !name.starts_with('.') && directory.join(name).is_file());
-    files.sort();
     let index = files.iter().position(|name| name == INDEX);
     Ok(files.into_iter().nth(index.unwrap_or(0)))
 }

@@ -35,6 +35,9 @@ pub struct Action {
     pub inputs: BTreeMap<PortablePath, ContentHash>,
     /// Directories in which it looks for further inputs.
     pub searched: Vec<PortablePath>,
+    /// The further files that it may read. Nobody looks before an action is for another machine.
+    #[serde(skip_serializing_if = "MayRead::is_usual")]
+    pub may_read: MayRead,
     /// The files and directories that it writes.
     pub outputs: Vec<Output>,
     /// How it tells of further inputs.
@@ -110,6 +113,26 @@ pub enum Telling {
     Linker,
     /// It prints lines with this beginning, each with a file that it reads. They are no part of what it says.
     Printed(String),
+}
+
+/// The files that an action may read besides its inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MayRead {
+    /// It tells when it has run, or reads none.
+    #[default]
+    Told,
+    /// No others than these.
+    These(Vec<PortablePath>),
+    /// Others that nothing finds out but running it here, for this reason.
+    Unknown(String),
+}
+
+impl MayRead {
+    /// Whether nobody has looked, as is usual.
+    fn is_usual(&self) -> bool {
+        *self == Self::Told
+    }
 }
 
 /// A directory that an action runs in.

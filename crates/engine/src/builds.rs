@@ -40,6 +40,7 @@ use crate::{
     context::Context,
     executor::Bench,
     job::{Built, Failed, Flow, Job, collect},
+    pool::Lane,
     step::{Inputs, Step, Work},
 };
 
@@ -66,6 +67,8 @@ impl Owner {
             tools: &self.cx.tools,
             staging,
             flat: false,
+            lane: Lane::Local,
+            patience: None,
         }
     }
 

@@ -29,8 +29,9 @@ use crate::{
     executor::{Executor, ToolPaths},
     grounds::Grounds,
     job::{Built, Failed, Job, Scheduler},
+    pool::Lane,
     sandbox::Sandbox,
-    search::{Asked, Listings},
+    search::{Asked, Listings, Scanner},
     session::Session,
     step::Elided,
     timeline::{Kind, Running, Timeline},
@@ -85,6 +86,10 @@ pub struct Context {
     pub cache: Cache,
     /// Runs actions.
     pub executor: Arc<dyn Executor>,
+    /// Finds what compiles may read, for actions that run elsewhere.
+    pub(crate) scanner: Scanner,
+    /// Held by whoever has a compiler list what it reads before an action runs elsewhere.
+    pub(crate) listing: Mutex<()>,
     /// The sandbox that confines commands, if one does.
     pub sandbox: Option<Arc<Sandbox>>,
     /// Where the programs of actions are.
@@ -120,6 +125,8 @@ pub struct Context {
     failed: Mutex<HashSet<Box<str>>>,
     expected: AtomicUsize,
     counts: [AtomicIsize; 6],
+    /// Steps of these that another machine ran, and whose result was known there.
+    remote: [AtomicUsize; 2],
 }
 
 impl Context {
@@ -154,6 +161,8 @@ impl Context {
             index,
             cache,
             executor,
+            scanner: Scanner::new(),
+            listing: Mutex::new(()),
             sandbox,
             tools: ToolPaths::default(),
             reporter,
@@ -170,12 +179,21 @@ impl Context {
             failed: Mutex::default(),
             expected: AtomicUsize::new(0),
             counts: Default::default(),
+            remote: Default::default(),
         }))
     }
 
     /// Returns the absolute path of `path`.
     pub fn absolute(&self, path: &RootPath) -> PathBuf {
         self.places.absolute(path)
+    }
+
+    /// Returns what runs the actions that have a slot of `lane`.
+    pub(crate) fn executor_in(&self, lane: Lane) -> &Arc<dyn Executor> {
+        match self.session.cluster() {
+            Some(cluster) if lane == cluster.lane() => cluster,
+            _ => &self.executor,
+        }
     }
 
     /// Whether no further command is to start.

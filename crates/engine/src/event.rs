@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_trace::{Level, LogEntry};
 use serde::Serialize;
 
-use crate::{reason::Reason, testing::Tested};
+use crate::{executor::Ran, reason::Reason, testing::Tested};
 
 /// Whoever listens to a build. Called from many threads.
 pub trait Reporter: Send + Sync {
@@ -87,6 +87,8 @@ impl std::fmt::Display for StepName<'_> {
 pub struct Ended<'a> {
     /// Its status.
     pub status: Status,
+    /// Where its action ran just now, if one did and another machine might have run it.
+    pub ran: Option<Ran>,
     /// The output of its command, now or when it was built.
     pub log: &'a [LogEntry],
     /// Why it was not up to date.
@@ -135,6 +137,17 @@ pub struct StepCounts {
     pub failed: usize,
     /// Not tried, since something they need failed.
     pub skipped: usize,
+    /// Of those built, the ones that another machine ran.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub remote_built: usize,
+    /// Of those restored, the ones whose result another machine knew.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub remote_restored: usize,
+}
+
+/// Whether there is nothing to tell: most builds ask no other machine.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl StepCounts {

@@ -15,7 +15,8 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use larder_project::{
@@ -23,6 +24,7 @@ use larder_project::{
     place::{Place, Places},
 };
 use larder_trace::{ContentHash, describe_io};
+use serde::Serialize;
 
 use crate::{
     action::{Action, Output},
@@ -33,6 +35,7 @@ use crate::{
 pub use local::LocalExecutor;
 pub use recording::RecordingExecutor;
 pub use sandboxed::SandboxedExecutor;
+pub use shown::command_line;
 
 /// Runs actions.
 pub trait Executor: Send + Sync {
@@ -47,11 +50,40 @@ pub trait Executor: Send + Sync {
     fn lane(&self) -> Lane {
         Lane::Local
     }
+
+    /// Takes note of an action that it declined and that succeeded here; its outputs lie in the bench's staging
+    /// directory.
+    fn keep(&self, _action: &Action, _bench: &Bench<'_>, _execution: &Execution) {}
+}
+
+/// Where an action ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ran {
+    /// On this machine.
+    Local,
+    /// On another one.
+    Remote,
+    /// Nowhere: what comes of it was known there.
+    RemoteCache,
+}
+
+impl Ran {
+    /// Returns words for people, where it did not run on this machine.
+    pub fn elsewhere(self) -> Option<&'static str> {
+        match self {
+            Self::Local => None,
+            Self::Remote => Some("remotely"),
+            Self::RemoteCache => Some("known remotely"),
+        }
+    }
 }
 
 /// How an action went.
 #[derive(Debug)]
 pub struct Execution {
+    /// Where it ran.
+    pub ran: Ran,
     /// How its process ended.
     pub exit: Exit,
     /// The text that it printed on standard output and standard error, in order.
@@ -69,7 +101,7 @@ pub struct Execution {
 }
 
 /// Why an action did not run to an end of its own.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ExecuteError {
     /// The build is being ended; nothing more is to be said.
     #[error("interrupted")]
@@ -77,6 +109,9 @@ pub enum ExecuteError {
     /// Why it could not run.
     #[error("{0}")]
     Failed(String),
+    /// Why this executor does not run it, or came to no end with it: another one is to.
+    #[error("{0}")]
+    Declined(String),
 }
 
 impl From<PathError> for ExecuteError {
@@ -105,6 +140,10 @@ pub struct Bench<'a> {
     pub staging: &'a Path,
     /// Whether outputs are staged under their file names only, rather than at their own paths.
     pub flat: bool,
+    /// The lane that the work has a slot of.
+    pub lane: Lane,
+    /// How long another machine may take. The commands of this one have limits of their own.
+    pub patience: Option<Duration>,
 }
 
 impl Bench<'_> {
@@ -132,18 +171,37 @@ impl Bench<'_> {
 
 /// Where the programs of a build are on this machine, by their identity.
 #[derive(Debug, Default)]
-pub struct ToolPaths(Mutex<HashMap<(String, ContentHash), PathBuf>>);
+pub struct ToolPaths {
+    programs: Mutex<HashMap<(String, ContentHash), PathBuf>>,
+    /// By program: the further files that make it what it is.
+    behind: Mutex<HashMap<PathBuf, Arc<[PathBuf]>>>,
+}
 
 impl ToolPaths {
     /// Notes where a program is.
     pub fn insert(&self, name: &str, identity: ContentHash, path: PathBuf) {
-        let mut paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paths = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         paths.insert((name.to_owned(), identity), path);
+    }
+
+    /// Notes which further files make the program at `path` what it is.
+    pub fn insert_behind(&self, path: &Path, files: &Arc<[PathBuf]>) {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if !behind.contains_key(path) {
+            behind.insert(path.to_owned(), files.clone());
+        }
+    }
+
+    /// Returns the files that make the program at `path` what it is, as far as is known: itself first.
+    pub fn files(&self, path: &Path) -> Vec<PathBuf> {
+        let behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = behind.get(path).map_or(&[][..], |files| files);
+        std::iter::once(path.to_owned()).chain(behind.iter().cloned()).collect()
     }
 
     /// Returns where a program is, if it was noted.
     pub fn find(&self, name: &str, identity: ContentHash) -> Option<PathBuf> {
-        let paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         paths.get(&(name.to_owned(), identity)).cloned()
     }
 }

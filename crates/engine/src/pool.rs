@@ -48,7 +48,7 @@ pub struct Slots {
 impl Default for Slots {
     /// One command; a few fetches and many remote actions, since those only wait here.
     fn default() -> Self {
-        Self { local: 1, fetch: 8, remote: 64 }
+        Self { local: 1, fetch: 8, remote: 256 }
     }
 }
 

@@ -46,7 +46,7 @@ use wait4::Wait4;
 
 pub use self::{
     allowance::{Allowance, Budget, Limit, Listener, Spent},
-    command_line::{ResponseFile, Spec, argument_path, shell_word},
+    command_line::{ResponseFile, Spec, argument_path, response_text, shell_word},
     descendants::{end_all, end_those_in},
     exit::{Cost, Exit},
     machine::memory,

@@ -26,7 +26,7 @@ use larder_trace::{ContentHash, DiscoveredInput, Searched};
 
 use self::listings::{Kind, Listing, hash_of};
 pub use self::{
-    arguments::{IncludeArguments, LinkArguments, Typed},
+    arguments::{Given, IncludeArguments, LinkArguments, Typed},
     listings::Listings,
     reach::{Compile, Reach, Scanner, Unresolved},
     relative::{relative_paths, takes_next},

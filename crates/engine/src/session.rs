@@ -7,6 +7,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use larder_store::Store;
@@ -52,6 +53,8 @@ pub struct Session {
     budget: Option<Arc<Budget>>,
     /// The executor that runs actions instead of this machine.
     executor: Option<Arc<dyn Executor>>,
+    /// The executor that is asked before this machine.
+    cluster: Option<Arc<dyn Executor>>,
 }
 
 impl Session {
@@ -77,7 +80,20 @@ impl Session {
         let pool = Pool::new(settings.slots);
         let jobs = Arc::new(Jobs::new(settings.jobserver.clone(), settings.slots.local.max(1)));
         let store = Arc::default();
-        Arc::new(Self { settings, processes, pool, jobs, store, budget: None, executor })
+        let (budget, cluster) = (None, None);
+        Arc::new(Self { settings, processes, pool, jobs, store, budget, executor, cluster })
+    }
+
+    /// Begins a session in which `cluster` is asked to run actions before this machine does: what it declines is done
+    /// here. It shares all else with this one.
+    #[must_use]
+    pub fn asking(&self, cluster: Arc<dyn Executor>) -> Arc<Self> {
+        Arc::new(Self { cluster: Some(cluster), ..self.shared() })
+    }
+
+    /// Returns the executor that is asked before this machine, if one is.
+    pub fn cluster(&self) -> Option<&Arc<dyn Executor>> {
+        self.cluster.as_ref()
     }
 
     /// Begins a session in which commands, compilers and `pkg-config` get `environment` in place of this one's. It
@@ -95,6 +111,12 @@ impl Session {
         Arc::new(Self { budget: Some(budget), ..self.shared() })
     }
 
+    /// Returns how long an action on another machine may take: as long as the commands of a build that runs within
+    /// an allowance.
+    pub fn patience(&self) -> Option<Duration> {
+        self.budget.as_ref()?.allowance().time
+    }
+
     /// The same session once more.
     fn shared(&self) -> Self {
         Self {
@@ -105,6 +127,7 @@ impl Session {
             store: self.store.clone(),
             budget: self.budget.clone(),
             executor: self.executor.clone(),
+            cluster: self.cluster.clone(),
         }
     }
 

@@ -15,6 +15,7 @@ mod believe;
 mod compare;
 mod deferred;
 mod elided;
+mod elsewhere;
 mod examine;
 mod execute;
 mod in_place;
@@ -53,7 +54,7 @@ use crate::{
 pub(crate) use self::in_place::unique;
 pub(crate) use self::record::files_below;
 pub use self::{elided::Elided, inputs::Inputs};
-use self::{elided::Ending, examine::Fresh, restore::Restored};
+use self::{elided::Ending, examine::Fresh, execute::Unmade, restore::Restored};
 
 /// How some outputs are made from some inputs.
 pub struct Step {
@@ -348,16 +349,36 @@ impl Step {
         reason: Option<Reason>,
         lane: Lane,
     ) -> Flow<Vec<Artifact>> {
-        let own = match self.work {
-            Work::Function(_) | Work::Text(_) => Lane::Local,
+        let own = match (&self.work, cx.session.cluster()) {
+            (Work::Function(_) | Work::Text(_), _) => Lane::Local,
+            (_, Some(cluster)) if self.may_run_elsewhere(cx) => cluster.lane(),
             _ => cx.executor.lane(),
         };
         if own == lane {
-            return Flow::Ended(self.execute(cx, inputs, reason.as_ref()));
+            return self.execute_here(cx, inputs, reason, lane);
         }
         self.go_on_in(own, cx, inputs, move |step, cx, inputs| {
-            Flow::Ended(step.execute(cx, inputs, reason.as_ref()))
+            step.execute_here(cx, inputs, reason, own)
         })
+    }
+
+    /// Makes the outputs in a slot of `lane`, and in one of this machine what is declined there.
+    fn execute_here(
+        self: Arc<Self>,
+        cx: &Arc<Context>,
+        inputs: Inputs<'_>,
+        reason: Option<Reason>,
+        lane: Lane,
+    ) -> Flow<Vec<Artifact>> {
+        match self.execute(cx, inputs, reason.as_ref(), lane) {
+            Ok(built) => Flow::Ended(Ok(built)),
+            Err(Unmade::Declined) if lane != Lane::Local => {
+                self.go_on_in(Lane::Local, cx, inputs, move |step, cx, inputs| {
+                    step.execute_here(cx, inputs, reason, Lane::Local)
+                })
+            }
+            Err(_) => Flow::Ended(Err(Failed)),
+        }
     }
 
     /// Goes on as `work` does, in a task that has a slot of `lane`.

@@ -188,6 +188,7 @@ impl<'a> Maker<'a> {
         let (toolchain, directory) = (&package.manifest.toolchain, &package.place.directory);
         let found = self.tools_of(package).compiler(toolchain, role, directory, arguments);
         let compiler = self.check(found.map_err(|error| no_tool(package, &error)))?;
+        self.cx.tools.insert_behind(&compiler.path, &compiler.behind);
         let mut trace = compiler.trace.clone();
         let parts: Vec<String> = toolchain.parts.iter().map(|part| part.value.clone()).collect();
         let cross = self.cross(package);

@@ -58,6 +58,7 @@ use crate::{
     flags::{Flags, rooted},
     sandbox::Sandbox,
 };
+pub use libraries::of as libraries_of;
 pub(crate) use libraries::{
     LIST as LIST_LIBRARIES, is_dynamic, is_static, listed as listed_libraries,
 };

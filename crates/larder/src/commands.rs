@@ -16,6 +16,7 @@ pub mod log;
 pub mod ninja;
 pub mod notify;
 pub mod records;
+mod remote;
 pub mod run;
 pub mod runs;
 pub mod scaffold;

@@ -214,6 +214,17 @@ impl Places {
         self.places.iter().map(|place| place.directory.as_path())
     }
 
+    /// Returns the name of the root package; empty where there is none.
+    pub fn root_name(&self) -> &str {
+        self.places.first().map_or("", |place| &place.name)
+    }
+
+    /// The names of all packages, each once.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let places = self.places.iter();
+        places.filter(|place| place.built_for == BuiltFor::Target).map(|place| &*place.name)
+    }
+
     /// Returns an absolute path as seen from the root.
     pub fn of_absolute(&self, path: &str) -> RootPath {
         RootPath(from_root(&self.root, path).into())

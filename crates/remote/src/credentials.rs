@@ -134,8 +134,11 @@ impl Credentials {
         self.own.key.as_ref().map(|key| key.as_ref().map_err(MalformedKey::clone)).transpose()
     }
 
-    /// The bearer token, if there is one.
-    pub(crate) fn token(&self) -> Result<Option<&str>, MalformedKey> {
+    /// Returns the bearer token, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be in a header.
+    pub fn token(&self) -> Result<Option<&str>, MalformedKey> {
         let token = self.own.token.as_ref();
         token.map(|token| token.as_deref().map_err(MalformedKey::clone)).transpose()
     }

@@ -35,7 +35,7 @@ mod trust;
 mod uploads;
 
 pub use collect::{CollectionReport, Retention, collect};
-pub use config::{CacheConfig, Config, ConfigError, DependencyConfig, ServiceConfig};
+pub use config::{CacheConfig, Config, ConfigError, DependencyConfig, Kind, ServiceConfig};
 pub use credentials::{Credentials, Key};
 pub use download::download;
 pub use error::RemoteError;

@@ -16,8 +16,11 @@ pub fn once(
     wanted: &str,
     install: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Option<PathBuf> {
-    let test = env::current_exe().unwrap();
-    let directory = test.ancestors().nth(3).unwrap().join("tmp").join(name);
+    let program = env::current_exe().unwrap();
+    // Tests lie in `target/PROFILE/deps`, and the project's chores beside that.
+    let above = program.parent().unwrap();
+    let profile = if above.ends_with("deps") { above.parent().unwrap() } else { above };
+    let directory = profile.parent().unwrap().join("tmp").join(name);
     fs::create_dir_all(directory.parent().unwrap()).unwrap();
     let lock = File::create(directory.with_extension("lock")).unwrap();
     lock.lock().unwrap();

@@ -3,6 +3,8 @@
 //!
 //! Everything here fails a test by panicking, at the line that called it where that helps.
 
+#[cfg(feature = "reapi")]
+pub mod clusters;
 pub mod ecosystem;
 pub mod events;
 pub mod files;

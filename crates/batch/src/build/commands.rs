@@ -12,6 +12,7 @@ use larder_engine::{
     action::{Action, Argument, Discovery, Output, Piece, Program, RunsIn, Variable, text},
     environment::Environment,
     executor::{Bench, ExecuteError, Execution, ToolPaths},
+    pool::Lane,
     process::Budget,
     sandbox::{self, Permissions, Sandbox},
     toolchain::find_tool,
@@ -106,7 +107,7 @@ impl Script<'_> {
         budget: &Arc<Budget>,
     ) -> Result<Execution, Failure> {
         check_path(work.path())?;
-        copy_sources(&self.task.sources, &work.sources())?;
+        copy_sources(&self.task.package, &self.task.sources, &work.sources())?;
         self.docs.into_iter().flat_map(|docs| &docs.reads).try_for_each(|it| it.copy(work))?;
         let system = shop.session.settings.environment.clone();
         let mut variables = environment::of_layers(self.task, &system);
@@ -135,6 +136,8 @@ impl Script<'_> {
                 tools: &tools,
                 staging: &staging,
                 flat: false,
+                lane: Lane::Local,
+                patience: None,
             };
             executor.execute(&action, &bench)
         });
@@ -144,7 +147,9 @@ impl Script<'_> {
             Ok(Err(ExecuteError::Interrupted)) => {
                 Err(Failure::of_package("interrupted".to_owned()))
             }
-            Ok(Err(ExecuteError::Failed(error))) => Err(Failure::of_package(error)),
+            Ok(Err(ExecuteError::Failed(error) | ExecuteError::Declined(error))) => {
+                Err(Failure::of_package(error))
+            }
             Err(panic) => Err(Failure::of_package(format!(
                 "larder itself failed: {panic}; please report this"
             ))),
@@ -253,6 +258,7 @@ impl Script<'_> {
             environment: all,
             inputs: inputs.collect(),
             searched: Vec::new(),
+            may_read: Default::default(),
             outputs: outputs.collect::<Result<_, Failure>>()?,
             discovery: Discovery::None,
             response_file: None,

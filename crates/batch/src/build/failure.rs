@@ -6,7 +6,7 @@ use larder_engine::{
     build::EngineError,
     process::{self, Limit},
 };
-use larder_runs::{Category, result::Exit};
+use larder_runs::{Category, name::PackageName, result::Exit};
 use larder_trace::describe_io;
 
 use super::Failure;
@@ -21,6 +21,11 @@ impl Failure {
     /// Something went wrong around it, and says nothing of the package: it may work the next time.
     pub fn of_machine(error: String) -> Self {
         Self { category: Some(Category::TransientFailure), ..Self::of_package(error) }
+    }
+
+    /// Somebody edited the sources of a package during the run.
+    pub fn of_changed_sources(package: &PackageName) -> Self {
+        Self::of_machine(format!("the sources of {package} changed during the run"))
     }
 
     /// A file could not be read or written that is larder's own affair.

@@ -94,7 +94,7 @@ pub(super) fn prepare(
     budget: &Arc<Budget>,
 ) -> Result<Ready, Failure> {
     let sources = work.sources();
-    copy_sources(&task.sources, &sources)?;
+    copy_sources(&task.package, &task.sources, &sources)?;
     let packages = work.path().join(PACKAGES);
     gather(shop, task, &packages)?;
     let request = BuildRequest {
@@ -127,7 +127,7 @@ fn gather(shop: &Workshop, task: &BuildTask, packages: &Path) -> Result<(), Fail
     for need in &task.needs {
         let Some(sources) = &need.sources else { continue };
         // A copy of its own: whoever edits the sources meanwhile changes nothing of what is built.
-        copy_sources(sources, &packages.join(need.package.name()))?;
+        copy_sources(&need.package, sources, &packages.join(need.package.name()))?;
     }
     // What it has from elsewhere is fetched once.
     let shared = shop.resolution.packages.as_deref();

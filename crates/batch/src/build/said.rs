@@ -1,6 +1,9 @@
 //! What builds print, on its way to a log.
 
-use larder_engine::event::{Event, Reporter, Status};
+use larder_engine::{
+    event::{Event, Reporter, Status},
+    executor::Ran,
+};
 
 use super::{Log, lock};
 
@@ -38,7 +41,11 @@ impl Reporter for Told {
                     Status::Built => "built",
                     Status::Failed => "failed",
                 };
-                let mut text = format!("{word} {step}\n");
+                let mut text = format!("{word} {step}");
+                if let Some(place) = ended.ran.and_then(Ran::elsewhere) {
+                    text += &format!(" ({place})");
+                }
+                text.push('\n');
                 if let Some(command) = ended.command.filter(|_| ended.status == Status::Failed) {
                     text += &format!("{command}\n");
                 }

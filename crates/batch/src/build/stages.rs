@@ -131,7 +131,6 @@ fn stage(
     });
     let done = shop.claim(&name).and_then(|claimed| {
         let Some(directory) = claimed else { return Ok(None) };
-        task.check_sources()?;
         let done = work(&directory, &budget);
         task.check_sources()?;
         done.map(Some)

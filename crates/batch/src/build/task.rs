@@ -93,8 +93,7 @@ impl BuildTask {
         for (package, sources) in [(&self.package, &self.sources)].into_iter().chain(needed) {
             let changed = sources.changed();
             if changed.map_err(|error| Failure::of_machine(error.to_string()))? {
-                let message = format!("the sources of {package} changed during the run");
-                return Err(Failure::of_machine(message));
+                return Err(Failure::of_changed_sources(package));
             }
         }
         Ok(())

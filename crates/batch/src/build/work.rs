@@ -10,6 +10,7 @@ use std::{
 
 use larder_engine::process::end_those_in;
 use larder_project::manifest;
+use larder_runs::name::PackageName;
 
 use super::Failure;
 use crate::{
@@ -101,12 +102,12 @@ impl Drop for Work {
     }
 }
 
-/// Copies sources, so that a build can write among them. Links stay links. The copy is what the sources' hash says, whoever
+/// Copies a package's sources, so that a build can write among them. Links stay links. The copy is what the sources' hash says, whoever
 /// edits them meanwhile.
 ///
 /// # Errors
 /// When something cannot be read or written, or the sources are not any more what they were.
-pub fn copy_sources(sources: &Sources, to: &Path) -> Result<(), Failure> {
+pub fn copy_sources(package: &PackageName, sources: &Sources, to: &Path) -> Result<(), Failure> {
     copy_files(&sources.directory, to)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -120,10 +121,7 @@ pub fn copy_sources(sources: &Sources, to: &Path) -> Result<(), Failure> {
     let copied = Sources::read(to, staged.as_deref());
     let copied = copied.map_err(|error| Failure::of_machine(error.to_string()))?;
     if copied.hash != sources.hash {
-        let directory = sources.directory.display();
-        return Err(Failure::of_machine(format!(
-            "the sources in {directory} changed during the run"
-        )));
+        return Err(Failure::of_changed_sources(package));
     }
     if let Some(staged) = staged {
         let place = to.join(manifest::FILE_NAME);

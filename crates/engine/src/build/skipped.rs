@@ -47,6 +47,7 @@ pub(super) fn tell(plan: &Plan, order: &[TargetId], failed: &[bool], cx: &Contex
         let output = target.file().map_or("", BuildPath::as_str);
         let ended = Ended {
             status,
+            ran: None,
             log: &[],
             reason: Some(&reason),
             error: None,

@@ -142,6 +142,7 @@ impl CommandBuild {
             environment,
             inputs: names.iter().cloned().zip(hashes).collect(),
             searched: Vec::new(),
+            may_read: Default::default(),
             tools: self.tools.iter().map(|tool| tool.program(cx)).collect(),
             outputs: outputs.to_vec(),
             discovery: Discovery::None,

@@ -143,18 +143,12 @@ impl Compile {
             arguments.extend([text("-MD"), text("-MF"), vec![Piece::Depfile]]);
             // Recorded with what it says; whoever shows that takes colours out where none are wanted.
             arguments.push(text("-fdiagnostics-color=always"));
-            let last = self.last_args.iter().filter_map(|argument| match argument.first()? {
-                Piece::Text(text) => Some(text),
-                _ => None,
-            });
-            if self.trace_args.iter().map(|said| &said.traced).chain(last).any(|it| takes_seed(it))
-            {
+            let traced = self.trace_args.iter().map(|said| &said.traced);
+            if optimises_when_linking(traced, &self.last_args) {
                 // Random names in the object come from what decides it.
                 let hash = step.dep_hash(inputs);
                 arguments.push(text(format!("-frandom-seed={hash}")));
-                // GCC writes the directory that it runs in into what is for the linker, and no path map
-                // changes that. By this name it is the same everywhere.
-                environment.insert("PWD".to_owned(), Variable::Text(HERE.to_owned()));
+                environment.extend([working_directory()]);
                 arguments.push(text(format!("-ffile-prefix-map={HERE}=@{}", step.place.name)));
             }
         }
@@ -175,12 +169,40 @@ impl Compile {
     }
 }
 
+impl Compile {
+    /// Returns the action that lists what a compile reads, as a compiler of the dialect of GCC does it.
+    pub(crate) fn reading(&self, step: &Step, cx: &Context, inputs: Inputs<'_>) -> Action {
+        let mut arguments = vec![text("-M"), text("-MF"), vec![Piece::Depfile]];
+        let sources = inputs.artifacts.iter();
+        arguments.extend(sources.map(|source| vec![Piece::Path(step.portable(cx, source))]));
+        arguments.extend(self.given());
+        let action = step.action(cx, inputs, &self.compiler, arguments);
+        let response_file = Some(self.compiler.arguments.len());
+        let searched = self.search.own.clone();
+        let (discovery, outputs) = (Discovery::Headers, Vec::new());
+        Action { searched, discovery, outputs, response_file, ..action }
+    }
+}
+
 /// The directory that a process of Linux runs in, by a name that holds for each of them.
 const HERE: &str = "/proc/self/cwd";
 
-/// Whether an argument has the compiler put something random into the object.
-fn takes_seed(argument: &str) -> bool {
-    argument.starts_with("-flto")
+/// Names the directory that a compiler runs in the same everywhere. GCC writes it into what is for link time
+/// optimisation, and into what comes of that, and no path map changes it.
+pub(super) fn working_directory() -> (String, Variable) {
+    ("PWD".to_owned(), Variable::Text(HERE.to_owned()))
+}
+
+/// Whether objects are optimised when they are linked, by arguments that are traced, and those that come last.
+pub(super) fn optimises_when_linking<'a>(
+    traced: impl IntoIterator<Item = &'a String>,
+    last: &'a [Argument],
+) -> bool {
+    let last = last.iter().filter_map(|argument| match argument.first()? {
+        Piece::Text(text) => Some(text),
+        _ => None,
+    });
+    traced.into_iter().chain(last).any(|argument| argument.starts_with("-flto"))
 }
 
 /// A source and the object made from it.

@@ -8,7 +8,11 @@ use larder_project::{
 };
 use larder_trace::{BuildTrace, Level};
 
-use super::{Owner, SearchPath, ToolUse, TracedArgument, start_single};
+use super::{
+    Owner, SearchPath, ToolUse, TracedArgument,
+    compile::{optimises_when_linking, working_directory},
+    start_single,
+};
 use crate::{
     action::{Action, Argument, Discovery, Output, Piece, text},
     artifact::Artifact,
@@ -132,9 +136,12 @@ impl Link {
         arguments.extend(self.link_args.iter().map(|said| said.argument.clone()));
         arguments.extend(self.last_args.iter().cloned());
         let discovery = if self.writes_depfile { Discovery::Linker } else { Discovery::None };
+        let traced = self.link_args.iter().map(|said| &said.traced).chain(&self.trace_args);
+        let optimises = optimises_when_linking(traced, &self.last_args);
+        let environment = optimises.then(working_directory).into_iter().collect();
         let action = step.action(cx, inputs, &self.linker, arguments);
         let response_file = Some(self.linker.arguments.len());
-        Action { discovery, response_file, ..action }
+        Action { discovery, environment, response_file, ..action }
     }
 }
 

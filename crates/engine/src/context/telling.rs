@@ -8,6 +8,7 @@ use std::{
 use super::{Context, Mode};
 use crate::{
     event::{Ended, Event, Status, StepCounts, StepName},
+    executor::Ran,
     step::Elided,
 };
 
@@ -30,6 +31,8 @@ impl Context {
             failed: count(Status::Failed),
             skipped: count(Status::Skipped),
             total: self.expected.load(Ordering::Relaxed),
+            remote_built: self.remote[0].load(Ordering::Relaxed),
+            remote_restored: self.remote[1].load(Ordering::Relaxed),
         }
     }
 
@@ -44,6 +47,15 @@ impl Context {
     /// Counts and tells how a step ended.
     pub fn ended(&self, step: StepName<'_>, ended: &Ended<'_>) {
         self.count(ended.status, 1);
+        match (ended.status, ended.ran) {
+            (Status::Built, Some(Ran::Remote)) => {
+                _ = self.remote[0].fetch_add(1, Ordering::Relaxed)
+            }
+            (Status::Restored, Some(Ran::RemoteCache)) => {
+                self.remote[1].fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
         self.tell(step, ended);
     }
 
@@ -51,13 +63,19 @@ impl Context {
     pub(crate) fn failed_before(&self, step: StepName<'_>, error: &str, took: Duration) {
         self.expect(1);
         let (status, error) = (Status::Failed, Some(error));
-        self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
+        self.ended(
+            step,
+            &Ended { status, ran: None, log: &[], reason: None, error, command: None, took },
+        );
     }
 
     /// Counts and tells that a step which was expected failed before it began.
     pub(crate) fn failed(&self, step: StepName<'_>, error: &str) {
         let (status, error, took) = (Status::Failed, Some(error), Duration::ZERO);
-        self.ended(step, &Ended { status, log: &[], reason: None, error, command: None, took });
+        self.ended(
+            step,
+            &Ended { status, ran: None, log: &[], reason: None, error, command: None, took },
+        );
     }
 
     /// Tells how a step ended that is counted already.

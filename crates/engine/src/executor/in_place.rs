@@ -7,7 +7,7 @@ use std::{
 
 use larder_project::path::RootPath;
 
-use super::{Bench, ExecuteError, Execution, local, render};
+use super::{Bench, ExecuteError, Execution, Ran, local, render};
 use crate::{
     action::{Action, Discovery, InPlace, Reach, Reading, Telling},
     depfile,
@@ -97,6 +97,7 @@ pub(super) fn finish(
     let command = action.arguments.last();
     let command_line = command.map(|text| render::argument(action, text, bench, &mut 0));
     Ok(Execution {
+        ran: Ran::Local,
         exit: ended.exit,
         printed,
         discovered,

@@ -11,7 +11,7 @@ use std::{
 use larder_project::path::RootPath;
 use rustix::fs::OFlags;
 
-use super::{Bench, ExecuteError, Execution, Executor, in_place, render, shown};
+use super::{Bench, ExecuteError, Execution, Executor, Ran, in_place, render, shown};
 use crate::{
     action::{Action, Discovery, RunsIn},
     depfile,
@@ -109,6 +109,7 @@ impl LocalExecutor {
         }
         let discovered = discovered(action.discovery, bench, ended.exit.success())?;
         Ok(Execution {
+            ran: Ran::Local,
             exit: ended.exit,
             printed: ended.output,
             discovered,

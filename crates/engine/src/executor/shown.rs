@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Returns the command line of an action, from any directory. Values that may be secrets are left out.
-pub(super) fn command_line(action: &Action, bench: &Bench<'_>) -> Result<String, ExecuteError> {
+pub fn command_line(action: &Action, bench: &Bench<'_>) -> Result<String, ExecuteError> {
     let directory = bench.place.directory.to_string_lossy();
     let mut line = match action.runs_in {
         RunsIn::Package => format!("cd {} && ", shell_word(&directory)),

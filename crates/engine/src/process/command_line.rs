@@ -124,8 +124,8 @@ fn write_response_file(file: &Path, arguments: &[String]) -> io::Result<()> {
     fs::File::create_new(file)?.write_all(response_text(arguments).as_bytes())
 }
 
-/// Arguments as GNU and LLVM tools read them from a response file.
-fn response_text(arguments: &[String]) -> String {
+/// Returns arguments as GNU and LLVM tools read them from a response file.
+pub fn response_text(arguments: &[String]) -> String {
     let mut text = String::new();
     for argument in arguments {
         text.push('"');

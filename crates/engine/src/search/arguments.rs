@@ -19,6 +19,15 @@ pub struct IncludeArguments {
     pub names: Vec<String>,
 }
 
+/// The texts that arguments put before a source, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// The headers that they name: `-include`, `-imacros`.
+    pub first: Vec<String>,
+    /// The macros that they define: `X`, `X="x.h"`.
+    pub defines: Vec<String>,
+}
+
 /// The directories that a compiler is given before all arguments.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Typed<'a> {
@@ -81,6 +90,27 @@ impl IncludeArguments {
         let normal = [typed.normal, &self.normal];
         let system = [typed.system, &self.system];
         [&[&self.quote[..]], &normal[..], &system[..], &[own, &self.after]].concat().concat()
+    }
+}
+
+impl Given {
+    /// The meaning of `arguments`.
+    pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Self {
+        let mut found = Self::default();
+        let mut rest = flat(arguments, "-Wp,", "-Xpreprocessor");
+        while let Some(argument) = rest.next() {
+            let lists: [(&[&str], &mut Vec<String>); 2] = [
+                (&["-include", "--include=", "-imacros", "--imacros="], &mut found.first),
+                (&["-D", "--define-macro="], &mut found.defines),
+            ];
+            for (flags, list) in lists {
+                if let Some(flag) = flags.iter().find(|flag| argument.starts_with(**flag)) {
+                    list.extend(value(argument, flag, &mut rest));
+                    break;
+                }
+            }
+        }
+        found
     }
 }
 
@@ -189,6 +219,14 @@ mod tests {
         assert_eq!(expected.in_order(&typed, &own), searched);
         let standard = IncludeArguments { no_standard: false, ..expected };
         assert_eq!(standard.in_order(&typed, &own)[8..], ["o", "z"]);
+    }
+
+    #[test]
+    fn what_is_given_first() {
+        let arguments = ["-include", "a.h", "-DX=1", "-D", "Y", "-imacrosb.h", "-O2"];
+        let found = Given::parse(&arguments);
+        assert_eq!(found.first, ["a.h", "b.h"]);
+        assert_eq!(found.defines, ["X=1", "Y"]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Returns the comments and raw strings of `text`, C, C++ or assembly without line splices, in order. What may be none is none: an
-/// apostrophe in a text that no compiler reads hides a comment at most to the end of its line.
+/// Returns the comments and raw strings of `text`, C, C++ or assembly without line splices, in order. What may be none
+/// is none: an apostrophe in a text that no compiler reads hides a comment at most to the end of its line.
 pub fn comments(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;

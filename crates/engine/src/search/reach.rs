@@ -2,8 +2,8 @@
 //!
 //! A compile on another machine needs its headers there before it begins, and those of the last compile may not be
 //! those of the next one. So texts are followed from the source on: every branch that something may define a macro for,
-//! and each name in every directory that is searched. That finds some headers too many, and none too few; where a text asks for
-//! something that only a compiler can work out, that is said.
+//! and each name in every directory that is searched. That finds some headers too many, and none too few; where a text
+//! asks for something that only a compiler can work out, that is said.
 
 mod branches;
 mod text;
@@ -32,8 +32,8 @@ pub struct Compile<'a> {
     pub first: &'a [String],
     /// The macros that arguments define, as these write them: `X`, `X="x.h"`.
     pub defines: &'a [String],
-    /// The macros that the compiler defines by itself, with these arguments: `__linux__`, `__INT8_C(c)`. None where that is not known: branches for
-    /// other systems are then followed, too.
+    /// The macros that the compiler defines by itself, with these arguments: `__linux__`, `__INT8_C(c)`. None where
+    /// that is not known: branches for other systems are then followed, too.
     pub predefined: Option<&'a [String]>,
 }
 
@@ -51,8 +51,8 @@ pub struct Reach {
 pub enum Unresolved {
     /// The name of a header is put together by macros. A compiler that lists what it reads (`-M`) knows the file.
     Computed,
-    /// Something is read that no compiler lists: what an assembler includes, a header that was compiled beside its text,
-    /// or the answer whether a file is there whose name is put together.
+    /// Something is read that no compiler lists: what an assembler includes, a header that was compiled beside its
+    /// text, or the answer whether a file is there whose name is put together.
     Unlisted,
 }
 
@@ -90,6 +90,16 @@ type FileId = usize;
 /// A macro, by its position among those that are known.
 type MacroId = usize;
 
+/// A list of directories that are searched, by its position among those that are known.
+type ListId = usize;
+
+/// The directories that a compile searches.
+#[derive(Debug, Clone, Copy)]
+struct Directories<'a> {
+    paths: &'a [String],
+    list: ListId,
+}
+
 /// What is known of the files of this machine.
 #[derive(Debug, Default)]
 struct Known {
@@ -97,8 +107,9 @@ struct Known {
     by_path: HashMap<Box<str>, Option<FileId>>,
     /// Where directories are without links.
     real: HashMap<Box<str>, Option<Arc<str>>>,
-    /// The files that a file asks for, where these directories are searched.
-    asked: HashMap<Vec<String>, HashMap<FileId, Arc<[Asked]>>>,
+    lists: HashMap<Vec<String>, ListId>,
+    /// The files that a file asks for, where the directories of a list are searched.
+    asked: HashMap<(ListId, FileId), Arc<[Asked]>>,
     macros: HashMap<Box<str>, MacroId>,
 }
 
@@ -132,7 +143,7 @@ impl Known {
             let mut text = Text::read(&text);
             // A compiler takes it instead of the header, and says nothing.
             if [".gch", ".pch"].iter().any(|end| Path::new(&format!("{path}{end}")).exists()) {
-                text.unresolved = Some(Unresolved::Unlisted);
+                text.note(Unresolved::Unlisted);
             }
             let defined = text.defined.iter().map(|name| self.macro_id(name)).collect();
             let (path, text) = (path.as_str().into(), Arc::new(text));
@@ -146,6 +157,12 @@ impl Known {
     fn macro_id(&mut self, name: &str) -> MacroId {
         let next = self.macros.len();
         *self.macros.entry_ref(name).or_insert(next)
+    }
+
+    fn directories<'a>(&mut self, paths: &'a [String]) -> Directories<'a> {
+        let next = self.lists.len();
+        let list = *self.lists.entry_ref(paths).or_insert(next);
+        Directories { paths, list }
     }
 
     /// Returns where a directory is without links; none where it is not there.
@@ -178,8 +195,8 @@ impl Known {
     }
 
     /// Returns the files that `id` asks for by their names.
-    fn asked(&mut self, id: FileId, directories: &[String]) -> Arc<[Asked]> {
-        if let Some(known) = self.asked.get(directories).and_then(|known| known.get(&id)) {
+    fn asked(&mut self, id: FileId, directories: Directories<'_>) -> Arc<[Asked]> {
+        if let Some(known) = self.asked.get(&(directories.list, id)) {
             return known.clone();
         }
         let (text, directory) = (self.files[id].text.clone(), self.files[id].directory.clone());
@@ -188,12 +205,12 @@ impl Known {
             let needs = needs.collect();
             let mut files = Vec::new();
             for Wanted { name, beside } in names {
-                self.find(name, beside.then_some(&*directory), directories, &mut files);
+                self.find(name, beside.then_some(&*directory), directories.paths, &mut files);
             }
             Asked { needs, files }
         });
         let asked: Arc<[Asked]> = asked.filter(|asked| !asked.files.is_empty()).collect();
-        self.asked.entry_ref(directories).or_default().insert(id, asked.clone());
+        self.asked.insert((directories.list, id), asked.clone());
         asked
     }
 }
@@ -201,7 +218,7 @@ impl Known {
 /// The way through the texts of one compile.
 struct Walk<'a> {
     known: &'a mut Known,
-    directories: &'a [String],
+    directories: Directories<'a>,
     /// What arguments define.
     given: Text,
     /// Whether the compiler may define macros that nobody knows of.
@@ -213,8 +230,8 @@ struct Walk<'a> {
     seen: HashSet<FileId>,
     /// How many of them were followed.
     followed: usize,
-    /// Files that wait for macros, with their positions in what is asked for.
-    waiting: Vec<(FileId, usize)>,
+    /// What waits for macros, each by its position in all that a text asks for.
+    waiting: Vec<(Arc<[Asked]>, usize)>,
     unresolved: Option<Unresolved>,
 }
 
@@ -225,9 +242,10 @@ impl<'a> Walk<'a> {
         for name in compile.first {
             known.find(name, Some(compile.working), compile.directories, &mut first);
         }
+        let directories = known.directories(compile.directories);
         let mut walk = Self {
             known,
-            directories: compile.directories,
+            directories,
             given: arguments(compile.defines),
             defines_others: compile.predefined.is_none(),
             defined: Vec::new(),
@@ -273,14 +291,13 @@ impl<'a> Walk<'a> {
                 let defined = defined.clone();
                 self.define(&defined);
                 let asked = self.known.asked(id, self.directories);
-                self.waiting.extend((0..asked.len()).map(|number| (id, number)));
+                self.waiting.extend((0..asked.len()).map(|number| (asked.clone(), number)));
             }
             let waiting = std::mem::take(&mut self.waiting);
-            for (id, number) in waiting {
-                let asked = self.known.asked(id, self.directories);
+            for (asked, number) in waiting {
                 match self.defines_others || self.is_met(&asked[number].needs) {
                     true => self.add(&asked[number].files),
-                    false => self.waiting.push((id, number)),
+                    false => self.waiting.push((asked, number)),
                 }
             }
             if self.followed == self.order.len() {
@@ -319,7 +336,7 @@ impl<'a> Walk<'a> {
                     // One that nothing defines names no file: it is a parameter, or nobody comes here. What is given
                     // for a parameter was found where it is given.
                     Some(names) if !name.starts_with("__") => names.iter().for_each(|name| {
-                        self.known.find(name, Some(&directory), self.directories, &mut found);
+                        self.known.find(name, Some(&directory), self.directories.paths, &mut found);
                     }),
                     _ => unresolved = unresolved.max(Some(*otherwise)),
                 }

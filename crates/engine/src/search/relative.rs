@@ -28,7 +28,8 @@ const JOINED: &[&str] = &[
     "@",
 ];
 
-/// Options with two dashes, of which the linker also takes some with one. A path follows after `=` or in the next argument.
+/// Options with two dashes, of which the linker also takes some with one. A path follows after `=` or in the next
+/// argument.
 const LONG: &[&str] = &[
     "include-directory",
     "include-directory-after",

@@ -26,9 +26,8 @@ pub enum Request<'t> {
     IncludeNext(Name<'t>),
     /// Whether it is there: `__has_include`, `__has_include_next`, `__has_embed`.
     Probe(Name<'t>),
-    /// Whether it is there, as far as a macro in a condition or definition asks that of its argument.
-    Argument(&'t str),
-    /// The macro stands for it. Macros that cannot stand for a name, and those with parameters, are left out.
+    /// The macro stands for it. Macros that cannot stand for a name, and those with parameters, are
+    /// left out.
     Define(&'t str, Name<'t>),
 }
 
@@ -37,11 +36,23 @@ pub enum Request<'t> {
 pub fn requests(text: &[u8]) -> impl Iterator<Item = (usize, Request<'_>)> {
     let probes = memmem::find_iter(text, b"__has_")
         .filter_map(|at| Some((at, Request::Probe(probe(&text[at + "__has_".len()..])?))));
-    let directives = memchr::memchr_iter(b'#', text).flat_map(|at| {
-        let rest = &text[at + 1..];
-        directive(rest).into_iter().chain(arguments(rest)).map(move |request| (at, request))
-    });
+    let directives =
+        memchr::memchr_iter(b'#', text).filter_map(|at| Some((at, directive(&text[at + 1..])?)));
     probes.chain(directives)
+}
+
+/// Returns the names that conditions and definitions of `text` give to macros, which may ask whether these are there,
+/// each with where its line begins.
+pub fn arguments(text: &[u8]) -> impl Iterator<Item = (usize, &str)> {
+    memchr::memchr_iter(b'#', text).flat_map(|at| {
+        let line = condition(&text[at + 1..]);
+        let opened = memchr::memchr_iter(b'(', line).map(|open| trimmed(&line[open + 1..]));
+        let names = opened.filter_map(|operand| match literal(operand)? {
+            Name::Quoted(name) | Name::Angled(name) => Some(name),
+            Name::Macro(_) | Name::Computed => None,
+        });
+        names.filter(|name| !name.contains([' ', '%', '('])).map(move |name| (at, name))
+    })
 }
 
 /// Returns the macros that `text` defines, whatever they are.
@@ -52,20 +63,13 @@ pub fn defined(text: &[u8]) -> impl Iterator<Item = &str> {
     names.filter(|name| !name.is_empty())
 }
 
-/// The arguments in a condition or definition that may be names of headers.
-fn arguments(text: &[u8]) -> impl Iterator<Item = Request<'_>> {
+/// The rest of the line after an `#if`, `#elif` or `#define`; nothing after others.
+fn condition(text: &[u8]) -> &[u8] {
     let (directive, rest) = word(trimmed(text));
-    let line = match directive {
+    match directive {
         b"if" | b"elif" | b"define" => &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())],
         _ => &[],
-    };
-    let opened = memchr::memchr_iter(b'(', line).map(|at| trimmed(&line[at + 1..]));
-    opened.filter_map(|operand| match literal(operand)? {
-        Name::Quoted(name) | Name::Angled(name) if !name.contains([' ', '%', '(']) => {
-            Some(Request::Argument(name))
-        }
-        _ => None,
-    })
+    }
 }
 
 /// The name that is asked for by what follows `__has_`.
@@ -193,13 +197,13 @@ mod tests {
             Request::Include(named("MACRO")),
             Request::Include(Name::Computed),
             Request::IncludeNext(angled("n.h")),
-            Request::Argument("x.h"),
-            Request::Argument("y.h"),
             define("N", quoted("n.h")),
             define("M", named("N")),
         ];
         let found: Vec<Request<'_>> =
             requests(text.as_bytes()).map(|(_, request)| request).collect();
         assert_eq!(found, expected);
+        let given: Vec<&str> = arguments(text.as_bytes()).map(|(_, name)| name).collect();
+        assert_eq!(given, ["x.h", "y.h"]);
     }
 }

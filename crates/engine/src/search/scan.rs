@@ -36,7 +36,7 @@ impl Asked {
                 Request::Define(_, Name::Quoted(name) | Name::Angled(name)) => {
                     self.included.insert(name.to_owned());
                 }
-                Request::Include(_) | Request::Define(..) | Request::Argument(_) => {}
+                Request::Include(_) | Request::Define(..) => {}
             }
         }
     }

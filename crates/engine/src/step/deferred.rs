@@ -83,7 +83,11 @@ impl Step {
                 return result;
             }
         }
-        self.run(cx, &compile.action(self, cx, inputs, None), bench, done)?;
+        let mut action = compile.action(self, cx, inputs, None);
+        if cx.session.cluster().is_some() && self.may_run_elsewhere(cx) {
+            action.may_read = self.may_read(cx, compile, inputs, bench);
+        }
+        self.run(cx, &action, bench, done)?;
         if let Some(trouble) = trouble {
             let output = self.name().output;
             let message = format!("{output}: the precompiled header was of no use: {trouble}");

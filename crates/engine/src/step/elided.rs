@@ -117,7 +117,10 @@ impl Elided {
         };
         let reason = reason.as_ref();
         let log = &self.step.naming(cx).show(log, cx.here());
-        cx.tell(self.step.name(), &Ended { status, log, reason, error: None, command: None, took });
+        cx.tell(
+            self.step.name(),
+            &Ended { status, ran: None, log, reason, error: None, command: None, took },
+        );
     }
 
     /// Returns the job that gets the outputs: from the store, and if that has lost them, by making them

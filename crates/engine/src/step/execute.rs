@@ -15,15 +15,15 @@ use super::{
     Function, Inputs, MakeText, Step, Work, Workplace, deferred::Behind, record::with_parent,
 };
 use crate::{
-    action::{Action, Argument, Discovery},
+    action::{Action, Argument, Discovery, MayRead},
     artifact::Artifact,
     builds::ToolUse,
     context::Context,
     diagnostics::entries,
     event::{Ended, Event, Status},
-    executor::{Bench, ExecuteError, Execution},
-    job::{Built, Failed},
-    pool::describe_panic,
+    executor::{Bench, ExecuteError, Execution, Ran},
+    job::Built,
+    pool::{Lane, describe_panic},
     process::Limits,
     reason::Reason,
     timeline::Kind,
@@ -46,18 +46,29 @@ pub(super) struct Done {
     pub looked_for: Vec<String>,
     /// How long its command took, in milliseconds.
     pub milliseconds: Option<u64>,
+    /// Where its last action ran, if it has any.
+    pub ran: Option<Ran>,
+}
+
+/// Why a step's work came to no outputs.
+pub(super) enum Unmade {
+    /// It failed, which was told.
+    Failed,
+    /// Whoever runs the actions of this lane does not run this one.
+    Declined,
 }
 
 impl Step {
-    /// Does the work and takes over the outputs, whatever is there already.
+    /// Does the work in a slot of `lane` and takes over the outputs, whatever is there already.
     pub(super) fn execute(
         &self,
         cx: &Context,
         inputs: Inputs<'_>,
         reason: Option<&Reason>,
-    ) -> Result<Built<Vec<Artifact>>, Failed> {
+        lane: Lane,
+    ) -> Result<Built<Vec<Artifact>>, Unmade> {
         if cx.stopped() {
-            return Err(Failed);
+            return Err(Unmade::Failed);
         }
         cx.started(self.name());
         let started = Instant::now();
@@ -68,7 +79,7 @@ impl Step {
                 let error = describe_io(&error);
                 let message = format!("cannot make a directory to build in: {error}");
                 self.fail(cx, &[], &message, None, started);
-                return Err(Failed);
+                return Err(Unmade::Failed);
             }
         };
         let bench = Bench {
@@ -78,6 +89,8 @@ impl Step {
             tools: &cx.tools,
             staging: staging.path(),
             flat: tidy,
+            lane,
+            patience: cx.session.patience(),
         };
         let begun = Moment::now();
         let mut done = Done {
@@ -87,6 +100,7 @@ impl Step {
             begun,
             command_line: None,
             milliseconds: None,
+            ran: None,
             looked_for: Vec::new(),
             behind: Behind::Nothing,
         };
@@ -102,12 +116,21 @@ impl Step {
         let result = catch_unwind(work).unwrap_or_else(|panic| {
             Err(ExecuteError::Failed(format!("it panicked: {}", describe_panic(&*panic))))
         });
-        let status = if result.is_ok() { Status::Built } else { Status::Failed };
+        if let Err(ExecuteError::Declined(reason)) = &result {
+            tracing::debug!("{}: {reason}; it is built here", self.name().output);
+            return Err(Unmade::Declined);
+        }
+        let status = match (&result, done.ran) {
+            (Ok(_), Some(Ran::RemoteCache)) => Status::Restored,
+            (Ok(_), _) => Status::Built,
+            (Err(_), _) => Status::Failed,
+        };
         self.note_run(cx, inputs, status, started.elapsed());
         match result {
             Ok(artifacts) => {
                 let ended = Ended {
-                    status: Status::Built,
+                    status,
+                    ran: cx.session.cluster().and(done.ran),
                     log: &self.naming(cx).show(&done.log, cx.here()),
                     reason,
                     error: None,
@@ -120,10 +143,10 @@ impl Step {
             }
             Err(error) => {
                 self.discard(cx);
-                if let ExecuteError::Failed(message) = error {
+                if let ExecuteError::Failed(message) | ExecuteError::Declined(message) = error {
                     self.fail(cx, &done.log, &message, done.command_line.as_deref(), started);
                 }
-                Err(Failed)
+                Err(Unmade::Failed)
             }
         }
     }
@@ -138,8 +161,8 @@ impl Step {
     ) {
         let took = started.elapsed();
         let log = &self.naming(cx).show(log, cx.here());
-        let ended =
-            Ended { status: Status::Failed, log, reason: None, error: Some(error), command, took };
+        let (status, error) = (Status::Failed, Some(error));
+        let ended = Ended { status, ran: None, log, reason: None, error, command, took };
         cx.ended(self.name(), &ended);
     }
 
@@ -191,7 +214,20 @@ impl Step {
         bench: &Bench<'_>,
         done: &mut Done,
     ) -> Result<(), ExecuteError> {
+        if bench.lane == Lane::Remote
+            && let Some(bound) = self.bound_by(action)
+        {
+            return Err(ExecuteError::Declined(format!("{bound} binds it to this machine")));
+        }
         let execution = execute(cx, action, bench, done)?;
+        if let Some(cluster) = cx.session.cluster()
+            && execution.ran == Ran::Local
+            && execution.exit.success()
+            && cx.sandbox.is_some()
+            && self.may_run_elsewhere(cx)
+        {
+            cluster.keep(action, bench, &execution);
+        }
         done.command_line = Some(execution.command_line);
         done.discovered = execution.discovered;
         done.silent = execution.silent;
@@ -269,6 +305,7 @@ impl Step {
             environment: BTreeMap::new(),
             inputs: all.map(|artifact| (self.portable(cx, artifact), artifact.hash)).collect(),
             searched: Vec::new(),
+            may_read: MayRead::Told,
             outputs: self.outputs.clone(),
             discovery: Discovery::None,
             response_file: None,
@@ -285,11 +322,15 @@ pub(super) fn execute(
     bench: &Bench<'_>,
     done: &mut Done,
 ) -> Result<Execution, ExecuteError> {
-    let execution = cx.executor.execute(action, bench)?;
+    let execution = cx.executor_in(bench.lane).execute(action, bench)?;
+    done.ran = Some(execution.ran);
     let took = u64::try_from(execution.cost.wall.as_millis()).ok();
     done.milliseconds = took.map(|took| took + done.milliseconds.unwrap_or(0));
     if let Some(timeline) = cx.timeline() {
-        timeline.cost(&execution.cost);
+        // What was known took no time now.
+        if execution.ran != Ran::RemoteCache {
+            timeline.cost(&execution.cost);
+        }
     }
     Ok(execution)
 }

@@ -237,7 +237,7 @@ impl Step {
         took: Duration,
     ) {
         let log = &self.naming(cx).show(log, cx.here());
-        let ended = Ended { status, log, reason, error: None, command: None, took };
+        let ended = Ended { status, ran: None, log, reason, error: None, command: None, took };
         cx.ended(self.name(), &ended);
     }
 }

@@ -153,8 +153,7 @@ impl Test {
         let executed = match &staging {
             Ok(_) if let Some(why) = self.does_not_run() => Err(ExecuteError::Failed(why)),
             Ok(staging) => cx.executor.execute(action, &self.owner.bench(staging.path())),
-            Err(ExecuteError::Failed(message)) => Err(ExecuteError::Failed(message.clone())),
-            Err(ExecuteError::Interrupted) => Err(ExecuteError::Interrupted),
+            Err(error) => Err(error.clone()),
         };
         let (failure, output, timed_out) = match executed {
             Ok(Execution { exit, refusals, printed, .. }) => {
@@ -164,7 +163,9 @@ impl Test {
                 (failure, printed.trim_end().to_owned(), matches!(exit, Exit::TimedOut(_)))
             }
             Err(ExecuteError::Interrupted) => return Err(Failed),
-            Err(ExecuteError::Failed(message)) => (Some(message), String::new(), false),
+            Err(ExecuteError::Failed(message) | ExecuteError::Declined(message)) => {
+                (Some(message), String::new(), false)
+            }
         };
         let attempt = Attempt { failure, output, took: started.elapsed(), timed_out };
         let keep = self.testing.options.keep && attempt.failure.is_some();

@@ -1,6 +1,9 @@
 //! Compilers: who they are, by the content of everything that is executed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use larder_project::setting::Family;
 use larder_trace::{BuildTrace, ContentHash, Hashed, MTime, StatIndex};
@@ -34,6 +37,8 @@ pub struct Compiler {
     /// Its identity by name: what it and the linker and assembler that it runs say of their versions and of
     /// what they do by themselves. None for one that does not say it.
     pub by_name: Option<BuildTrace>,
+    /// The files that it runs and reads by itself, headers and libraries apart.
+    pub behind: Arc<[PathBuf]>,
     /// Where it looks for system headers.
     pub include_directories: IncludeDirectories,
     /// Where its linker looks for libraries by itself, in order: absolute paths.
@@ -232,6 +237,7 @@ impl Remembered {
             first: Vec::new(),
             trace: trace.mix(others),
             by_name,
+            behind: self.decides.files.iter().map(|file| file.path.clone()).collect(),
             include_directories: self.include_directories,
             library_directories: self.library_directories,
             linker: self.linker,

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 /// With this variable set, the loader of a dynamic program lists its libraries in the place of running
@@ -56,6 +57,20 @@ fn has_interpreter(bytes: &[u8]) -> Option<bool> {
     };
     let mut starts = (0..count).map(|number| table.checked_add(number.checked_mul(size)?));
     Some(starts.any(|start| start.and_then(word) == Some(INTERPRETER)))
+}
+
+/// Returns the libraries that a program of this machine is loaded with in an empty environment, and what loads them; none
+/// where no loader starts it.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn of(program: &Path) -> io::Result<Vec<PathBuf>> {
+    if !is_dynamic(program) {
+        return Ok(Vec::new());
+    }
+    let mut command = Command::new(program);
+    let said = command.env_clear().env(LIST.0, LIST.1).stdin(Stdio::null()).output()?;
+    Ok(listed(&String::from_utf8_lossy(&said.stdout)).collect())
 }
 
 /// The libraries in what a loader lists: lines such as `libx.so.1 => /lib/libx.so.1 (0x7f00)`.

@@ -34,6 +34,7 @@ pub use self::show::Show;
 use super::{
     App, here, notify,
     records::{Data, event, plural},
+    remote::RemoteArgs,
     runs,
 };
 use crate::{
@@ -56,6 +57,8 @@ pub struct BatchOptions {
     /// Do not confine the commands of packages: they see, and may change, all that you can
     #[arg(long)]
     no_sandbox: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Write a report to FILE: .md, .json, or .xml for JUnit; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     report: Vec<ReportFile>,
@@ -64,7 +67,7 @@ pub struct BatchOptions {
 impl BatchOptions {
     /// Options that were given to another command.
     pub fn new(data: Data, jobs: Option<u16>, no_sandbox: bool, report: Vec<ReportFile>) -> Self {
-        Self { data, jobs, dry_run: false, no_sandbox, report }
+        Self { data, jobs, dry_run: false, no_sandbox, remote: RemoteArgs::default(), report }
     }
 }
 
@@ -130,7 +133,7 @@ fn perform_since(
     let repository = Repository::required(&request.directory)?;
     let revision = repository.check_out(&request.data, revision)?;
     app.ends_commands()?;
-    let session = app.session(options.jobs);
+    let session = options.remote.session(app, app.session(options.jobs))?;
     let prepared = prepare_since(&session, &request, &revision, memory(options))?;
     if session.processes.interrupted() {
         return Ok(Exit::Interrupted);
@@ -180,7 +183,7 @@ pub fn cascade(app: &App, arguments: &Cascade) -> Result<Exit, Failure> {
 /// Prepares a run and does it.
 fn perform(app: &App, options: &BatchOptions, request: Request) -> Result<Exit, Failure> {
     app.ends_commands()?;
-    let session = app.session(options.jobs);
+    let session = options.remote.session(app, app.session(options.jobs))?;
     // Nothing comes after it but the end of the process, which takes a set of thousands apart at once.
     let request = ManuallyDrop::new(request);
     let prepared = ManuallyDrop::new(run::prepare(&session, &request, memory(options))?);

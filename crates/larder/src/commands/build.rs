@@ -23,6 +23,7 @@ use super::{
     App,
     confinement::SandboxArgs,
     here,
+    remote::RemoteArgs,
     showing::{Showing, count, describe_diagnostics},
 };
 use crate::{
@@ -62,6 +63,8 @@ pub struct BuildOptions {
     /// Neither take artifacts from the cache nor put any into it
     #[arg(long)]
     no_cache: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Show build output of this level and above [default: info, and of what is up to date warning; with -v trace]
     #[arg(long, value_name = "L", value_enum)]
     log_level: Option<LogLevel>,
@@ -235,7 +238,7 @@ pub fn run(
     ui.show(Shown { explain: options.explain, log_level: options.log_level.map(Level::from) });
     app.ends_commands()?;
     let timeline = options.showing.timeline(app);
-    let session = app.timed_session(options.jobs, timeline.clone());
+    let session = options.remote.session(app, app.timed_session(options.jobs, timeline.clone()))?;
     let reporter: Arc<dyn Reporter> = ui.clone();
     let built = build::build(&session, request, &reporter);
     ui.clear();
@@ -296,11 +299,17 @@ pub fn summarize(app: &App, report: &BuildReport, exit: Exit) {
         "services": services,
         "milliseconds": report.took.as_millis() as u64,
     }));
+    let remotely = |what: &str, count: usize, how: &str| match count {
+        0 => what.to_owned(),
+        count => format!("{what} ({count} {how})"),
+    };
+    let built = remotely("built", counts.remote_built, "remotely");
+    let restored = remotely("restored", counts.remote_restored, "known remotely");
     let parts = [
         (counts.failed, "failed"),
         (counts.out_of_date, "out of date"),
-        (counts.built, "built"),
-        (counts.restored, "restored"),
+        (counts.built, &built),
+        (counts.restored, &restored),
         (counts.replayed, "up to date"),
         (counts.skipped, "skipped"),
     ];

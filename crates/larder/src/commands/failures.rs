@@ -130,15 +130,14 @@ fn show_roots(app: &App, roots: &Roots, wanted: impl Fn(&Failing) -> bool) {
             });
             app.ui.event_json(&object);
             let failure = root.failure();
-            let error = match (failure, root.state) {
-                (_, RootState::Mended) => "works again: build what it blocks".to_owned(),
-                (Some(failing), _) => failing.error.clone().unwrap_or_default(),
-                (None, _) => "the set has no result of it".to_owned(),
-            };
-            let category = match (failure, root.state) {
-                (_, RootState::Mended) => "mended".to_owned(),
-                (Some(failing), _) => failure_kind(failing),
-                (None, _) => "unknown".to_owned(),
+            let (category, error) = match (failure, root.state) {
+                (_, RootState::Mended) => {
+                    ("mended".to_owned(), "works again: build what it blocks".to_owned())
+                }
+                (Some(failing), _) => {
+                    (failure_kind(failing), failing.error.clone().unwrap_or_default())
+                }
+                (None, _) => ("unknown".to_owned(), "the set has no result of it".to_owned()),
             };
             let alike = if alike > 1 { format!("[{alike} alike] ") } else { String::new() };
             table.row([

@@ -47,18 +47,25 @@ pub(super) fn event_json(event: &Event<'_>, new: &[bool]) -> Option<Value> {
             "output": step.output,
             "progress": progress,
         }),
-        Event::Ended { step, ended, counts: progress } => json!({
-            "event": "ended",
-            "target": step.target,
-            "output": step.output,
-            "status": ended.status,
-            "reason": ended.reason.map(ToString::to_string),
-            "error": ended.error,
-            "command": ended.command,
-            "log": ended.log.iter().zip(new).map(|(entry, new)| entry_json(entry, *new)).collect::<Vec<_>>(),
-            "milliseconds": ended.took.as_millis() as u64,
-            "progress": progress,
-        }),
+        Event::Ended { step, ended, counts: progress } => {
+            let log = ended.log.iter().zip(new).map(|(entry, new)| entry_json(entry, *new));
+            let mut json = json!({
+                "event": "ended",
+                "target": step.target,
+                "output": step.output,
+                "status": ended.status,
+                "reason": ended.reason.map(ToString::to_string),
+                "error": ended.error,
+                "command": ended.command,
+                "log": log.collect::<Vec<_>>(),
+                "milliseconds": ended.took.as_millis() as u64,
+                "progress": progress,
+            });
+            if let Some(ran) = ended.ran {
+                json["ran"] = json!(ran);
+            }
+            json
+        }
         Event::Tested { target, tested } => json!({
             "event": "tested",
             "target": target,

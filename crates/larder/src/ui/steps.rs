@@ -1,6 +1,9 @@
 //! The steps of a build, as people read them.
 
-use larder_engine::event::{Ended, Event, Reporter, Status, StepCounts, StepName};
+use larder_engine::{
+    event::{Ended, Event, Reporter, Status, StepCounts, StepName},
+    executor::Ran,
+};
 use larder_runs::sanitise::{Colours, Sanitiser};
 
 use super::{Shown, Ui, json::event_json, style};
@@ -58,6 +61,9 @@ impl Ui {
             self.paint(style::BOLD, step.target),
             step.output
         );
+        if let Some(place) = ended.ran.and_then(Ran::elsewhere).filter(|_| self.verbose) {
+            text.push_str(&self.paint(style::DIM, &format!(" ({place})")));
+        }
         if let Some(error) = ended.error {
             text.push_str(&format!(": {error}"));
         }

@@ -13,26 +13,8 @@ use larder_testkit::{
 
 use crate::support::prints;
 
-#[test]
-fn objects_for_link_time_optimisation_are_the_same_every_time() {
-    let project = Project::new(
-        r#"
-[[library]]
-name = "a"
-sources = ["a.c", "b.c"]
-trace-args = ["-flto", "-O2"]
-
-[[executable]]
-name = "x"
-sources = ["main.c"]
-libraries = ["a"]
-trace-args = ["-flto", "-O2"]
-link-args = ["-flto", "-O2"]
-"#,
-    );
-    project.file("a.c", "static int n;\nint a(void) { return n++; }\n");
-    project.file("b.c", "static int n;\nint b(void) { return n--; }\n");
-    project.file("main.c", prints("int a(void);\nint b(void);", "a() + b()"));
+/// Builds a project here, in another place, and here once more, and compares all outputs.
+fn comes_out_the_same(project: &Project) {
     project.build();
     let first = project.outputs();
     let elsewhere = project.checkout();
@@ -44,6 +26,29 @@ link-args = ["-flto", "-O2"]
             assert!(again[path] == *bytes, "{path} differs");
         }
     }
+}
+
+#[test]
+fn objects_for_link_time_optimisation_are_the_same_every_time() {
+    let project = Project::new(
+        r#"
+[[library]]
+name = "a"
+sources = ["a.c", "b.c"]
+trace-args = ["-flto", "-O2", "-g"]
+
+[[executable]]
+name = "x"
+sources = ["main.c"]
+libraries = ["a"]
+trace-args = ["-flto", "-O2", "-g"]
+link-args = ["-flto", "-O2", "-g"]
+"#,
+    );
+    project.file("a.c", "static int n;\nint a(void) { return n++; }\n");
+    project.file("b.c", "static int n;\nint b(void) { return n--; }\n");
+    project.file("main.c", prints("int a(void);\nint b(void);", "a() + b()"));
+    comes_out_the_same(&project);
 }
 
 /// The profile that a program counts is read by its name, wherever it was built; so is an object that was restored.
@@ -62,17 +67,7 @@ link-args = ["-fprofile-instr-generate"]
 "#,
     );
     project.file("main.c", prints("", "1"));
-    project.build();
-    let first = project.outputs();
-    let elsewhere = project.checkout();
-    elsewhere.build();
-    project.forget();
-    project.build();
-    for again in [elsewhere.outputs(), project.outputs()] {
-        for (path, bytes) in &first {
-            assert!(again[path] == *bytes, "{path} differs");
-        }
-    }
+    comes_out_the_same(&project);
     let counted = project.path("x.profraw");
     let ran = Command::new(project.output("x"))
         .env("LLVM_PROFILE_FILE", &counted)

@@ -134,12 +134,14 @@ fn asks_for_files_read(argument: &str) -> bool {
 
 fn asks_for_dependencies(argument: &str) -> bool {
     matches!(argument, "-M" | "-MM" | "-MD" | "-MMD" | "-MG" | "-MP" | "-MV")
-        || ["-MF", "-MT", "-MQ", "-MJ"].iter().any(|option| argument.starts_with(option))
         || matches!(argument, "--dependencies" | "--user-dependencies" | "-dependency-file")
-        || argument.starts_with("--write-dependencies")
-        || argument.starts_with("--write-user-dependencies")
         || argument == "--print-missing-file-dependencies"
+        || starts_with(argument, &ASKING_FOR_DEPENDENCIES)
 }
+
+/// Beginnings of arguments that have a compiler list what it reads, or say where or how it does.
+const ASKING_FOR_DEPENDENCIES: [&str; 6] =
+    ["-MF", "-MT", "-MQ", "-MJ", "--write-dependencies", "--write-user-dependencies"];
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::search::{
     comments::{comments, is_inside},
-    requests::{Name, Request, defined, requests, without_splices},
+    requests::{self, Name, Request, defined, requests, without_splices},
 };
 
 /// The requests of one text.
@@ -67,20 +67,27 @@ impl Text {
                     found.ask(name, &branches.needs(at), Unresolved::Computed);
                 }
                 Request::Probe(name) => found.ask(name, &branches.needs(at), Unresolved::Unlisted),
-                Request::Argument(name) => found.want(name, true, &branches.needs(at)),
                 Request::Define(name, value) => found.defines.push((name.into(), value.into())),
             }
         }
+        for (at, name) in requests::arguments(&text) {
+            found.want(name, true, &branches.needs(at));
+        }
         // Other spellings of `#`, by which nothing above goes.
         if [&b"%:"[..], b"??="].iter().any(|it| memmem::find(&text, it).is_some()) {
-            found.unresolved = Some(Unresolved::Computed);
+            found.note(Unresolved::Computed);
         }
         // Directives of assemblers, which inline assembly may have as well.
         if [&b".incbin"[..], b".include"].iter().any(|it| memmem::find(&text, it).is_some()) {
-            found.unresolved = Some(Unresolved::Unlisted);
+            found.note(Unresolved::Unlisted);
         }
         found.defined = defined(&text).map(Into::into).collect();
         found
+    }
+
+    /// Notes why the text may read other files than it names. Of several reasons the greatest counts.
+    pub fn note(&mut self, why: Unresolved) {
+        self.unresolved = self.unresolved.max(Some(why));
     }
 
     fn ask(&mut self, name: Name<'_>, needs: &branches::Needs<'_>, otherwise: Unresolved) {
@@ -88,7 +95,7 @@ impl Text {
             Name::Quoted(name) => self.want(name, true, needs),
             Name::Angled(name) => self.want(name, false, needs),
             Name::Macro(name) => self.macros.push((name.into(), otherwise)),
-            Name::Computed => self.unresolved = self.unresolved.max(Some(otherwise)),
+            Name::Computed => self.note(otherwise),
         }
     }
 
@@ -115,4 +122,21 @@ pub fn arguments(defines: &[String]) -> Text {
         None => format!("#define {define}\n"),
     };
     Text::read(defines.iter().map(line).collect::<String>().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_compiler_lists_is_said_whatever_else_there_is() {
+        for (text, unresolved) in [
+            ("%:include <a.h>\n", Unresolved::Computed),
+            ("#if __has_include(NAME(a))\n#endif\n", Unresolved::Unlisted),
+            ("#if __has_include(NAME(a))\n#endif\n%:include <a.h>\n", Unresolved::Unlisted),
+            ("??=include <a.h>\nasm(\".incbin x\");\n", Unresolved::Unlisted),
+        ] {
+            assert_eq!(Text::read(text.as_bytes()).unresolved, Some(unresolved), "{text}");
+        }
+    }
 }
