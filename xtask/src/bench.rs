@@ -6,6 +6,7 @@
 mod batches;
 mod cache_server;
 mod client;
+mod cluster;
 mod commits;
 mod dashboard;
 mod engine;
@@ -67,6 +68,8 @@ const ROWS: &[(&str, Measure)] = &[
     ("fetch", services::fetch),
     ("cache-server", cache_server::reads),
     ("commits", commits::commits),
+    ("cluster", cluster::hits),
+    ("scanner", cluster::scanner),
     ("hash", hashing::hash),
     ("pack", packs::pack),
     ("status", runs::status),

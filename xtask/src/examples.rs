@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     cargo::{self, Profile},
     clangd::{self, Which},
+    cluster::Cluster,
     ecosystem::{self, Packages},
     install, reach, sources,
 };
@@ -48,6 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let larder = cargo::build_larder(Profile::Debug)?;
+    let cluster = Cluster::start()?;
     let which = if arguments.thorough { Which::All } else { Which::Some };
     let mut failed = Vec::new();
     let mut passed = 0;
@@ -57,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let checked = match name == ecosystem::NAME {
             true if named(name) => ecosystem::check(&larder, Packages::All),
             true => ecosystem::check(&larder, Packages::Some),
-            false => check(&larder, name, which),
+            false => check(&larder, name, which, cluster.as_ref()),
         };
         match checked {
             Ok(()) => {
@@ -77,8 +79,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Builds an example, runs its tests, sees that nothing is left to do, and has clangd look at its files.
-fn check(larder: &Path, name: &str, which: Which) -> Result<()> {
+/// Builds an example, runs its tests, sees that nothing is left to do, and looks at its headers: by clangd, and by
+/// larder's own scanner. On a cluster it is built once more.
+fn check(larder: &Path, name: &str, which: Which, cluster: Option<&Cluster>) -> Result<()> {
     let command = |arguments: &[&str]| {
         let mut command = Command::new(larder);
         command
@@ -91,8 +94,10 @@ fn check(larder: &Path, name: &str, which: Which) -> Result<()> {
     cargo::run(&mut command(&["test"]))?;
     cargo::run(&mut command(&["--quiet", "build", "--no-build"]))
         .context("built, but not up to date")?;
-    clangd::check(larder, name, which)?;
-    reach::check(larder, name)
+    cargo::run(&mut command(&["--quiet", "compdb"]))?;
+    clangd::check(name, which)?;
+    reach::check(name)?;
+    cluster.map_or(Ok(()), |cluster| cluster.check(larder, name))
 }
 
 /// The examples' names, in order, but for `ci`: only its own test, in `crates/larder/tests/offline`, has the

